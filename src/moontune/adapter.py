@@ -1,0 +1,136 @@
+"""The LoRA adapter: attached to a base, saved as a standard peft folder, loaded back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from moontune.config import LoraConfig
+from moontune.errors import UserError
+from moontune.files import write_json
+from moontune.model import Base
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
+
+
+def _target_pattern(config: LoraConfig) -> str:
+    """peft takes a regular expression that must match a module's whole name."""
+    names = "|".join(config.lora_targets)
+    half = {"both": "(encoder|decoder)", "encoder": "encoder", "decoder": "decoder"}
+    return rf".*\b{half[config.lora_part]}\.layers\..*\.({names})"
+
+
+def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
+    """Put an untrained adapter on the base; only its weights require gradients.
+
+    `task_type` stays None: peft's task wrappers inject `input_ids`, which Moonshine lacks.
+    """
+    from peft import LoraConfig as PeftLoraConfig
+    from peft import get_peft_model
+
+    torch.manual_seed(seed)
+    peft_config = PeftLoraConfig(
+        task_type=None,
+        r=config.lora_r,
+        lora_alpha=config.lora_alpha,  # type: ignore[arg-type]
+        lora_dropout=config.lora_dropout,
+        target_modules=_target_pattern(config),
+        base_model_name_or_path=base.origin.hub_id,
+        revision=base.origin.revision,
+    )
+    model = get_peft_model(base.net, peft_config)  # type: ignore[arg-type]
+    return model  # type: ignore[return-value]
+
+
+def trainable_parameters(model: PeftModel) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def adapter_state(model: PeftModel) -> dict[str, torch.Tensor]:
+    """A copy of the adapter's weights on the CPU."""
+    return {
+        name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad
+    }
+
+
+def set_adapter_state(model: PeftModel, state: dict[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.requires_grad:
+                p.copy_(state[name])
+
+
+def save_adapter(model: PeftModel, base: Base, folder: Path) -> None:
+    """Write the peft folder beside itself and rename it into place."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        # peft asks the hub for the base's config.json only to warn about resized embeddings
+        model.save_pretrained(str(temporary), save_embedding_layers=False)
+        config_file = temporary / "adapter_config.json"
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+        config["base_model_name_or_path"] = base.origin.hub_id
+        config["revision"] = base.origin.revision if _is_hub_revision(base) else None
+        write_json(config_file, config)
+        write_json(temporary / PROVENANCE, {"base": _public_origin(base)})
+        (temporary / "README.md").unlink(missing_ok=True)  # peft's empty card template
+        os.chmod(temporary, 0o755)
+        replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(temporary: Path, folder: Path) -> None:
+    """Put a finished folder where `folder` is or will be."""
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+        os.rename(folder, old / folder.name)
+        os.rename(temporary, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(temporary, folder)
+
+
+def _is_hub_revision(base: Base) -> bool:
+    return base.origin.asked == base.origin.hub_id and base.origin.revision is not None
+
+
+def _public_origin(base: Base) -> dict[str, Any]:
+    origin = asdict(base.origin)
+    del origin["path"]
+    return origin
+
+
+def load_adapter(base: Base, folder: Path) -> PeftModel:
+    """Put a saved adapter on the base, ready to transcribe. Raises UserError if it does not fit."""
+    from peft import PeftModel
+
+    folder = Path(folder)
+    if not (folder / "adapter_config.json").is_file():
+        raise UserError(f"{folder}: holds no adapter_config.json; give a peft adapter folder")
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise UserError(f"{folder}: holds no adapter_model.safetensors; the adapter is incomplete")
+    try:
+        model = PeftModel.from_pretrained(base.net, str(folder))  # type: ignore[arg-type]
+    except Exception as error:  # peft, safetensors and torch raise many kinds for a bad folder
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{folder}: does not fit {base.origin.asked} ({reason})") from error
+    return model.to(base.device).eval()
+
+
+def trained_on(folder: Path) -> dict[str, Any] | None:
+    """The base an adapter of moontune's was trained on; None for adapters of others."""
+    try:
+        return json.loads((Path(folder) / PROVENANCE).read_text(encoding="utf-8"))["base"]
+    except (OSError, ValueError, KeyError):
+        return None

@@ -1,0 +1,407 @@
+"""Every setting, once: its name, default, meaning and allowed range. No torch here.
+
+The flags of the command line, the keys of a configuration file and the saved `config.toml` are
+derived from these classes. Names are unique across sections, so a file may be flat or sectioned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import tyro
+
+from moontune.errors import UserError
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be: refused outside `sane` with `why`, remarked on outside `plan`."""
+
+    sane: tuple[float, float]
+    why: str
+    plan: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    source: Literal["librispeech", "manifest", "synthetic", "silence"] = "librispeech"
+    """Where utterances come from. `synthetic` and `silence` need no network and no recordings."""
+    manifest: Path | None = None
+    """JSONL manifest of your own, one utterance a line (sets the source to `manifest`)."""
+    dataset: str = "openslr/librispeech_asr"
+    """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
+    dataset_revision: str | None = None
+    """Commit of the dataset to pin; default: the newest."""
+    dataset_split: str = "train.clean.100"
+    """Part of LibriSpeech to sample, as in train.clean.100, test.clean, test.other."""
+    utterances: Annotated[
+        int | None,
+        Range((5, 100_000), "fewer cannot be split, more is not a small adaptation", (200, 500)),
+    ] = None
+    """How many utterances to sample. Default: 300, or every row of your own manifest."""
+    rows_per_speaker: Annotated[
+        int, Range((1, 10_000), "at least one row of each speaker is needed")
+    ] = 10
+    """At most this many LibriSpeech rows of one speaker, so that there are dozens of speakers."""
+    min_duration_s: Annotated[
+        float, Range((0.056, 30.0), "the model's convolutions need 895 samples, 0.056 s")
+    ] = 0.3
+    """Shorter clips are dropped."""
+    max_duration_s: Annotated[
+        float, Range((1.0, 60.0), "the model was trained on clips of 4-30 s")
+    ] = 30.0
+    """Longer clips are dropped."""
+    max_chars_per_s: Annotated[
+        float, Range((5.0, 1000.0), "even fast speech has about 20 characters a second")
+    ] = 40.0
+    """Clips with more text than this for their length are dropped: nobody can say it that fast."""
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    val_share: Annotated[float, Range((0.01, 0.45), "training needs the larger part")] = 0.1
+    """Share of the audio for validation."""
+    test_share: Annotated[float, Range((0.01, 0.45), "training needs the larger part")] = 0.1
+    """Share of the audio for the test split; the rest trains."""
+    split_by: Literal["speaker", "utterance"] = "speaker"
+    """`speaker`: no speaker in two splits. `utterance` mixes speakers and overstates gains."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    model_id: str = "UsefulSensors/moonshine-tiny"
+    """The base: a hub id, a folder saved by save_pretrained, or `bundled` (8-bit, offline)."""
+    revision: str | None = None
+    """Commit of the base to pin; default: the newest."""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """Where to compute. `auto`: cuda if there is one, else mps, else cpu."""
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    label_style: Literal["auto", "as-written", "restore", "lower"] = "auto"
+    """How training text is written. `restore` gives ALL-CAPS or bare lower-case references the
+    case and punctuation the base model writes; `auto` restores only where references need it."""
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    lora_r: Annotated[int, Range((1, 256), "the rank cannot exceed the layer's width, 288")] = 8
+    """Rank of the adapter."""
+    lora_alpha: Annotated[
+        float, Range((0.1, 1024), "alpha / r scales the adapter and must be above zero")
+    ] = 16
+    """Scale: the update is multiplied by alpha / r."""
+    lora_dropout: Annotated[
+        float, Range((0.0, 0.9), "it is the probability to drop an adapter's input")
+    ] = 0.05
+    """Dropout on the adapter's input."""
+    lora_targets: tuple[Literal["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"], ...] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+    )
+    """Linear layers to adapt; attention names cover cross-attention too."""
+    lora_part: Literal["both", "encoder", "decoder"] = "both"
+    """Which half of the model to adapt."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    batch_size: Annotated[
+        int, Range((1, 256), "a micro-batch holds at least one clip and must fit in memory")
+    ] = 1
+    """Clips in a micro-batch."""
+    grad_accum: Annotated[
+        int, Range((1, 1024), "an update needs at least one micro-batch", (8, 16))
+    ] = 8
+    """Micro-batches per optimizer update, weighted by their target tokens."""
+    max_steps: Annotated[
+        int, Range((1, 1_000_000), "a step is one optimizer update", (500, 1500))
+    ] = 500
+    """Optimizer updates."""
+    lr: Annotated[
+        float, Range((1e-7, 1e-2), "beyond it LoRA on this model does not train", (2e-4, 5e-4))
+    ] = 3e-4
+    """Peak learning rate."""
+    warmup_steps: Annotated[int, Range((0, 100_000), "it counts optimizer updates")] = 50
+    """Updates over which the rate rises from zero (at most a fifth of max_steps is used)."""
+    lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the rate falls after the warm-up, to zero at max_steps."""
+    weight_decay: Annotated[float, Range((0.0, 1.0), "AdamW's decay is a fraction")] = 0.0
+    """AdamW weight decay on the adapter."""
+    max_grad_norm: Annotated[float, Range((1e-3, 1e6), "gradients are clipped to it")] = 1.0
+    """Gradients are scaled down to this norm."""
+    eval_every_steps: Annotated[int, Range((1, 1_000_000), "it counts updates")] = 50
+    """Updates between validations; the whole validation split is used."""
+    early_stop_patience: Annotated[int, Range((0, 10_000), "it counts validations")] = 5
+    """Stop after this many validations without a new best; 0 never stops early."""
+    max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
+    """Give up after this many updates with a non-finite loss or gradient."""
+    seed: Annotated[int, Range((0, 2**31 - 1), "it seeds 32-bit generators")] = 42
+    """Seed of the sampling, the split, the adapter's start, the order and the dropout."""
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    tokens_per_second: Annotated[
+        float, Range((1.0, 50.0), "the model's own cap is 6.5 tokens a second")
+    ] = 6.5
+    """A transcript may have int(seconds * this) + 2 tokens; without a cap the model can loop."""
+    artifact_clips: Annotated[int, Range((3, 5), "the artifact test uses 3 to 5 clips")] = 5
+    """Held-out clips that the reloaded artifact transcribes in a fresh process."""
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    run_name: str | None = None
+    """Name of the run's folder; default: source and time."""
+    output_dir: Path = Path("outputs")
+    """Runs are written below it."""
+    report_file: Path = Path("docs/training_report.md")
+    """The report that collects all runs, newest first."""
+    smoke: bool = False
+    """Accept on artifacts alone (only for the sources `synthetic` and `silence`)."""
+
+
+# tyro drops the prefix of a section named "", so that the flag is --lr, not --train.lr.
+_flat = tyro.conf.arg(name="")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
+
+    data: Annotated[DataConfig, _flat] = field(default_factory=DataConfig)
+    split: Annotated[SplitConfig, _flat] = field(default_factory=SplitConfig)
+    model: Annotated[ModelConfig, _flat] = field(default_factory=ModelConfig)
+    labels: Annotated[LabelConfig, _flat] = field(default_factory=LabelConfig)
+    lora: Annotated[LoraConfig, _flat] = field(default_factory=LoraConfig)
+    train: Annotated[TrainConfig, _flat] = field(default_factory=TrainConfig)
+    eval: Annotated[EvalConfig, _flat] = field(default_factory=EvalConfig)
+    output: Annotated[OutputConfig, _flat] = field(default_factory=OutputConfig)
+
+
+DEFAULT_UTTERANCES = 300
+PLAN_MINUTES = (30.0, 60.0)
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Offline in minutes on two cores: the model inside a PyPI package, spoken by espeak-ng voices.
+    "offline": {
+        "source": "synthetic",
+        "model_id": "bundled",
+        "max_steps": 150,
+        "warmup_steps": 20,
+        "eval_every_steps": 25,
+    },
+}
+
+
+def _sections() -> dict[str, type]:
+    return {f.name: get_args(hint)[0] if get_args(hint) else hint for f, hint in _hints(RunConfig)}
+
+
+def _hints(cls: type) -> list[tuple[dataclasses.Field[Any], Any]]:
+    hints = get_type_hints(cls, include_extras=True)
+    return [(f, hints[f.name]) for f in dataclasses.fields(cls)]
+
+
+def _known_keys() -> dict[str, tuple[str, Any]]:
+    """Setting name -> (section, type hint)."""
+    return {
+        f.name: (section, hint)
+        for section, cls in _sections().items()
+        for f, hint in _hints(cls)
+    }
+
+
+def _coerce(hint: Any, value: Any) -> Any:
+    """A value from a file as the setting's type; raises TypeError or ValueError."""
+    if hasattr(hint, "__metadata__"):
+        hint = get_args(hint)[0]
+    options = get_args(hint)
+    if type(None) in options:
+        if value is None:
+            return None
+        return _coerce(next(o for o in options if o is not type(None)), value)
+    if hint is Path:
+        if not isinstance(value, str):
+            raise TypeError("expected a path")
+        return Path(value)
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise TypeError("expected true or false")
+        return value
+    if hint is int:
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            raise TypeError("expected a whole number")
+        return int(value)
+    if hint is float:  # YAML 1.1 reads 3e-4 as a string
+        if isinstance(value, bool):
+            raise TypeError("expected a number")
+        return float(value)
+    if hint is str:
+        if not isinstance(value, str):
+            raise TypeError("expected text")
+        return value
+    if getattr(hint, "__origin__", None) is tuple:
+        items = value.split() if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise TypeError("expected a list")
+        return tuple(_coerce(options[0], item) for item in items)
+    if getattr(hint, "__origin__", None) is Literal:
+        if value not in options:
+            raise ValueError(f"expected one of {', '.join(map(str, options))}")
+        return value
+    raise AssertionError(f"setting type {hint!r} is not handled")
+
+
+def with_settings(config: RunConfig, settings: dict[str, Any], where: str) -> RunConfig:
+    """A copy with named settings changed; `where` names their origin in errors."""
+    known = _known_keys()
+    changes: dict[str, dict[str, Any]] = {}
+    for name, value in settings.items():
+        if name not in known:
+            import difflib
+
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see `moontune run --help`"
+            raise UserError(f"{where}: unknown setting {name!r}; {hint}")
+        section, hint = known[name]
+        try:
+            changes.setdefault(section, {})[name] = _coerce(hint, value)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{where}: {name} = {value!r}: {error}; correct it") from None
+    parts = {s: dataclasses.replace(getattr(config, s), **c) for s, c in changes.items()}
+    return dataclasses.replace(config, **parts)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings of a TOML or YAML file, sections flattened. Raises UserError."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); give a TOML or YAML file") from None
+    try:
+        if path.suffix.lower() in (".yaml", ".yml"):
+            import yaml
+
+            loaded = yaml.safe_load(text)
+        elif path.suffix.lower() == ".toml":
+            loaded = tomllib.loads(text)
+        else:
+            raise UserError(f"{path}: unknown kind of file; name it .toml, .yaml or .yml")
+    except ValueError as error:  # tomllib.TOMLDecodeError
+        raise UserError(f"{path}: not valid TOML ({error}); correct it") from None
+    except Exception as error:
+        if type(error).__module__.split(".")[0] != "yaml":
+            raise
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise UserError(f"{path}{line}: not valid YAML ({problem}); correct it") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path}: expected settings such as `lr = 3e-4`; see the README")
+    flat: dict[str, Any] = {}
+    sections = _sections()
+    for key, value in loaded.items():
+        if isinstance(value, dict):
+            if key not in sections:
+                known = ", ".join(sections)
+                raise UserError(f"{path}: unknown section [{key}]; known are {known}")
+            flat.update(value)
+        else:
+            flat[key] = value
+    return flat
+
+
+def to_dict(config: RunConfig) -> dict[str, dict[str, Any]]:
+    """Sections of plain values, as saved; settings that are None are left out."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return value.as_posix()
+        return list(value) if isinstance(value, tuple) else value
+
+    return {
+        s.name: {
+            f.name: plain(v)
+            for f in dataclasses.fields(getattr(config, s.name))
+            if (v := getattr(getattr(config, s.name), f.name)) is not None
+        }
+        for s in dataclasses.fields(config)
+    }
+
+
+def to_toml(config: RunConfig) -> str:
+    import tomli_w
+
+    return tomli_w.dumps(to_dict(config))
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """Fill in what follows from other settings, then check everything. Raises UserError."""
+    data = config.data
+    if data.manifest is not None and data.source != "manifest":
+        if data.source != DataConfig.source:
+            raise UserError(
+                f"--manifest and --source {data.source} exclude each other; give one of them"
+            )
+        data = dataclasses.replace(data, source="manifest")
+    if data.source == "manifest" and data.manifest is None:
+        raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
+    if data.utterances is None and data.source != "manifest":
+        data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
+    config = dataclasses.replace(config, data=data)
+    _check_ranges(config)
+    if data.min_duration_s >= data.max_duration_s:
+        raise UserError(
+            f"min_duration_s = {data.min_duration_s} is not below "
+            f"max_duration_s = {data.max_duration_s}; lower it"
+        )
+    if config.output.smoke and data.source not in ("synthetic", "silence"):
+        raise UserError(
+            f"--smoke accepts without looking at WER, so not for --source {data.source}; "
+            "use it with synthetic or silence"
+        )
+    if not config.lora.lora_targets:
+        raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")
+    return config
+
+
+def _check_ranges(config: RunConfig) -> None:
+    for name, value, allowed in _ranged(config):
+        low, high = allowed.sane
+        if not low <= value <= high:  # also refuses NaN
+            raise UserError(
+                f"{name} = {value} is outside {low:g}..{high:g}: {allowed.why}; "
+                f"give a value in that range"
+            )
+
+
+def _ranged(config: RunConfig) -> list[tuple[str, float, Range]]:
+    found: list[tuple[str, float, Range]] = []
+    for section, cls in _sections().items():
+        for f, hint in _hints(cls):
+            value = getattr(getattr(config, section), f.name)
+            for extra in getattr(hint, "__metadata__", ()):
+                if isinstance(extra, Range) and value is not None:
+                    found.append((f.name, value, extra))
+    return found
+
+
+def remarks(config: RunConfig) -> list[str]:
+    """Settings that work but lie outside the plan's ranges, a sentence each."""
+    return [
+        f"{name} = {value:g} is outside the plan's {r.plan[0]:g}..{r.plan[1]:g}"
+        for name, value, r in _ranged(config)
+        if r.plan is not None and not r.plan[0] <= value <= r.plan[1]
+    ]

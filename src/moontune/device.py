@@ -1,0 +1,80 @@
+"""Which device computes and why, and which operators it handed back to the CPU."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from moontune.errors import UserError
+
+
+@dataclass(frozen=True)
+class Device:
+    name: str  # "cuda", "mps" or "cpu"
+    reason: str
+    dtype: str = "float32"  # the one dtype that is safe on all three; on MPS the only one
+
+
+def choose_device(wanted: str) -> Device:
+    """Resolve auto|cuda|mps|cpu. Raises UserError for a device that this machine lacks."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    mps = torch.backends.mps.is_available()
+    if wanted == "auto":
+        if cuda:
+            return Device("cuda", f"found {torch.cuda.get_device_name(0)}")
+        if mps:
+            return Device("mps", "found Apple's GPU")
+        return Device("cpu", "no CUDA or Apple GPU found")
+    if wanted == "cuda" and not cuda:
+        raise UserError("--device cuda: PyTorch finds no CUDA GPU here; use --device auto or cpu")
+    if wanted == "mps" and not mps:
+        built = torch.backends.mps.is_built()
+        why = "macOS 14 or newer is needed" if built else "this PyTorch is built without it"
+        raise UserError(f"--device mps: no Apple GPU ({why}); use --device auto or cpu")
+    return Device(wanted, "asked for")
+
+
+# What PyTorch says when an operator is missing on MPS and PYTORCH_ENABLE_MPS_FALLBACK is set
+# (aten/src/ATen/mps/MPSFallback.mm).
+_FALLBACK = re.compile(r"operator '([^']+)'.*MPS.*fall back to run on the CPU", re.DOTALL)
+
+
+@dataclass
+class FallbackWatch:
+    """Operators that PyTorch reported running on the CPU instead of MPS, with their counts."""
+
+    operators: Counter[str] = field(default_factory=Counter)
+
+    def note(self, message: str) -> bool:
+        match = _FALLBACK.search(message)
+        if match:
+            self.operators[match.group(1)] += 1
+        return match is not None
+
+
+@contextmanager
+def watch_fallbacks() -> Iterator[FallbackWatch]:
+    """Collect MPS fallback warnings; every other warning goes where it went before."""
+    watch = FallbackWatch()
+    show = warnings.showwarning
+
+    def showwarning(message, category, filename, lineno, file=None, line=None):  # noqa: PLR0913
+        if not watch.note(str(message)):
+            show(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message=r"(?s).*fall back to run on the CPU.*")
+        warnings.showwarning = showwarning
+        yield watch
+
+
+def missing_operator(error: BaseException) -> str | None:
+    """The operator's name if `error` says that MPS lacks it (fallback not enabled), else None."""
+    match = re.search(r"operator '([^']+)' is not currently implemented for the MPS", str(error))
+    return match.group(1) if match else None

@@ -1,0 +1,215 @@
+"""The Moonshine model: where it comes from, its exact encoding, its loss and its transcripts.
+
+Clips are encoded one at a time: the encoder's first norm runs over all of time, so padding would
+change what the model hears. Encoder states are then padded with an exact mask for the decoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional
+
+from moontune.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from transformers import MoonshineForConditionalGeneration
+    from transformers.models.moonshine.modeling_moonshine import MoonshineEncoderModelOutput
+
+OFFLINE_CHOICES = "give --model-id a local folder, or --model-id bundled for the offline model"
+HUB_ALIASES = {  # the vendor renamed its organisation
+    "UsefulSensors": "moonshine-ai",
+    "moonshine-ai": "UsefulSensors",
+}
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which base this is, so that an adapter can name it and refuse another."""
+
+    asked: str  # what the user gave
+    path: str  # the folder it was loaded from
+    hub_id: str  # what peft's adapter_config.json names
+    revision: str | None
+    sha256: str  # of the weights file
+
+
+@dataclass(frozen=True)
+class Base:
+    net: MoonshineForConditionalGeneration
+    processor: Any
+    origin: Origin
+    device: str
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.processor.tokenizer
+
+
+def locate(model_id: str, revision: str | None = None) -> tuple[Path, str, str | None]:
+    """Folder, hub id and revision of a base. Raises UserError; never picks another model."""
+    if model_id == "bundled":
+        from moontune.bundled import bundled_model_dir
+
+        return bundled_model_dir(), "UsefulSensors/moonshine-tiny", "bundled moonshine-voice 0.0.4"
+    folder = Path(model_id).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
+        return folder, _hub_name(folder), None
+    if model_id.startswith((".", "/", "~")) or model_id.count("/") != 1:
+        raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
+    return _download(model_id, revision)
+
+
+def _hub_name(folder: Path) -> str:
+    """The hub id of a local copy, told by its shape; the path itself for anything else."""
+    import json
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape = (config.get("hidden_size"), config.get("vocab_size"))
+    known = {
+        (288, 32768): "UsefulSensors/moonshine-tiny",
+        (416, 32768): "UsefulSensors/moonshine-base",
+    }
+    return known.get(shape, str(folder.resolve()))
+
+
+def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | None]:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    owner, name = model_id.split("/")
+    names = [model_id] + ([f"{HUB_ALIASES[owner]}/{name}"] if owner in HUB_ALIASES else [])
+    for candidate in names:
+        try:
+            path = Path(snapshot_download(candidate, revision=revision, allow_patterns=_FILES))
+        except GatedRepoError:
+            raise UserError(f"{candidate} is gated; accept its terms and run `hf auth login`") from None
+        except RepositoryNotFoundError:
+            continue
+        except RevisionNotFoundError:
+            raise UserError(f"{candidate} has no revision {revision}; check --revision") from None
+        except (LocalEntryNotFoundError, OSError) as error:  # httpx and hub errors are OSErrors
+            cause = error.__cause__ or error
+            raise UserError(
+                f"cannot reach the model hub for {candidate} ({type(cause).__name__}); "
+                + OFFLINE_CHOICES
+            ) from None
+        return path, candidate, path.name if path.parent.name == "snapshots" else revision
+    raise UserError(f"the hub has no model {' or '.join(names)}; check --model-id")
+
+
+def load_base(model_id: str, revision: str | None, device: str) -> Base:
+    """Load net and processor in float32 on `device`. Raises UserError."""
+    from transformers import AutoProcessor, MoonshineForConditionalGeneration
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    path, hub_id, resolved = locate(model_id, revision)
+    weights = path / "model.safetensors"
+    if not weights.is_file():
+        raise UserError(f"{path}: holds no model.safetensors; give a complete model folder")
+    try:
+        net, info = MoonshineForConditionalGeneration.from_pretrained(
+            path, dtype=torch.float32, output_loading_info=True
+        )
+        processor = AutoProcessor.from_pretrained(path)
+    except Exception as error:  # transformers raises many kinds for a broken folder
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{path}: is not a usable Moonshine model ({reason})") from error
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise UserError(f"{weights}: lacks {len(missing)} tensors, first {missing[0]}")
+    if net.config.pad_token_id is None:  # a config built by hand; the loss needs one
+        net.config.pad_token_id = net.config.eos_token_id
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    net.to(device).eval()  # type: ignore[arg-type]
+    return Base(net, processor, Origin(model_id, str(path), hub_id, resolved, digest), device)
+
+
+def target_ids(tokenizer: Any, text: str, eos_token_id: int) -> list[int]:
+    """Label ids of a text: its tokens without BOS, then EOS.
+
+    The tokenizer's own template adds BOS and no EOS. A label with BOS makes the decoder start
+    `1, 1`; one without EOS teaches the model never to stop.
+    """
+    return [*tokenizer(text, add_special_tokens=False).input_ids, eos_token_id]
+
+
+def pad_labels(labels: Sequence[Sequence[int]], device: str) -> torch.Tensor:
+    """(batch, tokens) int64, padded with -100 by length: pad and EOS are the same id here."""
+    width = max(len(ids) for ids in labels)
+    rows = [[*ids, *[IGNORED] * (width - len(ids))] for ids in labels]
+    return torch.tensor(rows, dtype=torch.long, device=device)
+
+
+def encode(
+    net: MoonshineForConditionalGeneration, clips: Sequence[np.ndarray], device: str
+) -> MoonshineEncoderModelOutput:
+    """Encoder states of clips, each encoded alone: (batch, frames, width) and an exact mask."""
+    from transformers.models.moonshine.modeling_moonshine import MoonshineEncoderModelOutput
+
+    encoder = net.model.encoder
+    states = [
+        encoder(torch.from_numpy(clip).to(device)[None]).last_hidden_state[0] for clip in clips
+    ]
+    if len(states) == 1:
+        return MoonshineEncoderModelOutput(last_hidden_state=states[0][None], attention_mask=None)
+    frames = [state.shape[0] for state in states]
+    mask = torch.arange(max(frames), device=device)[None] < torch.tensor(frames, device=device)[:, None]
+    padded = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
+    return MoonshineEncoderModelOutput(last_hidden_state=padded, attention_mask=mask.int())
+
+
+def token_losses(
+    net: MoonshineForConditionalGeneration,
+    encoded: MoonshineEncoderModelOutput,
+    labels: torch.Tensor,
+) -> torch.Tensor:
+    """Summed cross-entropy of each clip's target tokens in nats, (batch,).
+
+    The decoder is fed `[start, labels[:-1]]`; label padding counts nothing.
+    """
+    start = torch.full_like(labels[:, :1], net.config.decoder_start_token_id)
+    inputs = torch.cat([start, labels[:, :-1]], dim=1)
+    inputs = inputs.masked_fill(inputs == IGNORED, net.config.pad_token_id)
+    logits = net(encoder_outputs=encoded, decoder_input_ids=inputs, use_cache=False).logits
+    flat = functional.cross_entropy(
+        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return flat.view_as(labels).sum(dim=1)
+
+
+def token_cap(duration_s: float, tokens_per_second: float) -> int:
+    """How many new tokens a transcript may have (the model card's rule; without it it loops)."""
+    return int(duration_s * tokens_per_second) + 2
+
+
+@torch.no_grad()
+def greedy_tokens(
+    net: MoonshineForConditionalGeneration, encoded: MoonshineEncoderModelOutput, cap: int
+) -> list[int]:
+    """Greedy transcript of one encoded clip: token ids without the start token, EOS kept."""
+    out = net.generate(
+        encoder_outputs=encoded,
+        max_new_tokens=cap,
+        max_length=None,
+        do_sample=False,
+        num_beams=1,
+    )
+    ids = out[0].tolist()  # type: ignore[index]
+    return ids[1:] if ids[:1] == [net.config.decoder_start_token_id] else ids

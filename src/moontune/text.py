@@ -1,0 +1,175 @@
+"""Text: the normaliser that WER is scored with, and the style that training text is written in."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+Style = Literal["cased", "upper", "lower"]
+
+_CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)  # a word without punctuation around it
+_ABBREVIATIONS = {"mr.", "mrs.", "ms.", "dr.", "st.", "jr.", "sr.", "no."}
+_SENTENCE_END = (".", "!", "?", "…", '."', '!"', '?"')
+
+
+@functools.cache
+def _english():
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+    return EnglishTextNormalizer()
+
+
+@functools.cache
+def normalizer_name() -> str:
+    """Name and version of the normaliser, to stand beside every WER."""
+    version = importlib.metadata.version("whisper-normalizer")
+    return f"whisper_normalizer.english.EnglishTextNormalizer {version}"
+
+
+def normalize(text: str) -> str:
+    """Whisper's English normalisation: lower case, no punctuation, numbers and spelling unified."""
+    return " ".join(_english()(text).split())
+
+
+def style_of(texts: Iterable[str]) -> Style:
+    """How a set of references is written: ALL CAPS, bare lower case, or properly cased."""
+    upper = lower = punctuated = total = 0
+    for text in texts:
+        upper += sum(c.isupper() for c in text)
+        lower += sum(c.islower() for c in text)
+        punctuated += text.rstrip().endswith(_SENTENCE_END)
+        total += 1
+    letters = upper + lower
+    if letters and upper >= 0.9 * letters:
+        return "upper"
+    if letters and upper <= 0.002 * letters and punctuated <= 0.1 * total:
+        return "lower"
+    return "cased"
+
+
+def _core(word: str) -> str:
+    match = _CORE.search(word)
+    return match.group() if match else ""
+
+
+def _key(word: str) -> str:
+    return _core(word).casefold().replace("\u2019", "'")
+
+
+def _ends_sentence(word: str) -> bool:
+    if word.lower() in _ABBREVIATIONS:
+        return False
+    return word.rstrip("\"')\u201d\u2019").endswith((".", "!", "?", "…"))
+
+
+def case_lexicon(hypotheses: Iterable[str]) -> dict[str, str]:
+    """How the base writes each word inside a sentence: casefolded word -> its usual casing.
+
+    Only words that are not plain lower case are kept: names, `I'm`, abbreviations.
+    """
+    seen: dict[str, Counter[str]] = {}
+    for text in hypotheses:
+        words = text.split()
+        for before, word in zip(words, words[1:], strict=False):
+            if not _ends_sentence(before) and _core(word):
+                seen.setdefault(_key(word), Counter())[_core(word)] += 1
+    usual = {key: counts.most_common(1)[0][0] for key, counts in seen.items()}
+    return {key: form for key, form in usual.items() if form != form.lower()}
+
+
+def _cased(word: str, lexicon: dict[str, str], capital: bool) -> str:
+    """A word of an unstyled reference in sentence case, its own punctuation kept."""
+    core = _core(word)
+    if not core:
+        return word
+    key = _key(word)
+    if key == "i" or key.startswith("i'"):
+        form = "I" + core[1:].lower()
+    else:
+        form = lexicon.get(key, core.lower())
+    if capital:
+        form = form[0].upper() + form[1:]
+    start = word.index(core)
+    return word[:start] + form + word[start + len(core) :]
+
+
+def _carry(reference: str, hypothesis: str) -> str:
+    """One agreeing word: the base's case; the reference's punctuation where it has any."""
+    core, form = _core(reference), _core(hypothesis)
+    start = reference.index(core)
+    before, after = reference[:start], reference[start + len(core) :]
+    position = hypothesis.index(form)
+    before = before or hypothesis[:position]
+    after = after or hypothesis[position + len(form) :]
+    return before + form + after
+
+
+def restore_style(
+    reference: str, hypothesis: str, lexicon: dict[str, str] | None = None
+) -> str:
+    """Write `reference` the way the base model writes: its words, the base's case and punctuation.
+
+    The two are aligned word by word. Where the words agree, or Whisper's normaliser says that they
+    are the same (`DOCTOR` and `Dr.`), the base's form is taken; elsewhere the reference's word in
+    sentence case, with the base's casing of that word from `lexicon`. Punctuation that the
+    reference has is kept. No word is added or lost.
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    lexicon = lexicon or {}
+    ref = reference.split()
+    hyp = [word for word in hypothesis.split() if _core(word)]
+    written: list[str] = []
+
+    def capital() -> bool:
+        return not written or _ends_sentence(written[-1])
+
+    opcodes = Levenshtein.opcodes([_key(w) for w in ref], [_key(w) for w in hyp])
+    for tag, i, i_end, j, j_end in opcodes:
+        ours, theirs = ref[i:i_end], hyp[j:j_end]
+        if tag == "equal":
+            for r, h in zip(ours, theirs, strict=True):
+                word = _carry(r, h) if _core(r) else r
+                if capital() and _core(word):
+                    word = _capitalized(word)
+                written.append(word)
+        elif tag == "replace" and _same_words(ours, theirs):
+            for word in theirs:
+                written.append(_capitalized(word) if capital() else word)
+        else:
+            for offset, word in enumerate(ours):
+                other = theirs[offset] if offset < len(theirs) else ""
+                if other and len(ours) == len(theirs) and _same_words([word], [other]):
+                    written.append(_capitalized(other) if capital() else other)
+                    continue
+                # A name the base misheard ("Dracula" for DRASCULA) is still a name.
+                inside = bool(other) and j + offset > 0
+                inside = inside and not _ends_sentence(hyp[j + offset - 1])
+                named = inside and _core(other)[:1].isupper() and _key(other)[:1] == _key(word)[:1]
+                names = {_key(word): _core(word).capitalize()} if named else {}
+                written.append(_cased(word, {**names, **lexicon}, capital()))
+    text = " ".join(written)
+    if text and not _ends_sentence(text) and (not hyp or _ends_sentence(hyp[-1])):
+        closing = hyp[-1].rstrip("\"')\u201d\u2019")[-1:] if hyp else "."
+        text = text.rstrip(",;:- ") + closing
+    return text
+
+
+def _capitalized(word: str) -> str:
+    core = _core(word)
+    start = word.index(core) if core else 0
+    return word[:start] + word[start : start + 1].upper() + word[start + 1 :]
+
+
+def _same_words(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    """Whether two short spans say the same to the normaliser though they are spelled apart."""
+    if len(ours) > 6 or len(theirs) > 6:
+        return False
+    if any(_core(w) == "" for w in (*ours, *theirs)):
+        return False
+    left, right = normalize(" ".join(ours)), normalize(" ".join(theirs))
+    return bool(left) and left == right

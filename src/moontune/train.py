@@ -1,0 +1,176 @@
+"""The training loop: token-weighted updates, validation, and the best adapter kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from moontune.adapter import adapter_state, set_adapter_state
+from moontune.config import TrainConfig
+from moontune.evaluate import LoadAudio, mean_loss
+from moontune.manifest import Utterance
+from moontune.model import Base, encode, pad_labels, target_ids, token_losses
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+Log = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training did; the model holds the best adapter when this is returned."""
+
+    steps: int  # optimizer updates tried, skipped ones included
+    best_step: int  # 0: no update was better than the base
+    best_val_loss: float
+    first_val_loss: float  # of the base
+    last_train_loss: float | None
+    skipped: int  # updates left out for a non-finite loss or gradient
+    stopped: str  # "max_steps", "early stop" or "aborted: ..."
+    utterances_seen: int
+    seconds: float
+    seconds_validating: float
+
+    @property
+    def aborted(self) -> bool:
+        return self.stopped.startswith("aborted")
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Rate of update `step` (from 1): linear warm-up, then the schedule, zero after max_steps."""
+    warmup = min(config.warmup_steps, config.max_steps // 5)
+    if step <= warmup:
+        return config.lr * step / warmup
+    left = (config.max_steps - step + 1) / (config.max_steps - warmup + 1)
+    if config.lr_schedule == "constant":
+        return config.lr
+    if config.lr_schedule == "linear":
+        return config.lr * left
+    return config.lr * 0.5 * (1 + math.cos(math.pi * (1 - left)))
+
+
+def shuffled(utterances: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
+    """Utterances without end: every epoch each one once, in a new order that `seed` decides."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        for index in torch.randperm(len(utterances), generator=generator).tolist():
+            yield utterances[index]
+
+
+def train(
+    model: PeftModel,
+    base: Base,
+    train_split: Sequence[Utterance],
+    val_split: Sequence[Utterance],
+    load_audio: LoadAudio,
+    config: TrainConfig,
+    log: Log,
+) -> TrainResult:
+    """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
+
+    The loss of an update is the mean over all its target tokens, however they fall into
+    micro-batches. The base's own validation loss (step 0) competes: an adapter that is never better
+    is not kept. An update with a non-finite loss or gradient changes nothing and is counted;
+    beyond `max_skipped_updates` training ends. `log` gets one dict an event.
+    """
+    started = time.perf_counter()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False
+    )
+    torch.manual_seed(config.seed)  # dropout
+    stream = shuffled(train_split, config.seed)
+    validating = 0.0
+
+    def validate(step: int) -> float:
+        nonlocal validating
+        begun = time.perf_counter()
+        value = mean_loss(base, val_split, load_audio)
+        validating += time.perf_counter() - begun
+        log({"event": "validation", "step": step, "val_loss": value})
+        return value
+
+    first = best = validate(0)
+    best_step, best_state = 0, adapter_state(model)
+    stale = skipped = seen = step = 0
+    last_loss: float | None = None
+    stopped = "max_steps"
+    for step in range(1, config.max_steps + 1):
+        begun = time.perf_counter()
+        clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
+        seen += len(clips)
+        loss, tokens = _accumulate(base, clips, load_audio, config.batch_size)
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
+        rate = learning_rate(step, config)
+        usable = math.isfinite(loss) and math.isfinite(norm)
+        if usable:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
+            last_loss = loss
+        else:
+            skipped += 1
+        optimizer.zero_grad(set_to_none=True)
+        log(
+            {
+                "event": "update",
+                "step": step,
+                "loss": loss if math.isfinite(loss) else None,
+                "lr": rate,
+                "grad_norm": norm if math.isfinite(norm) else None,
+                "tokens": tokens,
+                "clips": len(clips),
+                "seconds": round(time.perf_counter() - begun, 4),
+                "skipped": not usable,
+            }
+        )
+        if skipped > config.max_skipped_updates:
+            stopped = f"aborted: {skipped} updates had a non-finite loss or gradient"
+            break
+        if step % config.eval_every_steps == 0 or step == config.max_steps:
+            value = validate(step)
+            if math.isfinite(value) and value < best:
+                best, best_step, best_state, stale = value, step, adapter_state(model), 0
+            else:
+                stale += 1
+            if config.early_stop_patience and stale >= config.early_stop_patience:
+                stopped = "early stop"
+                break
+    set_adapter_state(model, best_state)
+    return TrainResult(
+        steps=step,
+        best_step=best_step,
+        best_val_loss=best,
+        first_val_loss=first,
+        last_train_loss=last_loss,
+        skipped=skipped,
+        stopped=stopped,
+        utterances_seen=seen,
+        seconds=round(time.perf_counter() - started, 3),
+        seconds_validating=round(validating, 3),
+    )
+
+
+def _accumulate(
+    base: Base, clips: Sequence[Utterance], load_audio: LoadAudio, batch_size: int
+) -> tuple[float, int]:
+    """Add one update's gradients; returns its loss per target token and the token count."""
+    net = base.net
+    net.train()
+    eos = int(net.config.eos_token_id)  # type: ignore[arg-type]
+    labels = [target_ids(base.tokenizer, u.label, eos) for u in clips]
+    tokens = sum(map(len, labels))
+    total = torch.zeros((), device=base.device)
+    for start in range(0, len(clips), batch_size):
+        part = slice(start, start + batch_size)
+        encoded = encode(net, [load_audio(u) for u in clips[part]], base.device)
+        loss = token_losses(net, encoded, pad_labels(labels[part], base.device)).sum() / tokens
+        loss.backward()
+        total += loss.detach()
+    return float(total), tokens
