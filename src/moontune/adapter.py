@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +11,7 @@ import torch
 
 from moontune.config import LoraConfig
 from moontune.errors import UserError
-from moontune.files import write_json
+from moontune.files import new_folder, write_json
 from moontune.model import Base
 
 if TYPE_CHECKING:
@@ -72,10 +69,8 @@ def set_adapter_state(model: PeftModel, state: dict[str, torch.Tensor]) -> None:
 
 def save_adapter(model: PeftModel, base: Base, folder: Path) -> None:
     """Write the peft folder beside itself and rename it into place."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        # peft asks the hub for the base's config.json only to warn about resized embeddings
+    with new_folder(folder) as temporary:
+        # peft would ask the hub for the base's config.json, only to warn of resized embeddings
         model.save_pretrained(str(temporary), save_embedding_layers=False)
         config_file = temporary / "adapter_config.json"
         config = json.loads(config_file.read_text(encoding="utf-8"))
@@ -84,21 +79,12 @@ def save_adapter(model: PeftModel, base: Base, folder: Path) -> None:
         write_json(config_file, config)
         write_json(temporary / PROVENANCE, {"base": _public_origin(base)})
         (temporary / "README.md").unlink(missing_ok=True)  # peft's empty card template
-        os.chmod(temporary, 0o755)
-        replace_folder(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def replace_folder(temporary: Path, folder: Path) -> None:
-    """Put a finished folder where `folder` is or will be."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
-        os.rename(folder, old / folder.name)
-        os.rename(temporary, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(temporary, folder)
+def save_processor(base: Base, folder: Path) -> None:
+    """Write the processor's snapshot beside itself and rename it into place."""
+    with new_folder(folder) as temporary:
+        base.processor.save_pretrained(str(temporary))
 
 
 def _is_hub_revision(base: Base) -> bool:

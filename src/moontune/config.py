@@ -77,6 +77,10 @@ class ModelConfig:
     """The base: a hub id, a folder saved by save_pretrained, or `bundled` (8-bit, offline)."""
     revision: str | None = None
     """Commit of the base to pin; default: the newest."""
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """Where to compute. `auto`: cuda if there is one, else mps, else cpu."""
 
@@ -170,21 +174,37 @@ class OutputConfig:
 
 
 # tyro drops the prefix of a section named "", so that the flag is --lr, not --train.lr.
-_flat = tyro.conf.arg(name="")
+FLAT = tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
 
-    data: Annotated[DataConfig, _flat] = field(default_factory=DataConfig)
-    split: Annotated[SplitConfig, _flat] = field(default_factory=SplitConfig)
-    model: Annotated[ModelConfig, _flat] = field(default_factory=ModelConfig)
-    labels: Annotated[LabelConfig, _flat] = field(default_factory=LabelConfig)
-    lora: Annotated[LoraConfig, _flat] = field(default_factory=LoraConfig)
-    train: Annotated[TrainConfig, _flat] = field(default_factory=TrainConfig)
-    eval: Annotated[EvalConfig, _flat] = field(default_factory=EvalConfig)
-    output: Annotated[OutputConfig, _flat] = field(default_factory=OutputConfig)
+    data: Annotated[DataConfig, FLAT] = field(default_factory=DataConfig)
+    split: Annotated[SplitConfig, FLAT] = field(default_factory=SplitConfig)
+    model: Annotated[ModelConfig, FLAT] = field(default_factory=ModelConfig)
+    device: Annotated[DeviceConfig, FLAT] = field(default_factory=DeviceConfig)
+    labels: Annotated[LabelConfig, FLAT] = field(default_factory=LabelConfig)
+    lora: Annotated[LoraConfig, FLAT] = field(default_factory=LoraConfig)
+    train: Annotated[TrainConfig, FLAT] = field(default_factory=TrainConfig)
+    eval: Annotated[EvalConfig, FLAT] = field(default_factory=EvalConfig)
+    output: Annotated[OutputConfig, FLAT] = field(default_factory=OutputConfig)
+
+
+@dataclass(frozen=True)
+class NewRunArgs:
+    """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
+
+    config_file: Annotated[Path | None, tyro.conf.arg(name="config")] = None
+    """TOML or YAML file of settings; flags override it."""
+    preset: str | None = None
+    """Named settings under the file and flags: `offline` (bundled model, synthetic speech)."""
+    resume: bool = False
+    """Go on with the run of this --run-name from its last finished stage."""
+    overwrite: bool = False
+    """Replace a run of this --run-name."""
+    settings: Annotated[RunConfig, FLAT] = field(default_factory=RunConfig)
 
 
 DEFAULT_UTTERANCES = 300

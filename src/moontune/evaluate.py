@@ -13,14 +13,13 @@ from moontune.manifest import Utterance, manifest_hash
 from moontune.model import (
     Base,
     encode,
-    greedy_tokens,
     pad_labels,
     target_ids,
-    token_cap,
     token_losses,
 )
 from moontune.scoring import Edits, corpus_wer, word_edits
 from moontune.text import normalize, normalizer_name
+from moontune.transcribe import transcript
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,22 +99,21 @@ def _predict(
     labels = pad_labels([target_ids(base.tokenizer, u.label, eos)], base.device)
     loss = float(token_losses(net, encoded, labels)[0])
     duration = len(samples) / SAMPLE_RATE_HZ
-    tokens = greedy_tokens(net, encoded, token_cap(duration, tokens_per_second))
-    hypothesis = base.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+    written = transcript(base, encoded, duration, tokens_per_second)
     return Prediction(
         id=u.id,
         speaker=u.speaker,
         duration=round(duration, 3),
         reference=u.text,
         target=u.label,
-        hypothesis=hypothesis,
+        hypothesis=written.text,
         normalized_reference=normalize(u.text),
-        normalized_hypothesis=normalize(hypothesis),
-        tokens=tokens,
-        truncated=tokens[-1:] != [eos],
+        normalized_hypothesis=normalize(written.text),
+        tokens=written.tokens,
+        truncated=written.truncated,
         loss=loss,
         target_tokens=labels.shape[1],
-        edits=word_edits(u.text, hypothesis),
+        edits=word_edits(u.text, written.text),
     )
 
 

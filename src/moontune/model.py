@@ -113,9 +113,24 @@ def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | Non
     raise UserError(f"the hub has no model {' or '.join(names)}; check --model-id")
 
 
+def load_processor(folder: Path) -> Any:
+    """Feature extractor and tokenizer of a saved processor. Raises UserError."""
+    from transformers import AutoProcessor
+
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such processor folder; check the path")
+    try:
+        processor = AutoProcessor.from_pretrained(str(folder))
+        processor.tokenizer  # noqa: B018
+    except Exception as error:  # transformers raises many kinds for a broken folder
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"{folder}: is not a usable processor ({reason})") from error
+    return processor
+
+
 def load_base(model_id: str, revision: str | None, device: str) -> Base:
     """Load net and processor in float32 on `device`. Raises UserError."""
-    from transformers import AutoProcessor, MoonshineForConditionalGeneration
+    from transformers import MoonshineForConditionalGeneration
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -127,10 +142,10 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
         net, info = MoonshineForConditionalGeneration.from_pretrained(
             path, dtype=torch.float32, output_loading_info=True
         )
-        processor = AutoProcessor.from_pretrained(path)
     except Exception as error:  # transformers raises many kinds for a broken folder
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path}: is not a usable Moonshine model ({reason})") from error
+    processor = load_processor(path)
     missing = sorted(info["missing_keys"])
     if missing:
         raise UserError(f"{weights}: lacks {len(missing)} tensors, first {missing[0]}")

@@ -1,0 +1,273 @@
+"""The command line: verbs, flags, messages and exit codes. The only module that prints and exits."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from moontune.errors import ACCEPTED, NOT_ACCEPTED, USER_MISTAKE, UserError
+
+T = TypeVar("T")
+
+_OTHER_VERBS = {
+    "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
+}
+_STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
+    "sample": "take utterances from the source into a new run",
+    "clean": "drop what cannot be used, with reasons",
+    "split": "fix train, val and test, no speaker in two",
+    "labels": "write training text in the base's style",
+    "baseline": "measure the base on the test split",
+    "train": "train the adapter, keep the best",
+    "evaluate": "measure the tuned model likewise",
+    "artifact": "reload it in a fresh process",
+    "verdict": "accept or not, with the reasons",
+    "report": "write the report",
+}
+
+_HELP = """usage: moontune VERB ...
+
+Adapt a Moonshine speech model with LoRA and measure honestly whether it helped.
+
+{run}
+
+stages of a run, each also on its own: moontune sample [--flags], then moontune STAGE outputs/NAME
+{stages}
+
+moontune VERB --help lists a verb's flags. Start with one of:
+  moontune run --preset offline            minutes, no network, no recordings
+  moontune run --manifest my.jsonl         your own audio
+  moontune run                             300 utterances of LibriSpeech, streamed
+
+exit codes: 0 accepted, 1 not accepted, 2 a mistake in what was given
+"""
+
+
+@dataclass
+class Outcome:
+    code: int = ACCEPTED
+
+
+@contextlib.contextmanager
+def reporting_mistakes() -> Iterator[Outcome]:
+    """Turn a user's mistake into one line on stderr and exit code 2; Ctrl-C into 130."""
+    outcome = Outcome()
+    try:
+        yield outcome
+    except UserError as error:
+        print(f"moontune: {error}", file=sys.stderr)
+        outcome.code = USER_MISTAKE
+    except KeyboardInterrupt:
+        print("moontune: interrupted", file=sys.stderr)
+        outcome.code = 130
+
+
+def parse(cls: type[T], argv: list[str], *, prog: str, default: T | None = None) -> T:
+    """Parse flags into a dataclass. Raises UserError with one line for what cannot be parsed."""
+    import io
+
+    import tyro
+
+    complaint = io.StringIO()
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(cls, args=argv, prog=prog, **options)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise UserError(f"{_one_line(complaint.getvalue())} (flags: {prog} --help)") from None
+
+
+def _one_line(box: str) -> str:
+    """The message in tyro's box, and the flags it suggests, as one line."""
+    lines = [line.strip("│╭╮╰╯─ \t") for line in box.splitlines()]
+    body = [line for line in lines[1:] if line and "helptext" not in line]
+    text = " ".join(body) or " ".join(filter(None, lines)) or "the flags cannot be parsed"
+    return text.removeprefix("Error parsing ").strip()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of the `moontune` command; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    verb = argv[0] if argv else "--help"
+    with reporting_mistakes() as outcome:
+        if verb in ("-h", "--help", "help"):
+            print(_help())
+        elif verb in ("-V", "--version", "version"):
+            import importlib.metadata
+
+            print(f"moontune {importlib.metadata.version('moontune')}")
+        elif verb == "run":
+            outcome.code = _run(argv[1:])
+        elif verb == "sample":
+            outcome.code = _sample(argv[1:])
+        elif verb in _STAGE_VERBS:
+            outcome.code = _stage(verb, argv[1:])
+        else:
+            import difflib
+
+            close = difflib.get_close_matches(verb, [*_OTHER_VERBS, *_STAGE_VERBS], n=1)
+            hint = f"did you mean {close[0]}?" if close else "see moontune --help"
+            raise UserError(f"unknown verb {verb!r}; {hint}")
+    return outcome.code
+
+
+def _help() -> str:
+    def listed(verbs: dict[str, str]) -> str:
+        return "\n".join(f"  {name:10} {what}" for name, what in verbs.items())
+
+    return _HELP.format(run=listed(_OTHER_VERBS), stages=listed(_STAGE_VERBS)).rstrip()
+
+
+def _parse_new_run(argv: list[str], prog: str) -> Any:
+    """Dataclass defaults, then the preset, then the file, then the flags."""
+    from moontune.config import PRESETS, NewRunArgs, RunConfig, read_settings, with_settings
+
+    config = RunConfig()
+    preset = _peek(argv, "--preset")
+    if preset is not None:
+        if preset not in PRESETS:
+            raise UserError(f"--preset {preset}: unknown; known are {', '.join(PRESETS)}")
+        config = with_settings(config, PRESETS[preset], f"preset {preset}")
+    file = _peek(argv, "--config")
+    if file is not None:
+        config = with_settings(config, read_settings(Path(file)), file)
+    return parse(NewRunArgs, argv, prog=prog, default=NewRunArgs(settings=config))
+
+
+def _peek(argv: list[str], flag: str) -> str | None:
+    """The value of a flag before the whole line is parsed."""
+    for index, word in enumerate(argv):
+        if word.startswith(flag + "="):
+            return word.partition("=")[2]
+        if word == flag and index + 1 < len(argv):
+            return argv[index + 1]
+    return None
+
+
+def _start(argv: list[str], verb: str) -> tuple[Any, Any]:
+    """A new run's folder, or the one to go on with; returns it and its configuration."""
+    from moontune.config import NewRunArgs, remarks, resolve
+    from moontune.rundir import create_run, open_run
+
+    args = _parse_new_run(argv, f"moontune {verb}")
+    config = args.settings
+    if args.resume and args.overwrite:
+        raise UserError("--resume and --overwrite exclude each other; give one of them")
+    if args.resume:
+        if config.output.run_name is None:
+            raise UserError("--resume needs the run to go on with; add --run-name NAME")
+        run = open_run(config.output.output_dir / config.output.run_name)
+        saved = run.config()
+        again = parse(
+            NewRunArgs, argv, prog=f"moontune {verb}", default=NewRunArgs(settings=saved)
+        )
+        _refuse_changes(saved, resolve(again.settings))
+        return run, saved
+    config = resolve(config)
+    run = create_run(config, [verb, *argv], overwrite=args.overwrite)
+    for remark in remarks(config):
+        print(f"remark: {remark}")
+    return run, config
+
+
+def _refuse_changes(saved: Any, wanted: Any) -> None:
+    from moontune.config import to_dict
+
+    for section, values in to_dict(wanted).items():
+        if section == "output":
+            continue
+        for name, value in values.items():
+            old = to_dict(saved)[section].get(name)
+            if value != old:
+                raise UserError(
+                    f"{name} = {value} differs from the run's {old}; a resumed run keeps its "
+                    "settings: leave the flag out, or start another run"
+                )
+
+
+def _run(argv: list[str]) -> int:
+    from moontune.pipeline import STAGES
+
+    run, config = _start(argv, "run")
+    return _do(run, config, [s for s in STAGES if s.name not in run.stages()])
+
+
+def _sample(argv: list[str]) -> int:
+    from moontune.pipeline import stage_named
+
+    run, config = _start(argv, "sample")
+    code = _do(run, config, [stage_named("sample")])
+    print(f"next: moontune clean {run.path}")
+    return code
+
+
+def _stage(verb: str, argv: list[str]) -> int:
+    """One stage on an existing run; flags change the settings that this stage obeys."""
+    from moontune.config import FLAT, RunConfig, resolve, to_toml
+    from moontune.files import write_text
+    from moontune.pipeline import NAMES, stage_named
+    from moontune.rundir import open_run
+
+    stage = stage_named(verb)
+    if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
+        raise UserError(f"give the run first: moontune {verb} outputs/NAME")
+    wants_help = argv[0] in ("-h", "--help")
+    saved = RunConfig() if wants_help else open_run(Path(argv[0])).config()
+    fields: list[Any] = [
+        (s, Annotated[type(getattr(saved, s)), FLAT], getattr(saved, s)) for s in stage.sections
+    ]
+    fields.insert(0, ("overwrite", bool, False))
+    cls = dataclasses.make_dataclass("Args", fields, frozen=True)
+    cls.__doc__ = f"Usage: moontune {verb} outputs/NAME. {stage.summary.capitalize()}."
+    args: Any = parse(cls, argv[not wants_help :], prog=f"moontune {verb} RUN")
+    run = open_run(Path(argv[0]))
+    config = resolve(
+        dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections})
+    )
+    if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
+        later = [n for n in NAMES[NAMES.index(verb) + 1 :] if n in run.stages()]
+        stale = f" (then also stale: {', '.join(later)})" if later else ""
+        raise UserError(f"{run.path}: stage {verb} is done; add --overwrite to redo it{stale}")
+    if config != saved:
+        write_text(run / "config.toml", to_toml(config))
+    code = _do(run, config, [stage])
+    following = NAMES[NAMES.index(verb) + 1 :]
+    if following:
+        print(f"next: moontune {following[0]} {run.path}")
+    return code
+
+
+def _do(run: Any, config: Any, stages: list[Any]) -> int:
+    """Run stages with progress; the exit code says whether a finished run is accepted."""
+    from moontune.pipeline import NAMES, run_stage
+    from moontune.ui import ConsoleUi
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    ui = ConsoleUi()
+    try:
+        for stage in stages:
+            ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
+            run_stage(run, config, stage, ui)
+    finally:
+        ui.close()
+    done = run.stages()
+    if stages and stages[-1].name not in ("verdict", "report"):
+        return ACCEPTED
+    if "verdict" not in done:
+        return ACCEPTED
+    metrics = run.read("metrics.json")
+    ui.verdict(metrics)
+    print(f"run: {run.path}")
+    return ACCEPTED if metrics["accepted"] else NOT_ACCEPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""metrics.json: everything a run measured, in one file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moontune.config import RunConfig, remarks, to_dict
+from moontune.files import write_json
+from moontune.rundir import RunDir
+from moontune.verdict import difference, judge
+
+
+def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
+    """Judge the run from its files and write metrics.json."""
+    record = run.record()
+    stages = record["stages"]
+    base, tuned = run.read("eval_base.json"), run.read("eval_tuned.json")
+    training, artifact = run.read("train.json"), run.read("artifact_test.json")
+    fallbacks: dict[str, int] = {}
+    for facts in stages.values():
+        for operator, count in facts.get("mps_fallbacks", {}).items():
+            fallbacks[operator] = fallbacks.get(operator, 0) + count
+    missing = [name for name, path in run.artifacts().items() if not path.is_file()]
+    verdict = judge(base, tuned, training, missing, artifact, fallbacks, config.output.smoke)
+    metrics = {
+        "run": record["name"],
+        "accepted": verdict.accepted,
+        "verdict": verdict.row(),
+        "baseline": base,
+        "tuned": tuned,
+        "difference": difference(base, tuned),
+        "training": training,
+        "stability": {
+            "skipped_updates": training["skipped"],
+            "stopped": training["stopped"],
+            "mps_fallbacks": fallbacks,
+        },
+        "artifact": {
+            key: artifact[key]
+            for key in ("identical_tokens", "clips_compared", "clips_identical", "wer")
+        },
+        "device": stages["train"]["device"],
+        "base_model": stages["train"]["base"],
+        "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
+        "split": run.read("split.json")["shares"],
+        "leakage": stages["split"]["leakage"],
+        "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")},
+        "remarks": remarks(config),
+        "timings_s": {name: facts["seconds"] for name, facts in stages.items()},
+        "config": to_dict(config),
+        "environment": record["environment"],
+    }
+    write_json(run / "metrics.json", metrics)
+    return metrics

@@ -1,0 +1,184 @@
+"""A run's folder: its files, the record of finished stages, and what made it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moontune.config import RunConfig, read_settings, to_toml, with_settings
+from moontune.errors import UserError
+from moontune.files import remove_folder, write_json, write_text
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PACKAGES = (
+    "moontune",
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "jiwer",
+    "whisper-normalizer",
+    "tokenizers",
+)
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of one run. Every file is written whole; `run.json` records the finished stages."""
+
+    path: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def manifest(self, name: str) -> Path:
+        return self.path / "manifests" / f"{name}.jsonl"
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "lora_adapter"
+
+    @property
+    def processor(self) -> Path:
+        return self.path / "processor"
+
+    def artifacts(self) -> dict[str, Path]:
+        """What a complete run leaves, by name."""
+        files = {
+            "adapter config": self.adapter / "adapter_config.json",
+            "adapter weights": self.adapter / "adapter_model.safetensors",
+            "processor": self.processor / "tokenizer.json",
+            "resolved config": self / "config.toml",
+            "training log": self / "train_log.jsonl",
+            "base predictions": self / "predictions_base.jsonl",
+            "tuned predictions": self / "predictions_tuned.jsonl",
+            "artifact test": self / "artifact_test.json",
+        }
+        return files | {f"{n} manifest": self.manifest(n) for n in ("train", "val", "test")}
+
+    def read(self, name: str) -> Any:
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+    def config(self) -> RunConfig:
+        return with_settings(
+            RunConfig(), read_settings(self.path / "config.toml"), str(self.path / "config.toml")
+        )
+
+    def record(self) -> dict[str, Any]:
+        return self.read("run.json")
+
+    def stages(self) -> dict[str, dict[str, Any]]:
+        return self.record()["stages"]
+
+    def finish_stage(self, name: str, facts: dict[str, Any]) -> None:
+        record = self.record()
+        record["stages"][name] = facts
+        write_json(self / "run.json", record)
+
+    def forget_stages(self, names: list[str]) -> None:
+        record = self.record()
+        for name in names:
+            record["stages"].pop(name, None)
+        record["complete"] = False
+        write_json(self / "run.json", record)
+
+    def mark_complete(self) -> None:
+        """The last thing a run writes."""
+        write_json(self / "run.json", {**self.record(), "complete": True})
+
+
+def default_name(config: RunConfig) -> str:
+    return f"{config.data.source}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def create_run(config: RunConfig, command: list[str], *, overwrite: bool) -> RunDir:
+    """Make the run's folder with its config; an existing one is an error without `overwrite`."""
+    name = config.output.run_name or default_name(config)
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"--run-name {name!r} cannot name a folder; use letters, digits, '.', '_' and '-'"
+        )
+    run = RunDir(config.output.output_dir / name)
+    if run.path.exists() and not run.path.is_dir():
+        raise UserError(f"{run.path}: is a file; give another --run-name")
+    if run.path.is_dir() and any(run.path.iterdir()):
+        if not overwrite:
+            raise UserError(
+                f"{run.path}: exists already; add --resume to go on with it, --overwrite to "
+                "replace it, or another --run-name"
+            )
+        if not (run / "run.json").is_file():
+            raise UserError(f"{run.path}: is not a run of moontune, so it is not overwritten")
+        remove_folder(run.path)
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{run.path}: cannot be made ({error.strerror}); check the path") from None
+    write_text(run / "config.toml", to_toml(config))
+    write_json(
+        run / "run.json",
+        {"name": name, "environment": environment(command), "stages": {}, "complete": False},
+    )
+    return run
+
+
+def open_run(path: Path) -> RunDir:
+    """A run's folder that exists. Raises UserError."""
+    path = Path(path)
+    if not (path / "run.json").is_file() or not (path / "config.toml").is_file():
+        raise UserError(f"{path}: is not a run of moontune; give a folder such as outputs/NAME")
+    try:
+        RunDir(path).stages()
+    except (ValueError, KeyError):
+        raise UserError(f"{path / 'run.json'}: is damaged; start over with --overwrite") from None
+    return RunDir(path)
+
+
+def environment(command: list[str]) -> dict[str, Any]:
+    """Versions, machine and command line: what somebody needs to make the run again."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": command,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "versions": versions,
+        "git_revision": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    """Commit of moontune's own source, if it runs from a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        out = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return out.stdout.strip()
+
+
