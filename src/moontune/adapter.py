@@ -45,6 +45,7 @@ def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
         base_model_name_or_path=base.origin.hub_id,
         revision=base.origin.revision,
     )
+    base.net.name_or_path = base.origin.hub_id  # peft would write the local path instead
     model = get_peft_model(base.net, peft_config)  # type: ignore[arg-type]
     return model  # type: ignore[return-value]
 

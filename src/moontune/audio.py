@@ -25,8 +25,7 @@ def read_audio(source: Path | bytes) -> np.ndarray:
     import soundfile
 
     try:
-        stream = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
-        with stream:
+        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
             samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
     except FileNotFoundError:
         raise AudioError("no such file") from None

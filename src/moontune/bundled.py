@@ -218,7 +218,7 @@ def _read_weights(sources: dict[str, _Asset]) -> dict[str, np.ndarray]:
     # values of the encoder's output, so it alone holds every matrix.
     outer = _graph(sources["decoder"].read())
     parts = [node.Attributes(i) for node in _nodes(outer) for i in range(node.AttributesLength())]
-    decoder = next(part.G() for part in parts if part.Name() == b"then_branch")
+    decoder = next(part.G() for part in parts if part.Name() == b"else_branch")
     return {
         **{f"model.encoder.{name}": value for name, value in _graph_weights(encoder).items()},
         **_graph_weights(decoder),

@@ -1,4 +1,4 @@
-"""The command line: verbs, flags, messages and exit codes. The only module that prints and exits."""
+"""The command line: verbs, flags, messages, exit codes. Only this module prints and exits."""
 
 from __future__ import annotations
 
@@ -166,9 +166,7 @@ def _start(argv: list[str], verb: str) -> tuple[Any, Any]:
             raise UserError("--resume needs the run to go on with; add --run-name NAME")
         run = open_run(config.output.output_dir / config.output.run_name)
         saved = run.config()
-        again = parse(
-            NewRunArgs, argv, prog=f"moontune {verb}", default=NewRunArgs(settings=saved)
-        )
+        again = parse(NewRunArgs, argv, prog=f"moontune {verb}", default=NewRunArgs(settings=saved))
         _refuse_changes(saved, resolve(again.settings))
         return run, saved
     config = resolve(config)
@@ -217,7 +215,7 @@ def _stage(verb: str, argv: list[str]) -> int:
     from moontune.rundir import open_run
 
     stage = stage_named(verb)
-    if not argv or argv[0].startswith("-") and argv[0] not in ("-h", "--help"):
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
         raise UserError(f"give the run first: moontune {verb} outputs/NAME")
     wants_help = argv[0] in ("-h", "--help")
     saved = RunConfig() if wants_help else open_run(Path(argv[0])).config()
@@ -229,9 +227,7 @@ def _stage(verb: str, argv: list[str]) -> int:
     cls.__doc__ = f"Usage: moontune {verb} outputs/NAME. {stage.summary.capitalize()}."
     args: Any = parse(cls, argv[not wants_help :], prog=f"moontune {verb} RUN")
     run = open_run(Path(argv[0]))
-    config = resolve(
-        dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections})
-    )
+    config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
         later = [n for n in NAMES[NAMES.index(verb) + 1 :] if n in run.stages()]
         stale = f" (then also stale: {', '.join(later)})" if later else ""

@@ -234,9 +234,7 @@ def _hints(cls: type) -> list[tuple[dataclasses.Field[Any], Any]]:
 def _known_keys() -> dict[str, tuple[str, Any]]:
     """Setting name -> (section, type hint)."""
     return {
-        f.name: (section, hint)
-        for section, cls in _sections().items()
-        for f, hint in _hints(cls)
+        f.name: (section, hint) for section, cls in _sections().items() for f, hint in _hints(cls)
     }
 
 

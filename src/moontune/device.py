@@ -64,7 +64,7 @@ def watch_fallbacks() -> Iterator[FallbackWatch]:
     watch = FallbackWatch()
     show = warnings.showwarning
 
-    def showwarning(message, category, filename, lineno, file=None, line=None):  # noqa: PLR0913
+    def showwarning(message, category, filename, lineno, file=None, line=None):
         if not watch.note(str(message)):
             show(message, category, filename, lineno, file, line)
 

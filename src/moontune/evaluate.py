@@ -90,9 +90,7 @@ def evaluate(
     return summarize(predictions, utterances, tokens_per_second)
 
 
-def _predict(
-    base: Base, u: Utterance, samples: np.ndarray, tokens_per_second: float
-) -> Prediction:
+def _predict(base: Base, u: Utterance, samples: np.ndarray, tokens_per_second: float) -> Prediction:
     net = base.net
     eos = int(net.config.eos_token_id)  # type: ignore[arg-type]
     encoded = encode(net, [samples], base.device)

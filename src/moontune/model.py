@@ -98,7 +98,9 @@ def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | Non
         try:
             path = Path(snapshot_download(candidate, revision=revision, allow_patterns=_FILES))
         except GatedRepoError:
-            raise UserError(f"{candidate} is gated; accept its terms and run `hf auth login`") from None
+            raise UserError(
+                f"{candidate} is gated; accept its terms and run `hf auth login`"
+            ) from None
         except RepositoryNotFoundError:
             continue
         except RevisionNotFoundError:
@@ -139,9 +141,10 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     if not weights.is_file():
         raise UserError(f"{path}: holds no model.safetensors; give a complete model folder")
     try:
-        net, info = MoonshineForConditionalGeneration.from_pretrained(
+        loaded: Any = MoonshineForConditionalGeneration.from_pretrained(
             path, dtype=torch.float32, output_loading_info=True
         )
+        net, info = loaded
     except Exception as error:  # transformers raises many kinds for a broken folder
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{path}: is not a usable Moonshine model ({reason})") from error
@@ -185,7 +188,10 @@ def encode(
     if len(states) == 1:
         return MoonshineEncoderModelOutput(last_hidden_state=states[0][None], attention_mask=None)
     frames = [state.shape[0] for state in states]
-    mask = torch.arange(max(frames), device=device)[None] < torch.tensor(frames, device=device)[:, None]
+    mask = (
+        torch.arange(max(frames), device=device)[None]
+        < torch.tensor(frames, device=device)[:, None]
+    )
     padded = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
     return MoonshineEncoderModelOutput(last_hidden_state=padded, attention_mask=mask.int())
 
@@ -201,7 +207,7 @@ def token_losses(
     """
     start = torch.full_like(labels[:, :1], net.config.decoder_start_token_id)
     inputs = torch.cat([start, labels[:, :-1]], dim=1)
-    inputs = inputs.masked_fill(inputs == IGNORED, net.config.pad_token_id)
+    inputs = inputs.masked_fill(inputs == IGNORED, int(net.config.pad_token_id or 0))
     logits = net(encoder_outputs=encoded, decoder_input_ids=inputs, use_cache=False).logits
     flat = functional.cross_entropy(
         logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
@@ -219,7 +225,7 @@ def greedy_tokens(
     net: MoonshineForConditionalGeneration, encoded: MoonshineEncoderModelOutput, cap: int
 ) -> list[int]:
     """Greedy transcript of one encoded clip: token ids without the start token, EOS kept."""
-    out = net.generate(
+    out = net.generate(  # type: ignore[attr-defined]
         encoder_outputs=encoded,
         max_new_tokens=cap,
         max_length=None,

@@ -117,7 +117,9 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     counts = summary["leakage"]["counts"]
     ui.note(
         "shared between splits: "
-        + ", ".join(f"{n} {kind}{'' if n == 1 or kind == 'audio' else 's'}" for kind, n in counts.items())
+        + ", ".join(
+            f"{n} {kind}{'' if n == 1 or kind == 'audio' else 's'}" for kind, n in counts.items()
+        )
     )
     write_json(run / "split.json", summary)
     return {"leakage": counts}
@@ -225,9 +227,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             stream.flush()
             ui.training(event, config.train.max_steps)
 
-        result = train(
-            model, base, parts["train"], parts["val"], AudioStore(), config.train, log
-        )
+        result = train(model, base, parts["train"], parts["val"], AudioStore(), config.train, log)
     save_adapter(model, base, run.adapter)
     save_processor(base, run.processor)
     summary = asdict(result) | {"trainable_parameters": count}
@@ -278,8 +278,12 @@ STAGES: tuple[Stage, ...] = (
         labels_stage,
         True,
     ),
-    Stage("baseline", "measure the base on the test split", ("eval", "device"), baseline_stage, True),
-    Stage("train", "train the adapter, keep the best", ("lora", "train", "device"), train_stage, True),
+    Stage(
+        "baseline", "measure the base on the test split", ("eval", "device"), baseline_stage, True
+    ),
+    Stage(
+        "train", "train the adapter, keep the best", ("lora", "train", "device"), train_stage, True
+    ),
     Stage("evaluate", "measure the tuned model likewise", ("device",), evaluate_stage, True),
     Stage("artifact", "reload it in a fresh process", ("device",), artifact_stage),
     Stage("verdict", "accept or not, with the reasons", ("output",), verdict_stage),
@@ -297,13 +301,14 @@ def run_stage(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> None:
         raise UserError(f"{run.path}: stage {stage.name} needs `moontune {lacking[0]}` first")
     run.forget_stages(NAMES[index:])
     begun = time.perf_counter()
-    if stage.computes:
-        facts = _watched(run, config, stage, ui)
-    else:
-        facts = stage.run(run, config, ui)
+    facts = (_watched if stage.computes else _plain)(run, config, stage, ui)
     run.finish_stage(stage.name, facts | {"seconds": round(time.perf_counter() - begun, 2)})
     if stage.name == NAMES[-1]:
         run.mark_complete()
+
+
+def _plain(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> dict[str, Any]:
+    return stage.run(run, config, ui)
 
 
 def _watched(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> dict[str, Any]:

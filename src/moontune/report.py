@@ -55,7 +55,10 @@ def render(run: RunDir, config: RunConfig) -> str:
         "### Checks\n\n"
         + table(
             ("check", "", "detail"),
-            ((c["name"], "yes" if c["passed"] else "NO", c["detail"]) for c in m["verdict"]["checks"]),
+            (
+                (c["name"], "yes" if c["passed"] else "NO", c["detail"])
+                for c in m["verdict"]["checks"]
+            ),
         ),
         "### Command\n\n" + code("moontune " + shlex.join(m["environment"]["command"])),
         _data(m),
@@ -73,7 +76,12 @@ def _result(m: dict[str, Any]) -> str:
     points = "-" if change["wer"] is None else f"{100 * change['wer']:+.2f} points"
     relative = "" if gain is None else f" ({-100 * gain:+.1f} % relative)"
     edits = [
-        (name, base["edits"][name], tuned["edits"][name], tuned["edits"][name] - base["edits"][name])
+        (
+            name,
+            base["edits"][name],
+            tuned["edits"][name],
+            tuned["edits"][name] - base["edits"][name],
+        )
         for name in ("substitutions", "deletions", "insertions")
     ]
     rows = [
@@ -94,8 +102,8 @@ def _result(m: dict[str, Any]) -> str:
     ]
     note = (
         f"{base['utterances']} test clips, {base['edits']['words']} words, "
-        f"{base['target_tokens']} target tokens. WER on {cell(base['normalizer'])}; greedy, at most "
-        f"int(seconds x {base['decoding']['tokens_per_second']:g}) + 2 tokens, one clip at a time."
+        f"{base['target_tokens']} target tokens. WER on {cell(base['normalizer'])}; greedy, "
+        f"at most int(seconds x {base['decoding']['tokens_per_second']:g}) + 2 tokens, one clip at a time."
     )
     return table(("", "base", "tuned", "change"), rows) + "\n\n" + note
 
@@ -218,7 +226,7 @@ def update_report(run: RunDir, config: RunConfig) -> None:
 
 
 def merged(report: Path, run: RunDir, section: str) -> str:
-    """The collected report with this run's section on top; a section of the same run is replaced."""
+    """The collected report with this run's section on top, in place of an older one of it."""
     begin, end = f"<!-- run {run.path.name} -->\n", f"<!-- end {run.path.name} -->\n"
     try:
         old = report.read_text(encoding="utf-8")

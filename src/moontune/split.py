@@ -82,10 +82,10 @@ def split_utterances(
         raise UserError("the utterances have no duration; clean them before splitting")
     placed = assign([s / total for s in seconds], counts, wanted, seed)
     parts: dict[SplitName, list[Utterance]] = {name: [] for name in SPLITS}
-    where = {name: SPLITS[k] for name, k in zip(names, placed, strict=True)}
+    where: dict[str, SplitName] = {name: SPLITS[k] for name, k in zip(names, placed, strict=True)}
     for u in utterances:
         parts[where[_group_of(u, split_by)]].append(u)
-    shares = {
+    shares: dict[SplitName, Share] = {
         name: Share(
             utterances=len(parts[name]),
             speakers=len({u.speaker for u in parts[name]}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -74,7 +75,7 @@ def case_lexicon(hypotheses: Iterable[str]) -> dict[str, str]:
     seen: dict[str, Counter[str]] = {}
     for text in hypotheses:
         words = text.split()
-        for before, word in zip(words, words[1:], strict=False):
+        for before, word in itertools.pairwise(words):
             if not _ends_sentence(before) and _core(word):
                 seen.setdefault(_key(word), Counter())[_core(word)] += 1
     usual = {key: counts.most_common(1)[0][0] for key, counts in seen.items()}
@@ -108,9 +109,7 @@ def _carry(reference: str, hypothesis: str) -> str:
     return before + form + after
 
 
-def restore_style(
-    reference: str, hypothesis: str, lexicon: dict[str, str] | None = None
-) -> str:
+def restore_style(reference: str, hypothesis: str, lexicon: dict[str, str] | None = None) -> str:
     """Write `reference` the way the base model writes: its words, the base's case and punctuation.
 
     The two are aligned word by word. Where the words agree, or Whisper's normaliser says that they
@@ -129,8 +128,9 @@ def restore_style(
         return not written or _ends_sentence(written[-1])
 
     opcodes = Levenshtein.opcodes([_key(w) for w in ref], [_key(w) for w in hyp])
-    for tag, i, i_end, j, j_end in opcodes:
-        ours, theirs = ref[i:i_end], hyp[j:j_end]
+    for op in opcodes:
+        tag, j = op.tag, op.dest_start
+        ours, theirs = ref[op.src_start : op.src_end], hyp[j : op.dest_end]
         if tag == "equal":
             for r, h in zip(ours, theirs, strict=True):
                 word = _carry(r, h) if _core(r) else r

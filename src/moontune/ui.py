@@ -59,8 +59,13 @@ class ConsoleUi:
                 self.console.print(f"  {done}/{wanted} {what}, {left:.0f} s left", markup=False)
             return
         if self._bar is None:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-            from rich.progress import TimeRemainingColumn
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
 
             self._bar = Progress(
                 TextColumn("  "),

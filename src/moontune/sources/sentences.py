@@ -22,132 +22,122 @@ def _list(text: str) -> tuple[str, ...]:
 
 WORDS: dict[str, tuple[str, ...]] = {
     "ship": _list(
-        "the Kestrel, the Marigold, the Lady Rowan, the Sea Holly, the Providence, the Curlew, "
-        "the Northern Dawn, the Isabella, the Silver Tern, the Fulmar, the Juniper, the Osprey"
+        "the Kestrel, the Marigold, the Lady Rowan, the Sea Holly, the Providence, the Osprey, "
+        "the Northern Dawn, the Isabella, the Silver Tern, the Juniper"
     ),
-    "tug": _list("Bulldog, Hector, Samson, Brenda, Vigilant"),
-    "line": _list(
-        "hawser, stern line, head rope, spring line, breast rope, towing wire, heaving line, "
-        "mooring rope"
-    ),
-    "fixing": _list("bollard, fairlead, capstan, mooring ring, cleat, windlass"),
-    "quay": _list(
-        "coal quay, fish quay, grain berth, timber berth, oil jetty, ballast wharf, salt quay"
-    ),
+    "tug": _list("Bulldog, Hector, Samson, Brenda"),
+    "line": _list("hawser, stern line, head rope, spring line, towing wire, mooring rope"),
+    "fixing": _list("bollard, fairlead, capstan, mooring ring, windlass"),
+    "quay": _list("coal quay, fish quay, grain berth, timber berth, oil jetty, salt quay"),
     "place": _list(
-        "coal quay, fish quay, grain berth, timber berth, oil jetty, inner basin, dry dock, "
-        "slipway, ferry ramp, sea lock"
+        "coal quay, fish quay, grain berth, timber berth, oil jetty, dry dock, slipway, ferry ramp, "
+        "sea lock"
     ),
     "mark": _list(
-        "fairway buoy, outer roads, breakwater, harbour bar, north pier, wreck buoy, "
-        "sand spit, leading marks"
+        "fairway buoy, outer roads, breakwater, harbour bar, north pier, wreck buoy, sand spit"
     ),
     "side": _list("port, starboard"),
-    "bearing": _list("northward, southward, leeward, windward, abeam"),
-    "compass": _list("northerly, southerly, easterly, westerly"),
-    "cargo": _list(
-        "barley, coal, pit props, china clay, scrap iron, wood pulp, road salt, cement, herring, "
-        "fishmeal, timber"
-    ),
+    "wind": _list("north, south, east, west"),
+    "cargo": _list("barley, coal, china clay, scrap iron, road salt, cement, herring, timber"),
     "crew": _list(
-        "bosun, mate, pilot, harbour master, lock keeper, stevedore, rigger, deckhand, winchman, "
-        "foreman, berthing master"
+        "bosun, mate, pilot, harbour master, lock keeper, stevedore, deckhand, winchman, foreman"
     ),
     "part": _list(
         "windlass, bilge pump, capstan, derrick, cargo winch, steering gear, ballast pump, "
-        "stern gland, anchor brake, bow thruster, quay crane"
+        "stern gland, bow thruster"
     ),
-    "spare": _list("shackle, gasket, bearing, packing ring, split pin, valve, drive belt"),
-    "fault": _list("seized, leaking, jammed, overheating, out of order, badly worn, short of oil"),
-    "hold": _list("forward hold, after hold, lower hold, main hold, shelter deck"),
-    "tank": _list("forepeak, after peak, double bottom, ballast tank, deep tank"),
-    "tide": _list("ebb, flood, spring tide, neap tide, morning tide, night tide"),
-    "weather": _list("fog, drizzle, heavy swell, thick haze, squalls, sleet, freezing spray"),
-    "watch": _list("morning watch, dog watch, middle watch, forenoon watch, night shift, day shift"),
-    "seabed": _list("mud, shingle, soft clay, rock, kelp"),
-    "number": _list(
-        "three, four, five, six, seven, eight, nine, ten, eleven, twelve, fifteen, twenty, thirty, "
-        "forty"
-    ),
+    "spare": _list("shackle, gasket, packing ring, split pin, valve, drive belt"),
+    "fault": _list("jammed, leaking, too hot, out of order, badly worn, short of oil"),
+    "hold": _list("forward hold, after hold, lower hold, main hold"),
+    "tank": _list("forepeak, double bottom, ballast tank"),
+    "tide": _list("ebb, flood, spring tide, neap tide, morning tide"),
+    "weather": _list("fog, heavy rain, a heavy swell, thick haze, sleet, a strong gale"),
+    "watch": _list("morning watch, dog watch, middle watch, night shift, day shift"),
+    "seabed": _list("mud, shingle, soft clay, rock"),
+    "number": _list("five, six, seven, eight, nine, ten, eleven, twelve, fifteen, twenty, thirty"),
     "few": _list("three, four, five, six, seven, eight, nine"),
-    "call": _list(
-        "Harbour control, All stations, Port radio, Pilot station, Lock office, Berth office"
-    ),
+    "call": _list("Harbour control, All stations, Port radio, Pilot station, Lock office"),
     "when": _list(
-        "on the {tide}, during the {watch}, at slack water, before the {tide} turns, "
-        "after the {watch}"
+        "on the {tide}, during the {watch}, at slack water, before the tide turns, "
+        "after the {watch}, this morning, last night"
+    ),
+    "soon": _list(
+        "on the {tide}, during the {watch}, at slack water, before the tide turns, "
+        "after the {watch}, this evening, as soon as you can"
     ),
 }
 
-# One a line; `{when}` may be left out, and a call may come first.
+# One a line. `{when}` and `{soon}` may come out empty, and a call may come first.
 TEMPLATES: tuple[str, ...] = tuple(
     line
     for line in """
-{ship} is fast alongside the {place} {when}
-make the {line} fast to the {fixing} {when}
-slack away the {line} and heave in on the {line2}
-the {line} has chafed through at the {fixing} {when}
-take another turn round the {fixing} with the {line}
-let go the {line} as soon as {ship} is clear of the {place}
-{ship} parted her {line} at the {place} {when}
-rig {few} fenders between {ship} and the {quay}
-the {crew} has no spare {line} for {ship}
-warp {ship} along to the {quay} {when}
-coil down the {line} and stow it in the {hold}
-the pilot boards {ship} off the {mark} {when}
-{ship} is holding {number} cables {bearing} of the {mark}
-keep {few} fathoms under the keel when you pass the {mark}
-leave the {mark} to {side} and steer for the {mark2}
+{ship} is waiting for the pilot off the {mark}
+{ship} came in {when} and is lying at the {place}
+{ship} left the {place} with {number} tons of {cargo}
+{ship} will be alongside the {quay} in {few} hours
+{ship} is still holding {few} cables off the {mark}
+{ship} has lost her {line} at the {place}
 {ship} is dragging her anchor towards the {mark}
-{ship} is lying at anchor off the {mark} {when}
-we sounded {number} fathoms over {seabed} near the {mark}
-the light on the {mark} went out {when}
-the dredger is lifting {seabed} from the channel by the {mark}
 {ship} touched bottom on {seabed} close to the {mark}
-the tug {tug} is making fast on the {side} bow of {ship}
-the tug {tug} has the tow and is clearing the {mark}
-the tug {tug} will push {ship} off the {quay} {when}
-the tug {tug} asks for slack water at the {place}
-shorten the towing wire to {number} fathoms near the {mark}
-cast off the tug {tug} when {ship} is past the {mark}
-{number} slings of {cargo} came out of the {hold}
-{ship} loads {number} tons of {cargo} at the {quay}
-the {crew} found wet {cargo} in the {hold} of {ship}
-we stopped discharging {cargo} at the {quay} because of {weather}
-cover the {cargo} with tarpaulins before the {weather} comes in
-a sling of {cargo} fell on the {quay} {when}
-the {crew} condemned {number} bags of {cargo} at the {quay}
-trim the {cargo} to {side} before you batten down the {hold}
-stack the {cargo} {few} high behind the {quay}
-the lighters are bringing {cargo} to {ship} {when}
-the {part} aboard {ship} is {fault}
-the engineer stripped the {part} and fitted a new {spare}
-grease the {part} and renew the {spare} {when}
-the {part} is {fault} and wants a new {spare}
-there is oil in the bilge beneath the {part} of {ship}
-pump {number} tons of ballast out of the {tank} {when}
-test the {part} and the {part2} {when}
-the {crew} says the {part} was {fault} {when}
-send a {spare} and a {spare2} down to the {place}
-the wind is backing {compass} with {weather} off the {mark}
-the glass is falling, so put out another {line} on {ship}
-{weather} has closed the {mark} to all barges {when}
-expect {weather} at the {mark} {when}
-the {tide} runs {few} knots across the {mark}
-the swell is breaking over the {mark} in a {compass} gale
-the {crew} wants {ship} off the {quay} {when}
-the lock keeper is penning {few} barges through the sea lock
-nobody crosses the lock gate while {ship} is warping through
-the {crew} counted {number} barges moored at the {place}
-customs will rummage {ship} for spirits at the {quay}
-shift the gangway to the {side} side of {ship} {when}
-the {watch} logged {weather} and {few} arrivals at the {place}
-report to the {crew} when the {part} is ready for test
-has the {crew} signed for the {cargo} in the {hold}?
-which {line} did {ship} part off the {mark}?
+we are moving {ship} from the {quay} to the dry dock {soon}
+we need to move {ship} off the {quay} {soon}
+please tell the {crew} that {ship} is ready to sail
+the {crew} wants {ship} clear of the {quay} {soon}
+the {crew} of {ship} has gone ashore to look for a {spare}
+the {crew} asked for {few} more men at the {place} {soon}
+the {crew} will meet you by the {place} {soon}
+the {crew} found the {spare} under the {part}
+the {crew} says that the {part} was {fault} {when}
+the {crew} told me that the {line} is worn out
+the {crew} counted {number} bags of {cargo} on the {quay}
+the {crew} has been waiting at the {place} for {few} hours
+make the {line} fast and then come back to the {place}
+make the {line} fast to the {fixing} and wait there
+take another turn round the {fixing} with the {line}
+do not let go of the {line} until I give the word
+let go the {line} when {ship} is clear of the {place}
+put {few} fenders between {ship} and the {quay}
+bring the {line} up on deck and put it by the {fixing}
+the {line} broke at the {fixing} and nobody was hurt
+keep {few} fathoms of water under you at the {mark}
+leave the {mark} to {side} and then steer for the open sea
+the light on the {mark} went out {when}
+the dredger is bringing up {seabed} from the {mark}
+the tug {tug} is coming out to help {ship} {soon}
+the tug {tug} will push {ship} off the {quay} {soon}
+the tug {tug} is on the {side} side of {ship}
+the tug {tug} was short of men {when}
+we took {number} tons of {cargo} out of the {hold}
+we cannot load any more {cargo} because of {weather}
+we found water in the {hold} under the {cargo}
+there is room for {number} more tons of {cargo} in the {hold}
+cover the {cargo} before the rain comes in {soon}
+the last of the {cargo} is going into the {hold} {soon}
+somebody left {number} bags of {cargo} on the {quay}
+move the {cargo} over to {side} and close the {hold}
+the price of {cargo} went up again after the strike
+the {part} is making a strange noise {when}
+the {part} on {ship} is {fault} again
+the {part} is {fault} and needs a new {spare}
+I think the {part} is {fault}, so please have a look
+it took us {few} hours to mend the {part} on {ship}
+the engineer is fitting a new {spare} to the {part} {soon}
+there is oil on the deck beside the {part}
+there is water coming in under the {part} again
+pump the water out of the {tank} {soon}
+test the {part} and the {part2} {soon}
+the wind has gone round to the {wind} with {weather}
+we are expecting {weather} at the {mark} {soon}
+there was {weather} at the {mark} {when}
+no boats can cross the harbour bar because of {weather}
+the {tide} is running hard across the {mark}
+the {watch} saw {few} small boats near the {mark}
+nobody can cross the lock gate while {ship} is coming through
+can you send somebody down to the {place} with a new {spare}?
 can the tug {tug} hold {ship} against the {tide}?
-is the {line} clear of the {part} aboard {ship}?
-who left the {spare} on top of the {part}?
+did the {crew} sign for the {cargo} in the {hold}?
+has anybody seen the {spare} for the {part}?
+is the {line} clear of the {fixing} on {ship}?
 """.splitlines()
     if line
 )
@@ -166,8 +156,8 @@ def _fill(template: str, rng: random.Random) -> str:
 
     def draw(match: re.Match[str]) -> str:
         name, again = match.groups()
-        if name == "when":
-            return _SLOT.sub(draw, rng.choice(WORDS["when"])) if rng.random() < 0.6 else ""
+        if name in ("when", "soon"):
+            return _SLOT.sub(draw, rng.choice(WORDS[name])) if rng.random() < 0.6 else ""
         choices = [word for word in WORDS[name] if not again or word != drawn.get(name)]
         drawn[name] = rng.choice(choices)
         return drawn[name]
@@ -179,7 +169,7 @@ def _sentence(template: str, rng: random.Random) -> str:
     body = _fill(template, rng)
     if not body.endswith("?"):
         body += "."
-    if len(body.split()) <= _MOST_WORDS - 2 and rng.random() < 0.3:
+    if len(body.split()) <= _MOST_WORDS - 2 and rng.random() < 0.15:
         return f"{rng.choice(WORDS['call'])}, {body}"
     return body[0].upper() + body[1:]
 
