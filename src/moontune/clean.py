@@ -54,7 +54,7 @@ def _look(
 ) -> tuple[Utterance, str | None, str, str]:
     """(utterance with its true duration, hash or None, reason, detail)."""
     words = normalize(u.text)
-    if not words:
+    if not any(c.isalnum() for c in words):
         return u, None, "empty text", f"no word is left of {u.text[:40]!r} after normalisation"
     try:
         samples = read_audio(u.audio_filepath)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -74,10 +75,11 @@ def split_utterances(
     """
     groups = _groups(utterances, split_by)
     names = sorted(groups)
-    seconds = [sum(u.duration or 0.0 for u in groups[name]) for name in names]
+    # fsum: exact, so that the order of rows cannot decide a tie
+    seconds = [math.fsum(u.duration or 0.0 for u in groups[name]) for name in names]
     counts = [len(groups[name]) for name in names]
     wanted = (1.0 - val_share - test_share, val_share, test_share)
-    total = sum(seconds)
+    total = math.fsum(seconds)
     if total <= 0:
         raise UserError("the utterances have no duration; clean them before splitting")
     placed = assign([s / total for s in seconds], counts, wanted, seed)

@@ -82,7 +82,7 @@ def case_lexicon(hypotheses: Iterable[str]) -> dict[str, str]:
     return {key: form for key, form in usual.items() if form != form.lower()}
 
 
-def _cased(word: str, lexicon: dict[str, str], capital: bool) -> str:
+def _cased(word: str, lexicon: dict[str, str]) -> str:
     """A word of an unstyled reference in sentence case, its own punctuation kept."""
     core = _core(word)
     if not core:
@@ -92,8 +92,6 @@ def _cased(word: str, lexicon: dict[str, str], capital: bool) -> str:
         form = "I" + core[1:].lower()
     else:
         form = lexicon.get(key, core.lower())
-    if capital:
-        form = form[0].upper() + form[1:]
     start = word.index(core)
     return word[:start] + form + word[start + len(core) :]
 
@@ -115,48 +113,56 @@ def restore_style(reference: str, hypothesis: str, lexicon: dict[str, str] | Non
     The two are aligned word by word. Where the words agree, or Whisper's normaliser says that they
     are the same (`DOCTOR` and `Dr.`), the base's form is taken; elsewhere the reference's word in
     sentence case, with the base's casing of that word from `lexicon`. Punctuation that the
-    reference has is kept. No word is added or lost.
+    reference has is kept. To the normaliser, no word is added, lost or changed.
     """
+    lexicon = lexicon or {}
+    text = _close(_write(reference.split(), hypothesis, lexicon, equate=True), hypothesis)
+    if normalize(text) != normalize(reference):
+        # Numbers join with their neighbours: `20` for the second TWENTY of TWENTY TWENTY.
+        text = _close(_write(reference.split(), hypothesis, lexicon, equate=False), hypothesis)
+    return text
+
+
+def _write(ref: list[str], hypothesis: str, lexicon: dict[str, str], *, equate: bool) -> str:
     from rapidfuzz.distance import Levenshtein
 
-    lexicon = lexicon or {}
-    ref = reference.split()
     hyp = [word for word in hypothesis.split() if _core(word)]
     written: list[str] = []
 
-    def capital() -> bool:
-        return not written or _ends_sentence(written[-1])
+    def add(word: str) -> None:
+        starts = not written or _ends_sentence(written[-1])
+        written.append(_capitalized(word) if starts else word)
 
-    opcodes = Levenshtein.opcodes([_key(w) for w in ref], [_key(w) for w in hyp])
-    for op in opcodes:
-        tag, j = op.tag, op.dest_start
-        ours, theirs = ref[op.src_start : op.src_end], hyp[j : op.dest_end]
-        if tag == "equal":
+    for op in Levenshtein.opcodes([_key(w) for w in ref], [_key(w) for w in hyp]):
+        ours = ref[op.src_start : op.src_end]
+        theirs = hyp[op.dest_start : op.dest_end]
+        if op.tag == "equal":
             for r, h in zip(ours, theirs, strict=True):
-                word = _carry(r, h) if _core(r) else r
-                if capital() and _core(word):
-                    word = _capitalized(word)
-                written.append(word)
-        elif tag == "replace" and _same_words(ours, theirs):
+                add(_carry(r, h))
+        elif op.tag == "replace" and equate and _same_words(ours, theirs):
             for word in theirs:
-                written.append(_capitalized(word) if capital() else word)
+                add(word)
         else:
             for offset, word in enumerate(ours):
                 other = theirs[offset] if offset < len(theirs) else ""
-                if other and len(ours) == len(theirs) and _same_words([word], [other]):
-                    written.append(_capitalized(other) if capital() else other)
+                if equate and len(ours) == len(theirs) and _same_words([word], [other]):
+                    add(other)
                     continue
                 # A name the base misheard ("Dracula" for DRASCULA) is still a name.
-                inside = bool(other) and j + offset > 0
-                inside = inside and not _ends_sentence(hyp[j + offset - 1])
+                at = op.dest_start + offset
+                inside = bool(other) and at > 0 and not _ends_sentence(hyp[at - 1])
                 named = inside and _core(other)[:1].isupper() and _key(other)[:1] == _key(word)[:1]
                 names = {_key(word): _core(word).capitalize()} if named else {}
-                written.append(_cased(word, {**names, **lexicon}, capital()))
-    text = " ".join(written)
-    if text and not _ends_sentence(text) and (not hyp or _ends_sentence(hyp[-1])):
-        closing = hyp[-1].rstrip("\"')\u201d\u2019")[-1:] if hyp else "."
-        text = text.rstrip(",;:- ") + closing
-    return text
+                add(_cased(word, {**names, **lexicon}))
+    return " ".join(written)
+
+
+def _close(text: str, hypothesis: str) -> str:
+    """End the sentence as the base does; with a full stop where it wrote nothing."""
+    last = (hypothesis.split() or ["."])[-1]
+    if not text or _ends_sentence(text.split()[-1]) or not _ends_sentence(last):
+        return text
+    return text.rstrip(",;:- ") + last.rstrip("\"')\u201d\u2019")[-1]
 
 
 def _capitalized(word: str) -> str:

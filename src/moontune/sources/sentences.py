@@ -83,7 +83,7 @@ we are moving {ship} from the {quay} to the dry dock {soon}
 we need to move {ship} off the {quay} {soon}
 please tell the {crew} that {ship} is ready to sail
 the {crew} wants {ship} clear of the {quay} {soon}
-the {crew} of {ship} has gone ashore to look for a {spare}
+the mate of {ship} has gone ashore to look for a {spare}
 the {crew} asked for {few} more men at the {place} {soon}
 the {crew} will meet you by the {place} {soon}
 the {crew} found the {spare} under the {part}

@@ -1,0 +1,145 @@
+"""Fixtures: a tiny random Moonshine for speed, the bundled real one for truth, shared recordings."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+SENTENCES = (
+    "the red boat sails home",
+    "a cold wind blows north",
+    "seven birds sing at dawn",
+    "old maps show the bay",
+    "rain fell on the quay",
+    "she mends the long net",
+    "two lamps burn all night",
+    "his crew ate fresh bread",
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests never touch the user's sampled audio; the model cache may be shared between runs."""
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder saved by save_pretrained: random weights, 2 + 2 layers, a byte-level tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import (
+        MoonshineConfig,
+        MoonshineForConditionalGeneration,
+        PreTrainedTokenizerFast,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2Processor,
+    )
+
+    folder = tmp_path_factory.mktemp("tiny-moonshine")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {"<unk>": 0, "<s>": 1, "</s>": 2} | {c: i + 3 for i, c in enumerate(alphabet)}
+    raw = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    raw.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="</s>",
+        unk_token="<unk>",
+    )
+    extractor = Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
+    Wav2Vec2Processor(extractor, tokenizer).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = MoonshineConfig(
+        vocab_size=len(vocab),
+        hidden_size=32,
+        intermediate_size=48,
+        encoder_num_hidden_layers=2,
+        decoder_num_hidden_layers=2,
+        encoder_num_attention_heads=4,
+        decoder_num_attention_heads=4,
+        encoder_num_key_value_heads=4,
+        decoder_num_key_value_heads=4,
+        pad_token_id=2,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+    )
+    MoonshineForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_model: Path) -> Any:
+    """The tiny model loaded; tests must not change it (attach adapters to `fresh_base`)."""
+    from moontune.model import load_base
+
+    return load_base(str(tiny_model), None, "cpu")
+
+
+@pytest.fixture
+def fresh_base(tiny_model: Path) -> Any:
+    from moontune.model import load_base
+
+    return load_base(str(tiny_model), None, "cpu")
+
+
+@pytest.fixture(scope="session")
+def bundled_base() -> Any:
+    """The real model, rebuilt from the package of the `bundled` extra."""
+    try:
+        importlib.metadata.distribution("moonshine-voice")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("moonshine-voice is not installed (extra `bundled`)")
+    from moontune.model import load_base
+
+    return load_base("bundled", None, "cpu")
+
+
+def noise(seed: int, seconds: float) -> np.ndarray:
+    """A clip of shaped noise, float32 16 kHz."""
+    rng = np.random.default_rng(seed)
+    samples = rng.standard_normal(int(16_000 * seconds)).astype(np.float32)
+    return 0.1 * np.convolve(samples, np.ones(8, np.float32) / 8, mode="same")
+
+
+@pytest.fixture(scope="session")
+def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 short clips of 8 speakers, every one with another sentence, as a manifest."""
+    from moontune.audio import write_flac
+
+    folder = tmp_path_factory.mktemp("noise")
+    rows = []
+    for i in range(24):
+        seconds = 0.5 + 0.02 * i
+        write_flac(folder / "audio" / f"c{i}.flac", noise(i, seconds))
+        rows.append(
+            {
+                "audio_filepath": f"audio/c{i}.flac",
+                "text": f"{SENTENCES[i % 8].capitalize()} {i // 8 + 2} times.",
+                "duration": seconds,
+                "speaker": f"s{i % 8}",
+                "id": f"c{i}",
+            }
+        )
+    path = folder / "manifest.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def accented() -> Path:
+    """Manifest of real accented English, where the shared folder is present."""
+    path = SHARED / "data" / "accented_english" / "manifest.jsonl"
+    if not path.is_file():
+        pytest.skip(f"no shared recordings at {path}")
+    return path

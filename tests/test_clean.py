@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from conftest import noise
+
+from moontune.audio import write_flac
+from moontune.clean import clean
+from moontune.config import DataConfig
+from moontune.manifest import Utterance
+
+
+def test_every_unusable_row_is_dropped_with_its_reason(tmp_path: Path) -> None:
+    write_flac(tmp_path / "good.flac", noise(1, 1.0))
+    write_flac(tmp_path / "short.flac", noise(1, 0.2))
+    write_flac(tmp_path / "long.flac", noise(1, 3.0))
+    write_flac(tmp_path / "silent.flac", np.zeros(16_000, "float32"))
+    whole = (tmp_path / "good.flac").read_bytes()
+    (tmp_path / "broken.flac").write_bytes(b"fLaC" + whole[4:40])
+    soundfile.write(tmp_path / "48k.wav", np.tile(noise(2, 1.0), 3), 48_000)
+    texts = {
+        "good": "Two words.",
+        "48k": "Two words.",
+        "short": "Two words.",
+        "long": "Two words.",
+        "silent": "Two words.",
+        "broken": "Two words.",
+        "missing": "Two words.",
+        "nothing": "",
+        "marks": "?! ...",
+        "toomuch": "words " * 20,
+    }
+    files = {"nothing": "good", "marks": "good", "toomuch": "good"}
+    rows = [
+        Utterance(
+            name,
+            tmp_path / f"{files.get(name, name)}{'.wav' if name == '48k' else '.flac'}",
+            text,
+            None,
+            "s",
+        )
+        for name, text in texts.items()
+    ]
+    done = clean(rows, DataConfig(max_duration_s=2.0))
+    assert {u.id for u in done.utterances} == {"good", "48k"}
+    assert [u.duration for u in done.utterances] == [1.0, 1.0]
+    assert {d.id: d.reason for d in done.dropped} == {
+        "short": "too short",
+        "long": "too long",
+        "silent": "silent",
+        "broken": "unreadable",
+        "missing": "unreadable",
+        "nothing": "empty text",
+        "marks": "empty text",
+        "toomuch": "too much text for the audio",
+    }
+    assert all(str(tmp_path) in d.where and d.detail for d in done.dropped)
+    assert set(done.audio_sha256) == {"good", "48k"}
+
+
+def test_silence_is_kept_where_it_is_the_point(tmp_path: Path) -> None:
+    write_flac(tmp_path / "silent.flac", np.zeros(16_000, "float32"))
+    row = Utterance("a", tmp_path / "silent.flac", "Nothing.", None, "s")
+    assert clean([row], DataConfig(), keep_silence=True).utterances[0].id == "a"

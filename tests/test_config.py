@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moontune.config import (
+    PRESETS,
+    RunConfig,
+    read_settings,
+    remarks,
+    resolve,
+    to_dict,
+    to_toml,
+    with_settings,
+)
+from moontune.errors import UserError
+
+
+def settings(**values) -> RunConfig:
+    return with_settings(RunConfig(), values, "test")
+
+
+def test_defaults_are_the_plans() -> None:
+    c = resolve(RunConfig())
+    assert c.model.model_id == "UsefulSensors/moonshine-tiny"
+    assert (c.data.source, c.data.dataset) == ("librispeech", "openslr/librispeech_asr")
+    assert (c.data.utterances, c.split.val_share, c.split.test_share) == (300, 0.1, 0.1)
+    assert (c.train.batch_size, c.train.grad_accum, c.train.max_steps, c.train.lr) == (
+        1,
+        8,
+        500,
+        3e-4,
+    )
+    assert (c.lora.lora_r, c.lora.lora_alpha, c.lora.lora_dropout) == (8, 16, 0.05)
+    assert remarks(c) == []
+
+
+@pytest.mark.parametrize("suffix", ["toml", "yaml"])
+@pytest.mark.parametrize("sectioned", [True, False])
+def test_files_flat_or_sectioned_toml_or_yaml(tmp_path: Path, suffix: str, sectioned: bool) -> None:
+    text = {
+        ("toml", False): 'lr = 3e-4\nlora_targets = ["q_proj"]\nmanifest = "m.jsonl"\n',
+        ("toml", True): "[train]\nlr = 3e-4\n"
+        '[lora]\nlora_targets = ["q_proj"]\n[data]\nmanifest = "m.jsonl"\n',
+        # YAML 1.1 reads 3e-4 as text; it must still be a number
+        ("yaml", False): "lr: 3e-4\nlora_targets: [q_proj]\nmanifest: m.jsonl\n",
+        ("yaml", True): "train: {lr: 3e-4}\nlora: {lora_targets: q_proj}\n"
+        "data: {manifest: m.jsonl}\n",
+    }[suffix, sectioned]
+    file = tmp_path / f"c.{suffix}"
+    file.write_text(text)
+    c = resolve(with_settings(RunConfig(), read_settings(file), str(file)))
+    assert c.train.lr == 3e-4
+    assert c.lora.lora_targets == ("q_proj",)
+    assert (c.data.manifest, c.data.source) == (Path("m.jsonl"), "manifest")
+
+
+def test_saved_config_reads_back_the_same(tmp_path: Path) -> None:
+    c = resolve(settings(manifest="a b/m.jsonl", lr=2e-4, lora_targets=["fc1", "fc2"], seed=7))
+    (tmp_path / "config.toml").write_text(to_toml(c))
+    back = with_settings(RunConfig(), read_settings(tmp_path / "config.toml"), "saved")
+    assert back == c
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("lr", 1.0, "does not train"),
+        ("lr", float("nan"), "does not train"),
+        ("lora_r", 0, "rank"),
+        ("lora_dropout", 1.0, "probability"),
+        ("max_steps", 0, "optimizer update"),
+        ("val_share", 0.6, "larger part"),
+        ("min_duration_s", 0.01, "895 samples"),
+    ],
+)
+def test_outside_a_sane_range_is_refused_with_the_reason(name, value, why) -> None:
+    with pytest.raises(UserError, match=rf"{name} = .*{why}"):
+        resolve(settings(**{name: value}))
+
+
+def test_outside_the_plans_range_is_only_remarked_on() -> None:
+    c = resolve(settings(lr=1e-3, max_steps=50, utterances=30, grad_accum=4))
+    assert sorted(r.split(" = ")[0] for r in remarks(c)) == [
+        "grad_accum",
+        "lr",
+        "max_steps",
+        "utterances",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rate": 1e-4}, "unknown setting 'learning_rate'"),
+        ({"max_step": 9}, "did you mean max_steps"),
+        ({"lr": "fast"}, "lr = 'fast'"),
+        ({"max_steps": 1.5}, "whole number"),
+        ({"source": "youtube"}, "expected one of librispeech"),
+        ({"smoke": "yes"}, "true or false"),
+        ({"source": "synthetic", "manifest": "m.jsonl"}, "exclude each other"),
+        ({"source": "manifest"}, "--manifest FILE"),
+        ({"smoke": True}, "not for --source librispeech"),
+        ({"min_duration_s": 5, "max_duration_s": 4}, "not below"),
+        ({"lora_targets": []}, "empty"),
+    ],
+)
+def test_mistakes_have_one_clear_line(values, message) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve(settings(**values))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.toml", "lr = "), ("a.yaml", "a: [1"), ("a.json", "{}"), ("a.toml", "[nope]\nx = 1")],
+)
+def test_broken_files_are_a_users_mistake(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=name):
+        read_settings(tmp_path / name)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_settings(tmp_path / "missing.toml")
+
+
+def test_presets_are_valid() -> None:
+    for name, values in PRESETS.items():
+        resolve(with_settings(RunConfig(), values, name))
+
+
+def test_setting_names_are_unique_so_that_files_may_be_flat() -> None:
+    names = [n for section in to_dict(RunConfig()).values() for n in section]
+    assert len(names) == len(set(names))
+    fields = [
+        f.name
+        for s in dataclasses.fields(RunConfig())
+        for f in dataclasses.fields(getattr(RunConfig(), s.name))
+    ]
+    assert len(fields) == len(set(fields))
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["config", "manifest", "split", "text", "scoring", "report", "verdict", "cli", "rundir"],
+)
+def test_what_needs_no_torch_imports_no_torch(module: str) -> None:
+    code = (
+        f"import sys, moontune.{module} as m\n"
+        "if m.__name__.endswith('text'): m.normalize('x')\n"
+        "if m.__name__.endswith('scoring'): m.word_edits('a b', 'a')\n"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

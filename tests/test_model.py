@@ -1,0 +1,224 @@
+"""The facts about Moonshine that correctness rests on; each would be caught turning false."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SENTENCES, noise
+
+from moontune.adapter import (
+    adapter_state,
+    attach_lora,
+    load_adapter,
+    save_adapter,
+    trainable_parameters,
+    trained_on,
+)
+from moontune.config import LoraConfig
+from moontune.errors import UserError
+from moontune.model import (
+    IGNORED,
+    encode,
+    greedy_tokens,
+    load_base,
+    pad_labels,
+    target_ids,
+    token_cap,
+    token_losses,
+)
+
+EOS = 2
+
+
+def test_labels_have_no_bos_and_end_in_eos(tiny_base) -> None:
+    ids = target_ids(tiny_base.tokenizer, "ab", EOS)
+    assert ids[-1] == EOS
+    assert tiny_base.tokenizer.bos_token_id not in ids
+    assert tiny_base.tokenizer("ab").input_ids == [1, *ids[:-1]]  # its own template: BOS, no EOS
+
+
+def test_padding_is_masked_by_length_so_that_eos_stays_a_target() -> None:
+    labels = pad_labels([[5, 6, EOS], [7, EOS]], "cpu")
+    assert labels.tolist() == [[5, 6, EOS], [7, EOS, IGNORED]]
+
+
+def test_loss_equals_a_hand_cross_entropy_and_transformers_own(tiny_base) -> None:
+    labels = target_ids(tiny_base.tokenizer, SENTENCES[0], EOS)
+    with torch.no_grad():
+        encoded = encode(tiny_base.net, [noise(1, 1.0)], "cpu")
+        ours = token_losses(tiny_base.net, encoded, pad_labels([labels], "cpu"))[0]
+        inputs = torch.tensor([[1, *labels[:-1]]])
+        logits = tiny_base.net(encoder_outputs=encoded, decoder_input_ids=inputs).logits[0]
+        by_hand = -sum(torch.log_softmax(logits[i], -1)[t] for i, t in enumerate(labels))
+        theirs = tiny_base.net(encoder_outputs=encoded, labels=torch.tensor([labels])).loss
+    assert float(ours) == pytest.approx(float(by_hand), rel=1e-5)
+    assert float(ours) / len(labels) == pytest.approx(float(theirs), rel=1e-5)
+
+
+def test_batched_losses_and_gradients_equal_one_at_a_time(fresh_base) -> None:
+    """Padding must not change what the model hears: the encoder's norm runs over time."""
+    model = attach_lora(fresh_base, LoraConfig(lora_dropout=0.0), 1)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if "lora_B" in name:
+                p.normal_(std=0.05, generator=torch.Generator().manual_seed(len(name)))
+    clips = [noise(i, s) for i, s in enumerate((0.4, 1.3, 0.9))]
+    labels = [target_ids(fresh_base.tokenizer, SENTENCES[i][: 6 + 5 * i], EOS) for i in range(3)]
+    net = fresh_base.net
+
+    def gradient() -> torch.Tensor:
+        parts = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        model.zero_grad()
+        return torch.cat(parts)
+
+    together = token_losses(net, encode(net, clips, "cpu"), pad_labels(labels, "cpu"))
+    together.sum().backward()
+    batch_gradient = gradient()
+    alone = [
+        token_losses(net, encode(net, [c], "cpu"), pad_labels([ids], "cpu"))
+        for c, ids in zip(clips, labels, strict=True)
+    ]
+    torch.cat(alone).sum().backward()
+    assert together.tolist() == pytest.approx(torch.cat(alone).tolist(), abs=1e-4)
+    assert torch.allclose(batch_gradient, gradient(), atol=1e-5)
+
+
+def test_greedy_equals_generate_on_the_raw_audio(tiny_base) -> None:
+    samples = noise(3, 1.5)
+    with torch.no_grad():
+        ours = greedy_tokens(tiny_base.net, encode(tiny_base.net, [samples], "cpu"), 9)
+        theirs = tiny_base.net.generate(torch.from_numpy(samples)[None], max_new_tokens=9)
+    assert ours == theirs[0].tolist()[1:]
+    assert len(ours) <= 9
+
+
+def test_token_cap_is_the_model_cards() -> None:
+    assert [token_cap(s, 6.5) for s in (1.0, 2.0, 10.0)] == [8, 15, 67]
+
+
+@pytest.mark.parametrize(
+    ("config", "layers"),
+    [
+        (LoraConfig(), 2 * 4 + 2 * 8),  # two encoder layers, two decoder layers with cross-attention
+        (LoraConfig(lora_part="decoder"), 2 * 8),
+        (LoraConfig(lora_part="encoder"), 2 * 4),
+        (LoraConfig(lora_targets=("fc1",)), 4),
+    ],
+)
+def test_adapter_sits_where_asked_and_changes_nothing_untrained(fresh_base, config, layers) -> None:
+    samples, labels = noise(1, 1.0), pad_labels([[9, 8, EOS]], "cpu")
+    with torch.no_grad():
+        before = token_losses(fresh_base.net, encode(fresh_base.net, [samples], "cpu"), labels)
+        model = attach_lora(fresh_base, config, 1)
+        after = token_losses(fresh_base.net, encode(fresh_base.net, [samples], "cpu"), labels)
+    assert torch.equal(before, after)
+    state = adapter_state(model)
+    assert len(state) == 2 * layers
+    assert all("lora_" in name for name in state)
+    assert trainable_parameters(model) == sum(t.numel() for t in state.values())
+
+
+def test_saved_adapter_reloads_to_exactly_the_same_model(tmp_path, tiny_model, fresh_base) -> None:
+    model = attach_lora(fresh_base, LoraConfig(), 1)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.requires_grad:
+                p.add_(0.05)
+        samples, labels = noise(1, 1.0), pad_labels([[9, 8, EOS]], "cpu")
+        model.eval()
+        tuned = token_losses(fresh_base.net, encode(fresh_base.net, [samples], "cpu"), labels)
+        with model.disable_adapter():
+            off = token_losses(fresh_base.net, encode(fresh_base.net, [samples], "cpu"), labels)
+        save_adapter(model, fresh_base, tmp_path / "a")
+        again = load_base(str(tiny_model), None, "cpu")
+        base_loss = token_losses(again.net, encode(again.net, [samples], "cpu"), labels)
+        load_adapter(again, tmp_path / "a")
+        reloaded = token_losses(again.net, encode(again.net, [samples], "cpu"), labels)
+    assert torch.equal(reloaded, tuned)
+    assert torch.equal(off, base_loss)
+    assert not torch.equal(tuned, base_loss)
+    assert trained_on(tmp_path / "a") == {
+        "asked": str(tiny_model),
+        "hub_id": str(tiny_model),
+        "revision": None,
+        "sha256": again.origin.sha256,
+    }
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]  # no half-written folder beside it
+
+
+def test_adapter_names_the_base_by_hub_id(tmp_path: Path, bundled_base) -> None:
+    import dataclasses
+    import json
+
+    from transformers import MoonshineForConditionalGeneration
+
+    net = MoonshineForConditionalGeneration.from_pretrained(bundled_base.origin.path)
+    model = attach_lora(dataclasses.replace(bundled_base, net=net), LoraConfig(), 1)
+    assert trainable_parameters(model) == 331_776
+    save_adapter(model, bundled_base, tmp_path / "a")
+    config = json.loads((tmp_path / "a/adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "UsefulSensors/moonshine-tiny"
+    assert config["task_type"] is None
+    assert "/" not in str(config["revision"])
+
+
+@pytest.mark.parametrize("lacking", ["adapter_config.json", "adapter_model.safetensors"])
+def test_incomplete_adapter_is_a_users_mistake(tmp_path, fresh_base, lacking) -> None:
+    save_adapter(attach_lora(fresh_base, LoraConfig(), 1), fresh_base, tmp_path / "a")
+    (tmp_path / "a" / lacking).unlink()
+    with pytest.raises(UserError, match=lacking):
+        load_adapter(fresh_base, tmp_path / "a")
+
+
+def test_adapter_of_another_shape_is_refused(tmp_path, fresh_base, bundled_base) -> None:
+    save_adapter(attach_lora(fresh_base, LoraConfig(), 1), fresh_base, tmp_path / "a")
+    with pytest.raises(UserError, match="does not fit"):
+        load_adapter(load_base("bundled", None, "cpu"), tmp_path / "a")
+
+
+def test_model_folders_that_cannot_be_used(tmp_path: Path, tiny_model: Path) -> None:
+    import shutil
+
+    with pytest.raises(UserError, match=r"no such folder.*bundled"):
+        load_base("./nowhere", None, "cpu")
+    with pytest.raises(UserError, match=r"config\.json"):
+        load_base(str(tmp_path), None, "cpu")
+    shutil.copytree(tiny_model, tmp_path / "m")
+    weights = (tmp_path / "m/model.safetensors").read_bytes()
+    (tmp_path / "m/model.safetensors").write_bytes(weights[:2000])
+    with pytest.raises(UserError, match="not a usable Moonshine"):
+        load_base(str(tmp_path / "m"), None, "cpu")
+    (tmp_path / "m/model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"no model\.safetensors"):
+        load_base(str(tmp_path / "m"), None, "cpu")
+
+
+def test_shortest_clip_gives_one_frame(tiny_base) -> None:
+    from moontune.audio import SHORTEST_SAMPLES
+
+    with torch.no_grad():
+        one = encode(tiny_base.net, [np.zeros(SHORTEST_SAMPLES, "float32")], "cpu")
+    assert one.last_hidden_state.shape[1] == 1
+    with pytest.raises(RuntimeError):
+        encode(tiny_base.net, [np.zeros(SHORTEST_SAMPLES - 1, "float32")], "cpu")
+
+
+def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
+    """About 1-2 nats on matching text; 6-10 would mean shifted labels."""
+    from moontune.audio import read_audio
+    from moontune.bundled import bundled_recordings
+    from moontune.transcribe import transcribe
+
+    path, text = next(r for r in bundled_recordings() if "beckett" in r[0].name)
+    samples = read_audio(path)
+    labels = target_ids(bundled_base.tokenizer, text, EOS)
+    with torch.no_grad():
+        encoded = encode(bundled_base.net, [samples], "cpu")
+        loss = token_losses(bundled_base.net, encoded, pad_labels([labels], "cpu"))[0]
+    assert float(loss) / len(labels) < 2.0
+    out = transcribe(bundled_base, samples, 6.5)
+    assert not out.truncated
+    assert out.text.startswith("Ever tried")
