@@ -120,7 +120,7 @@ def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("noise")
     rows = []
     for i in range(24):
-        seconds = 0.5 + 0.02 * i
+        seconds = 1.0 + 0.03 * i
         write_flac(folder / "audio" / f"c{i}.flac", noise(i, seconds))
         rows.append(
             {

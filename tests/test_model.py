@@ -102,7 +102,10 @@ def test_token_cap_is_the_model_cards() -> None:
 @pytest.mark.parametrize(
     ("config", "layers"),
     [
-        (LoraConfig(), 2 * 4 + 2 * 8),  # two encoder layers, two decoder layers with cross-attention
+        (
+            LoraConfig(),
+            2 * 4 + 2 * 8,
+        ),  # two encoder layers, two decoder layers with cross-attention
         (LoraConfig(lora_part="decoder"), 2 * 8),
         (LoraConfig(lora_part="encoder"), 2 * 4),
         (LoraConfig(lora_targets=("fc1",)), 4),

@@ -46,7 +46,9 @@ def test_no_speaker_in_two_splits_and_nothing_lost(by_speaker, seed) -> None:
 @given(speakers, st.integers(0, 1000))
 def test_deterministic_in_the_seed_and_blind_to_row_order(by_speaker, seed) -> None:
     rows = utterances(by_speaker)
-    ids = {n: {u.id for u in p} for n, p in split_utterances(rows, **SHARES, seed=seed).parts.items()}
+    ids = {
+        n: {u.id for u in p} for n, p in split_utterances(rows, **SHARES, seed=seed).parts.items()
+    }
     again = split_utterances(rows[::-1], **SHARES, seed=seed)
     assert {n: {u.id for u in p} for n, p in again.parts.items()} == ids
 

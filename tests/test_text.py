@@ -36,7 +36,9 @@ def test_agreeing_words_take_the_bases_case_and_punctuation() -> None:
 
 
 def test_other_words_are_sentence_case_and_kept() -> None:
-    restored = restore_style("IT IS THE SECOND BIGGEST DOOR I'VE SEEN", "It's a biggest oar I've seen.")
+    restored = restore_style(
+        "IT IS THE SECOND BIGGEST DOOR I'VE SEEN", "It's a biggest oar I've seen."
+    )
     assert restored == "It is the second biggest door I've seen."
 
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -152,8 +152,13 @@ def _peek(argv: list[str], flag: str) -> str | None:
     return None
 
 
-def _start(argv: list[str], verb: str) -> tuple[Any, Any]:
-    """A new run's folder, or the one to go on with; returns it and its configuration."""
+def _start(
+    argv: list[str], verb: str, check: Callable[[Any], None] | None = None
+) -> tuple[Any, Any]:
+    """A new run's folder, or the one to go on with; returns it and its configuration.
+
+    `check` may refuse the configuration before a folder is made.
+    """
     from moontune.config import NewRunArgs, remarks, resolve
     from moontune.rundir import create_run, open_run
 
@@ -170,6 +175,8 @@ def _start(argv: list[str], verb: str) -> tuple[Any, Any]:
         _refuse_changes(saved, resolve(again.settings))
         return run, saved
     config = resolve(config)
+    if check:
+        check(config)
     run = create_run(config, [verb, *argv], overwrite=args.overwrite)
     for remark in remarks(config):
         print(f"remark: {remark}")
@@ -192,9 +199,9 @@ def _refuse_changes(saved: Any, wanted: Any) -> None:
 
 
 def _run(argv: list[str]) -> int:
-    from moontune.pipeline import STAGES
+    from moontune.pipeline import STAGES, preflight
 
-    run, config = _start(argv, "run")
+    run, config = _start(argv, "run", preflight)
     return _do(run, config, [s for s in STAGES if s.name not in run.stages()])
 
 

@@ -16,18 +16,13 @@ import torch
 from torch.nn import functional
 
 from moontune.errors import UserError
+from moontune.hub import locate
 
 if TYPE_CHECKING:
     import numpy as np
     from transformers import MoonshineForConditionalGeneration
     from transformers.models.moonshine.modeling_moonshine import MoonshineEncoderModelOutput
 
-OFFLINE_CHOICES = "give --model-id a local folder, or --model-id bundled for the offline model"
-HUB_ALIASES = {  # the vendor renamed its organisation
-    "UsefulSensors": "moonshine-ai",
-    "moonshine-ai": "UsefulSensors",
-}
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 IGNORED = -100
 
 
@@ -52,67 +47,6 @@ class Base:
     @property
     def tokenizer(self) -> Any:
         return self.processor.tokenizer
-
-
-def locate(model_id: str, revision: str | None = None) -> tuple[Path, str, str | None]:
-    """Folder, hub id and revision of a base. Raises UserError; never picks another model."""
-    if model_id == "bundled":
-        from moontune.bundled import bundled_model_dir
-
-        return bundled_model_dir(), "UsefulSensors/moonshine-tiny", "bundled moonshine-voice 0.0.4"
-    folder = Path(model_id).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
-        return folder, _hub_name(folder), None
-    if model_id.startswith((".", "/", "~")) or model_id.count("/") != 1:
-        raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
-    return _download(model_id, revision)
-
-
-def _hub_name(folder: Path) -> str:
-    """The hub id of a local copy, told by its shape; the path itself for anything else."""
-    import json
-
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    shape = (config.get("hidden_size"), config.get("vocab_size"))
-    known = {
-        (288, 32768): "UsefulSensors/moonshine-tiny",
-        (416, 32768): "UsefulSensors/moonshine-base",
-    }
-    return known.get(shape, str(folder.resolve()))
-
-
-def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | None]:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    owner, name = model_id.split("/")
-    names = [model_id] + ([f"{HUB_ALIASES[owner]}/{name}"] if owner in HUB_ALIASES else [])
-    for candidate in names:
-        try:
-            path = Path(snapshot_download(candidate, revision=revision, allow_patterns=_FILES))
-        except GatedRepoError:
-            raise UserError(
-                f"{candidate} is gated; accept its terms and run `hf auth login`"
-            ) from None
-        except RepositoryNotFoundError:
-            continue
-        except RevisionNotFoundError:
-            raise UserError(f"{candidate} has no revision {revision}; check --revision") from None
-        except (LocalEntryNotFoundError, OSError) as error:  # httpx and hub errors are OSErrors
-            cause = error.__cause__ or error
-            raise UserError(
-                f"cannot reach the model hub for {candidate} ({type(cause).__name__}); "
-                + OFFLINE_CHOICES
-            ) from None
-        return path, candidate, path.name if path.parent.name == "snapshots" else revision
-    raise UserError(f"the hub has no model {' or '.join(names)}; check --model-id")
 
 
 def load_processor(folder: Path) -> Any:

@@ -268,7 +268,7 @@ def report_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("sample", "take utterances from the source", ("data", "output"), sample_stage),
+    Stage("sample", "take utterances from the source into a new run", ("data",), sample_stage),
     Stage("clean", "drop what cannot be used, with reasons", ("data",), clean_stage),
     Stage("split", "fix train, val and test, no speaker in two", ("split",), split_stage),
     Stage(
@@ -290,6 +290,15 @@ STAGES: tuple[Stage, ...] = (
     Stage("report", "write the report", ("output",), report_stage),
 )
 NAMES = [stage.name for stage in STAGES]
+
+
+def preflight(config: RunConfig) -> None:
+    """Find a missing device or model before anything else is spent. Raises UserError."""
+    from moontune.device import choose_device
+    from moontune.hub import locate
+
+    locate(config.model.model_id, config.model.revision)
+    choose_device(config.device.device)
 
 
 def run_stage(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> None:

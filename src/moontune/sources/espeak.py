@@ -25,7 +25,8 @@ _OUTPUT_SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _END_PAUSE = 0x1000
-_RATE, _PITCH = 1, 3
+_RATE, _PITCH, _WORD_GAP = 1, 3, 7
+_GAP_UNIT_MS = 10
 _POSITION_CHARACTER = 1
 _RANDOM_SEED = 1
 
@@ -73,12 +74,13 @@ class Espeak:
             ) from None
 
     def speak(
-        self, text: str, voice: str, *, rate_wpm: int = 165, pitch: int = 50
+        self, text: str, voice: str, *, rate_wpm: int = 165, pitch: int = 50, word_gap_ms: int = 0
     ) -> tuple[np.ndarray, int]:
         """Speak one text; returns float32 samples, shape (samples,), and their rate in Hz.
 
         `voice` is a name such as `en-gb-scotland+f3`, `rate_wpm` 80 to 450 words a minute, `pitch`
-        0 to 100 around the voice's own 50. Raises UserError if there is no such voice.
+        0 to 100 around the voice's own 50, `word_gap_ms` the pause put between words (at 80 words a
+        minute more, at higher rates less, in steps of 10). Raises UserError if there is no such voice.
         """
         import numpy as np
 
@@ -107,6 +109,7 @@ class Espeak:
                 raise UserError(f"espeak-ng has no voice {voice!r}; try en-us+f2")
             library.espeak_SetParameter(_RATE, rate_wpm, 0)
             library.espeak_SetParameter(_PITCH, pitch, 0)
+            library.espeak_SetParameter(_WORD_GAP, word_gap_ms // _GAP_UNIT_MS, 0)
             library.espeak_ng_SetRandSeed(ctypes.c_long(_RANDOM_SEED))
             content = text.encode() + b"\0"
             status = library.espeak_Synth(

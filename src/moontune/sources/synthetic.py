@@ -34,13 +34,14 @@ ACCENTS = (
     "en-gb-x-gbclan",
     "en-gb-x-gbcwmd",
 )
-VARIANTS = ("m1", "f1", "m2", "f2", "m3", "f3", "m4", "f4", "m5", "f5", "m6", "m7", "m8")
+VARIANTS = ("m1", "f2", "m2", "f3", "m3", "f4", "m5", "m6", "rob", "m7", "f5", "m8", "Mike")
 VOICES_PER_ACCENT = 5
 SILENT_SPEAKERS = 10
 
 _PEAK = 0.7  # full scale is 1
-_MARGIN_S = 0.1  # quiet before and after the words
+_MARGIN_S = 0.2  # quiet before and after the words
 _SILENCE_DB = -70.0
+_WORD_GAP_MS = 20
 _RECIPE = 1  # raise it when the same plan would make other audio
 _MANIFEST = "manifest.jsonl"  # written last: its presence says the folder is complete
 
@@ -71,7 +72,7 @@ def _plan(utterances: int, seed: int) -> list[_Clip]:
     manner: dict[str, tuple[int, int]] = {}
     for name in names:
         rng = random.Random(f"moontune voice {name}")
-        manner[name] = (rng.randint(140, 190), rng.randint(38, 62))
+        manner[name] = (rng.randint(140, 190), rng.randint(35, 52))
     clips: list[_Clip] = []
     for index, text in enumerate(sentences(utterances, seed)):
         name = names[index % len(names)]
@@ -147,7 +148,11 @@ def sample_synthetic(
         def make(index: int) -> np.ndarray:
             clip = clips[index]
             spoken = engine.speak(
-                clip.text, clip.speaker, rate_wpm=clip.rate_wpm, pitch=clip.pitch
+                clip.text,
+                clip.speaker,
+                rate_wpm=clip.rate_wpm,
+                pitch=clip.pitch,
+                word_gap_ms=_WORD_GAP_MS,
             )
             return _finish(*spoken)
 

@@ -1,0 +1,8 @@
+"""Build a small held-out manifest; see --help."""
+
+import sys
+
+from moontune.heldout import main
+
+if __name__ == "__main__":
+    sys.exit(main())

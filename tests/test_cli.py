@@ -1,0 +1,160 @@
+"""Messages and exit codes, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moontune.cli import _STAGE_VERBS, main
+from moontune.pipeline import STAGES
+
+
+def mistake(capsys, *argv: str) -> str:
+    """Run, expect exit code 2 and exactly one line on stderr; returns the line."""
+    assert main(list(argv)) == 2
+    err = capsys.readouterr().err.strip()
+    assert "\n" not in err
+    assert err.startswith("moontune: ")
+    return err
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, moontune.cli as c; c.main(['--help'])\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'tyro', 'rich', 'datasets'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    for verb in ("run", *_STAGE_VERBS):
+        assert f"\n  {verb} " in run.stdout
+
+
+def test_help_of_verbs_loads_no_torch() -> None:
+    code = (
+        "import sys, moontune.cli as c\n"
+        "try: c.main(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0
+    assert "--max-steps" in run.stdout
+    assert "default: 500" in run.stdout
+
+
+def test_verbs_listed_in_help_are_the_pipelines() -> None:
+    assert {s.name: s.summary for s in STAGES} == _STAGE_VERBS
+
+
+@pytest.mark.parametrize("verb", [*_STAGE_VERBS, "run"])
+def test_every_verb_has_help(verb, capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert f"moontune {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["rum"], "did you mean run?"),
+        (["run", "--lrr", "4"], "--lr"),
+        (["run", "--lr", "fast"], "--lr"),
+        (["run", "--lr", "1"], "lr = 1.0 is outside 1e-07..0.01"),
+        (["run", "--max-steps", "0"], "max_steps = 0"),
+        (["run", "--source", "tape"], "--source"),
+        (["run", "--config", "none.toml"], "none.toml: cannot be read"),
+        (["run", "--preset", "magic"], "known are offline"),
+        (["run", "--source", "manifest"], "--manifest FILE.jsonl"),
+        (["run", "--manifest", "none.jsonl"], "no such manifest"),
+        (["run", "--run-name", "../up"], "cannot name a folder"),
+        (["run", "--resume"], "--run-name NAME"),
+        (["run", "--resume", "--run-name", "gone"], "is not a run of moontune"),
+        (["run", "--resume", "--overwrite", "--run-name", "x"], "exclude each other"),
+        (["run", "--smoke"], "not for --source librispeech"),
+        (["train"], "moontune train outputs/NAME"),
+        (["train", "nowhere"], "is not a run of moontune"),
+    ],
+)
+def test_mistakes_have_one_line_and_exit_code_2(capsys, argv, message) -> None:
+    assert message in mistake(capsys, *argv)
+
+
+def test_a_wrong_model_is_found_before_anything_is_lost(capsys, noise_manifest) -> None:
+    err = mistake(
+        capsys, "run", "--manifest", str(noise_manifest), "--model-id", "./none", "--run-name", "r"
+    )
+    assert "--model-id ./none: no such folder" in err
+    assert "bundled" in err
+    assert not Path("outputs").exists()
+
+
+def test_config_file_is_under_flags_and_over_defaults(noise_manifest) -> None:
+    Path("c.yaml").write_text("lr: 4e-4\nmax_steps: 600\nrun_name: a\n")
+    given = ["sample", "--manifest", str(noise_manifest), "--config", "c.yaml"]
+    assert main([*given, "--max-steps", "700"]) == 0
+    saved = Path("outputs/a/config.toml").read_text()
+    assert "lr = 0.0004" in saved
+    assert "max_steps = 700" in saved
+    assert "grad_accum = 8" in saved
+
+
+def test_remarks_on_values_outside_the_plan(capsys, noise_manifest) -> None:
+    argv = ["sample", "--manifest", str(noise_manifest), "--run-name", "r", "--lr", "1e-3"]
+    assert main(argv) == 0
+    assert "remark: lr = 0.001 is outside the plan's 0.0002..0.0005" in capsys.readouterr().out
+
+
+def test_too_few_speakers_and_how_to_override(capsys, noise_manifest) -> None:
+    rows = [json.loads(line) for line in noise_manifest.read_text().splitlines()]
+    for row in rows:
+        row["speaker"] = "only one"
+        row["audio_filepath"] = str(noise_manifest.parent / row["audio_filepath"])
+    Path("m.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    err = mistake(capsys, "run", "--manifest", "m.jsonl", "--run-name", "r")
+    assert "3 speakers are needed" in err
+    assert "--split-by utterance" in err
+
+
+def test_unreachable_hub_says_so_at_once_and_names_the_offline_choices(noise_manifest) -> None:
+    """A closed port on this machine stands in for the hub."""
+    env = os.environ | {
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HOME": str(Path("hf").resolve()),
+        "HF_HUB_OFFLINE": "0",
+        "NO_PROXY": "*",
+    }
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "moontune.cli", "run", "--manifest", str(noise_manifest)),
+            *("--run-name", "r"),
+        ],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=120,
+    )
+    assert run.returncode == 2
+    last = run.stderr.strip().splitlines()[-1]
+    assert "cannot reach the model hub for UsefulSensors/moonshine-tiny" in last
+    assert "--model-id bundled" in last
+    assert "Traceback" not in run.stderr
+    assert not Path("outputs").exists()
+
+
+def test_installed_command_answers() -> None:
+    run = subprocess.run(
+        [Path(sys.executable).parent / "moontune", "--version"], capture_output=True, text=True
+    )
+    assert run.stdout.startswith("moontune 0.")

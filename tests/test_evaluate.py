@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from moontune.evaluate import evaluate, mean_loss
+from moontune.manifest import read_manifest
+from moontune.scoring import corpus_wer, relative_gain, word_edits
+from moontune.transcribe import AudioStore
+
+
+def test_word_edits_are_of_normalised_text() -> None:
+    e = word_edits("MR JONES HAS TWENTY CATS", "Mister Jones has 20 cats, too.")
+    assert (e.substitutions, e.deletions, e.insertions, e.words) == (0, 0, 1, 5)
+    assert word_edits("a b c", "").deletions == 3
+    assert (word_edits("", "a b").insertions, word_edits("", "a b").words) == (2, 0)
+
+
+def test_corpus_wer_is_a_ratio_of_sums() -> None:
+    edits = [word_edits("a", "b"), word_edits("one two three four five six seven eight nine", "")]
+    assert corpus_wer(edits) == 1.0
+    assert corpus_wer([word_edits("x", "y"), word_edits("p q r", "p q r")]) == 0.25
+    assert corpus_wer([]) is None
+    assert corpus_wer([word_edits("", "")]) is None
+
+
+def test_relative_gain() -> None:
+    assert relative_gain(0.2, 0.15) == pytest.approx(0.25)
+    assert relative_gain(0.0, 0.1) is None
+    assert relative_gain(None, 0.1) is None
+
+
+def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest) -> None:
+    rows, _ = read_manifest(noise_manifest)
+    rows = rows[:5]
+    store = AudioStore()
+    one = evaluate(tiny_base, rows, store, tokens_per_second=6.5)
+    assert one == evaluate(tiny_base, rows, store, tokens_per_second=6.5)
+    assert one.loss == pytest.approx(
+        sum(p.loss for p in one.predictions) / sum(p.target_tokens for p in one.predictions)
+    )
+    assert one.loss == pytest.approx(mean_loss(tiny_base, rows, store))
+    assert one.edits.words == sum(p.edits.words for p in one.predictions)
+    assert one.utterances == 5
+    assert "EnglishTextNormalizer" in one.normalizer
+    json.dumps(one.summary())
+    backwards = evaluate(tiny_base, rows[::-1], store, tokens_per_second=6.5)
+    assert [p.tokens for p in backwards.predictions[::-1]] == [p.tokens for p in one.predictions]
+
+
+def test_truncation_by_the_token_cap_is_counted(tiny_base, noise_manifest) -> None:
+    rows, _ = read_manifest(noise_manifest)
+    done = evaluate(tiny_base, rows[:4], AudioStore(), tokens_per_second=1.0)
+    for p in done.predictions:
+        assert len(p.tokens) <= int(p.duration) + 2
+        assert p.truncated == (p.tokens[-1] != 2)
+    assert done.truncated == sum(p.truncated for p in done.predictions)
+
+
+def test_loss_is_on_the_target_and_wer_on_the_reference(tiny_base, noise_manifest) -> None:
+    rows, _ = read_manifest(noise_manifest)
+    plain = evaluate(tiny_base, rows[:2], AudioStore(), tokens_per_second=6.5)
+    styled = [u.with_(target=u.text.upper()) for u in rows[:2]]
+    other = evaluate(tiny_base, styled, AudioStore(), tokens_per_second=6.5)
+    assert other.wer == plain.wer
+    assert other.loss != plain.loss
+    assert other.manifest != plain.manifest
+
+
+def test_audio_store_decodes_again_beyond_its_limit(noise_manifest) -> None:
+    rows, _ = read_manifest(noise_manifest)
+    small = AudioStore(limit_bytes=0)
+    big = AudioStore()
+    assert (small(rows[0]) == big(rows[0])).all()
+    assert big(rows[0]) is big(rows[0])
+    assert small(rows[0]) is not small(rows[0])

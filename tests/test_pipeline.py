@@ -1,0 +1,202 @@
+"""The whole run on the tiny model: what it leaves, and what each stage may rely on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from moontune.cli import main
+from moontune.files import read_jsonl as rows_of
+
+
+def flags(model: Path, manifest: Path, name: str = "r", **more: object) -> list[str]:
+    settings = {
+        "manifest": manifest,
+        "model-id": model,
+        "run-name": name,
+        "device": "cpu",
+        "max-steps": 4,
+        "eval-every-steps": 2,
+        "grad-accum": 2,
+    } | {k.replace("_", "-"): v for k, v in more.items()}
+    return [word for k, v in settings.items() for word in (f"--{k}", str(v))]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, int]:
+    """A finished run, made as a user makes it, in a folder of its own."""
+    where = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(where)
+        code = main(["run", *flags(tiny_model, noise_manifest)])
+    return where, code
+
+
+def test_everything_promised_is_in_the_runs_folder(finished) -> None:
+    where, code = finished
+    run = where / "outputs/r"
+    assert code in (0, 1)
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["accepted"] == (code == 0)
+    for name in (
+        "lora_adapter/adapter_config.json",
+        "lora_adapter/adapter_model.safetensors",
+        "processor/tokenizer.json",
+        "config.toml",
+        "manifests/train.jsonl",
+        "manifests/val.jsonl",
+        "manifests/test.jsonl",
+        "train_log.jsonl",
+        "predictions_base.jsonl",
+        "predictions_tuned.jsonl",
+        "artifact_test.json",
+        "report.md",
+    ):
+        assert (run / name).stat().st_size > 0, name
+    assert "## r" in (where / "docs/training_report.md").read_text()
+    assert json.loads((run / "run.json").read_text())["complete"] is True
+    assert not [p for p in run.rglob("*") if p.name.startswith(".")]  # no half-written files
+
+
+def test_metrics_hold_what_made_them(finished) -> None:
+    metrics = json.loads((finished[0] / "outputs/r/metrics.json").read_text())
+    for key in ("baseline", "tuned", "difference", "verdict", "stability", "timings_s", "config"):
+        assert metrics[key], key
+    assert metrics["environment"]["versions"]["torch"]
+    assert metrics["environment"]["command"][0] == "run"
+    assert "EnglishTextNormalizer" in metrics["tuned"]["normalizer"]
+    assert metrics["baseline"]["manifest"] == metrics["tuned"]["manifest"]
+    assert metrics["baseline"]["utterances"] == metrics["split"]["test"]["utterances"]
+    assert metrics["leakage"]["speaker"] == 0
+    assert metrics["difference"]["loss"] == pytest.approx(
+        metrics["tuned"]["loss"] - metrics["baseline"]["loss"]
+    )
+
+
+def test_artifact_gives_the_evaluations_tokens_in_a_fresh_process(finished) -> None:
+    run = finished[0] / "outputs/r"
+    artifact = json.loads((run / "artifact_test.json").read_text())
+    tuned = {row["id"]: row for row in rows_of(run / "predictions_tuned.jsonl")}
+    assert artifact["identical_tokens"] is True
+    assert 3 <= len(artifact["clips"]) <= 5
+    for clip in artifact["clips"]:
+        assert clip["tokens"] == tuned[clip["id"]]["tokens"]
+        assert clip["reference"] == tuned[clip["id"]]["reference"]
+        assert Path(clip["audio_filepath"]).is_file()
+    assert artifact["wer"] is not None
+
+
+def test_figures_can_be_computed_again_from_the_predictions(finished) -> None:
+    run = finished[0] / "outputs/r"
+    metrics = json.loads((run / "metrics.json").read_text())
+    for which, key in (("base", "baseline"), ("tuned", "tuned")):
+        rows = rows_of(run / f"predictions_{which}.jsonl")
+        errors = sum(sum(v for k, v in r["edits"].items() if k != "words") for r in rows)
+        words = sum(r["edits"]["words"] for r in rows)
+        assert metrics[key]["wer"] == pytest.approx(errors / words)
+        tokens = sum(r["target_tokens"] for r in rows)
+        assert metrics[key]["loss"] == pytest.approx(sum(r["loss"] for r in rows) / tokens)
+
+
+def test_training_log_is_a_stream_of_updates_and_validations(finished) -> None:
+    rows = rows_of(finished[0] / "outputs/r/train_log.jsonl")
+    assert [r["step"] for r in rows if r["event"] == "update"] == [1, 2, 3, 4]
+    assert [r["step"] for r in rows if r["event"] == "validation"] == [0, 2, 4]
+
+
+def test_stages_one_by_one_give_the_same_run(
+    finished, tmp_path, monkeypatch, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["sample", *flags(tiny_model, noise_manifest)]) == 0
+    for verb in ("clean", "split", "labels", "baseline", "train", "evaluate", "artifact"):
+        assert main([verb, "outputs/r"]) == 0, verb
+    assert main(["verdict", "outputs/r"]) in (0, 1)
+    assert main(["report", "outputs/r"]) in (0, 1)
+    ours, whole = Path("outputs/r"), finished[0] / "outputs/r"
+    for name in ("lora_adapter/adapter_model.safetensors", "predictions_tuned.jsonl"):
+        assert (ours / name).read_bytes() == (whole / name).read_bytes(), name
+    for name in ("baseline", "tuned", "difference", "accepted"):
+        assert (
+            json.loads((ours / "metrics.json").read_text())[name]
+            == json.loads((whole / "metrics.json").read_text())[name]
+        )
+
+
+def test_stage_order_redo_and_overrides(
+    tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["sample", *flags(tiny_model, noise_manifest)]) == 0
+    assert main(["split", "outputs/r"]) == 2
+    assert "needs `moontune clean` first" in capsys.readouterr().err
+    assert main(["clean", "outputs/r", "--min-duration-s", "1.2"]) == 0
+    assert "too short" in capsys.readouterr().out
+    assert main(["clean", "outputs/r"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main(["split", "outputs/r"]) == 0
+    assert main(["clean", "outputs/r", "--overwrite", "--min-duration-s", "0.3"]) == 0
+    stages = json.loads(Path("outputs/r/run.json").read_text())["stages"]
+    assert list(stages) == ["sample", "clean"]  # the split was made from what is gone
+    assert "min_duration_s = 0.3" in Path("outputs/r/config.toml").read_text()
+
+
+def test_existing_run_is_refused_resumed_or_replaced(
+    tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = flags(tiny_model, noise_manifest, max_steps=1)
+    assert main(["sample", *given]) == 0
+    assert main(["clean", "outputs/r"]) == 0
+    marker = Path("outputs/r/manifests/clean.jsonl").stat().st_mtime_ns
+    assert main(["run", *given]) == 2
+    message = capsys.readouterr().err
+    assert "--resume" in message
+    assert "--overwrite" in message
+    assert main(["run", *given, "--resume", "--lr", "1e-5"]) == 2
+    assert "lr = 1e-05 differs" in capsys.readouterr().err
+    assert main(["run", "--run-name", "r", "--resume"]) in (0, 1)
+    assert Path("outputs/r/manifests/clean.jsonl").stat().st_mtime_ns == marker  # not repeated
+    assert main(["sample", *given, "--overwrite"]) == 0
+    assert not Path("outputs/r/metrics.json").exists()
+
+
+def test_a_folder_that_is_no_run_is_never_overwritten(
+    tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("outputs/r").mkdir(parents=True)
+    Path("outputs/r/thesis.txt").write_text("years of work")
+    assert main(["run", *flags(tiny_model, noise_manifest), "--overwrite"]) == 2
+    assert "not a run of moontune" in capsys.readouterr().err
+    assert Path("outputs/r/thesis.txt").read_text() == "years of work"
+
+
+def test_evaluations_that_differ_are_not_compared(tmp_path, monkeypatch, capsys, finished) -> None:
+    import shutil
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs", "outputs")
+    base = json.loads(Path("outputs/r/eval_base.json").read_text())
+    Path("outputs/r/eval_base.json").write_text(json.dumps(base | {"normalizer": "other 1.0"}))
+    assert main(["evaluate", "outputs/r", "--overwrite"]) == 2
+    assert "another normalizer" in capsys.readouterr().err
+
+
+def test_a_tampered_adapter_fails_the_artifact_test(tmp_path, monkeypatch, finished) -> None:
+    """The fresh process must compare, not assume: other weights give other words."""
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs", "outputs")
+    weights = Path("outputs/r/lora_adapter/adapter_model.safetensors")
+    save_file({k: v + 0.5 for k, v in load_file(weights).items()}, weights, {"format": "pt"})
+    assert main(["artifact", "outputs/r", "--overwrite"]) == 0
+    assert main(["verdict", "outputs/r"]) == 1
+    metrics = json.loads(Path("outputs/r/metrics.json").read_text())
+    failed = [c["name"] for c in metrics["verdict"]["checks"] if not c["passed"]]
+    assert "same words in a fresh process" in failed

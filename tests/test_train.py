@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import math
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import noise
+
+from moontune.adapter import adapter_state, attach_lora
+from moontune.config import LoraConfig, TrainConfig
+from moontune.evaluate import mean_loss
+from moontune.manifest import Utterance
+from moontune.train import learning_rate, shuffled, train
+
+TEXTS = ("aa", "bb bb", "cc cc cc", "dd")
+CLIPS = {f"u{i}": noise(i, 0.4 + 0.1 * i) for i in range(len(TEXTS))}
+SPLIT = [
+    Utterance(f"u{i}", Path(f"u{i}"), text, len(CLIPS[f"u{i}"]) / 16_000, "s")
+    for i, text in enumerate(TEXTS)
+]
+
+
+def load_audio(u: Utterance):
+    return CLIPS[u.id]
+
+
+def run(base, log=None, *, lora: LoraConfig | None = None, val=SPLIT[:2], **settings):
+    lora = lora or LoraConfig(lora_dropout=0.0)
+    model = attach_lora(base, lora, 3)
+    values = {"max_steps": 12, "lr": 5e-3, "eval_every_steps": 4, "grad_accum": 2} | settings
+    result = train(
+        model, base, SPLIT, val, load_audio, TrainConfig(**values), log or (lambda event: None)
+    )
+    return model, result
+
+
+def test_training_lowers_the_loss_and_keeps_the_best_adapter(fresh_base) -> None:
+    events: list[dict] = []
+    _, result = run(fresh_base, events.append, max_steps=40)
+    validations = {e["step"]: e["val_loss"] for e in events if e["event"] == "validation"}
+    assert result.first_val_loss == validations[0]
+    assert result.best_val_loss == min(validations.values()) < validations[0] - 0.1
+    assert validations[result.best_step] == result.best_val_loss
+    assert mean_loss(fresh_base, SPLIT[:2], load_audio) == pytest.approx(
+        result.best_val_loss, abs=1e-6
+    )
+    updates = [e for e in events if e["event"] == "update"]
+    assert [e["step"] for e in updates] == list(range(1, 41))
+    assert result.utterances_seen == 40 * 2
+
+
+def test_only_the_adapter_trains(fresh_base) -> None:
+    before = {n: p.clone() for n, p in fresh_base.net.named_parameters()}
+    model, _ = run(fresh_base)
+    trained = dict(model.named_parameters())
+    for name, p in before.items():
+        found = [q for n, q in trained.items() if n.replace(".base_layer", "").endswith(name)]
+        assert len(found) == 1
+        assert torch.equal(found[0], p), name
+
+
+def test_same_seed_same_adapter_with_dropout(tiny_model) -> None:
+    from moontune.model import load_base
+
+    def state(seed: int):
+        base = load_base(str(tiny_model), None, "cpu")
+        model, _ = run(base, lora=LoraConfig(lora_dropout=0.3), seed=seed)
+        return adapter_state(model)
+
+    one, two, other = state(5), state(5), state(6)
+    assert all(torch.equal(one[n], two[n]) for n in one)
+    assert not all(torch.equal(one[n], other[n]) for n in one)
+
+
+@pytest.mark.parametrize(("batch_size", "grad_accum"), [(4, 1), (2, 2)])
+def test_accumulation_weights_by_target_tokens(tiny_model, batch_size, grad_accum) -> None:
+    """However an update's clips fall into micro-batches, loss and adapter come out the same."""
+    from moontune.model import load_base
+
+    def curve(b: int, g: int):
+        events: list[dict] = []
+        base = load_base(str(tiny_model), None, "cpu")
+        model, _ = run(base, events.append, batch_size=b, grad_accum=g, max_steps=4)
+        return [e["loss"] for e in events if e["event"] == "update"], adapter_state(model)
+
+    losses, state = curve(batch_size, grad_accum)
+    expected, expected_state = curve(1, 4)
+    assert losses == pytest.approx(expected, abs=1e-5)
+    assert all(torch.allclose(state[n], expected_state[n], atol=1e-4) for n in state)
+
+
+def test_first_update_loss_is_the_mean_over_all_its_tokens(fresh_base) -> None:
+    events: list[dict] = []
+    run(fresh_base, events.append, grad_accum=4, max_steps=1)
+    first = next(e for e in events if e["event"] == "update")
+    assert first["tokens"] == sum(len(t) + 1 for t in TEXTS)
+    assert first["loss"] == pytest.approx(events[-1]["val_loss"], abs=1.0)
+    whole: list[dict] = []
+    run(fresh_base_again(fresh_base), whole.append, grad_accum=4, max_steps=1, val=SPLIT)
+    assert first["loss"] == pytest.approx(whole[0]["val_loss"], abs=1e-5)
+
+
+def fresh_base_again(base):
+    from moontune.model import load_base
+
+    return load_base(base.origin.path, None, "cpu")
+
+
+def poison(base, monkeypatch, steps: set[int]) -> None:
+    """Make the loss of the given updates (from 1, two clips each) not a number."""
+    from moontune import train as module
+
+    real = module.token_losses
+    calls = {"n": 0}
+
+    def losses(net, encoded, labels):
+        out = real(net, encoded, labels)
+        if net.training:
+            calls["n"] += 1
+            if (calls["n"] + 1) // 2 in steps:
+                return out * float("nan")
+        return out
+
+    monkeypatch.setattr(module, "token_losses", losses)
+
+
+def test_non_finite_updates_are_skipped_and_counted(fresh_base, monkeypatch) -> None:
+    poison(fresh_base, monkeypatch, {2, 5})
+    events: list[dict] = []
+    model, result = run(fresh_base, events.append)
+    assert result.skipped == 2
+    assert result.stopped == "max_steps"
+    assert [e["step"] for e in events if e.get("skipped")] == [2, 5]
+    assert all(torch.isfinite(t).all() for t in adapter_state(model).values())
+    assert result.best_val_loss < result.first_val_loss
+
+
+def test_too_many_non_finite_updates_abort(fresh_base, monkeypatch) -> None:
+    poison(fresh_base, monkeypatch, set(range(1, 100)))
+    _, result = run(fresh_base, max_skipped_updates=3)
+    assert result.aborted
+    assert (result.skipped, result.steps) == (4, 4)
+    assert result.best_step == 0
+
+
+def test_early_stop_and_base_kept_when_nothing_helps(fresh_base) -> None:
+    """Validating on what training makes worse: step 0, the base itself, is kept."""
+    opposite = [u.with_(text="~~~~~~ ~~~~~~ ~~~~~~") for u in SPLIT[:1]]
+    model, result = run(
+        fresh_base, val=opposite, max_steps=400, early_stop_patience=2, lr=1e-2, warmup_steps=0
+    )
+    assert result.stopped == "early stop"
+    assert result.steps < 400
+    if result.best_step == 0:
+        assert all((t == 0).all() for n, t in adapter_state(model).items() if "lora_B" in n)
+
+
+def test_rate_warms_up_and_falls() -> None:
+    config = TrainConfig(max_steps=100, warmup_steps=10, lr=1.0)
+    rates = [learning_rate(s, config) for s in range(1, 101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == 1.0
+    assert all(a > b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert 0 < rates[-1] < 1e-2
+    assert rates[54] == pytest.approx(0.5 * (1 + math.cos(math.pi * 45 / 91)))
+    short = TrainConfig(max_steps=5, warmup_steps=50, lr=1.0)
+    assert max(learning_rate(s, short) for s in range(1, 6)) == 1.0
+    constant = TrainConfig(max_steps=9, warmup_steps=0, lr=1.0, lr_schedule="constant")
+    assert {learning_rate(s, constant) for s in range(1, 10)} == {1.0}
+
+
+def test_every_epoch_holds_each_utterance_once() -> None:
+    stream = shuffled(SPLIT, 1)
+    epochs = [[u.id for u in islice(stream, len(SPLIT))] for _ in range(6)]
+    assert all(sorted(e) == sorted(u.id for u in SPLIT) for e in epochs)
+    assert len({tuple(e) for e in epochs}) > 1
