@@ -1,4 +1,4 @@
-"""Fixtures: a tiny random Moonshine for speed, the bundled real one for truth, shared recordings."""
+"""Fixtures: a tiny random Moonshine for speed, the bundled real one for truth, recordings."""
 
 from __future__ import annotations
 

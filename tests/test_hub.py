@@ -50,6 +50,12 @@ class Hub(BaseHTTPRequestHandler):
             files = [{"rfilename": p.name} for p in sorted(self.folder.iterdir())]
             info = {"id": self.known, "sha": COMMIT, "siblings": files}
             return self.send(200, json.dumps(info).encode(), {}, body)
+        if self.path.startswith(f"/api/models/{self.known}/tree/{COMMIT}"):
+            tree = [
+                {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": "0" * 40}
+                for p in sorted(self.folder.iterdir())
+            ]
+            return self.send(200, json.dumps(tree).encode(), {}, body)
         if self.path.startswith(f"/{self.known}/resolve/{COMMIT}/"):
             content = (self.folder / self.path.rsplit("/", 1)[1]).read_bytes()
             etag = hashlib.sha256(content).hexdigest()

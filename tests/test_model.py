@@ -86,13 +86,16 @@ def test_batched_losses_and_gradients_equal_one_at_a_time(fresh_base) -> None:
     assert torch.allclose(batch_gradient, gradient(), atol=1e-5)
 
 
-def test_greedy_equals_generate_on_the_raw_audio(tiny_base) -> None:
-    samples = noise(3, 1.5)
+def test_batched_greedy_equals_generate_on_each_clip_alone(tiny_base) -> None:
+    clips = [noise(i, s) for i, s in enumerate((1.5, 0.6, 2.2, 1.0))]
+    caps = [9, 4, 12, 1]
     with torch.no_grad():
-        ours = greedy_tokens(tiny_base.net, encode(tiny_base.net, [samples], "cpu"), 9)
-        theirs = tiny_base.net.generate(torch.from_numpy(samples)[None], max_new_tokens=9)
-    assert ours == theirs[0].tolist()[1:]
-    assert len(ours) <= 9
+        ours = greedy_tokens(tiny_base.net, encode(tiny_base.net, clips, "cpu"), caps)
+        theirs = [
+            tiny_base.net.generate(torch.from_numpy(c)[None], max_new_tokens=cap)[0].tolist()[1:]
+            for c, cap in zip(clips, caps, strict=True)
+        ]
+    assert ours == theirs
 
 
 def test_token_cap_is_the_model_cards() -> None:
@@ -204,6 +207,7 @@ def test_shortest_clip_gives_one_frame(tiny_base) -> None:
 
     with torch.no_grad():
         one = encode(tiny_base.net, [np.zeros(SHORTEST_SAMPLES, "float32")], "cpu")
+    assert one.last_hidden_state is not None
     assert one.last_hidden_state.shape[1] == 1
     with pytest.raises(RuntimeError):
         encode(tiny_base.net, [np.zeros(SHORTEST_SAMPLES - 1, "float32")], "cpu")
@@ -222,6 +226,25 @@ def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
         encoded = encode(bundled_base.net, [samples], "cpu")
         loss = token_losses(bundled_base.net, encoded, pad_labels([labels], "cpu"))[0]
     assert float(loss) / len(labels) < 2.0
-    out = transcribe(bundled_base, samples, 6.5)
+    [out] = transcribe(bundled_base, [samples], 6.5)
     assert not out.truncated
     assert out.text.startswith("Ever tried")
+
+
+def test_real_transcripts_and_losses_do_not_depend_on_the_batch(bundled_base, accented) -> None:
+    """Real speech, real model: a batch of unlike lengths gives each clip's own words and loss."""
+    from moontune.evaluate import evaluate
+    from moontune.manifest import read_manifest
+    from moontune.transcribe import AudioStore
+
+    rows = read_manifest(accented)[0][::58]
+    store = AudioStore()
+    together = evaluate(bundled_base, rows, store, tokens_per_second=6.5).predictions
+    for u, p in zip(rows, together, strict=True):
+        alone = evaluate(bundled_base, [u], store, tokens_per_second=6.5).predictions[0]
+        assert (p.tokens, p.truncated) == (alone.tokens, alone.truncated)
+        assert p.loss == pytest.approx(alone.loss, abs=1e-3)
+        samples = torch.from_numpy(store(u))[None]
+        cap = token_cap(samples.shape[1] / 16_000, 6.5)
+        raw = bundled_base.net.generate(samples, max_new_tokens=cap)[0].tolist()[1:]
+        assert p.tokens == raw

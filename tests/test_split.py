@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from moontune.errors import UserError
 from moontune.manifest import Utterance
 from moontune.split import SPLITS, assign, split_utterances
 
-SHARES = {"val_share": 0.1, "test_share": 0.1}
+SHARES: Any = {"val_share": 0.1, "test_share": 0.1}
 
 
 def utterances(seconds_by_speaker: dict[str, list[float]]) -> list[Utterance]:

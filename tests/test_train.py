@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -162,7 +162,7 @@ def test_rate_warms_up_and_falls() -> None:
     rates = [learning_rate(s, config) for s in range(1, 101)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9] == 1.0
-    assert all(a > b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert all(a > b for a, b in pairwise(rates[9:]))
     assert 0 < rates[-1] < 1e-2
     assert rates[54] == pytest.approx(0.5 * (1 + math.cos(math.pi * 45 / 91)))
     short = TrainConfig(max_steps=5, warmup_steps=50, lr=1.0)

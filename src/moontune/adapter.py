@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,6 @@ def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
         lora_dropout=config.lora_dropout,
         target_modules=_target_pattern(config),
         base_model_name_or_path=base.origin.hub_id,
-        revision=base.origin.revision,
     )
     base.net.name_or_path = base.origin.hub_id  # peft would write the local path instead
     model = get_peft_model(base.net, peft_config)  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def save_adapter(model: PeftModel, base: Base, folder: Path) -> None:
         config_file = temporary / "adapter_config.json"
         config = json.loads(config_file.read_text(encoding="utf-8"))
         config["base_model_name_or_path"] = base.origin.hub_id
-        config["revision"] = base.origin.revision if _is_hub_revision(base) else None
+        config["revision"] = _hub_commit(base)
         write_json(config_file, config)
         write_json(temporary / PROVENANCE, {"base": _public_origin(base)})
         (temporary / "README.md").unlink(missing_ok=True)  # peft's empty card template
@@ -88,8 +88,10 @@ def save_processor(base: Base, folder: Path) -> None:
         base.processor.save_pretrained(str(temporary))
 
 
-def _is_hub_revision(base: Base) -> bool:
-    return base.origin.asked == base.origin.hub_id and base.origin.revision is not None
+def _hub_commit(base: Base) -> str | None:
+    """The base's revision where it is a commit of the hub (a local copy has none)."""
+    revision = base.origin.revision
+    return revision if revision and re.fullmatch("[0-9a-f]{40}", revision) else None
 
 
 def _public_origin(base: Base) -> dict[str, Any]:

@@ -19,11 +19,12 @@ from moontune.model import (
 )
 from moontune.scoring import Edits, corpus_wer, word_edits
 from moontune.text import normalize, normalizer_name
-from moontune.transcribe import transcript
+from moontune.transcribe import batches, transcripts
 
 if TYPE_CHECKING:
     import numpy as np
 
+BATCH = 16  # clips decoded together; no figure depends on it
 LoadAudio = Callable[[Utterance], "np.ndarray"]
 Step = Callable[[int, int], None]
 
@@ -80,39 +81,51 @@ def evaluate(
     tokens_per_second: float,
     step: Step | None = None,
 ) -> Evaluation:
-    """Loss per target token and corpus WER, clip by clip; `base.net` may carry an adapter."""
+    """Loss per target token and corpus WER; `base.net` may carry an adapter.
+
+    Figures of a clip do not depend on the clips it shares a batch with: see `model.encode`.
+    """
     base.net.eval()
-    predictions: list[Prediction] = []
-    for index, u in enumerate(utterances):
-        predictions.append(_predict(base, u, load_audio(u), tokens_per_second))
+    found: dict[int, Prediction] = {}
+    for indices in batches(utterances, BATCH):
+        part = [utterances[i] for i in indices]
+        predictions = _predict(base, part, [load_audio(u) for u in part], tokens_per_second)
+        found.update(zip(indices, predictions, strict=True))
         if step:
-            step(index + 1, len(utterances))
-    return summarize(predictions, utterances, tokens_per_second)
+            step(len(found), len(utterances))
+    return summarize([found[i] for i in range(len(utterances))], utterances, tokens_per_second)
 
 
-def _predict(base: Base, u: Utterance, samples: np.ndarray, tokens_per_second: float) -> Prediction:
-    net = base.net
-    eos = int(net.config.eos_token_id)  # type: ignore[arg-type]
-    encoded = encode(net, [samples], base.device)
-    labels = pad_labels([target_ids(base.tokenizer, u.label, eos)], base.device)
-    loss = float(token_losses(net, encoded, labels)[0])
-    duration = len(samples) / SAMPLE_RATE_HZ
-    written = transcript(base, encoded, duration, tokens_per_second)
-    return Prediction(
-        id=u.id,
-        speaker=u.speaker,
-        duration=round(duration, 3),
-        reference=u.text,
-        target=u.label,
-        hypothesis=written.text,
-        normalized_reference=normalize(u.text),
-        normalized_hypothesis=normalize(written.text),
-        tokens=written.tokens,
-        truncated=written.truncated,
-        loss=loss,
-        target_tokens=labels.shape[1],
-        edits=word_edits(u.text, written.text),
-    )
+def _predict(
+    base: Base,
+    utterances: Sequence[Utterance],
+    clips: Sequence[np.ndarray],
+    tokens_per_second: float,
+) -> list[Prediction]:
+    eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]
+    encoded = encode(base.net, clips, base.device)
+    labels = [target_ids(base.tokenizer, u.label, eos) for u in utterances]
+    losses = token_losses(base.net, encoded, pad_labels(labels, base.device)).tolist()
+    durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
+    written = transcripts(base, encoded, durations, tokens_per_second)
+    return [
+        Prediction(
+            id=u.id,
+            speaker=u.speaker,
+            duration=round(durations[i], 3),
+            reference=u.text,
+            target=u.label,
+            hypothesis=written[i].text,
+            normalized_reference=normalize(u.text),
+            normalized_hypothesis=normalize(written[i].text),
+            tokens=written[i].tokens,
+            truncated=written[i].truncated,
+            loss=losses[i],
+            target_tokens=len(labels[i]),
+            edits=word_edits(u.text, written[i].text),
+        )
+        for i, u in enumerate(utterances)
+    ]
 
 
 def summarize(
@@ -135,24 +148,21 @@ def summarize(
         target_tokens=tokens,
         manifest=manifest_hash(utterances),
         normalizer=normalizer_name(),
-        decoding={"method": "greedy", "tokens_per_second": tokens_per_second, "batch_size": 1},
+        decoding={"method": "greedy", "tokens_per_second": tokens_per_second},
         predictions=list(predictions),
     )
 
 
 @torch.no_grad()
-def mean_loss(
-    base: Base, utterances: Sequence[Utterance], load_audio: LoadAudio, step: Step | None = None
-) -> float:
+def mean_loss(base: Base, utterances: Sequence[Utterance], load_audio: LoadAudio) -> float:
     """Nats per target token over a whole split (validation during training)."""
     base.net.eval()
     eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]
     total, tokens = 0.0, 0
-    for index, u in enumerate(utterances):
-        encoded = encode(base.net, [load_audio(u)], base.device)
-        labels = pad_labels([target_ids(base.tokenizer, u.label, eos)], base.device)
-        total += float(token_losses(base.net, encoded, labels)[0])
-        tokens += labels.shape[1]
-        if step:
-            step(index + 1, len(utterances))
+    for indices in batches(utterances, BATCH):
+        part = [utterances[i] for i in indices]
+        encoded = encode(base.net, [load_audio(u) for u in part], base.device)
+        labels = [target_ids(base.tokenizer, u.label, eos) for u in part]
+        total += float(token_losses(base.net, encoded, pad_labels(labels, base.device)).sum())
+        tokens += sum(map(len, labels))
     return total / tokens

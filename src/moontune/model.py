@@ -156,15 +156,38 @@ def token_cap(duration_s: float, tokens_per_second: float) -> int:
 
 @torch.no_grad()
 def greedy_tokens(
-    net: MoonshineForConditionalGeneration, encoded: MoonshineEncoderModelOutput, cap: int
-) -> list[int]:
-    """Greedy transcript of one encoded clip: token ids without the start token, EOS kept."""
-    out = net.generate(  # type: ignore[attr-defined]
-        encoder_outputs=encoded,
-        max_new_tokens=cap,
-        max_length=None,
-        do_sample=False,
-        num_beams=1,
-    )
-    ids = out[0].tolist()  # type: ignore[index]
-    return ids[1:] if ids[:1] == [net.config.decoder_start_token_id] else ids
+    net: MoonshineForConditionalGeneration,
+    encoded: MoonshineEncoderModelOutput,
+    caps: Sequence[int],
+) -> list[list[int]]:
+    """Greedy transcripts of encoded clips: token ids without the start token, EOS kept.
+
+    `caps` limits each clip's tokens by itself. Equal to `generate` on each clip alone (a test holds
+    that); a clip that has ended stays in the batch and what it would write further is ignored.
+    """
+    decoder, eos = net.model.decoder, net.config.eos_token_id
+    states, mask = encoded.last_hidden_state, encoded.attention_mask
+    assert states is not None
+    last = torch.full((len(caps), 1), int(net.config.decoder_start_token_id or 0))
+    last = last.to(states.device)
+    cache = None
+    steps: list[torch.Tensor] = []
+    going = torch.ones_like(last, dtype=torch.bool)
+    for step in range(max(caps)):
+        out = decoder(
+            input_ids=last,
+            encoder_hidden_states=states,
+            encoder_attention_mask=mask,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        cache = out.past_key_values
+        last = net.proj_out(out.last_hidden_state[:, -1:]).argmax(dim=-1)
+        steps.append(last)
+        going &= last != eos
+        going &= torch.tensor([[cap > step + 1] for cap in caps], device=last.device)
+        if not going.any():
+            break
+    written: list[list[int]] = torch.cat(steps, dim=1).tolist()
+    cut = [row[:cap] for row, cap in zip(written, caps, strict=True)]
+    return [row[: row.index(eos) + 1] if eos in row else row for row in cut]

@@ -132,14 +132,16 @@ def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     used: dict[str, str] = {}
 
     def transcribe_all(utterances) -> dict[str, str]:
-        from moontune.transcribe import AudioStore, transcribe
+        from moontune.evaluate import BATCH
+        from moontune.transcribe import AudioStore, batches, transcribe
 
         base = _load(config, used)
         load_audio = AudioStore()
         written: dict[str, str] = {}
-        for u in utterances:
-            out = transcribe(base, load_audio(u), config.eval.tokens_per_second)
-            written[u.id] = out.text
+        for indices in batches(utterances, BATCH):
+            part = [utterances[i] for i in indices]
+            out = transcribe(base, [load_audio(u) for u in part], config.eval.tokens_per_second)
+            written |= {u.id: t.text for u, t in zip(part, out, strict=True)}
             ui.progress(len(written), len(utterances), "clips transcribed by the base, for style")
         write_json(run / "base_transcripts.json", written)
         return written

@@ -103,7 +103,7 @@ def _result(m: dict[str, Any]) -> str:
     note = (
         f"{base['utterances']} test clips, {base['edits']['words']} words, "
         f"{base['target_tokens']} target tokens. WER on {cell(base['normalizer'])}; greedy, "
-        f"at most int(seconds x {base['decoding']['tokens_per_second']:g}) + 2 tokens, one clip at a time."
+        f"at most int(seconds x {base['decoding']['tokens_per_second']:g}) + 2 tokens."
     )
     return table(("", "base", "tuned", "change"), rows) + "\n\n" + note
 

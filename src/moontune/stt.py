@@ -97,7 +97,7 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
     all_edits = []
     for u, samples in zip(clips, audio, strict=True):
         begun = time.perf_counter()
-        out = transcribe(base, samples, args.tokens_per_second)
+        [out] = transcribe(base, [samples], args.tokens_per_second)
         row: dict[str, Any] = {
             "id": u.id,
             "audio_filepath": str(u.audio_filepath),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,22 +23,42 @@ class Transcript:
     truncated: bool  # the token cap ended it
 
 
-def transcript(
-    base: Base, encoded: MoonshineEncoderModelOutput, duration_s: float, tokens_per_second: float
-) -> Transcript:
-    """Greedy transcript of one encoded clip."""
-    tokens = greedy_tokens(base.net, encoded, token_cap(duration_s, tokens_per_second))
-    text = base.tokenizer.decode(tokens, skip_special_tokens=True).strip()
-    return Transcript(text, tokens, tokens[-1:] != [base.net.config.eos_token_id])
+def transcripts(
+    base: Base,
+    encoded: MoonshineEncoderModelOutput,
+    durations_s: Sequence[float],
+    tokens_per_second: float,
+) -> list[Transcript]:
+    """Greedy transcripts of encoded clips, each under its own token cap."""
+    caps = [token_cap(d, tokens_per_second) for d in durations_s]
+    eos = base.net.config.eos_token_id
+    return [
+        Transcript(
+            base.tokenizer.decode(tokens, skip_special_tokens=True).strip(),
+            tokens,
+            tokens[-1:] != [eos],
+        )
+        for tokens in greedy_tokens(base.net, encoded, caps)
+    ]
 
 
-def transcribe(base: Base, samples: np.ndarray, tokens_per_second: float) -> Transcript:
-    """Greedy transcript of one clip of float32 mono 16 kHz samples, (samples,)."""
+def transcribe(
+    base: Base, clips: Sequence[np.ndarray], tokens_per_second: float
+) -> list[Transcript]:
+    """Greedy transcripts of clips of float32 mono 16 kHz samples, each (samples,)."""
     import torch
 
     with torch.no_grad():
-        encoded = encode(base.net, [samples], base.device)
-    return transcript(base, encoded, len(samples) / SAMPLE_RATE_HZ, tokens_per_second)
+        encoded = encode(base.net, clips, base.device)
+    durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
+    return transcripts(base, encoded, durations, tokens_per_second)
+
+
+def batches(utterances: Sequence[Utterance], size: int) -> Iterator[list[int]]:
+    """Indices of utterances of like length together, so that little is padded."""
+    order = sorted(range(len(utterances)), key=lambda i: utterances[i].duration or 0.0)
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
 
 
 class AudioStore:
