@@ -63,8 +63,17 @@ def reporting_mistakes() -> Iterator[Outcome]:
     except UserError as error:
         print(f"moontune: {error}", file=sys.stderr)
         outcome.code = USER_MISTAKE
-    except KeyboardInterrupt:
-        print("moontune: interrupted", file=sys.stderr)
+    except BrokenPipeError:  # `moontune run --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        outcome.code = 141
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"moontune: {place}{error.strerror}; mend that and try again", file=sys.stderr)
+        outcome.code = USER_MISTAKE
+    except KeyboardInterrupt as stop:
+        print(f"moontune: interrupted{stop}", file=sys.stderr)
         outcome.code = 130
 
 
@@ -160,7 +169,7 @@ def _start(
     `check` may refuse the configuration before a folder is made.
     """
     from moontune.config import NewRunArgs, remarks, resolve
-    from moontune.rundir import create_run, open_run
+    from moontune.rundir import create_run, new_run_path, open_run
 
     args = _parse_new_run(argv, f"moontune {verb}")
     config = args.settings
@@ -175,9 +184,10 @@ def _start(
         _refuse_changes(saved, resolve(again.settings))
         return run, saved
     config = resolve(config)
+    path = new_run_path(config, overwrite=args.overwrite)
     if check:
         check(config)
-    run = create_run(config, [verb, *argv], overwrite=args.overwrite)
+    run = create_run(config, path, [verb, *argv])
     for remark in remarks(config):
         print(f"remark: {remark}")
     return run, config
@@ -259,6 +269,9 @@ def _do(run: Any, config: Any, stages: list[Any]) -> int:
         for stage in stages:
             ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
             run_stage(run, config, stage, ui)
+    except KeyboardInterrupt:
+        where = f"--run-name {run.path.name} --output-dir {run.path.parent}"
+        raise KeyboardInterrupt(f"; go on with: moontune run --resume {where}") from None
     finally:
         ui.close()
     done = run.stages()

@@ -295,10 +295,13 @@ NAMES = [stage.name for stage in STAGES]
 
 
 def preflight(config: RunConfig) -> None:
-    """Find a missing device or model before anything else is spent. Raises UserError."""
+    """Find what is missing or cannot work before anything is spent. Raises UserError."""
     from moontune.device import choose_device
     from moontune.hub import locate
+    from moontune.split import groups_of
 
+    if config.data.manifest is not None:
+        groups_of(read_manifest(config.data.manifest)[0], config.split.split_by)
     locate(config.model.model_id, config.model.revision)
     choose_device(config.device.device)
 

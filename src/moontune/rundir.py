@@ -102,33 +102,39 @@ def default_name(config: RunConfig) -> str:
     return f"{config.data.source}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def create_run(config: RunConfig, command: list[str], *, overwrite: bool) -> RunDir:
-    """Make the run's folder with its config; an existing one is an error without `overwrite`."""
+def new_run_path(config: RunConfig, *, overwrite: bool) -> Path:
+    """Where the run will be. Raises UserError if that cannot be, changing nothing."""
     name = config.output.run_name or default_name(config)
     if not _NAME.fullmatch(name):
         raise UserError(
             f"--run-name {name!r} cannot name a folder; use letters, digits, '.', '_' and '-'"
         )
-    run = RunDir(config.output.output_dir / name)
-    if run.path.exists() and not run.path.is_dir():
-        raise UserError(f"{run.path}: is a file; give another --run-name")
-    if run.path.is_dir() and any(run.path.iterdir()):
+    path = config.output.output_dir / name
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file; give another --run-name")
+    if path.is_dir() and any(path.iterdir()):
         if not overwrite:
             raise UserError(
-                f"{run.path}: exists already; add --resume to go on with it, --overwrite to "
+                f"{path}: exists already; add --resume to go on with it, --overwrite to "
                 "replace it, or another --run-name"
             )
-        if not (run / "run.json").is_file():
-            raise UserError(f"{run.path}: is not a run of moontune, so it is not overwritten")
-        remove_folder(run.path)
+        if not (path / "run.json").is_file():
+            raise UserError(f"{path}: is not a run of moontune, so it is not overwritten")
+    return path
+
+
+def create_run(config: RunConfig, path: Path, command: list[str]) -> RunDir:
+    """Make the run's folder with its config, in place of an older run of that name."""
+    run = RunDir(path)
+    remove_folder(path)
     try:
-        run.path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"{run.path}: cannot be made ({error.strerror}); check the path") from None
+        raise UserError(f"{path}: cannot be made ({error.strerror}); check the path") from None
     write_text(run / "config.toml", to_toml(config))
     write_json(
         run / "run.json",
-        {"name": name, "environment": environment(command), "stages": {}, "complete": False},
+        {"name": path.name, "environment": environment(command), "stages": {}, "complete": False},
     )
     return run
 

@@ -73,7 +73,7 @@ def split_utterances(
     `audio_key` gives the content of a recording (a hash), for the leakage report. Raises UserError
     where there are fewer than three groups or an utterance has no speaker.
     """
-    groups = _groups(utterances, split_by)
+    groups = groups_of(utterances, split_by)
     names = sorted(groups)
     # fsum: exact, so that the order of rows cannot decide a tie
     seconds = [math.fsum(u.duration or 0.0 for u in groups[name]) for name in names]
@@ -104,7 +104,8 @@ def _group_of(u: Utterance, split_by: str) -> str:
     return str(u.speaker) if split_by == "speaker" else u.id
 
 
-def _groups(utterances: Sequence[Utterance], split_by: str) -> dict[str, list[Utterance]]:
+def groups_of(utterances: Sequence[Utterance], split_by: str) -> dict[str, list[Utterance]]:
+    """What is never divided: a speaker's utterances. Raises UserError if there are too few."""
     if split_by == "speaker":
         nameless = [u.id for u in utterances if u.speaker is None]
         if nameless:
