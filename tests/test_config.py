@@ -7,17 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from moontune.config import (
-    PRESETS,
-    RunConfig,
-    read_settings,
-    remarks,
-    resolve,
-    to_dict,
-    to_toml,
-    with_settings,
-)
+from moontune.config import PRESETS, RunConfig
 from moontune.errors import UserError
+from moontune.settings import read_settings, remarks, resolve, to_dict, to_toml, with_settings
 
 
 def settings(**values) -> RunConfig:

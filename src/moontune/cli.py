@@ -137,7 +137,8 @@ def _help() -> str:
 
 def _parse_new_run(argv: list[str], prog: str) -> Any:
     """Dataclass defaults, then the preset, then the file, then the flags."""
-    from moontune.config import PRESETS, NewRunArgs, RunConfig, read_settings, with_settings
+    from moontune.config import PRESETS, NewRunArgs, RunConfig
+    from moontune.settings import read_settings, with_settings
 
     config = RunConfig()
     preset = _peek(argv, "--preset")
@@ -168,8 +169,9 @@ def _start(
 
     `check` may refuse the configuration before a folder is made.
     """
-    from moontune.config import NewRunArgs, remarks, resolve
+    from moontune.config import NewRunArgs
     from moontune.rundir import create_run, new_run_path, open_run
+    from moontune.settings import remarks, resolve
 
     args = _parse_new_run(argv, f"moontune {verb}")
     config = args.settings
@@ -194,7 +196,7 @@ def _start(
 
 
 def _refuse_changes(saved: Any, wanted: Any) -> None:
-    from moontune.config import to_dict
+    from moontune.settings import to_dict
 
     for section, values in to_dict(wanted).items():
         if section == "output":
@@ -226,10 +228,11 @@ def _sample(argv: list[str]) -> int:
 
 def _stage(verb: str, argv: list[str]) -> int:
     """One stage on an existing run; flags change the settings that this stage obeys."""
-    from moontune.config import FLAT, RunConfig, resolve, to_toml
+    from moontune.config import FLAT, RunConfig
     from moontune.files import write_text
     from moontune.pipeline import NAMES, stage_named
     from moontune.rundir import open_run
+    from moontune.settings import resolve, to_toml
 
     stage = stage_named(verb)
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):

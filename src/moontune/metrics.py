@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from moontune.config import RunConfig, remarks, to_dict
+from moontune.config import RunConfig
 from moontune.files import write_json
 from moontune.rundir import RunDir
+from moontune.settings import remarks, to_dict
 from moontune.verdict import difference, judge
 
 

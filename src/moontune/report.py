@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from moontune.config import RunConfig, to_dict
+from moontune.config import RunConfig
 from moontune.files import read_jsonl, write_text
 from moontune.rundir import RunDir
+from moontune.settings import to_dict
 
 _HEAD = (
     "# Training report\n\n"

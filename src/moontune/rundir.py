@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moontune.config import RunConfig, read_settings, to_toml, with_settings
+from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.files import remove_folder, write_json, write_text
+from moontune.settings import read_settings, to_toml, with_settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PACKAGES = (

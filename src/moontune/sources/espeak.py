@@ -79,8 +79,8 @@ class Espeak:
         """Speak one text; returns float32 samples, shape (samples,), and their rate in Hz.
 
         `voice` is a name such as `en-gb-scotland+f3`, `rate_wpm` 80 to 450 words a minute, `pitch`
-        0 to 100 around the voice's own 50, `word_gap_ms` the pause put between words (at 80 words a
-        minute more, at higher rates less, in steps of 10). Raises UserError if there is no such voice.
+        0 to 100 around the voice's own 50, `word_gap_ms` an extra pause between words in steps of
+        10 (at the voice's normal rate). Raises UserError if there is no such voice.
         """
         import numpy as np
 

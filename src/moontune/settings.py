@@ -1,0 +1,214 @@
+"""Settings from files and flags into the configuration, checked, and back into a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from moontune.config import DEFAULT_UTTERANCES, DataConfig, Range, RunConfig
+from moontune.errors import UserError
+
+
+def _sections() -> dict[str, type]:
+    return {f.name: get_args(hint)[0] if get_args(hint) else hint for f, hint in _hints(RunConfig)}
+
+
+def _hints(cls: type) -> list[tuple[dataclasses.Field[Any], Any]]:
+    hints = get_type_hints(cls, include_extras=True)
+    return [(f, hints[f.name]) for f in dataclasses.fields(cls)]
+
+
+def _known_keys() -> dict[str, tuple[str, Any]]:
+    """Setting name -> (section, type hint)."""
+    return {
+        f.name: (section, hint) for section, cls in _sections().items() for f, hint in _hints(cls)
+    }
+
+
+def _coerce(hint: Any, value: Any) -> Any:
+    """A value from a file as the setting's type; raises TypeError or ValueError."""
+    if hasattr(hint, "__metadata__"):
+        hint = get_args(hint)[0]
+    options = get_args(hint)
+    if type(None) in options:
+        if value is None:
+            return None
+        return _coerce(next(o for o in options if o is not type(None)), value)
+    if hint is Path:
+        if not isinstance(value, str):
+            raise TypeError("expected a path")
+        return Path(value)
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise TypeError("expected true or false")
+        return value
+    if hint is int:
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            raise TypeError("expected a whole number")
+        return int(value)
+    if hint is float:  # YAML 1.1 reads 3e-4 as a string
+        if isinstance(value, bool):
+            raise TypeError("expected a number")
+        return float(value)
+    if hint is str:
+        if not isinstance(value, str):
+            raise TypeError("expected text")
+        return value
+    if getattr(hint, "__origin__", None) is tuple:
+        items = value.split() if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise TypeError("expected a list")
+        return tuple(_coerce(options[0], item) for item in items)
+    if getattr(hint, "__origin__", None) is Literal:
+        if value not in options:
+            raise ValueError(f"expected one of {', '.join(map(str, options))}")
+        return value
+    raise AssertionError(f"setting type {hint!r} is not handled")
+
+
+def with_settings(config: RunConfig, settings: dict[str, Any], where: str) -> RunConfig:
+    """A copy with named settings changed; `where` names their origin in errors."""
+    known = _known_keys()
+    changes: dict[str, dict[str, Any]] = {}
+    for name, value in settings.items():
+        if name not in known:
+            import difflib
+
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see `moontune run --help`"
+            raise UserError(f"{where}: unknown setting {name!r}; {hint}")
+        section, hint = known[name]
+        try:
+            changes.setdefault(section, {})[name] = _coerce(hint, value)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{where}: {name} = {value!r}: {error}; correct it") from None
+    parts = {s: dataclasses.replace(getattr(config, s), **c) for s, c in changes.items()}
+    return dataclasses.replace(config, **parts)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings of a TOML or YAML file, sections flattened. Raises UserError."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); give a TOML or YAML file") from None
+    try:
+        if path.suffix.lower() in (".yaml", ".yml"):
+            import yaml
+
+            loaded = yaml.safe_load(text)
+        elif path.suffix.lower() == ".toml":
+            loaded = tomllib.loads(text)
+        else:
+            raise UserError(f"{path}: unknown kind of file; name it .toml, .yaml or .yml")
+    except ValueError as error:  # tomllib.TOMLDecodeError
+        raise UserError(f"{path}: not valid TOML ({error}); correct it") from None
+    except Exception as error:
+        if type(error).__module__.split(".")[0] != "yaml":
+            raise
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise UserError(f"{path}{line}: not valid YAML ({problem}); correct it") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path}: expected settings such as `lr = 3e-4`; see the README")
+    flat: dict[str, Any] = {}
+    sections = _sections()
+    for key, value in loaded.items():
+        if isinstance(value, dict):
+            if key not in sections:
+                known = ", ".join(sections)
+                raise UserError(f"{path}: unknown section [{key}]; known are {known}")
+            flat.update(value)
+        else:
+            flat[key] = value
+    return flat
+
+
+def to_dict(config: RunConfig) -> dict[str, dict[str, Any]]:
+    """Sections of plain values, as saved; settings that are None are left out."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return value.as_posix()
+        return list(value) if isinstance(value, tuple) else value
+
+    return {
+        s.name: {
+            f.name: plain(v)
+            for f in dataclasses.fields(getattr(config, s.name))
+            if (v := getattr(getattr(config, s.name), f.name)) is not None
+        }
+        for s in dataclasses.fields(config)
+    }
+
+
+def to_toml(config: RunConfig) -> str:
+    import tomli_w
+
+    return tomli_w.dumps(to_dict(config))
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """Fill in what follows from other settings, then check everything. Raises UserError."""
+    data = config.data
+    if data.manifest is not None and data.source != "manifest":
+        if data.source != DataConfig.source:
+            raise UserError(
+                f"--manifest and --source {data.source} exclude each other; give one of them"
+            )
+        data = dataclasses.replace(data, source="manifest")
+    if data.source == "manifest" and data.manifest is None:
+        raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
+    if data.utterances is None and data.source != "manifest":
+        data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
+    config = dataclasses.replace(config, data=data)
+    _check_ranges(config)
+    if data.min_duration_s >= data.max_duration_s:
+        raise UserError(
+            f"min_duration_s = {data.min_duration_s} is not below "
+            f"max_duration_s = {data.max_duration_s}; lower it"
+        )
+    if config.output.smoke and data.source not in ("synthetic", "silence"):
+        raise UserError(
+            f"--smoke accepts without looking at WER, so not for --source {data.source}; "
+            "use it with synthetic or silence"
+        )
+    if not config.lora.lora_targets:
+        raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")
+    return config
+
+
+def _check_ranges(config: RunConfig) -> None:
+    for name, value, allowed in _ranged(config):
+        low, high = allowed.sane
+        if not low <= value <= high:  # also refuses NaN
+            raise UserError(
+                f"{name} = {value} is outside {low:g}..{high:g}: {allowed.why}; "
+                f"give a value in that range"
+            )
+
+
+def _ranged(config: RunConfig) -> list[tuple[str, float, Range]]:
+    found: list[tuple[str, float, Range]] = []
+    for section, cls in _sections().items():
+        for f, hint in _hints(cls):
+            value = getattr(getattr(config, section), f.name)
+            for extra in getattr(hint, "__metadata__", ()):
+                if isinstance(extra, Range) and value is not None:
+                    found.append((f.name, value, extra))
+    return found
+
+
+def remarks(config: RunConfig) -> list[str]:
+    """Settings that work but lie outside the plan's ranges, a sentence each."""
+    return [
+        f"{name} = {value:g} is outside the plan's {r.plan[0]:g}..{r.plan[1]:g}"
+        for name, value, r in _ranged(config)
+        if r.plan is not None and not r.plan[0] <= value <= r.plan[1]
+    ]

@@ -1,0 +1,256 @@
+"""What each stage of a run does: from what the run's folder holds to what it leaves there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from moontune.config import PLAN_MINUTES, RunConfig
+from moontune.errors import UserError
+from moontune.files import read_jsonl, write_json, write_jsonl
+from moontune.manifest import Dropped, Utterance, read_manifest, write_manifest
+from moontune.paths import cache_dir
+from moontune.rundir import RunDir
+from moontune.split import SPLITS
+
+
+class Ui(Protocol):
+    """How a stage tells the user what happens; the command line draws it, tests ignore it."""
+
+    def progress(self, done: int, wanted: int, what: str) -> None: ...
+    def note(self, text: str) -> None: ...
+    def training(self, event: dict[str, Any], max_steps: int) -> None: ...
+
+
+def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    from moontune.sources.pick import sample
+
+    taken = sample(
+        config.data,
+        seed=config.train.seed,
+        audio_dir=cache_dir() / "audio",
+        progress=ui.progress,
+    )
+    write_manifest(run.manifest("sampled"), taken.utterances)
+    write_jsonl(run.manifest("dropped"), [_dropped_row("sample", d) for d in taken.dropped])
+    facts = {"utterances": len(taken.utterances), "dropped": len(taken.dropped)}
+    ui.note(f"{len(taken.utterances)} utterances from {config.data.source}")
+    return facts | {"origin": taken.origin}
+
+
+def _dropped_row(stage: str, d: Dropped) -> dict[str, Any]:
+    return {"stage": stage, **asdict(d)}
+
+
+def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    from moontune.clean import clean
+
+    sampled, _ = read_manifest(run.manifest("sampled"))
+    result = clean(
+        sampled,
+        config.data,
+        keep_silence=config.data.source == "silence",
+        progress=ui.progress,
+    )
+    before = [r for r in read_jsonl(run.manifest("dropped")) if r["stage"] == "sample"]
+    rows = before + [_dropped_row("clean", d) for d in result.dropped]
+    write_jsonl(run.manifest("dropped"), rows)
+    write_json(run / "manifests/audio_sha256.json", result.audio_sha256)
+    reasons = dict(Counter(r["reason"] for r in rows).most_common())
+    minutes = sum(u.duration or 0.0 for u in result.utterances) / 60
+    for reason, count in reasons.items():
+        example = next(r for r in rows if r["reason"] == reason)
+        ui.note(f"dropped {count}: {reason}, e.g. {example['where']}: {example['detail']}")
+    if len(result.utterances) < 3:
+        raise UserError(
+            f"{len(result.utterances)} of {len(sampled)} utterances are usable and at least 3 are "
+            f"needed; see {run.manifest('dropped')} for the reasons"
+        )
+    ui.note(f"{len(result.utterances)} usable utterances, {minutes:.1f} minutes")
+    low, high = PLAN_MINUTES
+    if not low <= minutes <= high:
+        ui.note(f"remark: {minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
+    write_manifest(run.manifest("clean"), result.utterances)
+    return {
+        "utterances": len(result.utterances),
+        "minutes": round(minutes, 2),
+        "speakers": len({u.speaker for u in result.utterances}),
+        "dropped": reasons,
+    }
+
+
+def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    from moontune.split import split_utterances
+
+    utterances, _ = read_manifest(run.manifest("clean"))
+    hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
+    done = split_utterances(
+        utterances,
+        val_share=config.split.val_share,
+        test_share=config.split.test_share,
+        seed=config.train.seed,
+        split_by=config.split.split_by,
+        audio_key=lambda u: hashes.get(u.id, ""),
+    )
+    for name in SPLITS:
+        write_manifest(run.manifest(name), done.parts[name])
+        s = done.shares[name]
+        ui.note(
+            f"{name:5} {s.utterances:4} clips, {s.speakers:3} speakers, {s.seconds / 60:5.1f} min "
+            f"({100 * s.share:.1f} %, wanted {100 * s.wanted:.0f} %)"
+        )
+    summary = done.summary()
+    counts = summary["leakage"]["counts"]
+    ui.note(
+        "shared between splits: "
+        + ", ".join(
+            f"{n} {kind}{'' if n == 1 or kind == 'audio' else 's'}" for kind, n in counts.items()
+        )
+    )
+    write_json(run / "split.json", summary)
+    return {"leakage": counts}
+
+
+def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    from moontune.labels import make_labels
+
+    parts: dict[str, list[Utterance]] = {n: read_manifest(run.manifest(n))[0] for n in SPLITS}
+    used: dict[str, str] = {}
+
+    def transcribe_all(utterances) -> dict[str, str]:
+        from moontune.evaluate import BATCH
+        from moontune.transcribe import AudioStore, batches, transcribe
+
+        base = _load(config, used)
+        load_audio = AudioStore()
+        written: dict[str, str] = {}
+        for indices in batches(utterances, BATCH):
+            part = [utterances[i] for i in indices]
+            out = transcribe(base, [load_audio(u) for u in part], config.eval.tokens_per_second)
+            written |= {u.id: t.text for u, t in zip(part, out, strict=True)}
+            ui.progress(len(written), len(utterances), "clips transcribed by the base, for style")
+        write_json(run / "base_transcripts.json", written)
+        return written
+
+    labels = make_labels(parts, config.labels.label_style, transcribe_all)
+    for name, part in labels.utterances.items():
+        write_manifest(run.manifest(name), part)
+    s = labels.summary
+    ui.note(f"references are {s['references']}; labels: {s['used']}")
+    for e in s["examples"][:2]:
+        ui.note(f"  {e['text'][:60]} => {e['target'][:60]}")
+    return s | used
+
+
+def _load(config: RunConfig, used: dict[str, Any]):
+    """The configured base on the configured device; what was chosen goes into `used`."""
+    from moontune.device import choose_device
+    from moontune.model import load_base
+
+    device = choose_device(config.device.device)
+    base = load_base(config.model.model_id, config.model.revision, device.name)
+    used |= {"device": asdict(device), "base": asdict(base.origin)}
+    return base
+
+
+def baseline_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    used: dict[str, Any] = {}
+    base = _load(config, used)
+    return _evaluate(run, config, ui, base, "base") | used
+
+
+def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    from moontune.adapter import load_adapter
+
+    used: dict[str, Any] = {}
+    base = _load(config, used)
+    load_adapter(base, run.adapter)  # what is on disk, not what was in memory
+    facts = _evaluate(run, config, ui, base, "tuned") | used
+    before, after = run.read("eval_base.json"), run.read("eval_tuned.json")
+    for key in ("manifest", "normalizer", "decoding"):
+        if before[key] != after[key]:
+            raise UserError(
+                f"the baseline was measured with another {key} ({before[key]}, now {after[key]}); "
+                f"measure it again: moontune baseline {run.path} --overwrite"
+            )
+    return facts
+
+
+def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> dict[str, Any]:
+    from moontune.evaluate import evaluate
+    from moontune.transcribe import AudioStore
+
+    test, _ = read_manifest(run.manifest("test"))
+    done = evaluate(
+        base,
+        test,
+        AudioStore(),
+        tokens_per_second=config.eval.tokens_per_second,
+        step=lambda i, n: ui.progress(i, n, f"test clips, {which} model"),
+    )
+    write_jsonl(run / f"predictions_{which}.jsonl", [p.row() for p in done.predictions])
+    write_json(run / f"eval_{which}.json", done.summary())
+    wer = "none" if done.wer is None else f"{100 * done.wer:.2f} %"
+    ui.note(f"{which}: loss {done.loss:.4f}, WER {wer} on {done.utterances} clips")
+    return {}
+
+
+def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    import json
+
+    from moontune.adapter import attach_lora, save_adapter, save_processor, trainable_parameters
+    from moontune.train import train
+    from moontune.transcribe import AudioStore
+
+    used: dict[str, Any] = {}
+    base = _load(config, used)
+    parts = {n: read_manifest(run.manifest(n))[0] for n in SPLITS}
+    model = attach_lora(base, config.lora, config.train.seed)
+    count = trainable_parameters(model)
+    ui.note(f"{count:,} trainable parameters")
+    with open(run / "train_log.jsonl", "w", encoding="utf-8") as stream:
+
+        def log(event: dict[str, Any]) -> None:
+            stream.write(json.dumps(event) + "\n")
+            stream.flush()
+            ui.training(event, config.train.max_steps)
+
+        result = train(model, base, parts["train"], parts["val"], AudioStore(), config.train, log)
+    save_adapter(model, base, run.adapter)
+    save_processor(base, run.processor)
+    summary = asdict(result) | {"trainable_parameters": count}
+    write_json(run / "train.json", summary)
+    ui.note(
+        f"{result.stopped} after {result.steps} updates; kept step {result.best_step}, "
+        f"validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
+    )
+    if result.skipped:
+        ui.note(f"remark: {result.skipped} updates were skipped for a non-finite loss or gradient")
+    return used
+
+
+def artifact_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    from moontune.artifact import artifact_test
+
+    done = artifact_test(run, config)
+    ui.note(
+        f"fresh process: {done['clips_identical']} of {done['clips_compared']} clips gave "
+        "identical token ids"
+    )
+    return {}
+
+
+def verdict_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    from moontune.metrics import write_metrics
+
+    metrics = write_metrics(run, config)
+    return {"accepted": metrics["accepted"]}
+
+
+def report_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    from moontune.report import update_report
+
+    update_report(run, config)
+    ui.note(f"written: {run / 'report.md'} and {config.output.report_file}")
+    return {}
