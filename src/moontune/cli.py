@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,6 +268,8 @@ def _do(run: Any, config: Any, stages: list[Any]) -> int:
     from moontune.ui import ConsoleUi
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Libraries announcing their own future changes are no news to the user.
+    warnings.filterwarnings("ignore", category=FutureWarning)
     ui = ConsoleUi()
     try:
         for stage in stages:

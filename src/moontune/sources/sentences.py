@@ -15,7 +15,7 @@ import re
 from moontune.errors import UserError
 
 MOST_SENTENCES = 5000
-_FEWEST_WORDS, _MOST_WORDS = 6, 12
+_FEWEST_WORDS, _MOST_WORDS = 7, 12
 _FRAMED = 0.7  # share of the sentences made of a frame and a doing
 
 
@@ -189,7 +189,7 @@ class _Deck:
 def sentences(count: int, seed: int) -> list[str]:
     """`count` sentences, no two alike once case and punctuation are dropped.
 
-    Sentence case with punctuation, 6 to 12 words. The same seed gives the same sentences, and a
+    Sentence case with punctuation, 7 to 12 words. The same seed gives the same sentences, and a
     smaller count gives the first of them. Raises UserError for a count that is not 1 to 5000.
     """
     if not 1 <= count <= MOST_SENTENCES:
