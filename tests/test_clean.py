@@ -8,7 +8,7 @@ from conftest import noise
 
 from moontune.audio import write_flac
 from moontune.clean import clean
-from moontune.config import DataConfig
+from moontune.config import CleanConfig
 from moontune.manifest import Utterance
 
 
@@ -40,10 +40,11 @@ def test_every_unusable_row_is_dropped_with_its_reason(tmp_path: Path) -> None:
             text,
             None,
             "s",
+            where="my.jsonl:7" if name == "missing" else None,
         )
         for name, text in texts.items()
     ]
-    done = clean(rows, DataConfig(max_duration_s=2.0))
+    done = clean(rows, CleanConfig(max_duration_s=2.0))
     assert {u.id for u in done.utterances} == {"good", "48k"}
     assert [u.duration for u in done.utterances] == [1.0, 1.0]
     assert {d.id: d.reason for d in done.dropped} == {
@@ -56,11 +57,12 @@ def test_every_unusable_row_is_dropped_with_its_reason(tmp_path: Path) -> None:
         "marks": "empty text",
         "toomuch": "too much text for the audio",
     }
-    assert all(str(tmp_path) in d.where and d.detail for d in done.dropped)
+    assert {d.where for d in done.dropped} >= {"my.jsonl:7", str(tmp_path / "short.flac")}
+    assert all(d.detail for d in done.dropped)
     assert set(done.audio_sha256) == {"good", "48k"}
 
 
 def test_silence_is_kept_where_it_is_the_point(tmp_path: Path) -> None:
     write_flac(tmp_path / "silent.flac", np.zeros(16_000, "float32"))
     row = Utterance("a", tmp_path / "silent.flac", "Nothing.", None, "s")
-    assert clean([row], DataConfig(), keep_silence=True).utterances[0].id == "a"
+    assert clean([row], CleanConfig(), keep_silence=True).utterances[0].id == "a"

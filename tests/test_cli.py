@@ -80,6 +80,8 @@ def test_every_verb_has_help(verb, capsys) -> None:
         (["run", "--manifest", "none.jsonl"], "no such manifest"),
         (["run", "--run-name", "../up"], "cannot name a folder"),
         (["run", "--resume"], "--run-name NAME"),
+        (["run", "--revision", "v1", "--model-id", "bundled", "--source", "silence"], "drop it"),
+        (["run", "--source", "librispeech", "--manifest", "m.jsonl"], "exclude each other"),
         (["run", "--resume", "--run-name", "gone"], "is not a run of moontune"),
         (["run", "--resume", "--overwrite", "--run-name", "x"], "exclude each other"),
         (["run", "--smoke"], "not for --source librispeech"),

@@ -95,6 +95,9 @@ def test_outside_the_plans_range_is_only_remarked_on() -> None:
         ({"source": "youtube"}, "expected one of librispeech"),
         ({"smoke": "yes"}, "true or false"),
         ({"source": "synthetic", "manifest": "m.jsonl"}, "exclude each other"),
+        ({"source": "librispeech", "manifest": "m.jsonl"}, "exclude each other"),
+        ({"val_share": 0.4, "test_share": 0.4}, "less than 0.4 for training"),
+        ({1: 2}, "unknown setting 1"),
         ({"source": "manifest"}, "--manifest FILE"),
         ({"smoke": True}, "not for --source librispeech"),
         ({"min_duration_s": 5, "max_duration_s": 4}, "not below"),
@@ -103,7 +106,7 @@ def test_outside_the_plans_range_is_only_remarked_on() -> None:
 )
 def test_mistakes_have_one_clear_line(values, message) -> None:
     with pytest.raises(UserError) as caught:
-        resolve(settings(**values))
+        resolve(with_settings(RunConfig(), values, "test"))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -50,3 +50,26 @@ def test_names_are_learnt_from_training_transcripts_alone() -> None:
         lambda us: {u.id: "Then Igor came." if u.id == "test" else "then" for u in us},
     )
     assert made.utterances["train"][0].target == "Ask igor"
+
+
+def test_rows_are_looked_at_one_by_one() -> None:
+    """Capitals among cased references are restored; what has case of its own is left alone."""
+    texts = ["Ask Igor.", "NO!", "WHERE IS IGOR NOW"]
+    rows = [Utterance(t, Path(t), t, 1.0, t) for t in texts]
+    asked: list[str] = []
+
+    def heard_some(utterances) -> dict[str, str]:
+        asked.extend(u.id for u in utterances)
+        return {u.id: "Where is Igor now?" for u in utterances}
+
+    split = {"train": rows, "val": rows[:1], "test": rows[:1]}
+    made = make_labels(split, "auto", heard_some)
+    assert [u.target for u in made.utterances["train"]] == [
+        "Ask Igor.",
+        "NO!",
+        "Where is Igor now?",
+    ]
+    assert asked == ["WHERE IS IGOR NOW"]
+    assert made.summary["restored"] == 1
+    explicit = make_labels(split, "restore", heard_some)
+    assert explicit.utterances["train"][0].target == "Ask Igor."

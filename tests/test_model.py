@@ -40,6 +40,12 @@ def test_labels_have_no_bos_and_end_in_eos(tiny_base) -> None:
     assert tiny_base.tokenizer("ab").input_ids == [1, *ids[:-1]]  # its own template: BOS, no EOS
 
 
+def test_text_is_plain_in_labels(tiny_base) -> None:
+    plain = target_ids(tiny_base.tokenizer, "a b", EOS)
+    assert target_ids(tiny_base.tokenizer, "  a\n b ", EOS) == plain
+    assert target_ids(tiny_base.tokenizer, "a</s>b", EOS).count(EOS) == 1
+
+
 def test_padding_is_masked_by_length_so_that_eos_stays_a_target() -> None:
     labels = pad_labels([[5, 6, EOS], [7, EOS]], "cpu")
     assert labels.tolist() == [[5, 6, EOS], [7, EOS, IGNORED]]
@@ -148,8 +154,6 @@ def test_saved_adapter_reloads_to_exactly_the_same_model(tmp_path, tiny_model, f
     assert not torch.equal(tuned, base_loss)
     assert trained_on(tmp_path / "a") == {
         "asked": str(tiny_model),
-        "hub_id": str(tiny_model),
-        "revision": None,
         "sha256": again.origin.sha256,
     }
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]  # no half-written folder beside it
@@ -177,6 +181,16 @@ def test_incomplete_adapter_is_a_users_mistake(tmp_path, fresh_base, lacking) ->
     (tmp_path / "a" / lacking).unlink()
     with pytest.raises(UserError, match=lacking):
         load_adapter(fresh_base, tmp_path / "a")
+
+
+def test_adapter_with_unknown_names_is_refused(tmp_path, tiny_model, fresh_base) -> None:
+    from safetensors.torch import load_file, save_file
+
+    save_adapter(attach_lora(fresh_base, LoraConfig(), 1), fresh_base, tmp_path / "a")
+    weights = tmp_path / "a/adapter_model.safetensors"
+    save_file({f"other.{k}": v for k, v in load_file(weights).items()}, weights, {"format": "pt"})
+    with pytest.raises(UserError, match="missing or unknown"):
+        load_adapter(load_base(str(tiny_model), None, "cpu"), tmp_path / "a")
 
 
 def test_adapter_of_another_shape_is_refused(tmp_path, fresh_base, bundled_base) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_metrics_hold_what_made_them(finished) -> None:
     for key in ("baseline", "tuned", "difference", "verdict", "stability", "timings_s", "config"):
         assert metrics[key], key
     assert metrics["environment"]["versions"]["torch"]
-    assert metrics["environment"]["command"][0] == "run"
+    assert metrics["environment"]["commands"][0][0] == "run"
     assert "EnglishTextNormalizer" in metrics["tuned"]["normalizer"]
     assert metrics["baseline"]["manifest"] == metrics["tuned"]["manifest"]
     assert metrics["baseline"]["utterances"] == metrics["split"]["test"]["utterances"]
@@ -159,8 +160,84 @@ def test_existing_run_is_refused_resumed_or_replaced(
     assert "lr = 1e-05 differs" in capsys.readouterr().err
     assert main(["run", "--run-name", "r", "--resume"]) in (0, 1)
     assert Path("outputs/r/manifests/clean.jsonl").stat().st_mtime_ns == marker  # not repeated
+    metrics = json.loads(Path("outputs/r/metrics.json").read_text())
+    assert [c[0] for c in metrics["environment"]["commands"]] == ["sample", "clean", "run"]
+    for wrong in (["--manifest", "none.jsonl"], ["--source", "synthetic", "--utterances", "6000"]):
+        assert main(["sample", "--run-name", "r", "--overwrite", *wrong]) == 2
+        assert Path("outputs/r/metrics.json").exists()  # a mistake replaces nothing
     assert main(["sample", *given, "--overwrite"]) == 0
     assert not Path("outputs/r/metrics.json").exists()
+    assert [p.name for p in Path("outputs").iterdir()] == ["r"]
+
+
+def test_a_failed_stage_undoes_nothing(tmp_path, monkeypatch, finished) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs", "outputs")
+    before = {n: Path(f"outputs/r/{n}").read_text() for n in ("run.json", "config.toml")}
+    assert main(["train", "outputs/r", "--overwrite", "--device", "mps", "--lr", "1e-4"]) == 2
+    assert {n: Path(f"outputs/r/{n}").read_text() for n in before} == before
+
+
+def test_resume_may_change_the_report_and_nothing_else(
+    tmp_path, monkeypatch, capsys, finished
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs", "outputs")
+    Path("c.toml").write_text("lr = 1e-5\n")
+    for change in (["--config", "c.toml"], ["--preset", "offline"], ["--seed", "9"]):
+        assert main(["run", "--run-name", "r", "--resume", *change]) == 2
+        assert "differs from the run's" in capsys.readouterr().err
+    assert main(["run", "--run-name", "r", "--resume", "--report-file", "other.md"]) in (0, 1)
+
+
+def test_other_base_weights_are_refused(
+    tmp_path, monkeypatch, capsys, finished, tiny_model
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs", "outputs")
+    shutil.copytree(tiny_model, "model")
+    weights = Path("model/model.safetensors")
+    save_file({k: v + 0.01 for k, v in load_file(weights).items()}, weights, {"format": "pt"})
+    config = Path("outputs/r/config.toml")
+    config.write_text(config.read_text().replace(str(tiny_model), "model"))
+    assert main(["evaluate", "outputs/r", "--overwrite"]) == 2
+    assert "weights are not those of stage baseline" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_from_another_folder(
+    tmp_path, monkeypatch, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_model, "here/model")
+    monkeypatch.chdir(tmp_path / "here")
+    given = flags(Path("./model"), noise_manifest, max_steps=1, eval_every_steps=1)
+    assert main(["sample", *given]) == 0
+    monkeypatch.chdir(tmp_path)
+    for verb in ("clean", "split", "labels", "baseline"):
+        assert main([verb, "here/outputs/r"]) == 0, verb
+
+
+def test_audio_that_vanished_and_damaged_files_are_one_line(
+    tmp_path, monkeypatch, capsys, finished, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs", "outputs")
+    test = Path("outputs/r/manifests/test.jsonl")
+    good = test.read_text()
+    test.write_text(good.replace(str(noise_manifest.parent), "/nowhere"))
+    assert main(["baseline", "outputs/r", "--overwrite"]) == 2
+    assert "/nowhere/audio/" in capsys.readouterr().err
+    test.write_text(good)
+    assert main(["baseline", "outputs/r"]) == 0
+    for name in ("train.json", "eval_base.json", "run.json"):
+        kept = Path(f"outputs/r/{name}").read_text()
+        Path(f"outputs/r/{name}").write_text("[]" if name == "run.json" else kept[:30])
+        assert main(["evaluate" if name != "run.json" else "report", "outputs/r"]) == 2
+        err = capsys.readouterr().err.strip()
+        assert "\n" not in err
+        Path(f"outputs/r/{name}").write_text(kept)
 
 
 def test_a_folder_that_is_no_run_is_never_overwritten(
@@ -175,8 +252,6 @@ def test_a_folder_that_is_no_run_is_never_overwritten(
 
 
 def test_evaluations_that_differ_are_not_compared(tmp_path, monkeypatch, capsys, finished) -> None:
-    import shutil
-
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished[0] / "outputs", "outputs")
     base = json.loads(Path("outputs/r/eval_base.json").read_text())
@@ -187,8 +262,6 @@ def test_evaluations_that_differ_are_not_compared(tmp_path, monkeypatch, capsys,
 
 def test_a_tampered_adapter_fails_the_artifact_test(tmp_path, monkeypatch, finished) -> None:
     """The fresh process must compare, not assume: other weights give other words."""
-    import shutil
-
     from safetensors.torch import load_file, save_file
 
     monkeypatch.chdir(tmp_path)

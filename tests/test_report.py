@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from moontune.report import cell, code, merged, table
-from moontune.rundir import RunDir
 
 
 def test_cells_are_inert() -> None:
@@ -25,7 +24,7 @@ def test_newest_run_first_and_earlier_runs_kept(tmp_path: Path) -> None:
     report = tmp_path / "r.md"
     for name in ("one", "two", "one"):
         section = f"## {name}\n\nsection of {name}\n"
-        report.write_text(merged(report, RunDir(tmp_path / name), section))
+        report.write_text(merged(report, name, section))
     text = report.read_text()
     assert text.startswith("# Training report")
     assert text.count("# Training report") == 1
@@ -36,4 +35,4 @@ def test_newest_run_first_and_earlier_runs_kept(tmp_path: Path) -> None:
 def test_what_people_wrote_into_the_report_is_kept(tmp_path: Path) -> None:
     report = tmp_path / "r.md"
     report.write_text("my own notes\n")
-    assert "my own notes" in merged(report, RunDir(tmp_path / "x"), "## x\n")
+    assert "my own notes" in merged(report, "x", "## x\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,19 @@ def test_names_keep_their_capital() -> None:
 def test_without_a_hypothesis_it_is_a_sentence() -> None:
     assert restore_style("I THINK I'M LOST", "") == "I think I'm lost."
     assert restore_style("", "Anything.") == ""
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis"),
+    [
+        ("I PAID 5 TO HIM", "I paid $5 to him."),
+        ("IT IS 5 NOW", "It is 5% now."),
+        ("HELLO BIG WORLD NOW", "Hello (big world) now."),
+        ("TWENTY TWENTY", "Yes, 20"),
+    ],
+)
+def test_marks_that_the_normaliser_reads_are_not_carried(reference, hypothesis) -> None:
+    assert normalize(restore_style(reference, hypothesis)) == normalize(reference)
 
 
 @given(WORDS, HYPOTHESES)

@@ -26,12 +26,19 @@ def load_audio(u: Utterance):
     return CLIPS[u.id]
 
 
-def run(base, log=None, *, lora: LoraConfig | None = None, val=SPLIT[:2], **settings):
+def run(base, log=None, *, lora: LoraConfig | None = None, val=SPLIT[:2], seed=42, **settings):
     lora = lora or LoraConfig(lora_dropout=0.0)
     model = attach_lora(base, lora, 3)
     values = {"max_steps": 12, "lr": 5e-3, "eval_every_steps": 4, "grad_accum": 2} | settings
     result = train(
-        model, base, SPLIT, val, load_audio, TrainConfig(**values), log or (lambda event: None)
+        model,
+        base,
+        SPLIT,
+        val,
+        load_audio,
+        TrainConfig(**values),
+        seed,
+        log or (lambda event: None),
     )
     return model, result
 

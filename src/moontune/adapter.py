@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +75,7 @@ def save_adapter(model: PeftModel, base: Base, folder: Path) -> None:
         config_file = temporary / "adapter_config.json"
         config = json.loads(config_file.read_text(encoding="utf-8"))
         config["base_model_name_or_path"] = base.origin.hub_id
-        config["revision"] = _hub_commit(base)
+        config["revision"] = base.origin.revision if base.origin.from_hub else None
         write_json(config_file, config)
         write_json(temporary / PROVENANCE, {"base": _public_origin(base)})
         (temporary / "README.md").unlink(missing_ok=True)  # peft's empty card template
@@ -88,12 +87,6 @@ def save_processor(base: Base, folder: Path) -> None:
         base.processor.save_pretrained(str(temporary))
 
 
-def _hub_commit(base: Base) -> str | None:
-    """The base's revision where it is a commit of the hub (a local copy has none)."""
-    revision = base.origin.revision
-    return revision if revision and re.fullmatch("[0-9a-f]{40}", revision) else None
-
-
 def _public_origin(base: Base) -> dict[str, Any]:
     origin = asdict(base.origin)
     del origin["path"]
@@ -102,7 +95,8 @@ def _public_origin(base: Base) -> dict[str, Any]:
 
 def load_adapter(base: Base, folder: Path) -> PeftModel:
     """Put a saved adapter on the base, ready to transcribe. Raises UserError if it does not fit."""
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors.torch import load_file
 
     folder = Path(folder)
     if not (folder / "adapter_config.json").is_file():
@@ -114,12 +108,21 @@ def load_adapter(base: Base, folder: Path) -> PeftModel:
     except Exception as error:  # peft, safetensors and torch raise many kinds for a bad folder
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{folder}: does not fit {base.origin.asked} ({reason})") from error
+    have = set(load_file(folder / "adapter_model.safetensors"))
+    want = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    if have != want:
+        odd = sorted(have ^ want)[0]
+        raise UserError(
+            f"{folder}: does not fit {base.origin.asked} ({len(have ^ want)} tensors are missing "
+            f"or unknown, first {odd})"
+        )
     return model.to(base.device).eval()
 
 
 def trained_on(folder: Path) -> dict[str, Any] | None:
     """The base an adapter of moontune's was trained on; None for adapters of others."""
     try:
-        return json.loads((Path(folder) / PROVENANCE).read_text(encoding="utf-8"))["base"]
-    except (OSError, ValueError, KeyError):
+        made = json.loads((Path(folder) / PROVENANCE).read_text(encoding="utf-8"))["base"]
+        return {"asked": str(made["asked"]), "sha256": str(made["sha256"])}
+    except (OSError, ValueError, KeyError, TypeError):
         return None

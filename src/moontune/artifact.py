@@ -38,7 +38,7 @@ def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
     if config.model.revision is not None:
         command += ["--revision", config.model.revision]
     done = subprocess.run(
-        [sys.executable, "-m", "moontune.stt", *command],
+        [sys.executable, "-P", "-m", "moontune.stt", *command],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -50,6 +50,11 @@ def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
         raise UserError(f"the artifact cannot be used in a fresh process: {last}")
     result = run.read("artifact_test.json")
     expected = {r["id"]: r for r in read_jsonl(run / "predictions_tuned.jsonl")}
+    if result["base_sha256"] != run.stages()["evaluate"]["base"]["sha256"]:
+        raise UserError(
+            "the base's weights changed after the evaluation; do it again: "
+            f"moontune evaluate {run.path} --overwrite"
+        )
     same = 0
     for clip in result["clips"]:
         clip["identical_tokens"] = clip["tokens"] == expected[clip["id"]]["tokens"]

@@ -33,7 +33,7 @@ def read_audio(source: Path | bytes) -> np.ndarray:
         raise AudioError("is a folder, not an audio file") from None
     except OSError as error:
         raise AudioError(f"cannot be opened ({error.strerror or error})") from None
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
         detail = getattr(error, "error_string", str(error)).strip().rstrip(".")
         raise AudioError(f"cannot be decoded ({detail})") from None
     mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]

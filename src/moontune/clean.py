@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from moontune.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES, AudioError, read_audio
-from moontune.config import DataConfig
+from moontune.config import CleanConfig
 from moontune.manifest import Dropped, Utterance
 from moontune.sources.base import Progress, no_progress
 from moontune.text import normalize
@@ -25,7 +25,7 @@ class Cleaned:
 
 def clean(
     utterances: Sequence[Utterance],
-    config: DataConfig,
+    config: CleanConfig,
     *,
     keep_silence: bool = False,
     progress: Progress = no_progress,
@@ -41,7 +41,7 @@ def clean(
     with ThreadPoolExecutor(max_workers=2) as pool:
         for done, (u, digest, reason, detail) in enumerate(pool.map(look, utterances), start=1):
             if digest is None:
-                dropped.append(Dropped(str(u.audio_filepath), u.id, reason, detail))
+                dropped.append(Dropped(u.where or str(u.audio_filepath), u.id, reason, detail))
             else:
                 kept.append(u)
                 hashes[u.id] = digest
@@ -50,7 +50,7 @@ def clean(
 
 
 def _look(
-    u: Utterance, config: DataConfig, keep_silence: bool
+    u: Utterance, config: CleanConfig, keep_silence: bool
 ) -> tuple[Utterance, str | None, str, str]:
     """(utterance with its true duration, hash or None, reason, detail)."""
     words = normalize(u.text)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -136,12 +137,12 @@ def _help() -> str:
     return _HELP.format(run=listed(_OTHER_VERBS), stages=listed(_STAGE_VERBS)).rstrip()
 
 
-def _parse_new_run(argv: list[str], prog: str) -> Any:
-    """Dataclass defaults, then the preset, then the file, then the flags."""
+def _parse_new_run(argv: list[str], prog: str, start: Any = None) -> Any:
+    """`start` (the dataclasses' defaults), then the preset, then the file, then the flags."""
     from moontune.config import PRESETS, NewRunArgs, RunConfig
     from moontune.settings import read_settings, with_settings
 
-    config = RunConfig()
+    config = start or RunConfig()
     preset = _peek(argv, "--preset")
     if preset is not None:
         if preset not in PRESETS:
@@ -150,6 +151,8 @@ def _parse_new_run(argv: list[str], prog: str) -> Any:
     file = _peek(argv, "--config")
     if file is not None:
         config = with_settings(config, read_settings(Path(file)), file)
+    if _peek(argv, "--manifest") is not None:  # replaces a source that preset or file named
+        config = with_settings(config, {"source": "manifest"}, "--manifest")
     return parse(NewRunArgs, argv, prog=prog, default=NewRunArgs(settings=config))
 
 
@@ -163,82 +166,87 @@ def _peek(argv: list[str], flag: str) -> str | None:
     return None
 
 
-def _start(
-    argv: list[str], verb: str, check: Callable[[Any], None] | None = None
-) -> tuple[Any, Any]:
-    """A new run's folder, or the one to go on with; returns it and its configuration.
-
-    `check` may refuse the configuration before a folder is made.
-    """
-    from moontune.config import NewRunArgs
-    from moontune.rundir import create_run, new_run_path, open_run
-    from moontune.settings import remarks, resolve
-
-    args = _parse_new_run(argv, f"moontune {verb}")
-    config = args.settings
-    if args.resume and args.overwrite:
-        raise UserError("--resume and --overwrite exclude each other; give one of them")
-    if args.resume:
-        if config.output.run_name is None:
-            raise UserError("--resume needs the run to go on with; add --run-name NAME")
-        run = open_run(config.output.output_dir / config.output.run_name)
-        saved = run.config()
-        again = parse(NewRunArgs, argv, prog=f"moontune {verb}", default=NewRunArgs(settings=saved))
-        _refuse_changes(saved, resolve(again.settings))
-        return run, saved
-    config = resolve(config)
-    path = new_run_path(config, overwrite=args.overwrite)
-    if check:
-        check(config)
-    run = create_run(config, path, [verb, *argv])
-    for remark in remarks(config):
-        print(f"remark: {remark}")
-    return run, config
-
-
-def _refuse_changes(saved: Any, wanted: Any) -> None:
-    from moontune.settings import to_dict
-
-    for section, values in to_dict(wanted).items():
-        if section == "output":
-            continue
-        for name, value in values.items():
-            old = to_dict(saved)[section].get(name)
-            if value != old:
-                raise UserError(
-                    f"{name} = {value} differs from the run's {old}; a resumed run keeps its "
-                    "settings: leave the flag out, or start another run"
-                )
-
-
 def _run(argv: list[str]) -> int:
-    from moontune.pipeline import STAGES, preflight
+    from moontune.pipeline import STAGES
 
-    run, config = _start(argv, "run", preflight)
+    run, config = _new_run(argv, "run")
     return _do(run, config, [s for s in STAGES if s.name not in run.stages()])
 
 
 def _sample(argv: list[str]) -> int:
-    from moontune.pipeline import stage_named
-
-    run, config = _start(argv, "sample")
-    code = _do(run, config, [stage_named("sample")])
+    run, _ = _new_run(argv, "sample")
     print(f"next: moontune clean {run.path}")
-    return code
+    return ACCEPTED
+
+
+def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
+    """A new run with its utterances sampled, or the one to go on with; and its configuration.
+
+    A folder of that name, or an older run in it, is touched only once sampling has succeeded.
+    """
+    from moontune.files import new_folder
+    from moontune.pipeline import check_data, check_model, stage_named
+    from moontune.rundir import create_run, new_run_path, open_run
+    from moontune.settings import remarks, resolve
+
+    args = _parse_new_run(argv, f"moontune {verb}")
+    if args.resume and args.overwrite:
+        raise UserError("--resume and --overwrite exclude each other; give one of them")
+    if args.resume:
+        return _resumed(args, [verb, *argv])
+    config = resolve(args.settings)
+    path = new_run_path(config, overwrite=args.overwrite)
+    for remark in remarks(config):
+        print(f"remark: {remark}")
+    check_data(config)
+    if verb == "run":
+        check_model(config)
+    with new_folder(path) as temporary:
+        run = create_run(config, temporary, path.name, [verb, *argv])
+        _do(run, config, [stage_named("sample")])
+    return open_run(path), config
+
+
+def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
+    """The run to go on with; only what its report is and where may differ from its settings."""
+    from moontune.rundir import open_run
+    from moontune.settings import resolve, to_dict
+
+    name, folder = args.settings.output.run_name, args.settings.output.output_dir
+    if name is None:
+        raise UserError("--resume needs the run to go on with; add --run-name NAME")
+    run = open_run(folder / name)
+    saved = run.config()
+    wanted = _parse_new_run(command[1:], f"moontune {command[0]}", saved).settings
+    config = resolve(dataclasses.replace(saved, report=wanted.report))
+    same_place = dataclasses.replace(
+        wanted.output, run_name=saved.output.run_name, output_dir=saved.output.output_dir
+    )
+    asked = to_dict(resolve(dataclasses.replace(wanted, output=same_place)))
+    for section, values in to_dict(config).items():
+        for key in asked[section].keys() | values.keys():
+            new, old = asked[section].get(key), values.get(key)
+            if new != old:
+                raise UserError(
+                    f"{key} = {new} differs from the run's {old}; a resumed run keeps its "
+                    "settings: leave it out, or start another run"
+                )
+    run.add_command(command)
+    run.save_config(config)
+    return run, config
 
 
 def _stage(verb: str, argv: list[str]) -> int:
     """One stage on an existing run; flags change the settings that this stage obeys."""
     from moontune.config import FLAT, RunConfig
-    from moontune.files import write_text
-    from moontune.pipeline import NAMES, stage_named
+    from moontune.pipeline import NAMES, check_model, stage_named
     from moontune.rundir import open_run
-    from moontune.settings import resolve, to_toml
+    from moontune.settings import resolve
 
     stage = stage_named(verb)
-    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
+    wants_help = "-h" in argv or "--help" in argv
+    if not wants_help and (not argv or argv[0].startswith("-")):
         raise UserError(f"give the run first: moontune {verb} outputs/NAME")
-    wants_help = argv[0] in ("-h", "--help")
     saved = RunConfig() if wants_help else open_run(Path(argv[0])).config()
     fields: list[Any] = [
         (s, Annotated[type(getattr(saved, s)), FLAT], getattr(saved, s)) for s in stage.sections
@@ -246,15 +254,17 @@ def _stage(verb: str, argv: list[str]) -> int:
     fields.insert(0, ("overwrite", bool, False))
     cls = dataclasses.make_dataclass("Args", fields, frozen=True)
     cls.__doc__ = f"Usage: moontune {verb} outputs/NAME. {stage.summary.capitalize()}."
-    args: Any = parse(cls, argv[not wants_help :], prog=f"moontune {verb} RUN")
+    given = ["--help"] if wants_help else argv[1:]
+    args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
     run = open_run(Path(argv[0]))
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
         later = [n for n in NAMES[NAMES.index(verb) + 1 :] if n in run.stages()]
         stale = f" (then also stale: {', '.join(later)})" if later else ""
         raise UserError(f"{run.path}: stage {verb} is done; add --overwrite to redo it{stale}")
-    if config != saved:
-        write_text(run / "config.toml", to_toml(config))
+    if stage.computes:
+        check_model(config)
+    run.add_command([verb, *argv])
     code = _do(run, config, [stage])
     following = NAMES[NAMES.index(verb) + 1 :]
     if following:
@@ -276,8 +286,11 @@ def _do(run: Any, config: Any, stages: list[Any]) -> int:
             ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
             run_stage(run, config, stage, ui)
     except KeyboardInterrupt:
-        where = f"--run-name {run.path.name} --output-dir {run.path.parent}"
-        raise KeyboardInterrupt(f"; go on with: moontune run --resume {where}") from None
+        if not run.stages():  # nothing to go on with
+            raise
+        folder = run.path.resolve()
+        words = ["run", "--resume", "--run-name", folder.name, "--output-dir", str(folder.parent)]
+        raise KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}") from None
     finally:
         ui.close()
     done = run.stages()

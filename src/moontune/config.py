@@ -25,10 +25,11 @@ class Range:
 
 @dataclass(frozen=True)
 class DataConfig:
-    source: Literal["librispeech", "manifest", "synthetic", "silence"] = "librispeech"
-    """Where utterances come from. `synthetic` and `silence` need no network and no recordings."""
+    source: Literal["librispeech", "manifest", "synthetic", "silence"] | None = None
+    """Where utterances come from. Default: `manifest` if one is given, else `librispeech`.
+    `synthetic` and `silence` need no network and no recordings."""
     manifest: Path | None = None
-    """JSONL manifest of your own, one utterance a line (sets the source to `manifest`)."""
+    """JSONL manifest of your own, one utterance a line."""
     dataset: str = "openslr/librispeech_asr"
     """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
     dataset_revision: str | None = None
@@ -44,6 +45,10 @@ class DataConfig:
         int, Range((1, 10_000), "at least one row of each speaker is needed")
     ] = 10
     """At most this many LibriSpeech rows of one speaker, so that there are dozens of speakers."""
+
+
+@dataclass(frozen=True)
+class CleanConfig:
     min_duration_s: Annotated[
         float, Range((0.056, 30.0), "the model's convolutions need 895 samples, 0.056 s")
     ] = 0.3
@@ -144,8 +149,6 @@ class TrainConfig:
     """Stop after this many validations without a new best; 0 never stops early."""
     max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
     """Give up after this many updates with a non-finite loss or gradient."""
-    seed: Annotated[int, Range((0, 2**31 - 1), "it seeds 32-bit generators")] = 42
-    """Seed of the sampling, the split, the adapter's start, the order and the dropout."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,12 @@ class OutputConfig:
     """Name of the run's folder; default: source and time."""
     output_dir: Path = Path("outputs")
     """Runs are written below it."""
+    seed: Annotated[int, Range((0, 2**31 - 1), "it seeds 32-bit generators")] = 42
+    """Seed of the sampling, the split, the adapter's start, the order and the dropout."""
+
+
+@dataclass(frozen=True)
+class ReportConfig:
     report_file: Path = Path("docs/training_report.md")
     """The report that collects all runs, newest first."""
     smoke: bool = False
@@ -179,6 +188,7 @@ class RunConfig:
     """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
 
     data: Annotated[DataConfig, FLAT] = field(default_factory=DataConfig)
+    clean: Annotated[CleanConfig, FLAT] = field(default_factory=CleanConfig)
     split: Annotated[SplitConfig, FLAT] = field(default_factory=SplitConfig)
     model: Annotated[ModelConfig, FLAT] = field(default_factory=ModelConfig)
     device: Annotated[DeviceConfig, FLAT] = field(default_factory=DeviceConfig)
@@ -187,6 +197,7 @@ class RunConfig:
     train: Annotated[TrainConfig, FLAT] = field(default_factory=TrainConfig)
     eval: Annotated[EvalConfig, FLAT] = field(default_factory=EvalConfig)
     output: Annotated[OutputConfig, FLAT] = field(default_factory=OutputConfig)
+    report: Annotated[ReportConfig, FLAT] = field(default_factory=ReportConfig)
 
 
 @dataclass(frozen=True)

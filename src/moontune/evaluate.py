@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ class Evaluation:
     truncated: int
     target_tokens: int
     manifest: str  # hash of ids, references and targets
+    audio: str  # hash of the samples that were heard
     normalizer: str
     decoding: dict[str, Any]
     predictions: list[Prediction]
@@ -87,13 +89,18 @@ def evaluate(
     """
     base.net.eval()
     found: dict[int, Prediction] = {}
+    heard = hashlib.sha256()
     for indices in batches(utterances, BATCH):
         part = [utterances[i] for i in indices]
-        predictions = _predict(base, part, [load_audio(u) for u in part], tokens_per_second)
+        clips = [load_audio(u) for u in part]
+        for clip in clips:
+            heard.update(clip.tobytes())
+        predictions = _predict(base, part, clips, tokens_per_second)
         found.update(zip(indices, predictions, strict=True))
         if step:
             step(len(found), len(utterances))
-    return summarize([found[i] for i in range(len(utterances))], utterances, tokens_per_second)
+    predictions = [found[i] for i in range(len(utterances))]
+    return _summarize(predictions, utterances, heard.hexdigest()[:16], tokens_per_second)
 
 
 def _predict(
@@ -128,8 +135,11 @@ def _predict(
     ]
 
 
-def summarize(
-    predictions: Sequence[Prediction], utterances: Sequence[Utterance], tokens_per_second: float
+def _summarize(
+    predictions: Sequence[Prediction],
+    utterances: Sequence[Utterance],
+    audio: str,
+    tokens_per_second: float,
 ) -> Evaluation:
     """Corpus figures: sums over clips, never averages of ratios."""
     tokens = sum(p.target_tokens for p in predictions)
@@ -147,6 +157,7 @@ def summarize(
         truncated=sum(p.truncated for p in predictions),
         target_tokens=tokens,
         manifest=manifest_hash(utterances),
+        audio=audio,
         normalizer=normalizer_name(),
         decoding={"method": "greedy", "tokens_per_second": tokens_per_second},
         predictions=list(predictions),

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from moontune.errors import UserError
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it."""
@@ -41,9 +43,30 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that moontune wrote itself. Raises UserError if it is damaged."""
+    with _mending(path):
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError("expected a JSON object")
+        return value
+
+
+@contextmanager
+def _mending(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path}: is missing; do the stage that makes it again") from None
+    except ValueError as error:
+        raise UserError(f"{path}: is damaged ({error}); do the stage that makes it again") from None
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Rows of a JSONL file that moontune wrote itself."""
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").split("\n") if line]
+    """Rows of a JSONL file that moontune wrote itself. Raises UserError if it is damaged."""
+    with _mending(path):
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines if line]
 
 
 @contextmanager

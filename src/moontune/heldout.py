@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from moontune.config import DataConfig
+from moontune.config import CleanConfig, DataConfig
 from moontune.errors import UserError
 from moontune.manifest import Utterance, write_manifest
 from moontune.sources.base import Progress, no_progress
@@ -16,10 +16,11 @@ from moontune.sources.base import Progress, no_progress
 
 @dataclass(frozen=True)
 class ManifestArgs:
-    """Sample clips into a manifest, with their audio in a folder beside it."""
+    """Sample clips into a manifest."""
 
     output: Path
-    """The JSONL manifest to write; audio goes into `audio/` beside it."""
+    """The JSONL manifest to write; sampled audio goes into `audio/` beside it, and that of
+    --source manifest stays where it is."""
     split: str = "test.clean"
     """Part of LibriSpeech, as in test.clean, test.other, train.clean.100."""
     samples: int = 5
@@ -45,6 +46,8 @@ def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list
         raise UserError(f"--samples {args.samples}: at least 1 is needed")
     if args.source == "manifest" and args.manifest is None:
         raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
+    if args.manifest is not None and args.manifest.resolve() == args.output.resolve():
+        raise UserError(f"--output {args.output} is the manifest it chooses from; name another")
     config = DataConfig(
         source=args.source,
         manifest=args.manifest,
@@ -54,8 +57,8 @@ def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list
         rows_per_speaker=args.rows_per_speaker,
     )
     folder = args.output.resolve().parent / "audio"
-    taken = sample(config, seed=args.seed, audio_dir=folder, progress=progress)
-    done = clean(taken.utterances, config, keep_silence=args.source == "silence")
+    taken = sample(config, CleanConfig(), seed=args.seed, audio_dir=folder, progress=progress)
+    done = clean(taken.utterances, CleanConfig(), keep_silence=args.source == "silence")
     dropped = [*taken.dropped, *done.dropped]
     if not done.utterances:
         why = f"{dropped[0].where}: {dropped[0].detail}" if dropped else "the source is empty"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 from moontune.errors import UserError
@@ -12,37 +14,63 @@ HUB_ALIASES = {  # the vendor renamed its organisation
     "UsefulSensors": "moonshine-ai",
     "moonshine-ai": "UsefulSensors",
 }
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# A copy of Moonshine tiny is told from a tuned model of its shape by the bytes of three tensors.
+_TELLING = (
+    "model.encoder.conv1.weight",
+    "model.encoder.layers.3.self_attn.v_proj.weight",
+    "model.decoder.layers.5.mlp.fc2.weight",
+)
+_KNOWN = {
+    "9dd0eea1289d281c": "UsefulSensors/moonshine-tiny",
+    "ca6e066bace597dd": "UsefulSensors/moonshine-tiny",  # as `bundled` rebuilds it
+}
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
 def locate(model_id: str, revision: str | None = None) -> tuple[Path, str, str | None]:
     """Folder, hub id and revision of a base. Raises UserError; never picks another model."""
+    if revision is not None and (model_id == "bundled" or _is_folder(model_id)):
+        raise UserError(f"--revision names a commit of the hub, and {model_id} is local; drop it")
     if model_id == "bundled":
         from moontune.bundled import bundled_model_dir
 
         return bundled_model_dir(), "UsefulSensors/moonshine-tiny", "bundled moonshine-voice 0.0.4"
-    folder = Path(model_id).expanduser()
-    if folder.is_dir():
+    if _is_folder(model_id):
+        folder = Path(model_id).expanduser()
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
         return folder, _hub_name(folder), None
-    if model_id.startswith((".", "/", "~")) or model_id.count("/") != 1:
+    if not _HUB_ID.fullmatch(model_id):
         raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
     return _download(model_id, revision)
 
 
-def _hub_name(folder: Path) -> str:
-    """The hub id of a local copy, told by its shape; the path itself for anything else."""
+def _is_folder(model_id: str) -> bool:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return Path(model_id).expanduser().is_dir()
+    except RuntimeError:  # ~nobody
+        return False
+
+
+def _hub_name(folder: Path) -> str:
+    """The hub id of a local copy, told by its weights; the path itself for any other model."""
+    from safetensors import SafetensorError, safe_open
+
+    config = folder / "config.json"
+    try:
+        if not isinstance(json.loads(config.read_text(encoding="utf-8")), dict):
+            raise ValueError("expected an object")
     except ValueError as error:
-        raise UserError(f"{folder / 'config.json'}: is not JSON ({error}); mend it") from None
-    shape = (config.get("hidden_size"), config.get("vocab_size"))
-    known = {
-        (288, 32768): "UsefulSensors/moonshine-tiny",
-        (416, 32768): "UsefulSensors/moonshine-base",
-    }
-    return known.get(shape, str(folder.resolve()))
+        raise UserError(f"{config}: is not JSON ({error}); mend it") from None
+    digest = hashlib.sha256()
+    try:
+        with safe_open(folder / "model.safetensors", "numpy") as weights:
+            for name in _TELLING:
+                digest.update(weights.get_tensor(name).astype("<f4").tobytes())
+    except (OSError, SafetensorError):  # load_base says what is wrong with them
+        return str(folder.resolve())
+    return _KNOWN.get(digest.hexdigest()[:16], str(folder.resolve()))
 
 
 def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | None]:
@@ -78,6 +106,7 @@ def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | Non
         return path, candidate, path.name if path.parent.name == "snapshots" else revision
     if unreachable:
         raise UserError(
-            f"cannot reach the model hub for {model_id} ({unreachable}); {OFFLINE_CHOICES}"
+            f"cannot reach the model hub for {model_id} ({unreachable}), and there is no folder "
+            f"of that name here; {OFFLINE_CHOICES}"
         )
     raise UserError(f"the hub has no model {' or '.join(names)}; check --model-id")

@@ -23,20 +23,23 @@ def make_labels(
 ) -> Labels:
     """Set every utterance's target as `style` asks; `auto` restores where references need it.
 
-    `transcribe_all` gives the base's transcript by utterance id and is called only for `restore`.
-    The casing lexicon comes from the training split's transcripts alone.
+    Rows are looked at one by one, so a few capitals among cased references are restored too, and
+    cased rows are always left as they are. `transcribe_all` gives the base's transcript by
+    utterance id and is asked only for the rows to restore. The casing lexicon comes from the
+    training split's transcripts alone.
     """
     everything = [u for part in parts.values() for u in part]
     found = style_of(u.text for u in everything)
+    bare = [u for u in everything if _needs_style(u.text, found)]
     used = style
     if style == "auto":
-        used = "as-written" if found == "cased" else "restore"
+        used = "restore" if bare else "as-written"
     if used == "restore":
-        written = transcribe_all(everything)
-        lexicon = case_lexicon(written[u.id] for u in parts["train"])
+        written = transcribe_all(bare) if bare else {}
+        lexicon = case_lexicon(written[u.id] for u in parts["train"] if u.id in written)
 
         def target(u: Utterance) -> str:
-            return restore_style(u.text, written[u.id], lexicon)
+            return restore_style(u.text, written[u.id], lexicon) if u.id in written else u.text
 
     elif used == "lower":
 
@@ -52,5 +55,18 @@ def make_labels(
     examples = [
         {"text": u.text, "target": u.target} for u in labelled["train"] if u.text != u.target
     ]
-    summary = {"asked": style, "references": found, "used": used, "examples": examples[:8]}
+    restored = len(bare) if used == "restore" else 0
+    summary = {
+        "asked": style,
+        "references": found,
+        "used": used,
+        "restored": restored,
+        "examples": examples[:8],
+    }
     return Labels(labelled, summary)
+
+
+def _needs_style(text: str, found: str) -> bool:
+    """Whether a row has no case of its own. Alone, a short shout ("NO!") is taken as meant."""
+    row = style_of([text])
+    return row == found or (row == "upper" and len(text.split()) > 2) if row != "cased" else False

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Utterance:
     duration: float | None  # seconds; None until the audio was read
     speaker: str | None
     target: str | None = None
+    where: str | None = field(default=None, compare=False)  # "my.jsonl:12", the row it came from
 
     @property
     def label(self) -> str:
@@ -98,13 +99,21 @@ def _parse(row: Any, base: Path, where: str) -> Utterance:
     target = _pick(row, "target")
     if target is not None and not isinstance(target, str):
         raise ValueError(f"target must be a string, found {type(target).__name__}")
+    for value in (audio, text, speaker, ident, target):
+        if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+            raise ValueError("holds half of a surrogate pair, which is not text")
+    try:
+        file = Path(audio).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"audio path {audio!r}: {error}") from None
     return Utterance(
         id=str(ident) if ident is not None else Path(audio).stem,
-        audio_filepath=Path(os.path.normpath(base / Path(audio).expanduser())),
+        audio_filepath=Path(os.path.normpath(base / file)),
         text=text,
         duration=duration,
         speaker=None if speaker is None or str(speaker) == "" else str(speaker),
         target=target,
+        where=str(row.get("where") or where),
     )
 
 
@@ -138,6 +147,9 @@ def read_manifest(path: Path) -> tuple[list[Utterance], list[Dropped]]:
         except json.JSONDecodeError as error:
             bad.append(Dropped(where, f"line {number}", "not JSON", error.msg))
             continue
+        except RecursionError:
+            bad.append(Dropped(where, f"line {number}", "not JSON", "nested too deep"))
+            continue
         except ValueError as error:
             bad.append(Dropped(where, f"line {number}", "bad row", str(error)))
             continue
@@ -153,7 +165,9 @@ def read_manifest(path: Path) -> tuple[list[Utterance], list[Dropped]]:
     return rows, bad
 
 
-def to_row(utterance: Utterance, base: Path | None = None) -> dict[str, Any]:
+def to_row(
+    utterance: Utterance, base: Path | None = None, *, keep_where: bool = False
+) -> dict[str, Any]:
     """The manifest's JSON object; the audio path relative to `base` where it lies below it."""
     audio = utterance.audio_filepath
     if base is not None and audio.is_absolute() and audio.is_relative_to(base):
@@ -167,14 +181,21 @@ def to_row(utterance: Utterance, base: Path | None = None) -> dict[str, Any]:
     }
     if utterance.target is not None:
         row["target"] = utterance.target
+    if keep_where:
+        row["where"] = utterance.where
     return row
 
 
-def write_manifest(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Write a manifest beside itself and rename it into place."""
+def write_manifest(
+    path: Path, utterances: Iterable[Utterance], *, keep_where: bool = False
+) -> None:
+    """Write a manifest beside itself and rename it into place.
+
+    `keep_where` keeps the place each row came from, for reports of what is dropped later.
+    """
     path = Path(path)
     base = path.resolve().parent
-    write_jsonl(path, (to_row(u, base) for u in utterances))
+    write_jsonl(path, (to_row(u, base, keep_where=keep_where) for u in utterances))
 
 
 def manifest_hash(utterances: Iterable[Utterance]) -> str:

@@ -17,12 +17,13 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
     stages = record["stages"]
     base, tuned = run.read("eval_base.json"), run.read("eval_tuned.json")
     training, artifact = run.read("train.json"), run.read("artifact_test.json")
+    split = run.read("split.json")
     fallbacks: dict[str, int] = {}
     for facts in stages.values():
         for operator, count in facts.get("mps_fallbacks", {}).items():
             fallbacks[operator] = fallbacks.get(operator, 0) + count
     missing = [name for name, path in run.artifacts().items() if not path.is_file()]
-    verdict = judge(base, tuned, training, missing, artifact, fallbacks, config.output.smoke)
+    verdict = judge(base, tuned, training, missing, artifact, fallbacks, split, config.report.smoke)
     metrics = {
         "run": record["name"],
         "accepted": verdict.accepted,
@@ -43,10 +44,10 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
         "device": stages["train"]["device"],
         "base_model": stages["train"]["base"],
         "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
-        "split": run.read("split.json")["shares"],
+        "split": split["shares"],
         "leakage": stages["split"]["leakage"],
         "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")},
-        "remarks": remarks(config),
+        "remarks": remarks(config) + stages["clean"]["remarks"],
         "timings_s": {name: facts["seconds"] for name, facts in stages.items()},
         "config": to_dict(config),
         "environment": record["environment"],

@@ -7,6 +7,7 @@ change what the model hears. Encoder states are then padded with an exact mask f
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class Origin:
     hub_id: str  # what peft's adapter_config.json names
     revision: str | None
     sha256: str  # of the weights file
+    from_hub: bool  # then the revision is a commit that can be asked for again
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,22 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     if net.config.pad_token_id is None:  # a config built by hand; the loss needs one
         net.config.pad_token_id = net.config.eos_token_id
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    from_hub = re.fullmatch("[0-9a-f]{40}", resolved or "") is not None
+    origin = Origin(model_id, str(path), hub_id, resolved, digest, from_hub)
     net.to(device).eval()  # type: ignore[arg-type]
-    return Base(net, processor, Origin(model_id, str(path), hub_id, resolved, digest), device)
+    return Base(net, processor, origin, device)
 
 
 def target_ids(tokenizer: Any, text: str, eos_token_id: int) -> list[int]:
     """Label ids of a text: its tokens without BOS, then EOS.
 
     The tokenizer's own template adds BOS and no EOS. A label with BOS makes the decoder start
-    `1, 1`; one without EOS teaches the model never to stop.
+    `1, 1`; one without EOS teaches the model never to stop. White space is folded, and a `</s>` in
+    the text is five characters, not the end.
     """
-    return [*tokenizer(text, add_special_tokens=False).input_ids, eos_token_id]
+    plain = " ".join(text.split())
+    ids = tokenizer(plain, add_special_tokens=False, split_special_tokens=True).input_ids
+    return [*ids, eos_token_id]
 
 
 def pad_labels(labels: Sequence[Sequence[int]], device: str) -> torch.Tensor:

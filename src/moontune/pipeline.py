@@ -38,8 +38,8 @@ class Stage:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("sample", "take utterances from the source into a new run", ("data",), sample_stage),
-    Stage("clean", "drop what cannot be used, with reasons", ("data",), clean_stage),
+    Stage("sample", "take utterances from the source into a new run", (), sample_stage),
+    Stage("clean", "drop what cannot be used, with reasons", ("clean",), clean_stage),
     Stage("split", "fix train, val and test, no speaker in two", ("split",), split_stage),
     Stage(
         "labels",
@@ -55,21 +55,28 @@ STAGES: tuple[Stage, ...] = (
         "train", "train the adapter, keep the best", ("lora", "train", "device"), train_stage, True
     ),
     Stage("evaluate", "measure the tuned model likewise", ("device",), evaluate_stage, True),
-    Stage("artifact", "reload it in a fresh process", ("device",), artifact_stage),
-    Stage("verdict", "accept or not, with the reasons", ("output",), verdict_stage),
-    Stage("report", "write the report", ("output",), report_stage),
+    Stage("artifact", "reload it in a fresh process", (), artifact_stage),
+    Stage("verdict", "accept or not, with the reasons", ("report",), verdict_stage),
+    Stage("report", "write the report", ("report",), report_stage),
 )
 NAMES = [stage.name for stage in STAGES]
 
 
-def preflight(config: RunConfig) -> None:
-    """Find what is missing or cannot work before anything is spent. Raises UserError."""
-    from moontune.device import choose_device
-    from moontune.hub import locate
+def check_data(config: RunConfig) -> None:
+    """Find what is wrong with data and report before anything is spent. Raises UserError."""
+    from moontune.report import check_report_file
     from moontune.split import groups_of
 
+    check_report_file(config.report.report_file)
     if config.data.manifest is not None:
         groups_of(read_manifest(config.data.manifest)[0], config.split.split_by)
+
+
+def check_model(config: RunConfig) -> None:
+    """Find a missing model or device before anything is spent. Raises UserError."""
+    from moontune.device import choose_device
+    from moontune.hub import locate
+
     locate(config.model.model_id, config.model.revision)
     choose_device(config.device.device)
 
@@ -84,6 +91,7 @@ def run_stage(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> None:
     run.forget_stages(NAMES[index:])
     begun = time.perf_counter()
     facts = (_watched if stage.computes else _plain)(run, config, stage, ui)
+    run.save_config(config)
     run.finish_stage(stage.name, facts | {"seconds": round(time.perf_counter() - begun, 2)})
     if stage.name == NAMES[-1]:
         run.mark_complete()

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config import RunConfig
+from moontune.errors import UserError
 from moontune.files import read_jsonl, write_text
 from moontune.rundir import RunDir
 from moontune.settings import to_dict
 
 _HEAD = (
     "# Training report\n\n"
-    "Written by `moontune run`, newest run first. Every figure is of held-out clips that no "
-    "training saw.\n"
+    "Written by `moontune run`, newest run first. Figures are of each run's test split.\n"
 )
 
 
@@ -52,6 +52,7 @@ def render(run: RunDir, config: RunConfig) -> str:
     parts = [
         f"## {cell(m['run'])}",
         f"**{cell(m['verdict']['sentence'])}**",
+        *map(cell, m["verdict"]["cautions"]),
         _result(m),
         "### Checks\n\n"
         + table(
@@ -61,7 +62,8 @@ def render(run: RunDir, config: RunConfig) -> str:
                 for c in m["verdict"]["checks"]
             ),
         ),
-        "### Command\n\n" + code("moontune " + shlex.join(m["environment"]["command"])),
+        "### Commands\n\n"
+        + "\n\n".join(code("moontune " + shlex.join(c)) for c in m["environment"]["commands"]),
         _data(m),
         _training(m, read_jsonl(run / "train_log.jsonl")),
         _changed(run),
@@ -75,7 +77,7 @@ def _result(m: dict[str, Any]) -> str:
     base, tuned, change = m["baseline"], m["tuned"], m["difference"]
     gain = change["wer_relative_gain"]
     points = "-" if change["wer"] is None else f"{100 * change['wer']:+.2f} points"
-    relative = "" if gain is None else f" ({-100 * gain:+.1f} % relative)"
+    relative = "" if gain is None else f" ({-100 * gain + 0.0:+.1f} % relative)"
     edits = [
         (
             name,
@@ -219,16 +221,36 @@ def _settings(m: dict[str, Any], config: RunConfig) -> str:
     )
 
 
+def check_report_file(report: Path) -> None:
+    """Raises UserError if the collected report could not be added to after an hour of work."""
+    try:
+        report.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        pass
+    except UnicodeDecodeError:
+        raise UserError(f"{report}: is not text; give another --report-file") from None
+    except OSError as error:
+        raise UserError(f"{report}: {error.strerror}; give another --report-file") from None
+
+
 def update_report(run: RunDir, config: RunConfig) -> None:
     """Write the run's report.md and put it first in the collected report, earlier runs kept."""
     section = render(run, config)
     write_text(run / "report.md", section.replace("## ", "# ", 1))
-    write_text(config.output.report_file, merged(config.output.report_file, run, section))
+    file = config.report.report_file
+    check_report_file(file)
+    write_text(file, merged(file, run_key(run), section))
 
 
-def merged(report: Path, run: RunDir, section: str) -> str:
+def run_key(run: RunDir) -> str:
+    """What tells a run's section from one of another run of the same name."""
+    record = run.record()
+    return f"{record['name']} {record['environment']['started']}"
+
+
+def merged(report: Path, key: str, section: str) -> str:
     """The collected report with this run's section on top, in place of an older one of it."""
-    begin, end = f"<!-- run {run.path.name} -->\n", f"<!-- end {run.path.name} -->\n"
+    begin, end = f"<!-- run {key} -->\n", f"<!-- end {key} -->\n"
     try:
         old = report.read_text(encoding="utf-8")
     except FileNotFoundError:

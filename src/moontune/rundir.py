@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -15,7 +14,7 @@ from typing import Any
 
 from moontune.config import RunConfig
 from moontune.errors import UserError
-from moontune.files import remove_folder, write_json, write_text
+from moontune.files import read_json, write_json, write_text
 from moontune.settings import read_settings, to_toml, with_settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -68,13 +67,27 @@ class RunDir:
         }
         return files | {f"{n} manifest": self.manifest(n) for n in ("train", "val", "test")}
 
-    def read(self, name: str) -> Any:
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+    def read(self, name: str) -> dict[str, Any]:
+        return read_json(self.path / name)
 
     def config(self) -> RunConfig:
-        return with_settings(
-            RunConfig(), read_settings(self.path / "config.toml"), str(self.path / "config.toml")
-        )
+        """The saved configuration; relative paths in it hold in the folder the run began in."""
+        file = self.path / "config.toml"
+        settings = read_settings(file)
+        began = Path(self.record()["environment"].get("folder", "."))
+        for name in ("model_id", "manifest"):
+            value = settings.get(name)
+            if value and not Path(value).exists() and (began / value).exists():
+                settings[name] = str(began / value)
+        return with_settings(RunConfig(), settings, str(file))
+
+    def save_config(self, config: RunConfig) -> None:
+        write_text(self / "config.toml", to_toml(config))
+
+    def add_command(self, command: list[str]) -> None:
+        record = self.record()
+        record["environment"]["commands"].append(command)
+        write_json(self / "run.json", record)
 
     def record(self) -> dict[str, Any]:
         return self.read("run.json")
@@ -124,19 +137,12 @@ def new_run_path(config: RunConfig, *, overwrite: bool) -> Path:
     return path
 
 
-def create_run(config: RunConfig, path: Path, command: list[str]) -> RunDir:
-    """Make the run's folder with its config, in place of an older run of that name."""
-    run = RunDir(path)
-    remove_folder(path)
-    try:
-        path.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be made ({error.strerror}); check the path") from None
-    write_text(run / "config.toml", to_toml(config))
-    write_json(
-        run / "run.json",
-        {"name": path.name, "environment": environment(command), "stages": {}, "complete": False},
-    )
+def create_run(config: RunConfig, folder: Path, name: str, command: list[str]) -> RunDir:
+    """Begin a run in an empty folder."""
+    run = RunDir(folder)
+    run.save_config(config)
+    record = {"name": name, "environment": environment(command), "stages": {}, "complete": False}
+    write_json(run / "run.json", record)
     return run
 
 
@@ -146,8 +152,8 @@ def open_run(path: Path) -> RunDir:
     if not (path / "run.json").is_file() or not (path / "config.toml").is_file():
         raise UserError(f"{path}: is not a run of moontune; give a folder such as outputs/NAME")
     try:
-        RunDir(path).stages()
-    except (ValueError, KeyError):
+        RunDir(path).record()["stages"].items()
+    except (KeyError, AttributeError):
         raise UserError(f"{path / 'run.json'}: is damaged; start over with --overwrite") from None
     return RunDir(path)
 
@@ -162,7 +168,8 @@ def environment(command: list[str]) -> dict[str, Any]:
             continue
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": command,
+        "commands": [command],
+        "folder": str(Path.cwd()),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),

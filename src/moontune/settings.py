@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from moontune.config import DEFAULT_UTTERANCES, DataConfig, Range, RunConfig
+from moontune.config import DEFAULT_UTTERANCES, Range, RunConfig
 from moontune.errors import UserError
 
 
@@ -69,14 +69,19 @@ def _coerce(hint: Any, value: Any) -> Any:
 
 
 def with_settings(config: RunConfig, settings: dict[str, Any], where: str) -> RunConfig:
-    """A copy with named settings changed; `where` names their origin in errors."""
+    """A copy with named settings changed; `where` names their origin in errors.
+
+    A manifest without a source replaces whatever source was set before.
+    """
     known = _known_keys()
+    if settings.get("manifest") is not None and "source" not in settings:
+        settings = {**settings, "source": "manifest"}
     changes: dict[str, dict[str, Any]] = {}
     for name, value in settings.items():
         if name not in known:
             import difflib
 
-            close = difflib.get_close_matches(name, known, n=1)
+            close = difflib.get_close_matches(str(name), known, n=1)
             hint = f"did you mean {close[0]}?" if close else "see `moontune run --help`"
             raise UserError(f"{where}: unknown setting {name!r}; {hint}")
         section, hint = known[name]
@@ -104,8 +109,8 @@ def read_settings(path: Path) -> dict[str, Any]:
             loaded = tomllib.loads(text)
         else:
             raise UserError(f"{path}: unknown kind of file; name it .toml, .yaml or .yml")
-    except ValueError as error:  # tomllib.TOMLDecodeError
-        raise UserError(f"{path}: not valid TOML ({error}); correct it") from None
+    except ValueError as error:  # tomllib.TOMLDecodeError, or a YAML date that is none
+        raise UserError(f"{path}: cannot be parsed ({error}); correct it") from None
     except Exception as error:
         if type(error).__module__.split(".")[0] != "yaml":
             raise
@@ -157,24 +162,31 @@ def to_toml(config: RunConfig) -> str:
 def resolve(config: RunConfig) -> RunConfig:
     """Fill in what follows from other settings, then check everything. Raises UserError."""
     data = config.data
+    if data.source is None:
+        chosen = "librispeech" if data.manifest is None else "manifest"
+        data = dataclasses.replace(data, source=chosen)
     if data.manifest is not None and data.source != "manifest":
-        if data.source != DataConfig.source:
-            raise UserError(
-                f"--manifest and --source {data.source} exclude each other; give one of them"
-            )
-        data = dataclasses.replace(data, source="manifest")
+        raise UserError(
+            f"--manifest and --source {data.source} exclude each other; give one of them"
+        )
     if data.source == "manifest" and data.manifest is None:
         raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
     if data.utterances is None and data.source != "manifest":
         data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
     config = dataclasses.replace(config, data=data)
     _check_ranges(config)
-    if data.min_duration_s >= data.max_duration_s:
+    clean = config.clean
+    if clean.min_duration_s >= clean.max_duration_s:
         raise UserError(
-            f"min_duration_s = {data.min_duration_s} is not below "
-            f"max_duration_s = {data.max_duration_s}; lower it"
+            f"min_duration_s = {clean.min_duration_s} is not below "
+            f"max_duration_s = {clean.max_duration_s}; lower it"
         )
-    if config.output.smoke and data.source not in ("synthetic", "silence"):
+    if config.split.val_share + config.split.test_share > 0.6:
+        raise UserError(
+            f"val_share + test_share = {config.split.val_share + config.split.test_share:g} leaves "
+            "less than 0.4 for training; lower them"
+        )
+    if config.report.smoke and data.source not in ("synthetic", "silence"):
         raise UserError(
             f"--smoke accepts without looking at WER, so not for --source {data.source}; "
             "use it with synthetic or silence"

@@ -140,7 +140,7 @@ def assign(
     """
     n, k = len(sizes), len(wanted)
     best: tuple[tuple[float, int, float], list[int]] | None = None
-    for start in range(_RESTARTS):
+    for start in range(_RESTARTS if n <= 200 else _RESTARTS // 8):
         rng = random.Random(f"{seed}/{start}")
         placed = _start(sizes, wanted, rng)
         _improve(sizes, wanted, placed, rng)
@@ -188,6 +188,7 @@ def _improve(
     """Move one group or swap two while that brings the shares nearer; in place."""
     k = len(wanted)
     have = [0.0] * k
+    members = [placed.count(s) for s in range(k)]
     for size, s in zip(sizes, placed, strict=True):
         have[s] += size
 
@@ -204,9 +205,11 @@ def _improve(
         for g in order:
             a = placed[g]
             for b in range(k):
-                if b != a and placed.count(a) > 1 and gain({a: -sizes[g], b: sizes[g]}) > 1e-9:
+                if b != a and members[a] > 1 and gain({a: -sizes[g], b: sizes[g]}) > 1e-9:
                     have[a] -= sizes[g]
                     have[b] += sizes[g]
+                    members[a] -= 1
+                    members[b] += 1
                     placed[g] = a = b
                     changed = True
             for h in order if pairs else ():

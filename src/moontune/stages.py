@@ -28,11 +28,12 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
 
     taken = sample(
         config.data,
-        seed=config.train.seed,
+        config.clean,
+        seed=config.output.seed,
         audio_dir=cache_dir() / "audio",
         progress=ui.progress,
     )
-    write_manifest(run.manifest("sampled"), taken.utterances)
+    write_manifest(run.manifest("sampled"), taken.utterances, keep_where=True)
     write_jsonl(run.manifest("dropped"), [_dropped_row("sample", d) for d in taken.dropped])
     facts = {"utterances": len(taken.utterances), "dropped": len(taken.dropped)}
     ui.note(f"{len(taken.utterances)} utterances from {config.data.source}")
@@ -49,7 +50,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     sampled, _ = read_manifest(run.manifest("sampled"))
     result = clean(
         sampled,
-        config.data,
+        config.clean,
         keep_silence=config.data.source == "silence",
         progress=ui.progress,
     )
@@ -69,14 +70,17 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         )
     ui.note(f"{len(result.utterances)} usable utterances, {minutes:.1f} minutes")
     low, high = PLAN_MINUTES
+    remarks = []
     if not low <= minutes <= high:
-        ui.note(f"remark: {minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
+        remarks.append(f"{minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
+        ui.note(f"remark: {remarks[0]}")
     write_manifest(run.manifest("clean"), result.utterances)
     return {
         "utterances": len(result.utterances),
         "minutes": round(minutes, 2),
         "speakers": len({u.speaker for u in result.utterances}),
         "dropped": reasons,
+        "remarks": remarks,
     }
 
 
@@ -89,7 +93,7 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         utterances,
         val_share=config.split.val_share,
         test_share=config.split.test_share,
-        seed=config.train.seed,
+        seed=config.output.seed,
         split_by=config.split.split_by,
         audio_key=lambda u: hashes.get(u.id, ""),
     )
@@ -102,6 +106,8 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         )
     summary = done.summary()
     counts = summary["leakage"]["counts"]
+    if config.split.split_by == "utterance" and any(u.speaker is None for u in utterances):
+        ui.note("remark: not every clip names its speaker, so shared speakers cannot be counted")
     ui.note(
         "shared between splits: "
         + ", ".join(
@@ -122,7 +128,7 @@ def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         from moontune.evaluate import BATCH
         from moontune.transcribe import AudioStore, batches, transcribe
 
-        base = _load(config, used)
+        base = _load(run, config, used)
         load_audio = AudioStore()
         written: dict[str, str] = {}
         for indices in batches(utterances, BATCH):
@@ -143,20 +149,33 @@ def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     return s | used
 
 
-def _load(config: RunConfig, used: dict[str, Any]):
-    """The configured base on the configured device; what was chosen goes into `used`."""
+def _load(run: RunDir, config: RunConfig, used: dict[str, Any]):
+    """The configured base on the configured device; what was chosen goes into `used`.
+
+    The first stage that loads the base decides which one it is: a hub's newest commit is pinned,
+    and other weights under the same name are refused.
+    """
     from moontune.device import choose_device
     from moontune.model import load_base
 
     device = choose_device(config.device.device)
-    base = load_base(config.model.model_id, config.model.revision, device.name)
+    earlier = {n: f["base"] for n, f in run.stages().items() if "base" in f}
+    pinned = next((b["revision"] for b in earlier.values() if b["from_hub"]), None)
+    base = load_base(config.model.model_id, config.model.revision or pinned, device.name)
+    for name, other in earlier.items():
+        if other["sha256"] != base.origin.sha256:
+            raise UserError(
+                f"the base's weights are not those of stage {name} any more "
+                f"({base.origin.sha256[:12]}, then {other['sha256'][:12]}); bring those back, or "
+                f"begin again with: moontune labels {run.path} --overwrite"
+            )
     used |= {"device": asdict(device), "base": asdict(base.origin)}
     return base
 
 
 def baseline_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     used: dict[str, Any] = {}
-    base = _load(config, used)
+    base = _load(run, config, used)
     return _evaluate(run, config, ui, base, "base") | used
 
 
@@ -164,11 +183,11 @@ def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.adapter import load_adapter
 
     used: dict[str, Any] = {}
-    base = _load(config, used)
+    base = _load(run, config, used)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
     facts = _evaluate(run, config, ui, base, "tuned") | used
     before, after = run.read("eval_base.json"), run.read("eval_tuned.json")
-    for key in ("manifest", "normalizer", "decoding"):
+    for key in ("manifest", "audio", "normalizer", "decoding"):
         if before[key] != after[key]:
             raise UserError(
                 f"the baseline was measured with another {key} ({before[key]}, now {after[key]}); "
@@ -204,9 +223,10 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.transcribe import AudioStore
 
     used: dict[str, Any] = {}
-    base = _load(config, used)
+    base = _load(run, config, used)
     parts = {n: read_manifest(run.manifest(n))[0] for n in SPLITS}
-    model = attach_lora(base, config.lora, config.train.seed)
+    seed = config.output.seed
+    model = attach_lora(base, config.lora, seed)
     count = trainable_parameters(model)
     ui.note(f"{count:,} trainable parameters")
     with open(run / "train_log.jsonl", "w", encoding="utf-8") as stream:
@@ -216,7 +236,9 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             stream.flush()
             ui.training(event, config.train.max_steps)
 
-        result = train(model, base, parts["train"], parts["val"], AudioStore(), config.train, log)
+        result = train(
+            model, base, parts["train"], parts["val"], AudioStore(), config.train, seed, log
+        )
     save_adapter(model, base, run.adapter)
     save_processor(base, run.processor)
     summary = asdict(result) | {"trainable_parameters": count}
@@ -252,5 +274,5 @@ def report_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.report import update_report
 
     update_report(run, config)
-    ui.note(f"written: {run / 'report.md'} and {config.output.report_file}")
+    ui.note(f"written: {run / 'report.md'} and {config.report.report_file}")
     return {}

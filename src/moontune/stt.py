@@ -67,6 +67,8 @@ def read_audio_list(path: Path) -> list[Utterance]:
 
 def run_stt(args: SttArgs) -> dict[str, Any]:
     """Transcribe as asked, write the result and return it. Raises UserError."""
+    if not 1.0 <= args.tokens_per_second <= 50.0:
+        raise UserError(f"--tokens-per-second {args.tokens_per_second} is outside 1..50")
     clips = read_audio_list(args.audio_list)
     audio = []
     for u in clips:

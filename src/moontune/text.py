@@ -13,6 +13,8 @@ from typing import Literal
 Style = Literal["cased", "upper", "lower"]
 
 _CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)  # a word without punctuation around it
+# Of the base's punctuation only this is carried over: "5" is not "$5" or "5%" to the normaliser.
+_MARKS = re.compile(r"[^.,!?;:\u2026-]")
 _ABBREVIATIONS = {"mr.", "mrs.", "ms.", "dr.", "st.", "jr.", "sr.", "no."}
 _SENTENCE_END = (".", "!", "?", "…", '."', '!"', '?"')
 
@@ -101,9 +103,7 @@ def _carry(reference: str, hypothesis: str) -> str:
     core, form = _core(reference), _core(hypothesis)
     start = reference.index(core)
     before, after = reference[:start], reference[start + len(core) :]
-    position = hypothesis.index(form)
-    before = before or hypothesis[:position]
-    after = after or hypothesis[position + len(form) :]
+    after = after or _MARKS.sub("", hypothesis[hypothesis.index(form) + len(form) :])
     return before + form + after
 
 
@@ -120,6 +120,8 @@ def restore_style(reference: str, hypothesis: str, lexicon: dict[str, str] | Non
     if normalize(text) != normalize(reference):
         # Numbers join with their neighbours: `20` for the second TWENTY of TWENTY TWENTY.
         text = _close(_write(reference.split(), hypothesis, lexicon, equate=False), hypothesis)
+    if normalize(text) != normalize(reference):
+        text = _write(reference.split(), "", lexicon, equate=False)
     return text
 
 

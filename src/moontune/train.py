@@ -70,6 +70,7 @@ def train(
     val_split: Sequence[Utterance],
     load_audio: LoadAudio,
     config: TrainConfig,
+    seed: int,
     log: Log,
 ) -> TrainResult:
     """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
@@ -84,8 +85,8 @@ def train(
     optimizer = torch.optim.AdamW(
         parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False
     )
-    torch.manual_seed(config.seed)  # dropout
-    stream = shuffled(train_split, config.seed)
+    torch.manual_seed(seed)  # dropout
+    stream = shuffled(train_split, seed)
     validating = 0.0
 
     def validate(step: int) -> float:
@@ -93,7 +94,8 @@ def train(
         begun = time.perf_counter()
         value = mean_loss(base, val_split, load_audio)
         validating += time.perf_counter() - begun
-        log({"event": "validation", "step": step, "val_loss": value})
+        finite = value if math.isfinite(value) else None
+        log({"event": "validation", "step": step, "val_loss": finite})
         return value
 
     first = best = validate(0)

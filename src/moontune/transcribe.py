@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moontune.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
+from moontune.errors import UserError
 from moontune.manifest import Utterance
 from moontune.model import Base, encode, greedy_tokens, token_cap
 
@@ -72,7 +73,12 @@ class AudioStore:
         key = str(u.audio_filepath)
         if key in self._kept:
             return self._kept[key]
-        samples = read_audio(u.audio_filepath)
+        try:
+            samples = read_audio(u.audio_filepath)
+        except AudioError as error:
+            raise UserError(
+                f"{u.audio_filepath}: {error}; bring it back, or sample again"
+            ) from None
         if samples.nbytes <= self._room:
             self._room -= samples.nbytes
             self._kept[key] = samples

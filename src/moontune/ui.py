@@ -96,7 +96,7 @@ class ConsoleUi:
         figures = Table("", "base", "tuned", "change", box=None, pad_edge=False)
         gain = change["wer_relative_gain"]
         wer = ["-" if x["wer"] is None else f"{100 * x['wer']:.2f} %" for x in (base, tuned)]
-        relative = "-" if gain is None else f"{-100 * gain:+.1f} % relative"
+        relative = "-" if gain is None else f"{-100 * gain + 0.0:+.1f} % relative"
         figures.add_row("WER", *wer, relative)
         losses = (f"{x['loss']:.4f}" for x in (base, tuned))
         figures.add_row("loss", *losses, f"{change['loss']:+.4f}")
@@ -111,6 +111,8 @@ class ConsoleUi:
         self.console.print()
         style = "bold green" if metrics["accepted"] else "bold red"
         self.console.print(printable(metrics["verdict"]["sentence"]), style=style, markup=False)
+        for caution in metrics["verdict"]["cautions"]:
+            self.console.print(printable(caution), markup=False)
 
 
 def printable(text: str) -> str:

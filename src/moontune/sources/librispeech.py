@@ -208,7 +208,7 @@ def _canonical(config: str, split: str) -> str:
 
 def _no_split(dataset: str, split: str, there: list[str]) -> UserError:
     names = ", ".join(sorted(there)) or "no parquet file at all"
-    return UserError(f"{dataset}: no split {split!r}; found {names}; choose one with --split")
+    return UserError(f"{dataset}: no split {split!r}; found {names}; choose one of them")
 
 
 def _folder_files(folder: Path, split: str) -> list[Path]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from moontune.config import DEFAULT_UTTERANCES, DataConfig
+from moontune.config import DEFAULT_UTTERANCES, CleanConfig, DataConfig
 from moontune.manifest import read_manifest
 from moontune.sources.base import Progress, Sample, no_progress
 
 
 def sample(
-    config: DataConfig, *, seed: int, audio_dir: Path, progress: Progress = no_progress
+    config: DataConfig,
+    limits: CleanConfig,
+    *,
+    seed: int,
+    audio_dir: Path,
+    progress: Progress = no_progress,
 ) -> Sample:
     """Sample utterances as configured; generated or downloaded audio goes below `audio_dir`."""
     wanted = config.utterances or DEFAULT_UTTERANCES
@@ -25,8 +30,8 @@ def sample(
             seed=seed,
             rows_per_speaker=config.rows_per_speaker,
             audio_dir=audio_dir,
-            min_duration_s=config.min_duration_s,
-            max_duration_s=config.max_duration_s,
+            min_duration_s=limits.min_duration_s,
+            max_duration_s=limits.max_duration_s,
             revision=config.dataset_revision,
             progress=progress,
         )
