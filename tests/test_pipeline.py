@@ -184,9 +184,10 @@ def test_resume_may_change_the_report_and_nothing_else(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished[0] / "outputs", "outputs")
     Path("c.toml").write_text("lr = 1e-5\n")
-    for change in (["--config", "c.toml"], ["--preset", "offline"], ["--seed", "9"]):
+    for change in (["--config", "c.toml"], ["--model-id", "bundled"], ["--seed", "9"]):
         assert main(["run", "--run-name", "r", "--resume", *change]) == 2
         assert "differs from the run's" in capsys.readouterr().err
+    assert main(["run", "--run-name", "r", "--resume", "--preset", "offline"]) == 2
     assert main(["run", "--run-name", "r", "--resume", "--report-file", "other.md"]) in (0, 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,9 @@ def load_adapter(base: Base, folder: Path) -> PeftModel:
     if not (folder / "adapter_model.safetensors").is_file():
         raise UserError(f"{folder}: holds no adapter_model.safetensors; the adapter is incomplete")
     try:
-        model = PeftModel.from_pretrained(base.net, str(folder))  # type: ignore[arg-type]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of missing keys, which are refused below
+            model = PeftModel.from_pretrained(base.net, str(folder))  # type: ignore[arg-type]
     except Exception as error:  # peft, safetensors and torch raise many kinds for a bad folder
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"{folder}: does not fit {base.origin.asked} ({reason})") from error
