@@ -183,3 +183,34 @@ def test_every_epoch_holds_each_utterance_once() -> None:
     epochs = [[u.id for u in islice(stream, len(SPLIT))] for _ in range(6)]
     assert all(sorted(e) == sorted(u.id for u in SPLIT) for e in epochs)
     assert len({tuple(e) for e in epochs}) > 1
+
+
+def test_kept_adapter_is_the_average_of_the_updates(tiny_model) -> None:
+    """With a decay the adapter moves less far than the last weights; without, it is them."""
+    from moontune.model import load_base
+
+    def moved(decay: float) -> float:
+        base = load_base(str(tiny_model), None, "cpu")
+        settings = {"max_steps": 6, "eval_every_steps": 6, "warmup_steps": 0}
+        model, result = run(base, val=SPLIT, ema_decay=decay, **settings)
+        assert result.best_step == 6
+        return float(sum(t.norm() for n, t in adapter_state(model).items() if "lora_B" in n))
+
+    assert 0 < moved(0.9) < moved(0.0)
+
+
+def test_average_of_weights() -> None:
+    from moontune.average import WeightAverage
+
+    weight = torch.nn.Parameter(torch.zeros(1))
+    average = WeightAverage([weight], 0.5)
+    for value in (1.0, 2.0, 3.0):
+        weight.data.fill_(value)
+        average.update()
+    # decays 1/10, 2/11, 3/12 of the warm-up, all below 0.5
+    expected = 0.0
+    for n, value in enumerate((1.0, 2.0, 3.0), start=1):
+        expected += (1 - n / (n + 9)) * (value - expected)
+    with average.applied():
+        assert weight.item() == pytest.approx(expected)
+    assert weight.item() == 3.0

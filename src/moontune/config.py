@@ -143,6 +143,8 @@ class TrainConfig:
     """AdamW weight decay on the adapter."""
     max_grad_norm: Annotated[float, Range((1e-3, 1e6), "gradients are clipped to it")] = 1.0
     """Gradients are scaled down to this norm."""
+    ema_decay: Annotated[float, Range((0.0, 0.9999), "an average's decay is below one")] = 0.98
+    """The adapter kept is a moving average over about 1 / (1 - this) updates; 0 takes the last."""
     eval_every_steps: Annotated[int, Range((1, 1_000_000), "it counts updates")] = 50
     """Updates between validations; the whole validation split is used."""
     early_stop_patience: Annotated[int, Range((0, 10_000), "it counts validations")] = 5

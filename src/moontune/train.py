@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from moontune.adapter import adapter_state, set_adapter_state
+from moontune.average import WeightAverage
 from moontune.config import TrainConfig
 from moontune.evaluate import LoadAudio, mean_loss
 from moontune.manifest import Utterance
@@ -76,15 +77,17 @@ def train(
     """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
 
     The loss of an update is the mean over all its target tokens, however they fall into
-    micro-batches. The base's own validation loss (step 0) competes: an adapter that is never better
-    is not kept. An update with a non-finite loss or gradient changes nothing and is counted;
-    beyond `max_skipped_updates` training ends. `log` gets one dict an event.
+    micro-batches. What is validated and kept is the running average of the weights. The base's own
+    validation loss (step 0) competes: an adapter that is never better is not kept. An update with a
+    non-finite loss or gradient changes nothing and is counted; beyond `max_skipped_updates` training
+    ends. `log` gets one dict an event.
     """
     started = time.perf_counter()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False
     )
+    average = WeightAverage(parameters, config.ema_decay)
     torch.manual_seed(seed)  # dropout
     stream = shuffled(train_split, seed)
     validating = 0.0
@@ -92,7 +95,8 @@ def train(
     def validate(step: int) -> float:
         nonlocal validating
         begun = time.perf_counter()
-        value = mean_loss(base, val_split, load_audio)
+        with average.applied():
+            value = mean_loss(base, val_split, load_audio)
         validating += time.perf_counter() - begun
         finite = value if math.isfinite(value) else None
         log({"event": "validation", "step": step, "val_loss": finite})
@@ -115,6 +119,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.step()
+            average.update()
             last_loss = loss
         else:
             skipped += 1
@@ -138,7 +143,9 @@ def train(
         if step % config.eval_every_steps == 0 or step == config.max_steps:
             value = validate(step)
             if math.isfinite(value) and value < best:
-                best, best_step, best_state, stale = value, step, adapter_state(model), 0
+                best, best_step, stale = value, step, 0
+                with average.applied():
+                    best_state = adapter_state(model)
             else:
                 stale += 1
             if config.early_stop_patience and stale >= config.early_stop_patience:
