@@ -78,9 +78,9 @@ def train(
 
     The loss of an update is the mean over all its target tokens, however they fall into
     micro-batches. What is validated and kept is the running average of the weights. The base's own
-    validation loss (step 0) competes: an adapter that is never better is not kept. An update with a
-    non-finite loss or gradient changes nothing and is counted; beyond `max_skipped_updates` training
-    ends. `log` gets one dict an event.
+    validation loss (step 0) competes: an adapter that is never better is not kept. An update with
+    a non-finite loss or gradient changes nothing and is counted; beyond `max_skipped_updates`
+    training ends. `log` gets one dict an event.
     """
     started = time.perf_counter()
     parameters = [p for p in model.parameters() if p.requires_grad]
