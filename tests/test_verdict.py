@@ -82,7 +82,7 @@ def test_recordings_that_training_saw_are_not_held_out() -> None:
 
 def test_few_clips_and_mixed_speakers_are_cautioned_of() -> None:
     few = verdict(figures(1.0, 0.3), figures(0.5, 0.1)).cautions
-    assert any("50 test clips of 3 speakers are few" in c for c in few)
+    assert any("50 test clips (3 speakers) are few" in c for c in few)
     mixed = verdict(figures(1.0, 0.3), figures(0.5, 0.1), split=SPLIT | {"split_by": "utterance"})
     assert any("overstates" in c for c in mixed.cautions)
     many = figures(1.0, 0.3) | {"utterances": 900}

@@ -103,7 +103,7 @@ def _cautions(base: dict[str, Any], split: dict[str, Any]) -> list[str]:
     clips, speakers = base["utterances"], split["shares"]["test"]["speakers"]
     if clips < ENOUGH_CLIPS:
         cautions.append(
-            f"Caution: {clips} test clips of {speakers} speakers are few; fewer than "
+            f"Caution: {clips} test clips ({speakers} speakers) are few; fewer than "
             f"{ENOUGH_CLIPS} cannot reliably tell a 5 % gain from chance."
         )
     if split["split_by"] == "utterance":
