@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -24,7 +23,7 @@ _HEAD = (
 def cell(value: Any) -> str:
     """Text that is inert in a Markdown table: no markup, no HTML, no control characters."""
     text = "".join(c if c.isprintable() else " " for c in str(value))
-    text = html.escape(text, quote=False)
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", text)
 
 
@@ -125,12 +124,13 @@ def _data(m: dict[str, Any]) -> str:
     dropped = ", ".join(f"{n} {reason}" for reason, n in m["data"]["dropped"].items()) or "none"
     leaks = ", ".join(f"{n} {kind}" for kind, n in m["leakage"].items())
     labels = m["labels"]
+    origin = ", ".join(f"{k} {v}" for k, v in m["data"]["origin"].items() if k != "folder")
     return (
         "### Data\n\n"
         + table(("split", "clips", "speakers", "minutes", "share achieved of wanted"), rows)
         + f"\n\nDropped: {cell(dropped)}. Shared between splits: {cell(leaks)}. "
         f"References are {cell(labels['references'])}, labels {cell(labels['used'])}. "
-        f"Origin: {code(str(m['data']['origin']))}."
+        f"Origin: {code(origin)}."
     )
 
 
