@@ -191,8 +191,9 @@ def test_kept_adapter_is_the_average_of_the_updates(tiny_model) -> None:
 
     def moved(decay: float) -> float:
         base = load_base(str(tiny_model), None, "cpu")
-        settings = {"max_steps": 6, "eval_every_steps": 6, "warmup_steps": 0}
-        model, result = run(base, val=SPLIT, ema_decay=decay, **settings)
+        model, result = run(
+            base, val=SPLIT, ema_decay=decay, max_steps=6, eval_every_steps=6, warmup_steps=0
+        )
         assert result.best_step == 6
         return float(sum(t.norm() for n, t in adapter_state(model).items() if "lora_B" in n))
 
