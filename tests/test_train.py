@@ -160,8 +160,9 @@ def test_early_stop_and_base_kept_when_nothing_helps(fresh_base) -> None:
     )
     assert result.stopped == "early stop"
     assert result.steps < 400
-    if result.best_step == 0:
-        assert all((t == 0).all() for n, t in adapter_state(model).items() if "lora_B" in n)
+    assert result.best_step == 0
+    assert result.best_val_loss == result.first_val_loss
+    assert all((t == 0).all() for n, t in adapter_state(model).items() if "lora_B" in n)
 
 
 def test_rate_warms_up_and_falls() -> None:
