@@ -43,6 +43,9 @@ def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest)
     assert one.loss == pytest.approx(mean_loss(tiny_base, rows, store))
     assert one.edits.words == sum(p.edits.words for p in one.predictions)
     assert one.utterances == 5
+    for u, p in zip(rows, one.predictions, strict=True):
+        assert (p.id, p.reference) == (u.id, u.text)
+        assert p.edits == word_edits(u.text, p.hypothesis)
     assert "EnglishTextNormalizer" in one.normalizer
     json.dumps(one.summary())
     backwards = evaluate(tiny_base, rows[::-1], store, tokens_per_second=6.5)
