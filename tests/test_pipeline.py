@@ -261,6 +261,20 @@ def test_evaluations_that_differ_are_not_compared(tmp_path, monkeypatch, capsys,
     assert "another normalizer" in capsys.readouterr().err
 
 
+def test_the_fresh_process_gets_the_commit_that_was_evaluated(tmp_path, finished) -> None:
+    """Else a hub that moved on between the two would give it another model."""
+    from moontune.artifact import pinned_revision
+    from moontune.rundir import open_run
+
+    shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
+    run = open_run(tmp_path / "r")
+    assert pinned_revision(run, run.config()) is None
+    facts = run.stages()["evaluate"]
+    facts["base"] |= {"from_hub": True, "revision": "a" * 40}
+    run.finish_stage("evaluate", facts)
+    assert pinned_revision(run, run.config()) == "a" * 40
+
+
 def test_a_tampered_adapter_fails_the_artifact_test(tmp_path, monkeypatch, finished) -> None:
     """The fresh process must compare, not assume: other weights give other words."""
     from safetensors.torch import load_file, save_file

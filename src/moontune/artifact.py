@@ -20,6 +20,12 @@ def choose_clips(test: list[Utterance], count: int) -> list[Utterance]:
     return [test[(2 * i + 1) * len(test) // (2 * count)] for i in range(count)]
 
 
+def pinned_revision(run: RunDir, config: RunConfig) -> str | None:
+    """The commit the evaluation used: the hub's newest may be another by now."""
+    base = run.stages()["evaluate"]["base"]
+    return base["revision"] if base["from_hub"] else config.model.revision
+
+
 def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
     """Transcribe held-out clips in a fresh process and compare with the evaluation's token ids."""
     test, _ = read_manifest(run.manifest("test"))
@@ -35,8 +41,9 @@ def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
         *("--device", run.stages()["evaluate"]["device"]["name"]),
         *("--tokens-per-second", str(config.eval.tokens_per_second)),
     ]
-    if config.model.revision is not None:
-        command += ["--revision", config.model.revision]
+    revision = pinned_revision(run, config)
+    if revision is not None:
+        command += ["--revision", revision]
     done = subprocess.run(
         [sys.executable, "-P", "-m", "moontune.stt", *command],
         capture_output=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -176,7 +177,8 @@ def _load(run: RunDir, config: RunConfig, used: dict[str, Any]):
 def baseline_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     used: dict[str, Any] = {}
     base = _load(run, config, used)
-    return _evaluate(run, config, ui, base, "base") | used
+    _evaluate(run, config, ui, base, "base")
+    return used
 
 
 def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -185,7 +187,7 @@ def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     used: dict[str, Any] = {}
     base = _load(run, config, used)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
-    facts = _evaluate(run, config, ui, base, "tuned") | used
+    _evaluate(run, config, ui, base, "tuned")
     before, after = run.read("eval_base.json"), run.read("eval_tuned.json")
     for key in ("manifest", "audio", "normalizer", "decoding"):
         if before[key] != after[key]:
@@ -193,10 +195,10 @@ def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
                 f"the baseline was measured with another {key} ({before[key]}, now {after[key]}); "
                 f"measure it again: moontune baseline {run.path} --overwrite"
             )
-    return facts
+    return used
 
 
-def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> dict[str, Any]:
+def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> None:
     from moontune.evaluate import evaluate
     from moontune.transcribe import AudioStore
 
@@ -212,12 +214,9 @@ def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> 
     write_json(run / f"eval_{which}.json", done.summary())
     wer = "none" if done.wer is None else f"{100 * done.wer:.2f} %"
     ui.note(f"{which}: loss {done.loss:.4f}, WER {wer} on {done.utterances} clips")
-    return {}
 
 
 def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
-    import json
-
     from moontune.adapter import attach_lora, save_adapter, save_processor, trainable_parameters
     from moontune.train import train
     from moontune.transcribe import AudioStore
