@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from moontune.text import normalize
@@ -33,13 +33,47 @@ def word_edits(reference: str, hypothesis: str) -> Edits:
     return Edits(out.substitutions, out.deletions, out.insertions, len(ref.split()))
 
 
+def sum_edits(edits: Iterable[Edits]) -> Edits:
+    rows = list(edits)
+    return Edits(
+        sum(e.substitutions for e in rows),
+        sum(e.deletions for e in rows),
+        sum(e.insertions for e in rows),
+        sum(e.words for e in rows),
+    )
+
+
 def corpus_wer(edits: Iterable[Edits]) -> float | None:
     """Sum of edits over sum of reference words; None where there is no reference word."""
-    errors = words = 0
-    for e in edits:
-        errors += e.errors
-        words += e.words
-    return errors / words if words else None
+    total = sum_edits(edits)
+    return total.errors / total.words if total.words else None
+
+
+@dataclass(frozen=True)
+class CharacterEdits:
+    """Character edits, spaces included, between a normalised reference and hypothesis."""
+
+    errors: int
+    characters: int  # in the normalised reference
+
+
+def character_edits(reference: str, hypothesis: str) -> CharacterEdits:
+    """Edits between two texts after Whisper's English normalisation of both."""
+    from rapidfuzz.distance import Levenshtein
+
+    ref, hyp = normalize(reference), normalize(hypothesis)
+    return CharacterEdits(Levenshtein.distance(ref, hyp), len(ref))
+
+
+def words_heard(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
+    """For each word of a normalised reference, whether the aligned hypothesis has it."""
+    from rapidfuzz.distance import Levenshtein
+
+    heard = [False] * len(reference)
+    for op in Levenshtein.opcodes(reference, hypothesis):
+        if op.tag == "equal":
+            heard[op.src_start : op.src_end] = [True] * (op.src_end - op.src_start)
+    return heard
 
 
 def relative_gain(before: float | None, after: float | None) -> float | None:

@@ -54,16 +54,16 @@ def style_of(texts: Iterable[str]) -> Style:
     return "cased"
 
 
-def _core(word: str) -> str:
+def word_core(word: str) -> str:
     match = _CORE.search(word)
     return match.group() if match else ""
 
 
-def _key(word: str) -> str:
-    return _core(word).casefold().replace("\u2019", "'")
+def word_key(word: str) -> str:
+    return word_core(word).casefold().replace("\u2019", "'")
 
 
-def _ends_sentence(word: str) -> bool:
+def ends_sentence(word: str) -> bool:
     if word.lower() in _ABBREVIATIONS:
         return False
     return word.rstrip("\"')\u201d\u2019").endswith((".", "!", "?", "…"))
@@ -78,18 +78,18 @@ def case_lexicon(hypotheses: Iterable[str]) -> dict[str, str]:
     for text in hypotheses:
         words = text.split()
         for before, word in itertools.pairwise(words):
-            if not _ends_sentence(before) and _core(word):
-                seen.setdefault(_key(word), Counter())[_core(word)] += 1
+            if not ends_sentence(before) and word_core(word):
+                seen.setdefault(word_key(word), Counter())[word_core(word)] += 1
     usual = {key: counts.most_common(1)[0][0] for key, counts in seen.items()}
     return {key: form for key, form in usual.items() if form != form.lower()}
 
 
 def _cased(word: str, lexicon: dict[str, str]) -> str:
     """A word of an unstyled reference in sentence case, its own punctuation kept."""
-    core = _core(word)
+    core = word_core(word)
     if not core:
         return word
-    key = _key(word)
+    key = word_key(word)
     if key == "i" or key.startswith("i'"):
         form = "I" + core[1:].lower()
     else:
@@ -100,7 +100,7 @@ def _cased(word: str, lexicon: dict[str, str]) -> str:
 
 def _carry(reference: str, hypothesis: str) -> str:
     """One agreeing word: the base's case; the reference's punctuation where it has any."""
-    core, form = _core(reference), _core(hypothesis)
+    core, form = word_core(reference), word_core(hypothesis)
     start = reference.index(core)
     before, after = reference[:start], reference[start + len(core) :]
     after = after or _MARKS.sub("", hypothesis[hypothesis.index(form) + len(form) :])
@@ -128,14 +128,14 @@ def restore_style(reference: str, hypothesis: str, lexicon: dict[str, str] | Non
 def _write(ref: list[str], hypothesis: str, lexicon: dict[str, str], *, equate: bool) -> str:
     from rapidfuzz.distance import Levenshtein
 
-    hyp = [word for word in hypothesis.split() if _core(word)]
+    hyp = [word for word in hypothesis.split() if word_core(word)]
     written: list[str] = []
 
     def add(word: str) -> None:
-        starts = not written or _ends_sentence(written[-1])
+        starts = not written or ends_sentence(written[-1])
         written.append(_capitalized(word) if starts else word)
 
-    for op in Levenshtein.opcodes([_key(w) for w in ref], [_key(w) for w in hyp]):
+    for op in Levenshtein.opcodes([word_key(w) for w in ref], [word_key(w) for w in hyp]):
         ours = ref[op.src_start : op.src_end]
         theirs = hyp[op.dest_start : op.dest_end]
         if op.tag == "equal":
@@ -152,9 +152,13 @@ def _write(ref: list[str], hypothesis: str, lexicon: dict[str, str], *, equate: 
                     continue
                 # A name the base misheard ("Dracula" for DRASCULA) is still a name.
                 at = op.dest_start + offset
-                inside = bool(other) and at > 0 and not _ends_sentence(hyp[at - 1])
-                named = inside and _core(other)[:1].isupper() and _key(other)[:1] == _key(word)[:1]
-                names = {_key(word): _core(word).capitalize()} if named else {}
+                inside = bool(other) and at > 0 and not ends_sentence(hyp[at - 1])
+                named = (
+                    inside
+                    and word_core(other)[:1].isupper()
+                    and word_key(other)[:1] == word_key(word)[:1]
+                )
+                names = {word_key(word): word_core(word).capitalize()} if named else {}
                 add(_cased(word, {**names, **lexicon}))
     return " ".join(written)
 
@@ -162,13 +166,13 @@ def _write(ref: list[str], hypothesis: str, lexicon: dict[str, str], *, equate: 
 def _close(text: str, hypothesis: str) -> str:
     """End the sentence as the base does; with a full stop where it wrote nothing."""
     last = (hypothesis.split() or ["."])[-1]
-    if not text or _ends_sentence(text.split()[-1]) or not _ends_sentence(last):
+    if not text or ends_sentence(text.split()[-1]) or not ends_sentence(last):
         return text
     return text.rstrip(",;:- ") + last.rstrip("\"')\u201d\u2019")[-1]
 
 
 def _capitalized(word: str) -> str:
-    core = _core(word)
+    core = word_core(word)
     start = word.index(core) if core else 0
     return word[:start] + word[start : start + 1].upper() + word[start + 1 :]
 
@@ -177,7 +181,7 @@ def _same_words(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     """Whether two short spans say the same to the normaliser though they are spelled apart."""
     if len(ours) > 6 or len(theirs) > 6:
         return False
-    if any(_core(w) == "" for w in (*ours, *theirs)):
+    if any(word_core(w) == "" for w in (*ours, *theirs)):
         return False
     left, right = normalize(" ".join(ours)), normalize(" ".join(theirs))
     return bool(left) and left == right

@@ -1,0 +1,275 @@
+"""Two sets of predictions on the same clips: what changed, where, and how sure that is. No torch.
+
+Everything is computed from prediction rows (`predictions_*.jsonl`), so that anyone can do it again.
+"before" is the base and "after" the tuned model, or two runs; a negative difference is a gain.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from moontune.bootstrap import (
+    CONFIDENCE,
+    Draws,
+    Estimate,
+    by_group,
+    clips_needed,
+    within_groups,
+)
+from moontune.errors import UserError
+from moontune.scoring import Edits, corpus_wer, sum_edits, words_heard
+from moontune.style import retention
+
+Row = dict[str, Any]
+_BANDS_S = (2.0, 4.0, 8.0, 16.0)
+_LISTED = 15  # words most often fixed or broken
+USUAL_GAIN = 0.05  # relative, that `clips_needed` asks for where nothing was gained
+
+# What is summed over clips, and over what: the figure is the ratio.
+MEASURES: dict[str, tuple[Callable[[Row], float], Callable[[Row], float]]] = {
+    "wer": (lambda r: edits_of(r).errors, lambda r: edits_of(r).words),
+    "cer": (lambda r: r["characters"]["errors"], lambda r: r["characters"]["characters"]),
+    "loss": (lambda r: r["loss"], lambda r: r["target_tokens"]),
+    "loss_words": (lambda r: r["loss_words"], lambda r: r["target_tokens"]),
+    "loss_typography": (lambda r: r["loss"] - r["loss_words"], lambda r: r["target_tokens"]),
+}
+
+
+def edits_of(row: Row) -> Edits:
+    return Edits(**row["edits"])
+
+
+def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str, Any]:
+    """Figures of both with intervals, and of their paired difference. Raises UserError.
+
+    The rows must be of the same clips with the same references. Losses are left out where the
+    targets differ.
+    """
+    after = _paired(before, after)
+    groups, unit = groups_of(before)
+    within = within_groups(groups, seed)
+    draws = by_group(groups, seed) if len(set(groups)) > 1 else within
+    same_targets = all(a["target"] == b["target"] for a, b in zip(before, after, strict=True))
+    measures = {
+        name: _measure(name, before, after, draws, within, unit)
+        for name in MEASURES
+        if same_targets or not name.startswith("loss")
+    }
+    heard = [_heard(b, a) for b, a in zip(before, after, strict=True)]
+    changes = [edits_of(a).errors - edits_of(b).errors for b, a in zip(before, after, strict=True)]
+    result: dict[str, Any] = {
+        "utterances": len(before),
+        "speakers": len({r["speaker"] for r in before if r["speaker"] is not None}),
+        "words": sum(r["edits"]["words"] for r in before),
+        "seconds": round(sum(r["duration"] for r in before), 1),
+        "bootstrap": {
+            "unit": unit,
+            "units": draws.units,
+            "resamples": len(draws.counts),
+            "confidence": CONFIDENCE,
+            "seed": seed,
+        },
+        "measures": measures,
+        "edits": {"before": _edits(before), "after": _edits(after)},
+        "truncated": {
+            "before": sum(r["truncated"] for r in before),
+            "after": sum(r["truncated"] for r in after),
+        },
+        "clips": {
+            "fixed": sum(c < 0 for c in changes),
+            "broken": sum(c > 0 for c in changes),
+            "same": sum(c == 0 for c in changes),
+        },
+        "by_speaker": _grouped(before, after, lambda r: str(r["speaker"] or "unknown")),
+        "by_duration": _by_duration(before, after),
+        "words_fixed": _most(word for fixed, _ in heard for word in fixed),
+        "words_broken": _most(word for _, broken in heard for word in broken),
+        "style": retention([r["hypothesis"] for r in before], [r["hypothesis"] for r in after]),
+    }
+    result["sentences"] = {
+        name: sentence(name, measures[name], result) for name in ("wer", "loss") if name in measures
+    }
+    return result
+
+
+def _paired(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
+    """`after` in the order of `before`. Raises UserError where they are not of the same clips."""
+    found = {r["id"]: r for r in after}
+    lacking = [r["id"] for r in before if r["id"] not in found]
+    if lacking or len(after) != len(before) or not before:
+        raise UserError(
+            f"the predictions are not of the same clips ({len(before)} and {len(after)}, "
+            f"{len(lacking)} of the first not in the second); compare runs with one test split"
+        )
+    rows = [found[r["id"]] for r in before]
+    for a, b in zip(before, rows, strict=True):
+        if a["reference"] != b["reference"]:
+            raise UserError(
+                f"clip {a['id']} has two references ({a['reference']!r}, {b['reference']!r}); "
+                "compare runs with one test split"
+            )
+    return rows
+
+
+def groups_of(rows: Sequence[Row]) -> tuple[list[str], str]:
+    """What is resampled: speakers where every clip names one, of two or more; else clips."""
+    speakers = [r["speaker"] for r in rows]
+    if None in speakers:
+        return [str(i) for i in range(len(rows))], "clip"
+    return speakers, "speaker" if len(set(speakers)) > 1 else "clip"
+
+
+def _measure(
+    name: str,
+    before: Sequence[Row],
+    after: Sequence[Row],
+    draws: Draws,
+    within: Draws,
+    unit: str,
+) -> dict[str, Any]:
+    above, below = MEASURES[name]
+    over = [below(r) for r in before]
+    one = draws.ratio([above(r) for r in before], over)
+    other = draws.ratio([above(r) for r in after], over)
+    changes = [above(a) - above(b) for b, a in zip(before, after, strict=True)]
+    change = draws.ratio(changes, over)
+    same = within.ratio(changes, over) if unit == "speaker" else None
+    if one is None or other is None or change is None:
+        return dict.fromkeys(
+            (
+                *("before", "after", "difference", "relative"),
+                *("before_interval", "after_interval", "difference_interval"),
+                *("probability_better", "outcome", "utterances_needed", "same_speakers"),
+            )
+        )
+    effect = change.value if change.value < 0 else USUAL_GAIN * one.value
+    found = outcome(change)
+    return {
+        "before": one.value,
+        "after": other.value,
+        "difference": change.value,
+        "relative": change.value / one.value if one.value else None,
+        "before_interval": _above_zero(one.interval),
+        "after_interval": _above_zero(other.interval),
+        "difference_interval": list(change.interval),
+        "probability_better": change.below_zero,
+        "outcome": found,
+        "utterances_needed": None
+        if found != "undecided"
+        else clips_needed(len(before), draws.units, change.standard_error, effect),
+        "same_speakers": None
+        if same is None
+        else {"difference_interval": list(same.interval), "outcome": outcome(same)},
+    }
+
+
+def outcome(change: Estimate) -> str:
+    """Better or worse where the interval of the difference leaves zero out."""
+    low, high = change.interval
+    return "better" if high < 0 else "worse" if low > 0 else "undecided"
+
+
+def _above_zero(interval: tuple[float, float]) -> list[float]:
+    return [max(0.0, end) for end in interval]
+
+
+def _edits(rows: Sequence[Row]) -> dict[str, int]:
+    total = sum_edits(map(edits_of, rows))
+    return {
+        "substitutions": total.substitutions,
+        "deletions": total.deletions,
+        "insertions": total.insertions,
+        "words": total.words,
+    }
+
+
+def _heard(before: Row, after: Row) -> tuple[list[str], list[str]]:
+    """Words of the reference that only the second model heard, and those that only the first."""
+    words = before["normalized_reference"].split()
+    one, other = (words_heard(words, r["normalized_hypothesis"].split()) for r in (before, after))
+    marked = list(zip(words, one, other, strict=True))
+    return [w for w, a, b in marked if b and not a], [w for w, a, b in marked if a and not b]
+
+
+def _most(words: Any) -> list[list[Any]]:
+    counts = sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))
+    return [[word, n] for word, n in counts[:_LISTED]]
+
+
+def _grouped(
+    before: Sequence[Row], after: Sequence[Row], key: Callable[[Row], str]
+) -> list[dict[str, Any]]:
+    rows = []
+    for name in sorted({key(r) for r in before}):
+        pairs = [(b, a) for b, a in zip(before, after, strict=True) if key(b) == name]
+        one, other = ([edits_of(p[side]) for p in pairs] for side in (0, 1))
+        rows.append(
+            {
+                "name": name,
+                "utterances": len(pairs),
+                "words": sum(e.words for e in one),
+                "before": corpus_wer(one),
+                "after": corpus_wer(other),
+                "before_errors": sum(e.errors for e in one),
+                "after_errors": sum(e.errors for e in other),
+            }
+        )
+    return rows
+
+
+def _by_duration(before: Sequence[Row], after: Sequence[Row]) -> list[dict[str, Any]]:
+    names = [
+        f"under {_BANDS_S[0]:g} s",
+        *(f"{low:g} to {high:g} s" for low, high in itertools.pairwise(_BANDS_S)),
+        f"{_BANDS_S[-1]:g} s and more",
+    ]
+    band = {r["id"]: names[sum(r["duration"] >= end for end in _BANDS_S)] for r in before}
+    rows = _grouped(before, after, lambda r: band[r["id"]])
+    return sorted(rows, key=lambda row: names.index(row["name"]))
+
+
+def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
+    """What a measure's interval says, in plain words."""
+    label = {"wer": "WER", "loss": "Loss"}[name]
+    if m["before"] is None:
+        return f"{label} was not measured: there are no reference words."
+    clips = _counted(result["utterances"], "clip")
+    if result["bootstrap"]["unit"] == "speaker":
+        clips += f" of {_counted(result['speakers'], 'speaker')}"
+    figures = f"{show(name, m['before'])} -> {show(name, m['after'])}"
+    change = show(name, m["difference"], difference=True)
+    span = f"{change}, 95 % interval {show_interval(name, m['difference_interval'])}"
+    if m["outcome"] != "undecided":
+        return f"{label} is {m['outcome']}: {figures} ({span}; {clips})."
+    text = f"{label} {figures} cannot be told apart with {clips} ({span})"
+    if m["utterances_needed"]:
+        size = "a gain of this size" if m["difference"] < 0 else "a gain of 5 %"
+        text += f"; about {m['utterances_needed']:,} clips would show {size}"
+    same = m["same_speakers"]
+    if same and same["outcome"] != "undecided":
+        text += (
+            f". For these {result['speakers']} speakers themselves it is {same['outcome']} "
+            f"({show_interval(name, same['difference_interval'])}); what it does for others, so "
+            "few speakers cannot say"
+        )
+    return text + "."
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def show(name: str, value: float, *, difference: bool = False) -> str:
+    """A figure as people read it: rates in per cent, differences of rates in points."""
+    if name in ("wer", "cer"):
+        return f"{100 * value:+.2f} points" if difference else f"{100 * value:.2f} %"
+    return f"{value:+.4f}" if difference else f"{value:.4f}"
+
+
+def show_interval(name: str, interval: Sequence[float]) -> str:
+    """An interval of a difference, its unit once."""
+    low, high = (show(name, end, difference=True) for end in interval)
+    return f"{low.removesuffix(' points')} to {high}"

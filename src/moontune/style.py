@@ -1,0 +1,49 @@
+"""How far two models write alike: case and punctuation, which WER cannot see. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from moontune.text import ends_sentence, word_core, word_key
+
+
+def retention(before: Sequence[str], after: Sequence[str]) -> dict[str, Any]:
+    """Shares of transcripts that begin with a capital and end in punctuation, for both; and, over
+    the words both wrote, how often the case and the punctuation behind the word are the same."""
+    words = same_case = same_marks = 0
+    for one, other in zip(before, after, strict=True):
+        for a, b in _agreeing(one.split(), other.split()):
+            words += 1
+            same_case += word_core(a) == word_core(b)
+            same_marks += a.rpartition(word_core(a))[2] == b.rpartition(word_core(b))[2]
+    return {
+        "before": _habits(before),
+        "after": _habits(after),
+        "words_compared": words,
+        "same_case": same_case / words if words else None,
+        "same_punctuation": same_marks / words if words else None,
+    }
+
+
+def _agreeing(one: list[str], other: list[str]) -> list[tuple[str, str]]:
+    from rapidfuzz.distance import Levenshtein
+
+    one, other = [w for w in one if word_core(w)], [w for w in other if word_core(w)]
+    pairs: list[tuple[str, str]] = []
+    for op in Levenshtein.opcodes([word_key(w) for w in one], [word_key(w) for w in other]):
+        if op.tag == "equal":
+            pairs += zip(
+                one[op.src_start : op.src_end], other[op.dest_start : op.dest_end], strict=True
+            )
+    return pairs
+
+
+def _habits(texts: Sequence[str]) -> dict[str, float | None]:
+    """Of the transcripts that have words, how many are written as sentences are."""
+    cores = [(word_core(text)[:1], ends_sentence(text)) for text in texts if word_core(text)]
+    n = len(cores)
+    return {
+        "capital": sum(first.isupper() for first, _ in cores) / n if n else None,
+        "punctuation": sum(ends for _, ends in cores) / n if n else None,
+    }
