@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 Interval = Sequence[float]  # low and high
 Format = Callable[[float], str]
@@ -31,12 +31,19 @@ class Axis:
         return _MARGIN + (100 - 2 * _MARGIN) * min(max(share, 0.0), 1.0)
 
 
-def axis(values: Iterable[float | None], *, floor: float | None = None, ticks: int = 4) -> Axis:
-    """An axis around finite values with a little air, never below `floor`."""
+def axis(
+    values: Iterable[float | None],
+    *,
+    floor: float | None = None,
+    ticks: int = 4,
+    least: float = 0.1,
+) -> Axis:
+    """An axis around finite values with a little air, never below `floor`; at least `least` wide,
+    so that next to nothing does not look like much."""
     known = [v for v in values if v is not None and math.isfinite(v)] or [0.0]
     low, high = min(known), max(known)
-    if high - low < 1e-9 + 1e-6 * abs(high):
-        low, high = low - 0.1 * (abs(low) or 1.0), high + 0.1 * (abs(high) or 1.0)
+    lacking = max(0.0, least - (high - low))
+    low, high = low - lacking / 2, high + lacking / 2
     air = 0.08 * (high - low)
     low, high = low - air, high + air
     if floor is not None:
@@ -93,24 +100,24 @@ def pct(value: float) -> str:
     return f"{value:.2f}%"
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
+def rule(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
     return element("line", x1=pct(x1), y1=y1, x2=pct(x2), y2=y2, class_=class_)
 
 
-def _text(x: float, y: float, text: str, class_: str = "", anchor: str = "middle") -> Markup:
+def write(x: float, y: float, text: str, class_: str = "", anchor: str = "middle") -> Markup:
     return element("text", text, x=pct(x), y=y, text_anchor=anchor, class_=class_)
 
 
-def _grid(scale: Axis, top: float, bottom: float) -> list[Markup]:
+def grid(scale: Axis, top: float, bottom: float) -> list[Markup]:
     """Upright lines at the ticks; the one at zero is stronger."""
     return [
-        _line(scale.at(t), top, scale.at(t), bottom, "zero" if t == 0 else "grid")
+        rule(scale.at(t), top, scale.at(t), bottom, "zero" if t == 0 else "grid")
         for t in scale.ticks
     ]
 
 
-def _tick_labels(scale: Axis, y: float, show: Format) -> list[Markup]:
-    return [_text(scale.at(t), y, show(t), "tick") for t in scale.ticks]
+def tick_labels(scale: Axis, y: float, show: Format) -> list[Markup]:
+    return [write(scale.at(t), y, show(t), "tick") for t in scale.ticks]
 
 
 def _whisker(scale: Axis, value: float | None, interval: Interval | None, y: float, kind: str):
@@ -118,8 +125,8 @@ def _whisker(scale: Axis, value: float | None, interval: Interval | None, y: flo
     marks = []
     if interval is not None:
         low, high = scale.at(interval[0]), scale.at(interval[1])
-        marks.append(_line(low, y, high, y, f"interval {kind}"))
-        marks += [_line(x, y - 4, x, y + 4, f"cap {kind}") for x in (low, high)]
+        marks.append(rule(low, y, high, y, f"interval {kind}"))
+        marks += [rule(x, y - 4, x, y + 4, f"cap {kind}") for x in (low, high)]
     if value is not None:
         marks.append(element("circle", cx=pct(scale.at(value)), cy=y, r=5, class_=f"dot {kind}"))
     return marks
@@ -138,47 +145,54 @@ class Level:
 def levels(rows: Sequence[Level], show: Format, title: str, text: str) -> Markup:
     """Values with their intervals, one below the other on one axis."""
     ends = [v for r in rows for v in (r.value, *(r.interval or ()))]
-    scale = axis(ends, floor=0.0, ticks=3)
+    scale = axis(ends, floor=0.0, least=0.02)
     bottom = 34 * len(rows) + 4
-    marks = _grid(scale, 0, bottom)
+    marks = grid(scale, 0, bottom)
     for i, row in enumerate(rows):
         if row.value is not None:
             x = min(max(scale.at(row.value), 12), 88)
-            marks.append(_text(x, 34 * i + 13, row.label, f"label {row.kind}"))
+            marks.append(write(x, 34 * i + 13, row.label, f"label {row.kind}"))
         marks += _whisker(scale, row.value, row.interval, 34 * i + 24, row.kind)
-    return figure([*marks, *_tick_labels(scale, bottom + 14, show)], bottom + 18, title, text)
+    return figure([*marks, *tick_labels(scale, bottom + 14, show)], bottom + 18, title, text)
 
 
 def change(
-    value: float, interval: Interval | None, kind: str, show: Format, title: str, text: str
+    value: float,
+    interval: Interval | None,
+    inner: Interval | None,
+    kind: str,
+    show: Format,
+    title: str,
+    text: str,
 ) -> Markup:
-    """A paired difference with its interval against zero."""
-    scale = axis([0.0, value, *(interval or ())], ticks=3)
-    marks = [
-        element("rect", x=0, y=0, width=pct(scale.at(0.0)), height=32, class_="gainside"),
-        *_grid(scale, 0, 32),
-        _line(scale.at(0.0), 0, scale.at(0.0), 32, "zero"),
-        *_whisker(scale, value, interval, 16, kind),
-        *_tick_labels(scale, 46, show),
-    ]
-    return figure(marks, 50, title, text)
+    """A paired difference with its interval against zero; `inner`, a narrower claim, as a band."""
+    scale = axis([0.0, value, *(interval or ()), *(inner or ())], least=0.01)
+    zero = scale.at(0.0)
+    marks = [*grid(scale, 0, 36), rule(zero, 0, zero, 36, "zero")]
+    if zero > 22:
+        marks.append(write(zero - 2, 9, "← better", "side", "end"))
+    if zero < 78:
+        marks.append(write(zero + 2, 9, "worse →", "side", "start"))
+    if inner is not None:
+        low, high = scale.at(inner[0]), scale.at(inner[1])
+        marks.append(rule(low, 24, high, 24, f"inner {kind}"))
+    marks += [*_whisker(scale, value, interval, 24, kind), *tick_labels(scale, 50, show)]
+    return figure(marks, 54, title, text)
 
 
 def scale_row(scale: Axis, show: Format) -> Markup:
     """The axis labels to stand in the head of a table whose rows are plots."""
-    return ornament([*_tick_labels(scale, 12, show), *_grid(scale, 16, 20)], 20)
+    return ornament([*tick_labels(scale, 12, show), *grid(scale, 16, 20)], 20)
 
 
 def dumbbell(scale: Axis, before: float | None, after: float | None) -> Markup:
     """From a ring (before) to a dot (after), on the axis of its table."""
-    marks = _grid(scale, 0, 26)
+    marks = grid(scale, 0, 26)
     if before is not None and after is not None:
         kind = outcome(before, after)
-        marks.append(_line(scale.at(before), 13, scale.at(after), 13, f"bar {kind}"))
+        marks.append(rule(scale.at(before), 13, scale.at(after), 13, f"bar {kind}"))
         marks.append(element("circle", cx=pct(scale.at(before)), cy=13, r=5, class_="ring"))
-        marks.append(
-            element("circle", cx=pct(scale.at(after)), cy=13, r=5, class_=f"dot {kind}")
-        )
+        marks.append(element("circle", cx=pct(scale.at(after)), cy=13, r=5, class_=f"dot {kind}"))
     return ornament(marks, 26)
 
 
@@ -189,74 +203,5 @@ def outcome(before: float, after: float) -> str:
 
 def forest(scale: Axis, value: float | None, interval: Interval | None, kind: str) -> Markup:
     """A difference with its interval, on the axis of its table."""
-    marks = [*_grid(scale, 0, 26), _line(scale.at(0.0), 0, scale.at(0.0), 26, "zero")]
+    marks = [*grid(scale, 0, 26), rule(scale.at(0.0), 0, scale.at(0.0), 26, "zero")]
     return ornament([*marks, *_whisker(scale, value, interval, 13, kind)], 26)
-
-
-Points = Sequence[tuple[float, float]]
-
-
-def curves(train: Points, validation: Points, kept: float | None, title: str, text: str) -> Markup:
-    """Loss over updates: training faint, validation with points, the kept step marked."""
-    steps = axis([x for x, _ in (*train, *validation)], floor=0.0, ticks=5)
-    height, top, bottom = 290, 24, 256
-    losses = axis([y for _, y in validation] + _usual(train), floor=0.0, ticks=5)
-
-    def y(value: float) -> float:
-        share = (value - losses.low) / (losses.high - losses.low)
-        return round(bottom - (bottom - top) * min(max(share, 0.0), 1.0), 2)
-
-    def path(points: Points, kind: str) -> Markup:
-        line = " ".join(f"{steps.at(px):.2f},{y(py)}" for px, py in points)
-        return element("polyline", points=line, class_=kind, vector_effect="non-scaling-stroke")
-
-    marks: list[Markup] = []
-    for tick in losses.ticks:
-        marks.append(_line(0, y(tick), 100, y(tick), "grid"))
-        marks.append(_text(0, y(tick) - 4, f"{tick:g}", "tick", "start"))
-    marks += _tick_labels(steps, bottom + 18, lambda v: f"{v:,.0f}")
-    marks.append(_text(100, bottom + 34, "updates", "tick", "end"))
-    lines = path(train, "curve train") + path(validation, "curve validation")
-    marks.append(_stretched(lines, height))
-    marks += [
-        element("circle", cx=pct(steps.at(px)), cy=y(py), r=3, class_="dot after")
-        for px, py in validation
-    ]
-    return figure([*marks, *_kept(steps, validation, kept, y, top, bottom)], height, title, text)
-
-
-def _stretched(lines: Markup, height: int) -> Markup:
-    """Percent across and pixels down for polylines, which take neither."""
-    return element(
-        "svg",
-        lines,
-        x=0,
-        y=0,
-        width="100%",
-        height=height,
-        viewBox=f"0 0 100 {height}",
-        preserveAspectRatio="none",
-    )
-
-
-def _usual(points: Points) -> list[float]:
-    """Heights of most points: an outlier of the first updates does not flatten the curves."""
-    heights = sorted(y for _, y in points)
-    return heights[: max(1, math.ceil(0.98 * len(heights)))]
-
-
-def _kept(
-    steps: Axis, validation: Points, kept: float | None, y: Format | Callable, top: int, bottom: int
-) -> list[Markup]:
-    if kept is None or not validation:
-        return []
-    x = steps.at(kept)
-    anchor = "end" if x > 75 else "start" if x < 25 else "middle"
-    marks = [
-        _line(x, top - 6, x, bottom, "kept"),
-        _text(x, top - 11, f"kept: update {kept:,.0f}", "label keptlabel", anchor),
-    ]
-    losses = [py for px, py in validation if px == kept]
-    if losses:
-        marks.append(element("circle", cx=pct(x), cy=y(losses[0]), r=7, class_="keptring"))
-    return marks
