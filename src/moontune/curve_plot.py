@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from moontune.plots import Axis, axis, element, figure, pct, rule, tick_labels, write
+from moontune.markup import element
+from moontune.plots import Axis, axis, figure, pct, rule, tick_labels, write
 
 Points = Sequence[tuple[float, float]]
 _HEIGHT, _TOP, _BOTTOM = 290, 24, 256  # pixels; the plot lies between top and bottom

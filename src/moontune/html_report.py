@@ -18,12 +18,11 @@ from markupsafe import Markup
 
 from moontune.changed_clips import changed_clips
 from moontune.curve_plot import curves
+from moontune.markup import FIXED_SPACE, visible
 from moontune.page_figures import group_table, loss_parts, measure_cards
 
 _SHORT = 14  # characters of a name that fits into a plot
 _CURVE_POINTS = 50
-_FIXED_SPACE = "\u00a0"
-_KEPT = _FIXED_SPACE + "\u200d"  # the joiner holds emoji together
 
 
 @dataclass(frozen=True)
@@ -115,19 +114,6 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(sum(x for x, _ in p) / len(p), sum(y for _, y in p) / len(p)) for p in parts]
 
 
-def visible(value: Any) -> Any:
-    """Text without characters that hide, reorder or break it; markup and numbers as they are."""
-    if isinstance(value, Markup) or not isinstance(value, (str, Path)):
-        return value
-    return "".join(map(_shown, str(value)))
-
-
-def _shown(c: str) -> str:
-    if c.isprintable() or c in _KEPT:
-        return c
-    return " " if c.isspace() else "\N{REPLACEMENT CHARACTER}"
-
-
 @functools.cache
 def _environment() -> Environment:
     made = Environment(
@@ -148,7 +134,7 @@ def _environment() -> Environment:
 
 def prose(text: str) -> str:
     """A sentence of the Markdown report with the signs of a printed page."""
-    text = text.replace(" -> ", " → ").replace(" %", _FIXED_SPACE + "%")
+    text = text.replace(" -> ", " → ").replace(" %", FIXED_SPACE + "%")
     return re.sub(r"(?<![\w.)-])-(?=\d)", "−", text)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from moontune.markup import element
+
 Interval = Sequence[float]  # low and high
 Format = Callable[[float], str]
 _MARGIN = 4.0  # percent left free at either end, where the labels of outer ticks need it
@@ -38,8 +40,8 @@ def axis(
     ticks: int = 4,
     least: float = 0.1,
 ) -> Axis:
-    """An axis around finite values with a little air, never below `floor`; at least `least` wide,
-    so that next to nothing does not look like much."""
+    """An axis around finite values with a little air, at least `least` wide, so that next to
+    nothing does not look like much. No value may be below `floor`, where the axis ends."""
     known = [v for v in values if v is not None and math.isfinite(v)] or [0.0]
     low, high = min(known), max(known)
     lacking = max(0.0, least - (high - low))
@@ -56,17 +58,8 @@ def _round_values(low: float, high: float, count: int) -> tuple[float, ...]:
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    first, last = math.ceil(low / step), math.floor(high / step)
     return tuple(i * step for i in range(first, last + 1))
-
-
-def element(name: str, content: object = "", **attributes: object) -> Markup:
-    """One SVG element; content and attributes are escaped unless they are markup already."""
-    parts = [
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), value)
-        for key, value in attributes.items()
-    ]
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), Markup("").join(parts), content)
 
 
 def figure(marks: Iterable[Markup], height: int, title: str, text: str) -> Markup:
