@@ -1,0 +1,472 @@
+"""The page: what it says, that nothing gets out of its place, and how a browser takes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from chromium import Chromium, find_chromium
+
+from moontune.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.changed_clips import _shares, changed_clips
+from moontune.clip_audio import clip_audio
+from moontune.comparison import compare
+from moontune.html_report import Page, Section, prose, render_page, short_names
+from moontune.scoring import character_edits, word_edits
+from moontune.text import normalize
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}
+HOSTILE = [
+    "<script>alert('x')</script>",
+    '"><img src=https://evil.example/x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "{{ 7 * 7 }} {% raw %}",
+    "]]> --> <!-- </title></style></svg>",
+    "\x00\x07\x1b[31mred\x1b[0m\x85",
+    "\u202egnp.exe\u2066\u2069\u200f\ufeff",
+    "w" * 5000,
+    "👩‍👩‍👧 naïve 😀",
+    "\ud800 lone",
+]
+
+
+def row(id: str, reference: str, hypothesis: str, speaker: str | None = "anna", **more: Any):
+    """A prediction as the evaluation writes it."""
+    tokens = 1 + len(reference.split())
+    return {
+        "id": id,
+        "speaker": speaker,
+        "duration": 1.5,
+        "reference": reference,
+        "target": reference,
+        "hypothesis": hypothesis,
+        "normalized_reference": normalize(reference),
+        "normalized_hypothesis": normalize(hypothesis),
+        "tokens": [],
+        "truncated": False,
+        "loss": 0.1 * tokens * (1 + word_edits(reference, hypothesis).errors),
+        "loss_words": 0.08 * tokens,
+        "target_tokens": tokens,
+        "edits": asdict(word_edits(reference, hypothesis)),
+        "characters": asdict(character_edits(reference, hypothesis)),
+    } | more
+
+
+SAID = [
+    (
+        "a1",
+        "The red boat sails home.",
+        "The bed boat sales home.",
+        "The red boat sails home.",
+        "anna",
+    ),
+    ("a2", "A cold wind blows north.", "A cold wind blows.", "A cold wind blows north.", "anna"),
+    ("b1", "Old maps show the bay.", "Old maps show the bay.", "Old mats show a the bay.", "bert"),
+    ("b2", "Rain fell on the quay.", "Rain fell on the key.", "rain fell on the key", "bert"),
+    ("c1", "She mends the long net.", "", "She mends the long net.", "carl"),
+]
+LOG = [
+    {"event": "validation", "step": 0, "val_loss": 1.2},
+    *({"event": "update", "step": i, "loss": 1.2 - i / 100, "tokens": 9} for i in range(1, 41)),
+    {"event": "update", "step": 41, "loss": None, "tokens": 9},
+    {"event": "validation", "step": 20, "val_loss": 0.9},
+    {"event": "validation", "step": 40, "val_loss": 1.0},
+]
+
+
+def page(before: list[dict], after: list[dict], **more: Any) -> Page:
+    compared = compare(before, after, 42)
+    facts = [Section("Split", ["split", "clips"], [["train", 9]], "A note."), COMMANDS]
+    whole = Page(
+        title="first-run",
+        accepted=True,
+        sentence="Accepted: WER 20.00 % -> 12.00 % on 5 held-out clips.",
+        cautions=["Caution: 5 test clips are few."],
+        names=("base", "tuned"),
+        comparison=compared,
+        general={"origin": {"source": "elsewhere", "rows": 5}, "comparison": compared},
+        general_note=None,
+        checks=[{"name": "improved", "passed": True, "detail": "WER -40 %"}],
+        predictions=(before, after),
+        audio={},
+        train_log=LOG,
+        kept_step=20,
+        facts=facts,
+    )
+    return replace(whole, **more)
+
+
+COMMANDS = Section("Commands", [], [["moontune run --preset offline"]])
+BEFORE = [row(i, said, one, who) for i, said, one, _, who in SAID]
+AFTER = [row(i, said, other, who) for i, said, _, other, who in SAID]
+
+
+class Reader(HTMLParser):
+    """The elements of a page; an error where one is not closed, or closes what is not open."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), attrs
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("style", "title", "desc"):
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A file that sounds for each clip, and one that is no audio at all."""
+    folder = tmp_path_factory.mktemp("clips")
+    t = np.arange(int(1.5 * SAMPLE_RATE_HZ), dtype=np.float32) / SAMPLE_RATE_HZ
+    for i, name in enumerate(("a1", "a2", "b1")):
+        tone = np.sin(2 * np.pi * (220 + 110 * i) * t) * 0.4
+        write_flac(folder / f"{name}.flac", tone.astype(np.float32))
+    (folder / "b2.flac").write_text("not audio")
+    return {r["id"]: folder / f"{r['id']}.flac" for r in BEFORE}
+
+
+def test_the_page_says_what_there_is_to_say(clips: dict[str, Path]) -> None:
+    html = render_page(page(BEFORE, AFTER, audio=clips), 12)
+    read = Reader(html)
+    for text in (
+        "first-run",
+        "Accepted",
+        "WER 20.00 % → 12.00 % on 5 held-out clips.",
+        "Caution: 5 test clips are few.",
+        "Word error rate",
+        "Character error rate",
+        "nats per target token",
+        "case and punctuation",
+        "By speaker",
+        "By length of the clip",
+        "Words most often fixed",
+        "source elsewhere, rows 5",
+        "begins with a capital",
+        "adapter that was kept",
+        "moontune run --preset offline",
+        "A note.",
+    ):
+        assert text in read.words, text
+    assert "kept: update 20" in html
+    assert len([a for a in read.of("svg") if a.get("role") == "img"]) == 3 * 2 * 2 + 1
+    assert all(a.get("role") or a.get("aria-hidden") or "viewbox" in a for a in read.of("svg"))
+
+
+def test_the_page_loads_nothing(clips: dict[str, Path]) -> None:
+    html = render_page(page(BEFORE, AFTER, audio=clips), 12)
+    read = Reader(html)
+    for tag, attrs in read.elements:
+        for name in LOADING & set(attrs):
+            assert re.match(r"#\w+$|data:", attrs[name] or ""), (tag, name, attrs[name])
+        assert not [name for name in attrs if name.startswith("on")]
+    assert not read.of("script")
+    assert not re.search(r"https?:|@import|url\(", html)
+    (policy,) = [a for a in read.of("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    assert "default-src 'none'" in str(policy["content"])
+    assert "script" not in str(policy["content"])
+    targets = {a["id"] for _, a in read.elements if a.get("id")}
+    assert {str(a["href"])[1:] for a in read.of("a")} <= targets
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_others_wrote_stays_text(text: str, tmp_path: Path) -> None:
+    def rows(hypothesis: str) -> list[dict]:
+        return [row(f"{text}{i}", f"{text} boat", hypothesis, f"{text}{i % 2}") for i in range(4)]
+
+    before, after = rows(f"{text} goat"), rows(f"{text} boat")
+    facts = [Section(text, [text, text], [[text, text]] * 12, text), Section(text, [], [[text]])]
+    hostile = page(
+        before,
+        after,
+        title=text,
+        sentence=text,
+        cautions=[text],
+        names=(text, text),
+        general={"origin": {text: text}, "comparison": compare(before, after, 1)},
+        checks=[{"name": text, "passed": False, "detail": text}],
+        audio={before[0]["id"]: tmp_path / "no"},
+        facts=facts,
+    )
+    html = render_page(hostile, 12)
+    plain = render_page(page(BEFORE, AFTER), 12)
+    read = Reader(html)
+    assert {tag for tag, _ in read.elements} <= {tag for tag, _ in Reader(plain).elements} | {"del"}
+    assert not [a for _, a in read.elements for name in a if name.startswith("on")]
+    assert not re.search(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200f\ufeff]", html
+    )
+    assert html.encode("utf-8")
+    if text.isprintable() or "\u200d" in text:
+        assert text in " ".join(read.text)
+
+
+def test_the_default_page_is_small(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.2, 30 * SAMPLE_RATE_HZ).astype(np.float32)
+    write_flac(tmp_path / "long.flac", noise)
+    uri = clip_audio(tmp_path / "long.flac").uri
+    assert uri is not None
+    assert uri.startswith("data:audio/mpeg;base64,")
+    page_without = len(render_page(page(BEFORE, AFTER), 0))
+    assert 12 * len(uri) + page_without < 5_000_000
+
+
+def test_clips_play_or_say_why_not(clips: dict[str, Path]) -> None:
+    read = Reader(render_page(page(BEFORE, AFTER, audio=clips), 12))
+    assert len(read.of("audio")) == 3
+    assert all(str(a["src"]).startswith("data:audio/mpeg;base64,") for a in read.of("audio"))
+    assert "Audio not found." in read.words  # c1
+    assert clip_audio(clips["b2"]).note.startswith("audio cannot be decoded")
+    assert clip_audio(None).note == "audio not found"
+    assert not Reader(render_page(page(BEFORE, AFTER, audio=clips), 0)).of("audio")
+
+
+def test_word_differences_are_marked_in_more_than_colour() -> None:
+    html = render_page(page(BEFORE, AFTER), 12)
+    words = Reader(html).words
+    assert "bed (wrong: red)" in words
+    assert "red (fixed)" in words
+    assert "[north.] (missing)" in words
+    assert "mats (wrong now: maps)" in words
+    assert '<del class="extra broken">a</del>' in html
+    assert "(nothing)" not in words  # what is missing is shown instead
+
+
+def test_most_changed_clips_first_and_broken_ones_too() -> None:
+    found = changed_clips(BEFORE, AFTER, {}, 12)
+    assert [c.id for c in found.fixed] == ["c1", "a1", "a2"]
+    assert [c.id for c in found.broken] == ["b1"]
+    two = changed_clips(BEFORE, AFTER, {}, 2)
+    assert [len(two.fixed), len(two.broken), two.all_fixed, two.all_broken] == [1, 1, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "broken", "count", "shares"),
+    [
+        (3, 1, 12, (3, 1)),
+        (100, 1, 12, (11, 1)),
+        (100, 50, 12, (8, 4)),
+        (100, 10, 12, (8, 4)),
+        (10, 100, 12, (4, 8)),
+        (1, 100, 12, (1, 11)),
+        (0, 100, 12, (0, 12)),
+        (100, 0, 12, (12, 0)),
+        (5, 5, 1, (0, 1)),
+        (5, 5, 0, (0, 0)),
+    ],
+)
+def test_shares_of_fixed_and_broken(
+    fixed: int, broken: int, count: int, shares: tuple[int, int]
+) -> None:
+    assert _shares(fixed, broken, count) == shares
+
+
+def test_speakers_stand_with_the_largest_gain_first() -> None:
+    html = render_page(page(BEFORE, AFTER), 0)
+    table = html[html.index("By speaker</caption>") : html.index("By length")]
+    names = re.findall(r'<th scope="row" class="name"><bdi>(\w+)</bdi>', table)
+    assert names == ["carl", "anna", "bert"]
+
+
+def test_references_without_case_are_shown_as_trained_on() -> None:
+    def upper(rows: list[dict]) -> list[dict]:
+        return [{**r, "reference": r["reference"].upper()} for r in rows]
+
+    html = render_page(page(upper(BEFORE), upper(AFTER)), 12)
+    assert "The red boat sails home." in html
+    assert "restored style" in html
+    assert "THE RED BOAT" not in html
+
+
+def test_two_runs_have_no_verdict_and_long_names_get_letters() -> None:
+    names = ("a" * 60, "b" * 60)
+    two = page(BEFORE, AFTER, title=" against ".join(names), accepted=None, names=names, checks=[])
+    read = Reader(render_page(two, 12))
+    assert "Accepted" not in read.words.replace("Accepted: WER", "")
+    assert [a for a in read.of("p") if "chip" in str(a.get("class"))] == []
+    assert f"A {names[0]}" in read.words
+    assert short_names(names) == ("A", "B")
+    assert short_names(("base", "tuned")) == ("base", "tuned")
+
+
+def silence() -> tuple[list[dict], list[dict]]:
+    said = ("", "Thank you.", "you", "")
+    before = [row(str(i), "", said[i % 4], None) for i in range(8)]
+    return before, [row(str(i), "", "", None) for i in range(8)]
+
+
+ODD = {
+    "silence": lambda: page(*silence(), accepted=False, kept_step=None),
+    "one speaker": lambda: page(BEFORE[:2], AFTER[:2]),
+    "one clip": lambda: page(BEFORE[:1], AFTER[:1]),
+    "nothing changed": lambda: page(BEFORE, BEFORE),
+    "worse": lambda: page(AFTER, BEFORE, accepted=False),
+    "no log": lambda: page(BEFORE, AFTER, train_log=[], kept_step=None),
+    "other targets": lambda: page(BEFORE, [{**r, "target": "other"} for r in AFTER]),
+    "no general": lambda: page(BEFORE, AFTER, general=None, general_note="None was found."),
+    "no facts": lambda: page(BEFORE, AFTER, facts=[], checks=[], cautions=[]),
+    "forty speakers": lambda: page(
+        *(
+            [row(str(i), *SAID[i % 5][1:3], f"s{i}", loss=1.0 + k) for i in range(40)]
+            for k in (0, 1)
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_runs_have_a_page_too(case: str) -> None:
+    html = render_page(ODD[case](), 12)
+    read = Reader(html)
+    assert not re.search(r"\bNone\b(?!\.| was)|\bnan\b", read.words)
+    if case == "silence":
+        assert "Not measured: the references hold no words." in read.words
+        assert "Thank" in read.words
+    if case == "forty speakers":
+        assert html.count('class="name"><bdi>s') == 40
+
+
+def test_printed_signs() -> None:
+    assert prose("WER 30 % -> 7 % (-23.1 points, needs -0.1)") == (
+        "WER 30\u00a0% → 7\u00a0% (−23.1 points, needs −0.1)"
+    )
+    assert prose("run-1 of 2026-11-22") == "run-1 of 2026-11-22"
+
+
+def _luminance(colour: str) -> float:
+    parts = colour * 2 if len(colour) == 3 else colour
+    values = [int(parts[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_has_the_contrast_of_wcag_aa(scheme: int) -> None:
+    import moontune
+
+    style = (Path(moontune.__file__).parent / "templates" / "style.css").read_text()
+    blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): #([0-9a-f]{6});", blocks[scheme]))
+    pairs = [(ink, "paper") for ink in ("ink", "muted", "before", "better", "worse")]
+    for ink, paper in [*pairs, ("worse", "worse-tint"), ("ink", "tint")]:
+        one, other = sorted(_luminance(colours[name]) for name in (ink, paper))
+        assert (other + 0.05) / (one + 0.05) >= 4.5, (ink, paper)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no chromium on this machine (apt-get install chromium)")
+    with Chromium(program, tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+@pytest.fixture
+def opened(browser: Chromium, tmp_path: Path, clips: dict[str, Path]) -> Chromium:
+    """A page with clips and long words, at the width of a small phone."""
+    long = row("d" * 200, f"{'e' * 300} boat", f"{'f' * 5000} boats " + "x " * 50, "g" * 200)
+    right = {**long, "hypothesis": long["reference"]}
+    names = ("a" * 60, "b" * 60)
+    wide = Section("Wide", ["h" * 40] * 8, [["i" * 80] * 8] * 3)
+    full = page(
+        [*BEFORE, long],
+        [*AFTER, {**right, "edits": asdict(word_edits("a", "a"))}],
+        audio=clips,
+        names=names,
+        title=" against ".join(names),
+        facts=[wide, Section("Commands", [], [["k" * 400]])],
+    )
+    path = tmp_path / "report.html"
+    path.write_text(render_page(full, 12), encoding="utf-8")
+    browser.size(360)
+    browser.open(path.as_uri())
+    return browser
+
+
+def test_a_browser_finds_nothing_to_complain_about(opened: Chromium) -> None:
+    opened.value("new Promise(done => setTimeout(done, 200))")
+    assert opened.complaints() == []
+    assert [u[:5] for u in opened.requests() if not u.startswith("data:")] == ["file:"]
+
+
+def test_every_clip_can_be_played(opened: Chromium) -> None:
+    states = opened.value(
+        """Promise.all([...document.querySelectorAll("audio")].map(clip => new Promise(done => {
+            const told = () => done([clip.readyState, clip.duration, clip.error?.message]);
+            if (clip.readyState >= 1 || clip.error) told();
+            clip.addEventListener("loadedmetadata", told);
+            clip.addEventListener("error", told);
+        })))"""
+    )
+    assert len(states) == 3
+    for ready, duration, error in states:
+        assert error is None
+        assert ready >= 1
+        assert duration == pytest.approx(1.5, abs=0.1)
+
+
+@pytest.mark.parametrize("width", [360, 768, 1200])
+def test_only_tables_scroll_sideways(opened: Chromium, width: int) -> None:
+    opened.size(width)
+    assert opened.value("document.documentElement.clientWidth") == width
+    assert opened.value("document.documentElement.scrollWidth") == width
+    assert opened.value("window.innerWidth") == width
+
+
+def test_plots_have_room_at_any_width(opened: Chromium) -> None:
+    """No plot is scaled: its text is as tall on a phone as it is on a screen."""
+    script = """[...document.querySelectorAll("svg[role=img] text")]
+        .map(text => text.getBoundingClientRect().height)"""
+    opened.size(360)
+    small = opened.value(script)
+    opened.size(1200)
+    assert small == opened.value(script)
+    assert min(small) > 8
+
+
+def test_print_has_no_players_and_cuts_no_table(opened: Chromium) -> None:
+    opened.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        shown = opened.value(
+            """[...document.querySelectorAll("audio, nav")]
+               .filter(e => getComputedStyle(e).display !== "none").length"""
+        )
+        scrolling = opened.value(
+            """[...document.querySelectorAll(".scroll")]
+               .filter(e => getComputedStyle(e).overflowX !== "visible").length"""
+        )
+        assert (shown, scrolling) == (0, 0)
+        assert opened.call("Page.printToPDF")["data"].startswith("JVBERi")
+    finally:
+        opened.call("Emulation.setEmulatedMedia", media="")
