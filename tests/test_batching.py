@@ -13,7 +13,7 @@ from conftest import SENTENCES, noise
 
 from moontune.adapter import attach_lora
 from moontune.audio import SHORTEST_SAMPLES
-from moontune.config import LoraConfig
+from moontune.config import EvalConfig, LoraConfig
 from moontune.manifest import Utterance, read_manifest
 from moontune.model import (
     Base,
@@ -22,7 +22,6 @@ from moontune.model import (
     greedy_tokens,
     pad_labels,
     target_ids,
-    token_cap,
     token_losses,
 )
 from moontune.transcribe import AudioStore
@@ -109,17 +108,17 @@ def test_gradients_of_a_padded_batch_are_the_sum_of_each_clips(fresh_base) -> No
     assert any("groupnorm" in n for n in ours)
     assert ours.keys() == theirs.keys()
     for name, gradient in theirs.items():
-        assert torch.allclose(
-            ours[name], gradient, rtol=1e-4, atol=1e-6 * float(gradient.abs().max())
-        ), name
+        rounding = 1e-6 * float(gradient.abs().max())
+        assert torch.allclose(ours[name], gradient, rtol=1e-4, atol=rounding), name
 
 
 @torch.no_grad()
 def alone(base: Base, samples: np.ndarray, cap: int, labels: list[int]) -> tuple[list[int], float]:
     """Transformers' own greedy transcript of a raw clip, and its loss from the encoder's own."""
+    net: Any = base.net
     wave = torch.from_numpy(samples)[None]
-    written = base.net.generate(wave, do_sample=False, max_new_tokens=cap)[0, 1:].tolist()
-    encoded = base.net.model.encoder(wave)
+    written = net.generate(wave, do_sample=False, max_new_tokens=cap)[0, 1:].tolist()
+    encoded = net.model.encoder(wave)
     return written, float(token_losses(base.net, encoded, pad_labels([labels], "cpu"))[0])
 
 
@@ -136,7 +135,8 @@ def assert_batches_do_not_matter(base: Base, rows: list[Utterance], size: int = 
     """Shuffled and sorted batches against `alone`: the same tokens, losses within rounding."""
     store = AudioStore()
     clips = [store(u) for u in rows]
-    caps = [token_cap(len(clip) / 16_000, 6.5) for clip in clips]
+    cap = EvalConfig().token_cap
+    caps = [cap(len(clip) / 16_000) for clip in clips]
     labels = [target_ids(base.tokenizer, u.label, EOS) for u in rows]
     truth = [alone(base, *given) for given in zip(clips, caps, labels, strict=True)]
     shuffled = random.Random(0).sample(range(len(rows)), len(rows))

@@ -141,7 +141,18 @@ def test_setting_names_are_unique_so_that_files_may_be_flat() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["config", "manifest", "split", "text", "scoring", "report", "verdict", "cli", "rundir"],
+    [
+        "config",
+        "decoding",
+        "manifest",
+        "split",
+        "text",
+        "scoring",
+        "report",
+        "verdict",
+        "cli",
+        "rundir",
+    ],
 )
 def test_what_needs_no_torch_imports_no_torch(module: str) -> None:
     code = (

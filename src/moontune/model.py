@@ -235,11 +235,6 @@ def token_losses(
     return flat.view_as(labels).sum(dim=1)
 
 
-def token_cap(duration_s: float, tokens_per_second: float) -> int:
-    """How many new tokens a transcript may have (the model card's rule; without it it loops)."""
-    return int(duration_s * tokens_per_second) + 2
-
-
 @torch.no_grad()
 def greedy_tokens(
     net: MoonshineForConditionalGeneration,

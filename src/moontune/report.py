@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config import RunConfig
+from moontune.decoding import TokenCap
 from moontune.errors import UserError
 from moontune.files import read_jsonl, write_text
 from moontune.rundir import RunDir
@@ -105,9 +106,14 @@ def _result(m: dict[str, Any]) -> str:
     note = (
         f"{base['utterances']} test clips, {base['edits']['words']} words, "
         f"{base['target_tokens']} target tokens. WER on {cell(base['normalizer'])}; greedy, "
-        f"at most int(seconds x {base['decoding']['tokens_per_second']:g}) + 2 tokens."
+        f"at most {_cap(base['decoding'])} tokens."
     )
     return table(("", "base", "tuned", "change"), rows) + "\n\n" + note
+
+
+def _cap(decoding: dict[str, Any]) -> TokenCap:
+    """The cap of an evaluation; those from before `token_margin` had a margin of 2."""
+    return TokenCap(decoding["tokens_per_second"], decoding.get("token_margin", 2))
 
 
 def _data(m: dict[str, Any]) -> str:
