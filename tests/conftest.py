@@ -136,10 +136,21 @@ def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def accented() -> Path:
-    """Manifest of real accented English, where the shared folder is present."""
-    path = SHARED / "data" / "accented_english" / "manifest.jsonl"
+def shared_set(name: str) -> Path:
+    """Manifest of a shared set of recordings; skips where the shared folder is missing."""
+    path = SHARED / "data" / name / "manifest.jsonl"
     if not path.is_file():
         pytest.skip(f"no shared recordings at {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def accented() -> Path:
+    """702 clips of real accented English, ALL CAPS."""
+    return shared_set("accented_english")
+
+
+@pytest.fixture(scope="session")
+def adventure() -> Path:
+    """500 clips of actors in an adventure game, as written."""
+    return shared_set("adventure_game")

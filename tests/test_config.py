@@ -143,6 +143,7 @@ def test_setting_names_are_unique_so_that_files_may_be_flat() -> None:
     "module",
     [
         "config",
+        "decoding",
         "manifest",
         "split",
         "text",

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from moontune.decoding import TokenCap
 from moontune.evaluate import evaluate, mean_loss
 from moontune.manifest import read_manifest
 from moontune.scoring import corpus_wer, relative_gain, word_edits
@@ -35,8 +36,8 @@ def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest)
     rows, _ = read_manifest(noise_manifest)
     rows = rows[:5]
     store = AudioStore()
-    one = evaluate(tiny_base, rows, store, tokens_per_second=6.5)
-    assert one == evaluate(tiny_base, rows, store, tokens_per_second=6.5)
+    one = evaluate(tiny_base, rows, store, cap=TokenCap(6.5, 2))
+    assert one == evaluate(tiny_base, rows, store, cap=TokenCap(6.5, 2))
     assert one.loss == pytest.approx(
         sum(p.loss for p in one.predictions) / sum(p.target_tokens for p in one.predictions)
     )
@@ -47,14 +48,15 @@ def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest)
         assert (p.id, p.reference) == (u.id, u.text)
         assert p.edits == word_edits(u.text, p.hypothesis)
     assert "EnglishTextNormalizer" in one.normalizer
+    assert one.decoding == {"method": "greedy", "tokens_per_second": 6.5, "token_margin": 2}
     json.dumps(one.summary())
-    backwards = evaluate(tiny_base, rows[::-1], store, tokens_per_second=6.5)
+    backwards = evaluate(tiny_base, rows[::-1], store, cap=TokenCap(6.5, 2))
     assert [p.tokens for p in backwards.predictions[::-1]] == [p.tokens for p in one.predictions]
 
 
 def test_truncation_by_the_token_cap_is_counted(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
-    done = evaluate(tiny_base, rows[:4], AudioStore(), tokens_per_second=1.0)
+    done = evaluate(tiny_base, rows[:4], AudioStore(), cap=TokenCap(1.0, 2))
     for p in done.predictions:
         assert len(p.tokens) <= int(p.duration) + 2
         assert p.truncated == (p.tokens[-1] != 2)
@@ -63,9 +65,9 @@ def test_truncation_by_the_token_cap_is_counted(tiny_base, noise_manifest) -> No
 
 def test_loss_is_on_the_target_and_wer_on_the_reference(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
-    plain = evaluate(tiny_base, rows[:2], AudioStore(), tokens_per_second=6.5)
+    plain = evaluate(tiny_base, rows[:2], AudioStore(), cap=TokenCap(6.5, 2))
     styled = [u.with_(target=u.text.upper()) for u in rows[:2]]
-    other = evaluate(tiny_base, styled, AudioStore(), tokens_per_second=6.5)
+    other = evaluate(tiny_base, styled, AudioStore(), cap=TokenCap(6.5, 2))
     assert other.wer == plain.wer
     assert other.loss != plain.loss
     assert other.manifest != plain.manifest

@@ -14,6 +14,7 @@ from conftest import noise
 from moontune.audio import write_flac
 from moontune.cli import main
 from moontune.config import DataConfig, GeneralConfig, OutputConfig, RunConfig
+from moontune.decoding import TokenCap
 from moontune.errors import UserError
 from moontune.files import read_jsonl
 from moontune.manifest import Utterance, read_manifest
@@ -79,7 +80,7 @@ def test_recordings_of_the_wheel_are_what_their_texts_say(tmp_path, bundled_base
     from moontune.transcribe import AudioStore
 
     rows = sample_wheel(tmp_path).utterances
-    done = evaluate(bundled_base, rows, AudioStore(), tokens_per_second=6.5)
+    done = evaluate(bundled_base, rows, AudioStore(), cap=TokenCap(6.5, 8))
     assert done.wer is not None
     assert done.wer < 0.1
     assert sum(u.duration or 0 for u in rows) == pytest.approx(54.3, abs=0.1)

@@ -17,7 +17,8 @@ from moontune.adapter import (
     trainable_parameters,
     trained_on,
 )
-from moontune.config import LoraConfig
+from moontune.config import EvalConfig, LoraConfig
+from moontune.decoding import TokenCap
 from moontune.errors import UserError
 from moontune.model import (
     IGNORED,
@@ -26,7 +27,6 @@ from moontune.model import (
     load_base,
     pad_labels,
     target_ids,
-    token_cap,
     token_losses,
 )
 
@@ -104,8 +104,12 @@ def test_batched_greedy_equals_generate_on_each_clip_alone(tiny_base) -> None:
     assert ours == theirs
 
 
-def test_token_cap_is_the_model_cards() -> None:
-    assert [token_cap(s, 6.5) for s in (1.0, 2.0, 10.0)] == [8, 15, 67]
+def test_token_cap_is_the_model_cards_rate_and_a_margin() -> None:
+    assert [TokenCap(6.5, 2)(s) for s in (1.0, 2.0, 10.0)] == [8, 15, 67]
+    assert [TokenCap(6.5, 8)(s) for s in (1.0, 2.0, 10.0)] == [14, 21, 73]
+    assert TokenCap(6.5, 0)(0.06) == 1  # something must be decoded
+    assert str(TokenCap(6.5, 8)) == "int(seconds x 6.5) + 8"
+    assert EvalConfig(tokens_per_second=7, token_margin=3).token_cap == TokenCap(7, 3)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +244,7 @@ def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
         encoded = encode(bundled_base.net, [samples], "cpu")
         loss = token_losses(bundled_base.net, encoded, pad_labels([labels], "cpu"))[0]
     assert float(loss) / len(labels) < 2.0
-    [out] = transcribe(bundled_base, [samples], 6.5)
+    [out] = transcribe(bundled_base, [samples], EvalConfig().token_cap)
     assert not out.truncated
     assert out.text.startswith("Ever tried")
 
@@ -251,14 +255,15 @@ def test_real_transcripts_and_losses_do_not_depend_on_the_batch(bundled_base, ac
     from moontune.manifest import read_manifest
     from moontune.transcribe import AudioStore
 
+    cap = EvalConfig().token_cap
     rows = read_manifest(accented)[0][::58]
     store = AudioStore()
-    together = evaluate(bundled_base, rows, store, tokens_per_second=6.5).predictions
+    together = evaluate(bundled_base, rows, store, cap=cap).predictions
     for u, p in zip(rows, together, strict=True):
-        alone = evaluate(bundled_base, [u], store, tokens_per_second=6.5).predictions[0]
+        alone = evaluate(bundled_base, [u], store, cap=cap).predictions[0]
         assert (p.tokens, p.truncated) == (alone.tokens, alone.truncated)
         assert p.loss == pytest.approx(alone.loss, abs=1e-3)
         samples = torch.from_numpy(store(u))[None]
-        cap = token_cap(samples.shape[1] / 16_000, 6.5)
-        raw = bundled_base.net.generate(samples, max_new_tokens=cap)[0].tolist()[1:]
+        most = cap(samples.shape[1] / 16_000)
+        raw = bundled_base.net.generate(samples, max_new_tokens=most)[0].tolist()[1:]
         assert p.tokens == raw

@@ -85,6 +85,8 @@ def test_artifact_gives_the_evaluations_tokens_in_a_fresh_process(finished) -> N
     artifact = json.loads((run / "artifact_test.json").read_text())
     tuned = {row["id"]: row for row in rows_of(run / "predictions_tuned.jsonl")}
     assert artifact["identical_tokens"] is True
+    assert artifact["command"][-2:] == ["--token-margin", "8"]
+    assert "at most int(seconds x 6.5) + 8 tokens" in (run / "report.md").read_text()
     assert 3 <= len(artifact["clips"]) <= 5
     for clip in artifact["clips"]:
         assert clip["tokens"] == tuned[clip["id"]]["tokens"]

@@ -23,6 +23,20 @@ def test_manifest_gives_references_and_wer(tmp_path, tiny_model, noise_manifest)
     assert result["adapter_dir"] is None
     assert result["clips"][0]["reference"] == "The red boat sails home 2 times."
     assert "EnglishTextNormalizer" in result["normalizer"]
+    assert (result["tokens_per_second"], result["token_margin"]) == (6.5, 8)
+
+
+def test_the_token_cap_is_obeyed_and_checked(tmp_path, tiny_model, noise_manifest, capsys) -> None:
+    out = tmp_path / "o.json"
+    cap = ["--tokens-per-second", "1", "--token-margin", "3"]
+    assert transcribe(tiny_model, noise_manifest, out, *cap) == 0
+    result = json.loads(out.read_text())
+    assert result["token_margin"] == 3
+    for clip in result["clips"]:
+        assert len(clip["tokens"]) <= int(clip["duration"]) + 3
+    assert any(len(clip["tokens"]) == int(clip["duration"]) + 3 for clip in result["clips"])
+    assert transcribe(tiny_model, noise_manifest, out, "--token-margin", "65") == 2
+    assert "0..64" in capsys.readouterr().err
 
 
 def test_plain_list_of_paths_has_neither(tmp_path, tiny_model, noise_manifest) -> None:

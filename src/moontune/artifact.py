@@ -40,6 +40,7 @@ def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
         *("--output", str(output)),
         *("--device", run.stages()["evaluate"]["device"]["name"]),
         *("--tokens-per-second", str(config.eval.tokens_per_second)),
+        *("--token-margin", str(config.eval.token_margin)),
     ]
     revision = pinned_revision(run, config)
     if revision is not None:

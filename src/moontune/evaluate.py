@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from moontune.audio import SAMPLE_RATE_HZ
+from moontune.decoding import TokenCap
 from moontune.manifest import Utterance, manifest_hash
 from moontune.model import (
     Base,
@@ -93,7 +94,7 @@ def evaluate(
     utterances: Sequence[Utterance],
     load_audio: LoadAudio,
     *,
-    tokens_per_second: float,
+    cap: TokenCap,
     step: Step | None = None,
 ) -> Evaluation:
     """Loss per target token and corpus WER; `base.net` may carry an adapter.
@@ -108,24 +109,24 @@ def evaluate(
         clips = [load_audio(u) for u in part]
         for clip in clips:
             heard.update(clip.tobytes())
-        predictions = _predict(base, part, clips, tokens_per_second)
+        predictions = _predict(base, part, clips, cap)
         found.update(zip(indices, predictions, strict=True))
         if step:
             step(len(found), len(utterances))
     predictions = [found[i] for i in range(len(utterances))]
-    return _summarize(predictions, utterances, heard.hexdigest()[:16], tokens_per_second)
+    return _summarize(predictions, utterances, heard.hexdigest()[:16], cap)
 
 
 def _predict(
     base: Base,
     utterances: Sequence[Utterance],
     clips: Sequence[np.ndarray],
-    tokens_per_second: float,
+    cap: TokenCap,
 ) -> list[Prediction]:
     eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]
     encoded = encode(base.net, clips, base.device)
     durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
-    written = transcripts(base, encoded, durations, tokens_per_second)
+    written = transcripts(base, encoded, durations, cap)
 
     def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
         labels = [target_ids(base.tokenizer, text, eos) for text in texts]
@@ -161,7 +162,7 @@ def _summarize(
     predictions: Sequence[Prediction],
     utterances: Sequence[Utterance],
     audio: str,
-    tokens_per_second: float,
+    cap: TokenCap,
 ) -> Evaluation:
     """Corpus figures: sums over clips, never averages of ratios."""
     tokens = sum(p.target_tokens for p in predictions)
@@ -178,7 +179,11 @@ def _summarize(
         manifest=manifest_hash(utterances),
         audio=audio,
         normalizer=normalizer_name(),
-        decoding={"method": "greedy", "tokens_per_second": tokens_per_second},
+        decoding={
+            "method": "greedy",
+            "tokens_per_second": cap.per_second,
+            "token_margin": cap.margin,
+        },
         predictions=list(predictions),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from moontune.comparison import edits_of
+from moontune.decoding import TokenCap
 from moontune.markdown import cell, code, percent, table
 from moontune.wording import LABELS, origin_text, show, show_interval
 
@@ -14,10 +15,14 @@ def result(m: dict[str, Any]) -> str:
     note = (
         f"{c['utterances']} test clips of {c['speakers']} speakers, {c['words']} words, "
         f"{base['target_tokens']} target tokens. WER and CER on {cell(base['normalizer'])}; "
-        f"greedy, at most int(seconds x {base['decoding']['tokens_per_second']:g}) + 2 tokens. "
-        + drawn(c)
+        f"greedy, at most {_cap(base['decoding'])} tokens. " + drawn(c)
     )
     return measures(c) + "\n\n" + edits(c) + "\n\n" + note
+
+
+def _cap(decoding: dict[str, Any]) -> TokenCap:
+    """The cap of an evaluation; those from before `token_margin` had a margin of 2."""
+    return TokenCap(decoding["tokens_per_second"], decoding.get("token_margin", 2))
 
 
 def measures(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:

@@ -202,7 +202,7 @@ def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         written: dict[str, str] = {}
         for indices in batches(utterances, BATCH):
             part = [utterances[i] for i in indices]
-            out = transcribe(base, [load_audio(u) for u in part], config.eval.tokens_per_second)
+            out = transcribe(base, [load_audio(u) for u in part], config.eval.token_cap)
             written |= {u.id: t.text for u, t in zip(part, out, strict=True)}
             ui.progress(len(written), len(utterances), "clips transcribed by the base, for style")
         everything.update(written)
@@ -285,7 +285,7 @@ def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> 
             base,
             rows,
             AudioStore(),
-            tokens_per_second=config.eval.tokens_per_second,
+            cap=config.eval.token_cap,
             step=lambda i, n, what=what: ui.progress(i, n, f"{what} clips, {which} model"),
         )
         write_jsonl(run / f"{prefix}predictions_{which}.jsonl", [p.row() for p in done.predictions])

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from moontune.audio import AudioError, read_audio
 from moontune.config import EvalConfig
+from moontune.decoding import TokenCap
 from moontune.errors import UserError
 from moontune.files import write_json
 from moontune.manifest import Utterance, read_manifest
@@ -40,7 +41,9 @@ class SttArgs:
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     """Where to compute."""
     tokens_per_second: float = EvalConfig.tokens_per_second
-    """The token cap, as in training's evaluation."""
+    """The token cap int(seconds * this) + token_margin, as in training's evaluation."""
+    token_margin: int = EvalConfig.token_margin
+    """Tokens beyond that rate."""
 
 
 def read_audio_list(path: Path) -> list[Utterance]:
@@ -69,6 +72,9 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
     """Transcribe as asked, write the result and return it. Raises UserError."""
     if not 1.0 <= args.tokens_per_second <= 50.0:
         raise UserError(f"--tokens-per-second {args.tokens_per_second} is outside 1..50")
+    if not 0 <= args.token_margin <= 64:
+        raise UserError(f"--token-margin {args.token_margin} is outside 0..64")
+    cap = TokenCap(args.tokens_per_second, args.token_margin)
     clips = read_audio_list(args.audio_list)
     audio = []
     for u in clips:
@@ -99,7 +105,7 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
     all_edits = []
     for u, samples in zip(clips, audio, strict=True):
         begun = time.perf_counter()
-        [out] = transcribe(base, [samples], args.tokens_per_second)
+        [out] = transcribe(base, [samples], cap)
         row: dict[str, Any] = {
             "id": u.id,
             "audio_filepath": str(u.audio_filepath),
@@ -124,6 +130,7 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
         "device": device.name,
         "device_reason": device.reason,
         "tokens_per_second": args.tokens_per_second,
+        "token_margin": args.token_margin,
         "normalizer": normalizer_name(),
         "wer": corpus_wer(all_edits) if all_edits else None,
         "note": note,

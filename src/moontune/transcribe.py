@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
+from moontune.decoding import TokenCap
 from moontune.errors import UserError
 from moontune.manifest import Utterance
-from moontune.model import Base, encode, greedy_tokens, token_cap
+from moontune.model import Base, encode, greedy_tokens
 
 if TYPE_CHECKING:
     from transformers.models.moonshine.modeling_moonshine import MoonshineEncoderModelOutput
@@ -28,10 +29,10 @@ def transcripts(
     base: Base,
     encoded: MoonshineEncoderModelOutput,
     durations_s: Sequence[float],
-    tokens_per_second: float,
+    cap: TokenCap,
 ) -> list[Transcript]:
     """Greedy transcripts of encoded clips, each under its own token cap."""
-    caps = [token_cap(d, tokens_per_second) for d in durations_s]
+    caps = [cap(d) for d in durations_s]
     eos = base.net.config.eos_token_id
     return [
         Transcript(
@@ -43,16 +44,14 @@ def transcripts(
     ]
 
 
-def transcribe(
-    base: Base, clips: Sequence[np.ndarray], tokens_per_second: float
-) -> list[Transcript]:
+def transcribe(base: Base, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
     """Greedy transcripts of clips of float32 mono 16 kHz samples, each (samples,)."""
     import torch
 
     with torch.no_grad():
         encoded = encode(base.net, clips, base.device)
     durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
-    return transcripts(base, encoded, durations, tokens_per_second)
+    return transcripts(base, encoded, durations, cap)
 
 
 def batches(utterances: Sequence[Utterance], size: int) -> Iterator[list[int]]:
