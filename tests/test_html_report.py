@@ -298,6 +298,21 @@ def test_speakers_stand_with_the_largest_gain_first() -> None:
     assert names == ["carl", "anna", "bert"]
 
 
+def test_of_very_many_speakers_the_best_and_the_worst_are_shown() -> None:
+    before, after = (
+        [
+            row(f"{i:03}", "Red boat.", wrote if i == hit else "Red goat.", f"s{i:03}")
+            for i in range(99)
+        ]
+        for wrote, hit in (("Red boat.", 98), ("Red boat.", 50))
+    )
+    html = render_page(page(before, after), 0)
+    names = re.findall(r'class="name"><bdi>(s\d+)</bdi>', html)
+    assert len(names) == 60
+    assert (names[0], names[-1]) == ("s050", "s098")
+    assert "39 between the best and the worst 30 are left out." in html
+
+
 def test_references_without_case_are_shown_as_trained_on() -> None:
     def upper(rows: list[dict]) -> list[dict]:
         return [{**r, "reference": r["reference"].upper()} for r in rows]
