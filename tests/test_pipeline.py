@@ -21,6 +21,7 @@ def flags(model: Path, manifest: Path, name: str = "r", **more: object) -> list[
         "max-steps": 4,
         "eval-every-steps": 2,
         "grad-accum": 2,
+        "general": "off",
     } | {k.replace("_", "-"): v for k, v in more.items()}
     return [word for k, v in settings.items() for word in (f"--{k}", str(v))]
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moontune.report import cell, code, merged, table
+from moontune.markdown import cell, code, table
+from moontune.report import merged
 
 
 def test_cells_are_inert() -> None:

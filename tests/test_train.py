@@ -33,7 +33,7 @@ def run(base, log=None, *, lora: LoraConfig | None = None, val=SPLIT[:2], seed=4
     result = train(
         model,
         base,
-        SPLIT,
+        shuffled(SPLIT, seed),
         val,
         load_audio,
         TrainConfig(**values),

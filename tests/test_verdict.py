@@ -20,6 +20,27 @@ SPLIT = {
 }
 
 
+def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9)) -> dict:
+    """What `judge` reads of a comparison: `words` is the share of the loss's change in words."""
+    loss = tuned["loss"] - base["loss"]
+    interval = {"difference_interval": [-0.1, 0.1], "outcome": sure, "same_speakers": None}
+    figures = {"before": base["wer"], "after": tuned["wer"]}
+    return {
+        "utterances": 50,
+        "measures": {
+            "wer": {"difference": 0.0, **figures, **interval},
+            "loss": {"difference": loss, **interval},
+            "loss_words": {"difference": words * loss, **interval},
+            "loss_typography": {"difference": (1 - words) * loss, **interval},
+        },
+        "style": {
+            "before": {"capital": 0.9, "punctuation": habits[0]},
+            "after": {"capital": 0.9, "punctuation": habits[1]},
+        },
+        "sentences": {"wer": "WER says this.", "loss": "Loss says that."},
+    }
+
+
 def verdict(
     base,
     tuned,
@@ -29,8 +50,14 @@ def verdict(
     fallbacks=None,
     split=SPLIT,
     smoke=False,
+    found=None,
+    general=None,
 ):
-    return judge(base, tuned, training, list(missing), artifact, fallbacks or {}, split, smoke)
+    found = found or comparison(base, tuned)
+    fell_back = fallbacks or {}
+    return judge(
+        base, tuned, found, general, training, list(missing), artifact, fell_back, split, smoke
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,13 +107,36 @@ def test_recordings_that_training_saw_are_not_held_out() -> None:
     assert [c.name for c in v.checks if not c.passed] == ["test clips unseen"]
 
 
-def test_few_clips_and_mixed_speakers_are_cautioned_of() -> None:
-    few = verdict(figures(1.0, 0.3), figures(0.5, 0.1)).cautions
-    assert any("50 test clips (3 speakers) are few" in c for c in few)
-    mixed = verdict(figures(1.0, 0.3), figures(0.5, 0.1), split=SPLIT | {"split_by": "utterance"})
-    assert any("overstates" in c for c in mixed.cautions)
-    many = figures(1.0, 0.3) | {"utterances": 900}
-    assert verdict(many, figures(0.5, 0.1)).cautions == []
+def test_a_loss_that_fell_by_typography_alone_is_no_gain() -> None:
+    """The run on ALL-CAPS labels: much loss gone, nothing heard better."""
+    pair = (figures(2.24, 0.262), figures(1.515, 0.26))
+    v = verdict(*pair, found=comparison(*pair, words=0.1))
+    assert [c.name for c in v.checks if not c.passed] == ["improved"]
+    assert "-0.0725 is words" in v.findings[1]
+    assert "mostly typography" in v.findings[1]
+    assert "typography" not in verdict(*pair).findings[1]
+
+
+def test_surely_worse_is_not_accepted_however_little_worse() -> None:
+    pair = (figures(1.0, 0.30), figures(0.8, 0.31))
+    assert verdict(*pair).accepted
+    assert not verdict(*pair, found=comparison(*pair, sure="worse")).accepted
+
+
+def test_the_sentence_says_what_the_interval_says() -> None:
+    assert verdict(figures(1.0, 0.3), figures(0.5, 0.1)).sentence == "Accepted. WER says this."
+
+
+def test_forgetting_lost_habits_and_mixed_speakers_are_cautioned_of() -> None:
+    pair = (figures(1.0, 0.3), figures(0.5, 0.1))
+    assert verdict(*pair).cautions == []
+    assert verdict(*pair, general=comparison(*pair)).cautions == []
+    [forgot] = verdict(*pair, general=comparison(*pair, sure="worse")).cautions
+    assert "forgot general speech: WER on 50 clips" in forgot
+    [unpunctuated] = verdict(*pair, found=comparison(*pair, habits=(0.9, 0.4))).cautions
+    assert "40 % of the tuned model's transcripts end in punctuation, 90 %" in unpunctuated
+    [mixed] = verdict(*pair, split=SPLIT | {"split_by": "utterance"}).cautions
+    assert "overstates" in mixed
 
 
 def test_transcripts_that_run_into_the_cap_are_instability() -> None:

@@ -20,6 +20,10 @@ T = TypeVar("T")
 _OTHER_VERBS = {
     "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
 }
+_FIGURE_VERBS = {
+    "score": "compute every figure again from predictions or runs, pooled",
+    "compare": "two runs on the same test clips, side by side",
+}
 _STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
     "sample": "take utterances from the source into a new run",
     "clean": "drop what cannot be used, with reasons",
@@ -41,6 +45,9 @@ Adapt a Moonshine speech model with LoRA and measure honestly whether it helped.
 
 stages of a run, each also on its own: moontune sample [--flags], then moontune STAGE outputs/NAME
 {stages}
+
+figures:
+{figures}
 
 moontune VERB --help lists a verb's flags. Start with one of:
   moontune run --preset offline            minutes, no network, no recordings
@@ -121,10 +128,15 @@ def main(argv: list[str] | None = None) -> int:
             outcome.code = _sample(argv[1:])
         elif verb in _STAGE_VERBS:
             outcome.code = _stage(verb, argv[1:])
+        elif verb == "score":
+            _score(argv[1:])
+        elif verb == "compare":
+            _compare(argv[1:])
         else:
             import difflib
 
-            close = difflib.get_close_matches(verb, [*_OTHER_VERBS, *_STAGE_VERBS], n=1)
+            known = [*_OTHER_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS]
+            close = difflib.get_close_matches(verb, known, n=1)
             hint = f"did you mean {close[0]}?" if close else "see moontune --help"
             raise UserError(f"unknown verb {verb!r}; {hint}")
     return outcome.code
@@ -134,7 +146,8 @@ def _help() -> str:
     def listed(verbs: dict[str, str]) -> str:
         return "\n".join(f"  {name:10} {what}" for name, what in verbs.items())
 
-    return _HELP.format(run=listed(_OTHER_VERBS), stages=listed(_STAGE_VERBS)).rstrip()
+    parts = {"run": _OTHER_VERBS, "stages": _STAGE_VERBS, "figures": _FIGURE_VERBS}
+    return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
 
 
 def _parse_new_run(argv: list[str], prog: str, start: Any = None) -> Any:
@@ -270,6 +283,30 @@ def _stage(verb: str, argv: list[str]) -> int:
     if following:
         print(f"next: moontune {following[0]} {run.path}")
     return code
+
+
+def _score(argv: list[str]) -> None:
+    from moontune.files import write_json
+    from moontune.scorecard import ScoreArgs, score
+    from moontune.ui import ConsoleUi
+
+    args = parse(ScoreArgs, argv, prog="moontune score")
+    card = score(args)
+    ConsoleUi().scorecard(card)
+    if args.json is not None:
+        write_json(args.json, card.comparison)
+
+
+def _compare(argv: list[str]) -> None:
+    from moontune.side_by_side import CompareArgs, compare_runs
+    from moontune.ui import ConsoleUi
+
+    found = compare_runs(parse(CompareArgs, argv, prog="moontune compare"))
+    ui = ConsoleUi()
+    ui.figures(found.comparison, found.names)
+    for line in found.findings + found.remarks:
+        ui.note(line)
+    print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
 
 
 def _do(run: Any, config: Any, stages: list[Any]) -> int:

@@ -22,10 +22,12 @@ from moontune.bootstrap import (
 from moontune.errors import UserError
 from moontune.scoring import Edits, corpus_wer, sum_edits, words_heard
 from moontune.style import retention
+from moontune.wording import sentence
 
 Row = dict[str, Any]
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
+_FEW = 5  # clips of a speaker
 USUAL_GAIN = 0.05  # relative, that `clips_needed` asks for where nothing was gained
 
 # What is summed over clips, and over what: the figure is the ratio.
@@ -38,6 +40,15 @@ MEASURES: dict[str, tuple[Callable[[Row], float], Callable[[Row], float]]] = {
 }
 
 
+def unlike(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What two evaluations' summaries must share and do not: then their figures say nothing."""
+    return [
+        key
+        for key in ("manifest", "audio", "normalizer", "decoding")
+        if before.get(key) != after.get(key)
+    ]
+
+
 def edits_of(row: Row) -> Edits:
     return Edits(**row["edits"])
 
@@ -45,18 +56,21 @@ def edits_of(row: Row) -> Edits:
 def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str, Any]:
     """Figures of both with intervals, and of their paired difference. Raises UserError.
 
-    The rows must be of the same clips with the same references. Losses are left out where the
-    targets differ.
+    The rows must be of the same clips with the same references. Losses are left out where rows
+    have none or the targets differ.
     """
     after = _paired(before, after)
     groups, unit = groups_of(before)
     within = within_groups(groups, seed)
     draws = by_group(groups, seed) if len(set(groups)) > 1 else within
-    same_targets = all(a["target"] == b["target"] for a, b in zip(before, after, strict=True))
+    same_losses = all(
+        "loss" in a and "loss" in b and a["target"] == b["target"]
+        for a, b in zip(before, after, strict=True)
+    )
     measures = {
         name: _measure(name, before, after, draws, within, unit)
         for name in MEASURES
-        if same_targets or not name.startswith("loss")
+        if same_losses or not name.startswith("loss")
     }
     heard = [_heard(b, a) for b, a in zip(before, after, strict=True)]
     changes = [edits_of(a).errors - edits_of(b).errors for b, a in zip(before, after, strict=True)]
@@ -136,7 +150,7 @@ def _measure(
     other = draws.ratio([above(r) for r in after], over)
     changes = [above(a) - above(b) for b, a in zip(before, after, strict=True)]
     change = draws.ratio(changes, over)
-    same = within.ratio(changes, over) if unit == "speaker" else None
+    same = within.ratio(changes, over) if unit == "speaker" and _several(before) else None
     if one is None or other is None or change is None:
         return dict.fromkeys(
             (
@@ -164,6 +178,13 @@ def _measure(
         if same is None
         else {"difference_interval": list(same.interval), "outcome": outcome(same)},
     }
+
+
+def _several(rows: Sequence[Row]) -> bool:
+    """Whether speakers have clips enough to resample them: a clip that is its speaker's only one
+    would never vary."""
+    clips = Counter(r["speaker"] for r in rows)
+    return sum(n for n in clips.values() if n < _FEW) <= 0.2 * len(rows)
 
 
 def outcome(change: Estimate) -> str:
@@ -229,47 +250,3 @@ def _by_duration(before: Sequence[Row], after: Sequence[Row]) -> list[dict[str, 
     band = {r["id"]: names[sum(r["duration"] >= end for end in _BANDS_S)] for r in before}
     rows = _grouped(before, after, lambda r: band[r["id"]])
     return sorted(rows, key=lambda row: names.index(row["name"]))
-
-
-def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
-    """What a measure's interval says, in plain words."""
-    label = {"wer": "WER", "loss": "Loss"}[name]
-    if m["before"] is None:
-        return f"{label} was not measured: there are no reference words."
-    clips = _counted(result["utterances"], "clip")
-    if result["bootstrap"]["unit"] == "speaker":
-        clips += f" of {_counted(result['speakers'], 'speaker')}"
-    figures = f"{show(name, m['before'])} -> {show(name, m['after'])}"
-    change = show(name, m["difference"], difference=True)
-    span = f"{change}, 95 % interval {show_interval(name, m['difference_interval'])}"
-    if m["outcome"] != "undecided":
-        return f"{label} is {m['outcome']}: {figures} ({span}; {clips})."
-    text = f"{label} {figures} cannot be told apart with {clips} ({span})"
-    if m["utterances_needed"]:
-        size = "a gain of this size" if m["difference"] < 0 else "a gain of 5 %"
-        text += f"; about {m['utterances_needed']:,} clips would show {size}"
-    same = m["same_speakers"]
-    if same and same["outcome"] != "undecided":
-        text += (
-            f". For these {result['speakers']} speakers themselves it is {same['outcome']} "
-            f"({show_interval(name, same['difference_interval'])}); what it does for others, so "
-            "few speakers cannot say"
-        )
-    return text + "."
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def show(name: str, value: float, *, difference: bool = False) -> str:
-    """A figure as people read it: rates in per cent, differences of rates in points."""
-    if name in ("wer", "cer"):
-        return f"{100 * value:+.2f} points" if difference else f"{100 * value:.2f} %"
-    return f"{value:+.4f}" if difference else f"{value:.4f}"
-
-
-def show_interval(name: str, interval: Sequence[float]) -> str:
-    """An interval of a difference, its unit once."""
-    low, high = (show(name, end, difference=True) for end in interval)
-    return f"{low.removesuffix(' points')} to {high}"

@@ -164,6 +164,27 @@ class EvalConfig:
 
 
 @dataclass(frozen=True)
+class GeneralConfig:
+    general: Literal["auto", "librispeech", "bundled", "manifest", "off"] = "auto"
+    """General speech, not trained on, that shows what the adapter forgot. `auto`: LibriSpeech
+    test-clean, or where that cannot be had the recordings in the `bundled` extra."""
+    general_manifest: Path | None = None
+    """General speech of your own for that check, as a manifest."""
+    general_utterances: Annotated[
+        int, Range((5, 100_000), "fewer clips show nothing, and every clip is measured twice")
+    ] = 100
+    """At most this many clips of it, of as many speakers as there are."""
+    replay_share: Annotated[float, Range((0.0, 0.9), "it is a share of the clips of an update")] = (
+        0.0
+    )
+    """Share of every epoch's clips that is general speech, against forgetting; 0: none."""
+    replay_manifest: Path | None = None
+    """General speech of your own to replay. Default: LibriSpeech train-clean-100."""
+    replay_utterances: Annotated[int, Range((5, 100_000), "fewer would be learnt by heart")] = 300
+    """At most this many clips of it, of as many speakers as there are."""
+
+
+@dataclass(frozen=True)
 class OutputConfig:
     run_name: str | None = None
     """Name of the run's folder; default: source and time."""
@@ -200,6 +221,7 @@ class RunConfig:
     lora: Annotated[LoraConfig, FLAT] = field(default_factory=LoraConfig)
     train: Annotated[TrainConfig, FLAT] = field(default_factory=TrainConfig)
     eval: Annotated[EvalConfig, FLAT] = field(default_factory=EvalConfig)
+    general: Annotated[GeneralConfig, FLAT] = field(default_factory=GeneralConfig)
     output: Annotated[OutputConfig, FLAT] = field(default_factory=OutputConfig)
     report: Annotated[ReportConfig, FLAT] = field(default_factory=ReportConfig)
 

@@ -18,7 +18,16 @@ from moontune.model import (
     target_ids,
     token_losses,
 )
-from moontune.scoring import Edits, corpus_wer, word_edits
+from moontune.scoring import (
+    CharacterEdits,
+    Edits,
+    character_edits,
+    corpus_cer,
+    corpus_wer,
+    sum_edits,
+    word_edits,
+)
+from moontune.style import in_style_of
 from moontune.text import normalize, normalizer_name
 from moontune.transcribe import batches, transcripts
 
@@ -45,8 +54,10 @@ class Prediction:
     tokens: list[int]  # greedy, EOS included where it came
     truncated: bool  # the token cap ended it
     loss: float  # summed over target tokens, nats
+    loss_words: float  # of the same words in the model's own case and punctuation, if that is less
     target_tokens: int
     edits: Edits
+    characters: CharacterEdits
 
     def row(self) -> dict[str, Any]:
         return asdict(self)
@@ -57,7 +68,9 @@ class Evaluation:
     """A model's figures on one manifest, with what made them comparable."""
 
     loss: float  # nats per target token, EOS included
+    loss_words: float  # what is left of it when case and punctuation are the model's own
     wer: float | None
+    cer: float | None
     edits: Edits
     utterances: int
     truncated: int
@@ -111,10 +124,17 @@ def _predict(
 ) -> list[Prediction]:
     eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]
     encoded = encode(base.net, clips, base.device)
-    labels = [target_ids(base.tokenizer, u.label, eos) for u in utterances]
-    losses = token_losses(base.net, encoded, pad_labels(labels, base.device)).tolist()
     durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
     written = transcripts(base, encoded, durations, tokens_per_second)
+
+    def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
+        labels = [target_ids(base.tokenizer, text, eos) for text in texts]
+        sums = token_losses(base.net, encoded, pad_labels(labels, base.device))
+        return sums.tolist(), [len(ids) for ids in labels]
+
+    losses, lengths = losses_of([u.label for u in utterances])
+    own = [in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]
+    own_losses, _ = losses_of(own)
     return [
         Prediction(
             id=u.id,
@@ -128,8 +148,10 @@ def _predict(
             tokens=written[i].tokens,
             truncated=written[i].truncated,
             loss=losses[i],
-            target_tokens=len(labels[i]),
+            loss_words=min(losses[i], own_losses[i]),
+            target_tokens=lengths[i],
             edits=word_edits(u.text, written[i].text),
+            characters=character_edits(u.text, written[i].text),
         )
         for i, u in enumerate(utterances)
     ]
@@ -146,13 +168,10 @@ def _summarize(
     edits = [p.edits for p in predictions]
     return Evaluation(
         loss=sum(p.loss for p in predictions) / tokens,
+        loss_words=sum(p.loss_words for p in predictions) / tokens,
         wer=corpus_wer(edits),
-        edits=Edits(
-            sum(e.substitutions for e in edits),
-            sum(e.deletions for e in edits),
-            sum(e.insertions for e in edits),
-            sum(e.words for e in edits),
-        ),
+        cer=corpus_cer(p.characters for p in predictions),
+        edits=sum_edits(edits),
         utterances=len(predictions),
         truncated=sum(p.truncated for p in predictions),
         target_tokens=tokens,

@@ -165,6 +165,13 @@ def read_manifest(path: Path) -> tuple[list[Utterance], list[Dropped]]:
     return rows, bad
 
 
+def read_rows(path: Path) -> list[Utterance]:
+    """Rows of a manifest that a run wrote; it may hold none. Raises UserError."""
+    if Path(path).is_file() and Path(path).stat().st_size == 0:
+        return []
+    return read_manifest(path)[0]
+
+
 def to_row(
     utterance: Utterance, base: Path | None = None, *, keep_where: bool = False
 ) -> dict[str, Any]:

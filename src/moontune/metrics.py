@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from moontune.comparison import compare
 from moontune.config import RunConfig
-from moontune.files import write_json
+from moontune.files import read_jsonl, write_json
 from moontune.rundir import RunDir
 from moontune.settings import remarks, to_dict
 from moontune.verdict import difference, judge
@@ -18,12 +19,27 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
     base, tuned = run.read("eval_base.json"), run.read("eval_tuned.json")
     training, artifact = run.read("train.json"), run.read("artifact_test.json")
     split = run.read("split.json")
+    seed = config.output.seed
+    before, after = (read_jsonl(run / f"predictions_{which}.jsonl") for which in ("base", "tuned"))
+    comparison = compare(before, after, seed)
+    general = _general(run, stages["sample"], seed)
     fallbacks: dict[str, int] = {}
     for facts in stages.values():
         for operator, count in facts.get("mps_fallbacks", {}).items():
             fallbacks[operator] = fallbacks.get(operator, 0) + count
     missing = [name for name, path in run.artifacts().items() if not path.is_file()]
-    verdict = judge(base, tuned, training, missing, artifact, fallbacks, split, config.report.smoke)
+    verdict = judge(
+        base,
+        tuned,
+        comparison,
+        general["comparison"],
+        training,
+        missing,
+        artifact,
+        fallbacks,
+        split,
+        config.report.smoke,
+    )
     metrics = {
         "run": record["name"],
         "accepted": verdict.accepted,
@@ -31,6 +47,8 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
         "baseline": base,
         "tuned": tuned,
         "difference": difference(base, tuned),
+        "comparison": comparison,
+        "general": general,
         "training": training,
         "stability": {
             "skipped_updates": training["skipped"],
@@ -47,10 +65,26 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
         "split": split["shares"],
         "leakage": stages["split"]["leakage"],
         "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")},
-        "remarks": remarks(config) + stages["clean"]["remarks"],
+        "remarks": [
+            *remarks(config),
+            *stages["clean"]["remarks"],
+            *([general["remark"]] if general["remark"] else []),
+        ],
         "timings_s": {name: facts["seconds"] for name, facts in stages.items()},
         "config": to_dict(config),
         "environment": record["environment"],
     }
     write_json(run / "metrics.json", metrics)
     return metrics
+
+
+def _general(run: RunDir, sampled: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The check for forgetting: where its speech is from, and the comparison if there was any."""
+    files = [run / f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
+    there = sampled.get("general") is not None and all(f.is_file() for f in files)
+    return {
+        "origin": sampled.get("general"),
+        "remark": sampled.get("general_remark"),
+        "replay": sampled.get("replay"),
+        "comparison": compare(read_jsonl(files[0]), read_jsonl(files[1]), seed) if there else None,
+    }

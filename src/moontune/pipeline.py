@@ -68,6 +68,9 @@ def check_data(config: RunConfig) -> None:
     from moontune.split import groups_of
 
     check_report_file(config.report.report_file)
+    for more in (config.general.general_manifest, config.general.replay_manifest):
+        if more is not None:
+            read_manifest(more)
     if config.data.manifest is not None:
         groups_of(read_manifest(config.data.manifest)[0], config.split.split_by)
 

@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.files import read_jsonl, write_text
+from moontune.markdown import cell, code, percent, table
+from moontune.report_figures import changed, groups, kept, result
 from moontune.rundir import RunDir
 from moontune.settings import to_dict
+from moontune.wording import origin_text
 
 _HEAD = (
     "# Training report\n\n"
     "Written by `moontune run`, newest run first. Figures are of each run's test split.\n"
 )
-
-
-def cell(value: Any) -> str:
-    """Text that is inert in a Markdown table: no markup, no HTML, no control characters."""
-    text = "".join(c if c.isprintable() else " " for c in str(value))
-    text = text.replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", text)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def code(text: str) -> str:
-    """Inline code that holds any text."""
-    text = "".join(c if c.isprintable() else " " for c in text)
-    ticks = "`" * (max((len(m) for m in re.findall("`+", text)), default=0) + 1)
-    pad = " " if "`" in text else ""
-    return f"{ticks}{pad}{text}{pad}{ticks}"
-
-
-def percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f} %"
 
 
 def render(run: RunDir, config: RunConfig) -> str:
@@ -51,8 +27,9 @@ def render(run: RunDir, config: RunConfig) -> str:
     parts = [
         f"## {cell(m['run'])}",
         f"**{cell(m['verdict']['sentence'])}**",
+        *map(cell, m["verdict"]["findings"]),
         *map(cell, m["verdict"]["cautions"]),
-        _result(m),
+        result(m),
         "### Checks\n\n"
         + table(
             ("check", "", "detail"),
@@ -65,49 +42,15 @@ def render(run: RunDir, config: RunConfig) -> str:
         + "\n\n".join(code("moontune " + shlex.join(c)) for c in m["environment"]["commands"]),
         _data(m),
         _training(m, read_jsonl(run / "train_log.jsonl")),
-        _changed(run),
+        groups(m["comparison"]),
+        changed(
+            read_jsonl(run / "predictions_base.jsonl"), read_jsonl(run / "predictions_tuned.jsonl")
+        ),
+        kept(m),
         _artifact(run),
         _settings(m, config),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _result(m: dict[str, Any]) -> str:
-    base, tuned, change = m["baseline"], m["tuned"], m["difference"]
-    gain = change["wer_relative_gain"]
-    points = "-" if change["wer"] is None else f"{100 * change['wer']:+.2f} points"
-    relative = "" if gain is None else f" ({-100 * gain + 0.0:+.1f} % relative)"
-    edits = [
-        (
-            name,
-            base["edits"][name],
-            tuned["edits"][name],
-            tuned["edits"][name] - base["edits"][name],
-        )
-        for name in ("substitutions", "deletions", "insertions")
-    ]
-    rows = [
-        ("WER", percent(base["wer"]), percent(tuned["wer"]), points + relative),
-        (
-            "loss, nats per target token",
-            f"{base['loss']:.4f}",
-            f"{tuned['loss']:.4f}",
-            f"{change['loss']:+.4f}",
-        ),
-        *((n, b, t, f"{d:+d}") for n, b, t, d in edits),
-        (
-            "cut by the token cap",
-            base["truncated"],
-            tuned["truncated"],
-            f"{tuned['truncated'] - base['truncated']:+d}",
-        ),
-    ]
-    note = (
-        f"{base['utterances']} test clips, {base['edits']['words']} words, "
-        f"{base['target_tokens']} target tokens. WER on {cell(base['normalizer'])}; greedy, "
-        f"at most int(seconds x {base['decoding']['tokens_per_second']:g}) + 2 tokens."
-    )
-    return table(("", "base", "tuned", "change"), rows) + "\n\n" + note
 
 
 def _data(m: dict[str, Any]) -> str:
@@ -124,13 +67,12 @@ def _data(m: dict[str, Any]) -> str:
     dropped = ", ".join(f"{n} {reason}" for reason, n in m["data"]["dropped"].items()) or "none"
     leaks = ", ".join(f"{n} {kind}" for kind, n in m["leakage"].items())
     labels = m["labels"]
-    origin = ", ".join(f"{k} {v}" for k, v in m["data"]["origin"].items() if k != "folder")
     return (
         "### Data\n\n"
         + table(("split", "clips", "speakers", "minutes", "share achieved of wanted"), rows)
         + f"\n\nDropped: {cell(dropped)}. Shared between splits: {cell(leaks)}. "
         f"References are {cell(labels['references'])}, labels {cell(labels['used'])}. "
-        f"Origin: {code(origin)}."
+        f"Origin: {code(origin_text(m['data']['origin']))}."
     )
 
 
@@ -158,27 +100,6 @@ def _training(m: dict[str, Any], log: list[dict[str, Any]]) -> str:
         f"{t['trainable_parameters']:,} trainable parameters, {t['seconds']:.0f} s of which "
         f"{t['seconds_validating']:.0f} s validating, {rate:.1f} clips a second in training."
     )
-
-
-def _changed(run: RunDir) -> str:
-    base = {r["id"]: r for r in read_jsonl(run / "predictions_base.jsonl")}
-    tuned = read_jsonl(run / "predictions_tuned.jsonl")
-
-    def errors(row: dict[str, Any]) -> int:
-        e = row["edits"]
-        return e["substitutions"] + e["deletions"] + e["insertions"]
-
-    changed = [(errors(r) - errors(base[r["id"]]), r) for r in tuned]
-    changed.sort(key=lambda pair: pair[0])
-    fixed, broken = [c for c in changed if c[0] < 0], [c for c in changed if c[0] > 0]
-    rows = [
-        (f"{d:+d}", r["id"], r["reference"], base[r["id"]]["hypothesis"], r["hypothesis"])
-        for d, r in [*fixed[:5], *broken[-3:]]
-    ]
-    text = f"### Clips that changed\n\n{len(fixed)} clips have fewer errors, {len(broken)} more."
-    if rows:
-        text += "\n\n" + table(("errors", "clip", "reference", "base", "tuned"), rows)
-    return text
 
 
 def _artifact(run: RunDir) -> str:

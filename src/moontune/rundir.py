@@ -75,7 +75,7 @@ class RunDir:
         file = self.path / "config.toml"
         settings = read_settings(file)
         began = Path(self.record()["environment"].get("folder", "."))
-        for name in ("model_id", "manifest"):
+        for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
             value = settings.get(name)
             if value and not Path(value).exists() and (began / value).exists():
                 settings[name] = str(began / value)

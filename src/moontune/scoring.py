@@ -65,6 +65,13 @@ def character_edits(reference: str, hypothesis: str) -> CharacterEdits:
     return CharacterEdits(Levenshtein.distance(ref, hyp), len(ref))
 
 
+def corpus_cer(edits: Iterable[CharacterEdits]) -> float | None:
+    """Sum of edits over sum of reference characters; None where there are none."""
+    rows = list(edits)
+    characters = sum(e.characters for e in rows)
+    return sum(e.errors for e in rows) / characters if characters else None
+
+
 def words_heard(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
     """For each word of a normalised reference, whether the aligned hypothesis has it."""
     from rapidfuzz.distance import Levenshtein

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from moontune.config import DEFAULT_UTTERANCES, Range, RunConfig
+from moontune.config import DEFAULT_UTTERANCES, GeneralConfig, Range, RunConfig
 from moontune.errors import UserError
 
 
@@ -173,7 +173,7 @@ def resolve(config: RunConfig) -> RunConfig:
         raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
     if data.utterances is None and data.source != "manifest":
         data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
-    config = dataclasses.replace(config, data=data)
+    config = dataclasses.replace(config, data=data, general=_resolve_general(config.general))
     _check_ranges(config)
     clean = config.clean
     if clean.min_duration_s >= clean.max_duration_s:
@@ -194,6 +194,18 @@ def resolve(config: RunConfig) -> RunConfig:
     if not config.lora.lora_targets:
         raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")
     return config
+
+
+def _resolve_general(general: GeneralConfig) -> GeneralConfig:
+    if general.general_manifest is not None and general.general == "auto":
+        general = dataclasses.replace(general, general="manifest")
+    if (general.general == "manifest") != (general.general_manifest is not None):
+        raise UserError(
+            "--general manifest and --general-manifest FILE.jsonl go together; give both or neither"
+        )
+    if general.replay_manifest is not None and not general.replay_share:
+        raise UserError("--replay-manifest is used only with a --replay-share above 0, such as 0.2")
+    return general
 
 
 def _check_ranges(config: RunConfig) -> None:

@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from moontune.comparison import unlike
 from moontune.config import PLAN_MINUTES, RunConfig
 from moontune.errors import UserError
 from moontune.files import read_jsonl, write_json, write_jsonl
-from moontune.manifest import Dropped, Utterance, read_manifest, write_manifest
+from moontune.manifest import Dropped, Utterance, read_rows, write_manifest
 from moontune.paths import cache_dir
 from moontune.rundir import RunDir
 from moontune.split import SPLITS
@@ -38,7 +39,30 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     write_jsonl(run.manifest("dropped"), [_dropped_row("sample", d) for d in taken.dropped])
     facts = {"utterances": len(taken.utterances), "dropped": len(taken.dropped)}
     ui.note(f"{len(taken.utterances)} utterances from {config.data.source}")
-    return facts | {"origin": taken.origin}
+    return facts | {"origin": taken.origin} | _sample_more(run, config, ui)
+
+
+def _sample_more(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    """General speech for the forgetting check and for replay, where the settings want any."""
+    from moontune.sources.general import sample_general, sample_replay
+
+    general, remark = sample_general(config, cache_dir() / "audio", ui.progress)
+    replay = sample_replay(config, cache_dir() / "audio", ui.progress)
+    if remark:
+        ui.note(f"remark: {remark}")
+    for name, found in (("general", general), ("replay", replay)):
+        rows = found.utterances if found else []
+        write_manifest(run.manifest(f"{name}_sampled"), rows, keep_where=True)
+        if found:
+            ui.note(f"{len(rows)} clips of general speech for {_PURPOSE[name]}")
+    return {
+        "general": general.origin if general else None,
+        "general_remark": remark,
+        "replay": replay.origin if replay else None,
+    }
+
+
+_PURPOSE = {"general": "the check for forgetting", "replay": "replay"}
 
 
 def _dropped_row(stage: str, d: Dropped) -> dict[str, Any]:
@@ -48,7 +72,7 @@ def _dropped_row(stage: str, d: Dropped) -> dict[str, Any]:
 def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.clean import clean
 
-    sampled, _ = read_manifest(run.manifest("sampled"))
+    sampled = read_rows(run.manifest("sampled"))
     result = clean(
         sampled,
         config.clean,
@@ -76,6 +100,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         remarks.append(f"{minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
         ui.note(f"remark: {remarks[0]}")
     write_manifest(run.manifest("clean"), result.utterances)
+    _clean_more(run, config, ui, set(result.audio_sha256.values()))
     return {
         "utterances": len(result.utterances),
         "minutes": round(minutes, 2),
@@ -85,10 +110,33 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     }
 
 
+def _clean_more(run: RunDir, config: RunConfig, ui: Ui, own: set[str]) -> None:
+    """Clean the general speech, and leave out what is in the run's own data or is in both."""
+    from moontune.clean import clean
+
+    seen = set(own)
+    for name in ("general", "replay"):
+        sampled = read_rows(run.manifest(f"{name}_sampled"))
+        done = clean(sampled, config.clean, progress=ui.progress)
+        kept = [u for u in done.utterances if done.audio_sha256[u.id] not in seen]
+        seen |= set(done.audio_sha256.values())
+        write_manifest(run.manifest(name), kept)
+        if len(kept) < len(sampled):
+            ui.note(
+                f"{len(kept)} of {len(sampled)} clips of general speech for {_PURPOSE[name]} are "
+                f"usable ({len(done.utterances) - len(kept)} are in the run's own data)"
+            )
+        if sampled and not kept:
+            raise UserError(
+                f"no clip of the general speech for {_PURPOSE[name]} is usable and outside the "
+                "run's own data; give another manifest, or --general off, --replay-share 0"
+            )
+
+
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.split import split_utterances
 
-    utterances, _ = read_manifest(run.manifest("clean"))
+    utterances = read_rows(run.manifest("clean"))
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     done = split_utterances(
         utterances,
@@ -122,27 +170,36 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
 def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.labels import make_labels
 
-    parts: dict[str, list[Utterance]] = {n: read_manifest(run.manifest(n))[0] for n in SPLITS}
+    parts: dict[str, list[Utterance]] = {n: read_rows(run.manifest(n)) for n in SPLITS}
     used: dict[str, str] = {}
+    loaded: list[Any] = []  # the base, once it is needed
+    everything: dict[str, str] = {}
 
     def transcribe_all(utterances) -> dict[str, str]:
         from moontune.evaluate import BATCH
         from moontune.transcribe import AudioStore, batches, transcribe
 
-        base = _load(run, config, used)
-        load_audio = AudioStore()
+        if not loaded:
+            loaded.append(_load(run, config, used))
+        base, load_audio = loaded[0], AudioStore()
         written: dict[str, str] = {}
         for indices in batches(utterances, BATCH):
             part = [utterances[i] for i in indices]
             out = transcribe(base, [load_audio(u) for u in part], config.eval.tokens_per_second)
             written |= {u.id: t.text for u, t in zip(part, out, strict=True)}
             ui.progress(len(written), len(utterances), "clips transcribed by the base, for style")
-        write_json(run / "base_transcripts.json", written)
+        everything.update(written)
+        write_json(run / "base_transcripts.json", everything)
         return written
 
     labels = make_labels(parts, config.labels.label_style, transcribe_all)
     for name, part in labels.utterances.items():
         write_manifest(run.manifest(name), part)
+    for name in ("general", "replay"):  # each in the style its own references need
+        rows = read_rows(run.manifest(name))
+        if rows:
+            styled = make_labels({"train": rows}, config.labels.label_style, transcribe_all)
+            write_manifest(run.manifest(name), styled.utterances["train"])
     s = labels.summary
     ui.note(f"references are {s['references']}; labels: {s['used']}")
     for e in s["examples"][:2]:
@@ -189,41 +246,46 @@ def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
     _evaluate(run, config, ui, base, "tuned")
     before, after = run.read("eval_base.json"), run.read("eval_tuned.json")
-    for key in ("manifest", "audio", "normalizer", "decoding"):
-        if before[key] != after[key]:
-            raise UserError(
-                f"the baseline was measured with another {key} ({before[key]}, now {after[key]}); "
-                f"measure it again: moontune baseline {run.path} --overwrite"
-            )
+    if differing := unlike(before, after):
+        key = differing[0]
+        raise UserError(
+            f"the baseline was measured with another {key} ({before[key]}, now {after[key]}); "
+            f"measure it again: moontune baseline {run.path} --overwrite"
+        )
     return used
 
 
 def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> None:
+    """Measure a model on the test split, and on general speech where there is any."""
     from moontune.evaluate import evaluate
     from moontune.transcribe import AudioStore
 
-    test, _ = read_manifest(run.manifest("test"))
-    done = evaluate(
-        base,
-        test,
-        AudioStore(),
-        tokens_per_second=config.eval.tokens_per_second,
-        step=lambda i, n: ui.progress(i, n, f"test clips, {which} model"),
-    )
-    write_jsonl(run / f"predictions_{which}.jsonl", [p.row() for p in done.predictions])
-    write_json(run / f"eval_{which}.json", done.summary())
-    wer = "none" if done.wer is None else f"{100 * done.wer:.2f} %"
-    ui.note(f"{which}: loss {done.loss:.4f}, WER {wer} on {done.utterances} clips")
+    for manifest, prefix, what in (("test", "", "test"), ("general", "general_", "general")):
+        rows = read_rows(run.manifest(manifest))
+        if not rows:
+            continue  # no general speech
+        done = evaluate(
+            base,
+            rows,
+            AudioStore(),
+            tokens_per_second=config.eval.tokens_per_second,
+            step=lambda i, n, what=what: ui.progress(i, n, f"{what} clips, {which} model"),
+        )
+        write_jsonl(run / f"{prefix}predictions_{which}.jsonl", [p.row() for p in done.predictions])
+        write_json(run / f"{prefix}eval_{which}.json", done.summary())
+        wer = "none" if done.wer is None else f"{100 * done.wer:.2f} %"
+        ui.note(f"{which}: loss {done.loss:.4f}, WER {wer} on {done.utterances} {what} clips")
 
 
 def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.adapter import attach_lora, save_adapter, save_processor, trainable_parameters
-    from moontune.train import train
+    from moontune.train import mixed, train
     from moontune.transcribe import AudioStore
 
     used: dict[str, Any] = {}
     base = _load(run, config, used)
-    parts = {n: read_manifest(run.manifest(n))[0] for n in SPLITS}
+    own, val = read_rows(run.manifest("train")), read_rows(run.manifest("val"))
+    replay = read_rows(run.manifest("replay"))
     seed = config.output.seed
     model = attach_lora(base, config.lora, seed)
     count = trainable_parameters(model)
@@ -236,7 +298,14 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             ui.training(event, config.train.max_steps)
 
         result = train(
-            model, base, parts["train"], parts["val"], AudioStore(), config.train, seed, log
+            model,
+            base,
+            mixed(own, replay, config.general.replay_share, seed),
+            val,
+            AudioStore(),
+            config.train,
+            seed,
+            log,
         )
     save_adapter(model, base, run.adapter)
     save_processor(base, run.processor)

@@ -1,11 +1,27 @@
-"""How far two models write alike: case and punctuation, which WER cannot see. No torch here."""
+"""Case and punctuation, which WER cannot see: how models write, and whether two write alike.
+
+No torch here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from moontune.text import ends_sentence, word_core, word_key
+from moontune.text import ends_sentence, normalize, restore_style, style_of, word_core, word_key
+
+
+def in_style_of(reference: str, hypothesis: str) -> str:
+    """The words of `reference` written as the author of `hypothesis` writes: what a model that
+    heard every word would have put there. The reference itself where its words would change."""
+    cores = (word_core(word) for word in reference.split())
+    bare = " ".join(core for core in cores if core).lower()
+    habit = style_of([hypothesis])
+    if habit == "cased":
+        text = restore_style(bare, hypothesis)
+    else:
+        text = bare.upper() if habit == "upper" else bare
+    return text if normalize(text) == normalize(reference) else reference
 
 
 def retention(before: Sequence[str], after: Sequence[str]) -> dict[str, Any]:

@@ -64,10 +64,27 @@ def shuffled(utterances: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
             yield utterances[index]
 
 
+def mixed(
+    own: Sequence[Utterance], replay: Sequence[Utterance], share: float, seed: int
+) -> Iterator[Utterance]:
+    """The run's utterances without end, every 1 / `share`-th place taken by general speech."""
+    ours = shuffled(own, seed)
+    if not replay or not share:
+        yield from ours
+    theirs, due = shuffled(replay, seed + 1), 0.0
+    while True:
+        due += share
+        if due >= 1:
+            due -= 1
+            yield next(theirs)
+        else:
+            yield next(ours)
+
+
 def train(
     model: PeftModel,
     base: Base,
-    train_split: Sequence[Utterance],
+    stream: Iterator[Utterance],
     val_split: Sequence[Utterance],
     load_audio: LoadAudio,
     config: TrainConfig,
@@ -75,6 +92,8 @@ def train(
     log: Log,
 ) -> TrainResult:
     """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
+
+    `stream` gives utterances without end; `val_split` is measured whole.
 
     The loss of an update is the mean over all its target tokens, however they fall into
     micro-batches. What is validated and kept is the running average of the weights. The base's own
@@ -89,7 +108,6 @@ def train(
     )
     average = WeightAverage(parameters, config.ema_decay)
     torch.manual_seed(seed)  # dropout
-    stream = shuffled(train_split, seed)
     validating = 0.0
 
     def validate(step: int) -> float:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from moontune.wording import LABELS, show, show_interval
+
+if TYPE_CHECKING:
+    from moontune.scorecard import Scorecard
 
 _PLAIN_EVERY_S = 15.0
 
@@ -92,27 +97,93 @@ class ConsoleUi:
         """The before/after table, the checks, and the sentence."""
         from rich.table import Table
 
-        base, tuned, change = metrics["baseline"], metrics["tuned"], metrics["difference"]
-        figures = Table("", "base", "tuned", "change", box=None, pad_edge=False)
-        gain = change["wer_relative_gain"]
-        wer = ["-" if x["wer"] is None else f"{100 * x['wer']:.2f} %" for x in (base, tuned)]
-        relative = "-" if gain is None else f"{-100 * gain + 0.0:+.1f} % relative"
-        figures.add_row("WER", *wer, relative)
-        losses = (f"{x['loss']:.4f}" for x in (base, tuned))
-        figures.add_row("loss", *losses, f"{change['loss']:+.4f}")
         checks = Table("check", "", "detail", box=None, pad_edge=False)
         for c in metrics["verdict"]["checks"]:
             mark = "[green]ok[/green]" if c["passed"] else "[red]FAILED[/red]"
             checks.add_row(c["name"], mark, printable(c["detail"]).replace("[", "\\["))
         self.console.print()
-        self.console.print(figures)
+        self.figures(metrics["comparison"], ("base", "tuned"))
         self.console.print()
         self.console.print(checks)
         self.console.print()
         style = "bold green" if metrics["accepted"] else "bold red"
         self.console.print(printable(metrics["verdict"]["sentence"]), style=style, markup=False)
-        for caution in metrics["verdict"]["cautions"]:
-            self.console.print(printable(caution), markup=False)
+        for line in metrics["verdict"]["findings"] + metrics["verdict"]["cautions"]:
+            self.console.print(printable(line), markup=False)
+
+    def figures(self, comparison: dict[str, Any], names: tuple[str, str] | None) -> None:
+        """The measures with their intervals; of one model where `names` is None."""
+        from rich.table import Table
+
+        heads = ("", "") if names is None else ("", *names, "change")
+        more = () if names is None else ("P(better)",)
+        table = Table(*heads, "95 % interval", *more, box=None, pad_edge=False)
+        for name, label in LABELS.items():
+            m = comparison["measures"].get(name)
+            if m is None or m["before"] is None:
+                continue
+            if names is None:
+                low, high = (show(name, end) for end in m["after_interval"])
+                table.add_row(label, show(name, m["after"]), f"{low} to {high}")
+                continue
+            table.add_row(
+                label,
+                show(name, m["before"]),
+                show(name, m["after"]),
+                show(name, m["difference"], difference=True),
+                show_interval(name, m["difference_interval"]).removesuffix(" points"),
+                f"{100 * m['probability_better']:.1f} %",
+            )
+        self.console.print(table)
+
+    def scorecard(self, card: Scorecard) -> None:
+        """What `moontune score` found."""
+        c, names = card.comparison, card.names
+        self.note(f"{c['utterances']} clips, {c['words']} words, {c['seconds'] / 60:.1f} minutes")
+        self.figures(c, names)
+        self.note("")
+        for side, name in zip(("before", "after"), names or (None, ""), strict=True):
+            if name is None:
+                continue
+            e = c["edits"][side]
+            self.note(
+                f"{name + ': ' if name else ''}{e['substitutions']} substitutions, "
+                f"{e['deletions']} deletions, {e['insertions']} insertions, "
+                f"{c['truncated'][side]} clips cut by the token cap"
+            )
+        for title, rows in (("speaker", c["by_speaker"]), ("length", c["by_duration"])):
+            self._groups(title, rows, names)
+        if names is not None:
+            for key in ("words_fixed", "words_broken"):
+                listed = ", ".join(f"{word} {n}" for word, n in c[key]) or "none"
+                self.note(f"{key.replace('_', ' ')}: {listed}")
+            for text in c["sentences"].values():
+                self.note(text)
+        b = c["bootstrap"]
+        self.note(
+            f"intervals: {b['resamples']} resamples of {b['units']} {b['unit']}s, seed {b['seed']}"
+        )
+        for remark in card.remarks:
+            self.note(f"remark: {remark}")
+
+    def _groups(
+        self, title: str, rows: list[dict[str, Any]], names: tuple[str, str] | None
+    ) -> None:
+        from rich.table import Table
+
+        heads = ("WER",) if names is None else tuple(f"WER {name}" for name in names)
+        table = Table(title, "clips", "words", *heads, box=None, pad_edge=False)
+        for row in rows:
+            sides = ("after",) if names is None else ("before", "after")
+            rates = ("-" if row[s] is None else f"{100 * row[s]:.2f} %" for s in sides)
+            table.add_row(
+                printable(row["name"]).replace("[", "\\["),
+                str(row["utterances"]),
+                str(row["words"]),
+                *rates,
+            )
+        self.console.print(table)
+        self.console.print()
 
 
 def printable(text: str) -> str:

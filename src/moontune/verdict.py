@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from moontune.scoring import relative_gain
+from moontune.wording import show, show_interval, typography
 
-LOSS_GAIN = 0.1  # nats per target token
+LOSS_GAIN = 0.1  # nats per target token, at least half of them in words
 WER_GAIN = 0.05  # relative
-ENOUGH_CLIPS = 500  # with 500 clips a 5 % gain is seen every other time, with 50 hardly ever
-WER_LOSS = 0.05  # relative: from here on a run got clearly worse, whatever its loss
+WER_LOSS = 0.05  # relative: from here on a run got clearly worse, sure or not
+HABIT_LOSS = 0.1  # share of transcripts that are no longer written as sentences
 _ROUNDING = 1e-9  # 19 errors for 20 are a gain of 5 %, whatever floats make of it
 
 
@@ -25,9 +26,10 @@ class Check:
 class Verdict:
     accepted: bool
     smoke: bool
-    sentence: str
+    sentence: str  # accepted or not, and what the WER's interval says
+    findings: list[str]  # what the other intervals say
     checks: list[Check]
-    cautions: list[str]  # what the figures cannot say
+    cautions: list[str]  # what to beware of
 
     def row(self) -> dict[str, Any]:
         return asdict(self)
@@ -47,6 +49,8 @@ def difference(base: dict[str, Any], tuned: dict[str, Any]) -> dict[str, float |
 def judge(
     base: dict[str, Any],
     tuned: dict[str, Any],
+    comparison: dict[str, Any],
+    general: dict[str, Any] | None,
     training: dict[str, Any],
     missing_artifacts: list[str],
     artifact: dict[str, Any],
@@ -54,9 +58,13 @@ def judge(
     split: dict[str, Any],
     smoke: bool,
 ) -> Verdict:
-    """Accept a run whose loss or WER improved enough, that ran cleanly and left every artifact."""
+    """Accept a run whose loss or WER improved enough, that ran cleanly and left every artifact.
+
+    `comparison` is that of the test split (`comparison.compare`), `general` that of the general
+    speech, None where there is none.
+    """
     change = difference(base, tuned)
-    better, worse = _gain(change, base, tuned), _clearly_worse(change, base, tuned)
+    measures = comparison["measures"]
     unstable = []
     if training["skipped"]:
         unstable.append(f"{training['skipped']} updates skipped")
@@ -65,10 +73,9 @@ def judge(
     if not smoke and tuned["truncated"] > base["truncated"] + 0.2 * tuned["utterances"]:
         unstable.append(f"{tuned['truncated']} transcripts ran into the token cap")
     shared = split["leakage"]["counts"]["audio"]
-    same = bool(artifact.get("identical_tokens"))
     checks = [
-        better,
-        worse,
+        _gain(change, base, tuned, measures["loss_words"]["difference"]),
+        _clearly_worse(change, base, tuned, measures["wer"]),
         Check(
             "test clips unseen",
             not shared,
@@ -87,75 +94,98 @@ def judge(
         ),
         Check(
             "same words in a fresh process",
-            same,
+            bool(artifact.get("identical_tokens")),
             f"{artifact.get('clips_identical', 0)} of {artifact.get('clips_compared', 0)} clips "
             "gave identical token ids",
         ),
     ]
     judged = checks[3:] if smoke else checks
     accepted = all(check.passed for check in judged)
-    sentence = _sentence(accepted, smoke, judged, change, base, tuned)
-    return Verdict(accepted, smoke, sentence, checks, _cautions(base, split))
+    failed = "; ".join(f"{c.name}: {c.detail}" for c in judged if not c.passed)
+    word = "Accepted" if accepted else f"Not accepted ({failed})"
+    if smoke and accepted:
+        word = "Accepted as a smoke run, on its artifacts alone"
+    return Verdict(
+        accepted,
+        smoke,
+        f"{word}. {comparison['sentences']['wer']}",
+        _findings(comparison, general),
+        checks,
+        _cautions(comparison, general, split),
+    )
 
 
-def _cautions(base: dict[str, Any], split: dict[str, Any]) -> list[str]:
+def _findings(comparison: dict[str, Any], general: dict[str, Any] | None) -> list[str]:
+    found = [comparison["sentences"]["loss"], typography(comparison["measures"])]
+    if general is not None:
+        found.append("General speech, not trained on: " + general["sentences"]["wer"])
+    return found
+
+
+def _cautions(
+    comparison: dict[str, Any], general: dict[str, Any] | None, split: dict[str, Any]
+) -> list[str]:
     cautions = []
-    clips, speakers = base["utterances"], split["shares"]["test"]["speakers"]
-    if clips < ENOUGH_CLIPS:
-        cautions.append(
-            f"Caution: {clips} test clips ({speakers} speakers) are few; fewer than "
-            f"{ENOUGH_CLIPS} cannot reliably tell a 5 % gain from chance."
-        )
     if split["split_by"] == "utterance":
         cautions.append(
             "Caution: clips were split without regard to speakers, which overstates gains."
         )
+    for name, what in (("capital", "begin with a capital"), ("punctuation", "end in punctuation")):
+        before, after = (comparison["style"][side][name] for side in ("before", "after"))
+        if None not in (before, after) and after < before - HABIT_LOSS:
+            cautions.append(
+                f"Caution: {100 * after:.0f} % of the tuned model's transcripts {what}, "
+                f"{100 * before:.0f} % of the base's."
+            )
+    if general is not None:
+        for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
+            if worse(general["measures"][name]):
+                cautions.append(
+                    f"Caution: it forgot general speech: {label} on {general['utterances']} clips "
+                    f"not trained on {_change(name, general['measures'][name])}; try "
+                    "--replay-share 0.2, fewer updates or a lower rate."
+                )
+                break
     return cautions
 
 
-def _gain(change: dict[str, Any], base: dict[str, Any], tuned: dict[str, Any]) -> Check:
+def _change(name: str, m: dict[str, Any]) -> str:
+    interval = show_interval(name, m["difference_interval"])
+    return f"{show(name, m['before'])} -> {show(name, m['after'])} (95 % interval {interval})"
+
+
+def worse(measure: dict[str, Any]) -> bool:
+    """Whether a measure is surely worse, for other speakers or at least for these."""
+    same = measure["same_speakers"] or {}
+    return "worse" in (measure["outcome"], same.get("outcome"))
+
+
+def _gain(
+    change: dict[str, Any], base: dict[str, Any], tuned: dict[str, Any], words: float
+) -> Check:
     relative = change["wer_relative_gain"]
-    by_loss = change["loss"] <= -LOSS_GAIN + _ROUNDING
+    by_loss = change["loss"] <= -LOSS_GAIN + _ROUNDING and words <= change["loss"] / 2 + _ROUNDING
     by_wer = relative is not None and relative >= WER_GAIN - _ROUNDING
     wer = "WER not measured" if relative is None else f"WER {100 * relative:+.1f} % relative gain"
     return Check(
         "improved",
         by_loss or by_wer,
-        f"loss {base['loss']:.3f} -> {tuned['loss']:.3f} (needs -{LOSS_GAIN}); "
-        f"{wer} (needs +{100 * WER_GAIN:.0f} %)",
+        f"loss {base['loss']:.3f} -> {tuned['loss']:.3f} (needs -{LOSS_GAIN}, half of it in words; "
+        f"{words:+.3f} is); {wer} (needs +{100 * WER_GAIN:.0f} %)",
     )
 
 
-def _clearly_worse(change: dict[str, Any], base: dict[str, Any], tuned: dict[str, Any]) -> Check:
+def _clearly_worse(
+    change: dict[str, Any], base: dict[str, Any], tuned: dict[str, Any], measure: dict[str, Any]
+) -> Check:
     relative = change["wer_relative_gain"]
     if relative is None:  # no reference words, or a base without an error
-        worse = (tuned["wer"] or 0.0) > (base["wer"] or 0.0)
+        clearly = (tuned["wer"] or 0.0) > (base["wer"] or 0.0)
     else:
-        worse = relative <= -WER_LOSS + _ROUNDING
+        clearly = relative <= -WER_LOSS + _ROUNDING
     before, after = (_percent(x["wer"]) for x in (base, tuned))
-    return Check("WER not clearly worse", not worse, f"WER {before} -> {after}")
+    return Check("WER not worse", not (clearly or worse(measure)), f"WER {before} -> {after}")
 
 
 def _percent(value: float | None) -> str:
     return "not measured" if value is None else f"{100 * value:.2f} %"
-
-
-def _sentence(
-    accepted: bool,
-    smoke: bool,
-    judged: list[Check],
-    change: dict[str, Any],
-    base: dict[str, Any],
-    tuned: dict[str, Any],
-) -> str:
-    figures = (
-        f"WER {_percent(base['wer'])} -> {_percent(tuned['wer'])}, "
-        f"loss {base['loss']:.3f} -> {tuned['loss']:.3f} "
-        f"on {base['utterances']} held-out clips"
-    )
-    if smoke and accepted:
-        return f"Accepted as a smoke run, on its artifacts alone: {figures}."
-    if accepted:
-        return f"Accepted: {figures}."
-    failed = "; ".join(f"{c.name}: {c.detail}" for c in judged if not c.passed)
-    return f"Not accepted ({failed}): {figures}."

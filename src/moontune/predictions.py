@@ -1,0 +1,73 @@
+"""Prediction files: one JSON object a clip, from which every figure can be computed. No torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from moontune.errors import UserError
+from moontune.scoring import character_edits, word_edits
+from moontune.text import normalize
+
+_COMPUTED = ("normalized_reference", "normalized_hypothesis", "edits", "characters")
+_LOSSES = ("loss", "loss_words", "target_tokens")
+
+
+def read_predictions(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Rows with their edits computed anew, and how many said otherwise. Raises UserError.
+
+    Only `reference` and `hypothesis` are needed (`text` and `pred_text`, as NeMo writes them, do);
+    without losses there are no figures of loss.
+    """
+    rows: list[dict[str, Any]] = []
+    differing = 0
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); give a predictions file or a run's folder"
+        ) from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            given = json.loads(line)
+            row = _row(given, number)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}:{number}: {error}; correct the row or remove it") from None
+        differing += any(given.get(key, row[key]) != row[key] for key in _COMPUTED)
+        rows.append(row)
+    if not rows:
+        raise UserError(f"{path}: is empty; give a predictions file or a run's folder")
+    return rows, differing
+
+
+def _row(given: Any, number: int) -> dict[str, Any]:
+    """One row as `evaluate.Prediction` writes it; raises ValueError with what is wrong."""
+    if not isinstance(given, dict):
+        raise ValueError(f"expected a JSON object, found {type(given).__name__}")
+    reference = given.get("reference", given.get("text"))
+    hypothesis = given.get("hypothesis", given.get("pred_text"))
+    for name, value in (("reference", reference), ("hypothesis", hypothesis)):
+        if not isinstance(value, str):
+            raise ValueError(f"no {name}; give it as text")
+    speaker, duration = given.get("speaker"), given.get("duration", 0.0)
+    if not isinstance(duration, int | float) or isinstance(duration, bool):
+        raise ValueError(f"duration {duration!r} is not a number of seconds")
+    losses = {k: given[k] for k in _LOSSES if isinstance(given.get(k), int | float)}
+    return {
+        "id": str(given.get("id", number)),
+        "speaker": None if speaker is None else str(speaker),
+        "duration": float(duration),
+        "reference": reference,
+        "target": str(given.get("target", reference)),
+        "hypothesis": hypothesis,
+        "normalized_reference": normalize(str(reference)),
+        "normalized_hypothesis": normalize(str(hypothesis)),
+        "truncated": given.get("truncated") is True,
+        "edits": asdict(word_edits(str(reference), str(hypothesis))),
+        "characters": asdict(character_edits(str(reference), str(hypothesis))),
+        **(losses if len(losses) == len(_LOSSES) else {}),
+    }

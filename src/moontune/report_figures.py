@@ -1,0 +1,145 @@
+"""The figures of a run's Markdown report: a comparison with its intervals, in tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moontune.comparison import edits_of
+from moontune.markdown import cell, code, percent, table
+from moontune.wording import LABELS, origin_text, show, show_interval
+
+
+def result(m: dict[str, Any]) -> str:
+    base, c = m["baseline"], m["comparison"]
+    note = (
+        f"{c['utterances']} test clips of {c['speakers']} speakers, {c['words']} words, "
+        f"{base['target_tokens']} target tokens. WER and CER on {cell(base['normalizer'])}; "
+        f"greedy, at most int(seconds x {base['decoding']['tokens_per_second']:g}) + 2 tokens. "
+        + drawn(c)
+    )
+    return measures(c) + "\n\n" + edits(c) + "\n\n" + note
+
+
+def measures(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:
+    """Every measure of a comparison with its intervals."""
+    rows = []
+    for name, label in LABELS.items():
+        m = c["measures"].get(name)
+        if m is None or m["before"] is None:
+            continue
+        values = [
+            f"{show(name, m[side])} ({show(name, m[f'{side}_interval'][0])} to "
+            f"{show(name, m[f'{side}_interval'][1])})"
+            for side in ("before", "after")
+        ]
+        relative = "" if m["relative"] is None else f" ({100 * m['relative']:+.1f} %)"
+        rows.append(
+            (
+                label,
+                *values,
+                show(name, m["difference"], difference=True) + relative,
+                show_interval(name, m["difference_interval"]),
+                f"{100 * m['probability_better']:.1f} %",
+                {"undecided": "cannot be told apart"}.get(m["outcome"], m["outcome"]),
+            )
+        )
+    head = ("", *names, "change (relative)", "95 % interval of the change", "P(better)", "")
+    return table(head, rows)
+
+
+def edits(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:
+    before, after = c["edits"]["before"], c["edits"]["after"]
+    rows = [(kind, before[kind], after[kind]) for kind in before if kind != "words"]
+    rows.append(("cut by the token cap", c["truncated"]["before"], c["truncated"]["after"]))
+    return table(("", *names, "change"), ((n, x, y, f"{y - x:+d}") for n, x, y in rows))
+
+
+def drawn(c: dict[str, Any]) -> str:
+    b = c["bootstrap"]
+    return (
+        f"Intervals: {100 * b['confidence']:.0f} %, paired bootstrap of {b['units']} {b['unit']}s, "
+        f"{b['resamples']} resamples, seed {b['seed']}."
+    )
+
+
+def groups(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:
+    """WER by speaker and by length, and the words most often fixed and broken."""
+    rates = [f"WER {name}" for name in names]
+    parts = [
+        "### By speaker and by length\n\n"
+        + "\n\n".join(
+            table(
+                (title, "clips", "words", *rates, "errors"),
+                (
+                    (
+                        row["name"],
+                        row["utterances"],
+                        row["words"],
+                        percent(row["before"]),
+                        percent(row["after"]),
+                        f"{row['before_errors']} -> {row['after_errors']}",
+                    )
+                    for row in c[key]
+                ),
+            )
+            for title, key in (("speaker", "by_speaker"), ("length", "by_duration"))
+        )
+    ]
+    for title, key in (("fixed", "words_fixed"), ("broken", "words_broken")):
+        listed = ", ".join(f"{word} {n}" for word, n in c[key]) or "none"
+        parts.append(f"Words most often {title}: {cell(listed)}.")
+    return "\n\n".join(parts)
+
+
+def kept(m: dict[str, Any]) -> str:
+    """What the adapter left of the base: general speech, and its way of writing."""
+    text = "### What it kept\n\n"
+    general = m["general"]
+    if general["comparison"] is None:
+        text += cell(general["remark"] or "General speech was not looked at (--general off).")
+    else:
+        c = general["comparison"]
+        text += (
+            f"On {c['utterances']} clips of general speech that it was not trained on "
+            f"({code(origin_text(general['origin']))}):\n\n" + measures(c) + "\n\n" + drawn(c)
+        )
+        if general["remark"]:
+            text += " " + cell(general["remark"]) + "."
+    if general["replay"]:
+        text += f"\n\nReplayed in training: {code(origin_text(general['replay']))}."
+    style = m["comparison"]["style"]
+    rows = [
+        (label, percent(style["before"][key]), percent(style["after"][key]))
+        for label, key in (
+            ("begin with a capital", "capital"),
+            ("end in punctuation", "punctuation"),
+        )
+    ]
+    return (
+        text
+        + "\n\n"
+        + table(("test transcripts that", "base", "tuned"), rows)
+        + f"\n\nOf {style['words_compared']} words that both wrote, "
+        f"{percent(style['same_case'])} have the same case and "
+        f"{percent(style['same_punctuation'])} the same punctuation."
+    )
+
+
+def changed(
+    before: list[dict[str, Any]],
+    after: list[dict[str, Any]],
+    names: tuple[str, str] = ("base", "tuned"),
+) -> str:
+    """The clips whose errors changed most, with what was said and written."""
+    others = {r["id"]: r for r in before}
+    found = [(edits_of(r).errors - edits_of(others[r["id"]]).errors, r) for r in after]
+    found.sort(key=lambda pair: pair[0])
+    fixed, broken = [f for f in found if f[0] < 0], [f for f in found if f[0] > 0]
+    rows = [
+        (f"{d:+d}", r["id"], r["reference"], others[r["id"]]["hypothesis"], r["hypothesis"])
+        for d, r in [*fixed[:5], *broken[-3:]]
+    ]
+    text = f"### Clips that changed\n\n{len(fixed)} clips have fewer errors, {len(broken)} more."
+    if rows:
+        text += "\n\n" + table(("errors", "clip", "reference", *names), rows)
+    return text

@@ -1,0 +1,111 @@
+"""`moontune compare`: the tuned models of two runs on the same test clips. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from moontune.comparison import compare, unlike
+from moontune.config import OutputConfig, ReportConfig
+from moontune.errors import UserError
+from moontune.files import read_jsonl, write_text
+from moontune.markdown import cell
+from moontune.report_figures import changed, drawn, edits, groups, measures
+from moontune.rundir import RunDir, open_run
+from moontune.wording import typography
+
+
+@dataclass(frozen=True)
+class CompareArgs:
+    """The tuned models of two runs on the same test clips, with intervals: a page and Markdown."""
+
+    runs: tyro.conf.Positional[tuple[Path, Path]]
+    """Two runs' folders, the one to compare with first."""
+    output: Path | None = None
+    """The page to write; default: compare-A-B.html beside the second run."""
+    report_clips: int = ReportConfig.report_clips
+    """Changed clips to show with their audio."""
+    seed: int = OutputConfig.seed
+    """Seed of the bootstrap."""
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    names: tuple[str, str]
+    comparison: dict[str, Any]
+    findings: list[str]
+    remarks: list[str]
+    page: Path
+
+
+def compare_runs(args: CompareArgs) -> SideBySide:
+    """Compare, and write the page and the Markdown beside it. Raises UserError."""
+    from moontune.pages import comparison_page
+
+    runs = tuple(open_run(path) for path in args.runs)
+    names = _names(runs)
+    remarks = _check(runs, names)
+    rows = tuple(read_jsonl(run / "predictions_tuned.jsonl") for run in runs)
+    try:
+        found = compare(rows[0], rows[1], args.seed)
+    except UserError as error:
+        raise UserError(f"{names[0]} and {names[1]} cannot be compared: {error}") from None
+    findings = list(found["sentences"].values())
+    if "loss" in found["measures"]:
+        findings.append(typography(found["measures"]))
+    page = args.output or runs[1].path.parent / f"compare-{names[0]}-{names[1]}.html"
+    write_text(page, comparison_page(runs, names, found, findings + remarks, args.report_clips))
+    write_text(page.with_suffix(".md"), _markdown(names, found, rows, findings + remarks))
+    return SideBySide(names, found, findings, remarks, page)
+
+
+def _names(runs: tuple[RunDir, ...]) -> tuple[str, str]:
+    first, second = (run.path.resolve().name for run in runs)
+    return (first, second) if first != second else (f"{first} (A)", f"{second} (B)")
+
+
+def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
+    """What makes figures of two runs say nothing about each other is refused; remarks on the rest.
+
+    Targets may differ, then losses are left out: words are the same whatever their style.
+    """
+    for run, name in zip(runs, names, strict=True):
+        if "evaluate" not in run.stages():
+            raise UserError(f"{name} was not evaluated; run: moontune evaluate {run.path}")
+    first, second = (run.read("eval_tuned.json") for run in runs)
+    said = {
+        "audio": "their test clips are not the same recordings",
+        "normalizer": "their WER is of two normalisers",
+        "decoding": "they decode under two rules",
+    }
+    for key in unlike(first, second):
+        if key in said:
+            raise UserError(
+                f"{names[0]} and {names[1]} cannot be compared: {said[key]} "
+                f"({first[key]}, {second[key]}); give runs made with the same data, seed and split"
+            )
+    remarks = []
+    if first["manifest"] != second["manifest"]:
+        remarks.append("Their labels differ in style, so losses are not compared.")
+    bases = [run.stages()["evaluate"]["base"]["sha256"][:12] for run in runs]
+    if bases[0] != bases[1]:
+        remarks.append(f"They adapt two different bases (weights {bases[0]} and {bases[1]}).")
+    return remarks
+
+
+def _markdown(
+    names: tuple[str, str], c: dict[str, Any], rows: tuple[Any, ...], findings: list[str]
+) -> str:
+    parts = [
+        f"# {cell(names[0])} and {cell(names[1])}",
+        *map(cell, findings),
+        measures(c, names),
+        edits(c, names),
+        drawn(c),
+        groups(c, names),
+        changed(rows[0], rows[1], names),
+    ]
+    return "\n\n".join(parts) + "\n"

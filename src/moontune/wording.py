@@ -1,0 +1,73 @@
+"""Measures and their intervals in words, as the console and every report say them. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+LABELS = {
+    "wer": "WER",
+    "cer": "CER",
+    "loss": "loss (nats per token)",
+    "loss_words": "- words",
+    "loss_typography": "- case, punctuation",
+}
+
+
+def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
+    """What a measure's interval says, in plain words."""
+    label = {"wer": "WER", "loss": "Loss"}[name]
+    if m["before"] is None:
+        return f"{label} was not measured: there are no reference words."
+    clips = _counted(result["utterances"], "clip")
+    if result["bootstrap"]["unit"] == "speaker":
+        clips += f" of {_counted(result['speakers'], 'speaker')}"
+    figures = f"{show(name, m['before'])} -> {show(name, m['after'])}"
+    change = show(name, m["difference"], difference=True)
+    span = f"{change}, 95 % interval {show_interval(name, m['difference_interval'])}"
+    if m["outcome"] != "undecided":
+        return f"{label} is {m['outcome']}: {figures} ({span}; {clips})."
+    text = f"{label} {figures} cannot be told apart with {clips} ({span})"
+    if m["utterances_needed"]:
+        size = "a gain of this size" if m["difference"] < 0 else "a gain of 5 %"
+        text += f"; about {m['utterances_needed']:,} clips would show {size}"
+    same = m["same_speakers"]
+    if same and same["outcome"] != "undecided":
+        text += (
+            f". For these {result['speakers']} speakers themselves it is {same['outcome']} "
+            f"({show_interval(name, same['difference_interval'])}); for others that is not sure"
+        )
+    return text + "."
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def show(name: str, value: float, *, difference: bool = False) -> str:
+    """A figure as people read it: rates in per cent, differences of rates in points."""
+    if name in ("wer", "cer"):
+        return f"{100 * value:+.2f} points" if difference else f"{100 * value:.2f} %"
+    return f"{value:+.4f}" if difference else f"{value:.4f}"
+
+
+def show_interval(name: str, interval: Sequence[float]) -> str:
+    """An interval of a difference, its unit once."""
+    low, high = (show(name, end, difference=True) for end in interval)
+    return f"{low.removesuffix(' points')} to {high}"
+
+
+def typography(measures: dict[str, Any]) -> str:
+    """How much of the change in loss is words and how much case and punctuation, in a sentence."""
+    total, words, style = (
+        measures[name]["difference"] for name in ("loss", "loss_words", "loss_typography")
+    )
+    text = f"Of the change in loss, {words:+.4f} is words and {style:+.4f} case and punctuation"
+    if total < 0 and words > 0.5 * total:
+        text += ": it is mostly typography, not better hearing"
+    return text + "."
+
+
+def origin_text(origin: dict[str, Any]) -> str:
+    """Where data is from, without the folder it happens to lie in."""
+    return ", ".join(f"{k} {v}" for k, v in origin.items() if k != "folder")

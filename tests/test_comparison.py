@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from moontune.comparison import compare
+from moontune.errors import UserError
+from moontune.scoring import character_edits, word_edits
+from moontune.text import normalize
+
+
+def row(ident: str, speaker: str | None, reference: str, hypothesis: str, **more) -> dict:
+    return {
+        "id": ident,
+        "speaker": speaker,
+        "duration": 3.0,
+        "reference": reference,
+        "target": reference,
+        "hypothesis": hypothesis,
+        "normalized_reference": normalize(reference),
+        "normalized_hypothesis": normalize(hypothesis),
+        "truncated": False,
+        "loss": 4.0,
+        "loss_words": 3.0,
+        "target_tokens": 4,
+        "edits": asdict(word_edits(reference, hypothesis)),
+        "characters": asdict(character_edits(reference, hypothesis)),
+    } | more
+
+
+TRUTH = "The red boat sails home."
+
+
+def pair(speakers: int, clips: int, wrong: str = "The bed goat sails home."):
+    """A base that mishears two words in every clip, and a tuned model that hears all."""
+    named = [(f"c{s}-{i}", f"s{s}") for s in range(speakers) for i in range(clips)]
+    before = [row(i, s, TRUTH, wrong) for i, s in named]
+    after = [row(i, s, TRUTH, TRUTH, loss=2.0, loss_words=1.5) for i, s in named]
+    return before, after
+
+
+def test_a_gain_of_every_speaker_is_better_and_named() -> None:
+    c = compare(*pair(8, 4), seed=1)
+    wer = c["measures"]["wer"]
+    assert (wer["before"], wer["after"], wer["outcome"]) == (0.4, 0.0, "better")
+    assert wer["probability_better"] == 1.0
+    assert c["words_fixed"] == [["boat", 32], ["red", 32]]
+    assert c["words_broken"] == []
+    assert c["clips"] == {"fixed": 32, "broken": 0, "same": 0}
+    assert c["edits"]["before"]["substitutions"] == 64
+    assert [r["name"] for r in c["by_speaker"]] == [f"s{i}" for i in range(8)]
+    assert all(r["before_errors"] == 8 and r["after_errors"] == 0 for r in c["by_speaker"])
+    assert "WER is better: 40.00 % -> 0.00 %" in c["sentences"]["wer"]
+    backwards = compare(*pair(8, 4)[::-1], seed=1)
+    assert backwards["measures"]["wer"]["outcome"] == "worse"
+    assert backwards["words_broken"] == c["words_fixed"]
+
+
+def test_loss_is_split_into_words_and_typography() -> None:
+    m = compare(*pair(3, 3), seed=1)["measures"]
+    assert m["loss"]["difference"] == pytest.approx(-0.5)
+    assert m["loss_words"]["difference"] == pytest.approx(-0.375)
+    assert m["loss_typography"]["difference"] == pytest.approx(-0.125)
+
+
+def test_what_a_few_speakers_cannot_say_is_said() -> None:
+    """Two speakers gain and one loses: no telling about a fourth, however many clips each has."""
+    before, after = pair(3, 30)
+    spoilt = [
+        row(r["id"], "s2", TRUTH, "A bed goat sails.") if r["speaker"] == "s2" else r for r in after
+    ]
+    c = compare(before, spoilt, seed=1)
+    wer = c["measures"]["wer"]
+    assert wer["difference"] < -0.1
+    assert wer["outcome"] == "undecided"
+    assert wer["utterances_needed"] > 90
+    assert wer["same_speakers"]["outcome"] == "better"
+    text = c["sentences"]["wer"]
+    assert "cannot be told apart with 90 clips of 3 speakers" in text
+    assert f"about {wer['utterances_needed']:,} clips would show a gain of this size" in text
+    assert "For these 3 speakers themselves it is better" in text
+
+
+def test_speakers_with_a_clip_each_are_not_resampled_within() -> None:
+    before, after = pair(12, 1)
+    assert compare(before, after, seed=1)["measures"]["wer"]["same_speakers"] is None
+
+
+@pytest.mark.parametrize("speaker", [None, "ann"])
+def test_without_two_speakers_clips_are_resampled(speaker) -> None:
+    before, after = pair(1, 20)
+    named = [[r | {"speaker": speaker} for r in rows] for rows in (before, after)]
+    c = compare(*named, seed=1)
+    assert c["bootstrap"]["unit"] == "clip"
+    assert c["bootstrap"]["units"] == 20
+    assert c["measures"]["wer"]["outcome"] == "better"
+
+
+def test_no_reference_words_no_rates() -> None:
+    rows = [row(f"c{i}", "s", "", "Hello.") for i in range(3)]
+    c = compare(rows, rows, seed=1)
+    assert c["measures"]["wer"]["before"] is None
+    assert c["measures"]["loss"]["before"] == 1.0
+    assert "not measured" in c["sentences"]["wer"]
+
+
+def test_order_does_not_matter_but_clips_and_references_do() -> None:
+    before, after = pair(3, 3)
+    assert compare(before, after[::-1], seed=1) == compare(before, after, seed=1)
+    with pytest.raises(UserError, match="not of the same clips"):
+        compare(before, after[1:], seed=1)
+    with pytest.raises(UserError, match="two references"):
+        compare(before, [after[0] | {"reference": "Another."}, *after[1:]], seed=1)
+    other_style = [r | {"target": "THE RED BOAT SAILS HOME"} for r in after]
+    assert set(compare(before, other_style, seed=1)["measures"]) == {"wer", "cer"}
+
+
+def test_length_bands_hold_every_clip_once() -> None:
+    lengths = (0.5, 2.0, 3.99, 4.0, 9.0, 16.0, 29.0)
+    rows = [row(f"c{i}", "s", TRUTH, TRUTH, duration=d) for i, d in enumerate(lengths)]
+    bands = compare(rows, rows, seed=1)["by_duration"]
+    assert [(b["name"], b["utterances"]) for b in bands] == [
+        ("under 2 s", 1),
+        ("2 to 4 s", 2),
+        ("4 to 8 s", 1),
+        ("8 to 16 s", 1),
+        ("16 s and more", 2),
+    ]

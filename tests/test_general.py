@@ -1,0 +1,135 @@
+"""General speech: what is taken for the forgetting check and for replay, and what is left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from conftest import noise
+
+from moontune.audio import write_flac
+from moontune.cli import main
+from moontune.config import DataConfig, GeneralConfig, OutputConfig, RunConfig
+from moontune.errors import UserError
+from moontune.files import read_jsonl
+from moontune.manifest import Utterance, read_manifest
+from moontune.settings import resolve
+from moontune.sources.general import sample_general, sample_replay, spread
+from moontune.train import mixed, shuffled
+
+
+def config(**general) -> RunConfig:
+    data = DataConfig(source="manifest", manifest=Path("x.jsonl"), dataset="./nowhere")
+    return dataclasses.replace(
+        RunConfig(), data=data, general=GeneralConfig(**general), output=OutputConfig(seed=3)
+    )
+
+
+def utterances(speakers: dict[str, int]) -> list[Utterance]:
+    return [
+        Utterance(f"{s}{i}", Path(f"{s}{i}.wav"), "a b", 1.0, s)
+        for s, n in speakers.items()
+        for i in range(n)
+    ]
+
+
+def test_a_few_clips_are_of_as_many_speakers_as_there_are() -> None:
+    rows = utterances({"a": 50, "b": 3, "c": 1, "d": 9})
+    taken = spread(rows, 10, seed=1)
+    assert Counter(u.speaker for u in taken) == {"a": 3, "b": 3, "c": 1, "d": 3}
+    assert taken == spread(rows, 10, seed=1) != spread(rows, 10, seed=2)
+    assert sorted(u.id for u in spread(rows, 1000, 1)) == sorted(u.id for u in rows)
+
+
+def test_one_manifest_for_both_is_divided_by_speaker(noise_manifest, tmp_path) -> None:
+    both = config(
+        general="manifest",
+        general_manifest=noise_manifest,
+        replay_manifest=noise_manifest,
+        replay_share=0.5,
+    )
+    checked, _ = sample_general(both, tmp_path)
+    replayed = sample_replay(both, tmp_path)
+    assert checked
+    assert replayed
+    assert not {u.speaker for u in checked.utterances} & {u.speaker for u in replayed.utterances}
+    assert len(checked.utterances) + len(replayed.utterances) == 24
+
+
+def test_what_was_not_asked_for_may_be_missing_but_not_what_was(tmp_path) -> None:
+    pytest.importorskip("moonshine_voice", reason="extra `bundled`", exc_type=ImportError)
+    found, remark = sample_general(config(general="auto"), tmp_path)
+    assert found
+    assert len(found.utterances) == 12
+    assert remark
+    assert "LibriSpeech test-clean cannot be had" in remark
+    with pytest.raises(UserError, match="nowhere"):
+        sample_general(config(general="librispeech"), tmp_path)
+    assert sample_general(config(general="off"), tmp_path) == (None, None)
+    assert sample_replay(config(), tmp_path) is None
+
+
+def test_recordings_of_the_wheel_are_what_their_texts_say(tmp_path, bundled_base) -> None:
+    from moontune.evaluate import evaluate
+    from moontune.sources.wheel import sample_wheel
+    from moontune.transcribe import AudioStore
+
+    rows = sample_wheel(tmp_path).utterances
+    done = evaluate(bundled_base, rows, AudioStore(), tokens_per_second=6.5)
+    assert done.wer is not None
+    assert done.wer < 0.1
+    assert sum(u.duration or 0 for u in rows) == pytest.approx(54.3, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("general", "says"),
+    [
+        ({"general": "manifest"}, "go together"),
+        ({"general": "off", "general_manifest": Path("g.jsonl")}, "go together"),
+        ({"replay_manifest": Path("g.jsonl")}, "--replay-share above 0"),
+        ({"replay_share": 0.95}, "replay_share"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(general, says) -> None:
+    with pytest.raises(UserError, match=says):
+        resolve(config(**general))
+
+
+def test_replay_takes_its_share_and_leaves_the_order_alone() -> None:
+    own, other = utterances({"a": 10}), utterances({"g": 4})
+    drawn = list(islice(mixed(own, other, 0.25, seed=5), 80))
+    assert [u.speaker for u in drawn[:8]] == ["a", "a", "a", "g"] * 2
+    assert Counter(u.id for u in drawn if u.speaker == "a") == {u.id: 6 for u in own}
+    assert Counter(u.id for u in drawn if u.speaker == "g") == {u.id: 5 for u in other}
+    alone = list(islice(mixed(own, [], 0.25, seed=5), 20))
+    assert alone == list(islice(shuffled(own, 5), 20))
+
+
+def test_a_run_checks_and_replays_general_speech_that_is_not_its_own(
+    tmp_path, monkeypatch, tiny_model, noise_manifest
+) -> None:
+    """Of the general manifest, clips that are in the run's own data are left out."""
+    monkeypatch.chdir(tmp_path)
+    own = read_manifest(noise_manifest)[0]
+    rows = [{"audio_filepath": str(own[0].audio_filepath), "text": own[0].text, "speaker": "x"}]
+    for i in range(8):
+        write_flac(tmp_path / f"g{i}.flac", noise(500 + i, 1.2))
+        rows.append({"audio_filepath": f"g{i}.flac", "text": f"Some talk {i}.", "speaker": f"g{i}"})
+    Path("general.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    words = ["run", "--manifest", str(noise_manifest), "--model-id", str(tiny_model)]
+    words += ["--run-name", "r", "--device", "cpu", "--max-steps", "2", "--eval-every-steps", "1"]
+    words += ["--general-manifest", "general.jsonl", "--replay-manifest", "general.jsonl"]
+    assert main([*words, "--replay-share", "0.3"]) in (0, 1)
+    run = Path("outputs/r")
+    checked = {r["speaker"] for r in read_jsonl(run / "general_predictions_tuned.jsonl")}
+    replayed = {r["speaker"] for r in read_jsonl(run / "manifests/replay.jsonl")}
+    assert checked | replayed == {f"g{i}" for i in range(8)}
+    assert not checked & replayed
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["general"]["comparison"]["utterances"] == len(checked)
+    assert any(f.startswith("General speech") for f in metrics["verdict"]["findings"])
+    assert "### What it kept" in (run / "report.md").read_text()
