@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moontune.bootstrap import by_group, clips_needed, within_groups
+from moontune.bootstrap import Draws, Estimate, by_group, clips_needed, within_groups
+
+
+def ratio(draws: Draws, numerator, denominator) -> Estimate:
+    found = draws.ratio(list(numerator), list(denominator))
+    assert found is not None
+    return found
 
 
 def simulated(rng, speakers: int, gain: float):
@@ -22,7 +28,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(speakers) -> None:
     covered = 0
     for _ in range(300):
         _, change, words = simulated(rng, speakers, -0.04)
-        low, high = draws.ratio(list(change), list(words)).interval
+        low, high = ratio(draws, change, words).interval
         covered += low <= -0.04 <= high
     assert 0.89 <= covered / 300 <= 0.985  # the plain percentile interval: 0.75 with 3 speakers
 
@@ -40,27 +46,25 @@ def test_estimate_is_a_ratio_of_sums_and_repeatable() -> None:
 def test_probability_follows_the_sign_and_nothing_is_half() -> None:
     names = [f"s{i}" for i in range(20)]
     draws = by_group(names, 1)
-    assert draws.ratio([-1.0] * 20, [5.0] * 20).below_zero == 1.0
-    assert draws.ratio([1.0] * 20, [5.0] * 20).below_zero == 0.0
-    assert draws.ratio([0.0] * 20, [5.0] * 20).below_zero == 0.5
+    assert ratio(draws, [-1.0] * 20, [5.0] * 20).below_zero == 1.0
+    assert ratio(draws, [1.0] * 20, [5.0] * 20).below_zero == 0.0
+    assert ratio(draws, [0.0] * 20, [5.0] * 20).below_zero == 0.5
 
 
 def test_whole_speakers_are_drawn_so_alike_clips_do_not_count_twice() -> None:
     """Twelve clips of a speaker that all moved alike say no more than one."""
     change = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0]
-    single = by_group([f"s{i}" for i in range(6)], 3).ratio(change, [10.0] * 6)
-    many = by_group([f"s{i}" for i in range(6) for _ in range(12)], 3).ratio(
-        [c for c in change for _ in range(12)], [10.0] * 72
-    )
+    single = ratio(by_group([f"s{i}" for i in range(6)], 3), change, [10.0] * 6)
+    names = [f"s{i}" for i in range(6) for _ in range(12)]
+    changes, words = [c for c in change for _ in range(12)], [10.0] * 72
+    many = ratio(by_group(names, 3), changes, words)
     assert many.interval == pytest.approx(single.interval)
-    inside = within_groups([f"s{i}" for i in range(6) for _ in range(12)], 3).ratio(
-        [c for c in change for _ in range(12)], [10.0] * 72
-    )
+    inside = ratio(within_groups(names, 3), changes, words)
     assert inside.interval == pytest.approx((0, 0))  # within a speaker nothing varies
 
 
 def test_clips_needed_grows_with_the_square_of_what_is_to_be_shown() -> None:
     assert clips_needed(100, 50, 0.01, 0.01) == pytest.approx(790, rel=0.05)  # (1.96 + 0.84)^2
     assert clips_needed(100, 50, 0.01, 0.005) == pytest.approx(4 * 790, rel=0.05)
-    assert clips_needed(100, 2, 0.01, 0.01) > 790  # Student's t of one degree of freedom
+    assert (clips_needed(100, 2, 0.01, 0.01) or 0) > 790  # Student's t of one degree of freedom
     assert clips_needed(100, 50, 0.01, 0.0) is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from moontune.verdict import judge
+from moontune.wording import typography
 
 
 def figures(loss: float, wer: float | None, truncated: int = 0) -> dict:
@@ -25,19 +26,24 @@ def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9)) -> dict:
     loss = tuned["loss"] - base["loss"]
     interval = {"difference_interval": [-0.1, 0.1], "outcome": sure, "same_speakers": None}
     figures = {"before": base["wer"], "after": tuned["wer"]}
+    measures = {
+        "wer": {"difference": 0.0, **figures, **interval},
+        "loss": {"difference": loss, **interval},
+        "loss_words": {"difference": words * loss, **interval},
+        "loss_typography": {"difference": (1 - words) * loss, **interval},
+    }
     return {
         "utterances": 50,
-        "measures": {
-            "wer": {"difference": 0.0, **figures, **interval},
-            "loss": {"difference": loss, **interval},
-            "loss_words": {"difference": words * loss, **interval},
-            "loss_typography": {"difference": (1 - words) * loss, **interval},
-        },
+        "measures": measures,
         "style": {
             "before": {"capital": 0.9, "punctuation": habits[0]},
             "after": {"capital": 0.9, "punctuation": habits[1]},
         },
-        "sentences": {"wer": "WER says this.", "loss": "Loss says that."},
+        "sentences": {
+            "wer": "WER says this.",
+            "loss": "Loss says that.",
+            "typography": typography(measures),
+        },
     }
 
 

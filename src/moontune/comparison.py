@@ -22,7 +22,7 @@ from moontune.bootstrap import (
 from moontune.errors import UserError
 from moontune.scoring import Edits, corpus_wer, sum_edits, words_heard
 from moontune.style import retention
-from moontune.wording import sentence
+from moontune.wording import sentence, typography
 
 Row = dict[str, Any]
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
@@ -106,6 +106,8 @@ def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str,
     result["sentences"] = {
         name: sentence(name, measures[name], result) for name in ("wer", "loss") if name in measures
     }
+    if "loss" in measures:
+        result["sentences"]["typography"] = typography(measures)
     return result
 
 

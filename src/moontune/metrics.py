@@ -6,7 +6,8 @@ from typing import Any
 
 from moontune.comparison import compare
 from moontune.config import RunConfig
-from moontune.files import read_jsonl, write_json
+from moontune.files import write_json
+from moontune.predictions import stored_predictions
 from moontune.rundir import RunDir
 from moontune.settings import remarks, to_dict
 from moontune.verdict import difference, judge
@@ -20,7 +21,9 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
     training, artifact = run.read("train.json"), run.read("artifact_test.json")
     split = run.read("split.json")
     seed = config.output.seed
-    before, after = (read_jsonl(run / f"predictions_{which}.jsonl") for which in ("base", "tuned"))
+    before, after = (
+        stored_predictions(run / f"predictions_{which}.jsonl") for which in ("base", "tuned")
+    )
     comparison = compare(before, after, seed)
     general = _general(run, stages["sample"], seed)
     fallbacks: dict[str, int] = {}
@@ -86,5 +89,7 @@ def _general(run: RunDir, sampled: dict[str, Any], seed: int) -> dict[str, Any]:
         "origin": sampled.get("general"),
         "remark": sampled.get("general_remark"),
         "replay": sampled.get("replay"),
-        "comparison": compare(read_jsonl(files[0]), read_jsonl(files[1]), seed) if there else None,
+        "comparison": compare(*(stored_predictions(f) for f in files), seed=seed)
+        if there
+        else None,
     }

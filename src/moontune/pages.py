@@ -23,7 +23,6 @@ def run_page(run: RunDir, config: RunConfig) -> str:
         title=m["run"],
         accepted=m["accepted"],
         sentence=m["verdict"]["sentence"],
-        findings=m["verdict"]["findings"],
         cautions=m["verdict"]["cautions"],
         names=("base", "tuned"),
         comparison=m["comparison"],
@@ -49,7 +48,7 @@ def comparison_page(
     runs: tuple[RunDir, ...],
     names: tuple[str, str],
     comparison: dict[str, Any],
-    findings: list[str],
+    remarks: list[str],
     clips: int,
 ) -> str:
     """The page of two runs' tuned models side by side."""
@@ -74,9 +73,8 @@ def comparison_page(
     page = Page(
         title=f"{names[0]} and {names[1]}",
         accepted=None,
-        sentence=findings[0],
-        findings=findings[1:],
-        cautions=[],
+        sentence=comparison["sentences"]["wer"],
+        cautions=remarks,
         names=names,
         comparison=comparison,
         general=None,

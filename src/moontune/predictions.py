@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.errors import UserError
+from moontune.files import read_jsonl
 from moontune.scoring import character_edits, word_edits
 from moontune.text import normalize
 
@@ -42,6 +43,17 @@ def read_predictions(path: Path) -> tuple[list[dict[str, Any]], int]:
     if not rows:
         raise UserError(f"{path}: is empty; give a predictions file or a run's folder")
     return rows, differing
+
+
+def stored_predictions(path: Path) -> list[dict[str, Any]]:
+    """Rows of a run as they were written. Raises UserError, also for those of an older version."""
+    rows = read_jsonl(path)
+    if any("loss_words" not in row or "characters" not in row for row in rows):
+        raise UserError(
+            f"{path}: was written by an older moontune; measure again: moontune baseline "
+            f"{path.parent} --overwrite, then moontune evaluate {path.parent}"
+        )
+    return rows
 
 
 def _row(given: Any, number: int) -> dict[str, Any]:

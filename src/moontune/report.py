@@ -10,6 +10,7 @@ from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.files import read_jsonl, write_text
 from moontune.markdown import cell, code, percent, table
+from moontune.pages import run_page
 from moontune.report_figures import changed, groups, kept, result
 from moontune.rundir import RunDir
 from moontune.settings import to_dict
@@ -24,6 +25,10 @@ _HEAD = (
 def render(run: RunDir, config: RunConfig) -> str:
     """The run's section, from what its folder holds."""
     m = run.read("metrics.json")
+    if "comparison" not in m:
+        raise UserError(
+            f"{run.path}: was judged by an older moontune; do that again: moontune verdict {run.path}"
+        )
     parts = [
         f"## {cell(m['run'])}",
         f"**{cell(m['verdict']['sentence'])}**",
@@ -158,6 +163,7 @@ def update_report(run: RunDir, config: RunConfig) -> None:
     """Write the run's report.md and put it first in the collected report, earlier runs kept."""
     section = render(run, config)
     write_text(run / "report.md", section.replace("## ", "# ", 1))
+    write_text(run / "report.html", run_page(run, config))
     file = config.report.report_file
     check_report_file(file)
     write_text(file, merged(file, run_key(run), section))

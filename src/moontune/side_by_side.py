@@ -11,11 +11,11 @@ import tyro
 from moontune.comparison import compare, unlike
 from moontune.config import OutputConfig, ReportConfig
 from moontune.errors import UserError
-from moontune.files import read_jsonl, write_text
+from moontune.files import write_text
 from moontune.markdown import cell
+from moontune.predictions import stored_predictions
 from moontune.report_figures import changed, drawn, edits, groups, measures
 from moontune.rundir import RunDir, open_run
-from moontune.wording import typography
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,14 @@ def compare_runs(args: CompareArgs) -> SideBySide:
     runs = tuple(open_run(path) for path in args.runs)
     names = _names(runs)
     remarks = _check(runs, names)
-    rows = tuple(read_jsonl(run / "predictions_tuned.jsonl") for run in runs)
+    rows = tuple(stored_predictions(run / "predictions_tuned.jsonl") for run in runs)
     try:
         found = compare(rows[0], rows[1], args.seed)
     except UserError as error:
         raise UserError(f"{names[0]} and {names[1]} cannot be compared: {error}") from None
     findings = list(found["sentences"].values())
-    if "loss" in found["measures"]:
-        findings.append(typography(found["measures"]))
     page = args.output or runs[1].path.parent / f"compare-{names[0]}-{names[1]}.html"
-    write_text(page, comparison_page(runs, names, found, findings + remarks, args.report_clips))
+    write_text(page, comparison_page(runs, names, found, remarks, args.report_clips))
     write_text(page.with_suffix(".md"), _markdown(names, found, rows, findings + remarks))
     return SideBySide(names, found, findings, remarks, page)
 

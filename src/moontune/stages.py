@@ -342,5 +342,5 @@ def report_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.report import update_report
 
     update_report(run, config)
-    ui.note(f"written: {run / 'report.md'} and {config.report.report_file}")
+    ui.note(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
     return {}

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from moontune.scoring import relative_gain
-from moontune.wording import show, show_interval, typography
+from moontune.wording import show, show_interval
 
 LOSS_GAIN = 0.1  # nats per target token, at least half of them in words
 WER_GAIN = 0.05  # relative
@@ -116,7 +116,7 @@ def judge(
 
 
 def _findings(comparison: dict[str, Any], general: dict[str, Any] | None) -> list[str]:
-    found = [comparison["sentences"]["loss"], typography(comparison["measures"])]
+    found = [comparison["sentences"][name] for name in ("loss", "typography")]
     if general is not None:
         found.append("General speech, not trained on: " + general["sentences"]["wer"])
     return found
