@@ -333,8 +333,18 @@ def test_references_without_case_are_shown_as_trained_on() -> None:
 
 def test_two_runs_have_no_verdict_and_long_names_get_letters() -> None:
     names = ("a" * 60, "b" * 60)
-    two = page(BEFORE, AFTER, title=" against ".join(names), accepted=None, names=names, checks=[])
+    two = page(
+        BEFORE,
+        AFTER,
+        title=" against ".join(names),
+        accepted=None,
+        names=names,
+        checks=[],
+        general=None,
+    )
     read = Reader(render_page(two, 12))
+    assert "other speech" not in read.words
+    assert "begins with a capital" in read.words
     assert "Accepted" not in read.words.replace("Accepted: WER", "")
     assert [a for a in read.of("p") if "chip" in str(a.get("class"))] == []
     assert f"A {names[0]}" in read.words
