@@ -100,7 +100,7 @@ def clips_needed(clips: int, groups: int, standard_error: float, effect: float) 
     """
     from scipy.special import ndtri, stdtrit
 
-    if not effect:
+    if not effect or not standard_error:
         return None
     factor = 1.0
     while factor < 1e6:

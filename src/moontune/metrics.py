@@ -84,12 +84,11 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
 def _general(run: RunDir, sampled: dict[str, Any], seed: int) -> dict[str, Any]:
     """The check for forgetting: where its speech is from, and the comparison if there was any."""
     files = [run / f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
-    there = sampled.get("general") is not None and all(f.is_file() for f in files)
+    rows = [stored_predictions(f) for f in files if f.is_file()]
+    there = sampled.get("general") is not None and len(rows) == 2
     return {
         "origin": sampled.get("general"),
         "remark": sampled.get("general_remark"),
         "replay": sampled.get("replay"),
-        "comparison": compare(*(stored_predictions(f) for f in files), seed=seed)
-        if there
-        else None,
+        "comparison": compare(rows[0], rows[1], seed) if there else None,
     }

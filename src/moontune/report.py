@@ -27,7 +27,7 @@ def render(run: RunDir, config: RunConfig) -> str:
     m = run.read("metrics.json")
     if "comparison" not in m:
         raise UserError(
-            f"{run.path}: was judged by an older moontune; do that again: moontune verdict {run.path}"
+            f"{run.path}: was judged by an older moontune; again: moontune verdict {run.path}"
         )
     parts = [
         f"## {cell(m['run'])}",

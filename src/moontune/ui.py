@@ -130,7 +130,7 @@ class ConsoleUi:
                 label,
                 show(name, m["before"]),
                 show(name, m["after"]),
-                show(name, m["difference"], difference=True),
+                show(name, m["difference"], difference=True).removesuffix(" points"),
                 show_interval(name, m["difference_interval"]).removesuffix(" points"),
                 f"{100 * m['probability_better']:.1f} %",
             )

@@ -8,9 +8,9 @@ from typing import Any
 LABELS = {
     "wer": "WER",
     "cer": "CER",
-    "loss": "loss (nats per token)",
+    "loss": "loss, nats/token",
     "loss_words": "- words",
-    "loss_typography": "- case, punctuation",
+    "loss_typography": "- typography",
 }
 
 
