@@ -152,6 +152,9 @@ def test_setting_names_are_unique_so_that_files_may_be_flat() -> None:
         "cli",
         "rundir",
         "html_report",
+        "comparison",
+        "scorecard",
+        "side_by_side",
     ],
 )
 def test_what_needs_no_torch_imports_no_torch(module: str) -> None:

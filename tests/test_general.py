@@ -109,6 +109,23 @@ def test_replay_takes_its_share_and_leaves_the_order_alone() -> None:
     assert alone == list(islice(shuffled(own, 5), 20))
 
 
+def test_speakers_of_the_runs_own_corpus_are_not_replayed(
+    tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    """A speaker of the test split might be among them."""
+    monkeypatch.chdir(tmp_path)
+    words = ["sample", "--manifest", str(noise_manifest), "--utterances", "12", "--run-name", "r"]
+    words += ["--general", "off", "--replay-share", "0.3", "--replay-manifest", str(noise_manifest)]
+    assert main(words) == 0
+    assert main(["clean", "outputs/r"]) in (0, 2)
+    own = {u.speaker for u in read_manifest(Path("outputs/r/manifests/clean.jsonl"))[0]}
+    left = {u.speaker for u in read_manifest(noise_manifest)[0]} - own
+    if left:
+        assert {r["speaker"] for r in read_jsonl(Path("outputs/r/manifests/replay.jsonl"))} <= left
+    else:
+        assert "no clip of the general speech for replay" in capsys.readouterr().err
+
+
 def test_a_run_checks_and_replays_general_speech_that_is_not_its_own(
     tmp_path, monkeypatch, tiny_model, noise_manifest
 ) -> None:

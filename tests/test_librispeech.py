@@ -455,3 +455,25 @@ def test_a_hub_on_loopback(corpus: Path, tmp_path: Path) -> None:
     later = ask(endpoint, tmp_path, {"split": SPLIT}, {"split": SPLIT, "seed": 1})
     assert {**later[0], "seconds": 0} == {**first, "seconds": 0}  # with nobody there to ask
     assert "cannot be reached" in later[1]["error"]
+
+
+def test_general_speech_is_test_clean_of_the_same_corpus(corpus, tmp_path) -> None:
+    import dataclasses
+
+    from moontune.config import DataConfig, GeneralConfig, RunConfig
+    from moontune.sources.general import sample_general, sample_replay
+
+    config = dataclasses.replace(
+        RunConfig(),
+        data=DataConfig(source="librispeech", dataset=str(corpus), utterances=20),
+        general=GeneralConfig(replay_share=0.2, replay_utterances=30),
+        clean=dataclasses.replace(RunConfig().clean, min_duration_s=0.1),
+    )
+    found, remark = sample_general(config, tmp_path)
+    assert remark is None
+    assert found is not None
+    assert [u.id for u in found.utterances] == ["1-10-0001"]
+    replay = sample_replay(config, tmp_path)
+    assert replay is not None
+    assert len(replay.utterances) == 30
+    assert not {u.speaker for u in replay.utterances} & {"1"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,7 @@ def test_everything_promised_is_in_the_runs_folder(finished) -> None:
         "predictions_tuned.jsonl",
         "artifact_test.json",
         "report.md",
+        "report.html",
     ):
         assert (run / name).stat().st_size > 0, name
     assert "## r" in (where / "docs/training_report.md").read_text()
@@ -100,6 +103,58 @@ def test_figures_can_be_computed_again_from_the_predictions(finished) -> None:
         assert metrics[key]["wer"] == pytest.approx(errors / words)
         tokens = sum(r["target_tokens"] for r in rows)
         assert metrics[key]["loss"] == pytest.approx(sum(r["loss"] for r in rows) / tokens)
+
+
+def test_score_computes_the_runs_figures_without_torch(finished) -> None:
+    """In a process of its own, as `moontune score RUN` runs."""
+    where, _ = finished
+    code = (
+        "import sys, moontune.cli as c\n"
+        "assert c.main(['score', 'outputs/r', '--json', 'score.json']) == 0\n"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=where, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((where / "outputs/r/metrics.json").read_text())
+    assert json.loads((where / "score.json").read_text()) == metrics["comparison"]
+    assert metrics["comparison"]["sentences"]["wer"] in done.stdout
+
+
+def test_report_page_holds_the_verdict_and_plays_clips(finished) -> None:
+    page = (finished[0] / "outputs/r/report.html").read_text()
+    assert "cannot be told apart" in page or "is better" in page or "is worse" in page
+    assert "base" in page
+    assert len(page) < 5_000_000
+
+
+def test_two_runs_are_compared_or_refused_with_the_reason(
+    finished, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    assert main(["run", *flags(tiny_model, noise_manifest, "longer", max_steps=6)]) in (0, 1)
+    capsys.readouterr()
+    assert main(["compare", "outputs/r", "outputs/longer"]) == 0
+    assert "WER" in capsys.readouterr().out
+    page = Path("outputs/compare-r-longer.html").read_text()
+    assert "max_steps" in page  # what differs between the two
+    assert "# r and longer" in Path("outputs/compare-r-longer.md").read_text()
+    assert main(["run", *flags(tiny_model, noise_manifest, "other", test_share=0.3)]) in (0, 1)
+    assert main(["compare", "outputs/r", "outputs/other"]) == 2
+    assert "their test clips are not the same recordings" in capsys.readouterr().err
+
+
+def test_an_older_runs_predictions_are_told_apart(finished, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    rows = rows_of(Path("outputs/r/predictions_base.jsonl"))
+    for row in rows:
+        del row["loss_words"]
+    Path("outputs/r/predictions_base.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows)
+    )
+    assert main(["verdict", "outputs/r"]) == 2
+    assert "moontune baseline outputs/r --overwrite" in capsys.readouterr().err
 
 
 def test_training_log_is_a_stream_of_updates_and_validations(finished) -> None:

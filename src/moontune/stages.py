@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from moontune.comparison import unlike
 from moontune.config import PLAN_MINUTES, RunConfig
@@ -15,6 +15,9 @@ from moontune.manifest import Dropped, Utterance, read_rows, write_manifest
 from moontune.paths import cache_dir
 from moontune.rundir import RunDir
 from moontune.split import SPLITS
+
+if TYPE_CHECKING:
+    from moontune.clean import Cleaned
 
 
 class Ui(Protocol):
@@ -100,7 +103,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         remarks.append(f"{minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
         ui.note(f"remark: {remarks[0]}")
     write_manifest(run.manifest("clean"), result.utterances)
-    _clean_more(run, config, ui, set(result.audio_sha256.values()))
+    _clean_more(run, config, ui, result)
     return {
         "utterances": len(result.utterances),
         "minutes": round(minutes, 2),
@@ -110,15 +113,25 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     }
 
 
-def _clean_more(run: RunDir, config: RunConfig, ui: Ui, own: set[str]) -> None:
-    """Clean the general speech, and leave out what is in the run's own data or is in both."""
+def _clean_more(run: RunDir, config: RunConfig, ui: Ui, own: Cleaned) -> None:
+    """Clean the general speech, and leave out what is in the run's own data or is in both.
+
+    From the run's own corpus no speaker is taken either: it might be one of the test split.
+    """
     from moontune.clean import clean
 
-    seen = set(own)
+    facts = run.stages()["sample"]
+    seen = set(own.audio_sha256.values())
     for name in ("general", "replay"):
         sampled = read_rows(run.manifest(f"{name}_sampled"))
         done = clean(sampled, config.clean, progress=ui.progress)
-        kept = [u for u in done.utterances if done.audio_sha256[u.id] not in seen]
+        same = _same_corpus(facts["origin"], facts.get(name) or {})
+        speakers = {u.speaker for u in own.utterances if same and u.speaker is not None}
+        kept = [
+            u
+            for u in done.utterances
+            if done.audio_sha256[u.id] not in seen and u.speaker not in speakers
+        ]
         seen |= set(done.audio_sha256.values())
         write_manifest(run.manifest(name), kept)
         if len(kept) < len(sampled):
@@ -131,6 +144,10 @@ def _clean_more(run: RunDir, config: RunConfig, ui: Ui, own: set[str]) -> None:
                 f"no clip of the general speech for {_PURPOSE[name]} is usable and outside the "
                 "run's own data; give another manifest, or --general off, --replay-share 0"
             )
+
+
+def _same_corpus(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one.get(key) == other.get(key) for key in ("source", "manifest", "dataset"))
 
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:

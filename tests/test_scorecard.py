@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from moontune.cli import main
+from moontune.errors import UserError
+from moontune.predictions import read_predictions
+from moontune.scorecard import ScoreArgs, score
+
+
+def write(path: Path, *rows: dict | str) -> Path:
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def rows(hypothesis: str, start: int = 0) -> list[dict]:
+    return [
+        {"id": f"c{i}", "speaker": f"s{i % 4}", "reference": "Red boat.", "hypothesis": hypothesis}
+        for i in range(start, start + 12)
+    ]
+
+
+def test_references_and_hypotheses_are_enough(tmp_path) -> None:
+    file = write(tmp_path / "p.jsonl", {"text": "RED BOAT", "pred_text": "red goat"})
+    found = score(ScoreArgs((file,)))
+    assert found.names is None
+    assert found.comparison["measures"]["wer"]["after"] == 0.5
+    assert "loss" not in found.comparison["measures"]
+
+
+def test_edits_are_computed_not_believed(tmp_path) -> None:
+    lie = {"substitutions": 0, "deletions": 0, "insertions": 0, "words": 2}
+    file = write(tmp_path / "p.jsonl", rows("Red red.")[0] | {"edits": lie})
+    found = score(ScoreArgs((file,)))
+    assert found.comparison["measures"]["wer"]["after"] == 0.5
+    assert "1 rows hold other edits" in found.remarks[0]
+    assert read_predictions(write(tmp_path / "q.jsonl", *rows("Red boat.")))[1] == 0
+
+
+def test_files_are_pooled_and_compared(tmp_path, capsys) -> None:
+    worse = write(tmp_path / "a.jsonl", *rows("Red red."), *rows("Red red.", 12))
+    one = write(tmp_path / "b.jsonl", *rows("Red boat."))
+    two = write(tmp_path / "c.jsonl", *rows("Red boat.", 12))
+    found = score(ScoreArgs((one, two), against=(worse,)))
+    assert found.comparison["utterances"] == 24
+    assert found.comparison["measures"]["wer"]["outcome"] == "better"
+    assert main(["score", str(one), str(two), "--against", str(worse)]) == 0
+    out = capsys.readouterr().out
+    assert "WER is better: 50.00 % -> 0.00 %" in out
+    assert "words fixed: boat 24" in out
+    with pytest.raises(UserError, match="c0 was there before"):
+        score(ScoreArgs((one, one)))
+    with pytest.raises(UserError, match="not of the same clips"):
+        score(ScoreArgs((one,), against=(two,)))
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("{", r"p.jsonl:2: "),
+        ("[1]", r"p.jsonl:2: expected a JSON object"),
+        ({"reference": "a"}, r"p.jsonl:2: no hypothesis"),
+        ({"reference": 3, "hypothesis": "a"}, r"p.jsonl:2: no reference"),
+        ({"reference": "a", "hypothesis": "a", "duration": "long"}, "not a number of seconds"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path, row, says) -> None:
+    file = write(tmp_path / "p.jsonl", rows("Red boat.")[0], row)
+    with pytest.raises(UserError, match=says):
+        score(ScoreArgs((file,)))
+
+
+def test_what_cannot_be_scored_is_said(tmp_path) -> None:
+    file = write(tmp_path / "p.jsonl", *rows("Red boat."))
+    for args, says in (
+        (ScoreArgs(()), "give predictions or a run"),
+        (ScoreArgs((tmp_path,)), "no predictions_base.jsonl"),
+        (ScoreArgs((tmp_path, file)), "folders alone"),
+        (ScoreArgs((write(tmp_path / "e.jsonl", ""),)), "is empty"),
+        (ScoreArgs((tmp_path / "none",)), "cannot be read"),
+    ):
+        with pytest.raises(UserError, match=says):
+            score(args)
