@@ -133,7 +133,7 @@ class Chromium:
             if e.get("method") == "Network.requestWillBeSent"
         ]
 
-    def _receive(self, timeout_s: float = 15) -> dict[str, Any]:
+    def _receive(self, timeout_s: float = 30) -> dict[str, Any]:
         ends = time.monotonic() + timeout_s
         while b"\0" not in self._rest:
             ready, _, _ = select.select([self._from], [], [], max(0.0, ends - time.monotonic()))

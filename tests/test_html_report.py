@@ -1,25 +1,19 @@
-"""The page: what it says, that nothing gets out of its place, and how a browser takes it."""
+"""The page: what it says, and that nothing gets out of its place."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from chromium import Chromium, find_chromium
+from sample_page import AFTER, BEFORE, SAID, page, row, silence, write_clips
 
 from moontune.audio import SAMPLE_RATE_HZ, write_flac
-from moontune.changed_clips import _shares, changed_clips
 from moontune.clip_audio import clip_audio
 from moontune.comparison import compare
-from moontune.html_report import Page, Section, prose, render_page, short_names
-from moontune.scoring import character_edits, word_edits
-from moontune.text import normalize
+from moontune.html_report import Section, prose, render_page, short_names
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}
@@ -35,77 +29,6 @@ HOSTILE = [
     "👩‍👩‍👧 naïve 😀",
     "\ud800 lone",
 ]
-
-
-def row(id: str, reference: str, hypothesis: str, speaker: str | None = "anna", **more: Any):
-    """A prediction as the evaluation writes it."""
-    tokens = 1 + len(reference.split())
-    return {
-        "id": id,
-        "speaker": speaker,
-        "duration": 1.5,
-        "reference": reference,
-        "target": reference,
-        "hypothesis": hypothesis,
-        "normalized_reference": normalize(reference),
-        "normalized_hypothesis": normalize(hypothesis),
-        "tokens": [],
-        "truncated": False,
-        "loss": 0.1 * tokens * (1 + word_edits(reference, hypothesis).errors),
-        "loss_words": 0.08 * tokens,
-        "target_tokens": tokens,
-        "edits": asdict(word_edits(reference, hypothesis)),
-        "characters": asdict(character_edits(reference, hypothesis)),
-    } | more
-
-
-SAID = [
-    (
-        "a1",
-        "The red boat sails home.",
-        "The bed boat sales home.",
-        "The red boat sails home.",
-        "anna",
-    ),
-    ("a2", "A cold wind blows north.", "A cold wind blows.", "A cold wind blows north.", "anna"),
-    ("b1", "Old maps show the bay.", "Old maps show the bay.", "Old mats show a the bay.", "bert"),
-    ("b2", "Rain fell on the quay.", "Rain fell on the key.", "rain fell on the key", "bert"),
-    ("c1", "She mends the long net.", "", "She mends the long net.", "carl"),
-]
-LOG = [
-    {"event": "validation", "step": 0, "val_loss": 1.2},
-    *({"event": "update", "step": i, "loss": 1.2 - i / 100, "tokens": 9} for i in range(1, 41)),
-    {"event": "update", "step": 41, "loss": None, "tokens": 9},
-    {"event": "validation", "step": 20, "val_loss": 0.9},
-    {"event": "validation", "step": 40, "val_loss": 1.0},
-]
-
-
-def page(before: list[dict], after: list[dict], **more: Any) -> Page:
-    compared = compare(before, after, 42)
-    facts = [Section("Split", ["split", "clips"], [["train", 9]], "A note."), COMMANDS]
-    whole = Page(
-        title="first-run",
-        accepted=True,
-        sentence="Accepted: WER 20.00 % -> 12.00 % on 5 held-out clips.",
-        cautions=["Caution: 5 test clips are few."],
-        names=("base", "tuned"),
-        comparison=compared,
-        general={"origin": {"source": "elsewhere", "rows": 5}, "comparison": compared},
-        general_note=None,
-        checks=[{"name": "improved", "passed": True, "detail": "WER -40 %"}],
-        predictions=(before, after),
-        audio={},
-        train_log=LOG,
-        kept_step=20,
-        facts=facts,
-    )
-    return replace(whole, **more)
-
-
-COMMANDS = Section("Commands", [], [["moontune run --preset offline"]])
-BEFORE = [row(i, said, one, who) for i, said, one, _, who in SAID]
-AFTER = [row(i, said, other, who) for i, said, _, other, who in SAID]
 
 
 class Reader(HTMLParser):
@@ -145,14 +68,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A file that sounds for each clip, and one that is no audio at all."""
-    folder = tmp_path_factory.mktemp("clips")
-    t = np.arange(int(1.5 * SAMPLE_RATE_HZ), dtype=np.float32) / SAMPLE_RATE_HZ
-    for i, name in enumerate(("a1", "a2", "b1")):
-        tone = np.sin(2 * np.pi * (220 + 110 * i) * t) * 0.4
-        write_flac(folder / f"{name}.flac", tone.astype(np.float32))
-    (folder / "b2.flac").write_text("not audio")
-    return {r["id"]: folder / f"{r['id']}.flac" for r in BEFORE}
+    return write_clips(tmp_path_factory.mktemp("clips"))
 
 
 def test_the_page_says_what_there_is_to_say(clips: dict[str, Path]) -> None:
@@ -180,6 +96,14 @@ def test_the_page_says_what_there_is_to_say(clips: dict[str, Path]) -> None:
     assert "kept: update 20" in html
     assert len([a for a in read.of("svg") if a.get("role") == "img"]) == 3 * 2 * 2 + 1
     assert all(a.get("role") or a.get("aria-hidden") or "viewbox" in a for a in read.of("svg"))
+
+
+def test_what_the_verdict_says_is_not_said_again() -> None:
+    compared = compare(BEFORE, AFTER, 42)
+    said = f"Accepted. {compared['sentences']['wer']}"
+    html = render_page(page(BEFORE, AFTER, sentence=said, general=None), 0)
+    assert html.count(prose(compared["sentences"]["wer"]).replace(">", "&gt;")) == 1
+    assert html.count(prose(compared["sentences"]["loss"]).replace(">", "&gt;")) == 1
 
 
 def test_the_page_loads_nothing(clips: dict[str, Path]) -> None:
@@ -262,40 +186,26 @@ def test_word_differences_are_marked_in_more_than_colour() -> None:
     assert "(nothing)" not in words  # what is missing is shown instead
 
 
-def test_most_changed_clips_first_and_broken_ones_too() -> None:
-    found = changed_clips(BEFORE, AFTER, {}, 12)
-    assert [c.id for c in found.fixed] == ["c1", "a1", "a2"]
-    assert [c.id for c in found.broken] == ["b1"]
-    two = changed_clips(BEFORE, AFTER, {}, 2)
-    assert [len(two.fixed), len(two.broken), two.all_fixed, two.all_broken] == [1, 1, 3, 1]
-
-
-@pytest.mark.parametrize(
-    ("fixed", "broken", "count", "shares"),
-    [
-        (3, 1, 12, (3, 1)),
-        (100, 1, 12, (11, 1)),
-        (100, 50, 12, (8, 4)),
-        (100, 10, 12, (8, 4)),
-        (10, 100, 12, (4, 8)),
-        (1, 100, 12, (1, 11)),
-        (0, 100, 12, (0, 12)),
-        (100, 0, 12, (12, 0)),
-        (5, 5, 1, (0, 1)),
-        (5, 5, 0, (0, 0)),
-    ],
-)
-def test_shares_of_fixed_and_broken(
-    fixed: int, broken: int, count: int, shares: tuple[int, int]
-) -> None:
-    assert _shares(fixed, broken, count) == shares
-
-
 def test_speakers_stand_with_the_largest_gain_first() -> None:
     html = render_page(page(BEFORE, AFTER), 0)
     table = html[html.index("By speaker</caption>") : html.index("By length")]
     names = re.findall(r'<th scope="row" class="name"><bdi>(\w+)</bdi>', table)
     assert names == ["carl", "anna", "bert"]
+
+
+def test_of_very_many_speakers_the_best_and_the_worst_are_shown() -> None:
+    before, after = (
+        [
+            row(f"{i:03}", "Red boat.", wrote if i == hit else "Red goat.", f"s{i:03}")
+            for i in range(99)
+        ]
+        for wrote, hit in (("Red boat.", 98), ("Red boat.", 50))
+    )
+    html = render_page(page(before, after), 0)
+    names = re.findall(r'class="name"><bdi>(s\d+)</bdi>', html)
+    assert len(names) == 60
+    assert (names[0], names[-1]) == ("s050", "s098")
+    assert "39 between the best and the worst 30 are left out." in html
 
 
 def test_references_without_case_are_shown_as_trained_on() -> None:
@@ -310,19 +220,23 @@ def test_references_without_case_are_shown_as_trained_on() -> None:
 
 def test_two_runs_have_no_verdict_and_long_names_get_letters() -> None:
     names = ("a" * 60, "b" * 60)
-    two = page(BEFORE, AFTER, title=" against ".join(names), accepted=None, names=names, checks=[])
+    two = page(
+        BEFORE,
+        AFTER,
+        title=" against ".join(names),
+        accepted=None,
+        names=names,
+        checks=[],
+        general=None,
+    )
     read = Reader(render_page(two, 12))
+    assert "other speech" not in read.words
+    assert "begins with a capital" in read.words
     assert "Accepted" not in read.words.replace("Accepted: WER", "")
     assert [a for a in read.of("p") if "chip" in str(a.get("class"))] == []
     assert f"A {names[0]}" in read.words
     assert short_names(names) == ("A", "B")
     assert short_names(("base", "tuned")) == ("base", "tuned")
-
-
-def silence() -> tuple[list[dict], list[dict]]:
-    said = ("", "Thank you.", "you", "")
-    before = [row(str(i), "", said[i % 4], None) for i in range(8)]
-    return before, [row(str(i), "", "", None) for i in range(8)]
 
 
 ODD = {
@@ -381,92 +295,3 @@ def test_text_has_the_contrast_of_wcag_aa(scheme: int) -> None:
     for ink, paper in [*pairs, ("worse", "worse-tint"), ("ink", "tint")]:
         one, other = sorted(_luminance(colours[name]) for name in (ink, paper))
         assert (other + 0.05) / (one + 0.05) >= 4.5, (ink, paper)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    program = find_chromium()
-    if program is None:
-        pytest.skip("no chromium on this machine (apt-get install chromium)")
-    with Chromium(program, tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
-
-
-@pytest.fixture
-def opened(browser: Chromium, tmp_path: Path, clips: dict[str, Path]) -> Chromium:
-    """A page with clips and long words, at the width of a small phone."""
-    long = row("d" * 200, f"{'e' * 300} boat", f"{'f' * 5000} boats " + "x " * 50, "g" * 200)
-    right = {**long, "hypothesis": long["reference"]}
-    names = ("a" * 60, "b" * 60)
-    wide = Section("Wide", ["h" * 40] * 8, [["i" * 80] * 8] * 3)
-    full = page(
-        [*BEFORE, long],
-        [*AFTER, {**right, "edits": asdict(word_edits("a", "a"))}],
-        audio=clips,
-        names=names,
-        title=" against ".join(names),
-        facts=[wide, Section("Commands", [], [["k" * 400]])],
-    )
-    path = tmp_path / "report.html"
-    path.write_text(render_page(full, 12), encoding="utf-8")
-    browser.size(360)
-    browser.open(path.as_uri())
-    return browser
-
-
-def test_a_browser_finds_nothing_to_complain_about(opened: Chromium) -> None:
-    opened.value("new Promise(done => setTimeout(done, 200))")
-    assert opened.complaints() == []
-    assert [u[:5] for u in opened.requests() if not u.startswith("data:")] == ["file:"]
-
-
-def test_every_clip_can_be_played(opened: Chromium) -> None:
-    states = opened.value(
-        """Promise.all([...document.querySelectorAll("audio")].map(clip => new Promise(done => {
-            const told = () => done([clip.readyState, clip.duration, clip.error?.message]);
-            if (clip.readyState >= 1 || clip.error) told();
-            clip.addEventListener("loadedmetadata", told);
-            clip.addEventListener("error", told);
-        })))"""
-    )
-    assert len(states) == 3
-    for ready, duration, error in states:
-        assert error is None
-        assert ready >= 1
-        assert duration == pytest.approx(1.5, abs=0.1)
-
-
-@pytest.mark.parametrize("width", [360, 768, 1200])
-def test_only_tables_scroll_sideways(opened: Chromium, width: int) -> None:
-    opened.size(width)
-    assert opened.value("document.documentElement.clientWidth") == width
-    assert opened.value("document.documentElement.scrollWidth") == width
-    assert opened.value("window.innerWidth") == width
-
-
-def test_plots_have_room_at_any_width(opened: Chromium) -> None:
-    """No plot is scaled: its text is as tall on a phone as it is on a screen."""
-    script = """[...document.querySelectorAll("svg[role=img] text")]
-        .map(text => text.getBoundingClientRect().height)"""
-    opened.size(360)
-    small = opened.value(script)
-    opened.size(1200)
-    assert small == opened.value(script)
-    assert min(small) > 8
-
-
-def test_print_has_no_players_and_cuts_no_table(opened: Chromium) -> None:
-    opened.call("Emulation.setEmulatedMedia", media="print")
-    try:
-        shown = opened.value(
-            """[...document.querySelectorAll("audio, nav")]
-               .filter(e => getComputedStyle(e).display !== "none").length"""
-        )
-        scrolling = opened.value(
-            """[...document.querySelectorAll(".scroll")]
-               .filter(e => getComputedStyle(e).overflowX !== "visible").length"""
-        )
-        assert (shown, scrolling) == (0, 0)
-        assert opened.call("Page.printToPDF")["data"].startswith("JVBERi")
-    finally:
-        opened.call("Emulation.setEmulatedMedia", media="")

@@ -139,7 +139,7 @@ def prose(text: str) -> str:
 
 
 def _percent(value: float | None, digits: int = 0) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
+    return "–" if value is None else f"{100 * value:.{digits}f}{FIXED_SPACE}%"
 
 
 def _span(seconds: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from moontune import plots
+from moontune.markup import FIXED_SPACE
 
 _TITLES = {
     "wer": "Word error rate",
@@ -16,6 +17,7 @@ _TITLES = {
     "loss_words": "words",
     "loss_typography": "case and punctuation",
 }
+_MOST_GROUPS = 60  # more rows nobody reads
 _OUTCOMES = {"better": "Better", "worse": "Worse", "undecided": "Undecided"}
 
 
@@ -53,8 +55,9 @@ class Unit:
         return "–" if ends is None else " to ".join(self.signed(end) for end in ends)
 
 
-RATE = Unit(100, 1, 2, " %", " points")
-SHARE = Unit(100, 1, 1, " %", " %")
+_PERCENT = FIXED_SPACE + "%"
+RATE = Unit(100, 1, 2, _PERCENT, " points")
+SHARE = Unit(100, 1, 1, _PERCENT, _PERCENT)
 NATS = Unit(1, 3, 3, "", "")
 
 
@@ -183,15 +186,20 @@ def loss_parts(comparison: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def group_table(groups: list[dict[str, Any]], *, by_change: bool) -> dict[str, Any] | None:
-    """WER of each group from before to after; `by_change` puts the largest gain first."""
+    """WER of each group from before to after; `by_change` puts the largest gain first. Of very
+    many groups, the best and the worst."""
     if not groups:
         return None
-    scale = plots.axis([0.0, *(g[side] for g in groups for side in ("before", "after"))], floor=0.0)
+    rates = [g[side] for g in groups for side in ("before", "after")]
+    scale = plots.axis([0.0, *rates], floor=0.0)
     if by_change:
         groups = sorted(groups, key=lambda g: (_gap(g) is None, _gap(g) or 0.0, g["name"]))
+    many = len(groups) > _MOST_GROUPS
+    half = _MOST_GROUPS // 2
     return {
         "head": plots.scale_row(scale, RATE.tick),
         "measured": any(_gap(g) is not None for g in groups),
+        "left_out": len(groups) - _MOST_GROUPS if many else 0,
         "rows": [
             {
                 **g,
@@ -201,7 +209,7 @@ def group_table(groups: list[dict[str, Any]], *, by_change: bool) -> dict[str, A
                 "outcome": _outcome(g),
                 "plot": plots.dumbbell(scale, g["before"], g["after"]),
             }
-            for g in groups
+            for g in (groups[:half] + groups[-half:] if many else groups)
         ],
     }
 

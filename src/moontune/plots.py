@@ -174,8 +174,13 @@ def change(
 
 
 def scale_row(scale: Axis, show: Format) -> Markup:
-    """The axis labels to stand in the head of a table whose rows are plots."""
-    return ornament([*tick_labels(scale, 12, show), *grid(scale, 16, 20)], 20)
+    """The axis labels to stand in the head of a table whose rows are plots; a narrow page may
+    leave out every second one (`between`)."""
+    labels = [
+        write(scale.at(t), 12, show(t), "tick between" if i % 2 else "tick")
+        for i, t in enumerate(scale.ticks)
+    ]
+    return ornament([*labels, *grid(scale, 16, 20)], 20)
 
 
 def dumbbell(scale: Axis, before: float | None, after: float | None) -> Markup:

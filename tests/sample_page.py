@@ -1,0 +1,102 @@
+"""Pages to test: predictions as an evaluation writes them, and a page made of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moontune.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.comparison import compare
+from moontune.html_report import Page, Section
+from moontune.scoring import character_edits, word_edits
+from moontune.text import normalize
+
+
+def row(id: str, reference: str, hypothesis: str, speaker: str | None = "anna", **more: Any):
+    """A prediction as the evaluation writes it."""
+    tokens = 1 + len(reference.split())
+    return {
+        "id": id,
+        "speaker": speaker,
+        "duration": 1.5,
+        "reference": reference,
+        "target": reference,
+        "hypothesis": hypothesis,
+        "normalized_reference": normalize(reference),
+        "normalized_hypothesis": normalize(hypothesis),
+        "tokens": [],
+        "truncated": False,
+        "loss": 0.1 * tokens * (1 + word_edits(reference, hypothesis).errors),
+        "loss_words": 0.08 * tokens,
+        "target_tokens": tokens,
+        "edits": asdict(word_edits(reference, hypothesis)),
+        "characters": asdict(character_edits(reference, hypothesis)),
+    } | more
+
+
+SAID = [
+    (
+        "a1",
+        "The red boat sails home.",
+        "The bed boat sales home.",
+        "The red boat sails home.",
+        "anna",
+    ),
+    ("a2", "A cold wind blows north.", "A cold wind blows.", "A cold wind blows north.", "anna"),
+    ("b1", "Old maps show the bay.", "Old maps show the bay.", "Old mats show a the bay.", "bert"),
+    ("b2", "Rain fell on the quay.", "Rain fell on the key.", "rain fell on the key", "bert"),
+    ("c1", "She mends the long net.", "", "She mends the long net.", "carl"),
+]
+LOG = [
+    {"event": "validation", "step": 0, "val_loss": 1.2},
+    *({"event": "update", "step": i, "loss": 1.2 - i / 100, "tokens": 9} for i in range(1, 41)),
+    {"event": "update", "step": 41, "loss": None, "tokens": 9},
+    {"event": "validation", "step": 20, "val_loss": 0.9},
+    {"event": "validation", "step": 40, "val_loss": 1.0},
+]
+
+
+def page(before: list[dict], after: list[dict], **more: Any) -> Page:
+    compared = compare(before, after, 42)
+    facts = [Section("Split", ["split", "clips"], [["train", 9]], "A note."), COMMANDS]
+    whole = Page(
+        title="first-run",
+        accepted=True,
+        sentence="Accepted: WER 20.00 % -> 12.00 % on 5 held-out clips.",
+        cautions=["Caution: 5 test clips are few."],
+        names=("base", "tuned"),
+        comparison=compared,
+        general={"origin": {"source": "elsewhere", "rows": 5}, "comparison": compared},
+        general_note=None,
+        checks=[{"name": "improved", "passed": True, "detail": "WER -40 %"}],
+        predictions=(before, after),
+        audio={},
+        train_log=LOG,
+        kept_step=20,
+        facts=facts,
+    )
+    return replace(whole, **more)
+
+
+COMMANDS = Section("Commands", [], [["moontune run --preset offline"]])
+BEFORE = [row(i, said, one, who) for i, said, one, _, who in SAID]
+AFTER = [row(i, said, other, who) for i, said, _, other, who in SAID]
+
+
+def silence() -> tuple[list[dict], list[dict]]:
+    said = ("", "Thank you.", "you", "")
+    before = [row(str(i), "", said[i % 4], None) for i in range(8)]
+    return before, [row(str(i), "", "", None) for i in range(8)]
+
+
+def write_clips(folder: Path) -> dict[str, Path]:
+    """Files of the sample's clips: three that sound, one that is no audio at all, one missing."""
+    t = np.arange(int(1.5 * SAMPLE_RATE_HZ), dtype=np.float32) / SAMPLE_RATE_HZ
+    for i, name in enumerate(("a1", "a2", "b1")):
+        tone = np.sin(2 * np.pi * (220 + 110 * i) * t) * 0.4
+        write_flac(folder / f"{name}.flac", tone.astype(np.float32))
+    (folder / "b2.flac").write_text("not audio")
+    return {r["id"]: folder / f"{r['id']}.flac" for r in BEFORE}
