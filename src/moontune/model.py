@@ -170,6 +170,7 @@ def _encode_together(
     if len(set(map(len, waves))) == 1:
         return _encoded(encoder(padded).last_hidden_state, None)
     counts = [frame_counts(len(wave)) for wave in waves]
+    assert min(last for *_, last in counts) > 0, "a clip is shorter than one frame"
     first, _, last = torch.tensor(counts, device=padded.device).unbind(dim=1)
     # The encoder keeps every 384th value of the mask it is given: these keep `last` ones a clip.
     mask = _first(last * SAMPLES_PER_FRAME, padded.shape[1])
