@@ -82,6 +82,24 @@ def test_what_a_few_speakers_cannot_say_is_said() -> None:
     assert "For these 3 speakers themselves it is better" in text
 
 
+def test_two_speakers_that_happen_to_agree_are_not_certain() -> None:
+    """Both gain one error in four clips: among clips that differ, that is no news."""
+    before, after = [], []
+    for speaker in ("a", "b"):
+        for i in range(12):
+            heard = i % 4
+            wrong = "The bed boat sails home."
+            before.append(row(f"{speaker}{i}", speaker, TRUTH, wrong if heard < 2 else TRUTH))
+            after.append(row(f"{speaker}{i}", speaker, TRUTH, wrong if heard in (1, 2) else TRUTH))
+    before[0] = before[12] = row("a0", "a", TRUTH, "The bed goat sails home.")
+    before[12] = before[12] | {"id": "b0", "speaker": "b"}
+    wer = compare(before, after, seed=1)["measures"]["wer"]
+    assert wer["outcome"] == "undecided"
+    low, high = wer["difference_interval"]
+    assert low < wer["difference"] < 0 < high
+    assert wer["utterances_needed"] > 24
+
+
 def test_speakers_with_a_clip_each_are_not_resampled_within() -> None:
     before, after = pair(12, 1)
     assert compare(before, after, seed=1)["measures"]["wer"]["same_speakers"] is None

@@ -92,6 +92,21 @@ def within_groups(groups: Sequence[str], seed: int) -> Draws:
     return Draws(np.arange(len(groups)), counts, 1.0, 1.0)
 
 
+def wider(one: Estimate | None, other: Estimate | None) -> Estimate | None:
+    """The less sure of two estimates of one figure: speakers that happen to agree do not make the
+    clips they were measured on certain."""
+    if one is None or other is None:
+        return None
+    ends = (*one.interval, *other.interval)
+    shares = (one.below_zero, other.below_zero)
+    return Estimate(
+        one.value,
+        (min(ends), max(ends)),
+        min(shares, key=lambda share: abs(share - 0.5)),
+        max(one.standard_error, other.standard_error),
+    )
+
+
 def clips_needed(clips: int, groups: int, standard_error: float, effect: float) -> int | None:
     """Clips, of proportionally more speakers, that show `effect` four times in five.
 

@@ -17,6 +17,7 @@ from moontune.bootstrap import (
     Estimate,
     by_group,
     clips_needed,
+    wider,
     within_groups,
 )
 from moontune.errors import UserError
@@ -148,10 +149,15 @@ def _measure(
 ) -> dict[str, Any]:
     above, below = MEASURES[name]
     over = [below(r) for r in before]
-    one = draws.ratio([above(r) for r in before], over)
-    other = draws.ratio([above(r) for r in after], over)
+
+    def estimate(values: list[float]) -> Estimate | None:
+        return wider(draws.ratio(values, over), within.ratio(values, over))
+
     changes = [above(a) - above(b) for b, a in zip(before, after, strict=True)]
-    change = draws.ratio(changes, over)
+    one, other, change = (
+        estimate(values)
+        for values in ([above(r) for r in before], [above(r) for r in after], changes)
+    )
     same = within.ratio(changes, over) if unit == "speaker" and _several(before) else None
     if one is None or other is None or change is None:
         return dict.fromkeys(

@@ -62,7 +62,6 @@ def render_page(page: Page, clips: int) -> str:
     values = {
         "page": page,
         "labels": labels,
-        "lead": page.sentence.removeprefix("Accepted. ") if page.accepted else page.sentence,
         "c": c,
         "cards": measure_cards(c, labels),
         "parts_of_loss": loss_parts(c),

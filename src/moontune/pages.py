@@ -22,8 +22,8 @@ def run_page(run: RunDir, config: RunConfig) -> str:
     page = Page(
         title=m["run"],
         accepted=m["accepted"],
-        sentence=m["verdict"]["sentence"],
-        cautions=m["verdict"]["cautions"],
+        sentence=m["comparison"]["sentences"]["wer"],
+        cautions=_why(m["verdict"]) + m["verdict"]["cautions"],
         names=("base", "tuned"),
         comparison=m["comparison"],
         general=general if general["comparison"] else None,
@@ -44,6 +44,14 @@ def run_page(run: RunDir, config: RunConfig) -> str:
     return render_page(page, config.report.report_clips)
 
 
+def _why(verdict: dict[str, Any]) -> list[str]:
+    """What the chip alone does not say: a smoke run's leniency, or the checks that failed."""
+    if verdict["accepted"]:
+        return ["Accepted as a smoke run, on its artifacts alone."] if verdict["smoke"] else []
+    failed = [c for c in verdict["checks"] if not c["passed"]]
+    return [f"Not accepted: {c['name']}: {c['detail']}." for c in failed]
+
+
 def comparison_page(
     runs: tuple[RunDir, ...],
     names: tuple[str, str],
@@ -57,7 +65,7 @@ def comparison_page(
     differing = [[k, *(_plain(c.get(k, "not set")) for c in configs)] for k in keys]
     trainings = [r.read("train.json") for r in runs]
     kept = [
-        [label, *(t[key] for t in trainings)]
+        [label, *(round(t[key], 4) for t in trainings)]
         for label, key in (
             ("updates", "steps"),
             ("kept update", "best_step"),
@@ -65,11 +73,7 @@ def comparison_page(
             ("seconds of training", "seconds"),
         )
     ]
-    commands = [
-        ["moontune " + shlex.join(words)]
-        for r in runs
-        for words in r.record()["environment"]["commands"]
-    ]
+    commands = [words for r in runs for words in r.record()["environment"]["commands"]]
     page = Page(
         title=f"{names[0]} and {names[1]}",
         accepted=None,
@@ -170,4 +174,4 @@ def _machine(m: dict[str, Any]) -> Section:
         ["source", env["git_revision"] or "installed package"],
         ["started", env["started"]],
     ]
-    return Section("Machine and versions", ["", ""], rows, " ".join(m["remarks"]))
+    return Section("Machine and versions", ["", ""], rows, ". ".join(m["remarks"]))
