@@ -10,7 +10,8 @@ import numpy as np
 
 from moontune.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.comparison import compare
-from moontune.html_report import Page, Section
+from moontune.facts import Section
+from moontune.html_report import Page
 from moontune.scoring import character_edits, word_edits
 from moontune.text import normalize
 

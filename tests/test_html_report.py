@@ -13,7 +13,8 @@ from sample_page import AFTER, BEFORE, SAID, page, row, silence, write_clips
 from moontune.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.clip_audio import clip_audio
 from moontune.comparison import compare
-from moontune.html_report import Section, prose, render_page, short_names
+from moontune.facts import Section
+from moontune.html_report import prose, render_page, short_names
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}

@@ -10,7 +10,8 @@ import pytest
 from chromium import Chromium, find_chromium
 from sample_page import AFTER, BEFORE, page, row, write_clips
 
-from moontune.html_report import Section, render_page
+from moontune.facts import Section
+from moontune.html_report import render_page
 from moontune.scoring import word_edits
 
 

@@ -18,21 +18,12 @@ from markupsafe import Markup
 
 from moontune.changed_clips import changed_clips
 from moontune.curve_plot import curves
+from moontune.facts import Section
 from moontune.markup import FIXED_SPACE, visible
 from moontune.page_figures import group_table, loss_parts, measure_cards
 
 _SHORT = 14  # characters of a name that fits into a plot
 _CURVE_POINTS = 50
-
-
-@dataclass(frozen=True)
-class Section:
-    """A further table of the page; without a head its rows are shown as lines of code."""
-
-    title: str
-    head: list[str]
-    rows: list[list[Any]]
-    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
 from moontune.config import RunConfig
 from moontune.errors import UserError
+from moontune.facts import Section, facts_of
 from moontune.files import read_jsonl, write_text
-from moontune.markdown import cell, code, percent, table
+from moontune.markdown import cell, code, table
 from moontune.pages import run_page
 from moontune.report_figures import changed, groups, kept, result
 from moontune.rundir import RunDir
-from moontune.settings import to_dict
-from moontune.wording import origin_text
 
 _HEAD = (
     "# Training report\n\n"
@@ -43,42 +41,15 @@ def render(run: RunDir, config: RunConfig) -> str:
                 for c in m["verdict"]["checks"]
             ),
         ),
-        "### Commands\n\n"
-        + "\n\n".join(code("moontune " + shlex.join(c)) for c in m["environment"]["commands"]),
-        _data(m),
         _training(m, read_jsonl(run / "train_log.jsonl")),
         groups(m["comparison"]),
         changed(
             read_jsonl(run / "predictions_base.jsonl"), read_jsonl(run / "predictions_tuned.jsonl")
         ),
         kept(m),
-        _artifact(run),
-        _settings(m, config),
+        *map(_facts, facts_of(run, m, config)),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _data(m: dict[str, Any]) -> str:
-    rows = [
-        (
-            name,
-            s["utterances"],
-            s["speakers"],
-            f"{s['seconds'] / 60:.1f}",
-            f"{100 * s['share']:.1f} % of {100 * s['wanted']:.0f} %",
-        )
-        for name, s in m["split"].items()
-    ]
-    dropped = ", ".join(f"{n} {reason}" for reason, n in m["data"]["dropped"].items()) or "none"
-    leaks = ", ".join(f"{n} {kind}" for kind, n in m["leakage"].items())
-    labels = m["labels"]
-    return (
-        "### Data\n\n"
-        + table(("split", "clips", "speakers", "minutes", "share achieved of wanted"), rows)
-        + f"\n\nDropped: {cell(dropped)}. Shared between splits: {cell(leaks)}. "
-        f"References are {cell(labels['references'])}, labels {cell(labels['used'])}. "
-        f"Origin: {code(origin_text(m['data']['origin']))}."
-    )
 
 
 def _training(m: dict[str, Any], log: list[dict[str, Any]]) -> str:
@@ -97,54 +68,19 @@ def _training(m: dict[str, Any], log: list[dict[str, Any]]) -> str:
             (e["step"], "-" if mean is None else f"{mean:.4f}", f"{e['val_loss']:.4f}", kept)
         )
         before = e["step"]
-    rate = t["utterances_seen"] / max(t["seconds"] - t["seconds_validating"], 1e-9)
-    return (
-        "### Training\n\n"
-        + table(("update", "train loss since the last row", "validation loss", ""), rows)
-        + f"\n\n{t['steps']} updates ({cell(t['stopped'])}), {t['skipped']} skipped, "
-        f"{t['trainable_parameters']:,} trainable parameters, {t['seconds']:.0f} s of which "
-        f"{t['seconds_validating']:.0f} s validating, {rate:.1f} clips a second in training."
+    return "### Training\n\n" + table(
+        ("update", "train loss since the last row", "validation loss", ""), rows
     )
 
 
-def _artifact(run: RunDir) -> str:
-    a = run.read("artifact_test.json")
-    rows = [
-        (c["id"], c.get("reference", ""), c["transcript"], "yes" if c["identical_tokens"] else "NO")
-        for c in a["clips"]
-    ]
-    return (
-        f"### Artifact, reloaded in a fresh process on {cell(a['device'])}\n\n"
-        + table(("clip", "reference", "transcript", "same tokens"), rows)
-        + f"\n\nWER of these clips {percent(a['wer'])}.\n\n"
-        + code("scripts/" + shlex.join(a["command"]))
-    )
-
-
-def _settings(m: dict[str, Any], config: RunConfig) -> str:
-    rows = [
-        (name, " ".join(v) if isinstance(v, list) else v)
-        for section in to_dict(config).values()
-        for name, v in section.items()
-    ]
-    env = m["environment"]
-    versions = ", ".join(f"{k} {v}" for k, v in env["versions"].items())
-    base = m["base_model"]
-    remarks = "".join(f"\n- {cell(r)}" for r in m["remarks"])
-    return (
-        "### Settings and machine\n\n"
-        + (f"Remarks:{remarks}\n\n" if remarks else "")
-        + table(("setting", "value"), rows)
-        + f"\n\nBase: {code(base['asked'])} ({cell(base['hub_id'])}, revision "
-        f"{cell(base['revision'] or 'not stated')}, weights sha256 {base['sha256'][:16]}). "
-        f"Device: {cell(m['device']['name'])} ({cell(m['device']['reason'])}), "
-        f"{cell(m['device']['dtype'])}. "
-        f"Python {cell(env['python'])} on {cell(env['platform'])}; {cell(versions)}; "
-        f"source {cell(env['git_revision'] or 'installed package')}. "
-        f"Started {cell(env['started'])}; seconds: "
-        + ", ".join(f"{k} {v:.0f}" for k, v in m["timings_s"].items())
-        + "."
-    )
+def _facts(section: Section) -> str:
+    """A table of facts; without a head, lines of code."""
+    text = f"### {cell(section.title)}"
+    if section.head:
+        text += "\n\n" + table(section.head, section.rows)
+    else:
+        text += "".join("\n\n" + code(str(row[0])) for row in section.rows)
+    return text + (f"\n\n{cell(section.note)}" if section.note else "")
 
 
 def check_report_file(report: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from moontune.comparison import edits_of
 from moontune.decoding import TokenCap
-from moontune.markdown import cell, code, percent, table
-from moontune.wording import LABELS, origin_text, show, show_interval
+from moontune.markdown import cell, percent, table
+from moontune.wording import LABELS, show, show_interval
 
 
 def result(m: dict[str, Any]) -> str:
@@ -105,25 +105,22 @@ def kept(m: dict[str, Any]) -> str:
     else:
         c = general["comparison"]
         text += (
-            f"On {c['utterances']} clips of general speech that it was not trained on "
-            f"({code(origin_text(general['origin']))}):\n\n" + measures(c) + "\n\n" + drawn(c)
+            f"On {c['utterances']} clips of general speech that it was not trained on:\n\n"
+            + measures(c)
+            + f"\n\n{drawn(c)}\n\n"
+            + _style(c["style"], "general")
         )
-        if general["remark"]:
-            text += " " + cell(general["remark"]) + "."
-    if general["replay"]:
-        text += f"\n\nReplayed in training: {code(origin_text(general['replay']))}."
-    style = m["comparison"]["style"]
+    return text + "\n\n" + _style(m["comparison"]["style"], "test")
+
+
+def _style(style: dict[str, Any], which: str) -> str:
+    habits = (("begin with a capital", "capital"), ("end in punctuation", "punctuation"))
     rows = [
         (label, percent(style["before"][key]), percent(style["after"][key]))
-        for label, key in (
-            ("begin with a capital", "capital"),
-            ("end in punctuation", "punctuation"),
-        )
+        for label, key in habits
     ]
     return (
-        text
-        + "\n\n"
-        + table(("test transcripts that", "base", "tuned"), rows)
+        table((f"{which} transcripts that", "base", "tuned"), rows)
         + f"\n\nOf {style['words_compared']} words that both wrote, "
         f"{percent(style['same_case'])} have the same case and "
         f"{percent(style['same_punctuation'])} the same punctuation."
