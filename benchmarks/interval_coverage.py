@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from moontune.bootstrap import Draws, Estimate, by_group, wider, within_groups
+from moontune.bootstrap import Draws, Estimate, by_group, less_sure, within_groups
 
 SPEAKERS = (2, 3, 4, 5, 6, 8, 12, 20, 40)
 CLIPS = 100
@@ -36,6 +36,7 @@ def estimate(draws: Draws, change: np.ndarray, words: np.ndarray) -> Estimate:
 
 def covers(found: Estimate | None) -> bool:
     assert found is not None
+    assert found.interval is not None
     return found.interval[0] <= 0 <= found.interval[1]
 
 
@@ -61,7 +62,7 @@ def main() -> None:
                 noise = rng.normal(0, np.sqrt(ERRORS_PER_WORD * words))
                 change = np.round(noise + own * words)
                 usual, spread, clips = (estimate(d, change, words) for d in (plain, ours, inside))
-                hits += [covers(e) for e in (usual, wider(spread, clips), clips)]
+                hits += [covers(e) for e in (usual, less_sure(spread, clips), clips)]
             shares = " | ".join(f"{100 * h / args.repeats:.0f} %" for h in hits)
             size = "equal" if balanced else "one has half"
             print(f"| {k}, {size} | {len(group)} | {shares} |", flush=True)

@@ -78,7 +78,8 @@ def test_what_a_few_speakers_cannot_say_is_said() -> None:
     assert wer["same_speakers"]["outcome"] == "better"
     text = c["sentences"]["wer"]
     assert "cannot be told apart with 90 clips of 3 speakers" in text
-    assert f"about {wer['utterances_needed']:,} clips would show a gain of this size" in text
+    needed = f"{wer['utterances_needed']:,} clips, of more speakers in proportion, would"
+    assert f"about {needed} show a gain of this size" in text
     assert "For these 3 speakers themselves it is better" in text
 
 
@@ -103,6 +104,24 @@ def test_two_speakers_that_happen_to_agree_are_not_certain() -> None:
 def test_speakers_with_a_clip_each_are_not_resampled_within() -> None:
     before, after = pair(12, 1)
     assert compare(before, after, seed=1)["measures"]["wer"]["same_speakers"] is None
+
+
+def test_one_clip_proves_nothing_and_alike_clips_little() -> None:
+    before, after = pair(1, 1)
+    c = compare(before, after, seed=1)
+    wer = c["measures"]["wer"]
+    assert (wer["difference_interval"], wer["outcome"]) == (None, "undecided")
+    assert wer["probability_better"] == 0.5
+    assert "cannot be told apart with 1 clip (-40.00 points)." in c["sentences"]["wer"]
+    for clips, outcome in ((3, "undecided"), (8, "better")):
+        assert compare(*pair(1, clips), seed=1)["measures"]["wer"]["outcome"] == outcome
+
+
+def test_one_nameless_clip_does_not_turn_speakers_into_clips() -> None:
+    before, after = pair(3, 10)
+    before[0] = before[0] | {"speaker": None}
+    b = compare(before, after, seed=1)["bootstrap"]
+    assert (b["unit"], b["units"]) == ("speaker", 4)
 
 
 @pytest.mark.parametrize("speaker", [None, "ann"])

@@ -17,7 +17,7 @@ from moontune.config import DataConfig, GeneralConfig, OutputConfig, RunConfig
 from moontune.decoding import TokenCap
 from moontune.errors import UserError
 from moontune.files import read_jsonl
-from moontune.manifest import Utterance, read_manifest
+from moontune.manifest import Utterance, read_manifest, write_manifest
 from moontune.settings import resolve
 from moontune.sources.general import sample_general, sample_replay, spread
 from moontune.train import mixed, shuffled
@@ -67,7 +67,7 @@ def test_what_was_not_asked_for_may_be_missing_but_not_what_was(tmp_path) -> Non
     assert found
     assert len(found.utterances) == 12
     assert remark
-    assert "LibriSpeech test-clean cannot be had" in remark
+    assert "LibriSpeech for the check for forgetting cannot be had" in remark
     with pytest.raises(UserError, match="nowhere"):
         sample_general(config(general="librispeech"), tmp_path)
     assert sample_general(config(general="off"), tmp_path) == (None, None)
@@ -93,6 +93,8 @@ def test_recordings_of_the_wheel_are_what_their_texts_say(tmp_path, bundled_base
         ({"general": "off", "general_manifest": Path("g.jsonl")}, "go together"),
         ({"replay_manifest": Path("g.jsonl")}, "--replay-share above 0"),
         ({"replay_share": 0.95}, "replay_share"),
+        ({"general_manifest": Path("./x.jsonl")}, "is the run's own --manifest"),
+        ({"replay_manifest": Path("x.jsonl"), "replay_share": 0.1}, "is the run's own"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(general, says) -> None:
@@ -115,8 +117,11 @@ def test_speakers_of_the_runs_own_corpus_are_not_replayed(
 ) -> None:
     """A speaker of the test split might be among them."""
     monkeypatch.chdir(tmp_path)
+    more = tmp_path / "more.jsonl"  # another file of the same people
+    rows = [u.with_(id=f"again-{u.id}") for u in read_manifest(noise_manifest)[0]]
+    write_manifest(more, rows)
     words = ["sample", "--manifest", str(noise_manifest), "--utterances", "12", "--run-name", "r"]
-    words += ["--general", "off", "--replay-share", "0.3", "--replay-manifest", str(noise_manifest)]
+    words += ["--general", "off", "--replay-share", "0.3", "--replay-manifest", str(more)]
     assert main(words) == 0
     assert main(["clean", "outputs/r"]) in (0, 2)
     own = {u.speaker for u in read_manifest(Path("outputs/r/manifests/clean.jsonl"))[0]}
@@ -124,7 +129,7 @@ def test_speakers_of_the_runs_own_corpus_are_not_replayed(
     if left:
         assert {r["speaker"] for r in read_jsonl(Path("outputs/r/manifests/replay.jsonl"))} <= left
     else:
-        assert "no clip of the general speech for replay" in capsys.readouterr().err
+        assert "no clip for replay" in capsys.readouterr().err
 
 
 def test_a_run_checks_and_replays_general_speech_that_is_not_its_own(

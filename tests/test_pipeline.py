@@ -140,6 +140,12 @@ def test_two_runs_are_compared_or_refused_with_the_reason(
     assert "WER" in capsys.readouterr().out
     page = Path("outputs/compare-r-longer.html").read_text()
     assert "max_steps" in page  # what differs between the two
+    assert main(["compare", "outputs/r", "outputs/r"]) == 2
+    assert "is one run" in capsys.readouterr().err
+    assert main(["compare", "outputs/r", "outputs/longer", "--output", "outputs/r/x.html"]) == 2
+    assert "inside a run" in capsys.readouterr().err
+    assert main(["compare", "outputs/r", "outputs/longer", "--output", "x.md"]) == 2
+    assert "ends in .html" in capsys.readouterr().err
     assert "# r and longer" in Path("outputs/compare-r-longer.md").read_text()
     assert main(["run", *flags(tiny_model, noise_manifest, "other", test_share=0.3)]) in (0, 1)
     assert main(["compare", "outputs/r", "outputs/other"]) == 2
@@ -157,6 +163,33 @@ def test_an_older_runs_predictions_are_told_apart(finished, tmp_path, monkeypatc
     )
     assert main(["verdict", "outputs/r"]) == 2
     assert "moontune baseline outputs/r --overwrite" in capsys.readouterr().err
+
+
+def test_a_run_without_general_speech_manifests_is_measured_again_without_training_again(
+    finished, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    """As an older moontune left them."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    for file in Path("outputs/r/manifests").glob("*"):
+        if file.name.startswith(("general", "replay")):
+            file.unlink()
+    assert main(["baseline", "outputs/r", "--overwrite"]) == 0
+    assert "train" in json.loads(Path("outputs/r/run.json").read_text())["stages"]
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    assert "train the adapter" not in capsys.readouterr().out
+    assert json.loads(Path("outputs/r/run.json").read_text())["complete"]
+
+
+def test_score_refuses_figures_measured_under_two_conditions(
+    finished, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    file = Path("outputs/r/eval_base.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"audio": "other"}))
+    assert main(["score", "outputs/r"]) == 2
+    assert "differ in audio" in capsys.readouterr().err
 
 
 def test_training_log_is_a_stream_of_updates_and_validations(finished) -> None:

@@ -19,7 +19,7 @@ def write(path: Path, *rows: dict | str) -> Path:
 
 def rows(hypothesis: str, start: int = 0) -> list[dict]:
     return [
-        {"id": f"c{i}", "speaker": f"s{i % 4}", "reference": "Red boat.", "hypothesis": hypothesis}
+        {"id": f"c{i}", "speaker": f"s{i % 8}", "reference": "Red boat.", "hypothesis": hypothesis}
         for i in range(start, start + 12)
     ]
 
@@ -65,7 +65,13 @@ def test_files_are_pooled_and_compared(tmp_path, capsys) -> None:
         ("[1]", r"p.jsonl:2: expected a JSON object"),
         ({"reference": "a"}, r"p.jsonl:2: no hypothesis"),
         ({"reference": 3, "hypothesis": "a"}, r"p.jsonl:2: no reference"),
-        ({"reference": "a", "hypothesis": "a", "duration": "long"}, "not a number of seconds"),
+        ({"reference": "a", "hypothesis": "a", "duration": "long"}, "duration 'long' is not a"),
+        ({"reference": "a", "hypothesis": "a", "duration": -1}, "duration -1 is not a number"),
+        ({"reference": "a", "hypothesis": "a", "duration": 10**400}, "p.jsonl:2: "),
+        ({"reference": "a", "hypothesis": "a", "loss": True}, "loss True is not a number"),
+        ('{"reference": "a", "hypothesis": "a", "loss": NaN}', "loss nan is not a number"),
+        ('{"reference": "a", "hypothesis": "a", "speaker": "\\udfff"}', "p.jsonl:2: "),
+        ("[" * 100_000, "nested too deep"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path, row, says) -> None:
@@ -74,11 +80,33 @@ def test_a_bad_row_is_named(tmp_path, row, says) -> None:
         score(ScoreArgs((file,)))
 
 
+def test_nothing_that_exists_for_a_run_is_written_over(tmp_path) -> None:
+    file = write(tmp_path / "p.jsonl", *rows("Red boat."))
+    run = tmp_path / "outputs/r"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    for target, says in (
+        (file, "one of the inputs"),
+        (tmp_path, "is a folder"),
+        (run / "metrics.json", "lies inside a run"),
+    ):
+        with pytest.raises(UserError, match=says):
+            score(ScoreArgs((file,), json=target))
+    with pytest.raises(UserError, match="seed = -1"):
+        score(ScoreArgs((file,), seed=-1))
+
+
+def test_clips_without_targets_have_no_loss(tmp_path) -> None:
+    none = {"loss": 1.0, "loss_words": 1.0, "target_tokens": 0}
+    file = write(tmp_path / "p.jsonl", *(r | none for r in rows("Red boat.")))
+    assert "loss" not in score(ScoreArgs((file,))).comparison["measures"]
+
+
 def test_what_cannot_be_scored_is_said(tmp_path) -> None:
     file = write(tmp_path / "p.jsonl", *rows("Red boat."))
     for args, says in (
         (ScoreArgs(()), "give predictions or a run"),
-        (ScoreArgs((tmp_path,)), "no predictions_base.jsonl"),
+        (ScoreArgs((tmp_path,)), "not a run of moontune"),
         (ScoreArgs((tmp_path, file)), "folders alone"),
         (ScoreArgs((write(tmp_path / "e.jsonl", ""),)), "is empty"),
         (ScoreArgs((tmp_path / "none",)), "cannot be read"),

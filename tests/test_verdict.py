@@ -28,7 +28,7 @@ def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9)) -> dict:
     figures = {"before": base["wer"], "after": tuned["wer"]}
     measures = {
         "wer": {"difference": 0.0, **figures, **interval},
-        "loss": {"difference": loss, **interval},
+        "loss": {"difference": loss, **interval, "outcome": "better"},
         "loss_words": {"difference": words * loss, **interval},
         "loss_typography": {"difference": (1 - words) * loss, **interval},
     }
@@ -119,7 +119,7 @@ def test_a_loss_that_fell_by_typography_alone_is_no_gain() -> None:
     v = verdict(*pair, found=comparison(*pair, words=0.1))
     assert [c.name for c in v.checks if not c.passed] == ["improved"]
     assert "-0.0725 is words" in v.findings[1]
-    assert "mostly typography" in v.findings[1]
+    assert "most of it is typography" in v.findings[1]
     assert "typography" not in verdict(*pair).findings[1]
 
 

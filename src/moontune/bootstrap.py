@@ -2,7 +2,7 @@
 
 A corpus figure is a ratio of sums over clips: errors over words, nats over target tokens. Speakers
 are drawn with replacement, each with all its clips, the same ones for both models. With few
-speakers the plain percentile interval is far too short (3 speakers: it covers the truth 71-80 % of
+speakers the plain percentile interval is far too short (3 speakers: it covers the truth 79-81 % of
 the time, not 95 %; `benchmarks/interval_coverage.py`), so the draws are spread about the estimate
 by sqrt(k / (k - 1)) * t(k - 1) / z: the expanded percentile interval of Hesterberg, "What teachers
 should know about the bootstrap", 2015, section 4.
@@ -25,9 +25,10 @@ POWER = 0.8  # of a test set said to be large enough
 @dataclass(frozen=True)
 class Estimate:
     value: float
-    interval: tuple[float, float]
-    below_zero: float  # share of the draws below zero, half of those at zero
+    interval: tuple[float, float] | None  # None: one unit says nothing of others
+    below_zero: float  # probability, by Student's t
     standard_error: float
+    units: int
 
 
 @dataclass(frozen=True)
@@ -51,77 +52,87 @@ class Draws:
         if below.sum() <= 0:
             return None
         value = float(above.sum() / below.sum())
+        if self.units < 2:
+            return Estimate(value, None, 0.5, 0.0, self.units)
         sums = self.counts @ below
         drawn = (self.counts @ above)[sums > 0] / sums[sums > 0]
         spread = value + self.spread * (drawn - value)
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(spread, [tail, 1 - tail])
-        under = float(np.mean(spread < 0) + 0.5 * np.mean(spread == 0))
         error = float(drawn.std() * self.inflation)
-        return Estimate(value, (float(low), float(high)), under, error)
+        error = error if error > 1e-12 * abs(value) else 0.0  # not a float's last digit
+        under = _below_zero(value, error, self.units)
+        return Estimate(value, (float(low), float(high)), under, error, self.units)
+
+
+def _below_zero(value: float, error: float, units: int) -> float:
+    from scipy.special import stdtr
+
+    if not error:
+        return 0.5 - 0.5 * np.sign(value)
+    return float(stdtr(units - 1, -value / error))
 
 
 def by_group(groups: Sequence[str], seed: int) -> Draws:
-    """Resample whole groups: what the figures would be with other speakers of the same kind.
-
-    Two groups or more are needed.
-    """
+    """Resample whole groups: what the figures would be with other speakers of the same kind."""
     from scipy.special import ndtri, stdtrit
 
-    names = sorted(set(groups))
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
     k = len(names)
-    index = {name: i for i, name in enumerate(names)}
-    rng = np.random.default_rng(seed)
-    size = min(RESAMPLES, _LARGEST // k)
-    counts = rng.multinomial(k, np.full(k, 1 / k), size=size).astype(np.float32)
-    inflation = math.sqrt(k / (k - 1))
+    counts = _resampled(np.zeros(k, int), seed)
+    inflation = math.sqrt(k / (k - 1)) if k > 1 else 1.0
     top = (1 + CONFIDENCE) / 2
-    t = float(stdtrit(k - 1, top) / ndtri(top))
-    return Draws(np.array([index[g] for g in groups]), counts, inflation * t, inflation)
+    t = float(stdtrit(k - 1, top) / ndtri(top)) if k > 1 else 1.0
+    return Draws(index, counts, inflation * t, inflation)
 
 
 def within_groups(groups: Sequence[str], seed: int) -> Draws:
     """Resample clips of each group by itself: other clips of these same speakers."""
+    _, stratum = np.unique(np.asarray(groups), return_inverse=True)
+    return Draws(np.arange(len(groups)), _resampled(stratum, seed), 1.0, 1.0)
+
+
+def _resampled(stratum: np.ndarray, seed: int) -> np.ndarray:
+    """How often each unit is drawn when those of a stratum take each other's places, with
+    replacement: (resamples, units), seeded."""
+    units = len(stratum)
+    order = np.argsort(stratum, kind="stable")
+    _, start, size = np.unique(stratum[order], return_index=True, return_counts=True)
+    begin, width = np.repeat(start, size), np.repeat(size, size)
     rng = np.random.default_rng(seed)
-    size = min(RESAMPLES, _LARGEST // len(groups))
-    counts = np.zeros((size, len(groups)), np.float32)
-    labels = np.asarray(groups)
-    for name in sorted(set(groups)):
-        at = np.flatnonzero(labels == name)
-        counts[:, at] = rng.multinomial(len(at), np.full(len(at), 1 / len(at)), size=size)
-    return Draws(np.arange(len(groups)), counts, 1.0, 1.0)
+    counts = np.empty((max(min(RESAMPLES, _LARGEST // units), 1), units), np.float32)
+    for row in counts:
+        drawn = order[begin + (rng.random(units) * width).astype(int)]
+        row[:] = np.bincount(drawn, minlength=units)
+    return counts
 
 
-def wider(one: Estimate | None, other: Estimate | None) -> Estimate | None:
-    """The less sure of two estimates of one figure: speakers that happen to agree do not make the
-    clips they were measured on certain."""
-    if one is None or other is None:
-        return None
+def less_sure(one: Estimate | None, other: Estimate | None) -> Estimate | None:
+    """What both estimates of one figure allow: speakers that happen to agree do not make the clips
+    they were measured on certain."""
+    if one is None or other is None or one.interval is None or other.interval is None:
+        return one
     ends = (*one.interval, *other.interval)
-    shares = (one.below_zero, other.below_zero)
-    return Estimate(
-        one.value,
-        (min(ends), max(ends)),
-        min(shares, key=lambda share: abs(share - 0.5)),
-        max(one.standard_error, other.standard_error),
-    )
+    error = max(one.standard_error, other.standard_error)
+    under = min(one.below_zero, other.below_zero, key=lambda share: abs(share - 0.5))
+    return Estimate(one.value, (min(ends), max(ends)), under, error, one.units)
 
 
 def clips_needed(clips: int, groups: int, standard_error: float, effect: float) -> int | None:
     """Clips, of proportionally more speakers, that show `effect` four times in five.
 
     The standard error falls with the square root of their number, and Student's t with the number
-    of groups. Rounded to two digits; None if it would take more than a million times as many.
+    of groups. Rounded up to two digits; None if these would have shown it already, or if it would
+    take more than a million times as many.
     """
     from scipy.special import ndtri, stdtrit
 
-    if not effect or not standard_error:
-        return None
     factor = 1.0
-    while factor < 1e6:
+    while effect and standard_error and factor < 1e6:
         t = stdtrit(groups * factor - 1, (1 + CONFIDENCE) / 2)
         if (t + ndtri(POWER)) * standard_error / math.sqrt(factor) <= abs(effect):
             needed = math.ceil(clips * factor)
-            return round(needed, 2 - len(str(needed)))
+            unit = 10 ** max(len(str(needed)) - 2, 0)
+            return math.ceil(needed / unit) * unit if factor > 1 else None
         factor *= 1.02
     return None

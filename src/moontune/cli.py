@@ -252,7 +252,7 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
 def _stage(verb: str, argv: list[str]) -> int:
     """One stage on an existing run; flags change the settings that this stage obeys."""
     from moontune.config import FLAT, RunConfig
-    from moontune.pipeline import NAMES, check_model, stage_named
+    from moontune.pipeline import NAMES, check_model, stage_named, stale_after
     from moontune.rundir import open_run
     from moontune.settings import resolve
 
@@ -272,7 +272,7 @@ def _stage(verb: str, argv: list[str]) -> int:
     run = open_run(Path(argv[0]))
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
-        later = [n for n in NAMES[NAMES.index(verb) + 1 :] if n in run.stages()]
+        later = [n for n in stale_after(stage) if n in run.stages()]
         stale = f" (then also stale: {', '.join(later)})" if later else ""
         raise UserError(f"{run.path}: stage {verb} is done; add --overwrite to redo it{stale}")
     if stage.computes:

@@ -17,7 +17,7 @@ from moontune.bootstrap import (
     Estimate,
     by_group,
     clips_needed,
-    wider,
+    less_sure,
     within_groups,
 )
 from moontune.errors import UserError
@@ -29,6 +29,7 @@ Row = dict[str, Any]
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
 _FEW = 5  # clips of a speaker
+_FEW_ALIKE = 6  # that all moved one way: by a sign test, fewer could be chance
 USUAL_GAIN = 0.05  # relative, that `clips_needed` asks for where nothing was gained
 
 # What is summed over clips, and over what: the figure is the ratio.
@@ -62,8 +63,8 @@ def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str,
     """
     after = _paired(before, after)
     groups, unit = groups_of(before)
-    within = within_groups(groups, seed)
-    draws = by_group(groups, seed) if len(set(groups)) > 1 else within
+    draws = by_group(groups, seed)
+    within = within_groups(groups, seed) if unit == "speaker" else draws
     same_losses = all(
         "loss" in a and "loss" in b and a["target"] == b["target"]
         for a, b in zip(before, after, strict=True)
@@ -132,11 +133,13 @@ def _paired(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
 
 
 def groups_of(rows: Sequence[Row]) -> tuple[list[str], str]:
-    """What is resampled: speakers where every clip names one, of two or more; else clips."""
-    speakers = [r["speaker"] for r in rows]
-    if None in speakers:
-        return [str(i) for i in range(len(rows))], "clip"
-    return speakers, "speaker" if len(set(speakers)) > 1 else "clip"
+    """What is resampled: speakers, a clip without one standing for itself; clips where there are
+    not two speakers."""
+    speakers = {r["speaker"] for r in rows if r["speaker"] is not None}
+    if len(speakers) < 2:
+        return [f"clip {i}" for i in range(len(rows))], "clip"
+    names = (r["speaker"] for r in rows)
+    return [f"clip {i}" if s is None else f"speaker {s}" for i, s in enumerate(names)], "speaker"
 
 
 def _measure(
@@ -151,7 +154,7 @@ def _measure(
     over = [below(r) for r in before]
 
     def estimate(values: list[float]) -> Estimate | None:
-        return wider(draws.ratio(values, over), within.ratio(values, over))
+        return less_sure(draws.ratio(values, over), within.ratio(values, over))
 
     changes = [above(a) - above(b) for b, a in zip(before, after, strict=True)]
     one, other, change = (
@@ -174,9 +177,9 @@ def _measure(
         "after": other.value,
         "difference": change.value,
         "relative": change.value / one.value if one.value else None,
-        "before_interval": _above_zero(one.interval),
-        "after_interval": _above_zero(other.interval),
-        "difference_interval": list(change.interval),
+        "before_interval": _above_zero(one),
+        "after_interval": _above_zero(other),
+        "difference_interval": None if change.interval is None else list(change.interval),
         "probability_better": change.below_zero,
         "outcome": found,
         "utterances_needed": None
@@ -184,7 +187,7 @@ def _measure(
         else clips_needed(len(before), draws.units, change.standard_error, effect),
         "same_speakers": None
         if same is None
-        else {"difference_interval": list(same.interval), "outcome": outcome(same)},
+        else {"difference_interval": list(same.interval or ()), "outcome": outcome(same)},
     }
 
 
@@ -196,13 +199,18 @@ def _several(rows: Sequence[Row]) -> bool:
 
 
 def outcome(change: Estimate) -> str:
-    """Better or worse where the interval of the difference leaves zero out."""
+    """Better or worse where the interval of the difference leaves zero out.
+
+    A few units that all changed by one amount have an interval of no width, which says nothing.
+    """
+    if change.interval is None or (not change.standard_error and change.units < _FEW_ALIKE):
+        return "undecided"
     low, high = change.interval
     return "better" if high < 0 else "worse" if low > 0 else "undecided"
 
 
-def _above_zero(interval: tuple[float, float]) -> list[float]:
-    return [max(0.0, end) for end in interval]
+def _above_zero(figure: Estimate) -> list[float] | None:
+    return figure.interval and [max(0.0, end) for end in figure.interval]
 
 
 def _edits(rows: Sequence[Row]) -> dict[str, int]:
@@ -231,9 +239,11 @@ def _most(words: Any) -> list[list[Any]]:
 def _grouped(
     before: Sequence[Row], after: Sequence[Row], key: Callable[[Row], str]
 ) -> list[dict[str, Any]]:
+    groups: dict[str, list[tuple[Row, Row]]] = {}
+    for b, a in zip(before, after, strict=True):
+        groups.setdefault(key(b), []).append((b, a))
     rows = []
-    for name in sorted({key(r) for r in before}):
-        pairs = [(b, a) for b, a in zip(before, after, strict=True) if key(b) == name]
+    for name, pairs in sorted(groups.items()):
         one, other = ([edits_of(p[side]) for p in pairs] for side in (0, 1))
         rows.append(
             {

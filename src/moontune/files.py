@@ -43,6 +43,17 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
+def check_output(path: Path, flag: str, inputs: Iterable[Path] = ()) -> None:
+    """Raises UserError if writing there would destroy a run's file or an input, or cannot be."""
+    path = path.resolve()
+    if path.is_dir():
+        raise UserError(f"{flag} {path}: is a folder; name a file")
+    if path in [i.resolve() for i in inputs]:
+        raise UserError(f"{flag} {path}: is one of the inputs; name another file")
+    if any((folder / "run.json").is_file() for folder in path.parents):
+        raise UserError(f"{flag} {path}: lies inside a run; name a file outside of it")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file that moontune wrote itself. Raises UserError if it is damaged."""
     with _mending(path):

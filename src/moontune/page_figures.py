@@ -118,7 +118,7 @@ def _sure(m: dict[str, Any]) -> str:
     if chance is None or not any((m["difference"], *(m["difference_interval"] or ()))):
         return ""
     share = "more than 99.9" if chance > 0.999 else "less than 0.1" if chance < 0.001 else None
-    text = f"Better in {share or f'{100 * chance:.1f}'} % of resamples"
+    text = f"Better with a probability of {share or f'{100 * chance:.1f}'} %"
     if m["outcome"] == "undecided" and m["utterances_needed"]:
         text += f"; about {m['utterances_needed']:,} clips would tell"
     return text

@@ -35,6 +35,7 @@ class Stage:
     sections: tuple[str, ...]  # of the configuration, that this stage obeys
     run: Callable[[RunDir, RunConfig, Ui], dict[str, Any]]
     computes: bool = False  # uses the model, and so a device
+    spares: tuple[str, ...] = ()  # later stages that read nothing of it, and so stay done
 
 
 STAGES: tuple[Stage, ...] = (
@@ -49,7 +50,12 @@ STAGES: tuple[Stage, ...] = (
         True,
     ),
     Stage(
-        "baseline", "measure the base on the test split", ("eval", "device"), baseline_stage, True
+        "baseline",
+        "measure the base on the test split",
+        ("eval", "device"),
+        baseline_stage,
+        True,
+        spares=("train",),
     ),
     Stage(
         "train", "train the adapter, keep the best", ("lora", "train", "device"), train_stage, True
@@ -60,6 +66,11 @@ STAGES: tuple[Stage, ...] = (
     Stage("report", "write the report", ("report",), report_stage),
 )
 NAMES = [stage.name for stage in STAGES]
+
+
+def stale_after(stage: Stage) -> list[str]:
+    """Stages that have to be done again once this one is."""
+    return [name for name in NAMES[NAMES.index(stage.name) + 1 :] if name not in stage.spares]
 
 
 def check_data(config: RunConfig) -> None:
@@ -91,7 +102,7 @@ def run_stage(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> None:
     lacking = [name for name in NAMES[:index] if name not in done]
     if lacking:
         raise UserError(f"{run.path}: stage {stage.name} needs `moontune {lacking[0]}` first")
-    run.forget_stages(NAMES[index:])
+    run.forget_stages([stage.name, *stale_after(stage)])
     begun = time.perf_counter()
     facts = (_watched if stage.computes else _plain)(run, config, stage, ui)
     run.save_config(config)

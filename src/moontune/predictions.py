@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ _COMPUTED = ("normalized_reference", "normalized_hypothesis", "edits", "characte
 _LOSSES = ("loss", "loss_words", "target_tokens")
 
 
-def read_predictions(path: Path) -> tuple[list[dict[str, Any]], int]:
+def read_predictions(path: Path, prefix: str = "") -> tuple[list[dict[str, Any]], int]:
     """Rows with their edits computed anew, and how many said otherwise. Raises UserError.
+
+    A row without an id is called `prefix` and the number of its line.
 
     Only `reference` and `hypothesis` are needed (`text` and `pred_text`, as NeMo writes them, do);
     without losses there are no figures of loss.
@@ -35,8 +38,12 @@ def read_predictions(path: Path) -> tuple[list[dict[str, Any]], int]:
             continue
         try:
             given = json.loads(line)
-            row = _row(given, number)
-        except (ValueError, RecursionError) as error:
+            row = _row(given, f"{prefix}{number}")
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}:{number}: not JSON ({error.msg}); one object a line") from None
+        except RecursionError:
+            raise UserError(f"{path}:{number}: nested too deep; correct the row") from None
+        except (ValueError, OverflowError) as error:
             raise UserError(f"{path}:{number}: {error}; correct the row or remove it") from None
         differing += any(given.get(key, row[key]) != row[key] for key in _COMPUTED)
         rows.append(row)
@@ -50,13 +57,13 @@ def stored_predictions(path: Path) -> list[dict[str, Any]]:
     rows = read_jsonl(path)
     if any("loss_words" not in row or "characters" not in row for row in rows):
         raise UserError(
-            f"{path}: was written by an older moontune; measure again: moontune baseline "
-            f"{path.parent} --overwrite, then moontune evaluate {path.parent}"
+            f"{path}: was written by an older moontune; go through its stages again from: "
+            f"moontune baseline {path.parent} --overwrite"
         )
     return rows
 
 
-def _row(given: Any, number: int) -> dict[str, Any]:
+def _row(given: Any, line: str) -> dict[str, Any]:
     """One row as `evaluate.Prediction` writes it; raises ValueError with what is wrong."""
     if not isinstance(given, dict):
         raise ValueError(f"expected a JSON object, found {type(given).__name__}")
@@ -65,12 +72,16 @@ def _row(given: Any, number: int) -> dict[str, Any]:
     for name, value in (("reference", reference), ("hypothesis", hypothesis)):
         if not isinstance(value, str):
             raise ValueError(f"no {name}; give it as text")
-    speaker, duration = given.get("speaker"), given.get("duration", 0.0)
-    if not isinstance(duration, int | float) or isinstance(duration, bool):
-        raise ValueError(f"duration {duration!r} is not a number of seconds")
-    losses = {k: given[k] for k in _LOSSES if isinstance(given.get(k), int | float)}
+    json.dumps(given, ensure_ascii=False).encode()  # half a surrogate pair cannot be written
+    speaker, duration = given.get("speaker"), given.get("duration") or 0.0
+    losses = {k: given[k] for k in _LOSSES if given.get(k) is not None}
+    for name, value in {"duration": duration, **losses}.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or value < 0:
+            raise ValueError(f"{name} {value!r:.40} is not a number from 0 on")
+    usable = len(losses) == len(_LOSSES) and losses["target_tokens"] > 0
     return {
-        "id": str(given.get("id", number)),
+        "id": line if given.get("id") is None else str(given["id"]),
         "speaker": None if speaker is None else str(speaker),
         "duration": float(duration),
         "reference": reference,
@@ -81,5 +92,5 @@ def _row(given: Any, number: int) -> dict[str, Any]:
         "truncated": given.get("truncated") is True,
         "edits": asdict(word_edits(str(reference), str(hypothesis))),
         "characters": asdict(character_edits(str(reference), str(hypothesis))),
-        **(losses if len(losses) == len(_LOSSES) else {}),
+        **(losses if usable else {}),
     }

@@ -65,7 +65,7 @@ def _training(m: dict[str, Any], log: list[dict[str, Any]]) -> str:
         mean = sum(u["loss"] * u["tokens"] for u in part) / tokens if tokens else None
         kept = "kept" if e["step"] == t["best_step"] else ""
         rows.append(
-            (e["step"], "-" if mean is None else f"{mean:.4f}", f"{e['val_loss']:.4f}", kept)
+            (e["step"], *("-" if v is None else f"{v:.4f}" for v in (mean, e["val_loss"])), kept)
         )
         before = e["step"]
     return "### Training\n\n" + table(

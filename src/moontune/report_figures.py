@@ -33,9 +33,10 @@ def measures(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> s
         if m is None or m["before"] is None:
             continue
         values = [
-            f"{show(name, m[side])} ({show(name, m[f'{side}_interval'][0])} to "
-            f"{show(name, m[f'{side}_interval'][1])})"
+            show(name, m[side])
+            + (f" ({' to '.join(show(name, end) for end in ends)})" if ends else "")
             for side in ("before", "after")
+            for ends in (m[f"{side}_interval"],)
         ]
         relative = "" if m["relative"] is None else f" ({100 * m['relative']:+.1f} %)"
         rows.append(

@@ -9,10 +9,13 @@ from typing import Any
 
 import tyro
 
-from moontune.comparison import compare
+from moontune.comparison import compare, unlike
 from moontune.config import OutputConfig
 from moontune.errors import UserError
+from moontune.files import check_output
 from moontune.predictions import read_predictions
+from moontune.rundir import RunDir, open_run
+from moontune.settings import check_values
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class ScoreArgs:
 
     predictions: tyro.conf.Positional[tuple[Path, ...]]
     """Prediction files (JSONL), or runs' folders: those are scored tuned against base."""
-    against: tuple[Path, ...] = ()
+    against: tuple[Path, ...] | None = None
     """Prediction files of another model on the same clips, to compare with (the `before`)."""
     seed: int = OutputConfig.seed
     """Seed of the bootstrap."""
@@ -38,34 +41,45 @@ class Scorecard:
 
 def score(args: ScoreArgs) -> Scorecard:
     """Raises UserError."""
+    check_values(seed=args.seed)
+    if args.json is not None:
+        check_output(args.json, "--json", [*args.predictions, *(args.against or ())])
     if not args.predictions:
         raise UserError("give predictions or a run: moontune score outputs/NAME")
-    runs = [path for path in args.predictions if path.is_dir()]
-    if runs and (args.against or len(runs) < len(args.predictions)):
+    if args.against is not None and not args.against:
+        raise UserError("--against needs the other model's predictions: --against FILE")
+    folders = [path for path in args.predictions if path.is_dir()]
+    if folders and (args.against or len(folders) < len(args.predictions)):
         raise UserError("give runs' folders alone, or prediction files with --against FILES")
-    if runs:
-        before, after = ([_of(run, which) for run in runs] for which in ("base", "tuned"))
+    if folders:
+        runs = [_evaluated(path) for path in folders]
+        before, after = (
+            [run / f"predictions_{which}.jsonl" for run in runs] for which in ("base", "tuned")
+        )
         names = ("base", "tuned")
     else:
         after = list(args.predictions)
-        before, names = list(args.against), ("before", "after") if args.against else None
+        before, names = list(args.against or ()), ("before", "after") if args.against else None
     remarks: list[str] = []
     rows = _pool(after, remarks)
     others = _pool(before, remarks) if names else rows
     return Scorecard(compare(others, rows, args.seed), names, remarks)
 
 
-def _of(run: Path, which: str) -> Path:
-    file = run / f"predictions_{which}.jsonl"
-    if not file.is_file():
-        raise UserError(f"{run}: holds no {file.name}; give a run that was evaluated")
-    return file
+def _evaluated(path: Path) -> RunDir:
+    """A run whose base and tuned model were measured under the same conditions."""
+    run = open_run(path)
+    if "evaluate" not in run.stages():
+        raise UserError(f"{path}: was not evaluated; go on with it: moontune evaluate {path}")
+    if differing := unlike(run.read("eval_base.json"), run.read("eval_tuned.json")):
+        raise UserError(f"{path}: base and tuned differ in {differing[0]}; measure them again")
+    return run
 
 
 def _pool(files: Sequence[Path], remarks: list[str]) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    for file in files:
-        found, differing = read_predictions(file)
+    for number, file in enumerate(files):
+        found, differing = read_predictions(file, f"{number}:" if number else "")
         if differing:
             remarks.append(
                 f"{file}: {differing} rows hold other edits or normalised texts than computed here"

@@ -173,7 +173,9 @@ def resolve(config: RunConfig) -> RunConfig:
         raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
     if data.utterances is None and data.source != "manifest":
         data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
-    config = dataclasses.replace(config, data=data, general=_resolve_general(config.general))
+    config = dataclasses.replace(
+        config, data=data, general=_resolve_general(config.general, data.manifest)
+    )
     _check_ranges(config)
     clean = config.clean
     if clean.min_duration_s >= clean.max_duration_s:
@@ -196,13 +198,19 @@ def resolve(config: RunConfig) -> RunConfig:
     return config
 
 
-def _resolve_general(general: GeneralConfig) -> GeneralConfig:
+def _resolve_general(general: GeneralConfig, own: Path | None) -> GeneralConfig:
     if general.general_manifest is not None and general.general == "auto":
         general = dataclasses.replace(general, general="manifest")
     if (general.general == "manifest") != (general.general_manifest is not None):
         raise UserError(
             "--general manifest and --general-manifest FILE.jsonl go together; give both or neither"
         )
+    for flag, file in (
+        ("--general-manifest", general.general_manifest),
+        ("--replay-manifest", general.replay_manifest),
+    ):
+        if file is not None and own is not None and file.resolve() == own.resolve():
+            raise UserError(f"{flag} {file} is the run's own --manifest; give other speech")
     if general.replay_manifest is not None and not general.replay_share:
         raise UserError("--replay-manifest is used only with a --replay-share above 0, such as 0.2")
     return general
@@ -210,12 +218,25 @@ def _resolve_general(general: GeneralConfig) -> GeneralConfig:
 
 def _check_ranges(config: RunConfig) -> None:
     for name, value, allowed in _ranged(config):
-        low, high = allowed.sane
-        if not low <= value <= high:  # also refuses NaN
-            raise UserError(
-                f"{name} = {value} is outside {low:g}..{high:g}: {allowed.why}; "
-                f"give a value in that range"
-            )
+        _check_range(name, value, allowed)
+
+
+def _check_range(name: str, value: float, allowed: Range) -> None:
+    low, high = allowed.sane
+    if not low <= value <= high:  # also refuses NaN
+        raise UserError(
+            f"{name} = {value} is outside {low:g}..{high:g}: {allowed.why}; "
+            f"give a value in that range"
+        )
+
+
+def check_values(**values: float) -> None:
+    """Raises UserError for a value outside the range of the setting of its name."""
+    known = _known_keys()
+    for name, value in values.items():
+        for extra in getattr(known[name][1], "__metadata__", ()):
+            if isinstance(extra, Range):
+                _check_range(name, value, extra)
 
 
 def _ranged(config: RunConfig) -> list[tuple[str, float, Range]]:

@@ -11,11 +11,12 @@ import tyro
 from moontune.comparison import compare, unlike
 from moontune.config import OutputConfig, ReportConfig
 from moontune.errors import UserError
-from moontune.files import write_text
+from moontune.files import check_output, write_text
 from moontune.markdown import cell
 from moontune.predictions import stored_predictions
 from moontune.report_figures import changed, drawn, edits, groups, measures
 from moontune.rundir import RunDir, open_run
+from moontune.settings import check_values
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,15 @@ def compare_runs(args: CompareArgs) -> SideBySide:
     """Compare, and write the page and the Markdown beside it. Raises UserError."""
     from moontune.pages import comparison_page
 
+    check_values(seed=args.seed, report_clips=args.report_clips)
     runs = tuple(open_run(path) for path in args.runs)
+    if runs[0].path.resolve() == runs[1].path.resolve():
+        raise UserError(f"{args.runs[0]}: is one run; give two")
     names = _names(runs)
+    page = args.output or runs[1].path.parent / f"compare-{names[0]}-{names[1]}.html"
+    check_output(page, "--output")
+    if page.suffix != ".html":
+        raise UserError(f"--output {page}: name a file that ends in .html")
     remarks = _check(runs, names)
     rows = tuple(stored_predictions(run / "predictions_tuned.jsonl") for run in runs)
     try:
@@ -54,7 +62,8 @@ def compare_runs(args: CompareArgs) -> SideBySide:
     except UserError as error:
         raise UserError(f"{names[0]} and {names[1]} cannot be compared: {error}") from None
     findings = list(found["sentences"].values())
-    page = args.output or runs[1].path.parent / f"compare-{names[0]}-{names[1]}.html"
+    if "loss" not in found["measures"]:
+        remarks.insert(0, "Their labels differ in style, so losses are not compared.")
     write_text(page, comparison_page(runs, names, found, remarks, args.report_clips))
     write_text(page.with_suffix(".md"), _markdown(names, found, rows, findings + remarks))
     return SideBySide(names, found, findings, remarks, page)
@@ -62,7 +71,7 @@ def compare_runs(args: CompareArgs) -> SideBySide:
 
 def _names(runs: tuple[RunDir, ...]) -> tuple[str, str]:
     first, second = (run.path.resolve().name for run in runs)
-    return (first, second) if first != second else (f"{first} (A)", f"{second} (B)")
+    return (first, second) if first != second else (f"{first}-A", f"{second}-B")
 
 
 def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
@@ -75,23 +84,17 @@ def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
             raise UserError(f"{name} was not evaluated; run: moontune evaluate {run.path}")
     first, second = (run.read("eval_tuned.json") for run in runs)
     said = {
-        "audio": "their test clips are not the same recordings",
-        "normalizer": "their WER is of two normalisers",
-        "decoding": "they decode under two rules",
+        "audio": "their test clips are not the same recordings; give runs of one split",
+        "normalizer": "their WER is of two normalisers; evaluate both with one version",
+        "decoding": "their token caps differ; give runs of one --tokens-per-second, --token-margin",
     }
     for key in unlike(first, second):
         if key in said:
-            raise UserError(
-                f"{names[0]} and {names[1]} cannot be compared: {said[key]} "
-                f"({first[key]}, {second[key]}); give runs made with the same data, seed and split"
-            )
-    remarks = []
-    if first["manifest"] != second["manifest"]:
-        remarks.append("Their labels differ in style, so losses are not compared.")
+            raise UserError(f"{names[0]} and {names[1]} cannot be compared: {said[key]}")
     bases = [run.stages()["evaluate"]["base"]["sha256"][:12] for run in runs]
-    if bases[0] != bases[1]:
-        remarks.append(f"They adapt two different bases (weights {bases[0]} and {bases[1]}).")
-    return remarks
+    if bases[0] == bases[1]:
+        return []
+    return [f"They adapt two different bases (weights {bases[0]} and {bases[1]})."]
 
 
 def _markdown(

@@ -5,27 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from moontune.comparison import unlike
 from moontune.config import PLAN_MINUTES, RunConfig
 from moontune.errors import UserError
 from moontune.files import read_jsonl, write_json, write_jsonl
+from moontune.general_speech import clean_more_speech, more_speech, sample_more_speech
 from moontune.manifest import Dropped, Utterance, read_rows, write_manifest
 from moontune.paths import cache_dir
 from moontune.rundir import RunDir
 from moontune.split import SPLITS
-
-if TYPE_CHECKING:
-    from moontune.clean import Cleaned
-
-
-class Ui(Protocol):
-    """How a stage tells the user what happens; the command line draws it, tests ignore it."""
-
-    def progress(self, done: int, wanted: int, what: str) -> None: ...
-    def note(self, text: str) -> None: ...
-    def training(self, event: dict[str, Any], max_steps: int) -> None: ...
+from moontune.stage_ui import Ui
 
 
 def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -42,30 +33,7 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     write_jsonl(run.manifest("dropped"), [_dropped_row("sample", d) for d in taken.dropped])
     facts = {"utterances": len(taken.utterances), "dropped": len(taken.dropped)}
     ui.note(f"{len(taken.utterances)} utterances from {config.data.source}")
-    return facts | {"origin": taken.origin} | _sample_more(run, config, ui)
-
-
-def _sample_more(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
-    """General speech for the forgetting check and for replay, where the settings want any."""
-    from moontune.sources.general import sample_general, sample_replay
-
-    general, remark = sample_general(config, cache_dir() / "audio", ui.progress)
-    replay = sample_replay(config, cache_dir() / "audio", ui.progress)
-    if remark:
-        ui.note(f"remark: {remark}")
-    for name, found in (("general", general), ("replay", replay)):
-        rows = found.utterances if found else []
-        write_manifest(run.manifest(f"{name}_sampled"), rows, keep_where=True)
-        if found:
-            ui.note(f"{len(rows)} clips of general speech for {_PURPOSE[name]}")
-    return {
-        "general": general.origin if general else None,
-        "general_remark": remark,
-        "replay": replay.origin if replay else None,
-    }
-
-
-_PURPOSE = {"general": "the check for forgetting", "replay": "replay"}
+    return facts | {"origin": taken.origin} | sample_more_speech(run, config, ui)
 
 
 def _dropped_row(stage: str, d: Dropped) -> dict[str, Any]:
@@ -103,7 +71,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         remarks.append(f"{minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
         ui.note(f"remark: {remarks[0]}")
     write_manifest(run.manifest("clean"), result.utterances)
-    _clean_more(run, config, ui, result)
+    clean_more_speech(run, config, ui, result)
     return {
         "utterances": len(result.utterances),
         "minutes": round(minutes, 2),
@@ -111,43 +79,6 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         "dropped": reasons,
         "remarks": remarks,
     }
-
-
-def _clean_more(run: RunDir, config: RunConfig, ui: Ui, own: Cleaned) -> None:
-    """Clean the general speech, and leave out what is in the run's own data or is in both.
-
-    From the run's own corpus no speaker is taken either: it might be one of the test split.
-    """
-    from moontune.clean import clean
-
-    facts = run.stages()["sample"]
-    seen = set(own.audio_sha256.values())
-    for name in ("general", "replay"):
-        sampled = read_rows(run.manifest(f"{name}_sampled"))
-        done = clean(sampled, config.clean, progress=ui.progress)
-        same = _same_corpus(facts["origin"], facts.get(name) or {})
-        speakers = {u.speaker for u in own.utterances if same and u.speaker is not None}
-        kept = [
-            u
-            for u in done.utterances
-            if done.audio_sha256[u.id] not in seen and u.speaker not in speakers
-        ]
-        seen |= set(done.audio_sha256.values())
-        write_manifest(run.manifest(name), kept)
-        if len(kept) < len(sampled):
-            ui.note(
-                f"{len(kept)} of {len(sampled)} clips of general speech for {_PURPOSE[name]} are "
-                f"usable ({len(done.utterances) - len(kept)} are in the run's own data)"
-            )
-        if sampled and not kept:
-            raise UserError(
-                f"no clip of the general speech for {_PURPOSE[name]} is usable and outside the "
-                "run's own data; give another manifest, or --general off, --replay-share 0"
-            )
-
-
-def _same_corpus(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one.get(key) == other.get(key) for key in ("source", "manifest", "dataset"))
 
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -213,7 +144,7 @@ def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     for name, part in labels.utterances.items():
         write_manifest(run.manifest(name), part)
     for name in ("general", "replay"):  # each in the style its own references need
-        rows = read_rows(run.manifest(name))
+        rows = more_speech(run, name)
         if rows:
             styled = make_labels({"train": rows}, config.labels.label_style, transcribe_all)
             write_manifest(run.manifest(name), styled.utterances["train"])
@@ -262,14 +193,20 @@ def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     base = _load(run, config, used)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
     _evaluate(run, config, ui, base, "tuned")
-    before, after = run.read("eval_base.json"), run.read("eval_tuned.json")
+    for prefix in ("", "general_"):
+        if (run / f"{prefix}eval_tuned.json").is_file():
+            _same_conditions(run, prefix)
+    return used
+
+
+def _same_conditions(run: RunDir, prefix: str) -> None:
+    before, after = (run.read(f"{prefix}eval_{which}.json") for which in ("base", "tuned"))
     if differing := unlike(before, after):
         key = differing[0]
         raise UserError(
             f"the baseline was measured with another {key} ({before[key]}, now {after[key]}); "
-            f"measure it again: moontune baseline {run.path} --overwrite"
+            f"measure again from: moontune baseline {run.path} --overwrite"
         )
-    return used
 
 
 def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> None:
@@ -277,8 +214,8 @@ def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> 
     from moontune.evaluate import evaluate
     from moontune.transcribe import AudioStore
 
-    for manifest, prefix, what in (("test", "", "test"), ("general", "general_", "general")):
-        rows = read_rows(run.manifest(manifest))
+    for what, prefix in (("test", ""), ("general", "general_")):
+        rows = read_rows(run.manifest(what)) if what == "test" else more_speech(run, what)
         if not rows:
             continue  # no general speech
         done = evaluate(
@@ -302,7 +239,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     used: dict[str, Any] = {}
     base = _load(run, config, used)
     own, val = read_rows(run.manifest("train")), read_rows(run.manifest("val"))
-    replay = read_rows(run.manifest("replay"))
+    replay = more_speech(run, "replay")
     seed = config.output.seed
     model = attach_lora(base, config.lora, seed)
     count = trainable_parameters(model)

@@ -33,6 +33,7 @@ def normalizer_name() -> str:
     return f"whisper_normalizer.english.EnglishTextNormalizer {version}"
 
 
+@functools.lru_cache(maxsize=4096)
 def normalize(text: str) -> str:
     """Whisper's English normalisation: lower case, no punctuation, numbers and spelling unified."""
     return " ".join(_english()(text).split())

@@ -42,6 +42,9 @@ class ConsoleUi:
     def training(self, event: dict[str, Any], max_steps: int) -> None:
         if event["event"] == "validation":
             value = event["val_loss"]
+            if value is None:
+                self.note(f"update {event['step']}: validation loss not finite")
+                return
             best = " (best)" if value < self._best else ""
             self._best = min(self._best, value)
             self._val_loss = value
@@ -123,8 +126,8 @@ class ConsoleUi:
             if m is None or m["before"] is None:
                 continue
             if names is None:
-                low, high = (show(name, end) for end in m["after_interval"])
-                table.add_row(label, show(name, m["after"]), f"{low} to {high}")
+                ends = (show(name, end) for end in m["after_interval"] or ())
+                table.add_row(label, show(name, m["after"]), " to ".join(ends))
                 continue
             table.add_row(
                 label,

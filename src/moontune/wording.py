@@ -20,17 +20,21 @@ def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
     if m["before"] is None:
         return f"{label} was not measured: there are no reference words."
     clips = _counted(result["utterances"], "clip")
-    if result["bootstrap"]["unit"] == "speaker":
+    by_speaker = result["bootstrap"]["unit"] == "speaker"
+    if by_speaker:
         clips += f" of {_counted(result['speakers'], 'speaker')}"
     figures = f"{show(name, m['before'])} -> {show(name, m['after'])}"
     change = show(name, m["difference"], difference=True)
-    span = f"{change}, 95 % interval {show_interval(name, m['difference_interval'])}"
+    span = change
+    if m["difference_interval"] is not None:
+        span += f", 95 % interval {show_interval(name, m['difference_interval'])}"
     if m["outcome"] != "undecided":
         return f"{label} is {m['outcome']}: {figures} ({span}; {clips})."
     text = f"{label} {figures} cannot be told apart with {clips} ({span})"
     if m["utterances_needed"]:
         size = "a gain of this size" if m["difference"] < 0 else "a gain of 5 %"
-        text += f"; about {m['utterances_needed']:,} clips would show {size}"
+        more = ", of more speakers in proportion," if by_speaker else ""
+        text += f"; about {m['utterances_needed']:,} clips{more} would show {size}"
     same = m["same_speakers"]
     if same and same["outcome"] != "undecided":
         text += (
@@ -51,8 +55,10 @@ def show(name: str, value: float, *, difference: bool = False) -> str:
     return f"{value:+.4f}" if difference else f"{value:.4f}"
 
 
-def show_interval(name: str, interval: Sequence[float]) -> str:
+def show_interval(name: str, interval: Sequence[float] | None) -> str:
     """An interval of a difference, its unit once."""
+    if interval is None:
+        return "unknown"
     low, high = (show(name, end, difference=True) for end in interval)
     return f"{low.removesuffix(' points')} to {high}"
 
@@ -63,8 +69,9 @@ def typography(measures: dict[str, Any]) -> str:
         measures[name]["difference"] for name in ("loss", "loss_words", "loss_typography")
     )
     text = f"Of the change in loss, {words:+.4f} is words and {style:+.4f} case and punctuation"
-    if total < 0 and words > 0.5 * total:
-        text += ": it is mostly typography, not better hearing"
+    if measures["loss"]["outcome"] == "better" and words > total / 2:
+        heard = "better" in (measures["loss_words"]["outcome"], measures["wer"]["outcome"])
+        text += ": most of it is typography" + ("" if heard else ", not better hearing")
     return text + "."
 
 

@@ -30,19 +30,19 @@ def sample_general(
         path = config.general.general_manifest
         assert path is not None  # settings.resolve saw to it
         rows, bad = read_manifest(path)
-        if config.general.replay_manifest == path:
+        if _one_file(config.general.replay_manifest, path):
             rows, _ = _halves(rows, seed)
         rows = spread(rows, config.general.general_utterances, seed)
-        return Sample(rows, bad, {"source": "manifest", "manifest": str(path)}), None
+        return Sample(rows, bad, _origin(path)), None
     offline = config.data.source in ("synthetic", "silence")
     if wanted == "librispeech" or (wanted == "auto" and not offline):
         try:
-            return _librispeech(config, "test.clean", audio_dir, progress), None
+            unseen = "validation" if config.data.dataset_split.startswith("test") else "test"
+            return _librispeech(config, f"{unseen}.clean", audio_dir, progress), None
         except UserError as error:
             if wanted == "librispeech":
                 raise
-            reason = str(error).partition(";")[0]
-            missing = f"LibriSpeech test-clean cannot be had ({reason})"
+            missing = str(error).partition(";")[0]
     else:
         missing = "this source works without a network"
     from moontune.sources.wheel import sample_wheel
@@ -72,10 +72,23 @@ def sample_replay(
     if g.replay_manifest is None:
         return _librispeech(config, "train.clean.100", audio_dir, progress)
     rows, bad = read_manifest(g.replay_manifest)
-    if g.replay_manifest == g.general_manifest:
+    if _one_file(g.replay_manifest, g.general_manifest):
         _, rows = _halves(rows, seed)
     rows = spread(rows, g.replay_utterances, seed)
-    return Sample(rows, bad, {"source": "manifest", "manifest": str(g.replay_manifest)})
+    if not rows:
+        raise UserError(
+            f"{g.replay_manifest}: its only speaker is taken for the check for forgetting; give "
+            "another --replay-manifest"
+        )
+    return Sample(rows, bad, _origin(g.replay_manifest))
+
+
+def _origin(manifest: Path) -> dict[str, str]:
+    return {"source": "manifest", "manifest": str(manifest)}
+
+
+def _one_file(one: Path | None, other: Path | None) -> bool:
+    return one is not None and other is not None and one.resolve() == other.resolve()
 
 
 def _librispeech(config: RunConfig, split: str, audio_dir: Path, progress: Progress) -> Sample:
@@ -88,9 +101,20 @@ def _librispeech(config: RunConfig, split: str, audio_dir: Path, progress: Progr
         utterances=g.replay_utterances if replay else g.general_utterances,
         rows_per_speaker=_ROWS_PER_SPEAKER,
     )
-    return sample(
-        data, config.clean, seed=config.output.seed, audio_dir=audio_dir, progress=progress
-    )
+    seed = config.output.seed + (2 if replay else 1)  # not the rows that the run itself drew
+    try:
+        return sample(data, config.clean, seed=seed, audio_dir=audio_dir, progress=progress)
+    except UserError as error:
+        instead = (
+            "--replay-manifest FILE, or --replay-share 0"
+            if replay
+            else "--general bundled, --general off, or --general-manifest FILE"
+        )
+        reason = str(error).partition(";")[0]
+        raise UserError(
+            f"LibriSpeech for {'replay' if replay else 'the check for forgetting'} cannot be had "
+            f"({reason}); give {instead}"
+        ) from None
 
 
 def spread(rows: Sequence[Utterance], wanted: int, seed: int) -> list[Utterance]:

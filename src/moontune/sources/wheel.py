@@ -6,6 +6,7 @@ they are there without a network.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from moontune.audio import SAMPLE_RATE_HZ, read_audio, write_flac
@@ -36,7 +37,8 @@ _PIECES: dict[str, tuple[tuple[float, str], ...]] = {
 
 def sample_wheel(audio_dir: Path) -> Sample:
     """Twelve clips of two readers, below `audio_dir`. Raises UserError without the wheel."""
-    folder = audio_dir / "wheel"
+    cuts = hashlib.sha256(repr(_PIECES).encode()).hexdigest()[:8]
+    folder = audio_dir / f"wheel-{cuts}"
     folder.mkdir(parents=True, exist_ok=True)
     clips = []
     for path, _ in bundled_recordings():
