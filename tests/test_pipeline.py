@@ -323,11 +323,16 @@ def test_audio_that_vanished_and_damaged_files_are_one_line(
     assert "/nowhere/audio/" in capsys.readouterr().err
     test.write_text(good)
     assert main(["baseline", "outputs/r"]) == 0
-    for name in ("train.json", "eval_base.json", "run.json"):
+    for name, words in (
+        ("eval_base.json", ["evaluate", "outputs/r"]),
+        ("run.json", ["report", "outputs/r"]),
+        ("train.json", ["run", "--resume", "--run-name", "r"]),
+    ):
         kept = Path(f"outputs/r/{name}").read_text()
         Path(f"outputs/r/{name}").write_text("[]" if name == "run.json" else kept[:30])
-        assert main(["evaluate" if name != "run.json" else "report", "outputs/r"]) == 2
+        assert main(words) == 2
         err = capsys.readouterr().err.strip()
+        assert name in err
         assert "\n" not in err
         Path(f"outputs/r/{name}").write_text(kept)
 
