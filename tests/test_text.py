@@ -85,3 +85,11 @@ def test_restoring_never_changes_what_is_scored(reference: str, hypothesis: str)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_restoring_takes_any_text(reference: str, hypothesis: str) -> None:
     restore_style(reference, hypothesis)
+
+
+def test_an_ellipsis_is_no_word() -> None:
+    assert normalize("If only this window wasn't boarded up...") == (
+        "if only this window was not boarded up"
+    )
+    assert normalize("...") == normalize("") == ""
+    assert normalize("It costs $5 or 20 percent. No. 7, 3.5!") == "it costs $5 or 20% no 7 3.5"

@@ -30,13 +30,17 @@ def _english():
 def normalizer_name() -> str:
     """Name and version of the normaliser, to stand beside every WER."""
     version = importlib.metadata.version("whisper-normalizer")
-    return f"whisper_normalizer.english.EnglishTextNormalizer {version}"
+    return f"whisper_normalizer.english.EnglishTextNormalizer {version}, lone symbols dropped"
 
 
 @functools.lru_cache(maxsize=4096)
 def normalize(text: str) -> str:
-    """Whisper's English normalisation: lower case, no punctuation, numbers and spelling unified."""
-    return " ".join(_english()(text).split())
+    """Whisper's English normalisation: lower case, no punctuation, numbers and spelling unified.
+
+    It leaves a lone `.` of an ellipsis, which would be a word that nobody says; such are dropped.
+    """
+    words = _english()(text).split()
+    return " ".join(word for word in words if any(c.isalnum() for c in word))
 
 
 def style_of(texts: Iterable[str]) -> Style:
