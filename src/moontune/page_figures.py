@@ -17,6 +17,7 @@ _TITLES = {
     "loss_words": "words",
     "loss_typography": "case and punctuation",
 }
+_NAME = 40  # characters of a speaker's name
 _MOST_GROUPS = 60  # more rows nobody reads
 _OUTCOMES = {"better": "Better", "worse": "Worse", "undecided": "Undecided"}
 
@@ -203,6 +204,7 @@ def group_table(groups: list[dict[str, Any]], *, by_change: bool) -> dict[str, A
         "rows": [
             {
                 **g,
+                "name": g["name"] if len(g["name"]) <= _NAME else g["name"][:_NAME] + "…",
                 "before": RATE.figure(g["before"]),
                 "after": RATE.figure(g["after"]),
                 "change": SHARE.signed(_gap(g)),

@@ -7,13 +7,14 @@ from typing import Any
 from moontune.comparison import edits_of
 from moontune.decoding import TokenCap
 from moontune.markdown import cell, percent, table
-from moontune.wording import LABELS, show, show_interval
+from moontune.wording import LABELS, counted, show, show_interval
 
 
 def result(m: dict[str, Any]) -> str:
     base, c = m["baseline"], m["comparison"]
     note = (
-        f"{c['utterances']} test clips of {c['speakers']} speakers, {c['words']} words, "
+        f"{counted(c['utterances'], 'test clip')} of {counted(c['speakers'], 'speaker')}, "
+        f"{counted(c['words'], 'word')}, "
         f"{base['target_tokens']} target tokens. WER and CER on {cell(base['normalizer'])}; "
         f"greedy, at most {_cap(base['decoding'])} tokens. " + drawn(c)
     )
@@ -142,7 +143,8 @@ def changed(
         (f"{d:+d}", r["id"], r["reference"], others[r["id"]]["hypothesis"], r["hypothesis"])
         for d, r in [*fixed[:5], *broken[-3:]]
     ]
-    text = f"### Clips that changed\n\n{len(fixed)} clips have fewer errors, {len(broken)} more."
+    text = "### Clips that changed\n\n"
+    text += f"Fewer errors in {counted(len(fixed), 'clip')}, more in {len(broken)}."
     if rows:
         text += "\n\n" + table(("errors", "clip", "reference", *names), rows)
     return text

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from moontune.wording import LABELS, show, show_interval
+from moontune.wording import LABELS, counted, show, show_interval
 
 if TYPE_CHECKING:
     from moontune.scorecard import Scorecard
@@ -142,7 +142,8 @@ class ConsoleUi:
     def scorecard(self, card: Scorecard) -> None:
         """What `moontune score` found."""
         c, names = card.comparison, card.names
-        self.note(f"{c['utterances']} clips, {c['words']} words, {c['seconds'] / 60:.1f} minutes")
+        size = f"{counted(c['utterances'], 'clip')}, {counted(c['words'], 'word')}"
+        self.note(f"{size}, {c['seconds'] / 60:.1f} minutes")
         self.figures(c, names)
         self.note("")
         for side, name in zip(("before", "after"), names or (None, ""), strict=True):

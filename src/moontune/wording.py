@@ -19,10 +19,10 @@ def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
     label = {"wer": "WER", "loss": "Loss"}[name]
     if m["before"] is None:
         return f"{label} was not measured: there are no reference words."
-    clips = _counted(result["utterances"], "clip")
+    clips = counted(result["utterances"], "clip")
     by_speaker = result["bootstrap"]["unit"] == "speaker"
     if by_speaker:
-        clips += f" of {_counted(result['speakers'], 'speaker')}"
+        clips += f" of {counted(result['speakers'], 'speaker')}"
     figures = f"{show(name, m['before'])} -> {show(name, m['after'])}"
     change = show(name, m["difference"], difference=True)
     span = change
@@ -44,8 +44,9 @@ def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
     return text + "."
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+def counted(n: int, noun: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def show(name: str, value: float, *, difference: bool = False) -> str:
