@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES = 10_000
-_LARGEST = 50_000_000  # counts held at once; thousands of units are resampled less often
+_LARGEST = 25_000_000  # counts held at once; thousands of units are resampled less often
 CONFIDENCE = 0.95
 POWER = 0.8  # of a test set said to be large enough
 
@@ -100,7 +100,7 @@ def _resampled(stratum: np.ndarray, seed: int) -> np.ndarray:
     _, start, size = np.unique(stratum[order], return_index=True, return_counts=True)
     begin, width = np.repeat(start, size), np.repeat(size, size)
     rng = np.random.default_rng(seed)
-    counts = np.empty((max(min(RESAMPLES, _LARGEST // units), 1), units), np.float32)
+    counts = np.empty((max(min(RESAMPLES, _LARGEST // units), 1), units))
     for row in counts:
         drawn = order[begin + (rng.random(units) * width).astype(int)]
         row[:] = np.bincount(drawn, minlength=units)
