@@ -81,6 +81,8 @@ def test_what_a_few_speakers_cannot_say_is_said() -> None:
     needed = f"{wer['utterances_needed']:,} clips, of more speakers in proportion, would"
     assert f"about {needed} show a gain of this size" in text
     assert "For these 3 speakers themselves it is better" in text
+    backwards = compare(spoilt, before, seed=1)["sentences"]["wer"]
+    assert f"about {needed} show a loss of this size" in backwards
 
 
 def test_two_speakers_that_happen_to_agree_are_not_certain() -> None:

@@ -23,14 +23,13 @@ from moontune.bootstrap import (
 from moontune.errors import UserError
 from moontune.scoring import Edits, corpus_wer, sum_edits, words_heard
 from moontune.style import retention
-from moontune.wording import sentence, typography
+from moontune.wording import USUAL_GAIN, sentence, typography
 
 Row = dict[str, Any]
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
 _FEW = 5  # clips of a speaker
 _FEW_ALIKE = 6  # that all moved one way: by a sign test, fewer could be chance
-USUAL_GAIN = 0.05  # relative, that `clips_needed` asks for where nothing was gained
 
 # What is summed over clips, and over what: the figure is the ratio.
 MEASURES: dict[str, tuple[Callable[[Row], float], Callable[[Row], float]]] = {
@@ -170,7 +169,8 @@ def _measure(
                 *("probability_better", "outcome", "utterances_needed", "same_speakers"),
             )
         )
-    effect = change.value if change.value < 0 else USUAL_GAIN * one.value
+    small = 0 <= change.value < USUAL_GAIN * one.value
+    effect = USUAL_GAIN * one.value if small else change.value
     found = outcome(change)
     return {
         "before": one.value,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+USUAL_GAIN = 0.05  # relative: asked for where nothing was gained
 LABELS = {
     "wer": "WER",
     "cer": "CER",
@@ -32,7 +33,9 @@ def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
         return f"{label} is {m['outcome']}: {figures} ({span}; {clips})."
     text = f"{label} {figures} cannot be told apart with {clips} ({span})"
     if m["utterances_needed"]:
-        size = "a gain of this size" if m["difference"] < 0 else "a gain of 5 %"
+        large = m["relative"] is not None and m["relative"] >= USUAL_GAIN
+        size = "a loss of this size" if large else "a gain of 5 %"
+        size = "a gain of this size" if m["difference"] < 0 else size
         more = ", of more speakers in proportion," if by_speaker else ""
         text += f"; about {m['utterances_needed']:,} clips{more} would show {size}"
     same = m["same_speakers"]
