@@ -80,3 +80,23 @@ def test_audio_store_decodes_again_beyond_its_limit(noise_manifest) -> None:
     assert (small(rows[0]) == big(rows[0])).all()
     assert big(rows[0]) is big(rows[0])
     assert small(rows[0]) is not small(rows[0])
+
+
+def test_words_cost_the_real_model_the_same_in_any_style(tmp_path, bundled_base) -> None:
+    """ALL-CAPS labels cost much more, but as typography: the words were heard as well."""
+    from moontune.sources.wheel import sample_wheel
+
+    rows = sample_wheel(tmp_path).utterances[2:6]
+    found = {}
+    for style in (str.upper, str.lower, str):
+        styled = [u.with_(target=style(u.text)) for u in rows]
+        done = evaluate(bundled_base, styled, AudioStore(), cap=TokenCap(6.5, 8))
+        words = done.edits.words
+        found[style] = [
+            sum(p.loss for p in done.predictions) / words,
+            sum(p.loss_words for p in done.predictions) / words,
+        ]
+        assert all(p.loss_words <= p.loss for p in done.predictions)
+    assert found[str.upper][0] > found[str][0] + 1.5
+    for style in (str.upper, str.lower):
+        assert found[style][1] == pytest.approx(found[str][1], abs=0.1)
