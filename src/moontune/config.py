@@ -185,7 +185,7 @@ class GeneralConfig:
     replay_share: Annotated[float, Range((0.0, 0.9), "it is a share of the clips of an update")] = (
         0.0
     )
-    """Share of every epoch's clips that is general speech, against forgetting; 0: none."""
+    """Share of the clips in training that is general speech, against forgetting; 0: none."""
     replay_manifest: Path | None = None
     """General speech of your own to replay. Default: LibriSpeech train-clean-100."""
     replay_utterances: Annotated[int, Range((5, 100_000), "fewer would be learnt by heart")] = 300
