@@ -43,7 +43,7 @@ def test_a_short_offline_run_learns_and_proves_its_artifact() -> None:
 
 
 def test_silence_is_accepted_as_smoke_alone() -> None:
-    given = ["--source", "silence", "--utterances", "15", "--max-steps", "2"]
+    given = ["--source", "silence", "--utterances", "15", "--max-steps", "2", "--general", "off"]
     code, metrics = run(*given, "--eval-every-steps", "1", "--smoke")
     assert code == 0
     assert metrics["verdict"]["smoke"]

@@ -247,23 +247,3 @@ def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
     [out] = transcribe(bundled_base, [samples], EvalConfig().token_cap)
     assert not out.truncated
     assert out.text.startswith("Ever tried")
-
-
-def test_real_transcripts_and_losses_do_not_depend_on_the_batch(bundled_base, accented) -> None:
-    """Real speech, real model: a batch of unlike lengths gives each clip's own words and loss."""
-    from moontune.evaluate import evaluate
-    from moontune.manifest import read_manifest
-    from moontune.transcribe import AudioStore
-
-    cap = EvalConfig().token_cap
-    rows = read_manifest(accented)[0][::58]
-    store = AudioStore()
-    together = evaluate(bundled_base, rows, store, cap=cap).predictions
-    for u, p in zip(rows, together, strict=True):
-        alone = evaluate(bundled_base, [u], store, cap=cap).predictions[0]
-        assert (p.tokens, p.truncated) == (alone.tokens, alone.truncated)
-        assert p.loss == pytest.approx(alone.loss, abs=1e-3)
-        samples = torch.from_numpy(store(u))[None]
-        most = cap(samples.shape[1] / 16_000)
-        raw = bundled_base.net.generate(samples, max_new_tokens=most)[0].tolist()[1:]
-        assert p.tokens == raw
