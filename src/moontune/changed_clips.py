@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.clip_audio import ClipAudio, clip_audio
+from moontune.comparison import edits_of
 from moontune.text import normalize, style_of
 from moontune.worddiff import Word, compare
 
@@ -65,13 +66,8 @@ def changed_clips(
     )
 
 
-def errors(row: Row) -> int:
-    e = row["edits"]
-    return e["substitutions"] + e["deletions"] + e["insertions"]
-
-
 def _change(pair: tuple[Row, Row]) -> int:
-    return errors(pair[1]) - errors(pair[0])
+    return edits_of(pair[1]).errors - edits_of(pair[0]).errors
 
 
 def _shares(fixed: int, broken: int, count: int) -> tuple[int, int]:
@@ -99,7 +95,7 @@ def _clip(before: Row, after: Row, path: Path | None, reference: str, style: boo
         speaker="" if before["speaker"] is None else before["speaker"],
         duration_s=before["duration"],
         reference=reference,
-        errors=(errors(before), errors(after)),
+        errors=(edits_of(before).errors, edits_of(after).errors),
         before=one,
         after=other,
         audio=clip_audio(path),

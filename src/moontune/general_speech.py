@@ -50,14 +50,16 @@ def _write_dropped(run: RunDir, name: str, dropped: list[Dropped]) -> None:
     write_jsonl(run.manifest(f"{name}_dropped"), [asdict(d) for d in dropped])
 
 
-def clean_more_speech(run: RunDir, config: RunConfig, ui: Ui, own: Cleaned) -> None:
+def clean_more_speech(run: RunDir, config: RunConfig, ui: Ui, own: Cleaned) -> str | None:
     """Clean it, and leave out what is in the run's own data or is in both.
 
     Replay leaves out the run's speakers too, where the split keeps speakers whole: they might be in
-    the test split. The check leaves them out where it is drawn from the run's own corpus.
+    the test split. The check leaves them out where it is drawn from the run's own corpus. Returns a
+    remark where nothing is left to check.
     """
     from moontune.clean import clean
 
+    remark = None
     facts = run.stages()["sample"]
     heard, speakers = set(own.audio_sha256.values()), {u.speaker for u in own.utterances} - {None}
     for name in ("general", "replay"):
@@ -84,19 +86,20 @@ def clean_more_speech(run: RunDir, config: RunConfig, ui: Ui, own: Cleaned) -> N
                 f"used, the reasons are in {run.manifest(f'{name}_dropped')}"
             )
         if sampled and not kept:
-            _nothing_left(config, ui, name)
+            remark = _nothing_left(config, name)
+            ui.note(f"remark: {remark}")
+    return remark
 
 
 def _left_out(u: Utterance, detail: str) -> Dropped:
     return Dropped(u.where or str(u.audio_filepath), u.id, "in the run's data", detail)
 
 
-def _nothing_left(config: RunConfig, ui: Ui, name: str) -> None:
+def _nothing_left(config: RunConfig, name: str) -> str:
     """What was not asked for may be missing; what was is a mistake."""
     text = f"no clip for {_PURPOSE[name]} is usable and outside the run's own data"
     if name == "general" and config.general.general == "auto":
-        ui.note(f"remark: forgetting is not checked: {text}")
-        return
+        return f"forgetting is not checked: {text}"
     raise UserError(
         f"{text}; run again with --overwrite and another manifest, or with --general off, "
         "--replay-share 0"

@@ -25,7 +25,7 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
         stored_predictions(run / f"predictions_{which}.jsonl") for which in ("base", "tuned")
     )
     comparison = compare(before, after, seed)
-    general = _general(run, stages["sample"], seed)
+    general = _general(run, stages, seed)
     fallbacks: dict[str, int] = {}
     for facts in stages.values():
         for operator, count in facts.get("mps_fallbacks", {}).items():
@@ -81,14 +81,15 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
     return metrics
 
 
-def _general(run: RunDir, sampled: dict[str, Any], seed: int) -> dict[str, Any]:
+def _general(run: RunDir, stages: dict[str, Any], seed: int) -> dict[str, Any]:
     """The check for forgetting: where its speech is from, and the comparison if there was any."""
+    sampled, nothing_left = stages["sample"], stages["clean"].get("general_remark")
     files = [run / f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
     rows = [stored_predictions(f) for f in files if f.is_file()]
-    there = sampled.get("general") is not None and len(rows) == 2
+    there = sampled.get("general") is not None and not nothing_left and len(rows) == 2
     return {
-        "origin": sampled.get("general"),
-        "remark": sampled.get("general_remark"),
+        "origin": sampled.get("general") if there else None,
+        "remark": nothing_left or sampled.get("general_remark"),
         "replay": sampled.get("replay"),
         "comparison": compare(rows[0], rows[1], seed) if there else None,
     }

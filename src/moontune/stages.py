@@ -71,13 +71,14 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         remarks.append(f"{minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
         ui.note(f"remark: {remarks[0]}")
     write_manifest(run.manifest("clean"), result.utterances)
-    clean_more_speech(run, config, ui, result)
+    remark = clean_more_speech(run, config, ui, result)
     return {
         "utterances": len(result.utterances),
         "minutes": round(minutes, 2),
         "speakers": len({u.speaker for u in result.utterances}),
         "dropped": reasons,
         "remarks": remarks,
+        "general_remark": remark,
     }
 
 

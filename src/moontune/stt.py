@@ -19,6 +19,7 @@ from moontune.errors import UserError
 from moontune.files import write_json
 from moontune.manifest import Utterance, read_manifest
 from moontune.scoring import corpus_wer, word_edits
+from moontune.settings import check_values
 from moontune.text import normalizer_name
 
 
@@ -70,10 +71,7 @@ def read_audio_list(path: Path) -> list[Utterance]:
 
 def run_stt(args: SttArgs) -> dict[str, Any]:
     """Transcribe as asked, write the result and return it. Raises UserError."""
-    if not 1.0 <= args.tokens_per_second <= 50.0:
-        raise UserError(f"--tokens-per-second {args.tokens_per_second} is outside 1..50")
-    if not 0 <= args.token_margin <= 64:
-        raise UserError(f"--token-margin {args.token_margin} is outside 0..64")
+    check_values(tokens_per_second=args.tokens_per_second, token_margin=args.token_margin)
     cap = TokenCap(args.tokens_per_second, args.token_margin)
     clips = read_audio_list(args.audio_list)
     audio = []
