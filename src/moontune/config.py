@@ -121,14 +121,16 @@ class LoraConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    batch_size: Annotated[
-        int, Range((1, 256), "a micro-batch holds at least one clip and must fit in memory")
-    ] = 1
-    """Clips in a micro-batch."""
+    batch_size: Annotated[int, Range((1, 256), "an update needs at least one clip")] = 1
+    """Clips in a micro-batch; an update takes batch_size * grad_accum clips, and how many go
+    through the model at once, which changes nothing, is chosen for speed and memory."""
     grad_accum: Annotated[
         int, Range((1, 1024), "an update needs at least one micro-batch", (8, 16))
     ] = 8
-    """Micro-batches per optimizer update, weighted by their target tokens."""
+    """Micro-batches per optimizer update; the update's loss is the mean over all its tokens."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the matrix products in training; everything is measured in float32. `auto`: bfloat16 on
+    processors and GPUs with units for it, else float32."""
     max_steps: Annotated[
         int, Range((1, 1_000_000), "a step is one optimizer update", (500, 1500))
     ] = 500

@@ -40,6 +40,22 @@ def choose_device(wanted: str) -> Device:
     return Device(wanted, "asked for")
 
 
+def training_dtype(device: str, wanted: str) -> str:
+    """Resolve auto|float32|bfloat16 for training on a device. Raises UserError."""
+    import torch
+
+    if wanted == "bfloat16" and device == "mps":
+        raise UserError("--dtype bfloat16: Apple's GPU is used in float32; use --dtype auto")
+    if wanted != "auto":
+        return wanted
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    if device == "cpu":
+        able = torch.cpu.get_capabilities()
+        return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+    return "float32"
+
+
 # What PyTorch says when an operator is missing on MPS and PYTORCH_ENABLE_MPS_FALLBACK is set
 # (aten/src/ATen/mps/MPSFallback.mm).
 _FALLBACK = re.compile(r"operator '([^']+)'.*MPS.*fall back to run on the CPU", re.DOTALL)

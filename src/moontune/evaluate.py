@@ -12,13 +12,7 @@ import torch
 from moontune.audio import SAMPLE_RATE_HZ
 from moontune.decoding import TokenCap
 from moontune.manifest import Utterance, manifest_hash
-from moontune.model import (
-    Base,
-    encode,
-    pad_labels,
-    target_ids,
-    token_losses,
-)
+from moontune.model import Base, target_ids
 from moontune.scoring import (
     CharacterEdits,
     Edits,
@@ -30,12 +24,11 @@ from moontune.scoring import (
 )
 from moontune.style import in_style_of
 from moontune.text import normalize, normalizer_name
-from moontune.transcribe import batches, transcripts
+from moontune.transcribe import Transcriber, batches
 
 if TYPE_CHECKING:
     import numpy as np
 
-BATCH = 16  # clips decoded together; no figure depends on it
 LoadAudio = Callable[[Utterance], "np.ndarray"]
 Step = Callable[[int, int], None]
 
@@ -99,17 +92,18 @@ def evaluate(
 ) -> Evaluation:
     """Loss per target token and corpus WER; `base.net` may carry an adapter.
 
-    Figures of a clip do not depend on the clips it shares a batch with: see `model.encode`.
+    Figures of a clip do not depend on the clips it shares a batch with: see `packed`.
     """
     base.net.eval()
+    transcriber = Transcriber(base)
     found: dict[int, Prediction] = {}
     heard = hashlib.sha256()
-    for indices in batches(utterances, BATCH):
+    for indices in batches(utterances):
         part = [utterances[i] for i in indices]
         clips = [load_audio(u) for u in part]
         for clip in clips:
             heard.update(clip.tobytes())
-        predictions = _predict(base, part, clips, cap)
+        predictions = _predict(base, transcriber, part, clips, cap)
         found.update(zip(indices, predictions, strict=True))
         if step:
             step(len(found), len(utterances))
@@ -119,19 +113,19 @@ def evaluate(
 
 def _predict(
     base: Base,
+    transcriber: Transcriber,
     utterances: Sequence[Utterance],
     clips: Sequence[np.ndarray],
     cap: TokenCap,
 ) -> list[Prediction]:
-    eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]
-    encoded = encode(base.net, clips, base.device)
+    packed = transcriber.packed
+    memory = transcriber.hear(clips)
     durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
-    written = transcripts(base, encoded, durations, cap)
+    written = transcriber.write(memory, durations, cap)
 
     def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
-        labels = [target_ids(base.tokenizer, text, eos) for text in texts]
-        sums = token_losses(base.net, encoded, pad_labels(labels, base.device))
-        return sums.tolist(), [len(ids) for ids in labels]
+        labels = [target_ids(base.tokenizer, text, packed.eos) for text in texts]
+        return packed.losses(memory, labels), [len(ids) for ids in labels]
 
     losses, lengths = losses_of([u.label for u in utterances])
     own = [in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]
@@ -186,18 +180,3 @@ def _summarize(
         },
         predictions=list(predictions),
     )
-
-
-@torch.no_grad()
-def mean_loss(base: Base, utterances: Sequence[Utterance], load_audio: LoadAudio) -> float:
-    """Nats per target token over a whole split (validation during training)."""
-    base.net.eval()
-    eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]
-    total, tokens = 0.0, 0
-    for indices in batches(utterances, BATCH):
-        part = [utterances[i] for i in indices]
-        encoded = encode(base.net, [load_audio(u) for u in part], base.device)
-        labels = [target_ids(base.tokenizer, u.label, eos) for u in part]
-        total += float(token_losses(base.net, encoded, pad_labels(labels, base.device)).sum())
-        tokens += sum(map(len, labels))
-    return total / tokens

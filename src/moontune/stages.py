@@ -121,20 +121,19 @@ def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
 
     parts: dict[str, list[Utterance]] = {n: read_rows(run.manifest(n)) for n in SPLITS}
     used: dict[str, str] = {}
-    loaded: list[Any] = []  # the base, once it is needed
+    loaded: list[Any] = []  # what transcribes, once it is needed
     everything: dict[str, str] = {}
 
     def transcribe_all(utterances) -> dict[str, str]:
-        from moontune.evaluate import BATCH
-        from moontune.transcribe import AudioStore, batches, transcribe
+        from moontune.transcribe import Transcriber, batches, load_audio
 
         if not loaded:
-            loaded.append(_load(run, config, used))
-        base, load_audio = loaded[0], AudioStore()
+            loaded.append(Transcriber(_load(run, config, used)))
+        transcribe = loaded[0]
         written: dict[str, str] = {}
-        for indices in batches(utterances, BATCH):
+        for indices in batches(utterances):
             part = [utterances[i] for i in indices]
-            out = transcribe(base, [load_audio(u) for u in part], config.eval.token_cap)
+            out = transcribe([load_audio(u) for u in part], config.eval.token_cap)
             written |= {u.id: t.text for u, t in zip(part, out, strict=True)}
             ui.progress(len(written), len(utterances), "clips transcribed by the base, for style")
         everything.update(written)
@@ -213,7 +212,7 @@ def _same_conditions(run: RunDir, prefix: str) -> None:
 def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> None:
     """Measure a model on the test split, and on general speech where there is any."""
     from moontune.evaluate import evaluate
-    from moontune.transcribe import AudioStore
+    from moontune.transcribe import load_audio
 
     for what, prefix in (("test", ""), ("general", "general_")):
         rows = read_rows(run.manifest(what)) if what == "test" else more_speech(run, what)
@@ -222,7 +221,7 @@ def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> 
         done = evaluate(
             base,
             rows,
-            AudioStore(),
+            load_audio,
             cap=config.eval.token_cap,
             step=lambda i, n, what=what: ui.progress(i, n, f"{what} clips, {which} model"),
         )
@@ -233,9 +232,12 @@ def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> 
 
 
 def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    import torch
+
     from moontune.adapter import attach_lora, save_adapter, save_processor, trainable_parameters
+    from moontune.device import training_dtype
     from moontune.train import mixed, train
-    from moontune.transcribe import AudioStore
+    from moontune.transcribe import load_audio
 
     used: dict[str, Any] = {}
     base = _load(run, config, used)
@@ -244,7 +246,8 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     seed = config.output.seed
     model = attach_lora(base, config.lora, seed)
     count = trainable_parameters(model)
-    ui.note(f"{count:,} trainable parameters")
+    dtype = training_dtype(base.device, config.train.dtype)
+    ui.note(f"{count:,} trainable parameters, matrix products in {dtype}")
     with open(run / "train_log.jsonl", "w", encoding="utf-8") as stream:
 
         def log(event: dict[str, Any]) -> None:
@@ -257,14 +260,15 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             base,
             mixed(own, replay, config.general.replay_share, seed),
             val,
-            AudioStore(),
+            load_audio,
             config.train,
             seed,
             log,
+            getattr(torch, dtype),
         )
     save_adapter(model, base, run.adapter)
     save_processor(base, run.processor)
-    summary = asdict(result) | {"trainable_parameters": count}
+    summary = asdict(result) | {"trainable_parameters": count, "dtype": dtype}
     write_json(run / "train.json", summary)
     ui.note(
         f"{result.stopped} after {result.steps} updates; kept step {result.best_step}, "

@@ -83,7 +83,7 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
     from moontune.adapter import load_adapter, trained_on
     from moontune.device import choose_device
     from moontune.model import load_base, load_processor
-    from moontune.transcribe import transcribe
+    from moontune.transcribe import Transcriber
 
     device = choose_device(args.device)
     base = load_base(args.model_id, args.revision, device.name)
@@ -99,11 +99,12 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
                 f"(weights {made_on['sha256'][:12]}), not on these weights "
                 f"({base.origin.sha256[:12]})"
             )
+    transcribe = Transcriber(base)
     rows = []
     all_edits = []
     for u, samples in zip(clips, audio, strict=True):
         begun = time.perf_counter()
-        [out] = transcribe(base, [samples], cap)
+        [out] = transcribe([samples], cap)
         row: dict[str, Any] = {
             "id": u.id,
             "audio_filepath": str(u.audio_filepath),

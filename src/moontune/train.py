@@ -13,14 +13,20 @@ import torch
 from moontune.adapter import adapter_state, set_adapter_state
 from moontune.average import WeightAverage
 from moontune.config import TrainConfig
-from moontune.evaluate import LoadAudio, mean_loss
+from moontune.evaluate import LoadAudio
+from moontune.kept_speech import KeptSpeech
 from moontune.manifest import Utterance
-from moontune.model import Base, encode, pad_labels, target_ids, token_losses
+from moontune.model import Base, target_ids
+from moontune.packed import Packed, end_to_end, features
 
 if TYPE_CHECKING:
+    import numpy as np
     from peft import PeftModel
 
 Log = Callable[[dict[str, Any]], None]
+# Frames that go through the model at once: on a CPU more is slower and takes more memory.
+_FRAMES = {"cpu": 1_500}
+_FRAMES_ELSEWHERE = 25_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,55 @@ def mixed(
             yield next(ours)
 
 
+class Losses:
+    """Losses of utterances under the adapter as it is, computed in `dtype`.
+
+    What lies below the first layer that trains is computed once for each clip and kept: the
+    convolutional front end, and the whole encoder if no adapter is on it.
+    """
+
+    def __init__(self, base: Base, load_audio: LoadAudio, dtype: torch.dtype) -> None:
+        self._base = base
+        self.packed = Packed(base.net, dtype)
+        self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
+        self._speech = KeptSpeech(self._frozen_part, load_audio)
+        self._most = _FRAMES.get(torch.device(base.device).type, _FRAMES_ELSEWHERE)
+
+    @torch.no_grad()
+    def _frozen_part(self, samples: np.ndarray) -> torch.Tensor:
+        front = features(self._base.net, samples)
+        return front if self._encoder_trains else self.packed.encode(end_to_end([front])).rows
+
+    def labels(self, utterances: Sequence[Utterance]) -> list[list[int]]:
+        return [target_ids(self._base.tokenizer, u.label, self.packed.eos) for u in utterances]
+
+    def passes(
+        self, utterances: Sequence[Utterance], labels: Sequence[list[int]]
+    ) -> Iterator[torch.Tensor]:
+        """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
+        waiting: list[torch.Tensor] = []
+        begun = 0
+        for i, u in enumerate(utterances):
+            kept = self._speech(u).to(self._base.device, non_blocking=True)
+            if waiting and sum(map(len, waiting)) + len(kept) > self._most:
+                yield self._losses(waiting, labels[begun:i])
+                waiting, begun = [], i
+            waiting.append(kept)
+        yield self._losses(waiting, labels[begun:])
+
+    def _losses(self, kept: Sequence[torch.Tensor], labels: Sequence[list[int]]) -> torch.Tensor:
+        clips = end_to_end(kept)
+        states = self.packed.encode(clips) if self._encoder_trains else clips
+        return self.packed.token_losses(self.packed.remember(states), labels)
+
+    @torch.no_grad()
+    def mean(self, utterances: Sequence[Utterance]) -> float:
+        """Nats per target token over a whole split (validation during training)."""
+        labels = self.labels(utterances)
+        total = sum(float(losses.double().sum()) for losses in self.passes(utterances, labels))
+        return total / sum(map(len, labels))
+
+
 def train(
     model: PeftModel,
     base: Base,
@@ -90,13 +145,15 @@ def train(
     config: TrainConfig,
     seed: int,
     log: Log,
+    dtype: torch.dtype = torch.float32,
 ) -> TrainResult:
     """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
 
-    `stream` gives utterances without end; `val_split` is measured whole.
+    `stream` gives utterances without end; `val_split` is measured whole. The layers' matrix
+    products are computed in `dtype`, the adapter's weights and their moments are float32.
 
     The loss of an update is the mean over all its target tokens, however they fall into
-    micro-batches. What is validated and kept is the running average of the weights. The base's own
+    passes. What is validated and kept is the running average of the weights. The base's own
     validation loss (step 0) competes: an adapter that is never better is not kept. An update with
     a non-finite loss or gradient changes nothing and is counted; beyond `max_skipped_updates`
     training ends. `log` gets one dict an event.
@@ -107,6 +164,7 @@ def train(
         parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False
     )
     average = WeightAverage(parameters, config.ema_decay)
+    losses = Losses(base, load_audio, dtype)
     torch.manual_seed(seed)  # dropout
     validating = 0.0
 
@@ -114,7 +172,8 @@ def train(
         nonlocal validating
         begun = time.perf_counter()
         with average.applied():
-            value = mean_loss(base, val_split, load_audio)
+            base.net.eval()
+            value = losses.mean(val_split)
         validating += time.perf_counter() - begun
         finite = value if math.isfinite(value) else None
         log({"event": "validation", "step": step, "val_loss": finite})
@@ -129,7 +188,8 @@ def train(
         begun = time.perf_counter()
         clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
         seen += len(clips)
-        loss, tokens = _accumulate(base, clips, load_audio, config.batch_size)
+        base.net.train()
+        loss, tokens = _accumulate(losses, clips)
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
         rate = learning_rate(step, config)
         usable = math.isfinite(loss) and math.isfinite(norm)
@@ -184,20 +244,13 @@ def train(
     )
 
 
-def _accumulate(
-    base: Base, clips: Sequence[Utterance], load_audio: LoadAudio, batch_size: int
-) -> tuple[float, int]:
+def _accumulate(losses: Losses, clips: Sequence[Utterance]) -> tuple[float, int]:
     """Add one update's gradients; returns its loss per target token and the token count."""
-    net = base.net
-    net.train()
-    eos = int(net.config.eos_token_id)  # type: ignore[arg-type]
-    labels = [target_ids(base.tokenizer, u.label, eos) for u in clips]
+    labels = losses.labels(clips)
     tokens = sum(map(len, labels))
-    total = torch.zeros((), device=base.device)
-    for start in range(0, len(clips), batch_size):
-        part = slice(start, start + batch_size)
-        encoded = encode(net, [load_audio(u) for u in clips[part]], base.device)
-        loss = token_losses(net, encoded, pad_labels(labels[part], base.device)).sum() / tokens
+    found = []
+    for of_tokens in losses.passes(clips, labels):
+        loss = of_tokens.sum() / tokens
         loss.backward()
-        total += loss.detach()
-    return float(total), tokens
+        found.append(loss.detach())
+    return float(torch.stack(found).sum()), tokens

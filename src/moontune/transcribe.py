@@ -1,21 +1,25 @@
-"""Audio to text with a model, and the audio it reads kept in memory."""
+"""Audio to text with a model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.decoding import TokenCap
 from moontune.errors import UserError
+from moontune.greedy import greedy
 from moontune.manifest import Utterance
-from moontune.model import Base, encode, greedy_tokens
+from moontune.model import Base
+from moontune.packed import Memory, Packed, end_to_end, features, joined
 
-if TYPE_CHECKING:
-    from transformers.models.moonshine.modeling_moonshine import MoonshineEncoderModelOutput
+BATCH = 32  # clips decoded together; no figure depends on it
+# Frames that go through the encoder at once: more no longer fit the processor's caches.
+_ROWS = {"cpu": 2_000}
+_ROWS_ELSEWHERE = 50_000
 
 
 @dataclass(frozen=True)
@@ -25,60 +29,54 @@ class Transcript:
     truncated: bool  # the token cap ended it
 
 
-def transcripts(
-    base: Base,
-    encoded: MoonshineEncoderModelOutput,
-    durations_s: Sequence[float],
-    cap: TokenCap,
-) -> list[Transcript]:
-    """Greedy transcripts of encoded clips, each under its own token cap."""
-    caps = [cap(d) for d in durations_s]
-    eos = base.net.config.eos_token_id
-    return [
-        Transcript(
-            base.tokenizer.decode(tokens, skip_special_tokens=True).strip(),
-            tokens,
-            tokens[-1:] != [eos],
-        )
-        for tokens in greedy_tokens(base.net, encoded, caps)
-    ]
+class Transcriber:
+    """A base, with the adapter on it as it is now, ready to hear and to write, in float32."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self.packed = Packed(base.net, merged=True)
+
+    @torch.no_grad()
+    def hear(self, clips: Sequence[np.ndarray]) -> Memory:
+        """What the decoder needs of clips of float32 mono 16 kHz samples, each (samples,)."""
+        most = _ROWS.get(torch.device(self._base.device).type, _ROWS_ELSEWHERE)
+        heard: list[Memory] = []
+        waiting: list[torch.Tensor] = []
+        for i, clip in enumerate(clips):
+            waiting.append(features(self._base.net, clip))
+            if sum(map(len, waiting)) >= most or i + 1 == len(clips):
+                heard.append(self.packed.remember(self.packed.encode(end_to_end(waiting))))
+                waiting = []
+        return joined(heard)
+
+    def write(
+        self, memory: Memory, durations_s: Sequence[float], cap: TokenCap
+    ) -> list[Transcript]:
+        """Greedy transcripts of what was heard, each under its own token cap."""
+        found = greedy(self.packed, memory, [cap(seconds) for seconds in durations_s])
+        return [
+            Transcript(
+                self._base.tokenizer.decode(tokens, skip_special_tokens=True).strip(),
+                tokens,
+                tokens[-1:] != [self.packed.eos],
+            )
+            for tokens in found
+        ]
+
+    def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
+        return self.write(self.hear(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
 
 
-def transcribe(base: Base, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
-    """Greedy transcripts of clips of float32 mono 16 kHz samples, each (samples,)."""
-    import torch
-
-    with torch.no_grad():
-        encoded = encode(base.net, clips, base.device)
-    durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
-    return transcripts(base, encoded, durations, cap)
-
-
-def batches(utterances: Sequence[Utterance], size: int) -> Iterator[list[int]]:
-    """Indices of utterances of like length together, so that little is padded."""
+def batches(utterances: Sequence[Utterance], size: int = BATCH) -> Iterator[list[int]]:
+    """Indices of utterances of like length together, so that they end at about the same token."""
     order = sorted(range(len(utterances)), key=lambda i: utterances[i].duration or 0.0)
     for start in range(0, len(order), size):
         yield order[start : start + size]
 
 
-class AudioStore:
-    """Decoded clips, kept in memory up to a limit and decoded again beyond it."""
-
-    def __init__(self, limit_bytes: int = 2 * 2**30) -> None:
-        self._kept: dict[str, np.ndarray] = {}
-        self._room = limit_bytes
-
-    def __call__(self, u: Utterance) -> np.ndarray:
-        key = str(u.audio_filepath)
-        if key in self._kept:
-            return self._kept[key]
-        try:
-            samples = read_audio(u.audio_filepath)
-        except AudioError as error:
-            raise UserError(
-                f"{u.audio_filepath}: {error}; bring it back, or sample again"
-            ) from None
-        if samples.nbytes <= self._room:
-            self._room -= samples.nbytes
-            self._kept[key] = samples
-        return samples
+def load_audio(u: Utterance) -> np.ndarray:
+    """Samples of an utterance that was usable before. Raises UserError."""
+    try:
+        return read_audio(u.audio_filepath)
+    except AudioError as error:
+        raise UserError(f"{u.audio_filepath}: {error}; bring it back, or sample again") from None

@@ -1,0 +1,143 @@
+"""Frozen linear layers with their LoRA beside them, fused where they share an input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_RANDOM_LEVELS = 2**16  # dropout draws 16 bits a value
+
+
+@dataclass(frozen=True)
+class _Lora:
+    """The adapter of one linear layer: output += scale * (dropout(x) @ a.T) @ b.T."""
+
+    a: nn.Parameter  # (rank, in)
+    b: nn.Parameter  # (out, rank)
+    scale: float
+    dropout: float
+
+
+def _base_of(layer: nn.Module) -> nn.Linear:
+    base: Any = layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer
+    return base
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """A bare linear layer, or peft's with nothing but LoRA at most, on it."""
+    if isinstance(layer, nn.Linear):
+        return True
+    from peft.tuners.lora import Linear
+
+    if type(layer) is not Linear or layer.merged or len(layer.active_adapters) != 1:
+        return False
+    (name,) = layer.active_adapters
+    return name not in layer.lora_variant and not layer.lora_bias.get(name)
+
+
+def _lora_of(layer: Any) -> _Lora | None:
+    if isinstance(layer, nn.Linear) or layer.disable_adapters:
+        return None
+    (name,) = layer.active_adapters
+    return _Lora(
+        layer.lora_A[name].weight,
+        layer.lora_B[name].weight,
+        float(layer.scaling[name]),
+        float(getattr(layer.lora_dropout[name], "p", 0.0)),
+    )
+
+
+class Projection:
+    """Linear layers that share their input, as one matrix product.
+
+    Called with x (rows, in) it gives (rows, sum of outs) in `dtype`, what the layers give one after
+    another. Frozen weights are copied, in `dtype`; LoRA weights are used where they are, so that
+    they train. With `merged` the LoRA is added into the copy, which is then a snapshot. Whatever
+    else peft puts on a layer (DoRA and its like) is computed by the layer itself, in float32.
+
+    Dropout acts where gradients are recorded; layers fused share one mask, unlike in peft.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], dtype: torch.dtype, *, merged: bool) -> None:
+        self._odd = None if all(map(_is_plain, layers)) else list(layers)
+        self._dtype = dtype
+        if self._odd is not None:
+            return
+        loras = [_lora_of(layer) for layer in layers]
+        weights = [_base_of(layer).weight.detach() for layer in layers]
+        if merged:
+            weights = [
+                w if lora is None else w + lora.scale * (lora.b.detach() @ lora.a.detach())
+                for w, lora in zip(weights, loras, strict=True)
+            ]
+        self.weight = torch.cat(weights).to(dtype)
+        biases = [_base_of(layer).bias for layer in layers]
+        assert len({b is None for b in biases}) == 1
+        self.bias = None if biases[0] is None else torch.cat([b.detach() for b in biases]).to(dtype)
+        self._loras = [] if merged or not any(loras) else loras
+        self._outs = [len(w) for w in weights]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if self._odd is not None:
+            return torch.cat([layer(x.float()) for layer in self._odd], dim=-1).to(self._dtype)
+        x = x.to(self._dtype)
+        if not self._loras:
+            return functional.linear(x, self.weight, self.bias)
+        used = [lora for lora in self._loras if lora is not None]
+        a = torch.cat([lora.a for lora in used])
+        b = torch.block_diag(
+            *(
+                a.new_zeros(out, 0) if lora is None else lora.scale * lora.b
+                for out, lora in zip(self._outs, self._loras, strict=True)
+            )
+        )
+        keep = dropout_mask(x, used[0].dropout) if torch.is_grad_enabled() else None
+        out: Any = _LoraLinear.apply(
+            x, self.weight, self.bias, a.to(self._dtype), b.to(self._dtype), keep
+        )
+        return out
+
+
+def dropout_mask(x: torch.Tensor, p: float) -> torch.Tensor | None:
+    """0 with probability `p`, else 1 / (1 - p), in the shape of x; None where p is 0.
+
+    16 random bits a value instead of `bernoulli_`, which costs six times as much on a CPU.
+    """
+    if p == 0:
+        return None
+    draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
+    draws.random_(torch.iinfo(torch.int64).min, None)  # type: ignore[arg-type]
+    threshold = round(p * _RANDOM_LEVELS) - _RANDOM_LEVELS // 2
+    kept = draws.view(torch.int16)[: x.numel()] >= threshold
+    return kept.view(x.shape).to(x.dtype).div_(1 - p)
+
+
+class _LoraLinear(torch.autograd.Function):
+    """x @ weight.T + bias + (keep * x) @ a.T @ b.T with gradients for x, a and b only."""
+
+    @staticmethod
+    def forward(ctx: Any, x, weight, bias, a, b, keep):  # type: ignore[override]
+        dropped = x if keep is None else x * keep
+        low = functional.linear(dropped, a)
+        ctx.save_for_backward(dropped, weight, a, b, keep, low)
+        return functional.linear(x, weight, bias).addmm_(low, b.t())
+
+    @staticmethod
+    def backward(ctx: Any, grad):  # type: ignore[override]
+        dropped, weight, a, b, keep, low = ctx.saved_tensors
+        grad = grad.contiguous()
+        grad_low = grad @ b
+        grad_b = grad.t() @ low
+        grad_a = grad_low.t() @ dropped
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            if keep is None:
+                grad_x = (grad @ weight).addmm_(grad_low, a)
+            else:
+                grad_x = (grad @ weight).addcmul_(grad_low @ a, keep)
+        return grad_x, None, None, grad_a, grad_b, None
