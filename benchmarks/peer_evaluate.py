@@ -4,7 +4,8 @@
         --out out.json
 
 Processor, `generate` under the token cap that moontune gives the clip, and a forward with labels
-for the loss. The audio is decoded beforehand; reading it is not timed.
+for the loss. The audio is decoded beforehand; reading it is not timed. The normaliser is Whisper's
+as moontune calls it, without the lone `.` that it leaves of an ellipsis, so that WER must agree.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from peer_trainer import SAMPLE_RATE_HZ, lora_model
 from speed_adapter import fill
 from speed_work import Work, answer
 from transformers import AutoProcessor
-from whisper_normalizer.english import EnglishTextNormalizer
 
 from moontune.config import EvalConfig
 from moontune.manifest import read_manifest
+from moontune.text import normalize
 from moontune.transcribe import AudioStore
 
 
@@ -52,10 +53,7 @@ def evaluate(work: Work) -> None:
     begun = time.perf_counter()
     found = [one(model, processor, c, u.label) for u, c in zip(rows, clips, strict=True)]
     texts = processor.tokenizer.batch_decode([t for t, *_ in found], skip_special_tokens=True)
-    normal = EnglishTextNormalizer()
-    pairs = [(normal(u.text), normal(text)) for u, text in zip(rows, texts, strict=True)]
-    pairs = [pair for pair in pairs if pair[0]]
-    wer = jiwer.wer([r for r, _ in pairs], [h for _, h in pairs])
+    wer = jiwer.wer([normalize(u.text) for u in rows], [normalize(text) for text in texts])
     answer(
         work,
         seconds=time.perf_counter() - begun,

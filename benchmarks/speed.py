@@ -25,23 +25,20 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import tyro
 from defaults import SHARED, default_model
+from speed_contest import HERE, Contest, Pair, python
 from speed_startup import startup
 from speed_work import UPDATE, sentence_case
 
 from moontune.config import TrainConfig
-from moontune.manifest import Utterance, read_manifest, write_manifest
+from moontune.manifest import Utterance, read_manifest
 
-HERE = Path(__file__).resolve().parent
 WARM_UP = 2  # updates
 PARTS = ("training", "decoder", "evaluation", "startup")
 
@@ -72,51 +69,6 @@ class Args:
     """Threads of every process. Default: what torch takes."""
     seed: int = 42
     """Seed of the order and of the adapter's start."""
-
-
-Pair = tuple[dict[str, Any], dict[str, Any]]  # the answers of the peer and of ours in one round
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What every measurement shares."""
-
-    args: Args
-    model: str  # folder of the base
-    folder: Path
-    env: dict[str, str]
-
-    def contest(
-        self, task: str, rows: list[Utterance], peer_options: dict, our_options: dict
-    ) -> list[Pair]:
-        """Let both do their work on the rows, in turns."""
-        manifest = self.folder / "rows.jsonl"
-        write_manifest(manifest, rows)
-        peer = {"train": "peer_trainer.py", "evaluate": "peer_evaluate.py"}[task]
-        return [
-            (
-                self._one(peer, task, manifest, peer_options),
-                self._one("speed_ours.py", task, manifest, our_options),
-            )
-            for _ in range(self.args.rounds)
-        ]
-
-    def _one(self, script: str, task: str, manifest: Path, options: dict) -> dict[str, Any]:
-        out = self.folder / "answer.json"
-        out.unlink(missing_ok=True)
-        given = {"task": task, "manifest": manifest, "model-id": self.model, "out": out}
-        given |= options | {"seed": self.args.seed}
-        words = [str(word) for k, v in given.items() for word in (f"--{k}", v)]
-        python([str(HERE / script), *words], self.env)
-        return json.loads(out.read_text(encoding="utf-8"))
-
-
-def python(words: list[str], env: dict[str, str]) -> str:
-    """Output of a Python process; its complaint ends this one."""
-    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{words[0]} failed:\n{done.stderr.strip()[-3000:]}")
-    return done.stdout
 
 
 def line(work: str, pairs: list[Pair], rates: list[tuple[float, float]], shares: str) -> str:
@@ -154,10 +106,9 @@ def curves(work: str, pairs: list[Pair]) -> str:
     )
 
 
-def training(bench: Bench, rows: list[Utterance], peak: float) -> tuple[str, str]:
-    args = bench.args
+def training(args: Args, contest: Contest, rows: list[Utterance], peak: float) -> tuple[str, str]:
     options = {"sites": "both", "updates": args.updates}
-    pairs = bench.contest("train", rows, options, options | {"batch-size": args.batch_size})
+    pairs = contest.run("train", rows, options, options | {"batch-size": args.batch_size})
     timed = slice(WARM_UP, args.updates)
     done = (args.updates - WARM_UP) * UPDATE
     rates = [(done / sum(p["seconds"][timed]), done / sum(o["seconds"][timed])) for p, o in pairs]
@@ -165,14 +116,15 @@ def training(bench: Bench, rows: list[Utterance], peak: float) -> tuple[str, str
     return row, curves("training", pairs)
 
 
-def decoder(bench: Bench, rows: list[Utterance], peak: float) -> tuple[str, str]:
-    args = bench.args
+def decoder(args: Args, contest: Contest, rows: list[Utterance], peak: float) -> tuple[str, str]:
     few = spread(rows, args.decoder_clips)
     epoch = len(few) // UPDATE
+    if not epoch:
+        raise SystemExit(f"{len(few)} clips: the decoder part needs at least {UPDATE}")
     few = few[: epoch * UPDATE]
     peer = {"sites": "decoder", "updates": 3 * epoch}
     ours = {"sites": "decoder", "updates": args.epochs * epoch, "batch-size": args.batch_size}
-    pairs = bench.contest("train", few, peer, ours)
+    pairs = contest.run("train", few, peer, ours)
     timed = slice(epoch, 3 * epoch)
     rates = [
         (2 * len(few) / sum(p["seconds"][timed]), o["utterances"] / o["whole_s"]) for p, o in pairs
@@ -181,8 +133,8 @@ def decoder(bench: Bench, rows: list[Utterance], peak: float) -> tuple[str, str]
     return line(work, pairs, rates, shares(pairs, timed, True, peak)), curves("decoder", pairs)
 
 
-def evaluation(bench: Bench, rows: list[Utterance]) -> tuple[str, str]:
-    pairs = bench.contest("evaluate", spread(rows, bench.args.clips), {}, {})
+def evaluation(args: Args, contest: Contest, rows: list[Utterance]) -> tuple[str, str]:
+    pairs = contest.run("evaluate", spread(rows, args.clips), {}, {})
     rates = [(p["utterances"] / p["seconds"], o["utterances"] / o["seconds"]) for p, o in pairs]
     peer, ours = pairs[-1]
     other = sum(a != b for a, b in zip(peer["tokens"], ours["tokens"], strict=True))
@@ -198,11 +150,10 @@ def evaluation(bench: Bench, rows: list[Utterance]) -> tuple[str, str]:
     return line(f"evaluation, {peer['utterances']} clips", pairs, rates, "- | -"), remark
 
 
-def launching(bench: Bench) -> str:
+def launching(args: Args, contest: Contest) -> str:
     """What the startup part found, as a remark."""
-    manifest = bench.args.manifest or SHARED / "data" / "adventure_game" / "manifest.jsonl"
-    args = bench.args
-    s = startup(manifest, bench.model, bench.folder, bench.env, args.rounds, args.updates)
+    manifest = args.manifest or SHARED / "data" / "adventure_game" / "manifest.jsonl"
+    s = startup(manifest, contest.model, contest.folder, contest.env, args.rounds, args.updates)
     return (
         f"startup, {manifest.parent.name}: --help {s.help_s:.2f} s; first update "
         f"{s.first_update_s:.1f} s after `moontune train`, of which {s.validation_s:.1f} s are the "
@@ -220,6 +171,8 @@ def main(args: Args) -> None:
     asked = args.parts.split(",")
     if unknown := set(asked) - set(PARTS):
         raise SystemExit(f"--parts {','.join(unknown)}: no such part; give {', '.join(PARTS)}")
+    if UPDATE % args.batch_size:
+        raise SystemExit(f"--batch-size {args.batch_size}: must divide the {UPDATE} of an update")
     if args.updates <= WARM_UP:
         raise SystemExit(
             f"--updates {args.updates}: more than the {WARM_UP} of the warm-up, please"
@@ -246,15 +199,17 @@ def main(args: Args) -> None:
     )
     remarks = []
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(args, model, Path(folder), env)
+        contest = Contest(model, Path(folder), env, args.rounds, args.seed)
         for part in (p for p in PARTS if p in asked):
             if part == "startup":
-                remarks.append(launching(bench))
+                remarks.append(launching(args, contest))
                 continue
             row, remark = (
-                evaluation(bench, rows)
+                evaluation(args, contest, rows)
                 if part == "evaluation"
-                else {"training": training, "decoder": decoder}[part](bench, rows, peaks["fp32"])
+                else {"training": training, "decoder": decoder}[part](
+                    args, contest, rows, peaks["fp32"]
+                )
             )
             print(row, flush=True)
             remarks.append(remark)
