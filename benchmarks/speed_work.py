@@ -60,7 +60,7 @@ def in_order(rows: Sequence[Utterance], work: Work) -> list[Utterance]:
 def sentence_case(rows: Sequence[Utterance]) -> list[Utterance]:
     """Rows with a target in sentence case where the reference is ALL CAPS.
 
-    Capitals cost twice the tokens; nobody trains on them after reading `docs/pitfalls.md`.
+    Capitals cost twice the tokens, and moontune restores their case before it trains on them.
     """
     return [
         u.with_(target=restore_style(u.text, ""))
