@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import transformers
 import tyro
+from defaults import default_manifests, default_model
 
 from moontune.audio import SAMPLE_RATE_HZ
 from moontune.manifest import Utterance, read_manifest
@@ -34,17 +35,7 @@ from moontune.model import (
 from moontune.scoring import corpus_wer, word_edits
 from moontune.transcribe import AudioStore
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 EOS = 2
-
-
-def default_manifests() -> tuple[Path, ...]:
-    return tuple(sorted((SHARED / "data").glob("*/manifest.jsonl")))
-
-
-def default_model() -> str:
-    shared = SHARED / "models" / "moonshine-tiny"
-    return str(shared) if shared.is_dir() else "bundled"
 
 
 def read(manifest: Path, limit: int | None) -> list[Utterance]:

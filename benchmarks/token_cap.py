@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from batching import default_manifests, default_model, read
+from batching import read
+from defaults import default_manifests, default_model
 
 from moontune.audio import SAMPLE_RATE_HZ
 from moontune.decoding import TokenCap

@@ -1,0 +1,16 @@
+"""Where the benchmarks look for data and a base when none is given. No torch here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def default_manifests() -> tuple[Path, ...]:
+    return tuple(sorted((SHARED / "data").glob("*/manifest.jsonl")))
+
+
+def default_model() -> str:
+    shared = SHARED / "models" / "moonshine-tiny"
+    return str(shared) if shared.is_dir() else "bundled"

@@ -1,0 +1,62 @@
+"""How much arithmetic a LoRA update needs, and how much this machine does at best.
+
+python benchmarks/machine.py        prints JSON: GFLOP/s of torch.mm in float32 and bfloat16
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import torch
+from speed_work import RANK, Sites
+
+WIDTH, INNER, LAYERS, VOCABULARY = 288, 1152, 6, 32_768  # Moonshine tiny, both halves alike
+
+
+def update_flops(frames: int, tokens: int, sites: Sites, epochs: float = 1.0) -> float:
+    """Useful floating-point operations of one clip's part in an update, on attention LoRA.
+
+    `frames` encoder states, `tokens` targets; a multiplication with its addition counts two. What
+    has to be done, not what a program does: the forward, the gradient of what lies on the way to an
+    adapter, none of frozen weights or of the convolutions. With `sites` "decoder" the encoder stays
+    as it is, so one pass is shared by all `epochs`. Norms, rotations and activations are left out.
+    """
+    d, halves = WIDTH, 2 * frames + 1  # frames after conv2; conv1 gives three times as many
+    convolutions = 3 * halves * 127 * d + halves * 7 * d * 2 * d + frames * 3 * 2 * d * d
+    encoder = LAYERS * frames * (4 * d * d + 2 * d * INNER)
+    encoder_scores = LAYERS * 2 * frames * frames * d
+    crossing = LAYERS * frames * 2 * d * d  # keys and values of the encoder's states
+    decoder = LAYERS * tokens * (6 * d * d + 3 * d * INNER) + tokens * d * VOCABULARY
+    decoder_scores = LAYERS * d * (tokens * (tokens + 1) + 2 * tokens * frames)
+    encoder_lora = LAYERS * 4 * frames * 2 * d * RANK
+    decoder_lora = LAYERS * (6 * tokens + 2 * frames) * 2 * d * RANK
+
+    forward = crossing + decoder + decoder_scores + decoder_lora
+    # Below the first adapters, three projections wide, no gradient is wanted.
+    backward = decoder - tokens * 3 * d * d + 2 * (decoder_scores + decoder_lora)
+    if sites == "both":
+        forward += convolutions + encoder + encoder_scores + encoder_lora
+        backward += crossing + encoder - frames * 3 * d * d + 2 * (encoder_scores + encoder_lora)
+    else:
+        forward += (convolutions + encoder + encoder_scores) / epochs
+    return 2 * (forward + backward)
+
+
+def matrix_peak(dtype: torch.dtype, sizes: tuple[int, ...] = (1024, 2048)) -> float:
+    """The most floating-point operations a second that a square torch.mm reached."""
+    best = 0.0
+    for n in sizes:
+        left, right = torch.randn(n, n).to(dtype), torch.randn(n, n).to(dtype)
+        torch.mm(left, right)
+        until = time.perf_counter() + 1.5
+        while time.perf_counter() < until:
+            begun = time.perf_counter()
+            torch.mm(left, right)
+            best = max(best, 2 * n**3 / (time.perf_counter() - begun))
+    return best
+
+
+if __name__ == "__main__":
+    peaks = {"fp32": matrix_peak(torch.float32), "bf16": matrix_peak(torch.bfloat16)}
+    print(json.dumps(peaks | {"threads": torch.get_num_threads()}))

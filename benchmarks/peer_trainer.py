@@ -1,0 +1,164 @@
+"""The peer: LoRA on Moonshine with Hugging Face's `Seq2SeqTrainer` and peft, as its users write it.
+
+    python benchmarks/peer_trainer.py --task train --manifest my.jsonl --model-id DIR --out out.json
+
+In the way of transformers' `run_speech_recognition_seq2seq.py`: features and labels are prepared
+once by `map`, a collator pads them, the Trainer does the rest. Where its users slow it down, this
+one does not: the data lie in memory and are handed out as arrays instead of Python lists, nothing
+is saved, evaluated or shown during the timed part.
+
+Weighting under accumulation (transformers 5.23): the Trainer looks for `**kwargs` in the forward of
+the model inside the PeftModel; Moonshine's has them, so each micro-batch's loss is the sum over its
+target tokens divided by the target tokens of the whole update. It is token-weighted as it comes,
+and no `compute_loss_func` is needed; the answer's `token_weighted` says what this Trainer found.
+
+What differs from a user's script is for the comparison alone: the clips come in moontune's order,
+and the adapter starts from the same seed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from typing import Any
+
+import soundfile
+import torch
+import transformers
+import tyro
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model
+from speed_work import ALPHA, ATTENTION, RANK, UPDATE, Work, answer, in_order
+from transformers import (
+    AutoProcessor,
+    MoonshineForConditionalGeneration,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    TrainerCallback,
+)
+
+from moontune.manifest import Utterance, read_manifest
+
+IGNORED = -100
+SAMPLE_RATE_HZ = 16_000
+
+
+def lora_model(work: Work) -> PeftModel:
+    """The base with an untrained adapter on the attention projections of `work.sites`."""
+    net = MoonshineForConditionalGeneration.from_pretrained(work.model_id, dtype=torch.float32)
+    names = "|".join(ATTENTION)
+    targets = rf".*\.decoder\.layers\..*\.({names})" if work.sites == "decoder" else [*ATTENTION]
+    config = LoraConfig(
+        task_type=None, r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=targets
+    )
+    torch.manual_seed(work.seed)
+    return get_peft_model(net, config)  # type: ignore[return-value]
+
+
+def prepared(rows: list[Utterance], processor: Any) -> Dataset:
+    """One row a clip: `input_values` (samples,) and `labels` (tokens,), in memory."""
+    eos = processor.tokenizer.eos_token_id
+
+    def prepare(row: dict[str, Any]) -> dict[str, Any]:
+        audio, rate = soundfile.read(row["audio"], dtype="float32")
+        if rate != SAMPLE_RATE_HZ or audio.ndim != 1:
+            raise SystemExit(f"{row['audio']}: the benchmark takes 16 kHz mono audio")
+        values = processor.feature_extractor(audio, sampling_rate=rate).input_values[0]
+        ids = processor.tokenizer(row["text"], add_special_tokens=False).input_ids
+        return {"input_values": values, "labels": [*ids, eos]}
+
+    data = Dataset.from_list([{"audio": str(u.audio_filepath), "text": u.label} for u in rows])
+    return data.map(prepare, remove_columns=data.column_names, keep_in_memory=True)
+
+
+class Collator:
+    """Clips padded by the feature extractor, labels padded with -100 by length."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        audio = [{"input_values": f["input_values"]} for f in features]
+        batch = self.processor.feature_extractor.pad(audio, return_tensors="pt")
+        labels = [{"input_ids": f["labels"]} for f in features]
+        padded = self.processor.tokenizer.pad(labels, return_tensors="pt")
+        batch["labels"] = padded.input_ids.masked_fill(padded.attention_mask.ne(1), IGNORED)
+        return batch
+
+
+class Record(TrainerCallback):
+    """Loss and wall seconds of every update.
+
+    An update lasts from the end of the one before (the first: from the epoch's begin), so that
+    fetching and collating its clips counts; that comes before `on_step_begin`.
+    """
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.seconds: list[float] = []
+        self._last = 0.0
+
+    def on_epoch_begin(self, args, state, control, **kwargs) -> None:
+        self._last = time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        now = time.perf_counter()
+        self.seconds.append(now - self._last)
+        self._last = now
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        if logs and "loss" in logs:
+            self.losses.append(logs["loss"])
+
+
+def train(work: Work) -> None:
+    rows, _ = read_manifest(work.manifest)
+    order = in_order(rows, work)
+    processor = AutoProcessor.from_pretrained(work.model_id)
+    clips = list({u.id: u for u in order}.values())
+    place = {u.id: i for i, u in enumerate(clips)}
+    data = prepared(clips, processor).select([place[u.id] for u in order]).with_format("numpy")
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = Seq2SeqTrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=1,
+            gradient_accumulation_steps=UPDATE,
+            max_steps=work.updates,
+            learning_rate=work.lr,
+            lr_scheduler_type="constant",
+            optim="adamw_torch",
+            max_grad_norm=1.0,
+            train_sampling_strategy="sequential",
+            remove_unused_columns=False,
+            label_names=["labels"],
+            dataloader_num_workers=0,
+            dataloader_pin_memory=False,
+            logging_steps=1,
+            save_strategy="no",
+            eval_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            use_cpu=True,
+            seed=work.seed,
+        )
+        record = Record()
+        trainer = Seq2SeqTrainer(
+            model=lora_model(work),
+            args=arguments,
+            train_dataset=data,
+            data_collator=Collator(processor),
+            callbacks=[record],
+        )
+        trainer.train()
+    answer(
+        work,
+        losses=record.losses,
+        seconds=record.seconds,
+        utterances=len(order),
+        token_weighted=bool(trainer.model_accepts_loss_kwargs),
+    )
+
+
+if __name__ == "__main__":
+    transformers.logging.set_verbosity_error()
+    train(tyro.cli(Work, description=__doc__))

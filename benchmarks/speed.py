@@ -1,0 +1,220 @@
+"""How fast moontune trains and evaluates, beside what people use, in one run on one machine.
+
+    uv run python benchmarks/speed.py
+    uv run python benchmarks/speed.py --manifest my.jsonl --parts training,evaluation
+
+The peers are Hugging Face's `Seq2SeqTrainer` with peft (`peer_trainer.py`) and the usual loop over
+clips (`peer_evaluate.py`); ours is `speed_ours.py`. Both get the same clips in the same order, the
+same start of the adapter and the same settings, in float32 on the CPU, each time in a fresh
+process, in turns: peer, ours, peer, ours. Audio is decoded beforehand in both.
+
+- training: updates of 8 clips, adapters in both halves; the first two are not timed.
+- decoder: adapters in the decoder alone. Ours is timed whole, over `epochs` passes through a few
+  clips, so that what it does once is paid within. The peer does the same in every epoch: it is
+  timed over two of them, after one to warm up.
+- evaluation: loss, transcripts and WER of a hundred clips under an adapter that changes them.
+- startup: `moontune --help`; from launch to the first update on a prepared run; validation's share.
+
+Ratios are formed within a round, so that what slows the machine down slows both. Shares of the
+peak count useful arithmetic only (`machine.py`), the same for both. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import tyro
+from defaults import SHARED, default_model
+from speed_contest import HERE, Contest, Pair, python
+from speed_startup import startup
+from speed_work import UPDATE, sentence_case
+
+from moontune.config import TrainConfig
+from moontune.manifest import Utterance, read_manifest
+
+WARM_UP = 2  # updates
+PARTS = ("training", "decoder", "evaluation", "startup")
+
+
+@dataclass(frozen=True)
+class Args:
+    """How fast moontune trains and evaluates, beside what people use."""
+
+    manifest: Path | None = None
+    """JSONL manifest. Default: the shared accented_english; for startup adventure_game."""
+    model_id: str = default_model()
+    """The base."""
+    parts: str = ",".join(PARTS)
+    """What to measure, separated by commas."""
+    rounds: int = 3
+    """Times that each contender runs."""
+    updates: int = 20
+    """Updates of a training run, warm-up included."""
+    epochs: int = 10
+    """Passes of the decoder part over its clips."""
+    decoder_clips: int = 40
+    """Clips of the decoder part; a multiple of 8."""
+    clips: int = 100
+    """Clips of the evaluation part."""
+    batch_size: int = TrainConfig().batch_size
+    """Clips in a micro-batch of ours; an update has 8 all the same."""
+    threads: int | None = None
+    """Threads of every process. Default: what torch takes."""
+    seed: int = 42
+    """Seed of the order and of the adapter's start."""
+
+
+def line(work: str, pairs: list[Pair], rates: list[tuple[float, float]], shares: str) -> str:
+    """A row of the table from the clips a second of both in each round."""
+    peer, ours = (median(rate) for rate in zip(*rates, strict=True))
+    ratios = [b / a for a, b in rates]
+    memory = [median(pair[i]["peak_mib"] for pair in pairs) for i in (0, 1)]
+    return (
+        f"| {work} | {peer:.2f} | {ours:.2f} | {median(ratios):.2f} "
+        f"({min(ratios):.2f}-{max(ratios):.2f}) | {memory[0]:.0f} | {memory[1]:.0f} | {shares} |"
+    )
+
+
+def shares(pairs: list[Pair], timed: slice, ours_whole: bool, peak: float) -> str:
+    """Share of the machine's peak, of the peer and of ours."""
+    reached: tuple[list[float], list[float]] = ([], [])
+    for peer, ours in pairs:
+        work, ours_s = sum(ours["flops"][timed]), sum(ours["seconds"][timed])
+        reached[0].append(work / sum(peer["seconds"][timed]))
+        reached[1].append(sum(ours["flops"]) / ours["whole_s"] if ours_whole else work / ours_s)
+    return " | ".join(f"{100 * median(rates) / peak:.0f} %" for rates in reached)
+
+
+def curves(work: str, pairs: list[Pair]) -> str:
+    """How far the two losses of an update ever are apart."""
+    apart = [
+        abs(a - b)
+        for peer, ours in pairs
+        for a, b in zip(peer["losses"], ours["losses"], strict=False)
+    ]
+    weighted = "token-weighted" if pairs[0][0]["token_weighted"] else "NOT token-weighted"
+    return (
+        f"{work}: loss curves at most {max(apart):.2g} nats apart over "
+        f"{len(pairs[0][0]['losses'])} updates (peer's loss: {weighted})"
+    )
+
+
+def training(args: Args, contest: Contest, rows: list[Utterance], peak: float) -> tuple[str, str]:
+    options = {"sites": "both", "updates": args.updates}
+    pairs = contest.run("train", rows, options, options | {"batch-size": args.batch_size})
+    timed = slice(WARM_UP, args.updates)
+    done = (args.updates - WARM_UP) * UPDATE
+    rates = [(done / sum(p["seconds"][timed]), done / sum(o["seconds"][timed])) for p, o in pairs]
+    row = line("training, both halves", pairs, rates, shares(pairs, timed, False, peak))
+    return row, curves("training", pairs)
+
+
+def decoder(args: Args, contest: Contest, rows: list[Utterance], peak: float) -> tuple[str, str]:
+    few = spread(rows, args.decoder_clips)
+    epoch = len(few) // UPDATE
+    if not epoch:
+        raise SystemExit(f"{len(few)} clips: the decoder part needs at least {UPDATE}")
+    few = few[: epoch * UPDATE]
+    peer = {"sites": "decoder", "updates": 3 * epoch}
+    ours = {"sites": "decoder", "updates": args.epochs * epoch, "batch-size": args.batch_size}
+    pairs = contest.run("train", few, peer, ours)
+    timed = slice(epoch, 3 * epoch)
+    rates = [
+        (2 * len(few) / sum(p["seconds"][timed]), o["utterances"] / o["whole_s"]) for p, o in pairs
+    ]
+    work = f"training, decoder, {args.epochs} epochs of {len(few)}"
+    return line(work, pairs, rates, shares(pairs, timed, True, peak)), curves("decoder", pairs)
+
+
+def evaluation(args: Args, contest: Contest, rows: list[Utterance]) -> tuple[str, str]:
+    pairs = contest.run("evaluate", spread(rows, args.clips), {}, {})
+    rates = [(p["utterances"] / p["seconds"], o["utterances"] / o["seconds"]) for p, o in pairs]
+    peer, ours = pairs[-1]
+    other = sum(a != b for a, b in zip(peer["tokens"], ours["tokens"], strict=True))
+    clips = zip(peer["losses"], ours["losses"], ours["targets"], strict=True)
+    furthest = max(abs(a - b) / n for a, b, n in clips)
+    means = [sum(answer["losses"]) / sum(answer["targets"]) for answer in (peer, ours)]
+    wer = [f"{100 * answer['wer']:.2f} %" for answer in (peer, ours)]
+    remark = (
+        f"evaluation: {other} of {len(peer['tokens'])} transcripts differ in token ids; loss per "
+        f"token {means[0]:.6f} and {means[1]:.6f} ({abs(means[0] - means[1]):.1g} apart, furthest "
+        f"clip {furthest:.1g}); WER {wer[0]} and {wer[1]}"
+    )
+    return line(f"evaluation, {peer['utterances']} clips", pairs, rates, "- | -"), remark
+
+
+def launching(args: Args, contest: Contest) -> str:
+    """What the startup part found, as a remark."""
+    manifest = args.manifest or SHARED / "data" / "adventure_game" / "manifest.jsonl"
+    s = startup(manifest, contest.model, contest.folder, contest.env, args.rounds, args.updates)
+    return (
+        f"startup, {manifest.parent.name}: --help {s.help_s:.2f} s; first update "
+        f"{s.first_update_s:.1f} s after `moontune train`, of which {s.validation_s:.1f} s are the "
+        f"first validation; {s.update_s:.2f} s an update, so validation takes "
+        f"{100 * s.validation_share:.0f} % of a run with the default settings"
+    )
+
+
+def spread(rows: list[Utterance], count: int) -> list[Utterance]:
+    """At most so many rows, evenly spaced."""
+    return rows[:: max(1, len(rows) // count)][:count]
+
+
+def main(args: Args) -> None:
+    asked = args.parts.split(",")
+    if unknown := set(asked) - set(PARTS):
+        raise SystemExit(f"--parts {','.join(unknown)}: no such part; give {', '.join(PARTS)}")
+    if UPDATE % args.batch_size:
+        raise SystemExit(f"--batch-size {args.batch_size}: must divide the {UPDATE} of an update")
+    if args.updates <= WARM_UP:
+        raise SystemExit(
+            f"--updates {args.updates}: more than the {WARM_UP} of the warm-up, please"
+        )
+    manifest = args.manifest or SHARED / "data" / "accented_english" / "manifest.jsonl"
+    if not manifest.is_file():
+        raise SystemExit(f"{manifest}: no such manifest; give one with --manifest FILE")
+    rows = sentence_case(read_manifest(manifest)[0])
+    env = dict(os.environ, TOKENIZERS_PARALLELISM="false")
+    if args.threads:
+        env |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(args.threads))
+    folder_of = "import sys; from moontune.hub import locate; print(locate(sys.argv[1])[0])"
+    model = python(["-c", folder_of, args.model_id], env).strip().split("\n")[-1]
+    peaks = json.loads(python([str(HERE / "machine.py")], env))
+    versions = [f"{n} {importlib.metadata.version(n)}" for n in ("torch", "transformers", "peft")]
+    print(
+        f"{manifest.parent.name}, base {args.model_id}, {', '.join(versions)}, "
+        f"{platform.machine()}, {os.cpu_count()} cores, {peaks['threads']} threads, {args.rounds} "
+        f"rounds\n\nmatrix peak: {peaks['fp32'] / 1e9:.0f} GFLOP/s in fp32, "
+        f"{peaks['bf16'] / 1e9:.0f} in bf16\n\n| work | peer, clips/s | ours, clips/s "
+        "| ours / peer | peer, MiB | ours, MiB | peer, of fp32 peak | ours, of fp32 peak |\n"
+        "|---|---|---|---|---|---|---|---|",
+        flush=True,
+    )
+    remarks = []
+    with tempfile.TemporaryDirectory() as folder:
+        contest = Contest(model, Path(folder), env, args.rounds, args.seed)
+        for part in (p for p in PARTS if p in asked):
+            if part == "startup":
+                remarks.append(launching(args, contest))
+                continue
+            row, remark = (
+                evaluation(args, contest, rows)
+                if part == "evaluation"
+                else {"training": training, "decoder": decoder}[part](
+                    args, contest, rows, peaks["fp32"]
+                )
+            )
+            print(row, flush=True)
+            remarks.append(remark)
+    print("\n" + "\n".join(f"- {remark}" for remark in remarks))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))

@@ -1,0 +1,59 @@
+"""Two contenders on the same work: each time a fresh process, one after the other."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moontune.manifest import Utterance, write_manifest
+
+HERE = Path(__file__).resolve().parent
+
+Pair = tuple[dict[str, Any], dict[str, Any]]  # the answers of the peer and of ours in one round
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Lets peer and ours do the same work in turns."""
+
+    model: str  # folder of the base
+    folder: Path  # for what the contenders read and write
+    env: dict[str, str]
+    rounds: int
+    seed: int
+
+    def run(
+        self, task: str, rows: list[Utterance], peer_options: dict, our_options: dict
+    ) -> list[Pair]:
+        """Let both do their work on the rows, in turns."""
+        manifest = self.folder / "rows.jsonl"
+        write_manifest(manifest, rows)
+        peer = {"train": "peer_trainer.py", "evaluate": "peer_evaluate.py"}[task]
+        return [
+            (
+                self._one(peer, task, manifest, peer_options),
+                self._one("speed_ours.py", task, manifest, our_options),
+            )
+            for _ in range(self.rounds)
+        ]
+
+    def _one(self, script: str, task: str, manifest: Path, options: dict) -> dict[str, Any]:
+        out = self.folder / "answer.json"
+        out.unlink(missing_ok=True)
+        given = {"task": task, "manifest": manifest, "model-id": self.model, "out": out}
+        given |= options | {"seed": self.seed}
+        words = [str(word) for k, v in given.items() for word in (f"--{k}", v)]
+        python([str(HERE / script), *words], self.env)
+        return json.loads(out.read_text(encoding="utf-8"))
+
+
+def python(words: list[str], env: dict[str, str]) -> str:
+    """Output of a Python process; its complaint ends this one."""
+    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{words[0]} failed:\n{done.stderr.strip()[-3000:]}")
+    return done.stdout

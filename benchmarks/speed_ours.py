@@ -1,0 +1,119 @@
+"""The speed benchmark's other contender: moontune's own training loop and evaluation.
+
+    python benchmarks/speed_ours.py --task train --manifest my.jsonl --model-id DIR --out out.json
+
+Only public functions: `attach_lora`, `train`, `evaluate`. The audio is decoded beforehand, as the
+peer's is; validation is left to the untimed ends, on the shortest clip.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import transformers
+import tyro
+from machine import update_flops
+from speed_adapter import fill
+from speed_work import ALPHA, RANK, UPDATE, Work, answer, in_order
+
+from moontune.adapter import attach_lora
+from moontune.config import EvalConfig, LoraConfig, TrainConfig
+from moontune.evaluate import evaluate
+from moontune.manifest import Utterance, read_manifest
+from moontune.model import Base, frame_counts, load_base, target_ids
+from moontune.train import train
+from moontune.transcribe import AudioStore
+
+
+def adapted(work: Work) -> tuple[Base, Any]:
+    base = load_base(work.model_id, None, "cpu")
+    lora = LoraConfig(lora_r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, lora_part=work.sites)
+    return base, attach_lora(base, lora, work.seed)
+
+
+def loaded(rows: list[Utterance]) -> AudioStore:
+    store = AudioStore()
+    for u in rows:
+        store(u)
+    return store
+
+
+class Record:
+    """Loss and wall seconds of every update, from one logged event to the next."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.seconds: list[float] = []
+        self._last = 0.0
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        now = time.perf_counter()
+        if event["event"] == "update":
+            self.losses.append(event["loss"])
+            self.seconds.append(now - self._last)
+        self._last = now
+
+
+def run_train(work: Work) -> None:
+    rows, _ = read_manifest(work.manifest)
+    base, model = adapted(work)
+    order, record = in_order(rows, work), Record()
+    shortest = min(rows, key=lambda u: u.duration or 0.0)
+    store = loaded([*order, shortest])
+    config = TrainConfig(
+        batch_size=work.batch_size,
+        grad_accum=UPDATE // work.batch_size,
+        max_steps=work.updates,
+        lr=work.lr,
+        lr_schedule="constant",
+        warmup_steps=0,
+        ema_decay=0.0,
+        max_grad_norm=1.0,
+        weight_decay=0.0,
+        eval_every_steps=1_000_000,
+        early_stop_patience=0,
+    )
+    result = train(model, base, iter(order), [shortest], store, config, work.seed, record)
+    eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]
+    sizes = [
+        (frame_counts(len(store(u)))[-1], len(target_ids(base.tokenizer, u.label, eos)))
+        for u in order
+    ]
+    epochs = len(order) / len({u.id for u in order})
+    answer(
+        work,
+        losses=record.losses,
+        seconds=record.seconds,
+        whole_s=result.seconds - result.seconds_validating,
+        utterances=len(order),
+        flops=[
+            sum(update_flops(f, t, work.sites, epochs) for f, t in sizes[i : i + UPDATE])
+            for i in range(0, len(sizes), UPDATE)
+        ],
+    )
+
+
+def run_evaluate(work: Work) -> None:
+    rows, _ = read_manifest(work.manifest)
+    base, model = adapted(work)
+    fill(model, work.seed)
+    store, cap = loaded(rows), EvalConfig().token_cap
+    evaluate(base, rows[:2], store, cap=cap)  # warm-up
+    begun = time.perf_counter()
+    done = evaluate(base, rows, store, cap=cap)
+    answer(
+        work,
+        seconds=time.perf_counter() - begun,
+        utterances=len(rows),
+        tokens=[p.tokens for p in done.predictions],
+        losses=[p.loss for p in done.predictions],
+        targets=[p.target_tokens for p in done.predictions],
+        wer=done.wer,
+    )
+
+
+if __name__ == "__main__":
+    transformers.logging.set_verbosity_error()
+    work = tyro.cli(Work, description=__doc__)
+    (run_train if work.task == "train" else run_evaluate)(work)

@@ -1,0 +1,106 @@
+"""How long moontune takes to answer, to make its first update, and to validate."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from moontune.config import TrainConfig
+
+MOONTUNE = str(Path(sys.executable).with_name("moontune"))
+STAGES_BEFORE = ("clean", "split", "labels", "baseline")
+
+
+@dataclass(frozen=True)
+class Startup:
+    """Seconds, medians."""
+
+    help_s: float
+    first_update_s: float  # from launching `moontune train` to its first update in the log
+    update_s: float
+    validation_s: float  # of one pass over the validation split
+
+    @property
+    def validation_share(self) -> float:
+        """Share of a training run with default settings that goes into validation."""
+        config = TrainConfig()
+        passes = 1 + config.max_steps // config.eval_every_steps
+        validating = passes * self.validation_s
+        return validating / (validating + config.max_steps * self.update_s)
+
+
+def startup(
+    manifest: Path, model_id: str, folder: Path, env: dict[str, str], rounds: int, updates: int
+) -> Startup:
+    """Prepare a run of the whole manifest in `folder`, then launch its training `rounds` times.
+
+    The last one is left to make `updates` updates, with a validation before and after.
+    """
+    helps = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        _moontune(["--help"], env)
+        helps.append(time.perf_counter() - begun)
+    run = _prepared(manifest, model_id, folder, env)
+    firsts = [_train(run, updates, env, finish=i == rounds - 1) for i in range(rounds)]
+    done = json.loads((run / "train.json").read_text(encoding="utf-8"))
+    return Startup(
+        help_s=median(helps),
+        first_update_s=median(firsts),
+        update_s=(done["seconds"] - done["seconds_validating"]) / done["steps"],
+        validation_s=done["seconds_validating"] / 2,
+    )
+
+
+def _moontune(arguments: list[str], env: dict[str, str]) -> None:
+    done = subprocess.run([MOONTUNE, *arguments], env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"moontune {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")
+
+
+def _prepared(manifest: Path, model_id: str, folder: Path, env: dict[str, str]) -> Path:
+    """A run that is ready to train."""
+    run = folder / "startup"
+    given = {
+        "--manifest": manifest.resolve(),
+        "--model-id": model_id,
+        "--output-dir": folder,
+        "--run-name": run.name,
+        "--report-file": folder / "report.md",
+        "--general": "off",
+        "--device": "cpu",
+    }
+    _moontune(["sample", *(str(word) for pair in given.items() for word in pair)], env)
+    for stage in STAGES_BEFORE:
+        _moontune([stage, str(run)], env)
+    return run
+
+
+def _train(run: Path, updates: int, env: dict[str, str], *, finish: bool) -> float:
+    """Seconds until the first update stands in the log; the training is then ended or awaited."""
+    log = run / "train_log.jsonl"
+    log.unlink(missing_ok=True)
+    steps = ["--max-steps", str(updates), "--eval-every-steps", str(updates)]
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        [MOONTUNE, "train", str(run), *steps, "--overwrite"],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        while not (log.is_file() and '"update"' in log.read_text(encoding="utf-8")):
+            if process.poll() is not None:
+                raise SystemExit(f"moontune train {run}: ended without an update")
+            time.sleep(0.01)
+        first = time.perf_counter() - begun
+        if not finish:
+            process.terminate()
+        code = process.wait()
+    if finish and code:
+        raise SystemExit(f"moontune train {run}: exit code {code}")
+    return first

@@ -1,0 +1,84 @@
+"""What both contenders of the speed benchmark are given, and the shape of their answers.
+
+`speed.py` starts each contender as `python CONTENDER.py --task ... --manifest ... --out FILE`, in a
+process of its own; the contender writes one JSON object to FILE. No torch here: the process that
+starts the others must stay small, since a child's peak memory begins at its parent's.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from moontune.manifest import Utterance
+from moontune.text import restore_style, style_of
+
+UPDATE = 8  # clips in an update
+RANK, ALPHA = 8, 16
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")  # of cross-attention too
+
+Sites = Literal["both", "decoder"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One contender's share of the benchmark, on a CPU in float32."""
+
+    task: Literal["train", "evaluate"]
+    """`train`: LoRA updates; `evaluate`: loss, transcripts and WER of every row."""
+    manifest: Path
+    """JSONL manifest."""
+    model_id: str
+    """Folder of the base."""
+    out: Path
+    """Where the JSON answer is written."""
+    sites: Sites = "both"
+    """Attention projections of both halves or of the decoder alone."""
+    updates: int = 20
+    """Updates of 8 clips."""
+    batch_size: int = 1
+    """Clips in a micro-batch of ours; the peer's is 1."""
+    lr: float = 3e-4
+    """Constant learning rate."""
+    seed: int = 42
+    """Seed of the adapter's start and of the order of the clips."""
+
+
+def in_order(rows: Sequence[Utterance], work: Work) -> list[Utterance]:
+    """The clips of all updates in the order in which moontune takes them."""
+    from moontune.train import shuffled
+
+    return list(islice(shuffled(rows, work.seed), work.updates * UPDATE))
+
+
+def sentence_case(rows: Sequence[Utterance]) -> list[Utterance]:
+    """Rows with a target in sentence case where the reference is ALL CAPS.
+
+    Capitals cost twice the tokens, and moontune restores their case before it trains on them.
+    """
+    return [
+        u.with_(target=restore_style(u.text, ""))
+        if u.target is None and style_of([u.text]) == "upper"
+        else u
+        for u in rows
+    ]
+
+
+def peak_mib() -> float:
+    """Peak resident memory of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def answer(work: Work, **found: Any) -> None:
+    """Write what was found, with the peak memory and the threads."""
+    import torch
+
+    row = found | {"peak_mib": peak_mib(), "threads": torch.get_num_threads()}
+    work.out.write_text(json.dumps(row), encoding="utf-8")
