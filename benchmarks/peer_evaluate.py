@@ -19,13 +19,12 @@ import transformers
 import tyro
 from peer_trainer import SAMPLE_RATE_HZ, lora_model
 from speed_adapter import fill
-from speed_work import Work, answer
+from speed_work import Work, answer, preloaded
 from transformers import AutoProcessor
 
 from moontune.config import EvalConfig
 from moontune.manifest import read_manifest
 from moontune.text import normalize
-from moontune.transcribe import AudioStore
 
 
 @torch.no_grad()
@@ -46,7 +45,7 @@ def evaluate(work: Work) -> None:
     model = lora_model(work)
     fill(model, work.seed)
     model.eval()
-    store = AudioStore()
+    store = preloaded(rows)
     clips = [store(u) for u in rows]
     for u, clip in zip(rows[:2], clips[:2], strict=True):  # warm-up
         one(model, processor, clip, u.label)

@@ -5,7 +5,7 @@
 
 The peers are Hugging Face's `Seq2SeqTrainer` with peft (`peer_trainer.py`) and the usual loop over
 clips (`peer_evaluate.py`); ours is `speed_ours.py`. Both get the same clips in the same order, the
-same start of the adapter and the same settings, in float32 on the CPU, each time in a fresh
+same start of the adapter and the same settings on the CPU, the peer in float32, each time in a fresh
 process, in turns: peer, ours, peer, ours. Audio is decoded beforehand in both.
 
 - training: updates of 8 clips, adapters in both halves; the first two are not timed.
@@ -36,7 +36,6 @@ from speed_contest import HERE, Contest, Pair, python
 from speed_startup import startup
 from speed_work import UPDATE, sentence_case
 
-from moontune.config import TrainConfig
 from moontune.manifest import Utterance, read_manifest
 
 WARM_UP = 2  # updates
@@ -63,8 +62,8 @@ class Args:
     """Clips of the decoder part; a multiple of 8."""
     clips: int = 100
     """Clips of the evaluation part."""
-    batch_size: int = TrainConfig().batch_size
-    """Clips in a micro-batch of ours; an update has 8 all the same."""
+    dtypes: str = "bfloat16,float32"
+    """Of our matrix products in training, each measured by itself; the peer's is float32."""
     threads: int | None = None
     """Threads of every process. Default: what torch takes."""
     seed: int = 42
@@ -106,31 +105,35 @@ def curves(work: str, pairs: list[Pair]) -> str:
     )
 
 
-def training(args: Args, contest: Contest, rows: list[Utterance], peak: float) -> tuple[str, str]:
+def training(
+    args: Args, contest: Contest, rows: list[Utterance], peak: float, dtype: str
+) -> tuple[str, str]:
     options = {"sites": "both", "updates": args.updates}
-    pairs = contest.run("train", rows, options, options | {"batch-size": args.batch_size})
+    pairs = contest.run("train", rows, options, options | {"dtype": dtype})
     timed = slice(WARM_UP, args.updates)
     done = (args.updates - WARM_UP) * UPDATE
     rates = [(done / sum(p["seconds"][timed]), done / sum(o["seconds"][timed])) for p, o in pairs]
-    row = line("training, both halves", pairs, rates, shares(pairs, timed, False, peak))
-    return row, curves("training", pairs)
+    work = f"training, both halves, {dtype}"
+    return line(work, pairs, rates, shares(pairs, timed, False, peak)), curves(work, pairs)
 
 
-def decoder(args: Args, contest: Contest, rows: list[Utterance], peak: float) -> tuple[str, str]:
+def decoder(
+    args: Args, contest: Contest, rows: list[Utterance], peak: float, dtype: str
+) -> tuple[str, str]:
     few = spread(rows, args.decoder_clips)
     epoch = len(few) // UPDATE
     if not epoch:
         raise SystemExit(f"{len(few)} clips: the decoder part needs at least {UPDATE}")
     few = few[: epoch * UPDATE]
     peer = {"sites": "decoder", "updates": 3 * epoch}
-    ours = {"sites": "decoder", "updates": args.epochs * epoch, "batch-size": args.batch_size}
+    ours = {"sites": "decoder", "updates": args.epochs * epoch, "dtype": dtype}
     pairs = contest.run("train", few, peer, ours)
     timed = slice(epoch, 3 * epoch)
     rates = [
         (2 * len(few) / sum(p["seconds"][timed]), o["utterances"] / o["whole_s"]) for p, o in pairs
     ]
-    work = f"training, decoder, {args.epochs} epochs of {len(few)}"
-    return line(work, pairs, rates, shares(pairs, timed, True, peak)), curves("decoder", pairs)
+    work = f"training, decoder, {args.epochs} epochs of {len(few)}, {dtype}"
+    return line(work, pairs, rates, shares(pairs, timed, True, peak)), curves(work, pairs)
 
 
 def evaluation(args: Args, contest: Contest, rows: list[Utterance]) -> tuple[str, str]:
@@ -171,8 +174,6 @@ def main(args: Args) -> None:
     asked = args.parts.split(",")
     if unknown := set(asked) - set(PARTS):
         raise SystemExit(f"--parts {','.join(unknown)}: no such part; give {', '.join(PARTS)}")
-    if UPDATE % args.batch_size:
-        raise SystemExit(f"--batch-size {args.batch_size}: must divide the {UPDATE} of an update")
     if args.updates <= WARM_UP:
         raise SystemExit(
             f"--updates {args.updates}: more than the {WARM_UP} of the warm-up, please"
@@ -204,15 +205,17 @@ def main(args: Args) -> None:
             if part == "startup":
                 remarks.append(launching(args, contest))
                 continue
-            row, remark = (
-                evaluation(args, contest, rows)
-                if part == "evaluation"
-                else {"training": training, "decoder": decoder}[part](
-                    args, contest, rows, peaks["fp32"]
+            if part == "evaluation":
+                found = [evaluation(args, contest, rows)]
+            else:
+                measure = {"training": training, "decoder": decoder}[part]
+                found = (
+                    measure(args, contest, rows, peaks["fp32"], dtype)
+                    for dtype in args.dtypes.split(",")
                 )
-            )
-            print(row, flush=True)
-            remarks.append(remark)
+            for row, remark in found:
+                print(row, flush=True)
+                remarks.append(remark)
     print("\n" + "\n".join(f"- {remark}" for remark in remarks))
 
 

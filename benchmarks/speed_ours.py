@@ -11,32 +11,26 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
 import transformers
 import tyro
 from machine import update_flops
 from speed_adapter import fill
-from speed_work import ALPHA, RANK, UPDATE, Work, answer, in_order
+from speed_work import ALPHA, RANK, UPDATE, Work, answer, in_order, preloaded
 
 from moontune.adapter import attach_lora
 from moontune.config import EvalConfig, LoraConfig, TrainConfig
 from moontune.evaluate import evaluate
-from moontune.manifest import Utterance, read_manifest
-from moontune.model import Base, frame_counts, load_base, target_ids
+from moontune.manifest import read_manifest
+from moontune.model import Base, load_base, target_ids
+from moontune.front_end import FrontEnd
 from moontune.train import train
-from moontune.transcribe import AudioStore
 
 
 def adapted(work: Work) -> tuple[Base, Any]:
     base = load_base(work.model_id, None, "cpu")
     lora = LoraConfig(lora_r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, lora_part=work.sites)
     return base, attach_lora(base, lora, work.seed)
-
-
-def loaded(rows: list[Utterance]) -> AudioStore:
-    store = AudioStore()
-    for u in rows:
-        store(u)
-    return store
 
 
 class Record:
@@ -60,10 +54,10 @@ def run_train(work: Work) -> None:
     base, model = adapted(work)
     order, record = in_order(rows, work), Record()
     shortest = min(rows, key=lambda u: u.duration or 0.0)
-    store = loaded([*order, shortest])
+    store = preloaded([*order, shortest])
     config = TrainConfig(
-        batch_size=work.batch_size,
-        grad_accum=UPDATE // work.batch_size,
+        batch_size=1,
+        grad_accum=UPDATE,
         max_steps=work.updates,
         lr=work.lr,
         lr_schedule="constant",
@@ -74,11 +68,21 @@ def run_train(work: Work) -> None:
         eval_every_steps=1_000_000,
         early_stop_patience=0,
     )
-    result = train(model, base, iter(order), [shortest], store, config, work.seed, record)
+    result = train(
+        model,
+        base,
+        iter(order),
+        [shortest],
+        store,
+        config,
+        work.seed,
+        record,
+        getattr(torch, work.dtype),
+    )
+    features = FrontEnd(base.net)
     eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]
     sizes = [
-        (frame_counts(len(store(u)))[-1], len(target_ids(base.tokenizer, u.label, eos)))
-        for u in order
+        (len(features(store(u))), len(target_ids(base.tokenizer, u.label, eos))) for u in order
     ]
     epochs = len(order) / len({u.id for u in order})
     answer(
@@ -98,7 +102,7 @@ def run_evaluate(work: Work) -> None:
     rows, _ = read_manifest(work.manifest)
     base, model = adapted(work)
     fill(model, work.seed)
-    store, cap = loaded(rows), EvalConfig().token_cap
+    store, cap = preloaded(rows), EvalConfig().token_cap
     evaluate(base, rows[:2], store, cap=cap)  # warm-up
     begun = time.perf_counter()
     done = evaluate(base, rows, store, cap=cap)

@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from moontune.manifest import Utterance
 from moontune.text import restore_style, style_of
+
+if TYPE_CHECKING:
+    import numpy as np
 
 UPDATE = 8  # clips in an update
 RANK, ALPHA = 8, 16
@@ -28,7 +31,7 @@ Sites = Literal["both", "decoder"]
 
 @dataclass(frozen=True)
 class Work:
-    """One contender's share of the benchmark, on a CPU in float32."""
+    """One contender's share of the benchmark, on a CPU."""
 
     task: Literal["train", "evaluate"]
     """`train`: LoRA updates; `evaluate`: loss, transcripts and WER of every row."""
@@ -42,8 +45,8 @@ class Work:
     """Attention projections of both halves or of the decoder alone."""
     updates: int = 20
     """Updates of 8 clips."""
-    batch_size: int = 1
-    """Clips in a micro-batch of ours; the peer's is 1."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of our matrix products in training; the peer's is float32."""
     lr: float = 3e-4
     """Constant learning rate."""
     seed: int = 42
@@ -68,6 +71,14 @@ def sentence_case(rows: Sequence[Utterance]) -> list[Utterance]:
         else u
         for u in rows
     ]
+
+
+def preloaded(rows: Sequence[Utterance]) -> Callable[[Utterance], np.ndarray]:
+    """Their audio, decoded beforehand."""
+    from moontune.transcribe import load_audio
+
+    clips = {u.audio_filepath: load_audio(u) for u in rows}
+    return lambda u: clips[u.audio_filepath]
 
 
 def peak_mib() -> float:

@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-# Longer clips use PyTorch's flash kernel, which keeps no weights for the backward pass; for
-# shorter ones plain products take half its time (docs/performance.md).
-_PLAIN_UP_TO = 512
+
+# Above so many weights a head, PyTorch's flash kernel is as fast as plain products, and it keeps no
+# weights for the way back; below, it takes up to twice as long.
+_FLASH_FROM = 400 * 400
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_flash_back = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
 class Layout:
@@ -39,6 +42,13 @@ class Layout:
         places = [start + torch.arange(n) for start, n in zip(starts, self.lengths, strict=True)]
         return torch.cat(places).to(self._device)
 
+    @cached_property
+    def unseen(self) -> torch.Tensor:
+        """(rows, rows) bool: true where a key is another clip's or comes after its query."""
+        clip = torch.repeat_interleave(torch.tensor(self.lengths))
+        later = torch.ones(len(clip), len(clip), dtype=torch.bool).triu_(1)
+        return (later | (clip[:, None] != clip)).to(self._device)
+
     def pad(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, width) as (clips, longest, width); what is beyond a clip's end means nothing."""
         return rows[self._row]
@@ -48,113 +58,67 @@ class Layout:
         return padded.flatten(0, 1)[self._place]
 
 
-def attend(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    queries: Layout,
-    keys: Layout,
+def self_attention(
+    qkv: torch.Tensor,
+    turns: tuple[torch.Tensor, torch.Tensor],
+    layout: Layout,
     heads: int,
     *,
-    causal: bool = False,
+    causal: bool,
 ) -> torch.Tensor:
-    """Scaled dot-product attention of every clip's queries over its own keys and values.
+    """Every clip's rows look at its own rows, at places given by `turns`.
 
-    q is (rows of `queries`, heads * head_dim), k and v (rows of `keys`, heads * head_dim); the
-    result has q's shape. On a CPU clip by clip; elsewhere padded, with a mask, in one go.
+    qkv is (rows, 3 * heads * head_dim); the result (rows, heads * head_dim) has its dtype, what is
+    between is float32. On a CPU clip by clip, without padding; elsewhere in one go.
     """
-    if q.device.type == "cpu":
-        out: Any = _Apart.apply(q, k, v, queries.lengths, keys.lengths, heads, causal)
+    if qkv.device.type == "cpu":
+        cos, sin = turns
+        out: Any = _SelfApart.apply(qkv, torch.complex(cos, sin), layout, heads, causal)
         return out
-    return attend_padded(q, k, v, queries, keys, heads, causal=causal)
+    return padded_self_attention(qkv, turns, layout, heads, causal=causal)
 
 
-def _cut(rows: torch.Tensor, lengths: Sequence[int], heads: int) -> list[torch.Tensor]:
-    """(rows, heads * head_dim) as one (heads, length, head_dim) view a clip."""
-    split = rows.view(len(rows), heads, -1).split(list(lengths))
-    return [part.transpose(0, 1) for part in split]
+def padded_self_attention(
+    qkv: torch.Tensor,
+    turns: tuple[torch.Tensor, torch.Tensor],
+    layout: Layout,
+    heads: int,
+    *,
+    causal: bool,
+) -> torch.Tensor:
+    """`self_attention` for devices that want few large products."""
+    q, k, v = qkv.float().chunk(3, dim=-1)
+    q, k = turn(q, turns, heads), turn(k, turns, heads)
+    return _padded(q, k, v, layout, layout, heads, causal).to(qkv.dtype)
 
 
-class _Apart(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, q, k, v, q_lengths, k_lengths, heads, causal):  # type: ignore[override]
-        scale = (q.shape[1] // heads) ** -0.5
-        out = torch.empty((len(q), heads, q.shape[1] // heads), dtype=q.dtype)
-        kept: list[torch.Tensor] = []
-        parts = zip(
-            _cut(q, q_lengths, heads),
-            _cut(k, k_lengths, heads),
-            _cut(v, k_lengths, heads),
-            out.split(q_lengths),
-            strict=True,
-        )
-        for qi, ki, vi, oi in parts:
-            if max(qi.shape[1], ki.shape[1]) > _PLAIN_UP_TO:
-                found, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                    qi[None], ki[None], vi[None], 0.0, causal
-                )
-                oi.copy_(found[0].transpose(0, 1))
-                kept += [found, sums]
-                continue
-            scores = torch.baddbmm(
-                qi.new_zeros(1, 1, 1), qi, ki.transpose(1, 2), beta=0, alpha=scale
-            )
-            if causal:
-                scores.masked_fill_(_later(qi.shape[1], ki.shape[1]), float("-inf"))
-            weights = torch.softmax(scores, dim=-1)
-            oi.copy_(torch.bmm(weights, vi).transpose(0, 1))
-            kept += [weights]
-        ctx.save_for_backward(q, k, v, *kept)
-        ctx.fixed = (q_lengths, k_lengths, heads, causal, scale)
-        return out.flatten(1)
-
-    @staticmethod
-    def backward(ctx: Any, grad):  # type: ignore[override]
-        q, k, v, *kept = ctx.saved_tensors
-        q_lengths, k_lengths, heads, causal, scale = ctx.fixed
-        saved = iter(kept)
-        grads = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in (q, k, v)]
-        parts = zip(
-            *(_cut(t, n, heads) for t, n in zip((q, k, v), (q_lengths, k_lengths, k_lengths))),
-            _cut(grad.contiguous(), q_lengths, heads),
-            *(_cut(t, n, heads) for t, n in zip(grads, (q_lengths, k_lengths, k_lengths))),
-            strict=True,
-        )
-        for qi, ki, vi, gi, to_q, to_k, to_v in parts:
-            weights = next(saved)
-            if weights.dim() == 4:  # the flash kernel's output
-                found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-                    gi[None], qi[None], ki[None], vi[None], weights, next(saved), 0.0, causal
-                )
-                for to, part in zip((to_q, to_k, to_v), found, strict=True):
-                    to.copy_(part[0])
-                continue
-            to_v.copy_(torch.bmm(weights.transpose(1, 2), gi))
-            grad_weights = torch.bmm(gi, vi.transpose(1, 2))
-            scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
-            scores.mul_(scale)
-            to_q.copy_(torch.bmm(scores, ki))
-            to_k.copy_(torch.bmm(scores.transpose(1, 2), qi))
-        return *grads, None, None, None, None
+def cross_attention(
+    q: torch.Tensor, kv: torch.Tensor, queries: Layout, keys: Layout, heads: int
+) -> torch.Tensor:
+    """Every clip's queries look at its own keys and values, (rows of `keys`, 2 * width)."""
+    if q.device.type == "cpu":
+        out: Any = _CrossApart.apply(q, kv, queries, keys, heads)
+        return out
+    return padded_cross_attention(q, kv, queries, keys, heads)
 
 
-def _later(queries: int, keys: int) -> torch.Tensor:
-    """(queries, keys) bool: true where a key comes after its query."""
-    return torch.ones(queries, keys, dtype=torch.bool).triu_(1)
+def padded_cross_attention(
+    q: torch.Tensor, kv: torch.Tensor, queries: Layout, keys: Layout, heads: int
+) -> torch.Tensor:
+    """`cross_attention` for devices that want few large products."""
+    k, v = kv.float().chunk(2, dim=-1)
+    return _padded(q.float(), k, v, queries, keys, heads, False).to(q.dtype)
 
 
-def attend_padded(
+def _padded(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
     queries: Layout,
     keys: Layout,
     heads: int,
-    *,
-    causal: bool = False,
+    causal: bool,
 ) -> torch.Tensor:
-    """`attend` with padding inside attention only, for devices that want few large products."""
-
     def by_head(rows: torch.Tensor, layout: Layout) -> torch.Tensor:
         return layout.pad(rows).unflatten(-1, (heads, -1)).transpose(1, 2)
 
@@ -168,6 +132,134 @@ def attend_padded(
         is_causal=causal,
     )
     return queries.unpad(found.transpose(1, 2).flatten(2))
+
+
+class _SelfApart(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, qkv, turns, layout, heads, causal):  # type: ignore[override]
+        parts = _by_head(qkv.to(torch.float32, copy=True), 3, heads)
+        _pairs(parts[:, :2]).mul_(turns[:, None])
+        # Few tokens are quicker as one block that sees only what it may than clip by clip.
+        spans = [len(qkv)] if causal else layout.lengths
+        unseen = layout.unseen if causal else None
+        out, kept = _look(*parts.unbind(1), spans, spans, unseen, qkv.dtype)
+        ctx.save_for_backward(parts, turns, *kept)
+        ctx.spans = spans
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad):  # type: ignore[override]
+        parts, turns, *kept = ctx.saved_tensors
+        grads = torch.empty_like(parts)
+        _look_back(grad, parts.unbind(1), grads.unbind(1), ctx.spans, ctx.spans, kept)
+        _pairs(grads[:, :2]).mul_(turns.conj().resolve_conj()[:, None])
+        return grads.flatten(1).to(grad.dtype), None, None, None, None
+
+
+class _CrossApart(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q, kv, queries, keys, heads):  # type: ignore[override]
+        asked, seen = _by_head(q.float(), 1, heads), _by_head(kv.float(), 2, heads)
+        parts = (asked[:, 0], *seen.unbind(1))
+        out, kept = _look(*parts, queries.lengths, keys.lengths, None, q.dtype)
+        ctx.save_for_backward(asked, seen, *kept)
+        ctx.lengths = queries.lengths, keys.lengths
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad):  # type: ignore[override]
+        asked, seen, *kept = ctx.saved_tensors
+        of_asked, of_seen = torch.empty_like(asked), torch.empty_like(seen)
+        parts, grads = (asked[:, 0], *seen.unbind(1)), (of_asked[:, 0], *of_seen.unbind(1))
+        _look_back(grad, parts, grads, *ctx.lengths, kept)
+        of_q, of_kv = (t.flatten(1).to(grad.dtype) for t in (of_asked, of_seen))
+        return of_q, of_kv, None, None, None
+
+
+def _by_head(rows: torch.Tensor, parts: int, heads: int) -> torch.Tensor:
+    """A view of (rows, parts * heads * head_dim) as (rows, parts, heads, head_dim)."""
+    return rows.unflatten(1, (parts, heads, -1))
+
+
+def _pairs(parts: torch.Tensor) -> torch.Tensor:
+    """A view of each two neighbouring values as one complex number."""
+    return torch.view_as_complex(parts.unflatten(-1, (-1, 2)))
+
+
+def _spans(rows: torch.Tensor, lengths: Sequence[int]) -> list[torch.Tensor]:
+    """(rows, heads, head_dim) as one (heads, length, head_dim) view a span."""
+    return [part.transpose(0, 1) for part in rows.split(list(lengths))]
+
+
+def _look(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    q_lengths: Sequence[int],
+    k_lengths: Sequence[int],
+    unseen: torch.Tensor | None,
+    dtype: torch.dtype,
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Attention of (rows, heads, head_dim) span by span: (rows, heads * head_dim) and, for the way
+    back, each span's weights, or the flash kernel's result and its sums.
+    """
+    out = torch.empty(q.shape, dtype=dtype)
+    kept: list[torch.Tensor] = []
+    spans = zip(
+        _spans(q, q_lengths),
+        _spans(k, k_lengths),
+        _spans(v, k_lengths),
+        _spans(out, q_lengths),
+        strict=True,
+    )
+    nothing = q.new_zeros(1, 1, 1)
+    for qi, ki, vi, oi in spans:
+        if unseen is None and qi.shape[1] * ki.shape[1] > _FLASH_FROM:
+            found, sums = _flash(qi[None], ki[None], vi[None])
+            oi.copy_(found[0])
+            kept += [found, sums]
+            continue
+        scores = torch.baddbmm(nothing, qi, ki.transpose(1, 2), beta=0, alpha=q.shape[2] ** -0.5)
+        if unseen is not None:
+            scores.masked_fill_(unseen, float("-inf"))
+        weights = torch.softmax(scores, dim=-1)
+        oi.copy_(torch.bmm(weights, vi))
+        kept.append(weights)
+    return out.flatten(1), kept
+
+
+def _look_back(
+    grad: torch.Tensor,
+    seen: Sequence[torch.Tensor],
+    grads: Sequence[torch.Tensor],
+    q_lengths: Sequence[int],
+    k_lengths: Sequence[int],
+    kept: Sequence[torch.Tensor],
+) -> None:
+    """Fill `grads` with the gradients of q, k and v in `seen`, given that of `_look`'s result."""
+    of_out = grad.float().view(seen[0].shape)
+    lengths = (q_lengths, k_lengths, k_lengths)
+    saved = iter(kept)
+    spans = zip(
+        _spans(of_out, q_lengths),
+        *(_spans(t, n) for t, n in zip(seen, lengths, strict=True)),
+        *(_spans(t, n) for t, n in zip(grads, lengths, strict=True)),
+        strict=True,
+    )
+    for gi, qi, ki, vi, to_q, to_k, to_v in spans:
+        weights = next(saved)
+        if weights.dim() == 4:
+            four = (t[None] for t in (gi, qi, ki, vi))
+            parts = _flash_back(*four, weights, next(saved), 0.0, False)
+            for to, part in zip((to_q, to_k, to_v), parts, strict=True):
+                to.copy_(part[0])
+            continue
+        to_v.copy_(torch.bmm(weights.transpose(1, 2), gi))
+        of_weights = torch.bmm(gi, vi.transpose(1, 2))
+        of_scores = torch._softmax_backward_data(of_weights, weights, -1, torch.float32)
+        of_scores.mul_(seen[0].shape[2] ** -0.5)
+        to_q.copy_(torch.bmm(of_scores, ki))
+        to_k.copy_(torch.bmm(of_scores.transpose(1, 2), qi))
 
 
 class Rotary:
@@ -207,9 +299,7 @@ class Rotary:
         return self._cos[place][None, None], self._sin[place][None, None]
 
 
-def turn(
-    rows: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor], heads: int
-) -> torch.Tensor:
+def turn(rows: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor], heads: int) -> torch.Tensor:
     """Rotate (rows, heads * head_dim) by `turns`, in float32; returns the dtype and shape given."""
     cos, sin = turns
     pairs = rows.reshape(len(rows), heads, -1, 2).float()
@@ -220,5 +310,3 @@ def turn(
         even, odd = pairs.unbind(-1)
         out = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
     return out.reshape(rows.shape).to(rows.dtype)
-
-

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from moontune.device import tune_memory
 from moontune.errors import UserError
 from moontune.hub import locate
 
@@ -62,6 +63,7 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
+    tune_memory()
     path, hub_id, resolved = locate(model_id, revision)
     weights = path / "model.safetensors"
     if not weights.is_file():
@@ -80,7 +82,8 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
         raise UserError(f"{weights}: lacks {len(missing)} tensors, first {missing[0]}")
     if net.config.pad_token_id is None:  # a config built by hand; the loss needs one
         net.config.pad_token_id = net.config.eos_token_id
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    with open(weights, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     from_hub = re.fullmatch("[0-9a-f]{40}", resolved or "") is not None
     origin = Origin(model_id, str(path), hub_id, resolved, digest, from_hub)
     # Otherwise cuDNN's convolutions keep 10 bits of float32's mantissa.

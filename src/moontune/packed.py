@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from moontune.attention import Layout, Rotary, attend, turn
-from moontune.projection import Projection
+from moontune.attention import Layout, Rotary, cross_attention, self_attention
+from moontune.front_end import FrontEnd
+from moontune.projection import Projection, in_dtype
 
 if TYPE_CHECKING:
     from transformers import MoonshineForConditionalGeneration
@@ -54,16 +54,6 @@ def joined(memories: Sequence[Memory]) -> Memory:
     return Memory(layers, Layout(lengths, layers[0].device))
 
 
-@torch.no_grad()
-def features(net: MoonshineForConditionalGeneration, clip: np.ndarray) -> torch.Tensor:
-    """The front end's (frames, width) float32 for one clip's (samples,): what the layers see."""
-    encoder: Any = net.model.encoder
-    wave = torch.from_numpy(clip).to(encoder.conv1.weight.device)[None, None]
-    x = encoder.groupnorm(torch.tanh(encoder.conv1(wave)))
-    x = functional.gelu(encoder.conv2(x))
-    return functional.gelu(encoder.conv3(x))[0].t().contiguous()
-
-
 class _Mlp:
     def __init__(self, mlp: Any, project: Any, *, gated: bool) -> None:
         self._up, self._down = project(mlp.fc1), project(mlp.fc2)
@@ -84,10 +74,8 @@ class _SelfAttention:
         self.heads, self._causal = heads, causal
 
     def __call__(self, x: torch.Tensor, layout: Layout, turns: Any) -> torch.Tensor:
-        q, k, v = self.qkv(x).float().chunk(3, dim=-1)
-        q, k = turn(q, turns, self.heads), turn(k, turns, self.heads)
-        found = attend(q, k, v, layout, layout, self.heads, causal=self._causal)
-        return self.out(found)
+        qkv = self.qkv(x)
+        return self.out(self_attention(qkv, turns, layout, self.heads, causal=self._causal))
 
 
 class _CrossAttention:
@@ -99,8 +87,7 @@ class _CrossAttention:
     def __call__(
         self, x: torch.Tensor, layout: Layout, kv: torch.Tensor, frames: Layout
     ) -> torch.Tensor:
-        k, v = kv.float().chunk(2, dim=-1)
-        return self.out(attend(self.q(x).float(), k, v, layout, frames, self._heads))
+        return self.out(cross_attention(self.q(x), kv, layout, frames, self._heads))
 
 
 class _Norm:
@@ -163,7 +150,8 @@ class Packed:
         def project(*layers: torch.nn.Module) -> Projection:
             return Projection(layers, dtype, merged=merged)
 
-        self.net, self.dtype = net, dtype
+        self.dtype = dtype
+        self.features = FrontEnd(net)
         self.heads = int(config.decoder_num_attention_heads)  # type: ignore[arg-type]
         encoder_heads = int(config.encoder_num_attention_heads)  # type: ignore[arg-type]
         self._encoder = [_EncoderLayer(layer, project, encoder_heads) for layer in encoder.layers]
@@ -224,23 +212,29 @@ class _HeadLoss(torch.autograd.Function):
     logits of all tokens are kept.
     """
 
-    BLOCK = 256
+    ROWS = 256  # through the head at once
+    CACHED = 32  # rows of logits that stay in the processor's cache from one pass to the next
 
     @staticmethod
     def forward(ctx: Any, hidden, weight, targets):  # type: ignore[override]
         wanted = ctx.needs_input_grad[0]
         losses, grads = [], []
-        blocks = zip(hidden.split(_HeadLoss.BLOCK), targets.split(_HeadLoss.BLOCK), strict=True)
+        blocks = zip(hidden.split(_HeadLoss.ROWS), targets.split(_HeadLoss.ROWS), strict=True)
         for rows, right in blocks:
-            logits = functional.linear(rows.to(weight.dtype), weight).float()
-            top = logits.amax(dim=1, keepdim=True)
-            chosen = logits.gather(1, right[:, None])
-            odds = logits.sub_(top).exp_()
-            sums = odds.sum(dim=1, keepdim=True)
-            losses.append((sums.log() + top - chosen)[:, 0])
+            logits = functional.linear(in_dtype(rows, weight.dtype), weight)
+            chosen_ones = right[:, None].split(_HeadLoss.CACHED)
+            parts = logits[: len(rows)].split(_HeadLoss.CACHED)
+            for part, chosen in zip(parts, chosen_ones, strict=True):
+                odds = part.float()
+                top = odds.amax(dim=1, keepdim=True)
+                of_target = odds.gather(1, chosen)
+                sums = odds.sub_(top).exp_().sum(dim=1, keepdim=True)
+                losses.append((sums.log() + top - of_target)[:, 0])
+                if wanted:
+                    odds.div_(sums).scatter_add_(1, chosen, -torch.ones_like(sums))
+                    part.copy_(odds)
             if wanted:
-                odds.div_(sums).scatter_add_(1, right[:, None], -torch.ones_like(sums))
-                grads.append((odds.to(weight.dtype) @ weight).float())
+                grads.append((logits @ weight)[: len(rows)].float())
         if wanted:
             ctx.save_for_backward(torch.cat(grads))
         return torch.cat(losses)

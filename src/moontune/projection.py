@@ -52,6 +52,16 @@ def _lora_of(layer: Any) -> _Lora | None:
     )
 
 
+def _shared(layers: Sequence[nn.Linear]) -> torch.Tensor:
+    """The layers' weights in one matrix, of which theirs become views: nothing is there twice."""
+    if len(layers) == 1:
+        return layers[0].weight.detach()
+    together = torch.cat([layer.weight.detach() for layer in layers])
+    for layer, part in zip(layers, together.split([len(x.weight) for x in layers]), strict=True):
+        layer.weight.data = part
+    return together
+
+
 class Projection:
     """Linear layers that share their input, as one matrix product.
 
@@ -75,7 +85,10 @@ class Projection:
                 w if lora is None else w + lora.scale * (lora.b.detach() @ lora.a.detach())
                 for w, lora in zip(weights, loras, strict=True)
             ]
-        self.weight = torch.cat(weights).to(dtype)
+        if dtype == torch.float32 and not merged:
+            self.weight = _shared([_base_of(layer) for layer in layers])
+        else:
+            self.weight = torch.cat(weights).to(dtype)
         biases = [_base_of(layer).bias for layer in layers]
         assert len({b is None for b in biases}) == 1
         self.bias = None if biases[0] is None else torch.cat([b.detach() for b in biases]).to(dtype)
@@ -85,9 +98,9 @@ class Projection:
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if self._odd is not None:
             return torch.cat([layer(x.float()) for layer in self._odd], dim=-1).to(self._dtype)
-        x = x.to(self._dtype)
         if not self._loras:
-            return functional.linear(x, self.weight, self.bias)
+            frozen: Any = _Linear.apply(x, self.weight, self.bias, None, None, None)
+            return frozen
         used = [lora for lora in self._loras if lora is not None]
         a = torch.cat([lora.a for lora in used])
         b = torch.block_diag(
@@ -97,9 +110,7 @@ class Projection:
             )
         )
         keep = dropout_mask(x, used[0].dropout) if torch.is_grad_enabled() else None
-        out: Any = _LoraLinear.apply(
-            x, self.weight, self.bias, a.to(self._dtype), b.to(self._dtype), keep
-        )
+        out: Any = _Linear.apply(x, self.weight, self.bias, a, b, keep)
         return out
 
 
@@ -117,27 +128,61 @@ def dropout_mask(x: torch.Tensor, p: float) -> torch.Tensor | None:
     return kept.view(x.shape).to(x.dtype).div_(1 - p)
 
 
-class _LoraLinear(torch.autograd.Function):
-    """x @ weight.T + bias + (keep * x) @ a.T @ b.T with gradients for x, a and b only."""
+def in_dtype(rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Rows in `dtype`; on a CPU bfloat16 gets rows of zeros up to the next of few counts.
+
+    oneDNN compiles its bfloat16 products anew for each number of rows, and keeps them: with counts
+    as they come that costs more time and memory than the products.
+    """
+    if dtype != torch.bfloat16 or rows.device.type != "cpu":
+        return rows.to(dtype)
+    step = 64 if len(rows) <= 256 else 256
+    count = -(-len(rows) // step) * step
+    if count == len(rows):
+        return rows.to(dtype)
+    out = torch.empty((count, rows.shape[1]), dtype=dtype)
+    out[: len(rows)] = rows
+    out[len(rows) :] = 0
+    return out
+
+
+class _Linear(torch.autograd.Function):
+    """x @ weight.T + bias + (keep * x) @ a.T @ b.T, gradients for x, a and b only.
+
+    Computed in the weight's dtype, which the result has; x, a and b are of any, and so are their
+    gradients. Without a LoRA a, b and keep are None.
+    """
 
     @staticmethod
     def forward(ctx: Any, x, weight, bias, a, b, keep):  # type: ignore[override]
-        dropped = x if keep is None else x * keep
+        dtype, count = weight.dtype, len(x)
+        ctx.x_dtype = x.dtype
+        rows = in_dtype(x, dtype)
+        out = functional.linear(rows, weight, bias)
+        if a is None:
+            ctx.save_for_backward(weight)
+            return out[:count]
+        a, b = a.to(dtype), b.to(dtype)
+        dropped = rows if keep is None else in_dtype(x * keep, dtype)
         low = functional.linear(dropped, a)
-        ctx.save_for_backward(dropped, weight, a, b, keep, low)
-        return functional.linear(x, weight, bias).addmm_(low, b.t())
+        ctx.save_for_backward(weight, dropped, a, b, keep, low)
+        return out.addmm_(low, b.t())[:count]
 
     @staticmethod
     def backward(ctx: Any, grad):  # type: ignore[override]
-        dropped, weight, a, b, keep, low = ctx.saved_tensors
-        grad = grad.contiguous()
-        grad_low = grad @ b
-        grad_b = grad.t() @ low
-        grad_a = grad_low.t() @ dropped
-        grad_x = None
+        weight, *lora = ctx.saved_tensors
+        count = len(grad)
+        grad = in_dtype(grad, weight.dtype).contiguous()
+        of_x = of_a = of_b = None
         if ctx.needs_input_grad[0]:
-            if keep is None:
-                grad_x = (grad @ weight).addmm_(grad_low, a)
-            else:
-                grad_x = (grad @ weight).addcmul_(grad_low @ a, keep)
-        return grad_x, None, None, grad_a, grad_b, None
+            of_x = grad @ weight
+        if lora:
+            dropped, a, b, keep, low = lora
+            of_low = grad @ b
+            of_a, of_b = (of_low.t() @ dropped).float(), (grad.t() @ low).float()
+            if of_x is not None and keep is None:
+                of_x.addmm_(of_low, a)
+            elif of_x is not None:
+                of_x[:count].addcmul_((of_low @ a)[:count], keep.to(of_x.dtype))
+        of_x = None if of_x is None else of_x[:count].to(ctx.x_dtype)
+        return of_x, None, None, of_a, of_b, None

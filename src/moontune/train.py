@@ -17,7 +17,7 @@ from moontune.evaluate import LoadAudio
 from moontune.kept_speech import KeptSpeech
 from moontune.manifest import Utterance
 from moontune.model import Base, target_ids
-from moontune.packed import Packed, end_to_end, features
+from moontune.packed import Packed, end_to_end
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Log = Callable[[dict[str, Any]], None]
 # Frames that go through the model at once: on a CPU more is slower and takes more memory.
-_FRAMES = {"cpu": 1_500}
+_FRAMES = {"cpu": 1_000}
 _FRAMES_ELSEWHERE = 25_000
 
 
@@ -103,7 +103,7 @@ class Losses:
 
     @torch.no_grad()
     def _frozen_part(self, samples: np.ndarray) -> torch.Tensor:
-        front = features(self._base.net, samples)
+        front = self.packed.features(samples)
         return front if self._encoder_trains else self.packed.encode(end_to_end([front])).rows
 
     def labels(self, utterances: Sequence[Utterance]) -> list[list[int]]:

@@ -14,7 +14,7 @@ from moontune.errors import UserError
 from moontune.greedy import greedy
 from moontune.manifest import Utterance
 from moontune.model import Base
-from moontune.packed import Memory, Packed, end_to_end, features, joined
+from moontune.packed import Memory, Packed, end_to_end, joined
 
 BATCH = 32  # clips decoded together; no figure depends on it
 # Frames that go through the encoder at once: more no longer fit the processor's caches.
@@ -43,7 +43,7 @@ class Transcriber:
         heard: list[Memory] = []
         waiting: list[torch.Tensor] = []
         for i, clip in enumerate(clips):
-            waiting.append(features(self._base.net, clip))
+            waiting.append(self.packed.features(clip))
             if sum(map(len, waiting)) >= most or i + 1 == len(clips):
                 heard.append(self.packed.remember(self.packed.encode(end_to_end(waiting))))
                 waiting = []
