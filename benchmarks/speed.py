@@ -5,8 +5,8 @@
 
 The peers are Hugging Face's `Seq2SeqTrainer` with peft (`peer_trainer.py`) and the usual loop over
 clips (`peer_evaluate.py`); ours is `speed_ours.py`. Both get the same clips in the same order, the
-same start of the adapter and the same settings on the CPU, the peer in float32, each time in a fresh
-process, in turns: peer, ours, peer, ours. Audio is decoded beforehand in both.
+same start of the adapter and the same settings on the CPU, the peer in float32, each time in a
+fresh process, in turns: peer, ours, peer, ours. Audio is decoded beforehand in both.
 
 - training: updates of 8 clips, adapters in both halves; the first two are not timed.
 - decoder: adapters in the decoder alone. Ours is timed whole, over `epochs` passes through a few

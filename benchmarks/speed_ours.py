@@ -21,9 +21,9 @@ from speed_work import ALPHA, RANK, UPDATE, Work, answer, in_order, preloaded
 from moontune.adapter import attach_lora
 from moontune.config import EvalConfig, LoraConfig, TrainConfig
 from moontune.evaluate import evaluate
+from moontune.front_end import FrontEnd
 from moontune.manifest import read_manifest
 from moontune.model import Base, load_base, target_ids
-from moontune.front_end import FrontEnd
 from moontune.train import train
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-
 # Above so many weights a head, PyTorch's flash kernel is as fast as plain products, and it keeps no
 # weights for the way back; below, it takes up to twice as long.
 _FLASH_FROM = 400 * 400
@@ -142,7 +141,7 @@ class _SelfApart(torch.autograd.Function):
         # Few tokens are quicker as one block that sees only what it may than clip by clip.
         spans = [len(qkv)] if causal else layout.lengths
         unseen = layout.unseen if causal else None
-        out, kept = _look(*parts.unbind(1), spans, spans, unseen, qkv.dtype)
+        out, kept = _look(parts.unbind(1), spans, spans, unseen, qkv.dtype)
         ctx.save_for_backward(parts, turns, *kept)
         ctx.spans = spans
         return out
@@ -161,7 +160,7 @@ class _CrossApart(torch.autograd.Function):
     def forward(ctx: Any, q, kv, queries, keys, heads):  # type: ignore[override]
         asked, seen = _by_head(q.float(), 1, heads), _by_head(kv.float(), 2, heads)
         parts = (asked[:, 0], *seen.unbind(1))
-        out, kept = _look(*parts, queries.lengths, keys.lengths, None, q.dtype)
+        out, kept = _look(parts, queries.lengths, keys.lengths, None, q.dtype)
         ctx.save_for_backward(asked, seen, *kept)
         ctx.lengths = queries.lengths, keys.lengths
         return out
@@ -171,7 +170,7 @@ class _CrossApart(torch.autograd.Function):
         asked, seen, *kept = ctx.saved_tensors
         of_asked, of_seen = torch.empty_like(asked), torch.empty_like(seen)
         parts, grads = (asked[:, 0], *seen.unbind(1)), (of_asked[:, 0], *of_seen.unbind(1))
-        _look_back(grad, parts, grads, *ctx.lengths, kept)
+        _look_back(grad, parts, grads, ctx.lengths[0], ctx.lengths[1], kept)
         of_q, of_kv = (t.flatten(1).to(grad.dtype) for t in (of_asked, of_seen))
         return of_q, of_kv, None, None, None
 
@@ -192,17 +191,16 @@ def _spans(rows: torch.Tensor, lengths: Sequence[int]) -> list[torch.Tensor]:
 
 
 def _look(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
+    seen: Sequence[torch.Tensor],
     q_lengths: Sequence[int],
     k_lengths: Sequence[int],
     unseen: torch.Tensor | None,
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Attention of (rows, heads, head_dim) span by span: (rows, heads * head_dim) and, for the way
-    back, each span's weights, or the flash kernel's result and its sums.
+    """Attention of q, k, v, each (rows, heads, head_dim), span by span: (rows, heads * head_dim)
+    and, for the way back, each span's weights, or the flash kernel's result and its sums.
     """
+    q, k, v = seen
     out = torch.empty(q.shape, dtype=dtype)
     kept: list[torch.Tensor] = []
     spans = zip(
@@ -256,7 +254,7 @@ def _look_back(
             continue
         to_v.copy_(torch.bmm(weights.transpose(1, 2), gi))
         of_weights = torch.bmm(gi, vi.transpose(1, 2))
-        of_scores = torch._softmax_backward_data(of_weights, weights, -1, torch.float32)
+        of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, torch.float32)
         of_scores.mul_(seen[0].shape[2] ** -0.5)
         to_q.copy_(torch.bmm(of_scores, ki))
         to_k.copy_(torch.bmm(of_scores.transpose(1, 2), qi))

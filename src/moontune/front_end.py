@@ -1,4 +1,4 @@
-"""Moonshine's convolutional front end: samples to what the encoder's layers see, one clip at a time.
+"""Moonshine's convolutional front end: samples to what the encoder's layers see, clip by clip.
 
 As matrix products over windows: PyTorch's own convolution compiles a kernel for every new length of
 a clip, which costs more than the convolution does.

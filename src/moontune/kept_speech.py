@@ -71,7 +71,7 @@ class KeptSpeech:
         offset, shape = self._in_file[key]
         rows = np.empty(shape, np.float32)
         self._file.seek(offset)
-        if self._file.readinto(memoryview(rows).cast("B")) != rows.nbytes:
+        if self._file.readinto(rows.data.cast("B")) != rows.nbytes:
             return None
         return torch.from_numpy(rows)
 
@@ -87,7 +87,7 @@ class KeptSpeech:
             if self._file is None:
                 self._file = _nameless_file(self._folder or cache_dir())
             self._file.seek(self._end)
-            self._file.write(memoryview(rows.cpu().contiguous().numpy()).cast("B"))
+            self._file.write(rows.cpu().contiguous().numpy().data.cast("B"))
         except OSError:  # no room: what is kept stays, the rest is computed each time
             self._spills = False
             return

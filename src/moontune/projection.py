@@ -24,8 +24,8 @@ class _Lora:
 
 
 def _base_of(layer: nn.Module) -> nn.Linear:
-    base: Any = layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer
-    return base
+    wrapped: Any = layer
+    return layer if isinstance(layer, nn.Linear) else wrapped.get_base_layer()
 
 
 def _is_plain(layer: nn.Module) -> bool:
