@@ -4,8 +4,8 @@
 
 Each clip alone is the truth. The usual way pads with the processor, passes its attention mask to
 `generate` and caps a batch by its longest clip (as people do); here each transcript is then cut at
-its own clip's cap, which is kind to it. Ours is `encode(..., together=True)` and `greedy_tokens` on
-the same batches. Both are tried on batches sorted by length and on shuffled ones. Prints Markdown.
+its own clip's cap, which is kind to it. Ours is `Transcriber` on the same batches. Both are tried
+on batches sorted by length and on shuffled ones. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,18 +23,11 @@ import tyro
 from defaults import default_manifests, default_model
 
 from moontune.audio import SAMPLE_RATE_HZ
+from moontune.greedy import greedy
 from moontune.manifest import Utterance, read_manifest
-from moontune.model import (
-    Base,
-    encode,
-    greedy_tokens,
-    load_base,
-    pad_labels,
-    target_ids,
-    token_losses,
-)
+from moontune.model import Base, load_base, target_ids
 from moontune.scoring import corpus_wer, word_edits
-from moontune.transcribe import AudioStore
+from moontune.transcribe import Transcriber, load_audio
 
 EOS = 2
 
@@ -81,8 +75,8 @@ class Clips:
 
 
 def load(base: Base, manifest: Path, args: Args) -> Clips:
-    rows, store = read(manifest, args.limit), AudioStore()
-    audio = [store(u) for u in rows]
+    rows = read(manifest, args.limit)
+    audio = [load_audio(u) for u in rows]
     caps = [
         int(len(c) / SAMPLE_RATE_HZ * args.tokens_per_second) + args.token_margin for c in audio
     ]
@@ -96,10 +90,23 @@ def ended(tokens: Sequence[int], cap: int) -> list[int]:
 
 
 def ours(base: Base, clips: Clips, part: Sequence[int]) -> tuple[list[list[int]], list[float]]:
-    encoded = encode(base.net, [clips.audio[i] for i in part], base.device, together=True)
-    labels = pad_labels([clips.labels[i] for i in part], base.device)
-    losses = token_losses(base.net, encoded, labels).tolist()
-    return greedy_tokens(base.net, encoded, [clips.caps[i] for i in part]), losses
+    transcriber = Transcriber(base)
+    memory = transcriber.hear([clips.audio[i] for i in part])
+    losses = transcriber.packed.losses(memory, [clips.labels[i] for i in part])
+    return greedy(transcriber.packed, memory, [clips.caps[i] for i in part]), losses
+
+
+def their_losses(base: Base, encoded: Any, labels: Sequence[Sequence[int]]) -> list[float]:
+    """Transformers' own cross-entropy of encoded clips, summed a clip."""
+    width = max(map(len, labels))
+    padded = torch.tensor([[*ids, *[-100] * (width - len(ids))] for ids in labels])
+    start = torch.full_like(padded[:, :1], int(base.net.config.decoder_start_token_id or 0))
+    inputs = torch.cat([start, padded[:, :-1]], dim=1).clamp(min=0)
+    logits = base.net(encoder_outputs=encoded, decoder_input_ids=inputs).logits
+    losses = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), padded.flatten(), reduction="none"
+    )
+    return losses.view_as(padded).sum(dim=1).tolist()
 
 
 def usual(base: Base, clips: Clips, part: Sequence[int]) -> tuple[list[list[int]], list[float]]:
@@ -114,8 +121,7 @@ def usual(base: Base, clips: Clips, part: Sequence[int]) -> tuple[list[list[int]
     longest = max(clips.caps[i] for i in part)
     encoded = base.net.model.encoder(**inputs)  # what generate would do with `inputs`
     out = base.net.generate(encoder_outputs=encoded, do_sample=False, max_new_tokens=longest)
-    labels = pad_labels([clips.labels[i] for i in part], base.device)
-    losses = token_losses(base.net, encoded, labels).tolist()
+    losses = their_losses(base, encoded, [clips.labels[i] for i in part])
     cut = [
         ended(tokens, clips.caps[i]) for tokens, i in zip(out[:, 1:].tolist(), part, strict=True)
     ]
@@ -130,8 +136,7 @@ def alone(base: Base, clips: Clips, part: Sequence[int]) -> tuple[list[list[int]
         out = base.net.generate(wave, do_sample=False, max_new_tokens=clips.caps[i])
         written.append(ended(out[0, 1:].tolist(), clips.caps[i]))
         encoded = base.net.model.encoder(wave)
-        labels = pad_labels([clips.labels[i]], base.device)
-        losses += token_losses(base.net, encoded, labels).tolist()
+        losses += their_losses(base, encoded, [clips.labels[i]])
     return written, losses
 
 

@@ -29,9 +29,10 @@ from defaults import default_manifests, default_model
 
 from moontune.audio import SAMPLE_RATE_HZ
 from moontune.decoding import TokenCap
-from moontune.model import Base, encode, greedy_tokens, load_base, target_ids
+from moontune.greedy import greedy
+from moontune.model import Base, load_base, target_ids
 from moontune.scoring import Edits, corpus_wer, word_edits
-from moontune.transcribe import AudioStore
+from moontune.transcribe import Transcriber, load_audio
 
 RATES = (6.5, 7.0, 8.0, 10.0, 13.0)
 MARGINS = (2, 4, 6, 8, 12, 16, 24)
@@ -93,16 +94,16 @@ def sentence_case(text: str) -> str:
 @torch.no_grad()
 def hear(base: Base, manifest: Path, limit: int | None) -> list[Heard]:
     """Every clip under the generous cap."""
-    rows, store = read(manifest, limit), AudioStore()
+    rows, transcriber = read(manifest, limit), Transcriber(base)
     rows.sort(key=lambda u: u.duration or 0.0)
     heard = []
     text = partial(base.tokenizer.decode, skip_special_tokens=True)
     for start in range(0, len(rows), 16):
         part = rows[start : start + 16]
-        clips = [store(u) for u in part]
+        clips = [load_audio(u) for u in part]
         seconds = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
-        encoded = encode(base.net, clips, base.device)
-        written = greedy_tokens(base.net, encoded, [GENEROUS(s) for s in seconds])
+        caps = [GENEROUS(s) for s in seconds]
+        written = greedy(transcriber.packed, transcriber.hear(clips), caps)
         for u, s, tokens in zip(part, seconds, written, strict=True):
             needed = len(target_ids(base.tokenizer, sentence_case(u.text), EOS))
             edits = word_edits(u.text, text(tokens))
@@ -187,11 +188,12 @@ def silence_table(base: Base) -> list[str]:
         "|---|" + "---|" * len(lengths),
     ]
     by_length = [without_speech(s) for s in lengths]
+    transcriber = Transcriber(base)
     for name in by_length[0]:
         cells = []
         for seconds, clips in zip(lengths, by_length, strict=True):
-            encoded = encode(base.net, [clips[name]], base.device)
-            [tokens] = greedy_tokens(base.net, encoded, [GENEROUS(seconds)])
+            memory = transcriber.hear([clips[name]])
+            [tokens] = greedy(transcriber.packed, memory, [GENEROUS(seconds)])
             end = "" if tokens[-1:] == [EOS] else ", no end"
             cells.append(f"{len(tokens)}{end}{', loop' if loops(tokens) else ''}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from moontune.decoding import TokenCap
-from moontune.evaluate import evaluate, mean_loss
+from moontune.evaluate import evaluate
 from moontune.manifest import read_manifest
 from moontune.scoring import corpus_wer, relative_gain, word_edits
-from moontune.transcribe import AudioStore
+from moontune.train import Losses
+from moontune.transcribe import load_audio
 
 
 def test_word_edits_are_of_normalised_text() -> None:
@@ -35,13 +37,13 @@ def test_relative_gain() -> None:
 def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
     rows = rows[:5]
-    store = AudioStore()
-    one = evaluate(tiny_base, rows, store, cap=TokenCap(6.5, 2))
-    assert one == evaluate(tiny_base, rows, store, cap=TokenCap(6.5, 2))
+    one = evaluate(tiny_base, rows, load_audio, cap=TokenCap(6.5, 2))
+    assert one == evaluate(tiny_base, rows, load_audio, cap=TokenCap(6.5, 2))
     assert one.loss == pytest.approx(
         sum(p.loss for p in one.predictions) / sum(p.target_tokens for p in one.predictions)
     )
-    assert one.loss == pytest.approx(mean_loss(tiny_base, rows, store))
+    validation = Losses(tiny_base, load_audio, torch.float32).mean(rows)
+    assert one.loss == pytest.approx(validation, abs=1e-6)
     assert one.edits.words == sum(p.edits.words for p in one.predictions)
     assert one.utterances == 5
     for u, p in zip(rows, one.predictions, strict=True):
@@ -50,13 +52,13 @@ def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest)
     assert "EnglishTextNormalizer" in one.normalizer
     assert one.decoding == {"method": "greedy", "tokens_per_second": 6.5, "token_margin": 2}
     json.dumps(one.summary())
-    backwards = evaluate(tiny_base, rows[::-1], store, cap=TokenCap(6.5, 2))
+    backwards = evaluate(tiny_base, rows[::-1], load_audio, cap=TokenCap(6.5, 2))
     assert [p.tokens for p in backwards.predictions[::-1]] == [p.tokens for p in one.predictions]
 
 
 def test_truncation_by_the_token_cap_is_counted(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
-    done = evaluate(tiny_base, rows[:4], AudioStore(), cap=TokenCap(1.0, 2))
+    done = evaluate(tiny_base, rows[:4], load_audio, cap=TokenCap(1.0, 2))
     for p in done.predictions:
         assert len(p.tokens) <= int(p.duration) + 2
         assert p.truncated == (p.tokens[-1] != 2)
@@ -65,21 +67,12 @@ def test_truncation_by_the_token_cap_is_counted(tiny_base, noise_manifest) -> No
 
 def test_loss_is_on_the_target_and_wer_on_the_reference(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
-    plain = evaluate(tiny_base, rows[:2], AudioStore(), cap=TokenCap(6.5, 2))
+    plain = evaluate(tiny_base, rows[:2], load_audio, cap=TokenCap(6.5, 2))
     styled = [u.with_(target=u.text.upper()) for u in rows[:2]]
-    other = evaluate(tiny_base, styled, AudioStore(), cap=TokenCap(6.5, 2))
+    other = evaluate(tiny_base, styled, load_audio, cap=TokenCap(6.5, 2))
     assert other.wer == plain.wer
     assert other.loss != plain.loss
     assert other.manifest != plain.manifest
-
-
-def test_audio_store_decodes_again_beyond_its_limit(noise_manifest) -> None:
-    rows, _ = read_manifest(noise_manifest)
-    small = AudioStore(limit_bytes=0)
-    big = AudioStore()
-    assert (small(rows[0]) == big(rows[0])).all()
-    assert big(rows[0]) is big(rows[0])
-    assert small(rows[0]) is not small(rows[0])
 
 
 def test_words_cost_the_real_model_the_same_in_any_style(tmp_path, bundled_base) -> None:
@@ -90,7 +83,7 @@ def test_words_cost_the_real_model_the_same_in_any_style(tmp_path, bundled_base)
     found = {}
     for style in (str.upper, str.lower, str):
         styled = [u.with_(target=style(u.text)) for u in rows]
-        done = evaluate(bundled_base, styled, AudioStore(), cap=TokenCap(6.5, 8))
+        done = evaluate(bundled_base, styled, load_audio, cap=TokenCap(6.5, 8))
         words = done.edits.words
         found[style] = [
             sum(p.loss for p in done.predictions) / words,

@@ -77,10 +77,10 @@ def test_what_was_not_asked_for_may_be_missing_but_not_what_was(tmp_path) -> Non
 def test_recordings_of_the_wheel_are_what_their_texts_say(tmp_path, bundled_base) -> None:
     from moontune.evaluate import evaluate
     from moontune.sources.wheel import sample_wheel
-    from moontune.transcribe import AudioStore
+    from moontune.transcribe import load_audio
 
     rows = sample_wheel(tmp_path).utterances
-    done = evaluate(bundled_base, rows, AudioStore(), cap=TokenCap(6.5, 8))
+    done = evaluate(bundled_base, rows, load_audio, cap=TokenCap(6.5, 8))
     assert done.wer is not None
     assert done.wer < 0.1
     assert sum(u.duration or 0 for u in rows) == pytest.approx(54.3, abs=0.1)

@@ -20,15 +20,9 @@ from moontune.adapter import (
 from moontune.config import EvalConfig, LoraConfig
 from moontune.decoding import TokenCap
 from moontune.errors import UserError
-from moontune.model import (
-    IGNORED,
-    encode,
-    greedy_tokens,
-    load_base,
-    pad_labels,
-    target_ids,
-    token_losses,
-)
+from moontune.front_end import FrontEnd
+from moontune.model import Base, load_base, target_ids
+from moontune.packed import Packed, end_to_end
 
 EOS = 2
 
@@ -46,62 +40,25 @@ def test_text_is_plain_in_labels(tiny_base) -> None:
     assert target_ids(tiny_base.tokenizer, "a</s>b", EOS).count(EOS) == 1
 
 
-def test_padding_is_masked_by_length_so_that_eos_stays_a_target() -> None:
-    labels = pad_labels([[5, 6, EOS], [7, EOS]], "cpu")
-    assert labels.tolist() == [[5, 6, EOS], [7, EOS, IGNORED]]
+def losses(base: Base, samples: np.ndarray, labels: list[int]) -> torch.Tensor:
+    """Of every target token of a clip, (tokens,)."""
+    packed = Packed(base.net)
+    front = end_to_end([packed.features(samples)])
+    return packed.token_losses(packed.remember(packed.encode(front)), [labels])
 
 
 def test_loss_equals_a_hand_cross_entropy_and_transformers_own(tiny_base) -> None:
     labels = target_ids(tiny_base.tokenizer, SENTENCES[0], EOS)
+    samples = noise(1, 1.0)
+    wave = torch.from_numpy(samples)[None]
     with torch.no_grad():
-        encoded = encode(tiny_base.net, [noise(1, 1.0)], "cpu")
-        ours = token_losses(tiny_base.net, encoded, pad_labels([labels], "cpu"))[0]
+        ours = losses(tiny_base, samples, labels)
         inputs = torch.tensor([[1, *labels[:-1]]])
-        logits = tiny_base.net(encoder_outputs=encoded, decoder_input_ids=inputs).logits[0]
-        by_hand = -sum(torch.log_softmax(logits[i], -1)[t] for i, t in enumerate(labels))
-        theirs = tiny_base.net(encoder_outputs=encoded, labels=torch.tensor([labels])).loss
-    assert float(ours) == pytest.approx(float(by_hand), rel=1e-5)
-    assert float(ours) / len(labels) == pytest.approx(float(theirs), rel=1e-5)
-
-
-def test_batched_losses_and_gradients_equal_one_at_a_time(fresh_base) -> None:
-    """Padding must not change what the model hears: the encoder's norm runs over time."""
-    model = attach_lora(fresh_base, LoraConfig(lora_dropout=0.0), 1)
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            if "lora_B" in name:
-                p.normal_(std=0.05, generator=torch.Generator().manual_seed(len(name)))
-    clips = [noise(i, s) for i, s in enumerate((0.4, 1.3, 0.9))]
-    labels = [target_ids(fresh_base.tokenizer, SENTENCES[i][: 6 + 5 * i], EOS) for i in range(3)]
-    net = fresh_base.net
-
-    def gradient() -> torch.Tensor:
-        parts = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
-        model.zero_grad()
-        return torch.cat(parts)
-
-    together = token_losses(net, encode(net, clips, "cpu"), pad_labels(labels, "cpu"))
-    together.sum().backward()
-    batch_gradient = gradient()
-    alone = [
-        token_losses(net, encode(net, [c], "cpu"), pad_labels([ids], "cpu"))
-        for c, ids in zip(clips, labels, strict=True)
-    ]
-    torch.cat(alone).sum().backward()
-    assert together.tolist() == pytest.approx(torch.cat(alone).tolist(), abs=1e-4)
-    assert torch.allclose(batch_gradient, gradient(), atol=1e-5)
-
-
-def test_batched_greedy_equals_generate_on_each_clip_alone(tiny_base) -> None:
-    clips = [noise(i, s) for i, s in enumerate((1.5, 0.6, 2.2, 1.0))]
-    caps = [9, 4, 12, 1]
-    with torch.no_grad():
-        ours = greedy_tokens(tiny_base.net, encode(tiny_base.net, clips, "cpu"), caps)
-        theirs = [
-            tiny_base.net.generate(torch.from_numpy(c)[None], max_new_tokens=cap)[0].tolist()[1:]
-            for c, cap in zip(clips, caps, strict=True)
-        ]
-    assert ours == theirs
+        logits = tiny_base.net(input_values=wave, decoder_input_ids=inputs).logits[0]
+        by_hand = [-float(torch.log_softmax(logits[i], -1)[t]) for i, t in enumerate(labels)]
+        theirs = tiny_base.net(input_values=wave, labels=torch.tensor([labels])).loss
+    assert ours.tolist() == pytest.approx(by_hand, rel=1e-4)
+    assert float(ours.mean()) == pytest.approx(float(theirs), rel=1e-5)
 
 
 def test_token_cap_is_the_model_cards_rate_and_a_margin() -> None:
@@ -125,11 +82,11 @@ def test_token_cap_is_the_model_cards_rate_and_a_margin() -> None:
     ],
 )
 def test_adapter_sits_where_asked_and_changes_nothing_untrained(fresh_base, config, layers) -> None:
-    samples, labels = noise(1, 1.0), pad_labels([[9, 8, EOS]], "cpu")
+    samples, labels = noise(1, 1.0), [9, 8, EOS]
     with torch.no_grad():
-        before = token_losses(fresh_base.net, encode(fresh_base.net, [samples], "cpu"), labels)
+        before = losses(fresh_base, samples, labels)
         model = attach_lora(fresh_base, config, 1)
-        after = token_losses(fresh_base.net, encode(fresh_base.net, [samples], "cpu"), labels)
+        after = losses(fresh_base, samples, labels)
     assert torch.equal(before, after)
     state = adapter_state(model)
     assert len(state) == 2 * layers
@@ -143,16 +100,16 @@ def test_saved_adapter_reloads_to_exactly_the_same_model(tmp_path, tiny_model, f
         for p in model.parameters():
             if p.requires_grad:
                 p.add_(0.05)
-        samples, labels = noise(1, 1.0), pad_labels([[9, 8, EOS]], "cpu")
+        samples, labels = noise(1, 1.0), [9, 8, EOS]
         model.eval()
-        tuned = token_losses(fresh_base.net, encode(fresh_base.net, [samples], "cpu"), labels)
+        tuned = losses(fresh_base, samples, labels)
         with model.disable_adapter():
-            off = token_losses(fresh_base.net, encode(fresh_base.net, [samples], "cpu"), labels)
+            off = losses(fresh_base, samples, labels)
         save_adapter(model, fresh_base, tmp_path / "a")
         again = load_base(str(tiny_model), None, "cpu")
-        base_loss = token_losses(again.net, encode(again.net, [samples], "cpu"), labels)
+        base_loss = losses(again, samples, labels)
         load_adapter(again, tmp_path / "a")
-        reloaded = token_losses(again.net, encode(again.net, [samples], "cpu"), labels)
+        reloaded = losses(again, samples, labels)
     assert torch.equal(reloaded, tuned)
     assert torch.equal(off, base_loss)
     assert not torch.equal(tuned, base_loss)
@@ -223,27 +180,21 @@ def test_model_folders_that_cannot_be_used(tmp_path: Path, tiny_model: Path) -> 
 def test_shortest_clip_gives_one_frame(tiny_base) -> None:
     from moontune.audio import SHORTEST_SAMPLES
 
-    with torch.no_grad():
-        one = encode(tiny_base.net, [np.zeros(SHORTEST_SAMPLES, "float32")], "cpu")
-    assert one.last_hidden_state is not None
-    assert one.last_hidden_state.shape[1] == 1
-    with pytest.raises(RuntimeError):
-        encode(tiny_base.net, [np.zeros(SHORTEST_SAMPLES - 1, "float32")], "cpu")
+    front = FrontEnd(tiny_base.net)
+    assert len(front(np.zeros(SHORTEST_SAMPLES, "float32"))) == 1
 
 
 def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
     """About 1-2 nats on matching text; 6-10 would mean shifted labels."""
     from moontune.audio import read_audio
     from moontune.bundled import bundled_recordings
-    from moontune.transcribe import transcribe
+    from moontune.transcribe import Transcriber
 
     path, text = next(r for r in bundled_recordings() if "beckett" in r[0].name)
     samples = read_audio(path)
     labels = target_ids(bundled_base.tokenizer, text, EOS)
     with torch.no_grad():
-        encoded = encode(bundled_base.net, [samples], "cpu")
-        loss = token_losses(bundled_base.net, encoded, pad_labels([labels], "cpu"))[0]
-    assert float(loss) / len(labels) < 2.0
-    [out] = transcribe(bundled_base, [samples], EvalConfig().token_cap)
+        assert float(losses(bundled_base, samples, labels).mean()) < 2.0
+    [out] = Transcriber(bundled_base)([samples], EvalConfig().token_cap)
     assert not out.truncated
     assert out.text.startswith("Ever tried")

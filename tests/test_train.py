@@ -10,9 +10,9 @@ from conftest import noise
 
 from moontune.adapter import adapter_state, attach_lora
 from moontune.config import LoraConfig, TrainConfig
-from moontune.evaluate import mean_loss
 from moontune.manifest import Utterance
-from moontune.train import learning_rate, shuffled, train
+from moontune.packed import Packed
+from moontune.train import Losses, learning_rate, shuffled, train
 
 TEXTS = ("aa", "bb bb", "cc cc cc", "dd")
 CLIPS = {f"u{i}": noise(i, 0.4 + 0.1 * i) for i in range(len(TEXTS))}
@@ -26,7 +26,16 @@ def load_audio(u: Utterance):
     return CLIPS[u.id]
 
 
-def run(base, log=None, *, lora: LoraConfig | None = None, val=SPLIT[:2], seed=42, **settings):
+def run(
+    base,
+    log=None,
+    *,
+    lora: LoraConfig | None = None,
+    val=SPLIT[:2],
+    seed=42,
+    dtype=torch.float32,
+    **settings,
+):
     lora = lora or LoraConfig(lora_dropout=0.0)
     model = attach_lora(base, lora, 3)
     values = {"max_steps": 12, "lr": 5e-3, "eval_every_steps": 4, "grad_accum": 2} | settings
@@ -39,6 +48,7 @@ def run(base, log=None, *, lora: LoraConfig | None = None, val=SPLIT[:2], seed=4
         TrainConfig(**values),
         seed,
         log or (lambda event: None),
+        dtype,
     )
     return model, result
 
@@ -50,7 +60,7 @@ def test_training_lowers_the_loss_and_keeps_the_best_adapter(fresh_base) -> None
     assert result.first_val_loss == validations[0]
     assert result.best_val_loss == min(validations.values()) < validations[0] - 0.1
     assert validations[result.best_step] == result.best_val_loss
-    assert mean_loss(fresh_base, SPLIT[:2], load_audio) == pytest.approx(
+    assert Losses(fresh_base, load_audio, torch.float32).mean(SPLIT[:2]) == pytest.approx(
         result.best_val_loss, abs=1e-6
     )
     updates = [e for e in events if e["event"] == "update"]
@@ -115,26 +125,24 @@ def fresh_base_again(base):
     return load_base(base.origin.path, None, "cpu")
 
 
-def poison(base, monkeypatch, steps: set[int]) -> None:
-    """Make the loss of the given updates (from 1, two clips each) not a number."""
-    from moontune import train as module
-
-    real = module.token_losses
+def poison(monkeypatch, steps: set[int]) -> None:
+    """Make the loss of the given updates (from 1) not a number."""
+    real = Packed.token_losses
     calls = {"n": 0}
 
-    def losses(net, encoded, labels):
-        out = real(net, encoded, labels)
-        if net.training:
+    def losses(self, memory, labels):
+        out = real(self, memory, labels)
+        if torch.is_grad_enabled():
             calls["n"] += 1
-            if (calls["n"] + 1) // 2 in steps:
+            if calls["n"] in steps:
                 return out * float("nan")
         return out
 
-    monkeypatch.setattr(module, "token_losses", losses)
+    monkeypatch.setattr(Packed, "token_losses", losses)
 
 
 def test_non_finite_updates_are_skipped_and_counted(fresh_base, monkeypatch) -> None:
-    poison(fresh_base, monkeypatch, {2, 5})
+    poison(monkeypatch, {2, 5})
     events: list[dict] = []
     model, result = run(fresh_base, events.append)
     assert result.skipped == 2
@@ -145,7 +153,7 @@ def test_non_finite_updates_are_skipped_and_counted(fresh_base, monkeypatch) -> 
 
 
 def test_too_many_non_finite_updates_abort(fresh_base, monkeypatch) -> None:
-    poison(fresh_base, monkeypatch, set(range(1, 100)))
+    poison(monkeypatch, set(range(1, 100)))
     _, result = run(fresh_base, max_skipped_updates=3)
     assert result.aborted
     assert (result.skipped, result.steps) == (4, 4)
@@ -216,3 +224,55 @@ def test_average_of_weights() -> None:
     with average.applied():
         assert weight.item() == pytest.approx(expected)
     assert weight.item() == 3.0
+
+
+def test_bfloat16_trains_too_and_the_adapter_stays_float32(fresh_base) -> None:
+    model, result = run(fresh_base, dtype=torch.bfloat16, max_steps=40)
+    assert result.best_val_loss < result.first_val_loss - 0.1
+    assert all(t.dtype == torch.float32 for t in adapter_state(model).values())
+
+
+@pytest.mark.parametrize("part", ["both", "decoder"])
+def test_what_does_not_train_is_computed_once_a_clip(fresh_base, monkeypatch, part) -> None:
+    """The front end always; the whole encoder where no adapter is on it. Audio is read once."""
+    from moontune.front_end import FrontEnd
+
+    calls = {"front": 0, "encode": 0, "read": 0}
+
+    def counted(cls, method, name):
+        real = getattr(cls, method)
+
+        def call(self, *given):
+            calls[name] += 1
+            return real(self, *given)
+
+        monkeypatch.setattr(cls, method, call)
+
+    counted(FrontEnd, "__call__", "front")
+    counted(Packed, "encode", "encode")
+
+    def read(u):
+        calls["read"] += 1
+        return load_audio(u)
+
+    model = attach_lora(fresh_base, LoraConfig(lora_part=part, lora_dropout=0.0), 3)
+    config = TrainConfig(max_steps=6, grad_accum=4, eval_every_steps=3)
+    train(model, fresh_base, shuffled(SPLIT, 1), SPLIT, read, config, 1, lambda event: None)
+    assert calls["front"] == calls["read"] == len(SPLIT)
+    assert calls["encode"] == (len(SPLIT) if part == "decoder" else 6 + 3)
+
+
+def test_passes_of_one_clip_give_the_same_update(tiny_model, monkeypatch) -> None:
+    """How many clips go through at once is a matter of speed and memory only."""
+    from moontune import train as module
+    from moontune.model import load_base
+
+    def curve() -> list[float]:
+        events: list[dict] = []
+        base = load_base(str(tiny_model), None, "cpu")
+        run(base, events.append, grad_accum=4, max_steps=5)
+        return [e["loss"] for e in events if e["event"] == "update"]
+
+    together = curve()
+    monkeypatch.setattr(module, "_FRAMES", {"cpu": 1})
+    assert curve() == pytest.approx(together, abs=1e-5)

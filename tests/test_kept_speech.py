@@ -1,0 +1,76 @@
+"""What is kept is what was computed, wherever it is kept, and memory has a bound."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from moontune import kept_speech
+from moontune.kept_speech import KeptSpeech
+from moontune.manifest import Utterance
+
+CLIPS = {f"c{i}": np.full(10 + i, i, np.float32) for i in range(6)} | {
+    "again": np.full(12, 2, np.float32)  # what c2 holds
+}
+ROWS = [Utterance(name, Path(name), "", None, None) for name in CLIPS]
+
+
+class Kept:
+    """A store over CLIPS that counts what it is asked for."""
+
+    def __init__(self, **options) -> None:
+        self.computed = self.read = 0
+        self.speech = KeptSpeech(self._compute, self._load, **options)
+
+    def _compute(self, samples: np.ndarray) -> torch.Tensor:
+        self.computed += 1
+        return torch.from_numpy(samples)[:, None] * torch.ones(1, 4)
+
+    def _load(self, u: Utterance) -> np.ndarray:
+        self.read += 1
+        return CLIPS[u.id]
+
+    def check(self) -> None:
+        for u in ROWS:
+            assert torch.equal(self.speech(u), torch.from_numpy(CLIPS[u.id])[:, None].expand(-1, 4))
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 300, 10_000])
+def test_each_recording_is_computed_once_and_comes_back_the_same(tmp_path, memory_bytes) -> None:
+    kept = Kept(memory_bytes=memory_bytes, folder=tmp_path)
+    for _ in range(3):
+        kept.check()
+    assert kept.computed == 6  # `again` has the content of another
+    assert kept.read == 7
+    in_memory = sum(t.nbytes for t in kept.speech._in_memory.values())
+    assert in_memory <= memory_bytes
+    distinct = sum(c.nbytes * 4 for name, c in CLIPS.items() if name != "again")
+    assert kept.speech.spilled_bytes == distinct - in_memory
+    assert list(tmp_path.iterdir()) == []  # the file has no name that could be left behind
+
+
+def test_a_full_disk_costs_time_and_nothing_else(tmp_path, monkeypatch) -> None:
+    class Full:
+        def seek(self, offset: int) -> None:
+            pass
+
+        def write(self, data: bytes) -> None:
+            raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(kept_speech, "_nameless_file", lambda folder: Full())
+    kept = Kept(memory_bytes=0, folder=tmp_path)
+    for _ in range(2):
+        kept.check()
+    assert kept.computed == 2 * 7
+
+
+def test_a_folder_that_cannot_be_written_is_no_mistake(tmp_path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    kept = Kept(memory_bytes=0, folder=file / "below")
+    kept.check()
+    assert kept.computed == 7

@@ -1,0 +1,332 @@
+"""Our forward without padding is transformers' own, whatever clips share a pass."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import SENTENCES, noise
+
+from moontune import attention, greedy
+from moontune.adapter import attach_lora
+from moontune.attention import (
+    Layout,
+    cross_attention,
+    padded_cross_attention,
+    padded_self_attention,
+    self_attention,
+)
+from moontune.audio import SHORTEST_SAMPLES
+from moontune.config import EvalConfig, LoraConfig
+from moontune.front_end import FrontEnd
+from moontune.manifest import Utterance, read_manifest
+from moontune.model import Base, target_ids
+from moontune.packed import Packed, end_to_end
+from moontune.projection import dropout_mask
+from moontune.transcribe import Transcriber, load_audio
+
+EOS = 2
+TARGETS: Any = ("q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2")
+LOSS_NATS = 1e-3  # what a real clip's summed loss may differ by in float32: about 30 tokens of it
+UNLIKE = (1.5, 0.06, 2.2, 0.9)  # seconds
+
+
+def unlike_clips() -> list[np.ndarray]:
+    """Loud neighbours, a clip of one frame, lengths one sample around a frame's edge."""
+    edge = SHORTEST_SAMPLES + 384 * 20
+    clips = [noise(i, s) for i, s in enumerate(UNLIKE)]
+    return [*clips, noise(9, 1.0)[: edge - 1], 20 * noise(8, 1.0)[:edge], noise(7, 1.0)[: edge + 1]]
+
+
+def labels_of(base: Base, count: int) -> list[list[int]]:
+    texts = [SENTENCES[i % 8][: 4 + 5 * (i % 4)] for i in range(count)]
+    return [target_ids(base.tokenizer, text, EOS) for text in texts]
+
+
+def wave(clip: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(clip)[None]
+
+
+def their_loss(base: Base, clip: np.ndarray, ids: list[int]) -> torch.Tensor:
+    """Transformers' own summed loss of a clip alone."""
+    net: Any = base.net
+    return net(input_values=wave(clip), labels=torch.tensor([ids])).loss * len(ids)
+
+
+def our_losses(packed: Packed, clips: list[np.ndarray], labels: list[list[int]]) -> torch.Tensor:
+    front = end_to_end([packed.features(clip) for clip in clips])
+    return packed.token_losses(packed.remember(packed.encode(front)), labels)
+
+
+def adapted(base: Base, config: LoraConfig, std: float = 0.05) -> Any:
+    """An adapter that changes something."""
+    model = attach_lora(base, config, 1)
+    for name, p in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(p, std=std, generator=torch.Generator().manual_seed(len(name)))
+    return model.eval()
+
+
+def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    model.zero_grad()
+    loss.backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def test_front_end_is_transformers_own_for_any_length(tiny_base) -> None:
+    encoder, front = tiny_base.net.model.encoder, FrontEnd(tiny_base.net)
+    lengths = (*range(SHORTEST_SAMPLES, SHORTEST_SAMPLES + 800, 61), 16_127, 16_000 * 7)
+    for samples in lengths:
+        clip = noise(samples, 8.0)[:samples]
+        with torch.no_grad():
+            x = encoder.groupnorm(torch.tanh(encoder.conv1(wave(clip)[None])))
+            x = torch.nn.functional.gelu(encoder.conv2(x))
+            theirs = torch.nn.functional.gelu(encoder.conv3(x))[0].t()
+        assert torch.allclose(front(clip), theirs, atol=1e-5), samples
+
+
+def test_a_clip_without_a_frame_is_refused(tiny_base) -> None:
+    with pytest.raises(AssertionError, match="one frame"):
+        FrontEnd(tiny_base.net)(noise(2, 1.0)[: SHORTEST_SAMPLES - 1])
+
+
+def test_states_are_the_encoders_own_and_nothing_leaks(bundled_base) -> None:
+    clips, packed = unlike_clips(), Packed(bundled_base.net)
+    with torch.no_grad():
+        ours = packed.encode(end_to_end([packed.features(clip) for clip in clips]))
+        for clip, rows in zip(clips, ours.rows.split(list(ours.layout.lengths)), strict=True):
+            own = bundled_base.net.model.encoder(wave(clip)).last_hidden_state[0]
+            assert torch.allclose(rows, own, atol=1e-4)
+
+
+@pytest.mark.parametrize("flash", [False, True])
+@pytest.mark.parametrize("part", ["both", "encoder", "decoder"])
+def test_losses_and_gradients_are_transformers_own(fresh_base, monkeypatch, part, flash) -> None:
+    """All linear layers adapted, several clips in one pass; with the flash kernel too."""
+    if flash:
+        monkeypatch.setattr(attention, "_FLASH_FROM", 0)
+    model = adapted(fresh_base, LoraConfig(lora_dropout=0.0, lora_targets=TARGETS, lora_part=part))
+    clips = unlike_clips()
+    labels = labels_of(fresh_base, len(clips))
+    theirs = torch.stack([their_loss(fresh_base, c, i) for c, i in zip(clips, labels, strict=True)])
+    expected = gradients(model, theirs.sum())
+    ours = our_losses(Packed(fresh_base.net), clips, labels)
+    found = gradients(model, ours.sum())
+    sums = [float(part.detach().sum()) for part in ours.split([len(ids) for ids in labels])]
+    assert sums == pytest.approx(theirs.tolist(), rel=1e-5)
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        rounding = 1e-4 * float(gradient.abs().max()) + 1e-7
+        assert torch.allclose(found[name], gradient, rtol=1e-3, atol=rounding), name
+
+
+def test_only_the_adapter_gets_gradients(fresh_base) -> None:
+    adapted(fresh_base, LoraConfig(lora_dropout=0.0))
+    our_losses(Packed(fresh_base.net), [noise(1, 0.5)], [[5, EOS]]).sum().backward()
+    named = {n for n, p in fresh_base.net.named_parameters() if p.grad is not None}
+    assert named
+    assert all("lora_" in name for name in named)
+
+
+@pytest.mark.parametrize("kind", ["dora", "rslora", "pissa"])
+def test_other_kinds_of_lora_are_computed_too(fresh_base, kind) -> None:
+    from peft import LoraConfig as PeftConfig
+    from peft import get_peft_model
+
+    options = {"dora": {"use_dora": True}, "rslora": {"use_rslora": True}}
+    given: dict[str, Any] = options.get(kind, {"init_lora_weights": "pissa"})
+    config = PeftConfig(r=4, target_modules=["q_proj", "v_proj"], **given)
+    torch.manual_seed(0)
+    model: Any = get_peft_model(fresh_base.net, config)  # type: ignore[arg-type]
+    for name, p in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(p, std=0.05)
+    clip, labels = noise(1, 1.0), labels_of(fresh_base, 1)
+    theirs = their_loss(fresh_base, clip, labels[0])
+    expected = gradients(model, theirs)
+    for packed in (Packed(fresh_base.net), Packed(fresh_base.net, merged=True)):
+        ours = our_losses(packed, [clip], labels).sum()
+        assert float(ours.detach()) == pytest.approx(float(theirs.detach()), rel=1e-5)
+    found = gradients(model, our_losses(Packed(fresh_base.net), [clip], labels).sum())
+    assert found.keys() == expected.keys()
+    assert all(torch.allclose(found[n], expected[n], rtol=1e-3, atol=1e-5) for n in expected)
+
+
+def test_an_adapter_switched_off_or_merged_is_heeded(fresh_base) -> None:
+    clips, labels = [noise(1, 1.0), noise(2, 0.4)], labels_of(fresh_base, 2)
+
+    def losses(merged: bool) -> list[float]:
+        with torch.no_grad():
+            return our_losses(Packed(fresh_base.net, merged=merged), clips, labels).tolist()
+
+    plain = losses(False)
+    model = adapted(fresh_base, LoraConfig())
+    tuned = losses(False)
+    assert tuned != pytest.approx(plain, rel=1e-3)
+    assert losses(True) == pytest.approx(tuned, rel=1e-4)
+    with model.disable_adapter():
+        assert losses(False) == plain
+        assert losses(True) == pytest.approx(plain, rel=1e-6)
+
+
+def test_weights_shared_with_the_fused_ones_stay_what_they_were(fresh_base) -> None:
+    before = {n: p.clone() for n, p in fresh_base.net.named_parameters()}
+    Packed(fresh_base.net)
+    assert all(torch.equal(p, before[n]) for n, p in fresh_base.net.named_parameters())
+
+
+def test_bfloat16_is_near_float32_and_padding_rows_change_nothing(bundled_base) -> None:
+    """Counts of rows that need no row of zeros, and ones that do, give the same within rounding."""
+    clips = [noise(i, s) for i, s in enumerate((1.3, 2.0, 0.5))]
+    labels = labels_of(bundled_base, 3)
+    packed = Packed(bundled_base.net, torch.bfloat16)
+    with torch.no_grad():
+        together = our_losses(packed, clips, labels)
+        alone = torch.cat(
+            [our_losses(packed, [c], [i]) for c, i in zip(clips, labels, strict=True)]
+        )
+        exact = our_losses(Packed(bundled_base.net), clips, labels)
+    assert torch.isfinite(together).all()
+    assert float((together - alone).abs().max()) < 0.1 * float(exact.max())
+    assert float(together.mean()) == pytest.approx(float(exact.mean()), rel=0.03)
+
+
+def test_bfloat16_gradients_point_where_float32s_do(fresh_base) -> None:
+    model = adapted(fresh_base, LoraConfig(lora_dropout=0.0, lora_targets=TARGETS))
+    clips = unlike_clips()
+    labels = labels_of(fresh_base, len(clips))
+    exact, rough = (
+        torch.cat(
+            [
+                g.flatten()
+                for g in gradients(
+                    model, our_losses(Packed(fresh_base.net, dtype), clips, labels).sum()
+                ).values()
+            ]
+        )
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert float(torch.cosine_similarity(exact, rough, dim=0)) > 0.99
+    assert all(p.grad.dtype == torch.float32 for p in model.parameters() if p.grad is not None)
+
+
+def test_dropout_keeps_the_mean_and_the_share() -> None:
+    torch.manual_seed(0)
+    mask = dropout_mask(torch.zeros(1000, 37), 0.05)
+    assert mask is not None
+    assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.95])
+    assert float((mask == 0).float().mean()) == pytest.approx(0.05, abs=0.005)
+    assert float(mask.mean()) == pytest.approx(1.0, abs=0.005)
+    assert dropout_mask(torch.zeros(3, 3), 0.0) is None
+
+
+def test_dropout_acts_in_training_only_and_on_the_adapter_only(fresh_base) -> None:
+    adapted(fresh_base, LoraConfig(lora_dropout=0.5))
+    packed, clips, labels = Packed(fresh_base.net), [noise(1, 0.5)], labels_of(fresh_base, 1)
+    torch.manual_seed(1)
+    one, two = (our_losses(packed, clips, labels).detach() for _ in range(2))
+    assert not torch.equal(one, two)
+    with torch.no_grad():
+        one, two = (our_losses(packed, clips, labels) for _ in range(2))
+    assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_way_of_gpus_attends_to_the_same(causal) -> None:
+    """Padded attention, which Apple's and Nvidia's GPUs use, against the CPU's; gradients too."""
+    torch.manual_seed(0)
+    layout, frames = Layout((3, 7, 1), torch.device("cpu")), Layout((9, 4, 6), torch.device("cpu"))
+    turns = attention.Rotary(torch.tensor([1.0, 0.1]), 6, 1.0).turns(layout.lengths)
+    qkv, q, kv = torch.randn(11, 3 * 12), torch.randn(11, 12), torch.randn(19, 24)
+    pairs = [
+        (self_attention, padded_self_attention, (qkv, turns, layout, 2), {"causal": causal}),
+        (cross_attention, padded_cross_attention, (q, kv, layout, frames, 2), {}),
+    ]
+    for apart, padded, arguments, options in pairs:
+        results = []
+        for way in (apart, padded):
+            for t in (qkv, q, kv):
+                t.requires_grad_(True)
+                t.grad = None
+            out = way(*arguments, **options)
+            (out * torch.arange(12.0)).sum().backward()
+            results.append([out.detach(), *(t.grad for t in (qkv, q, kv) if t.grad is not None)])
+        for ours, theirs in zip(*results, strict=True):
+            assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("look_every", [1, 8])
+def test_batched_greedy_equals_generate_on_each_clip_alone(
+    tiny_base, monkeypatch, look_every
+) -> None:
+    """Clips that end early leave the batch; a GPU looks for them every eighth token only."""
+    monkeypatch.setattr(greedy, "_LOOK_EVERY", {"cpu": look_every})
+    clips = [noise(i, s) for i, s in enumerate((1.5, 0.6, 2.2, 1.0, 1.1, 0.7))]
+    caps = [9, 4, 12, 1, 30, 17]
+    packed = Packed(tiny_base.net, merged=True)
+    with torch.no_grad():
+        front = end_to_end([packed.features(clip) for clip in clips])
+        ours = greedy.greedy(packed, packed.remember(packed.encode(front)), caps)
+        theirs = [
+            tiny_base.net.generate(wave(c), max_new_tokens=cap)[0].tolist()[1:]
+            for c, cap in zip(clips, caps, strict=True)
+        ]
+    assert ours == theirs
+
+
+@torch.no_grad()
+def assert_as_alone(base: Base, rows: list[Utterance], size: int = 16) -> None:
+    """Shuffled and sorted batches against transformers' own generate and loss on each clip."""
+    clips = [load_audio(u) for u in rows]
+    cap = EvalConfig().token_cap
+    labels = [target_ids(base.tokenizer, u.label, EOS) for u in rows]
+    net: Any = base.net
+    truth = []
+    for clip, ids in zip(clips, labels, strict=True):
+        most = cap(len(clip) / 16_000)
+        written = net.generate(wave(clip), do_sample=False, max_new_tokens=most)[0, 1:].tolist()
+        truth.append((written, float(their_loss(base, clip, ids))))
+    transcriber = Transcriber(base)
+    shuffled = random.Random(0).sample(range(len(rows)), len(rows))
+    by_length = sorted(shuffled, key=lambda i: len(clips[i]))
+    unlike: list[str] = []
+    for name, order in (("shuffled", shuffled), ("sorted", by_length)):
+        for start in range(0, len(order), size):
+            part = order[start : start + size]
+            memory = transcriber.hear([clips[i] for i in part])
+            seconds = [len(clips[i]) / 16_000 for i in part]
+            written = transcriber.write(memory, seconds, cap)
+            losses = transcriber.packed.losses(memory, [labels[i] for i in part])
+            for i, transcript, loss in zip(part, written, losses, strict=True):
+                if transcript.tokens != truth[i][0]:
+                    found = f"{transcript.tokens}, alone {truth[i][0]}"
+                    unlike.append(f"{name}: {rows[i].id} writes {found}")
+                if abs(loss - truth[i][1]) > LOSS_NATS:
+                    unlike.append(f"{name}: {rows[i].id} loses {loss}, alone {truth[i][1]}")
+    assert not unlike
+
+
+def test_real_clips_write_and_lose_the_same_in_any_batch(bundled_base, accented, adventure) -> None:
+    """A sample whose clips take seconds; the slow tests take every clip."""
+    rows = [u for m in (accented, adventure) for u in _short(read_manifest(m)[0])]
+    assert len(rows) == 20
+    assert_as_alone(bundled_base, rows, 7)
+
+
+def _short(rows: list[Utterance]) -> list[Utterance]:
+    """Ten clips from 0.5 to 4 s, evenly spaced over the set."""
+    rows = [u for u in rows if 0.5 < (u.duration or 0) < 4.0]
+    return rows[:: len(rows) // 10][:10]
+
+
+@pytest.mark.slow
+def test_all_accented_clips_write_and_lose_the_same_in_any_batch(bundled_base, accented) -> None:
+    assert_as_alone(bundled_base, read_manifest(accented)[0])
+
+
+@pytest.mark.slow
+def test_all_adventure_clips_write_and_lose_the_same_in_any_batch(bundled_base, adventure) -> None:
+    assert_as_alone(bundled_base, read_manifest(adventure)[0])
