@@ -98,7 +98,7 @@ class Losses:
         self._base = base
         self.packed = Packed(base.net, dtype)
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
-        self._speech = KeptSpeech(self._frozen_part, load_audio)
+        self.kept = KeptSpeech(self._frozen_part, load_audio)
         self._most = _FRAMES.get(torch.device(base.device).type, _FRAMES_ELSEWHERE)
 
     @torch.no_grad()
@@ -116,7 +116,7 @@ class Losses:
         waiting: list[torch.Tensor] = []
         begun = 0
         for i, u in enumerate(utterances):
-            kept = self._speech(u).to(self._base.device, non_blocking=True)
+            kept = self.kept(u).to(self._base.device, non_blocking=True)
             if waiting and sum(map(len, waiting)) + len(kept) > self._most:
                 yield self._losses(waiting, labels[begun:i])
                 waiting, begun = [], i

@@ -1,0 +1,148 @@
+"""How the cost of a run grows with the hours of audio: time and memory of preparing and training.
+
+    uv run python benchmarks/scale.py
+    uv run python benchmarks/scale.py --hours 0.5 5 --manifest my.jsonl
+
+The hours are made by repeating a manifest's clips. Preparing is `moontune sample`, `clean` and
+`split` on the repeated rows. For training each repetition is made another recording, by noise far
+below hearing, so that nothing kept for one clip serves another; then one pass over all clips fills
+what `train` keeps of them (the front end's features, in memory up to a bound, beyond it in a file),
+and some updates on random clips read it. Each size runs in a process of its own. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from defaults import SHARED, default_model
+from speed_startup import MOONTUNE
+from speed_work import peak_mib, sentence_case
+
+from moontune.manifest import Utterance, read_manifest, write_manifest
+
+
+@dataclass(frozen=True)
+class Args:
+    """How the cost of a run grows with the hours of audio."""
+
+    manifest: Path = SHARED / "data" / "adventure_game" / "manifest.jsonl"
+    """JSONL manifest whose clips are repeated."""
+    model_id: str = default_model()
+    """The base."""
+    hours: tuple[float, ...] = (0.5, 5.0, 50.0)
+    """Sizes to measure."""
+    updates: int = 20
+    """Updates of 8 clips after the pass over all of them."""
+    worker: Annotated[bool, tyro.conf.arg(help="Measure the first size here; used by itself.")] = (
+        False
+    )
+
+
+def repeated(rows: list[Utterance], hours: float) -> list[Utterance]:
+    """Rows again and again, under new ids, until they come to so many hours."""
+    out: list[Utterance] = []
+    seconds, turn = 0.0, 0
+    while seconds < 3600 * hours:
+        for u in rows:
+            if seconds >= 3600 * hours:
+                break
+            out.append(replace(u, id=f"{u.id}-{turn}"))
+            seconds += u.duration or 0.0
+        turn += 1
+    return out
+
+
+def prepare(rows: list[Utterance], model_id: str, folder: Path) -> dict[str, float]:
+    """Seconds of sample, clean and split together, and the most memory one of them took."""
+    manifest = folder / "rows.jsonl"
+    write_manifest(manifest, rows)
+    words = ["--manifest", manifest, "--model-id", model_id, "--output-dir", folder]
+    words += ["--run-name", "run", "--general", "off", "--report-file", folder / "report.md"]
+    begun = time.perf_counter()
+    for command in (["sample", *words], ["clean", folder / "run"], ["split", folder / "run"]):
+        subprocess.run([MOONTUNE, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
+    return {"prepare_s": time.perf_counter() - begun}
+
+
+def train(rows: list[Utterance], args: Args) -> dict[str, float]:
+    """The pass that fills what is kept, then updates on random clips."""
+    import numpy as np
+    import torch
+
+    from moontune.adapter import attach_lora
+    from moontune.config import LoraConfig
+    from moontune.device import training_dtype
+    from moontune.model import load_base
+    from moontune.train import Losses, shuffled
+    from moontune.transcribe import load_audio
+
+    origin = {u.id: u for u in rows}
+    # A path of its own makes each repetition a file of its own to what is kept.
+    rows = [u.with_(audio_filepath=Path(u.id)) for u in rows]
+
+    def load(u: Utterance) -> np.ndarray:
+        samples = load_audio(origin[u.id])
+        noise = np.random.default_rng(abs(hash(u.id))).standard_normal(len(samples))
+        return samples + 1e-5 * noise.astype(np.float32)
+
+    base = load_base(args.model_id, None, "cpu")
+    attach_lora(base, LoraConfig(lora_dropout=0.0), 42)
+    losses = Losses(base, load, getattr(torch, training_dtype("cpu", "auto")))
+    begun = time.perf_counter()
+    for u in rows:
+        losses.kept(u)
+    kept_s, kept_mib = time.perf_counter() - begun, peak_mib()
+    stream, seconds = shuffled(rows, 1), []
+    for _ in range(args.updates):
+        clips = [next(stream) for _ in range(8)]
+        begun = time.perf_counter()
+        for of_tokens in losses.passes(clips, losses.labels(clips)):
+            of_tokens.sum().backward()
+        seconds.append(time.perf_counter() - begun)
+    return {
+        "clips": len(rows),
+        "pass_s": kept_s,
+        "spilled_mib": losses.kept.spilled_bytes / 2**20,
+        "after_pass_mib": kept_mib,
+        "update_s": sorted(seconds)[len(seconds) // 2],
+        "peak_mib": peak_mib(),
+    }
+
+
+def main(args: Args) -> None:
+    rows = sentence_case(read_manifest(args.manifest)[0])
+    if args.worker:
+        print(json.dumps(train(repeated(rows, args.hours[0]), args)))
+        return
+    print(
+        "| hours | clips | preparing, s | pass over all clips, s | in the file, MiB "
+        "| memory after the pass, MiB | an update, s | peak memory, MiB |\n" + "|---" * 8 + "|",
+        flush=True,
+    )
+    for hours in args.hours:
+        words = ["--worker", "--hours", hours, "--manifest", args.manifest]
+        words += ["--model-id", args.model_id, "--updates", args.updates]
+        done = subprocess.run(
+            [sys.executable, __file__, *map(str, words)], check=True, stdout=subprocess.PIPE
+        )
+        f = json.loads(done.stdout.splitlines()[-1])
+        with tempfile.TemporaryDirectory() as folder:
+            f |= prepare(repeated(rows, hours), args.model_id, Path(folder))
+        print(
+            f"| {hours:g} | {f['clips']} | {f['prepare_s']:.0f} | {f['pass_s']:.0f} "
+            f"| {f['spilled_mib']:.0f} | {f['after_pass_mib']:.0f} | {f['update_s']:.2f} "
+            f"| {f['peak_mib']:.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))
