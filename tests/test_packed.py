@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import SENTENCES, noise
 
-from moontune import attention, greedy
+from moontune import attention, front_end, greedy
 from moontune.adapter import attach_lora
 from moontune.attention import (
     Layout,
@@ -78,6 +78,9 @@ def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def test_front_end_is_transformers_own_for_any_length(tiny_base) -> None:
     encoder, front = tiny_base.net.model.encoder, FrontEnd(tiny_base.net)
+    of_gpus = FrontEnd(tiny_base.net)
+    convolutions = (encoder.conv1, encoder.conv2, encoder.conv3)
+    of_gpus._layers = [front_end._convolution(conv) for conv in convolutions]
     lengths = (*range(SHORTEST_SAMPLES, SHORTEST_SAMPLES + 800, 61), 16_127, 16_000 * 7)
     for samples in lengths:
         clip = noise(samples, 8.0)[:samples]
@@ -86,6 +89,7 @@ def test_front_end_is_transformers_own_for_any_length(tiny_base) -> None:
             x = torch.nn.functional.gelu(encoder.conv2(x))
             theirs = torch.nn.functional.gelu(encoder.conv3(x))[0].t()
         assert torch.allclose(front(clip), theirs, atol=1e-5), samples
+        assert torch.allclose(of_gpus(clip), theirs, atol=1e-5), samples
 
 
 def test_a_clip_without_a_frame_is_refused(tiny_base) -> None:

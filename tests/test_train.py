@@ -12,7 +12,7 @@ from moontune.adapter import adapter_state, attach_lora
 from moontune.config import LoraConfig, TrainConfig
 from moontune.manifest import Utterance
 from moontune.packed import Packed
-from moontune.train import Losses, learning_rate, shuffled, train
+from moontune.train import Losses, learning_rate, shuffled, train, validation_sample
 
 TEXTS = ("aa", "bb bb", "cc cc cc", "dd")
 CLIPS = {f"u{i}": noise(i, 0.4 + 0.1 * i) for i in range(len(TEXTS))}
@@ -276,3 +276,13 @@ def test_passes_of_one_clip_give_the_same_update(tiny_model, monkeypatch) -> Non
     together = curve()
     monkeypatch.setattr(module, "_FRAMES", {"cpu": 1})
     assert curve() == pytest.approx(together, abs=1e-5)
+
+
+def test_validation_takes_all_clips_or_a_spread_that_stays_cheap() -> None:
+    many = [SPLIT[0].with_(id=str(i)) for i in range(1000)]
+    default = TrainConfig()
+    assert validation_sample(many[:64], default) == many[:64]
+    assert [u.id for u in validation_sample(many, default)] == [
+        str(i * 1000 // 80) for i in range(80)
+    ]
+    assert len(validation_sample(many, TrainConfig(eval_every_steps=1))) == 64

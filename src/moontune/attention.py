@@ -32,14 +32,18 @@ class Layout:
     @cached_property
     def _row(self) -> torch.Tensor:
         """(clips, longest): the row at each place; some row of the clips beyond a clip's end."""
-        return ((self.real.flatten().cumsum(0) - 1).view_as(self.real)).clamp_(min=0)
+        row = torch.zeros(len(self.lengths) * max(self.lengths), dtype=torch.int64)
+        row[self._places] = torch.arange(len(self._places))
+        return row.view(len(self.lengths), -1).to(self._device)
 
     @cached_property
-    def _place(self) -> torch.Tensor:
-        """(rows,): the place of each row in the flattened padded copy."""
-        starts = torch.arange(len(self.lengths)) * max(self.lengths)
-        places = [start + torch.arange(n) for start, n in zip(starts, self.lengths, strict=True)]
-        return torch.cat(places).to(self._device)
+    def _places(self) -> torch.Tensor:
+        """(rows,), on the CPU: the place of each row in the flattened padded copy."""
+        longest = max(self.lengths)
+        starts = range(0, longest * len(self.lengths), longest)
+        return torch.cat(
+            [torch.arange(s, s + n) for s, n in zip(starts, self.lengths, strict=True)]
+        )
 
     @cached_property
     def unseen(self) -> torch.Tensor:
@@ -54,7 +58,7 @@ class Layout:
 
     def unpad(self, padded: torch.Tensor) -> torch.Tensor:
         """(clips, longest, width) as (rows, width)."""
-        return padded.flatten(0, 1)[self._place]
+        return padded.flatten(0, 1)[self._places.to(self._device)]
 
 
 def self_attention(

@@ -196,7 +196,7 @@ class Packed:
 
     def losses(self, memory: Memory, labels: Sequence[Sequence[int]]) -> list[float]:
         """Summed cross-entropy of each clip's target tokens in nats."""
-        found = self.token_losses(memory, labels).double().cpu()
+        found = self.token_losses(memory, labels).cpu().double()  # Apple's GPU has no float64
         return [float(part.sum()) for part in found.split([len(ids) for ids in labels])]
 
 

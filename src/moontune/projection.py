@@ -121,6 +121,8 @@ def dropout_mask(x: torch.Tensor, p: float) -> torch.Tensor | None:
     """
     if p == 0:
         return None
+    if x.device.type != "cpu":
+        return (torch.rand(x.shape, device=x.device) >= p).to(x.dtype).div_(1 - p)
     draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
     draws.random_(torch.iinfo(torch.int64).min, None)  # type: ignore[arg-type]
     threshold = round(p * _RANDOM_LEVELS) - _RANDOM_LEVELS // 2

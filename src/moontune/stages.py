@@ -236,12 +236,15 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
 
     from moontune.adapter import attach_lora, save_adapter, save_processor, trainable_parameters
     from moontune.device import training_dtype
-    from moontune.train import mixed, train
+    from moontune.train import mixed, train, validation_sample
     from moontune.transcribe import load_audio
 
     used: dict[str, Any] = {}
     base = _load(run, config, used)
     own, val = read_rows(run.manifest("train")), read_rows(run.manifest("val"))
+    validated = validation_sample(val, config.train)
+    if len(validated) < len(val):
+        ui.note(f"validating on {len(validated)} of the {len(val)} validation clips")
     replay = more_speech(run, "replay")
     seed = config.output.seed
     model = attach_lora(base, config.lora, seed)
@@ -259,7 +262,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             model,
             base,
             mixed(own, replay, config.general.replay_share, seed),
-            val,
+            validated,
             load_audio,
             config.train,
             seed,
@@ -268,7 +271,11 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         )
     save_adapter(model, base, run.adapter)
     save_processor(base, run.processor)
-    summary = asdict(result) | {"trainable_parameters": count, "dtype": dtype}
+    summary = asdict(result) | {
+        "trainable_parameters": count,
+        "dtype": dtype,
+        "val_utterances": len(validated),
+    }
     write_json(run / "train.json", summary)
     ui.note(
         f"{result.stopped} after {result.steps} updates; kept step {result.best_step}, "

@@ -87,6 +87,18 @@ def mixed(
             yield next(ours)
 
 
+def validation_sample(val_split: Sequence[Utterance], config: TrainConfig) -> list[Utterance]:
+    """The clips to validate on: all, or as many, evenly spaced, as cost about a tenth of training.
+
+    A clip's forward takes less than half of what training on it does, so a fifth of the clips
+    between two validations will do; never fewer than 64.
+    """
+    between = config.eval_every_steps * config.batch_size * config.grad_accum
+    most = max(64, between // 5)
+    count = min(most, len(val_split))
+    return [val_split[i * len(val_split) // count] for i in range(count)]
+
+
 class Losses:
     """Losses of utterances under the adapter as it is, computed in `dtype`.
 
@@ -132,7 +144,9 @@ class Losses:
     def mean(self, utterances: Sequence[Utterance]) -> float:
         """Nats per target token over a whole split (validation during training)."""
         labels = self.labels(utterances)
-        total = sum(float(losses.double().sum()) for losses in self.passes(utterances, labels))
+        total = sum(
+            float(losses.cpu().double().sum()) for losses in self.passes(utterances, labels)
+        )
         return total / sum(map(len, labels))
 
 
@@ -160,8 +174,9 @@ def train(
     """
     started = time.perf_counter()
     parameters = [p for p in model.parameters() if p.requires_grad]
+    fused = base.device.startswith("cuda")
     optimizer = torch.optim.AdamW(
-        parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False
+        parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False, fused=fused
     )
     average = WeightAverage(parameters, config.ema_decay)
     losses = Losses(base, load_audio, dtype)
