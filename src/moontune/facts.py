@@ -102,7 +102,8 @@ def machine_facts(m: dict[str, Any]) -> Section:
         [
             "training",
             f"{t['steps']} updates ({t['stopped']}), {t['skipped']} skipped, "
-            f"{t['trainable_parameters']:,} parameters, {t['seconds']:.0f} s of which "
+            f"{t['trainable_parameters']:,} parameters, matrix products in "
+            f"{t.get('dtype', 'float32')}, {t['seconds']:.0f} s of which "
             f"{t['seconds_validating']:.0f} s validating, {rate:.1f} clips a second",
         ],
         ["seconds", ", ".join(f"{k} {v:.0f}" for k, v in m["timings_s"].items())],
