@@ -28,24 +28,35 @@ def environment() -> dict[str, str]:
     return lone_environment() | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory, tiny_model, noise_manifest) -> list[dict]:
-    """What each of two processes found."""
-    output = tmp_path_factory.mktemp("pair") / "found"
+def two_of(*argv: str) -> list[tuple[int, str]]:
+    """Two processes of a Python program as one group: exit code and stderr of each."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = environment() | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, parallel_worker.__file__, str(tiny_model), str(noise_manifest)]
     running = [
-        subprocess.Popen([*command, str(output)], env=env | {"RANK": str(rank)})
+        subprocess.Popen(
+            [sys.executable, *argv],
+            env=env | {"RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for rank in range(2)
     ]
     try:
-        assert [p.wait(LIMIT_S) for p in running] == [0, 0]
+        said = [p.communicate(timeout=LIMIT_S)[1] for p in running]
+        return [(p.returncode, text) for p, text in zip(running, said, strict=True)]
     finally:
         for p in running:
             p.kill()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory, tiny_model, noise_manifest) -> list[dict]:
+    """What each of two processes found."""
+    output = tmp_path_factory.mktemp("pair") / "found"
+    done = two_of(parallel_worker.__file__, str(tiny_model), str(noise_manifest), str(output))
+    assert [code for code, _ in done] == [0, 0], done
     return [torch.load(f"{output}.{rank}", weights_only=False) for rank in range(2)]
 
 
@@ -121,6 +132,32 @@ def test_an_incomplete_launch_is_a_mistake(monkeypatch) -> None:
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(Exception, match="RANK is not; start with torchrun"):
         join()
+
+
+@pytest.mark.parametrize(
+    ("failure", "lead_says", "other_code"),
+    [
+        ("raise UserError('x.wav: is gone')", "", 2),
+        ("os.kill(os.getpid(), 9)", "moontune: another process of this run has ended", -9),
+    ],
+)
+def test_a_process_that_fails_alone_ends_the_other(failure, lead_says, other_code) -> None:
+    code = (
+        "import os, sys\n"
+        "from moontune.cli import reporting_mistakes\n"
+        "from moontune.errors import UserError\n"
+        "from moontune.launcher import join\n"
+        "with reporting_mistakes() as outcome:\n"
+        "    outcome.group = join()\n"
+        f"    if not outcome.group.lead: {failure}\n"
+        "    outcome.group.gather([0])\n"
+        "sys.exit(outcome.code)"
+    )
+    (lead, text), (other, told) = two_of("-c", code)
+    assert (lead, other) == (2, other_code)
+    assert text.startswith(lead_says)
+    assert text.count("\n") == (1 if lead_says else 0)
+    assert told == ("" if lead_says else "moontune: x.wav: is gone\n")
 
 
 def torchrun(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ an update, and so one way of exchange serves every device, and processes may sha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def reaching_the_others() -> Iterator[Any]:
     try:
         yield torch.distributed
     except RuntimeError as error:
-        detail = str(error).strip().split("\n")[0]
+        detail = re.sub(r"^\[\S+\] ", "", str(error).strip()).split("\n")[0].split(". ")[0]
         raise UserError(
             f"another process of this run has ended or cannot be reached ({detail}); "
             "what it said is the reason"
