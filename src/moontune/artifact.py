@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.files import read_jsonl, write_json
+from moontune.launcher import lone_environment
 from moontune.manifest import Utterance, read_manifest, write_manifest
 from moontune.rundir import RunDir
 
@@ -50,7 +50,7 @@ def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONUTF8": "1"},
+        env=lone_environment() | {"PYTHONUTF8": "1"},
         check=False,
     )
     if done.returncode != 0:

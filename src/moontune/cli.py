@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import os
 import shlex
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, USER_MISTAKE, UserError
+from moontune.launcher import join, leads
+from moontune.parallel import SOLO, Group
 
 T = TypeVar("T")
 
@@ -61,6 +64,12 @@ exit codes: 0 accepted, 1 not accepted, 2 a mistake in what was given
 @dataclass
 class Outcome:
     code: int = ACCEPTED
+    group: Group = SOLO
+
+    def mistake(self, text: str) -> None:
+        self.code = USER_MISTAKE
+        if self.group.first_to_fail():
+            print(f"moontune: {text}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -70,8 +79,7 @@ def reporting_mistakes() -> Iterator[Outcome]:
     try:
         yield outcome
     except UserError as error:
-        print(f"moontune: {error}", file=sys.stderr)
-        outcome.code = USER_MISTAKE
+        outcome.mistake(str(error))
     except BrokenPipeError:  # `moontune run --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         outcome.code = 141
@@ -79,17 +87,15 @@ def reporting_mistakes() -> Iterator[Outcome]:
         if error.filename is None and error.strerror is None:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        print(f"moontune: {place}{error.strerror}; mend that and try again", file=sys.stderr)
-        outcome.code = USER_MISTAKE
+        outcome.mistake(f"{place}{error.strerror}; mend that and try again")
     except KeyboardInterrupt as stop:
-        print(f"moontune: interrupted{stop}", file=sys.stderr)
+        if outcome.group.lead:
+            print(f"moontune: interrupted{stop}", file=sys.stderr)
         outcome.code = 130
 
 
 def parse(cls: type[T], argv: list[str], *, prog: str, default: T | None = None) -> T:
     """Parse flags into a dataclass. Raises UserError with one line for what cannot be parsed."""
-    import io
-
     import tyro
 
     complaint = io.StringIO()
@@ -115,7 +121,14 @@ def main(argv: list[str] | None = None) -> int:
     """Entry of the `moontune` command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     verb = argv[0] if argv else "--help"
+    computes = (
+        verb in ("run", *_STAGE_VERBS) and verb != "sample" and not {"-h", "--help"} & {*argv}
+    )
     with reporting_mistakes() as outcome:
+        if computes:
+            outcome.group = join()
+        elif not leads():  # one process does it for all
+            return outcome.code
         if verb in ("-h", "--help", "help"):
             print(_help())
         elif verb in ("-V", "--version", "version"):
@@ -123,11 +136,11 @@ def main(argv: list[str] | None = None) -> int:
 
             print(f"moontune {importlib.metadata.version('moontune')}")
         elif verb == "run":
-            outcome.code = _run(argv[1:])
+            outcome.code = _run(argv[1:], outcome.group)
         elif verb == "sample":
             outcome.code = _sample(argv[1:])
         elif verb in _STAGE_VERBS:
-            outcome.code = _stage(verb, argv[1:])
+            outcome.code = _stage(verb, argv[1:], outcome.group)
         elif verb == "score":
             _score(argv[1:])
         elif verb == "compare":
@@ -179,11 +192,12 @@ def _peek(argv: list[str], flag: str) -> str | None:
     return None
 
 
-def _run(argv: list[str]) -> int:
-    from moontune.pipeline import STAGES
+def _run(argv: list[str], group: Group) -> int:
+    from moontune.pipeline import NAMES, stage_named
 
-    run, config = _new_run(argv, "run")
-    return _do(run, config, [s for s in STAGES if s.name not in run.stages()])
+    run, config = group.of_lead(lambda: _new_run(argv, "run"))
+    done = group.of_lead(run.stages)
+    return _do(run, config, [stage_named(n) for n in NAMES if n not in done], group)
 
 
 def _sample(argv: list[str]) -> int:
@@ -249,10 +263,22 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
     return run, config
 
 
-def _stage(verb: str, argv: list[str]) -> int:
+def _stage(verb: str, argv: list[str], group: Group) -> int:
     """One stage on an existing run; flags change the settings that this stage obeys."""
+    from moontune.pipeline import NAMES, stage_named
+
+    run, config = group.of_lead(lambda: _old_run(verb, argv))
+    code = _do(run, config, [stage_named(verb)], group)
+    following = NAMES[NAMES.index(verb) + 1 :]
+    if following and group.lead:
+        print(f"next: moontune {following[0]} {run.path}")
+    return code
+
+
+def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
+    """The run that a stage is to be done on, and its configuration with this line's flags."""
     from moontune.config import FLAT, RunConfig
-    from moontune.pipeline import NAMES, check_model, stage_named, stale_after
+    from moontune.pipeline import check_model, stage_named, stale_after
     from moontune.rundir import open_run
     from moontune.settings import resolve
 
@@ -278,11 +304,7 @@ def _stage(verb: str, argv: list[str]) -> int:
     if stage.computes:
         check_model(config)
     run.add_command([verb, *argv])
-    code = _do(run, config, [stage])
-    following = NAMES[NAMES.index(verb) + 1 :]
-    if following:
-        print(f"next: moontune {following[0]} {run.path}")
-    return code
+    return run, config
 
 
 def _score(argv: list[str]) -> None:
@@ -309,7 +331,7 @@ def _compare(argv: list[str]) -> None:
     print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
 
 
-def _do(run: Any, config: Any, stages: list[Any]) -> int:
+def _do(run: Any, config: Any, stages: list[Any], group: Group = SOLO) -> int:
     """Run stages with progress; the exit code says whether a finished run is accepted."""
     from moontune.pipeline import NAMES, run_stage
     from moontune.ui import ConsoleUi
@@ -317,11 +339,11 @@ def _do(run: Any, config: Any, stages: list[Any]) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Libraries announcing their own future changes are no news to the user.
     warnings.filterwarnings("ignore", category=FutureWarning)
-    ui = ConsoleUi()
+    ui = ConsoleUi(None if group.lead else io.StringIO())
     try:
         for stage in stages:
             ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
-            run_stage(run, config, stage, ui)
+            run_stage(run, config, stage, ui, group)
     except KeyboardInterrupt:
         if not run.stages():  # nothing to go on with
             raise
@@ -330,6 +352,8 @@ def _do(run: Any, config: Any, stages: list[Any]) -> int:
         raise KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}") from None
     finally:
         ui.close()
+    if not group.lead:
+        return ACCEPTED  # the verdict is the lead's to tell
     done = run.stages()
     if stages and stages[-1].name not in ("verdict", "report"):
         return ACCEPTED

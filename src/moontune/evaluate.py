@@ -13,6 +13,7 @@ from moontune.audio import SAMPLE_RATE_HZ
 from moontune.decoding import TokenCap
 from moontune.manifest import Utterance, manifest_hash
 from moontune.model import Base, target_ids
+from moontune.parallel import SOLO, Group
 from moontune.scoring import (
     CharacterEdits,
     Edits,
@@ -24,7 +25,7 @@ from moontune.scoring import (
 )
 from moontune.style import in_style_of
 from moontune.text import normalize, normalizer_name
-from moontune.transcribe import Transcriber, batches
+from moontune.transcribe import Transcriber, shared_batches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,26 +90,28 @@ def evaluate(
     *,
     cap: TokenCap,
     step: Step | None = None,
+    group: Group = SOLO,
 ) -> Evaluation:
     """Loss per target token and corpus WER; `base.net` may carry an adapter.
 
-    Figures of a clip do not depend on the clips it shares a batch with: see `packed`.
+    Figures of a clip do not depend on the clips it shares a batch with: see `packed`. The
+    processes of `group` share the batches, and every one of them returns the whole.
     """
     base.net.eval()
     transcriber = Transcriber(base)
-    found: dict[int, Prediction] = {}
-    heard = hashlib.sha256()
-    for indices in batches(utterances):
+    found: list[tuple[int, Prediction, bytes]] = []
+    mine = shared_batches(utterances, group)
+    for indices in mine:
         part = [utterances[i] for i in indices]
         clips = [load_audio(u) for u in part]
-        for clip in clips:
-            heard.update(clip.tobytes())
+        heard = [hashlib.sha256(clip.tobytes()).digest() for clip in clips]
         predictions = _predict(base, transcriber, part, clips, cap)
-        found.update(zip(indices, predictions, strict=True))
+        found += zip(indices, predictions, heard, strict=True)
         if step:
-            step(len(found), len(utterances))
-    predictions = [found[i] for i in range(len(utterances))]
-    return _summarize(predictions, utterances, heard.hexdigest()[:16], cap)
+            step(len(found), sum(map(len, mine)))
+    found = sorted(group.gather(found), key=lambda f: f[0])
+    audio = hashlib.sha256(b"".join(digest for _, _, digest in found)).hexdigest()[:16]
+    return _summarize([p for _, p, _ in found], utterances, audio, cap)
 
 
 def _predict(

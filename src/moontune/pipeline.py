@@ -10,6 +10,7 @@ from typing import Any
 from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.manifest import read_manifest
+from moontune.parallel import SOLO, Group
 from moontune.rundir import RunDir
 from moontune.stages import (
     Ui,
@@ -33,8 +34,8 @@ class Stage:
     name: str
     summary: str
     sections: tuple[str, ...]  # of the configuration, that this stage obeys
-    run: Callable[[RunDir, RunConfig, Ui], dict[str, Any]]
-    computes: bool = False  # uses the model, and so a device
+    run: Callable[..., dict[str, Any]]  # of RunDir, RunConfig, Ui; where it computes, of Group too
+    computes: bool = False  # uses the model, and so a device, in every process
     spares: tuple[str, ...] = ()  # later stages that read nothing of it, and so stay done
 
 
@@ -95,33 +96,44 @@ def check_model(config: RunConfig) -> None:
     choose_device(config.device.device)
 
 
-def run_stage(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> None:
-    """Run one stage and record it; what later stages had made counts as not done any more."""
+def run_stage(run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: Group = SOLO) -> None:
+    """Run one stage and record it; what later stages had made counts as not done any more.
+
+    Every process of `group` comes here; a stage that does not compute is done by the lead alone.
+    """
+    group.of_lead(lambda: _begin(run, stage))
+    begun = time.perf_counter()
+    if stage.computes:
+        facts = _watched(run, config, stage, ui, group)
+    else:
+        facts = group.of_lead(lambda: stage.run(run, config, ui))
+    facts["seconds"] = round(time.perf_counter() - begun, 2)
+    group.of_lead(lambda: _finish(run, config, stage, facts))
+
+
+def _begin(run: RunDir, stage: Stage) -> None:
     index = NAMES.index(stage.name)
     done = run.stages()
     lacking = [name for name in NAMES[:index] if name not in done]
     if lacking:
         raise UserError(f"{run.path}: stage {stage.name} needs `moontune {lacking[0]}` first")
     run.forget_stages([stage.name, *stale_after(stage)])
-    begun = time.perf_counter()
-    facts = (_watched if stage.computes else _plain)(run, config, stage, ui)
+
+
+def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any]) -> None:
     run.save_config(config)
-    run.finish_stage(stage.name, facts | {"seconds": round(time.perf_counter() - begun, 2)})
+    run.finish_stage(stage.name, facts)
     if stage.name == NAMES[-1]:
         run.mark_complete()
 
 
-def _plain(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> dict[str, Any]:
-    return stage.run(run, config, ui)
-
-
-def _watched(run: RunDir, config: RunConfig, stage: Stage, ui: Ui) -> dict[str, Any]:
+def _watched(run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: Group) -> dict[str, Any]:
     """Run a stage that computes, recording the operators that MPS handed to the CPU."""
     from moontune.device import missing_operator, watch_fallbacks
 
     with watch_fallbacks() as watch:
         try:
-            facts = stage.run(run, config, ui)
+            facts = stage.run(run, config, ui, group)
         except NotImplementedError as error:
             operator = missing_operator(error)
             if operator is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +14,7 @@ from moontune.errors import UserError
 from moontune.files import read_jsonl, write_json, write_jsonl
 from moontune.general_speech import clean_more_speech, more_speech, sample_more_speech
 from moontune.manifest import Dropped, Utterance, read_rows, write_manifest
+from moontune.parallel import SOLO, Group
 from moontune.paths import cache_dir
 from moontune.rundir import RunDir
 from moontune.split import SPLITS
@@ -116,38 +118,44 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     return {"leakage": counts}
 
 
-def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+def labels_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
     from moontune.labels import make_labels
 
-    parts: dict[str, list[Utterance]] = {n: read_rows(run.manifest(n)) for n in SPLITS}
+    parts = group.of_lead(lambda: {n: read_rows(run.manifest(n)) for n in SPLITS})
     used: dict[str, str] = {}
     loaded: list[Any] = []  # what transcribes, once it is needed
     everything: dict[str, str] = {}
 
     def transcribe_all(utterances) -> dict[str, str]:
-        from moontune.transcribe import Transcriber, batches, load_audio
+        from moontune.transcribe import Transcriber, load_audio, shared_batches
 
         if not loaded:
-            loaded.append(Transcriber(_load(run, config, used)))
+            loaded.append(Transcriber(_load(run, config, used, group)))
         transcribe = loaded[0]
-        written: dict[str, str] = {}
-        for indices in batches(utterances):
-            part = [utterances[i] for i in indices]
-            out = transcribe([load_audio(u) for u in part], config.eval.token_cap)
-            written |= {u.id: t.text for u, t in zip(part, out, strict=True)}
-            ui.progress(len(written), len(utterances), "clips transcribed by the base, for style")
+        found: list[tuple[int, str]] = []
+        mine = shared_batches(utterances, group)
+        for indices in mine:
+            clips = [load_audio(utterances[i]) for i in indices]
+            out = transcribe(clips, config.eval.token_cap)
+            found += [(i, t.text) for i, t in zip(indices, out, strict=True)]
+            wanted = sum(map(len, mine))
+            ui.progress(len(found), wanted, "clips transcribed by the base, for style")
+        written = {utterances[i].id: text for i, text in sorted(group.gather(found))}
         everything.update(written)
-        write_json(run / "base_transcripts.json", everything)
+        if group.lead:
+            write_json(run / "base_transcripts.json", everything)
         return written
 
     labels = make_labels(parts, config.labels.label_style, transcribe_all)
-    for name, part in labels.utterances.items():
-        write_manifest(run.manifest(name), part)
+    made = dict(labels.utterances)
     for name in ("general", "replay"):  # each in the style its own references need
-        rows = more_speech(run, name)
+        rows = group.of_lead(lambda name=name: more_speech(run, name))
         if rows:
             styled = make_labels({"train": rows}, config.labels.label_style, transcribe_all)
-            write_manifest(run.manifest(name), styled.utterances["train"])
+            made[name] = styled.utterances["train"]
+    if group.lead:
+        for name, part in made.items():
+            write_manifest(run.manifest(name), part)
     s = labels.summary
     ui.note(f"references are {s['references']}; labels: {s['used']}")
     for e in s["examples"][:2]:
@@ -155,7 +163,7 @@ def labels_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     return s | used
 
 
-def _load(run: RunDir, config: RunConfig, used: dict[str, Any]):
+def _load(run: RunDir, config: RunConfig, used: dict[str, Any], group: Group):
     """The configured base on the configured device; what was chosen goes into `used`.
 
     The first stage that loads the base decides which one it is: a hub's newest commit is pinned,
@@ -165,7 +173,7 @@ def _load(run: RunDir, config: RunConfig, used: dict[str, Any]):
     from moontune.model import load_base
 
     device = choose_device(config.device.device)
-    earlier = {n: f["base"] for n, f in run.stages().items() if "base" in f}
+    earlier = group.of_lead(lambda: {n: f["base"] for n, f in run.stages().items() if "base" in f})
     pinned = next((b["revision"] for b in earlier.values() if b["from_hub"]), None)
     base = load_base(config.model.model_id, config.model.revision or pinned, device.name)
     for name, other in earlier.items():
@@ -175,26 +183,31 @@ def _load(run: RunDir, config: RunConfig, used: dict[str, Any]):
                 f"({base.origin.sha256[:12]}, then {other['sha256'][:12]}); bring those back, or "
                 f"begin again with: moontune labels {run.path} --overwrite"
             )
+    if group.of_lead(lambda: base.origin.sha256) != base.origin.sha256:
+        raise UserError(
+            f"{base.origin.path}: not the weights that the first process loaded; bring the same "
+            "ones to every machine, or give --revision"
+        )
     used |= {"device": asdict(device), "base": asdict(base.origin)}
     return base
 
 
-def baseline_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+def baseline_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
     used: dict[str, Any] = {}
-    base = _load(run, config, used)
-    _evaluate(run, config, ui, base, "base")
+    base = _load(run, config, used, group)
+    _evaluate(run, config, ui, base, "base", group)
     return used
 
 
-def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
     from moontune.adapter import load_adapter
 
     used: dict[str, Any] = {}
-    base = _load(run, config, used)
+    base = _load(run, config, used, group)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
-    _evaluate(run, config, ui, base, "tuned")
+    _evaluate(run, config, ui, base, "tuned", group)
     for prefix in ("", "general_"):
-        if (run / f"{prefix}eval_tuned.json").is_file():
+        if group.lead and (run / f"{prefix}eval_tuned.json").is_file():
             _same_conditions(run, prefix)
     return used
 
@@ -209,13 +222,17 @@ def _same_conditions(run: RunDir, prefix: str) -> None:
         )
 
 
-def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> None:
+def _clips_to_measure(run: RunDir, what: str) -> list[Utterance]:
+    return read_rows(run.manifest(what)) if what == "test" else more_speech(run, what)
+
+
+def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str, group: Group) -> None:
     """Measure a model on the test split, and on general speech where there is any."""
     from moontune.evaluate import evaluate
     from moontune.transcribe import load_audio
 
     for what, prefix in (("test", ""), ("general", "general_")):
-        rows = read_rows(run.manifest(what)) if what == "test" else more_speech(run, what)
+        rows = group.of_lead(lambda what=what: _clips_to_measure(run, what))
         if not rows:
             continue  # no general speech
         done = evaluate(
@@ -224,14 +241,17 @@ def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str) -> 
             load_audio,
             cap=config.eval.token_cap,
             step=lambda i, n, what=what: ui.progress(i, n, f"{what} clips, {which} model"),
+            group=group,
         )
+        if not group.lead:
+            continue
         write_jsonl(run / f"{prefix}predictions_{which}.jsonl", [p.row() for p in done.predictions])
         write_json(run / f"{prefix}eval_{which}.json", done.summary())
         wer = "none" if done.wer is None else f"{100 * done.wer:.2f} %"
         ui.note(f"{which}: loss {done.loss:.4f}, WER {wer} on {done.utterances} {what} clips")
 
 
-def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
     import torch
 
     from moontune.adapter import attach_lora, save_adapter, save_processor, trainable_parameters
@@ -240,18 +260,25 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     from moontune.transcribe import load_audio
 
     used: dict[str, Any] = {}
-    base = _load(run, config, used)
-    own, val = read_rows(run.manifest("train")), read_rows(run.manifest("val"))
+    base = _load(run, config, used, group)
+    own, val, replay = group.of_lead(
+        lambda: (
+            read_rows(run.manifest("train")),
+            read_rows(run.manifest("val")),
+            more_speech(run, "replay"),
+        )
+    )
     validated = validation_sample(val, config.train)
     if len(validated) < len(val):
         ui.note(f"validating on {len(validated)} of the {len(val)} validation clips")
-    replay = more_speech(run, "replay")
     seed = config.output.seed
     model = attach_lora(base, config.lora, seed)
     count = trainable_parameters(model)
     dtype = training_dtype(base.device, config.train.dtype)
     ui.note(f"{count:,} trainable parameters, matrix products in {dtype}")
-    with open(run / "train_log.jsonl", "w", encoding="utf-8") as stream:
+    with open(
+        run / "train_log.jsonl" if group.lead else os.devnull, "w", encoding="utf-8"
+    ) as stream:
 
         def log(event: dict[str, Any]) -> None:
             stream.write(json.dumps(event) + "\n")
@@ -268,13 +295,17 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             seed,
             log,
             getattr(torch, dtype),
+            group,
         )
+    if not group.lead:
+        return used
     save_adapter(model, base, run.adapter)
     save_processor(base, run.processor)
     summary = asdict(result) | {
         "trainable_parameters": count,
         "dtype": dtype,
         "val_utterances": len(validated),
+        "processes": group.size,
     }
     write_json(run / "train.json", summary)
     ui.note(

@@ -18,6 +18,7 @@ from moontune.kept_speech import KeptSpeech
 from moontune.manifest import Utterance
 from moontune.model import Base, target_ids
 from moontune.packed import Packed, end_to_end
+from moontune.parallel import SOLO, Group
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,7 +134,8 @@ class Losses:
                 yield self._losses(waiting, labels[begun:i])
                 waiting, begun = [], i
             waiting.append(kept)
-        yield self._losses(waiting, labels[begun:])
+        if waiting:
+            yield self._losses(waiting, labels[begun:])
 
     def _losses(self, kept: Sequence[torch.Tensor], labels: Sequence[list[int]]) -> torch.Tensor:
         clips = end_to_end(kept)
@@ -141,13 +143,17 @@ class Losses:
         return self.packed.token_losses(self.packed.remember(states), labels)
 
     @torch.no_grad()
-    def mean(self, utterances: Sequence[Utterance]) -> float:
+    def mean(self, utterances: Sequence[Utterance], group: Group = SOLO) -> float:
         """Nats per target token over a whole split (validation during training)."""
-        labels = self.labels(utterances)
-        total = sum(
-            float(losses.cpu().double().sum()) for losses in self.passes(utterances, labels)
-        )
-        return total / sum(map(len, labels))
+        mine = group.mine(utterances, _seconds)
+        labels = self.labels(mine)
+        total = sum(float(losses.cpu().double().sum()) for losses in self.passes(mine, labels))
+        total, tokens = group.sums(total, sum(map(len, labels)))
+        return total / tokens
+
+
+def _seconds(u: Utterance) -> float:
+    return u.duration or 1.0
 
 
 def train(
@@ -160,6 +166,7 @@ def train(
     seed: int,
     log: Log,
     dtype: torch.dtype = torch.float32,
+    group: Group = SOLO,
 ) -> TrainResult:
     """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
 
@@ -170,9 +177,14 @@ def train(
     passes. What is validated and kept is the running average of the weights. The base's own
     validation loss (step 0) competes: an adapter that is never better is not kept. An update with
     a non-finite loss or gradient changes nothing and is counted; beyond `max_skipped_updates`
-    training ends. `log` gets one dict an event.
+    training ends. `log` gets one dict an event, in the lead of `group` only.
+
+    Every process of `group` draws the same clips from `stream` and computes the gradients of its
+    share; their sum, and so the weights, are the same in all of them.
     """
     started = time.perf_counter()
+    best_state = group.of_lead(lambda: adapter_state(model))
+    set_adapter_state(model, best_state)  # a seed gives other weights on other hardware
     parameters = [p for p in model.parameters() if p.requires_grad]
     fused = base.device.startswith("cuda")
     optimizer = torch.optim.AdamW(
@@ -180,7 +192,7 @@ def train(
     )
     average = WeightAverage(parameters, config.ema_decay)
     losses = Losses(base, load_audio, dtype)
-    torch.manual_seed(seed)  # dropout
+    torch.manual_seed(seed + group.rank)  # dropout
     validating = 0.0
 
     def validate(step: int) -> float:
@@ -188,15 +200,15 @@ def train(
         begun = time.perf_counter()
         with average.applied():
             base.net.eval()
-            value = losses.mean(val_split)
+            value = losses.mean(val_split, group)
         validating += time.perf_counter() - begun
         finite = value if math.isfinite(value) else None
-        log({"event": "validation", "step": step, "val_loss": finite})
+        if group.lead:
+            log({"event": "validation", "step": step, "val_loss": finite})
         return value
 
     first = best = validate(0)
-    best_step, best_state = 0, adapter_state(model)
-    stale = skipped = seen = step = 0
+    best_step = stale = skipped = seen = step = 0
     last_loss: float | None = None
     stopped = "max_steps"
     for step in range(1, config.max_steps + 1):
@@ -204,32 +216,33 @@ def train(
         clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
         seen += len(clips)
         base.net.train()
-        loss, tokens = _accumulate(losses, clips)
+        loss, tokens = _accumulate(losses, clips, group)
+        group.sum_gradients(parameters)
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
         rate = learning_rate(step, config)
         usable = math.isfinite(loss) and math.isfinite(norm)
         if usable:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            for settings in optimizer.param_groups:
+                settings["lr"] = rate
             optimizer.step()
             average.update()
             last_loss = loss
         else:
             skipped += 1
         optimizer.zero_grad(set_to_none=True)
-        log(
-            {
-                "event": "update",
-                "step": step,
-                "loss": loss if math.isfinite(loss) else None,
-                "lr": rate,
-                "grad_norm": norm if math.isfinite(norm) else None,
-                "tokens": tokens,
-                "clips": len(clips),
-                "seconds": round(time.perf_counter() - begun, 4),
-                "skipped": not usable,
-            }
-        )
+        event = {
+            "event": "update",
+            "step": step,
+            "loss": loss if math.isfinite(loss) else None,
+            "lr": rate,
+            "grad_norm": norm if math.isfinite(norm) else None,
+            "tokens": tokens,
+            "clips": len(clips),
+            "seconds": round(time.perf_counter() - begun, 4),
+            "skipped": not usable,
+        }
+        if group.lead:
+            log(event)
         if skipped > config.max_skipped_updates:
             stopped = f"aborted: {skipped} updates had a non-finite loss or gradient"
             break
@@ -259,13 +272,18 @@ def train(
     )
 
 
-def _accumulate(losses: Losses, clips: Sequence[Utterance]) -> tuple[float, int]:
-    """Add one update's gradients; returns its loss per target token and the token count."""
+def _accumulate(losses: Losses, clips: Sequence[Utterance], group: Group) -> tuple[float, int]:
+    """Add the gradients of this process's share of an update.
+
+    Returns the whole update's loss per target token and its token count.
+    """
     labels = losses.labels(clips)
     tokens = sum(map(len, labels))
+    mine = group.mine(list(zip(clips, labels, strict=True)), lambda pair: _seconds(pair[0]))
     found = []
-    for of_tokens in losses.passes(clips, labels):
+    for of_tokens in losses.passes([clip for clip, _ in mine], [ids for _, ids in mine]):
         loss = of_tokens.sum() / tokens
         loss.backward()
         found.append(loss.detach())
-    return float(torch.stack(found).sum()), tokens
+    [loss] = group.sums(float(torch.stack(found).sum()) if found else 0.0)
+    return loss, tokens

@@ -15,6 +15,7 @@ from moontune.greedy import greedy
 from moontune.manifest import Utterance
 from moontune.model import Base
 from moontune.packed import Memory, Packed, end_to_end, joined
+from moontune.parallel import Group
 
 BATCH = 32  # clips decoded together; no figure depends on it
 # Frames that go through the encoder at once: more no longer fit the processor's caches.
@@ -72,6 +73,17 @@ def batches(utterances: Sequence[Utterance], size: int = BATCH) -> Iterator[list
     order = sorted(range(len(utterances)), key=lambda i: utterances[i].duration or 0.0)
     for start in range(0, len(order), size):
         yield order[start : start + size]
+
+
+def shared_batches(utterances: Sequence[Utterance], group: Group) -> list[list[int]]:
+    """This process's batches. Whole ones, so that every figure is that of one process to the bit.
+
+    Few clips are few batches, and may leave a process without work; it is seconds then.
+    """
+    return group.mine(
+        list(batches(utterances)),
+        lambda indices: sum(utterances[i].duration or 1.0 for i in indices),
+    )
 
 
 def load_audio(u: Utterance) -> np.ndarray:

@@ -1,0 +1,7 @@
+"""`python -m moontune`."""
+
+import sys
+
+from moontune.cli import main
+
+sys.exit(main())

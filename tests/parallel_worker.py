@@ -1,0 +1,94 @@
+"""What one process and two do alike: run in a process of each, compared by test_parallel."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from moontune.adapter import adapter_state, attach_lora
+from moontune.config import LoraConfig, TrainConfig
+from moontune.decoding import TokenCap
+from moontune.evaluate import evaluate
+from moontune.launcher import join
+from moontune.manifest import Utterance, read_manifest
+from moontune.model import load_base
+from moontune.parallel import SOLO, Group
+from moontune.train import Losses, shuffled, train
+from moontune.transcribe import load_audio
+
+UPDATES = 6
+CASES = {  # name -> batch size
+    "even": 4,
+    "odd": 3,
+    "one": 1,
+    "unusable": 2,
+}
+BROKEN = "c3"  # a clip that gives no finite loss, in the case `unusable`
+
+
+def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[str, Any]:
+    """One short training: its log, what it kept, and the clips this process computed."""
+    used: list[str] = []
+
+    class Watched(Losses):
+        def passes(self, utterances, labels):
+            if torch.is_grad_enabled():
+                used.extend(u.id for u in utterances)
+            return super().passes(utterances, labels)
+
+    def load(u: Utterance) -> np.ndarray:
+        samples = load_audio(u)
+        return samples * np.nan if (case, u.id) == ("unusable", BROKEN) else samples
+
+    base = load_base(model, None, "cpu")
+    # Each process draws another adapter: all must start from the lead's.
+    adapted = attach_lora(base, LoraConfig(lora_dropout=0.0), seed=3 + group.rank)
+    config = TrainConfig(
+        batch_size=CASES[case],
+        grad_accum=1,
+        max_steps=UPDATES,
+        eval_every_steps=3,
+        warmup_steps=1,
+        lr=5e-3,
+    )
+    log: list[dict[str, Any]] = []
+    import moontune.train
+
+    moontune.train.Losses = Watched
+    try:
+        stream = shuffled(rows[:12], 7)
+        result = train(adapted, base, stream, rows[12:17], load, config, 7, log.append, group=group)
+    finally:
+        moontune.train.Losses = Losses
+    return {
+        "log": log,
+        "used": used,
+        "adapter": adapter_state(adapted),
+        "result": dataclasses.asdict(result),
+    }
+
+
+def evaluated(model: str, rows: list[Utterance], group: Group) -> dict[str, Any]:
+    """The measurement of enough clips for several batches."""
+    many = [u.with_(id=f"{u.id}-{n}") for n in range(3) for u in rows]
+    base = load_base(model, None, "cpu")
+    done = evaluate(base, many, load_audio, cap=TokenCap(4.0, 2), group=group)
+    return {"summary": done.summary(), "predictions": [p.row() for p in done.predictions]}
+
+
+def everything(model: str, manifest: Path, group: Group = SOLO) -> dict[str, Any]:
+    rows, _ = read_manifest(manifest)
+    found = {case: trained(model, rows, case, group) for case in CASES}
+    return found | {"evaluation": evaluated(model, rows, group)}
+
+
+if __name__ == "__main__":
+    model, manifest, output = sys.argv[1:]
+    torch.set_num_threads(1)
+    group = join()
+    torch.save(everything(model, Path(manifest), group), f"{output}.{group.rank}")

@@ -1,0 +1,209 @@
+"""Two processes give what one gives, and end together."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import parallel_worker
+import pytest
+import torch
+from test_pipeline import flags
+
+from moontune.cli import main
+from moontune.launcher import join, lone_environment
+from moontune.parallel import SOLO, Group
+
+BIN = Path(sys.executable).parent
+LIMIT_S = 180  # for a hang; a process takes a few seconds
+
+
+def environment() -> dict[str, str]:
+    return lone_environment() | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def two_of(*argv: str) -> list[tuple[int, str]]:
+    """Two processes of a Python program as one group: exit code and stderr of each."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = environment() | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    running = [
+        subprocess.Popen(
+            [sys.executable, *argv],
+            env=env | {"RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    try:
+        said = [p.communicate(timeout=LIMIT_S)[1] for p in running]
+        return [(p.returncode, text) for p, text in zip(running, said, strict=True)]
+    finally:
+        for p in running:
+            p.kill()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory, tiny_model, noise_manifest) -> list[dict]:
+    """What each of two processes found."""
+    output = tmp_path_factory.mktemp("pair") / "found"
+    done = two_of(parallel_worker.__file__, str(tiny_model), str(noise_manifest), str(output))
+    assert [code for code, _ in done] == [0, 0], done
+    return [torch.load(f"{output}.{rank}", weights_only=False) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """As the launched processes have it: a sum's rounding depends on the threads it is cut into."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def solo(tiny_model, noise_manifest, one_thread) -> dict:
+    return parallel_worker.everything(str(tiny_model), noise_manifest)
+
+
+def curve(found: dict, key: str) -> list:
+    return [e[key] for e in found["log"] if key in e]
+
+
+@pytest.mark.parametrize("case", parallel_worker.CASES)
+def test_two_processes_make_the_updates_of_one(case, pair, solo) -> None:
+    alone, lead, other = solo[case], pair[0][case], pair[1][case]
+    for key in ("loss", "val_loss", "grad_norm"):
+        assert curve(lead, key) == pytest.approx(curve(alone, key), abs=1e-4), key
+    for key in ("lr", "tokens", "clips", "skipped"):
+        assert curve(lead, key) == curve(alone, key)
+    assert other["log"] == []
+    for name, weights in alone["adapter"].items():
+        torch.testing.assert_close(lead["adapter"][name], weights, atol=1e-5, rtol=0)
+        assert torch.equal(other["adapter"][name], lead["adapter"][name])
+    for key in ("steps", "best_step", "skipped", "stopped", "utterances_seen"):
+        assert lead["result"][key] == other["result"][key] == alone["result"][key]
+
+
+def test_every_utterance_is_used_once_an_epoch(pair) -> None:
+    used = [Counter(found["even"]["used"]) for found in pair]
+    epochs = parallel_worker.UPDATES * parallel_worker.CASES["even"] // 12
+    assert used[0] + used[1] == {f"c{i}": epochs for i in range(12)}
+    assert min(map(len, used)) > 0
+
+
+def test_an_unusable_clip_is_skipped_by_all_processes_alike(pair) -> None:
+    assert pair[0]["unusable"]["result"]["skipped"] == 1
+    assert sum(parallel_worker.BROKEN in p["unusable"]["used"] for p in pair) == 1
+
+
+def test_an_evaluation_is_the_same_to_the_bit(pair, solo) -> None:
+    assert pair[0]["evaluation"] == pair[1]["evaluation"] == solo["evaluation"]
+
+
+def test_shares_hold_every_item_once_and_cost_about_the_same() -> None:
+    costs = [((7 * i) % 11) + 1 for i in range(40)]
+    items = list(enumerate(costs))
+    shares = [Group(rank, 3).mine(items, lambda item: item[1]) for rank in range(3)]
+    assert sorted(item for share in shares for item in share) == items
+    sums = [sum(cost for _, cost in share) for share in shares]
+    assert max(sums) - min(sums) <= 11
+    assert SOLO.mine(items, lambda item: item[1]) == items
+
+
+def test_without_a_launcher_there_is_one_process_and_no_torch() -> None:
+    code = (
+        "import sys; from moontune.launcher import join\n"
+        "sys.exit(join().size != 1 or 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env=environment()).returncode == 0
+
+
+def test_an_incomplete_launch_is_a_mistake(monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(Exception, match="RANK is not; start with torchrun"):
+        join()
+
+
+@pytest.mark.parametrize(
+    ("failure", "lead_says", "other_code"),
+    [
+        ("raise UserError('x.wav: is gone')", "", 2),
+        ("os.kill(os.getpid(), 9)", "moontune: another process of this run has ended", -9),
+    ],
+)
+def test_a_process_that_fails_alone_ends_the_other(failure, lead_says, other_code) -> None:
+    code = (
+        "import os, sys\n"
+        "from moontune.cli import reporting_mistakes\n"
+        "from moontune.errors import UserError\n"
+        "from moontune.launcher import join\n"
+        "with reporting_mistakes() as outcome:\n"
+        "    outcome.group = join()\n"
+        f"    if not outcome.group.lead: {failure}\n"
+        "    outcome.group.gather([0])\n"
+        "sys.exit(outcome.code)"
+    )
+    (lead, text), (other, told) = two_of("-c", code)
+    assert (lead, other) == (2, other_code)
+    assert text.startswith(lead_says)
+    assert text.count("\n") == (1 if lead_says else 0)
+    assert told == ("" if lead_says else "moontune: x.wav: is gone\n")
+
+
+def torchrun(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(str(BIN / "torchrun"), "--standalone", "--nproc-per-node", "2"),
+            *("-m", "moontune", *argv),
+        ],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+
+
+def test_a_run_under_torchrun_is_one_run(
+    tmp_path, monkeypatch, tiny_model, noise_manifest, one_thread
+) -> None:
+    given = flags(tiny_model, noise_manifest, lora_dropout=0.0, dtype="float32")
+    done = torchrun(tmp_path, "run", *given)
+    monkeypatch.chdir(tmp_path)
+    code = main(["run", *given, "--run-name", "solo"])
+    assert sorted(p.name for p in (tmp_path / "outputs").iterdir()) == ["r", "solo"]
+    assert done.stdout.count("[1/10]") == done.stdout.count("[10/10]") == 1
+    assert done.stdout.count("run: outputs/r\n") == 1
+
+    def read(run: str, name: str) -> dict:
+        return json.loads((tmp_path / "outputs" / run / name).read_text())
+
+    # torchrun ends with 1 whatever its processes' exit code was
+    assert (done.returncode == 0) == (code == 0) == read("r", "metrics.json")["accepted"]
+    assert read("r", "run.json")["complete"] is True
+    assert read("r", "artifact_test.json")["identical_tokens"] is True
+    assert (read("r", "train.json")["processes"], read("solo", "train.json")["processes"]) == (2, 1)
+    assert read("r", "eval_base.json") == read("solo", "eval_base.json")
+    tuned, alone = read("r", "eval_tuned.json"), read("solo", "eval_tuned.json")
+    for key in ("loss", "loss_words"):
+        assert tuned.pop(key) == pytest.approx(alone.pop(key), abs=1e-4)
+    assert tuned == alone
+
+
+def test_a_mistake_is_told_once_and_ends_all_processes(tmp_path) -> None:
+    done = torchrun(tmp_path, "run", "--manifest", "none.jsonl")
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("moontune: ")]
+    assert said == ["moontune: none.jsonl: no such manifest; check the path"]
+    assert "exitcode  : 2" in done.stderr
+    assert not os.listdir(tmp_path)
