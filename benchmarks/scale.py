@@ -80,8 +80,9 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
     from moontune.adapter import attach_lora
     from moontune.config import LoraConfig
     from moontune.device import training_dtype
+    from moontune.losses import Losses
     from moontune.model import load_base
-    from moontune.train import Losses, shuffled
+    from moontune.train import shuffled
     from moontune.transcribe import load_audio
 
     origin = {u.id: u for u in rows}

@@ -7,9 +7,9 @@ import torch
 
 from moontune.decoding import TokenCap
 from moontune.evaluate import evaluate
+from moontune.losses import Losses
 from moontune.manifest import read_manifest
 from moontune.scoring import corpus_wer, relative_gain, word_edits
-from moontune.train import Losses
 from moontune.transcribe import load_audio
 
 

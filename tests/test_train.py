@@ -10,9 +10,10 @@ from conftest import noise
 
 from moontune.adapter import adapter_state, attach_lora
 from moontune.config import LoraConfig, TrainConfig
+from moontune.losses import Losses
 from moontune.manifest import Utterance
 from moontune.packed import Packed
-from moontune.train import Losses, learning_rate, shuffled, train, validation_sample
+from moontune.train import learning_rate, shuffled, train, validation_sample
 
 TEXTS = ("aa", "bb bb", "cc cc cc", "dd")
 CLIPS = {f"u{i}": noise(i, 0.4 + 0.1 * i) for i in range(len(TEXTS))}
@@ -264,7 +265,7 @@ def test_what_does_not_train_is_computed_once_a_clip(fresh_base, monkeypatch, pa
 
 def test_passes_of_one_clip_give_the_same_update(tiny_model, monkeypatch) -> None:
     """How many clips go through at once is a matter of speed and memory only."""
-    from moontune import train as module
+    from moontune import losses as module
     from moontune.model import load_base
 
     def curve() -> list[float]:
