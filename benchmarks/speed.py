@@ -8,10 +8,10 @@ clips (`peer_evaluate.py`); ours is `speed_ours.py`. Both get the same clips in 
 same start of the adapter and the same settings on the CPU, the peer in float32, each time in a
 fresh process, in turns: peer, ours, peer, ours. Audio is decoded beforehand in both.
 
-- training: updates of 8 clips, adapters in both halves; the first two are not timed.
-- decoder: adapters in the decoder alone. Ours is timed whole, over `epochs` passes through a few
-  clips, so that what it does once is paid within. The peer does the same in every epoch: it is
-  timed over two of them, after one to warm up.
+- training and decoder: updates of 8 clips, adapters in both halves or in the decoder alone. Ours is
+  timed whole, over some passes through a few clips, so that what it does once is paid within: 7
+  passes, as 500 updates make of 560 clips, and 10. The peer does the same in every pass: it is timed
+  over `peer_updates`, after two to warm up.
 - evaluation: loss, transcripts and WER of a hundred clips under an adapter that changes them.
 - startup: `moontune --help`; from launch to the first update on a prepared run; validation's share.
 
@@ -34,7 +34,7 @@ import tyro
 from defaults import SHARED, default_model
 from speed_contest import HERE, Contest, Pair, python
 from speed_startup import startup
-from speed_work import UPDATE, sentence_case
+from speed_work import UPDATE, Sites, sentence_case
 
 from moontune.manifest import Utterance, read_manifest
 
@@ -54,12 +54,14 @@ class Args:
     """What to measure, separated by commas."""
     rounds: int = 3
     """Times that each contender runs."""
-    updates: int = 20
-    """Updates of a training run, warm-up included."""
-    epochs: int = 10
-    """Passes of the decoder part over its clips."""
-    decoder_clips: int = 40
-    """Clips of the decoder part; a multiple of 8."""
+    peer_updates: int = 16
+    """Updates over which the peer is timed."""
+    train_clips: int = 64
+    """Clips of the training and the decoder part."""
+    epochs: int = 7
+    """Passes over them with adapters in both halves."""
+    decoder_epochs: int = 10
+    """Passes over them with adapters in the decoder alone."""
     clips: int = 100
     """Clips of the evaluation part."""
     dtypes: str = "bfloat16,float32"
@@ -81,13 +83,12 @@ def line(work: str, pairs: list[Pair], rates: list[tuple[float, float]], shares:
     )
 
 
-def shares(pairs: list[Pair], timed: slice, ours_whole: bool, peak: float) -> str:
+def shares(pairs: list[Pair], timed: slice, peak: float) -> str:
     """Share of the machine's peak, of the peer and of ours."""
     reached: tuple[list[float], list[float]] = ([], [])
     for peer, ours in pairs:
-        work, ours_s = sum(ours["flops"][timed]), sum(ours["seconds"][timed])
-        reached[0].append(work / sum(peer["seconds"][timed]))
-        reached[1].append(sum(ours["flops"]) / ours["whole_s"] if ours_whole else work / ours_s)
+        reached[0].append(sum(ours["flops"][timed]) / sum(peer["seconds"][timed]))
+        reached[1].append(sum(ours["flops"]) / ours["whole_s"])
     return " | ".join(f"{100 * median(rates) / peak:.0f} %" for rates in reached)
 
 
@@ -106,34 +107,25 @@ def curves(work: str, pairs: list[Pair]) -> str:
 
 
 def training(
-    args: Args, contest: Contest, rows: list[Utterance], peak: float, dtype: str
+    args: Args, contest: Contest, rows: list[Utterance], peak: float, sites: Sites, dtype: str
 ) -> tuple[str, str]:
-    options = {"sites": "both", "updates": args.updates}
-    pairs = contest.run("train", rows, options, options | {"dtype": dtype})
-    timed = slice(WARM_UP, args.updates)
-    done = (args.updates - WARM_UP) * UPDATE
-    rates = [(done / sum(p["seconds"][timed]), done / sum(o["seconds"][timed])) for p, o in pairs]
-    work = f"training, both halves, {dtype}"
-    return line(work, pairs, rates, shares(pairs, timed, False, peak)), curves(work, pairs)
-
-
-def decoder(
-    args: Args, contest: Contest, rows: list[Utterance], peak: float, dtype: str
-) -> tuple[str, str]:
-    few = spread(rows, args.decoder_clips)
-    epoch = len(few) // UPDATE
+    """Ours timed whole, the first pass over the clips with what it keeps included."""
+    epoch = min(args.train_clips, len(rows)) // UPDATE
     if not epoch:
-        raise SystemExit(f"{len(few)} clips: the decoder part needs at least {UPDATE}")
-    few = few[: epoch * UPDATE]
-    peer = {"sites": "decoder", "updates": 3 * epoch}
-    ours = {"sites": "decoder", "updates": args.epochs * epoch, "dtype": dtype}
+        raise SystemExit(f"{len(rows)} clips: training needs at least {UPDATE}")
+    few = spread(rows, epoch * UPDATE)
+    epochs = {"both": args.epochs, "decoder": args.decoder_epochs}[sites]
+    peer = {"sites": sites, "updates": WARM_UP + args.peer_updates}
+    ours = {"sites": sites, "updates": epochs * epoch, "dtype": dtype}
     pairs = contest.run("train", few, peer, ours)
-    timed = slice(epoch, 3 * epoch)
+    timed = slice(WARM_UP, WARM_UP + args.peer_updates)
     rates = [
-        (2 * len(few) / sum(p["seconds"][timed]), o["utterances"] / o["whole_s"]) for p, o in pairs
+        (args.peer_updates * UPDATE / sum(p["seconds"][timed]), o["utterances"] / o["whole_s"])
+        for p, o in pairs
     ]
-    work = f"training, decoder, {args.epochs} epochs of {len(few)}, {dtype}"
-    return line(work, pairs, rates, shares(pairs, timed, True, peak)), curves(work, pairs)
+    halves = {"both": "both halves", "decoder": "decoder"}[sites]
+    work = f"training, {halves}, {epochs} epochs of {len(few)}, {dtype}"
+    return line(work, pairs, rates, shares(pairs, timed, peak)), curves(work, pairs)
 
 
 def evaluation(args: Args, contest: Contest, rows: list[Utterance]) -> tuple[str, str]:
@@ -156,7 +148,9 @@ def evaluation(args: Args, contest: Contest, rows: list[Utterance]) -> tuple[str
 def launching(args: Args, contest: Contest) -> str:
     """What the startup part found, as a remark."""
     manifest = args.manifest or SHARED / "data" / "adventure_game" / "manifest.jsonl"
-    s = startup(manifest, contest.model, contest.folder, contest.env, args.rounds, args.updates)
+    s = startup(
+        manifest, contest.model, contest.folder, contest.env, args.rounds, args.peer_updates
+    )
     return (
         f"startup, {manifest.parent.name}: --help {s.help_s:.2f} s; first update "
         f"{s.first_update_s:.1f} s after `moontune train`, of which {s.validation_s:.1f} s are the "
@@ -174,10 +168,6 @@ def main(args: Args) -> None:
     asked = args.parts.split(",")
     if unknown := set(asked) - set(PARTS):
         raise SystemExit(f"--parts {','.join(unknown)}: no such part; give {', '.join(PARTS)}")
-    if args.updates <= WARM_UP:
-        raise SystemExit(
-            f"--updates {args.updates}: more than the {WARM_UP} of the warm-up, please"
-        )
     manifest = args.manifest or SHARED / "data" / "accented_english" / "manifest.jsonl"
     if not manifest.is_file():
         raise SystemExit(f"{manifest}: no such manifest; give one with --manifest FILE")
@@ -208,9 +198,9 @@ def main(args: Args) -> None:
             if part == "evaluation":
                 found = [evaluation(args, contest, rows)]
             else:
-                measure = {"training": training, "decoder": decoder}[part]
+                sites: Sites = "both" if part == "training" else "decoder"
                 found = (
-                    measure(args, contest, rows, peaks["fp32"], dtype)
+                    training(args, contest, rows, peaks["fp32"], sites, dtype)
                     for dtype in args.dtypes.split(",")
                 )
             for row, remark in found:

@@ -53,13 +53,18 @@ def test_each_recording_is_computed_once_and_comes_back_the_same(tmp_path, memor
     assert list(tmp_path.iterdir()) == []  # the file has no name that could be left behind
 
 
-def test_a_full_disk_costs_time_and_nothing_else(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("fits", [0, 3])
+def test_a_full_disk_costs_time_and_nothing_else(tmp_path, monkeypatch, fits) -> None:
+    """A disk that fills within a clip takes a part of it without complaint."""
+
     class Full:
         def seek(self, offset: int) -> None:
             pass
 
-        def write(self, data: bytes) -> None:
-            raise OSError(errno.ENOSPC, "no space left")
+        def write(self, data: bytes) -> int:
+            if not fits:
+                raise OSError(errno.ENOSPC, "no space left")
+            return fits
 
     monkeypatch.setattr(kept_speech, "_nameless_file", lambda folder: Full())
     kept = Kept(memory_bytes=0, folder=tmp_path)

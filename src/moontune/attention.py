@@ -1,4 +1,4 @@
-"""Attention and rotary positions for clips laid end to end."""
+"""Attention for clips laid end to end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch.nn import functional
+
+from moontune.rotary import turn
 
 # Above so many weights a head, PyTorch's flash kernel is as fast as plain products, and it keeps no
 # weights for the way back; below, it takes up to twice as long.
@@ -30,35 +32,22 @@ class Layout:
         return torch.arange(max(self.lengths), device=self._device) < counts[:, None]
 
     @cached_property
-    def _row(self) -> torch.Tensor:
-        """(clips, longest): the row at each place; some row of the clips beyond a clip's end."""
-        row = torch.zeros(len(self.lengths) * max(self.lengths), dtype=torch.int64)
-        row[self._places] = torch.arange(len(self._places))
-        return row.view(len(self.lengths), -1).to(self._device)
-
-    @cached_property
     def _places(self) -> torch.Tensor:
-        """(rows,), on the CPU: the place of each row in the flattened padded copy."""
+        """(rows,): the place of each row in the flattened padded copy."""
         longest = max(self.lengths)
         starts = range(0, longest * len(self.lengths), longest)
-        return torch.cat(
-            [torch.arange(s, s + n) for s, n in zip(starts, self.lengths, strict=True)]
-        )
-
-    @cached_property
-    def unseen(self) -> torch.Tensor:
-        """(rows, rows) bool: true where a key is another clip's or comes after its query."""
-        clip = torch.repeat_interleave(torch.tensor(self.lengths))
-        later = torch.ones(len(clip), len(clip), dtype=torch.bool).triu_(1)
-        return (later | (clip[:, None] != clip)).to(self._device)
+        places = [torch.arange(s, s + n) for s, n in zip(starts, self.lengths, strict=True)]
+        return torch.cat(places).to(self._device)
 
     def pad(self, rows: torch.Tensor) -> torch.Tensor:
-        """(rows, width) as (clips, longest, width); what is beyond a clip's end means nothing."""
-        return rows[self._row]
+        """(rows, width) as (clips, longest, width), zero beyond a clip's end."""
+        count, longest = len(self.lengths), max(self.lengths)
+        padded = rows.new_zeros(count * longest, rows.shape[1])
+        return padded.index_copy(0, self._places, rows).view(count, longest, -1)
 
     def unpad(self, padded: torch.Tensor) -> torch.Tensor:
         """(clips, longest, width) as (rows, width)."""
-        return padded.flatten(0, 1)[self._places.to(self._device)]
+        return padded.flatten(0, 1).index_select(0, self._places)
 
 
 def self_attention(
@@ -142,19 +131,17 @@ class _SelfApart(torch.autograd.Function):
     def forward(ctx: Any, qkv, turns, layout, heads, causal):  # type: ignore[override]
         parts = _by_head(qkv.to(torch.float32, copy=True), 3, heads)
         _pairs(parts[:, :2]).mul_(turns[:, None])
-        # Few tokens are quicker as one block that sees only what it may than clip by clip.
-        spans = [len(qkv)] if causal else layout.lengths
-        unseen = layout.unseen if causal else None
-        out, kept = _look(parts.unbind(1), spans, spans, unseen, qkv.dtype)
+        lengths = layout.lengths
+        out, kept = _look(parts.unbind(1), lengths, lengths, causal, qkv.dtype)
         ctx.save_for_backward(parts, turns, *kept)
-        ctx.spans = spans
+        ctx.lengths = lengths
         return out
 
     @staticmethod
     def backward(ctx: Any, grad):  # type: ignore[override]
         parts, turns, *kept = ctx.saved_tensors
         grads = torch.empty_like(parts)
-        _look_back(grad, parts.unbind(1), grads.unbind(1), ctx.spans, ctx.spans, kept)
+        _look_back(grad, parts.unbind(1), grads.unbind(1), ctx.lengths, ctx.lengths, kept)
         _pairs(grads[:, :2]).mul_(turns.conj().resolve_conj()[:, None])
         return grads.flatten(1).to(grad.dtype), None, None, None, None
 
@@ -164,7 +151,7 @@ class _CrossApart(torch.autograd.Function):
     def forward(ctx: Any, q, kv, queries, keys, heads):  # type: ignore[override]
         asked, seen = _by_head(q.float(), 1, heads), _by_head(kv.float(), 2, heads)
         parts = (asked[:, 0], *seen.unbind(1))
-        out, kept = _look(parts, queries.lengths, keys.lengths, None, q.dtype)
+        out, kept = _look(parts, queries.lengths, keys.lengths, False, q.dtype)
         ctx.save_for_backward(asked, seen, *kept)
         ctx.lengths = queries.lengths, keys.lengths
         return out
@@ -198,7 +185,7 @@ def _look(
     seen: Sequence[torch.Tensor],
     q_lengths: Sequence[int],
     k_lengths: Sequence[int],
-    unseen: torch.Tensor | None,
+    causal: bool,
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Attention of q, k, v, each (rows, heads, head_dim), span by span: (rows, heads * head_dim)
@@ -214,16 +201,17 @@ def _look(
         _spans(out, q_lengths),
         strict=True,
     )
-    nothing = q.new_zeros(1, 1, 1)
+    nothing, longest = q.new_zeros(1, 1, 1), max(q_lengths)
+    later = torch.ones(longest, longest, dtype=torch.bool).triu_(1) if causal else None
     for qi, ki, vi, oi in spans:
-        if unseen is None and qi.shape[1] * ki.shape[1] > _FLASH_FROM:
+        if not causal and qi.shape[1] * ki.shape[1] > _FLASH_FROM:
             found, sums = _flash(qi[None], ki[None], vi[None])
             oi.copy_(found[0])
             kept += [found, sums]
             continue
         scores = torch.baddbmm(nothing, qi, ki.transpose(1, 2), beta=0, alpha=q.shape[2] ** -0.5)
-        if unseen is not None:
-            scores.masked_fill_(unseen, float("-inf"))
+        if later is not None:
+            scores.masked_fill_(later[: qi.shape[1], : qi.shape[1]], float("-inf"))
         weights = torch.softmax(scores, dim=-1)
         oi.copy_(torch.bmm(weights, vi))
         kept.append(weights)
@@ -262,53 +250,3 @@ def _look_back(
         of_scores.mul_(seen[0].shape[2] ** -0.5)
         to_q.copy_(torch.bmm(of_scores, ki))
         to_k.copy_(torch.bmm(of_scores.transpose(1, 2), qi))
-
-
-class Rotary:
-    """Rotary positions on interleaved pairs of the first dimensions of each head.
-
-    Su et al. 2021, as transformers' Moonshine has them: a pair of a head's values is one complex
-    number, turned by its position; pairs beyond the rotary ones stand still.
-    """
-
-    def __init__(self, inv_freq: torch.Tensor, head_dim: int, attention_scaling: float) -> None:
-        still = head_dim // 2 - len(inv_freq)
-        self._still = still
-        self._inv_freq = inv_freq
-        self._scaling = attention_scaling
-        self._cos = self._sin = torch.empty(0, head_dim // 2)
-
-    def _grow(self, length: int) -> None:
-        if length <= len(self._cos):
-            return
-        length = max(length, 2 * len(self._cos), 256)
-        places = torch.arange(length, dtype=torch.float32, device=self._inv_freq.device)
-        angles = places[:, None] * self._inv_freq
-        self._cos = functional.pad(angles.cos() * self._scaling, (0, self._still), value=1.0)
-        self._sin = functional.pad(angles.sin() * self._scaling, (0, self._still))
-
-    def turns(self, lengths: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines for clips end to end, each (sum of lengths, 1, head_dim / 2)."""
-        self._grow(max(lengths))
-        return (
-            torch.cat([self._cos[:n] for n in lengths])[:, None],
-            torch.cat([self._sin[:n] for n in lengths])[:, None],
-        )
-
-    def turns_at(self, place: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same for one place, (1, 1, head_dim / 2)."""
-        self._grow(place + 1)
-        return self._cos[place][None, None], self._sin[place][None, None]
-
-
-def turn(rows: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor], heads: int) -> torch.Tensor:
-    """Rotate (rows, heads * head_dim) by `turns`, in float32; returns the dtype and shape given."""
-    cos, sin = turns
-    pairs = rows.reshape(len(rows), heads, -1, 2).float()
-    if rows.device.type == "cpu":
-        turned = torch.view_as_complex(pairs) * torch.complex(cos, sin)
-        out = torch.view_as_real(turned)
-    else:  # Apple's GPU lacks some of complex arithmetic
-        even, odd = pairs.unbind(-1)
-        out = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
-    return out.reshape(rows.shape).to(rows.dtype)

@@ -339,7 +339,7 @@ def _do(run: Any, config: Any, stages: list[Any], group: Group = SOLO) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Libraries announcing their own future changes are no news to the user.
     warnings.filterwarnings("ignore", category=FutureWarning)
-    ui = ConsoleUi(None if group.lead else io.StringIO())
+    ui = ConsoleUi(None if group.lead else open(os.devnull, "w"))  # noqa: SIM115
     try:
         for stage in stages:
             ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))

@@ -87,7 +87,8 @@ class KeptSpeech:
             if self._file is None:
                 self._file = _nameless_file(self._folder or cache_dir())
             self._file.seek(self._end)
-            self._file.write(rows.cpu().contiguous().numpy().data.cast("B"))
+            if self._file.write(rows.cpu().contiguous().numpy().data.cast("B")) != size:
+                raise OSError("the disk is full")
         except OSError:  # no room: what is kept stays, the rest is computed each time
             self._spills = False
             return

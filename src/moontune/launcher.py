@@ -12,7 +12,10 @@ from moontune.parallel import SOLO, Group, reaching_the_others
 # closes its connections, which the others notice at once; this is for a machine that vanishes.
 _WAIT = timedelta(hours=12)
 _JOINING = timedelta(minutes=10)
-_ITS_NAMES = ("RANK", "LOCAL_", "WORLD_SIZE", "MASTER_", "TORCHELASTIC_", "GROUP_", "ROLE_")
+_ITS_NAMES = {
+    *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"),
+    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"),
+}
 
 
 def leads() -> bool:
@@ -49,4 +52,8 @@ def join() -> Group:
 
 def lone_environment() -> dict[str, str]:
     """The environment for a program that is no part of the group."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(_ITS_NAMES)}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _ITS_NAMES and not name.startswith("TORCHELASTIC_")
+    }

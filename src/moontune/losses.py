@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,13 +33,8 @@ class Losses:
         self._base = base
         self.packed = Packed(base.net, dtype)
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
-        self.kept = KeptSpeech(self._frozen_part, load_audio)
+        self.kept = KeptSpeech(_frozen_part(self.packed, self._encoder_trains), load_audio)
         self._most = _FRAMES.get(torch.device(base.device).type, _FRAMES_ELSEWHERE)
-
-    @torch.no_grad()
-    def _frozen_part(self, samples: np.ndarray) -> torch.Tensor:
-        front = self.packed.features(samples)
-        return front if self._encoder_trains else self.packed.encode(end_to_end([front])).rows
 
     def labels(self, utterances: Sequence[Utterance]) -> list[list[int]]:
         return [target_ids(self._base.tokenizer, u.label, self.packed.eos) for u in utterances]
@@ -76,3 +71,14 @@ class Losses:
 
 def seconds(u: Utterance) -> float:
     return u.duration or 1.0
+
+
+def _frozen_part(packed: Packed, encoder_trains: bool) -> Callable[[np.ndarray], torch.Tensor]:
+    """What is below the first layer that trains, as a function of a clip's samples."""
+
+    @torch.no_grad()
+    def compute(samples: np.ndarray) -> torch.Tensor:
+        front = packed.features(samples)
+        return front if encoder_trains else packed.encode(end_to_end([front])).rows
+
+    return compute

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from moontune.attention import Layout, Rotary, cross_attention, self_attention
+from moontune.attention import Layout, cross_attention, self_attention
+from moontune.errors import UserError
 from moontune.front_end import FrontEnd
 from moontune.projection import Projection, in_dtype
+from moontune.rotary import Rotary
 
 if TYPE_CHECKING:
     from transformers import MoonshineForConditionalGeneration
@@ -145,7 +147,12 @@ class Packed:
         merged: bool = False,
     ) -> None:
         encoder, decoder, config = net.model.encoder, net.model.decoder, net.config
-        assert not config.attention_dropout, "dropout of attention weights is not computed"
+        if config.attention_dropout and not merged:
+            raise UserError(
+                f"the base's config.json has attention_dropout {config.attention_dropout}, which "
+                "moontune does not compute in training; set it to 0 there"
+            )
+        refuse_adapters_elsewhere(net)
 
         def project(*layers: torch.nn.Module) -> Projection:
             return Projection(layers, dtype, merged=merged)
@@ -200,6 +207,22 @@ class Packed:
         return [float(part.sum()) for part in found.split([len(ids) for ids in labels])]
 
 
+def refuse_adapters_elsewhere(net: MoonshineForConditionalGeneration) -> None:
+    """Raise UserError if an adapter sits where this forward would not see it."""
+    encoder, decoder = net.model.encoder, net.model.decoder
+    places: dict[str, Any] = {
+        "proj_out": net.proj_out,
+        "embed_tokens": decoder.embed_tokens,
+        **{name: getattr(encoder, name) for name in ("conv1", "conv2", "conv3")},
+    }
+    for name, module in places.items():
+        if hasattr(module, "base_layer"):
+            raise UserError(
+                f"the adapter changes {name}; moontune takes adapters on the linear layers of "
+                "attention and MLP only"
+            )
+
+
 def _rotary(half: Any, heads: int) -> Rotary:
     rotary = half.rotary_emb
     return Rotary(rotary.inv_freq, half.config.hidden_size // heads, rotary.attention_scaling)
@@ -213,17 +236,18 @@ class _HeadLoss(torch.autograd.Function):
     """
 
     ROWS = 256  # through the head at once
-    CACHED = 32  # rows of logits that stay in the processor's cache from one pass to the next
+    CACHED = 32  # rows of logits that stay in a CPU's cache from one step to the next
 
     @staticmethod
     def forward(ctx: Any, hidden, weight, targets):  # type: ignore[override]
         wanted = ctx.needs_input_grad[0]
+        cached = _HeadLoss.CACHED if hidden.device.type == "cpu" else _HeadLoss.ROWS
         losses, grads = [], []
         blocks = zip(hidden.split(_HeadLoss.ROWS), targets.split(_HeadLoss.ROWS), strict=True)
         for rows, right in blocks:
             logits = functional.linear(in_dtype(rows, weight.dtype), weight)
-            chosen_ones = right[:, None].split(_HeadLoss.CACHED)
-            parts = logits[: len(rows)].split(_HeadLoss.CACHED)
+            chosen_ones = right[:, None].split(cached)
+            parts = logits[: len(rows)].split(cached)
             for part, chosen in zip(parts, chosen_ones, strict=True):
                 odds = part.float()
                 top = odds.amax(dim=1, keepdim=True)

@@ -44,6 +44,8 @@ def _lora_of(layer: Any) -> _Lora | None:
     if isinstance(layer, nn.Linear) or layer.disable_adapters:
         return None
     (name,) = layer.active_adapters
+    if name not in layer.lora_A:
+        return None
     return _Lora(
         layer.lora_A[name].weight,
         layer.lora_B[name].weight,
@@ -66,19 +68,23 @@ class Projection:
     """Linear layers that share their input, as one matrix product.
 
     Called with x (rows, in) it gives (rows, sum of outs) in `dtype`, what the layers give one after
-    another. Frozen weights are copied, in `dtype`; LoRA weights are used where they are, so that
-    they train. With `merged` the LoRA is added into the copy, which is then a snapshot. Whatever
+    another. Frozen weights are copied, in `dtype`, but in float32 the layers' own become views of
+    the fused matrix: do not merge an adapter under it. LoRA weights are used where they are, so
+    that they train. With `merged` the LoRA is added into a copy, which is then a snapshot. Whatever
     else peft puts on a layer (DoRA and its like) is computed by the layer itself, in float32.
 
     Dropout acts where gradients are recorded; layers fused share one mask, unlike in peft.
     """
 
     def __init__(self, layers: Sequence[nn.Module], dtype: torch.dtype, *, merged: bool) -> None:
-        self._odd = None if all(map(_is_plain, layers)) else list(layers)
         self._dtype = dtype
-        if self._odd is not None:
+        self._odd: list[nn.Module] | None = list(layers)
+        if not all(map(_is_plain, layers)):
             return
         loras = [_lora_of(layer) for layer in layers]
+        if len({lora.dropout for lora in loras if lora is not None}) > 1:
+            return
+        self._odd = None
         weights = [_base_of(layer).weight.detach() for layer in layers]
         if merged:
             weights = [

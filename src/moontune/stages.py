@@ -276,9 +276,8 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
     count = trainable_parameters(model)
     dtype = training_dtype(base.device, config.train.dtype)
     ui.note(f"{count:,} trainable parameters, matrix products in {dtype}")
-    with open(
-        run / "train_log.jsonl" if group.lead else os.devnull, "w", encoding="utf-8"
-    ) as stream:
+    log_file = run / "train_log.jsonl" if group.lead else os.devnull
+    with open(log_file, "w", encoding="utf-8") as stream:
 
         def log(event: dict[str, Any]) -> None:
             stream.write(json.dumps(event) + "\n")

@@ -18,6 +18,7 @@ from moontune.packed import Memory, Packed, end_to_end, joined
 from moontune.parallel import Group
 
 BATCH = 32  # clips decoded together; no figure depends on it
+_BATCH_S = 320.0  # and seconds of them, which bounds the memory
 # Frames that go through the encoder at once: more no longer fit the processor's caches.
 _ROWS = {"cpu": 2_000}
 _ROWS_ELSEWHERE = 50_000
@@ -68,11 +69,18 @@ class Transcriber:
         return self.write(self.hear(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
 
 
-def batches(utterances: Sequence[Utterance], size: int = BATCH) -> Iterator[list[int]]:
+def batches(utterances: Sequence[Utterance]) -> Iterator[list[int]]:
     """Indices of utterances of like length together, so that they end at about the same token."""
     order = sorted(range(len(utterances)), key=lambda i: utterances[i].duration or 0.0)
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+    waiting: list[int] = []
+    for i in order:
+        longest = utterances[i].duration or 0.0
+        if waiting and (len(waiting) == BATCH or (len(waiting) + 1) * longest > _BATCH_S):
+            yield waiting
+            waiting = []
+        waiting.append(i)
+    if waiting:
+        yield waiting
 
 
 def shared_batches(utterances: Sequence[Utterance], group: Group) -> list[list[int]]:
