@@ -149,7 +149,8 @@ class _SelfApart(torch.autograd.Function):
 class _CrossApart(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q, kv, queries, keys, heads):  # type: ignore[override]
-        asked, seen = _by_head(q.float(), 1, heads), _by_head(kv.float(), 2, heads)
+        asked = _by_head(q.to(torch.float32, copy=True), 1, heads)
+        seen = _by_head(kv.float(), 2, heads)
         parts = (asked[:, 0], *seen.unbind(1))
         out, kept = _look(parts, queries.lengths, keys.lengths, False, q.dtype)
         ctx.save_for_backward(asked, seen, *kept)
@@ -189,9 +190,11 @@ def _look(
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Attention of q, k, v, each (rows, heads, head_dim), span by span: (rows, heads * head_dim)
-    and, for the way back, each span's weights, or the flash kernel's result and its sums.
+    and, for the way back, each span's weights, or the flash kernel's result and its sums. Scales q
+    in place.
     """
     q, k, v = seen
+    q *= q.shape[2] ** -0.5  # rather than every span's scores
     out = torch.empty(q.shape, dtype=dtype)
     kept: list[torch.Tensor] = []
     spans = zip(
@@ -201,15 +204,15 @@ def _look(
         _spans(out, q_lengths),
         strict=True,
     )
-    nothing, longest = q.new_zeros(1, 1, 1), max(q_lengths)
+    longest = max(q_lengths)
     later = torch.ones(longest, longest, dtype=torch.bool).triu_(1) if causal else None
     for qi, ki, vi, oi in spans:
         if not causal and qi.shape[1] * ki.shape[1] > _FLASH_FROM:
-            found, sums = _flash(qi[None], ki[None], vi[None])
+            found, sums = _flash(qi[None], ki[None], vi[None], scale=1.0)
             oi.copy_(found[0])
             kept += [found, sums]
             continue
-        scores = torch.baddbmm(nothing, qi, ki.transpose(1, 2), beta=0, alpha=q.shape[2] ** -0.5)
+        scores = torch.bmm(qi, ki.transpose(1, 2))
         if later is not None:
             scores.masked_fill_(later[: qi.shape[1], : qi.shape[1]], float("-inf"))
         weights = torch.softmax(scores, dim=-1)
@@ -240,13 +243,13 @@ def _look_back(
         weights = next(saved)
         if weights.dim() == 4:
             four = (t[None] for t in (gi, qi, ki, vi))
-            parts = _flash_back(*four, weights, next(saved), 0.0, False)
+            parts = _flash_back(*four, weights, next(saved), 0.0, False, scale=1.0)
             for to, part in zip((to_q, to_k, to_v), parts, strict=True):
                 to.copy_(part[0])
             continue
         to_v.copy_(torch.bmm(weights.transpose(1, 2), gi))
         of_weights = torch.bmm(gi, vi.transpose(1, 2))
         of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, torch.float32)
-        of_scores.mul_(seen[0].shape[2] ** -0.5)
         to_q.copy_(torch.bmm(of_scores, ki))
         to_k.copy_(torch.bmm(of_scores.transpose(1, 2), qi))
+    grads[0].mul_(seen[0].shape[2] ** -0.5)

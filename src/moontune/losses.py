@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Frames that go through the model at once: on a CPU more is slower and takes more memory.
-_FRAMES = {"cpu": 1_000}
+_FRAMES = {"cpu": 1_600}
 _FRAMES_ELSEWHERE = 25_000
 
 
