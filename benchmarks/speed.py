@@ -10,8 +10,8 @@ fresh process, in turns: peer, ours, peer, ours. Audio is decoded beforehand in 
 
 - training and decoder: updates of 8 clips, adapters in both halves or in the decoder alone. Ours is
   timed whole, over some passes through a few clips, so that what it does once is paid within: 7
-  passes, as 500 updates make of 560 clips, and 10. The peer does the same in every pass: it is timed
-  over `peer_updates`, after two to warm up.
+  passes, as 500 updates make of 560 clips, and 10. The peer does the same in every pass: it is
+  timed over `peer_updates`, after two to warm up.
 - evaluation: loss, transcripts and WER of a hundred clips under an adapter that changes them.
 - startup: `moontune --help`; from launch to the first update on a prepared run; validation's share.
 
