@@ -268,7 +268,7 @@ def test_batched_greedy_equals_generate_on_each_clip_alone(
     tiny_base, monkeypatch, look_every
 ) -> None:
     """Clips that end early leave the batch; a GPU looks for them every eighth token only."""
-    monkeypatch.setattr(greedy, "_LOOK_EVERY", {"cpu": look_every})
+    monkeypatch.setitem(greedy._LOOK_EVERY, "cpu", look_every)
     clips = [noise(i, s) for i, s in enumerate((1.5, 0.6, 2.2, 1.0, 1.1, 0.7))]
     caps = [9, 4, 12, 1, 30, 17]
     packed = Packed(tiny_base.net, merged=True)

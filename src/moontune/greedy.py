@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import torch
 
-from moontune.attention import Layout, turn
+from moontune.attention import Layout
 from moontune.packed import Memory, Packed
+from moontune.rotary import turn
 
 # A clip that has ended leaves the batch once this share of it has; on a GPU, where looking costs a
 # wait, it is looked for every so many tokens only.
 _LEAVE_AT = 0.25
-_LOOK_EVERY = {"cpu": 1}
-_LOOK_EVERY_ELSEWHERE = 8
+_LOOK_EVERY = {"cpu": 1, "cuda": 8, "mps": 8}
 
 
 @dataclass
@@ -34,7 +34,7 @@ class _Layer:
 @torch.no_grad()
 def greedy(packed: Packed, memory: Memory, caps: Sequence[int]) -> list[list[int]]:
     """Token ids of each clip without the start token, EOS kept; at most its own cap of tokens."""
-    heads, device = packed.heads, packed.embedding.device
+    heads, device = packed.heads, packed.device
     layers = [_layer(kv, memory.layout, heads, max(caps)) for kv in memory.layers]
     lengths = torch.tensor(memory.layout.lengths)
     hidden = _hidden(memory.layout, heads)
@@ -43,7 +43,7 @@ def greedy(packed: Packed, memory: Memory, caps: Sequence[int]) -> list[list[int
     written = torch.full((len(caps), max(caps)), packed.eos)
     last = torch.full((len(caps),), packed.start, device=device)
     pending: list[torch.Tensor] = []
-    look_every = _LOOK_EVERY.get(device.type, _LOOK_EVERY_ELSEWHERE)
+    look_every = _LOOK_EVERY[device.type]
     for place in range(max(caps)):
         last = _next(packed, layers, last, place, hidden)
         pending.append(last)

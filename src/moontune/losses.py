@@ -11,15 +11,14 @@ from moontune.evaluate import LoadAudio
 from moontune.kept_speech import KeptSpeech
 from moontune.manifest import Utterance
 from moontune.model import Base, target_ids
-from moontune.packed import Packed, end_to_end
+from moontune.packed import Packed, end_to_end, passes
 from moontune.parallel import SOLO, Group
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Frames that go through the model at once: on a CPU more is slower and takes more memory.
-_FRAMES = {"cpu": 1_600}
-_FRAMES_ELSEWHERE = 25_000
+# Frames that go through the model at once, which bounds the memory.
+_FRAMES = {"cpu": 1_600, "cuda": 25_000, "mps": 25_000}
 
 
 class Losses:
@@ -34,7 +33,6 @@ class Losses:
         self.packed = Packed(base.net, dtype)
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
         self.kept = KeptSpeech(_frozen_part(self.packed, self._encoder_trains), load_audio)
-        self._most = _FRAMES.get(torch.device(base.device).type, _FRAMES_ELSEWHERE)
 
     def labels(self, utterances: Sequence[Utterance]) -> list[list[int]]:
         return [target_ids(self._base.tokenizer, u.label, self.packed.eos) for u in utterances]
@@ -43,34 +41,23 @@ class Losses:
         self, utterances: Sequence[Utterance], labels: Sequence[list[int]]
     ) -> Iterator[torch.Tensor]:
         """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
-        waiting: list[torch.Tensor] = []
-        begun = 0
-        for i, u in enumerate(utterances):
-            kept = self.kept(u).to(self._base.device, non_blocking=True)
-            if waiting and sum(map(len, waiting)) + len(kept) > self._most:
-                yield self._losses(waiting, labels[begun:i])
-                waiting, begun = [], i
-            waiting.append(kept)
-        if waiting:
-            yield self._losses(waiting, labels[begun:])
-
-    def _losses(self, kept: Sequence[torch.Tensor], labels: Sequence[list[int]]) -> torch.Tensor:
-        clips = end_to_end(kept)
-        states = self.packed.encode(clips) if self._encoder_trains else clips
-        return self.packed.token_losses(self.packed.remember(states), labels)
+        kept = (self.kept(u).to(self.packed.device, non_blocking=True) for u in utterances)
+        done = 0
+        for clips in passes(kept, _FRAMES[self.packed.device.type]):
+            states = self.packed.encode(clips) if self._encoder_trains else clips
+            count = len(clips.layout.lengths)
+            memory = self.packed.remember(states)
+            yield self.packed.token_losses(memory, labels[done : done + count])
+            done += count
 
     @torch.no_grad()
     def mean(self, utterances: Sequence[Utterance], group: Group = SOLO) -> float:
         """Nats per target token over a whole split (validation during training)."""
-        mine = group.mine(utterances, seconds)
+        mine = group.mine(utterances, lambda u: u.length_s)
         labels = self.labels(mine)
         total = sum(float(losses.cpu().double().sum()) for losses in self.passes(mine, labels))
         total, tokens = group.sums(total, sum(map(len, labels)))
         return total / tokens
-
-
-def seconds(u: Utterance) -> float:
-    return u.duration or 1.0
 
 
 def _frozen_part(packed: Packed, encoder_trains: bool) -> Callable[[np.ndarray], torch.Tensor]:

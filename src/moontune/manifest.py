@@ -46,6 +46,11 @@ class Utterance:
         """The text the model is trained on."""
         return self.text if self.target is None else self.target
 
+    @property
+    def length_s(self) -> float:
+        """Its duration, or a second where that is not known: for sharing work out."""
+        return self.duration or 1.0
+
     def with_(self, **changes: Any) -> Utterance:
         return replace(self, **changes)
 

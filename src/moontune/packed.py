@@ -9,7 +9,7 @@ can be kept (`features`). Tests hold all of it against transformers' own forward
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,20 @@ class Memory:
 def end_to_end(parts: Sequence[torch.Tensor]) -> Clips:
     rows = torch.cat(list(parts))
     return Clips(rows, Layout([len(part) for part in parts], rows.device))
+
+
+def passes(parts: Iterable[torch.Tensor], most: int) -> Iterator[Clips]:
+    """Parts end to end, in their order, as many at a time as have at most `most` rows, or one."""
+    waiting: list[torch.Tensor] = []
+    rows = 0
+    for part in parts:
+        if waiting and rows + len(part) > most:
+            yield end_to_end(waiting)
+            waiting, rows = [], 0
+        waiting.append(part)
+        rows += len(part)
+    if waiting:
+        yield end_to_end(waiting)
 
 
 def joined(memories: Sequence[Memory]) -> Memory:
@@ -172,6 +186,10 @@ class Packed:
         self.start = int(config.decoder_start_token_id)  # type: ignore[arg-type]
         self.eos = int(config.eos_token_id)  # type: ignore[arg-type]
 
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.device
+
     def encode(self, front: Clips) -> Clips:
         """The encoder's states of the front end's features."""
         turns = self._encoder_rotary.turns(front.layout.lengths)
@@ -190,7 +208,7 @@ class Packed:
 
         The decoder is fed the start token and the labels but the last.
         """
-        device = self.embedding.device
+        device = self.device
         layout = Layout([len(ids) for ids in labels], device)
         fed = torch.tensor([i for ids in labels for i in (self.start, *ids[:-1])], device=device)
         targets = torch.tensor([i for ids in labels for i in ids], device=device)

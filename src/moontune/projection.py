@@ -123,7 +123,7 @@ class Projection:
 def dropout_mask(x: torch.Tensor, p: float) -> torch.Tensor | None:
     """0 with probability `p`, else 1 / (1 - p), in the shape of x; None where p is 0.
 
-    16 random bits a value instead of `bernoulli_`, which costs six times as much on a CPU.
+    16 random bits a value instead of `bernoulli_`, which takes twice as long on a CPU.
     """
     if p == 0:
         return None

@@ -49,10 +49,6 @@ def turn(rows: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor], heads: in
     """Rotate (rows, heads * head_dim) by `turns`, in float32; returns the dtype and shape given."""
     cos, sin = turns
     pairs = rows.reshape(len(rows), heads, -1, 2).float()
-    if rows.device.type == "cpu":
-        turned = torch.view_as_complex(pairs) * torch.complex(cos, sin)
-        out = torch.view_as_real(turned)
-    else:  # Apple's GPU lacks some of complex arithmetic
-        even, odd = pairs.unbind(-1)
-        out = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
+    even, odd = pairs.unbind(-1)  # complex arithmetic is not whole on Apple's GPU
+    out = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
     return out.reshape(rows.shape).to(rows.dtype)

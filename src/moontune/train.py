@@ -14,7 +14,7 @@ from moontune.adapter import adapter_state, set_adapter_state
 from moontune.average import WeightAverage
 from moontune.config import TrainConfig
 from moontune.evaluate import LoadAudio
-from moontune.losses import Losses, seconds
+from moontune.losses import Losses
 from moontune.manifest import Utterance
 from moontune.model import Base
 from moontune.parallel import SOLO, Group
@@ -122,6 +122,7 @@ def train(
     share; their sum, and so the weights, are the same in all of them.
     """
     started = time.perf_counter()
+    tell: Log = log if group.lead else lambda event: None
     best_state = group.of_lead(lambda: adapter_state(model))
     set_adapter_state(model, best_state)  # a seed gives other weights on other hardware
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -142,8 +143,7 @@ def train(
             value = losses.mean(val_split, group)
         validating += time.perf_counter() - begun
         finite = value if math.isfinite(value) else None
-        if group.lead:
-            log({"event": "validation", "step": step, "val_loss": finite})
+        tell({"event": "validation", "step": step, "val_loss": finite})
         return value
 
     first = best = validate(0)
@@ -169,19 +169,19 @@ def train(
         else:
             skipped += 1
         optimizer.zero_grad(set_to_none=True)
-        event = {
-            "event": "update",
-            "step": step,
-            "loss": loss if math.isfinite(loss) else None,
-            "lr": rate,
-            "grad_norm": norm if math.isfinite(norm) else None,
-            "tokens": tokens,
-            "clips": len(clips),
-            "seconds": round(time.perf_counter() - begun, 4),
-            "skipped": not usable,
-        }
-        if group.lead:
-            log(event)
+        tell(
+            {
+                "event": "update",
+                "step": step,
+                "loss": loss if math.isfinite(loss) else None,
+                "lr": rate,
+                "grad_norm": norm if math.isfinite(norm) else None,
+                "tokens": tokens,
+                "clips": len(clips),
+                "seconds": round(time.perf_counter() - begun, 4),
+                "skipped": not usable,
+            }
+        )
         if skipped > config.max_skipped_updates:
             stopped = f"aborted: {skipped} updates had a non-finite loss or gradient"
             break
@@ -218,7 +218,7 @@ def _accumulate(losses: Losses, clips: Sequence[Utterance], group: Group) -> tup
     """
     labels = losses.labels(clips)
     tokens = sum(map(len, labels))
-    mine = group.mine(list(zip(clips, labels, strict=True)), lambda pair: seconds(pair[0]))
+    mine = group.mine(list(zip(clips, labels, strict=True)), lambda pair: pair[0].length_s)
     found = []
     for of_tokens in losses.passes([clip for clip, _ in mine], [ids for _, ids in mine]):
         loss = of_tokens.sum() / tokens

@@ -14,14 +14,13 @@ from moontune.errors import UserError
 from moontune.greedy import greedy
 from moontune.manifest import Utterance
 from moontune.model import Base
-from moontune.packed import Memory, Packed, end_to_end, joined
+from moontune.packed import Memory, Packed, joined, passes
 from moontune.parallel import Group
 
 BATCH = 32  # clips decoded together; no figure depends on it
 _BATCH_S = 320.0  # and seconds of them, which bounds the memory
-# Frames that go through the encoder at once: more no longer fit the processor's caches.
-_ROWS = {"cpu": 2_000}
-_ROWS_ELSEWHERE = 50_000
+# Frames that go through the encoder at once, which bounds the memory.
+_FRAMES = {"cpu": 2_000, "cuda": 50_000, "mps": 50_000}
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,9 @@ class Transcriber:
     @torch.no_grad()
     def hear(self, clips: Sequence[np.ndarray]) -> Memory:
         """What the decoder needs of clips of float32 mono 16 kHz samples, each (samples,)."""
-        most = _ROWS.get(torch.device(self._base.device).type, _ROWS_ELSEWHERE)
-        heard: list[Memory] = []
-        waiting: list[torch.Tensor] = []
-        for i, clip in enumerate(clips):
-            waiting.append(self.packed.features(clip))
-            if sum(map(len, waiting)) >= most or i + 1 == len(clips):
-                heard.append(self.packed.remember(self.packed.encode(end_to_end(waiting))))
-                waiting = []
-        return joined(heard)
+        packed, most = self.packed, _FRAMES[self.packed.device.type]
+        fronts = passes(map(packed.features, clips), most)
+        return joined([packed.remember(packed.encode(front)) for front in fronts])
 
     def write(
         self, memory: Memory, durations_s: Sequence[float], cap: TokenCap
@@ -71,10 +64,10 @@ class Transcriber:
 
 def batches(utterances: Sequence[Utterance]) -> Iterator[list[int]]:
     """Indices of utterances of like length together, so that they end at about the same token."""
-    order = sorted(range(len(utterances)), key=lambda i: utterances[i].duration or 0.0)
+    order = sorted(range(len(utterances)), key=lambda i: utterances[i].length_s)
     waiting: list[int] = []
     for i in order:
-        longest = utterances[i].duration or 0.0
+        longest = utterances[i].length_s
         if waiting and (len(waiting) == BATCH or (len(waiting) + 1) * longest > _BATCH_S):
             yield waiting
             waiting = []
@@ -90,7 +83,7 @@ def shared_batches(utterances: Sequence[Utterance], group: Group) -> list[list[i
     """
     return group.mine(
         list(batches(utterances)),
-        lambda indices: sum(utterances[i].duration or 1.0 for i in indices),
+        lambda indices: sum(utterances[i].length_s for i in indices),
     )
 
 
