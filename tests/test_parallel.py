@@ -17,6 +17,7 @@ import torch
 from test_pipeline import flags
 
 from moontune.cli import main
+from moontune.errors import UserError
 from moontune.launcher import join, lone_environment
 from moontune.parallel import SOLO, Group
 
@@ -130,7 +131,12 @@ def test_without_a_launcher_there_is_one_process_and_no_torch() -> None:
 def test_an_incomplete_launch_is_a_mistake(monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(Exception, match="RANK is not; start with torchrun"):
+    with pytest.raises(UserError, match="RANK is not; start with torchrun"):
+        join()
+    monkeypatch.setenv("RANK", "first")
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    with pytest.raises(UserError, match="RANK is 'first', not a number"):
         join()
 
 

@@ -32,6 +32,11 @@ def join() -> Group:
             raise UserError(
                 f"WORLD_SIZE is set and {name} is not; start with torchrun, or unset it"
             )
+    for name in ("WORLD_SIZE", "RANK"):
+        if not os.environ[name].isdecimal():
+            raise UserError(
+                f"{name} is {os.environ[name]!r}, not a number; start with torchrun, or unset it"
+            )
     import torch
     from torch.distributed.rendezvous import rendezvous
 
