@@ -13,7 +13,6 @@ from conftest import SENTENCES, noise
 from moontune import attention, front_end, greedy
 from moontune.adapter import attach_lora
 from moontune.attention import (
-    Layout,
     cross_attention,
     padded_cross_attention,
     padded_self_attention,
@@ -22,6 +21,7 @@ from moontune.attention import (
 from moontune.audio import SHORTEST_SAMPLES
 from moontune.config import EvalConfig, LoraConfig
 from moontune.front_end import FrontEnd
+from moontune.layout import Layout
 from moontune.manifest import Utterance, read_manifest
 from moontune.model import Base, target_ids
 from moontune.packed import Packed, end_to_end
@@ -244,7 +244,7 @@ def test_the_way_of_gpus_attends_to_the_same(causal) -> None:
     """Padded attention, which Apple's and Nvidia's GPUs use, against the CPU's; gradients too."""
     torch.manual_seed(0)
     layout, frames = Layout((3, 7, 1), torch.device("cpu")), Layout((9, 4, 6), torch.device("cpu"))
-    turns = Rotary(torch.tensor([1.0, 0.1]), 6, 1.0).turns(layout.lengths)
+    turns = Rotary(torch.tensor([1.0, 0.1]), 6, 1.0).turns(layout)
     qkv, q, kv = torch.randn(11, 3 * 12), torch.randn(11, 12), torch.randn(19, 24)
     pairs = [
         (self_attention, padded_self_attention, (qkv, turns, layout, 2), {"causal": causal}),

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from moontune.layout import Layout
 from moontune.rotary import turn
 
 # Above so many weights a head, PyTorch's flash kernel is as fast as plain products, and it keeps no
 # weights for the way back; below, it takes up to twice as long.
 _FLASH_FROM = 400 * 400
+# Rows that are taken to float32 and back at once, so that they stay in a core's cache.
+_CHUNK = 256
 _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _flash_back = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
-
-
-class Layout:
-    """Where clips lie end to end: their lengths, and what a padded copy of them needs."""
-
-    def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
-        self.lengths = tuple(lengths)
-        self._device = device
-
-    @cached_property
-    def real(self) -> torch.Tensor:
-        """(clips, longest) bool: true within each clip's length."""
-        counts = torch.tensor(self.lengths, device=self._device)
-        return torch.arange(max(self.lengths), device=self._device) < counts[:, None]
-
-    @cached_property
-    def _places(self) -> torch.Tensor:
-        """(rows,): the place of each row in the flattened padded copy."""
-        longest = max(self.lengths)
-        starts = range(0, longest * len(self.lengths), longest)
-        places = [torch.arange(s, s + n) for s, n in zip(starts, self.lengths, strict=True)]
-        return torch.cat(places).to(self._device)
-
-    def pad(self, rows: torch.Tensor) -> torch.Tensor:
-        """(rows, width) as (clips, longest, width), zero beyond a clip's end."""
-        count, longest = len(self.lengths), max(self.lengths)
-        padded = rows.new_zeros(count * longest, rows.shape[1])
-        return padded.index_copy(0, self._places, rows).view(count, longest, -1)
-
-    def unpad(self, padded: torch.Tensor) -> torch.Tensor:
-        """(clips, longest, width) as (rows, width)."""
-        return padded.flatten(0, 1).index_select(0, self._places)
 
 
 def self_attention(
@@ -129,42 +99,95 @@ def _padded(
 class _SelfApart(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, qkv, turns, layout, heads, causal):  # type: ignore[override]
-        parts = _by_head(qkv.to(torch.float32, copy=True), 3, heads)
-        _pairs(parts[:, :2]).mul_(turns[:, None])
-        lengths = layout.lengths
-        out, kept = _look(parts.unbind(1), lengths, lengths, causal, qkv.dtype)
-        ctx.save_for_backward(parts, turns, *kept)
-        ctx.lengths = lengths
+        out = _empty_rows(layout, qkv.shape[1] // 3, qkv.dtype)
+        kept: list[torch.Tensor] = []
+        for rows, lengths in _chunks(layout.lengths):
+            parts = _turned(qkv[rows], turns[rows], heads)
+            to = _by_head(out[rows], 1, heads)[:, 0]
+            kept += _look(parts.unbind(1), to, lengths, lengths, causal)
+        ctx.save_for_backward(qkv, turns, *kept)
+        ctx.layout, ctx.heads = layout, heads
         return out
 
     @staticmethod
     def backward(ctx: Any, grad):  # type: ignore[override]
-        parts, turns, *kept = ctx.saved_tensors
-        grads = torch.empty_like(parts)
-        _look_back(grad, parts.unbind(1), grads.unbind(1), ctx.lengths, ctx.lengths, kept)
-        _pairs(grads[:, :2]).mul_(turns.conj().resolve_conj()[:, None])
-        return grads.flatten(1).to(grad.dtype), None, None, None, None
+        qkv, turns, *kept = ctx.saved_tensors
+        back, saved = turns.conj().resolve_conj(), iter(kept)
+        of_qkv = _empty_rows(ctx.layout, qkv.shape[1], grad.dtype)
+        for rows, lengths in _chunks(ctx.layout.lengths):
+            parts = _turned(qkv[rows], turns[rows], ctx.heads)
+            grads = torch.empty_like(parts)
+            _look_back(grad[rows], parts.unbind(1), grads.unbind(1), lengths, lengths, saved)
+            _pairs(grads[:, :2]).mul_(back[rows, None])
+            of_qkv[rows] = grads.flatten(1)
+        return of_qkv, None, None, None, None
 
 
 class _CrossApart(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q, kv, queries, keys, heads):  # type: ignore[override]
-        asked = _by_head(q.to(torch.float32, copy=True), 1, heads)
-        seen = _by_head(kv.float(), 2, heads)
-        parts = (asked[:, 0], *seen.unbind(1))
-        out, kept = _look(parts, queries.lengths, keys.lengths, False, q.dtype)
-        ctx.save_for_backward(asked, seen, *kept)
-        ctx.lengths = queries.lengths, keys.lengths
+        out = _empty_rows(queries, q.shape[1], q.dtype)
+        kept: list[torch.Tensor] = []
+        for asking, seen, n, m in _chunk_pairs(queries.lengths, keys.lengths):
+            parts = _asked_and_seen(q[asking], kv[seen], heads)
+            kept += _look(parts, _by_head(out[asking], 1, heads)[:, 0], n, m, False)
+        ctx.save_for_backward(q, kv, *kept)
+        ctx.queries, ctx.keys, ctx.heads = queries, keys, heads
         return out
 
     @staticmethod
     def backward(ctx: Any, grad):  # type: ignore[override]
-        asked, seen, *kept = ctx.saved_tensors
-        of_asked, of_seen = torch.empty_like(asked), torch.empty_like(seen)
-        parts, grads = (asked[:, 0], *seen.unbind(1)), (of_asked[:, 0], *of_seen.unbind(1))
-        _look_back(grad, parts, grads, ctx.lengths[0], ctx.lengths[1], kept)
-        of_q, of_kv = (t.flatten(1).to(grad.dtype) for t in (of_asked, of_seen))
+        q, kv, *kept = ctx.saved_tensors
+        saved = iter(kept)
+        of_q = _empty_rows(ctx.queries, q.shape[1], grad.dtype)
+        of_kv = _empty_rows(ctx.keys, kv.shape[1], grad.dtype)
+        for asking, seen, n, m in _chunk_pairs(ctx.queries.lengths, ctx.keys.lengths):
+            parts = _asked_and_seen(q[asking], kv[seen], ctx.heads)
+            grads = [torch.empty_like(part) for part in parts]
+            _look_back(grad[asking], parts, grads, n, m, saved)
+            of_q[asking] = grads[0].flatten(1)
+            of_kv[seen] = torch.stack(grads[1:], dim=1).flatten(1)
         return of_q, of_kv, None, None, None
+
+
+def _empty_rows(layout: Layout, width: int, dtype: torch.dtype) -> torch.Tensor:
+    """(rows, width) to be filled, but for the filler, which is zero."""
+    out = torch.empty(layout.rows, width, dtype=dtype)
+    out[layout.count :] = 0
+    return out
+
+
+def _chunks(lengths: Sequence[int]) -> Iterator[tuple[slice, Sequence[int]]]:
+    """Clips next to each other, as many as have `_CHUNK` rows, or one: their rows and lengths."""
+    for rows, _, own, _ in _chunk_pairs(lengths, lengths):
+        yield rows, own
+
+
+def _chunk_pairs(
+    queries: Sequence[int], keys: Sequence[int]
+) -> Iterator[tuple[slice, slice, Sequence[int], Sequence[int]]]:
+    first = asked = seen = 0
+    while first < len(keys):
+        last = first + 1
+        while last < len(keys) and sum(keys[first : last + 1]) <= _CHUNK:
+            last += 1
+        n, m = queries[first:last], keys[first:last]
+        yield slice(asked, asked + sum(n)), slice(seen, seen + sum(m)), n, m
+        first, asked, seen = last, asked + sum(n), seen + sum(m)
+
+
+def _turned(qkv: torch.Tensor, turns: torch.Tensor, heads: int) -> torch.Tensor:
+    """A float32 copy as (rows, 3, heads, head_dim), queries and keys turned, queries scaled."""
+    parts = _by_head(qkv.to(torch.float32, copy=True), 3, heads)
+    _pairs(parts[:, :2]).mul_(turns[:, None])
+    parts[:, 0] *= parts.shape[-1] ** -0.5  # rather than every clip's scores
+    return parts
+
+
+def _asked_and_seen(q: torch.Tensor, kv: torch.Tensor, heads: int) -> list[torch.Tensor]:
+    """Scaled queries, keys and values in float32, each (rows, heads, head_dim)."""
+    asked = _by_head(q, 1, heads)[:, 0]
+    return [asked.float() * asked.shape[-1] ** -0.5, *_by_head(kv.float(), 2, heads).unbind(1)]
 
 
 def _by_head(rows: torch.Tensor, parts: int, heads: int) -> torch.Tensor:
@@ -177,48 +200,40 @@ def _pairs(parts: torch.Tensor) -> torch.Tensor:
     return torch.view_as_complex(parts.unflatten(-1, (-1, 2)))
 
 
-def _spans(rows: torch.Tensor, lengths: Sequence[int]) -> list[torch.Tensor]:
-    """(rows, heads, head_dim) as one (heads, length, head_dim) view a span."""
-    return [part.transpose(0, 1) for part in rows.split(list(lengths))]
+def _spans(rows: torch.Tensor, lengths: Sequence[int]) -> Sequence[torch.Tensor]:
+    """(rows, heads, head_dim) as one (heads, length, head_dim) view a clip."""
+    return torch.split_with_sizes(rows.transpose(0, 1), lengths, dim=1)  # type: ignore[arg-type]
 
 
 def _look(
     seen: Sequence[torch.Tensor],
+    out: torch.Tensor,
     q_lengths: Sequence[int],
     k_lengths: Sequence[int],
     causal: bool,
-    dtype: torch.dtype,
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Attention of q, k, v, each (rows, heads, head_dim), span by span: (rows, heads * head_dim)
-    and, for the way back, each span's weights, or the flash kernel's result and its sums. Scales q
-    in place.
+) -> list[torch.Tensor]:
+    """Fill `out` with the attention of q, k, v, clip by clip; all are (rows, heads, head_dim).
+
+    Returns for the way back each clip's weights, or the flash kernel's result and its sums.
     """
-    q, k, v = seen
-    q *= q.shape[2] ** -0.5  # rather than every span's scores
-    out = torch.empty(q.shape, dtype=dtype)
     kept: list[torch.Tensor] = []
-    spans = zip(
-        _spans(q, q_lengths),
-        _spans(k, k_lengths),
-        _spans(v, k_lengths),
-        _spans(out, q_lengths),
-        strict=True,
-    )
+    lengths = (q_lengths, k_lengths, k_lengths, q_lengths)
     longest = max(q_lengths)
     later = torch.ones(longest, longest, dtype=torch.bool).triu_(1) if causal else None
-    for qi, ki, vi, oi in spans:
-        if not causal and qi.shape[1] * ki.shape[1] > _FLASH_FROM:
-            found, sums = _flash(qi[None], ki[None], vi[None], scale=1.0)
-            oi.copy_(found[0])
+    clips = zip(*map(_spans, (*seen, out), lengths), strict=True)
+    for q, k, v, to in clips:
+        if not causal and q.shape[1] * k.shape[1] > _FLASH_FROM:
+            found, sums = _flash(q[None], k[None], v[None], scale=1.0)
+            to.copy_(found[0])
             kept += [found, sums]
             continue
-        scores = torch.bmm(qi, ki.transpose(1, 2))
+        scores = torch.bmm(q, k.mT)
         if later is not None:
-            scores.masked_fill_(later[: qi.shape[1], : qi.shape[1]], float("-inf"))
+            scores.masked_fill_(later[: q.shape[1], : q.shape[1]], float("-inf"))
         weights = torch.softmax(scores, dim=-1)
-        oi.copy_(torch.bmm(weights, vi))
+        to.copy_(torch.bmm(weights, v))
         kept.append(weights)
-    return out.flatten(1), kept
+    return kept
 
 
 def _look_back(
@@ -227,29 +242,25 @@ def _look_back(
     grads: Sequence[torch.Tensor],
     q_lengths: Sequence[int],
     k_lengths: Sequence[int],
-    kept: Sequence[torch.Tensor],
+    saved: Iterator[torch.Tensor],
 ) -> None:
-    """Fill `grads` with the gradients of q, k and v in `seen`, given that of `_look`'s result."""
+    """Fill `grads` with the gradients of q before it was scaled, k and v, given that of `_look`'s
+    result; takes what `_look` kept from `saved`."""
     of_out = grad.float().view(seen[0].shape)
-    lengths = (q_lengths, k_lengths, k_lengths)
-    saved = iter(kept)
-    spans = zip(
-        _spans(of_out, q_lengths),
-        *(_spans(t, n) for t, n in zip(seen, lengths, strict=True)),
-        *(_spans(t, n) for t, n in zip(grads, lengths, strict=True)),
-        strict=True,
-    )
-    for gi, qi, ki, vi, to_q, to_k, to_v in spans:
+    lengths = (q_lengths, q_lengths, k_lengths, k_lengths, q_lengths, k_lengths, k_lengths)
+    clips = zip(*map(_spans, (of_out, *seen, *grads), lengths), strict=True)
+    for g, q, k, v, to_q, to_k, to_v in clips:
         weights = next(saved)
         if weights.dim() == 4:
-            four = (t[None] for t in (gi, qi, ki, vi))
+            four = (t[None] for t in (g, q, k, v))
             parts = _flash_back(*four, weights, next(saved), 0.0, False, scale=1.0)
             for to, part in zip((to_q, to_k, to_v), parts, strict=True):
                 to.copy_(part[0])
             continue
-        to_v.copy_(torch.bmm(weights.transpose(1, 2), gi))
-        of_weights = torch.bmm(gi, vi.transpose(1, 2))
-        of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, torch.float32)
-        to_q.copy_(torch.bmm(of_scores, ki))
-        to_k.copy_(torch.bmm(of_scores.transpose(1, 2), qi))
+        to_v.copy_(torch.bmm(weights.mT, g))
+        of_scores = torch.ops.aten._softmax_backward_data(
+            torch.bmm(g, v.mT), weights, -1, torch.float32
+        )
+        to_q.copy_(torch.bmm(of_scores, k))
+        to_k.copy_(torch.bmm(of_scores.mT, q))
     grads[0].mul_(seen[0].shape[2] ** -0.5)

@@ -67,7 +67,7 @@ def tune_memory() -> None:
     time, 10-15 % of an update's time. oneDNN keeps 128 compiled products instead of 1024, which
     would come to 100 MiB and more; nothing is slower for it.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "320")
     if platform.libc_ver()[0] != "glibc":
         return
     trim_threshold, mmap_threshold = -1, -3  # malloc.h; 32 MiB is the most that glibc takes

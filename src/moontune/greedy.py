@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from moontune.attention import Layout
+from moontune.layout import Layout
 from moontune.packed import Memory, Packed
 from moontune.rotary import turn
 

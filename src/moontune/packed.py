@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from moontune.attention import Layout, cross_attention, self_attention
+from moontune.attention import cross_attention, self_attention
 from moontune.errors import UserError
 from moontune.front_end import FrontEnd
-from moontune.projection import Projection, in_dtype
+from moontune.layout import Layout
+from moontune.projection import Projection, filled
 from moontune.rotary import Rotary
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Clips:
-    """Rows of several clips end to end, (rows, width)."""
+    """Rows of several clips end to end, (rows, width), filler behind them."""
 
     rows: torch.Tensor
     layout: Layout
@@ -192,7 +193,8 @@ class Packed:
 
     def encode(self, front: Clips) -> Clips:
         """The encoder's states of the front end's features."""
-        turns = self._encoder_rotary.turns(front.layout.lengths)
+        front = self._filled(front)
+        turns = self._encoder_rotary.turns(front.layout)
         x = front.rows
         for layer in self._encoder:
             x = layer(x, front.layout, turns)
@@ -200,6 +202,7 @@ class Packed:
 
     def remember(self, states: Clips) -> Memory:
         """Keys and values of the encoder's states, once for all that is decoded from them."""
+        states = self._filled(states)
         rows = states.rows.to(self.dtype)
         return Memory([layer.cross.kv(rows) for layer in self.decoder], states.layout)
 
@@ -208,16 +211,27 @@ class Packed:
 
         The decoder is fed the start token and the labels but the last.
         """
-        device = self.device
-        layout = Layout([len(ids) for ids in labels], device)
-        fed = torch.tensor([i for ids in labels for i in (self.start, *ids[:-1])], device=device)
-        targets = torch.tensor([i for ids in labels for i in ids], device=device)
-        turns = self.rotary.turns(layout.lengths)
-        x = self.embedding[fed]
+        layout = self._layout([len(ids) for ids in labels])
+        filler = [self.start] * (layout.rows - layout.count)
+        fed = [i for ids in labels for i in (self.start, *ids[:-1])] + filler
+        targets = [i for ids in labels for i in ids] + filler
+        turns = self.rotary.turns(layout)
+        x = self.embedding[torch.tensor(fed, device=self.device)]
         for layer, kv in zip(self.decoder, memory.layers, strict=True):
             x = layer(x, layout, turns, kv, memory.layout)
-        out: Any = _HeadLoss.apply(self.decoder_norm(x), self.head, targets)
-        return out
+        right = torch.tensor(targets, device=self.device)
+        out: Any = _HeadLoss.apply(self.decoder_norm(x), self.head, right)
+        return out[: layout.count]
+
+    def _layout(self, lengths: Sequence[int]) -> Layout:
+        return Layout(lengths, self.device, filled(sum(lengths), self.dtype, self.device))
+
+    def _filled(self, clips: Clips) -> Clips:
+        layout = self._layout(clips.layout.lengths)
+        missing = layout.rows - len(clips.rows)
+        if not missing:
+            return clips
+        return Clips(functional.pad(clips.rows, (0, 0, 0, missing)), layout)
 
     def losses(self, memory: Memory, labels: Sequence[Sequence[int]]) -> list[float]:
         """Summed cross-entropy of each clip's target tokens in nats."""
@@ -259,13 +273,14 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden, weight, targets):  # type: ignore[override]
         wanted = ctx.needs_input_grad[0]
-        cached = _HeadLoss.CACHED if hidden.device.type == "cpu" else _HeadLoss.ROWS
+        rows = hidden.to(weight.dtype)
+        cached = _HeadLoss.CACHED if rows.device.type == "cpu" else _HeadLoss.ROWS
         losses, grads = [], []
-        blocks = zip(hidden.split(_HeadLoss.ROWS), targets.split(_HeadLoss.ROWS), strict=True)
-        for rows, right in blocks:
-            logits = functional.linear(in_dtype(rows, weight.dtype), weight)
-            chosen_ones = right[:, None].split(cached)
-            parts = logits[: len(rows)].split(cached)
+        for block, right in zip(
+            rows.split(_HeadLoss.ROWS), targets.split(_HeadLoss.ROWS), strict=True
+        ):
+            logits = functional.linear(block, weight)
+            parts, chosen_ones = logits.split(cached), right[:, None].split(cached)
             for part, chosen in zip(parts, chosen_ones, strict=True):
                 odds = part.float()
                 top = odds.amax(dim=1, keepdim=True)
@@ -276,7 +291,7 @@ class _HeadLoss(torch.autograd.Function):
                     odds.div_(sums).scatter_add_(1, chosen, -torch.ones_like(sums))
                     part.copy_(odds)
             if wanted:
-                grads.append((logits @ weight)[: len(rows)].float())
+                grads.append((logits @ weight).float())
         if wanted:
             ctx.save_for_backward(torch.cat(grads))
         return torch.cat(losses)

@@ -23,6 +23,21 @@ class _Lora:
     dropout: float
 
 
+_Place = tuple[slice, slice, float]  # a LoRA's columns of the fused b, its rows, its scale
+
+
+def _places_of(loras: Sequence[_Lora | None], outs: Sequence[int]) -> list[_Place]:
+    places: list[_Place] = []
+    rank = row = 0
+    for lora, out in zip(loras, outs, strict=False):
+        if lora is not None:
+            width = len(lora.a)
+            places.append((slice(rank, rank + width), slice(row, row + out), lora.scale))
+            rank += width
+        row += out
+    return places
+
+
 def _base_of(layer: nn.Module) -> nn.Linear:
     wrapped: Any = layer
     return layer if isinstance(layer, nn.Linear) else wrapped.get_base_layer()
@@ -98,25 +113,17 @@ class Projection:
         biases = [_base_of(layer).bias for layer in layers]
         assert len({b is None for b in biases}) == 1
         self.bias = None if biases[0] is None else torch.cat([b.detach() for b in biases]).to(dtype)
-        self._loras = [] if merged or not any(loras) else loras
-        self._outs = [len(w) for w in weights]
+        self._loras = [] if merged else loras
+        self._places = _places_of(self._loras, [len(w) for w in weights])
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if self._odd is not None:
             return torch.cat([layer(x.float()) for layer in self._odd], dim=-1).to(self._dtype)
-        if not self._loras:
-            frozen: Any = _Linear.apply(x, self.weight, self.bias, None, None, None)
-            return frozen
         used = [lora for lora in self._loras if lora is not None]
-        a = torch.cat([lora.a for lora in used])
-        b = torch.block_diag(
-            *(
-                a.new_zeros(out, 0) if lora is None else lora.scale * lora.b
-                for out, lora in zip(self._outs, self._loras, strict=True)
-            )
-        )
-        keep = dropout_mask(x, used[0].dropout) if torch.is_grad_enabled() else None
-        out: Any = _Linear.apply(x, self.weight, self.bias, a, b, keep)
+        trains = bool(used) and torch.is_grad_enabled()
+        keep = dropout_mask(x, used[0].dropout) if trains else None
+        weights = [w for lora in used for w in (lora.a, lora.b)]
+        out: Any = _Linear.apply(x, self.weight, self.bias, keep, self._places, *weights)
         return out
 
 
@@ -136,61 +143,66 @@ def dropout_mask(x: torch.Tensor, p: float) -> torch.Tensor | None:
     return kept.view(x.shape).to(x.dtype).div_(1 - p)
 
 
-def in_dtype(rows: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Rows in `dtype`; on a CPU bfloat16 gets rows of zeros up to the next of few counts.
+def filled(count: int, dtype: torch.dtype, device: torch.device) -> int:
+    """As many rows as a pass of `count` should have, those beyond being filler.
 
-    oneDNN compiles its bfloat16 products anew for each number of rows, and keeps them: with counts
-    as they come that costs more time and memory than the products.
+    On a CPU oneDNN compiles its bfloat16 products anew for each number of rows, and keeps them:
+    with counts as they come that costs more time and memory than the products.
     """
-    if dtype != torch.bfloat16 or rows.device.type != "cpu":
-        return rows.to(dtype)
-    step = 64 if len(rows) <= 256 else 256
-    count = -(-len(rows) // step) * step
-    if count == len(rows):
-        return rows.to(dtype)
-    out = torch.empty((count, rows.shape[1]), dtype=dtype)
-    out[: len(rows)] = rows
-    out[len(rows) :] = 0
-    return out
+    if dtype != torch.bfloat16 or device.type != "cpu":
+        return count
+    step = 64 if count <= 256 else 256
+    return -(-count // step) * step
 
 
 class _Linear(torch.autograd.Function):
-    """x @ weight.T + bias + (keep * x) @ a.T @ b.T, gradients for x, a and b only.
+    """x @ weight.T + bias + the LoRAs of (keep * x), gradients for x and the LoRAs' weights only.
 
-    Computed in the weight's dtype, which the result has; x, a and b are of any, and so are their
-    gradients. Without a LoRA a, b and keep are None.
+    Computed in the weight's dtype, which the result has; x and the LoRAs' a and b, which come one
+    after another, are of any, and so are their gradients.
     """
 
     @staticmethod
-    def forward(ctx: Any, x, weight, bias, a, b, keep):  # type: ignore[override]
-        dtype, count = weight.dtype, len(x)
-        ctx.x_dtype = x.dtype
-        rows = in_dtype(x, dtype)
+    def forward(ctx: Any, x, weight, bias, keep, places, *loras):  # type: ignore[override]
+        dtype = weight.dtype
+        ctx.x_dtype, ctx.places = x.dtype, places
+        rows = x.to(dtype)
         out = functional.linear(rows, weight, bias)
-        if a is None:
+        if not loras:
             ctx.save_for_backward(weight)
-            return out[:count]
-        a, b = a.to(dtype), b.to(dtype)
-        dropped = rows if keep is None else in_dtype(x * keep, dtype)
-        low = functional.linear(dropped, a)
+            return out
+        a, b = _fused(loras, places, len(weight), dtype)
+        dropped = rows if keep is None else (x * keep).to(dtype)
+        low = dropped @ a.t()
         ctx.save_for_backward(weight, dropped, a, b, keep, low)
-        return out.addmm_(low, b.t())[:count]
+        return out.addmm_(low, b.t())
 
     @staticmethod
     def backward(ctx: Any, grad):  # type: ignore[override]
         weight, *lora = ctx.saved_tensors
-        count = len(grad)
-        grad = in_dtype(grad, weight.dtype).contiguous()
-        of_x = of_a = of_b = None
-        if ctx.needs_input_grad[0]:
-            of_x = grad @ weight
+        grad = grad.to(weight.dtype).contiguous()
+        of_x = grad @ weight if ctx.needs_input_grad[0] else None
+        of_loras: list[torch.Tensor] = []
         if lora:
             dropped, a, b, keep, low = lora
             of_low = grad @ b
             of_a, of_b = (of_low.t() @ dropped).float(), (grad.t() @ low).float()
+            for rank, out, scale in ctx.places:
+                of_loras += [of_a[rank], of_b[out, rank] * scale]
             if of_x is not None and keep is None:
                 of_x.addmm_(of_low, a)
             elif of_x is not None:
-                of_x[:count].addcmul_((of_low @ a)[:count], keep.to(of_x.dtype))
-        of_x = None if of_x is None else of_x[:count].to(ctx.x_dtype)
-        return of_x, None, None, of_a, of_b, None
+                of_x.addcmul_(of_low @ a, keep.to(of_x.dtype))
+        of_x = None if of_x is None else of_x.to(ctx.x_dtype)
+        return of_x, None, None, None, None, *of_loras
+
+
+def _fused(
+    loras: tuple[torch.Tensor, ...], places: Sequence[_Place], outs: int, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """LoRAs that share an input as one: a (ranks, in), b (outs, ranks) scaled."""
+    a = torch.cat(loras[::2]).to(dtype)
+    b = a.new_zeros(outs, len(a))
+    for (rank, out, scale), of_one in zip(places, loras[1::2], strict=True):
+        b[out, rank] = of_one * scale
+    return a, b

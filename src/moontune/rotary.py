@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch.nn import functional
+
+from moontune.layout import Layout
 
 
 class Rotary:
@@ -31,8 +31,9 @@ class Rotary:
         self._cos = functional.pad(angles.cos() * self._scaling, (0, self._still), value=1.0)
         self._sin = functional.pad(angles.sin() * self._scaling, (0, self._still))
 
-    def turns(self, lengths: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines for clips end to end, each (sum of lengths, 1, head_dim / 2)."""
+    def turns(self, layout: Layout) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosines and sines for clips end to end, each (rows, 1, head_dim / 2)."""
+        lengths = (*layout.lengths, layout.rows - layout.count)
         self._grow(max(lengths))
         return (
             torch.cat([self._cos[:n] for n in lengths])[:, None],
