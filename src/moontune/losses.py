@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Frames that go through the model at once, which bounds the memory.
-_FRAMES = {"cpu": 1_600, "cuda": 25_000, "mps": 25_000}
+_FRAMES = {"cpu": 1_536, "cuda": 25_000, "mps": 25_000}
 
 
 class Losses:
