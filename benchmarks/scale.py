@@ -13,6 +13,7 @@ and some updates on random clips read it. Each size runs in a process of its own
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from typing import Annotated
 import tyro
 from defaults import SHARED, default_model
 from speed_startup import MOONTUNE
-from speed_work import peak_mib, sentence_case
+from speed_work import in_mib, peak_mib, sentence_case
 
 from moontune.manifest import Utterance, read_manifest, write_manifest
 
@@ -66,10 +67,14 @@ def prepare(rows: list[Utterance], model_id: str, folder: Path) -> dict[str, flo
     write_manifest(manifest, rows)
     words = ["--manifest", manifest, "--model-id", model_id, "--output-dir", folder]
     words += ["--run-name", "run", "--general", "off", "--report-file", folder / "report.md"]
-    begun = time.perf_counter()
+    begun, peaks = time.perf_counter(), []
     for command in (["sample", *words], ["clean", folder / "run"], ["split", folder / "run"]):
-        subprocess.run([MOONTUNE, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
-    return {"prepare_s": time.perf_counter() - begun}
+        process = subprocess.Popen([MOONTUNE, *map(str, command)], stdout=subprocess.DEVNULL)
+        _, code, used = os.wait4(process.pid, 0)
+        if code:
+            raise SystemExit(f"moontune {command[0]} failed")
+        peaks.append(in_mib(used.ru_maxrss))
+    return {"prepare_s": time.perf_counter() - begun, "prepare_mib": max(peaks)}
 
 
 def train(rows: list[Utterance], args: Args) -> dict[str, float]:
@@ -124,8 +129,10 @@ def main(args: Args) -> None:
         print(json.dumps(train(repeated(rows, args.hours[0]), args)))
         return
     print(
-        "| hours | clips | preparing, s | pass over all clips, s | in the file, MiB "
-        "| memory after the pass, MiB | an update, s | peak memory, MiB |\n" + "|---" * 8 + "|",
+        "| hours | clips | preparing, s | its peak, MiB | pass over all clips, s "
+        "| in the file, MiB | memory after the pass, MiB | an update, s | peak memory, MiB |\n"
+        + "|---" * 9
+        + "|",
         flush=True,
     )
     for hours in args.hours:
@@ -138,9 +145,9 @@ def main(args: Args) -> None:
         with tempfile.TemporaryDirectory() as folder:
             f |= prepare(repeated(rows, hours), args.model_id, Path(folder))
         print(
-            f"| {hours:g} | {f['clips']} | {f['prepare_s']:.0f} | {f['pass_s']:.0f} "
-            f"| {f['spilled_mib']:.0f} | {f['after_pass_mib']:.0f} | {f['update_s']:.2f} "
-            f"| {f['peak_mib']:.0f} |",
+            f"| {hours:g} | {f['clips']} | {f['prepare_s']:.0f} | {f['prepare_mib']:.0f} "
+            f"| {f['pass_s']:.0f} | {f['spilled_mib']:.0f} | {f['after_pass_mib']:.0f} "
+            f"| {f['update_s']:.2f} | {f['peak_mib']:.0f} |",
             flush=True,
         )
 

@@ -83,8 +83,12 @@ def preloaded(rows: Sequence[Utterance]) -> Callable[[Utterance], np.ndarray]:
 
 def peak_mib() -> float:
     """Peak resident memory of this process so far, MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return in_mib(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def in_mib(maxrss: int) -> float:
+    """What `ru_maxrss` says, in MiB."""
+    return maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def answer(work: Work, **found: Any) -> None:

@@ -64,8 +64,9 @@ def tune_memory() -> None:
 
     glibc keeps memory that is freed, up to 1 GiB, for the next batch: by default every tensor of
     more than some 100 KiB is taken from the system and given back, and the system clears it each
-    time, 10-15 % of an update's time. oneDNN keeps 128 compiled products instead of 1024, which
-    would come to 100 MiB and more; nothing is slower for it.
+    time, 10-15 % of an update's time. oneDNN keeps 320 compiled products instead of 1024, which
+    would come to 100 MiB and more; a run's shapes are some 250, and with room for fewer they are
+    compiled again and again.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "320")
     if platform.libc_ver()[0] != "glibc":

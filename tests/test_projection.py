@@ -1,0 +1,62 @@
+"""Frozen layers with LoRA beside them, fused, against plain autograd; rows in few counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig
+from peft.tuners.lora import Linear
+
+from moontune import projection
+from moontune.projection import Projection, filled
+
+CPU = torch.device("cpu")
+
+
+def layer_of(outs: int, rank: int | None, alpha: int) -> Any:
+    base = torch.nn.Linear(12, outs, bias=False).requires_grad_(False)
+    if rank is None:
+        return base
+    lora: Any = Linear(
+        base, "default", LoraConfig(r=rank, lora_alpha=alpha), r=rank, lora_alpha=alpha
+    )
+    torch.nn.init.normal_(lora.lora_B["default"].weight)
+    return lora
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, masked) -> None:
+    """Ranks and scales differ, one layer has no LoRA; the dropout's mask is given."""
+    torch.manual_seed(0)
+    mask = (torch.rand(7, 12) > 0.3).float() / 0.7 if masked else None
+    monkeypatch.setattr(projection, "dropout_mask", lambda x, p: mask)
+    layers = [layer_of(5, 2, 8), layer_of(6, None, 1), layer_of(3, 4, 4)]
+    x = torch.randn(7, 12, requires_grad=True)
+    weights = [p for layer in layers for p in layer.parameters() if p.requires_grad]
+    dropped = x if mask is None else x * mask
+    parts = []
+    for layer in layers:
+        if isinstance(layer, torch.nn.Linear):
+            parts.append(layer(x))
+            continue
+        a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+        scale = layer.scaling["default"]
+        parts.append(layer.get_base_layer()(x) + scale * dropped @ a.t() @ b.t())
+    expected = torch.cat(parts, dim=1)
+    found = Projection(layers, torch.float32, merged=False)(x)
+    assert torch.allclose(found, expected, atol=1e-5)
+    push = torch.randn_like(expected)
+    theirs = torch.autograd.grad(expected, [x, *weights], push)
+    ours = torch.autograd.grad(found, [x, *weights], push)
+    for mine, right in zip(ours, theirs, strict=True):
+        assert torch.allclose(mine, right, atol=1e-4)
+
+
+def test_bfloat16_on_a_cpu_meets_few_counts_of_rows() -> None:
+    counts = {filled(n, torch.bfloat16, CPU) for n in range(1, 1537)}
+    assert len(counts) <= 10
+    assert all(n <= filled(n, torch.bfloat16, CPU) < n + 256 for n in range(1, 1537))
+    assert filled(77, torch.float32, CPU) == 77
+    assert filled(77, torch.bfloat16, torch.device("cuda")) == 77
