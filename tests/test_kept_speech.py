@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import noise
 
 from moontune import kept_speech
+from moontune.adapter import attach_lora
+from moontune.config import LoraConfig
 from moontune.kept_speech import KeptSpeech
+from moontune.losses import Losses
 from moontune.manifest import Utterance
 
 CLIPS = {f"c{i}": np.full(10 + i, i, np.float32) for i in range(6)} | {
@@ -79,3 +83,11 @@ def test_a_folder_that_cannot_be_written_is_no_mistake(tmp_path) -> None:
     kept = Kept(memory_bytes=0, folder=file / "below")
     kept.check()
     assert kept.computed == 7
+
+
+def test_kept_states_hold_on_to_no_filler(fresh_base) -> None:
+    """bfloat16 passes have filler rows; the bound on memory would not count them."""
+    attach_lora(fresh_base, LoraConfig(lora_part="decoder"), 1)
+    losses = Losses(fresh_base, lambda u: noise(1, 1.0), torch.bfloat16)
+    kept = losses.kept(ROWS[0])
+    assert kept.untyped_storage().nbytes() == kept.nbytes

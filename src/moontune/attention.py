@@ -14,7 +14,7 @@ from moontune.rotary import turn
 # Above so many weights a head, PyTorch's flash kernel is as fast as plain products, and it keeps no
 # weights for the way back; below, it takes up to twice as long.
 _FLASH_FROM = 200 * 200
-# Rows that are taken to float32 and back at once, so that they stay in a core's cache.
+# Rows that are taken to float32 and back at once, so that no float32 copy of all is kept.
 _CHUNK = 256
 _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _flash_back = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward

@@ -66,6 +66,9 @@ def _frozen_part(packed: Packed, encoder_trains: bool) -> Callable[[np.ndarray],
     @torch.no_grad()
     def compute(samples: np.ndarray) -> torch.Tensor:
         front = packed.features(samples)
-        return front if encoder_trains else packed.encode(end_to_end([front])).rows[: len(front)]
+        if encoder_trains:
+            return front
+        # A copy, or what is kept would hold on to the filler behind it.
+        return packed.encode(end_to_end([front])).rows[: len(front)].clone()
 
     return compute

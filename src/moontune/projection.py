@@ -29,7 +29,7 @@ _Place = tuple[slice, slice, float]  # a LoRA's columns of the fused b, its rows
 def _places_of(loras: Sequence[_Lora | None], outs: Sequence[int]) -> list[_Place]:
     places: list[_Place] = []
     rank = row = 0
-    for lora, out in zip(loras, outs, strict=False):
+    for lora, out in zip(loras, outs, strict=True):
         if lora is not None:
             width = len(lora.a)
             places.append((slice(rank, rank + width), slice(row, row + out), lora.scale))
@@ -114,7 +114,7 @@ class Projection:
         assert len({b is None for b in biases}) == 1
         self.bias = None if biases[0] is None else torch.cat([b.detach() for b in biases]).to(dtype)
         self._loras = [] if merged else loras
-        self._places = _places_of(self._loras, [len(w) for w in weights])
+        self._places = [] if merged else _places_of(loras, [len(w) for w in weights])
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if self._odd is not None:
