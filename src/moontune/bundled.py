@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from moontune import paths
 from moontune.errors import UserError
+from moontune.lean import import_transformers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,6 +144,8 @@ def _build(sources: dict[str, _Asset], folder: Path) -> None:
     """Write config, weights and processor into an empty folder, as `save_pretrained` does."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
+
+    import_transformers()
     from transformers import GenerationConfig, MoonshineConfig
 
     config = MoonshineConfig(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import platform
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from moontune.errors import UserError
+from moontune.lean import import_torch
+
+if TYPE_CHECKING:
+    import torch
+
+_PAGEOUT = 21  # MADV_PAGEOUT, Linux 5.4 or newer; an older one refuses, which does no harm
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,7 @@ class Device:
 
 def choose_device(wanted: str) -> Device:
     """Resolve auto|cuda|mps|cpu. Raises UserError for a device that this machine lacks."""
-    import torch
-
+    torch = import_torch()
     cuda = torch.cuda.is_available()
     mps = torch.backends.mps.is_available()
     if wanted == "auto":
@@ -75,6 +82,24 @@ def tune_memory() -> None:
     libc = ctypes.CDLL(None)
     libc.mallopt(mmap_threshold, 32 * 2**20)
     libc.mallopt(trim_threshold, 2**30)
+
+
+def lay_aside(tensors: Iterable[torch.Tensor]) -> None:
+    """Give back the memory of tensors that are hardly read for a while, where the system can.
+
+    Linux takes their pages out of memory; what is read after all comes back from the model's file
+    (or from swap, and where there is neither nothing is taken).
+    """
+    if platform.system() != "Linux":
+        return
+    libc, page = ctypes.CDLL(None), mmap.PAGESIZE
+    for tensor in tensors:
+        if tensor.device.type != "cpu":
+            continue
+        start, end = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
+        first, last = -(-start // page) * page, end // page * page
+        if last > first:
+            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _PAGEOUT)
 
 
 # What PyTorch says when an operator is missing on MPS and PYTORCH_ENABLE_MPS_FALLBACK is set

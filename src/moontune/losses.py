@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from moontune.device import lay_aside
 from moontune.evaluate import LoadAudio
 from moontune.kept_speech import KeptSpeech
 from moontune.manifest import Utterance
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Frames that go through the model at once, which bounds the memory.
-_FRAMES = {"cpu": 1_536, "cuda": 25_000, "mps": 25_000}
+_FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
 
 
 class Losses:
@@ -31,6 +32,8 @@ class Losses:
     def __init__(self, base: Base, load_audio: LoadAudio, dtype: torch.dtype) -> None:
         self._base = base
         self.packed = Packed(base.net, dtype)
+        if dtype != torch.float32:  # computed with copies
+            lay_aside(p for p in base.net.parameters() if not p.requires_grad)
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
         self.kept = KeptSpeech(_frozen_part(self.packed, self._encoder_trains), load_audio)
 

@@ -13,6 +13,7 @@ import torch
 from moontune.device import tune_memory
 from moontune.errors import UserError
 from moontune.hub import locate
+from moontune.lean import import_transformers
 
 if TYPE_CHECKING:
     from transformers import MoonshineForConditionalGeneration
@@ -44,6 +45,7 @@ class Base:
 
 def load_processor(folder: Path) -> Any:
     """Feature extractor and tokenizer of a saved processor. Raises UserError."""
+    import_transformers()
     from transformers import AutoProcessor
 
     if not Path(folder).is_dir():
@@ -59,6 +61,7 @@ def load_processor(folder: Path) -> Any:
 
 def load_base(model_id: str, revision: str | None, device: str) -> Base:
     """Load net and processor in float32 on `device`. Raises UserError."""
+    import_transformers()
     from transformers import MoonshineForConditionalGeneration
     from transformers.utils import logging as transformers_logging
 
