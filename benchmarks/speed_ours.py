@@ -12,7 +12,6 @@ import time
 from typing import Any
 
 import torch
-import transformers
 import tyro
 from machine import update_flops
 from speed_adapter import fill
@@ -118,6 +117,5 @@ def run_evaluate(work: Work) -> None:
 
 
 if __name__ == "__main__":
-    transformers.logging.set_verbosity_error()
     work = tyro.cli(Work, description=__doc__)
     (run_train if work.task == "train" else run_evaluate)(work)
