@@ -1,0 +1,136 @@
+"""Where the time of an update goes: transformers' modules clip by clip, as in a Trainer, and ours.
+
+    uv run python benchmarks/profile_update.py
+    uv run python benchmarks/profile_update.py --sites decoder --manifest my.jsonl
+
+By `torch.profiler` on a CPU, after every clip has been met twice. Prints Markdown: milliseconds of
+operators an update of 8 clips by kind of work, and how many there were; and the
+whole of an update without the profiler, Python's own time included.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from defaults import SHARED, default_model
+from speed_work import ALPHA, RANK, UPDATE, Sites, preloaded, sentence_case
+from torch.profiler import ProfilerActivity, profile
+
+from moontune.adapter import attach_lora
+from moontune.config import LoraConfig
+from moontune.device import training_dtype
+from moontune.losses import Losses
+from moontune.manifest import Utterance, read_manifest
+from moontune.model import Base, load_base, target_ids
+
+KINDS = {
+    "front end": ("convolution", "conv1d", "group_norm", "tanh"),
+    "attention": ("scaled_dot_product", "bmm", "softmax"),
+    "activations and norms": ("gelu", "silu", "layer_norm"),
+    "copies and conversions": ("copy_", "cat", "stack", "fill_", "zero_", "clone"),
+}
+WHOLE = "an update without the profiler"
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::addmm_", "aten::linear")
+
+
+@dataclass(frozen=True)
+class Args:
+    """Where an update's time goes, before and after."""
+
+    manifest: Path = SHARED / "data" / "accented_english" / "manifest.jsonl"
+    """JSONL manifest."""
+    model_id: str = default_model()
+    """The base."""
+    sites: Sites = "both"
+    """Attention projections of both halves or of the decoder alone."""
+    updates: int = 4
+    """Updates of 8 clips."""
+    skip: int = 11
+    """Every so many-th clip of the manifest is taken."""
+
+
+def kind_of(event: Any, vocabulary: int) -> str:
+    """What an operator's time is counted to."""
+    if event.key in PRODUCTS:
+        sizes = [n for shape in event.input_shapes for n in shape]
+        if vocabulary in sizes:
+            return "products of the head"
+        thin = min((n for n in sizes if n), default=0) <= 3 * RANK
+        return "products of the LoRAs" if thin else "products of the layers"
+    found = (kind for kind, names in KINDS.items() if any(name in event.key for name in names))
+    return next(found, "everything else")
+
+
+def kinds(update: Callable[[int], None], count: int, vocabulary: int) -> dict[str, list[float]]:
+    """Milliseconds and operators an update, by kind."""
+    for i in range(count):
+        update(i)
+    begun = time.perf_counter()
+    for i in range(count):
+        update(i)
+    whole = (time.perf_counter() - begun) * 1000 / count
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiled:
+        for i in range(count):
+            update(i)
+    out: dict[str, list[float]] = {}
+    for event in profiled.key_averages(group_by_input_shape=True):
+        row = out.setdefault(kind_of(event, vocabulary), [0.0, 0.0])
+        row[0] += event.self_cpu_time_total / 1000 / count
+        row[1] += event.count / count
+    out[WHOLE] = [whole, 0.0]
+    return out
+
+
+def clip_by_clip(base: Base, clips: list[Utterance], store: Any, labels: Any) -> Callable:
+    net: Any = base.net
+
+    def update(i: int) -> None:
+        for u in clips[i * UPDATE : (i + 1) * UPDATE]:
+            wave, ids = torch.from_numpy(store(u))[None], torch.tensor([labels(u)])
+            net(input_values=wave, labels=ids).loss.backward()
+
+    return update
+
+
+def ours(base: Base, clips: list[Utterance], store: Any) -> Callable:
+    losses = Losses(base, store, getattr(torch, training_dtype("cpu", "auto")))
+
+    def update(i: int) -> None:
+        part: Sequence[Utterance] = clips[i * UPDATE : (i + 1) * UPDATE]
+        for of_tokens in losses.passes(part, losses.labels(part)):
+            of_tokens.sum().backward()
+
+    return update
+
+
+def main(args: Args) -> None:
+    rows = sentence_case(read_manifest(args.manifest)[0])
+    clips = rows[:: args.skip][: UPDATE * args.updates]
+    count = len(clips) // UPDATE
+    store = preloaded(clips)
+    base = load_base(args.model_id, None, "cpu")
+    vocabulary, eos = int(base.net.config.vocab_size), int(base.net.config.eos_token_id)  # type: ignore[arg-type]
+    lora = LoraConfig(lora_r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, lora_part=args.sites)
+    attach_lora(base, lora, 42)
+    base.net.train()
+
+    def labels(u: Utterance) -> list[int]:
+        return target_ids(base.tokenizer, u.label, eos)
+
+    before = kinds(clip_by_clip(base, clips, store, labels), count, vocabulary)
+    after = kinds(ours(base, clips, store), count, vocabulary)
+    print("| kind of work | before, ms | operators | now, ms | operators |\n|---|---|---|---|---|")
+    for kind in sorted({*before, *after} - {WHOLE}, key=lambda k: -before.get(k, [0.0])[0]):
+        was, now = before.get(kind, [0.0, 0.0]), after.get(kind, [0.0, 0.0])
+        print(f"| {kind} | {was[0]:.0f} | {was[1]:.0f} | {now[0]:.0f} | {now[1]:.0f} |")
+    print(f"| {WHOLE} | {before[WHOLE][0]:.0f} | | {after[WHOLE][0]:.0f} | |")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))

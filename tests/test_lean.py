@@ -1,0 +1,66 @@
+"""Imports and memory: what is left out is not missed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from moontune.device import lay_aside
+from moontune.lean import hidden
+
+LEAN = """
+import gc, sys
+from moontune.lean import import_transformers
+import_transformers()
+loaded = sorted({"scipy", "sklearn", "triton"} & set(sys.modules))
+from transformers import MoonshineForConditionalGeneration
+import peft, scipy
+print(loaded, gc.isenabled(), sys.modules["scipy"] is scipy)
+"""
+
+
+def test_transformers_come_without_libraries_of_other_models_which_can_be_had_later():
+    done = subprocess.run([sys.executable, "-c", LEAN], capture_output=True, text=True, check=True)
+    wanted = "['triton'] True True" if torch.cuda.is_available() else "[] True True"
+    assert done.stdout.strip() == wanted, done.stderr
+
+
+def test_what_is_loaded_already_is_not_hidden():
+    with hidden(["json", "moontune_is_not_one"]):
+        import json
+
+        assert json.loads("1") == 1
+        with pytest.raises(ImportError):
+            import moontune_is_not_one  # type: ignore  # noqa: F401
+    assert "moontune_is_not_one" not in sys.modules
+
+
+def resident_kib(address: int) -> int:
+    """Of the mapping that holds an address."""
+    inside = False
+    with open("/proc/self/smaps") as lines:
+        for line in lines:
+            head = line.split()[0]
+            if "-" in head and not head.endswith(":"):
+                start, end = (int(part, 16) for part in head.split("-"))
+                inside = start <= address < end
+            elif inside and head == "Rss:":
+                return int(line.split()[1])
+    raise AssertionError("no such mapping")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_weights_laid_aside_leave_memory_and_are_the_same_when_read_again(tmp_path):
+    file = tmp_path / "weights"
+    torch.arange(2**20, dtype=torch.float32).numpy().tofile(file)
+    weights = torch.from_file(str(file), size=2**20)
+    own = torch.arange(2**20, dtype=torch.float32)  # in no file
+    total = weights.sum()
+    before = resident_kib(weights.data_ptr())
+    lay_aside([weights, own, torch.ones(3)])
+    assert resident_kib(weights.data_ptr()) < before / 4
+    assert torch.equal(weights.sum(), total)
+    assert torch.equal(own, weights)
