@@ -17,7 +17,7 @@ import jiwer
 import torch
 import transformers
 import tyro
-from peer_trainer import SAMPLE_RATE_HZ, lora_model
+from peer_model import SAMPLE_RATE_HZ, lora_model
 from speed_adapter import fill
 from speed_work import Work, answer, preloaded
 from transformers import AutoProcessor

@@ -27,11 +27,10 @@ import torch
 import transformers
 import tyro
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model
-from speed_work import ALPHA, ATTENTION, RANK, UPDATE, Work, answer, in_order
+from peer_model import SAMPLE_RATE_HZ, lora_model
+from speed_work import UPDATE, Work, answer, in_order
 from transformers import (
     AutoProcessor,
-    MoonshineForConditionalGeneration,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     TrainerCallback,
@@ -40,19 +39,6 @@ from transformers import (
 from moontune.manifest import Utterance, read_manifest
 
 IGNORED = -100
-SAMPLE_RATE_HZ = 16_000
-
-
-def lora_model(work: Work) -> PeftModel:
-    """The base with an untrained adapter on the attention projections of `work.sites`."""
-    net = MoonshineForConditionalGeneration.from_pretrained(work.model_id, dtype=torch.float32)
-    names = "|".join(ATTENTION)
-    targets = rf".*\.decoder\.layers\..*\.({names})" if work.sites == "decoder" else [*ATTENTION]
-    config = LoraConfig(
-        task_type=None, r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=targets
-    )
-    torch.manual_seed(work.seed)
-    return get_peft_model(net, config)  # type: ignore[return-value]
 
 
 def prepared(rows: list[Utterance], processor: Any) -> Dataset:
@@ -126,7 +112,6 @@ def train(work: Work) -> None:
             max_steps=work.updates,
             learning_rate=work.lr,
             lr_scheduler_type="constant",
-            optim="adamw_torch",
             max_grad_norm=1.0,
             train_sampling_strategy="sequential",
             remove_unused_columns=False,

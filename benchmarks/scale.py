@@ -56,7 +56,7 @@ def repeated(rows: list[Utterance], hours: float) -> list[Utterance]:
             if seconds >= 3600 * hours:
                 break
             out.append(replace(u, id=f"{u.id}-{turn}"))
-            seconds += u.duration or 0.0
+            seconds += u.length_s
         turn += 1
     return out
 

@@ -24,13 +24,6 @@ def test_reported_fallbacks_are_collected_and_other_warnings_pass(recwarn) -> No
     assert [str(w.message) for w in recwarn] == ["something else"]
 
 
-def test_environment_variable_alone_is_no_fallback(monkeypatch) -> None:
-    monkeypatch.setenv("PYTORCH_ENABLE_MPS_FALLBACK", "1")
-    with watch_fallbacks() as watch:
-        torch.ones(2).sum()
-    assert not watch.operators
-
-
 def test_missing_operator_is_named() -> None:
     error = NotImplementedError(
         "The operator 'aten::foo' is not currently implemented for the MPS device. If you want ..."

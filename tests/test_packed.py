@@ -183,8 +183,24 @@ def test_weights_shared_with_the_fused_ones_stay_what_they_were(fresh_base) -> N
     assert all(torch.equal(p, before[n]) for n, p in fresh_base.net.named_parameters())
 
 
-def test_bfloat16_is_near_float32_and_padding_rows_change_nothing(bundled_base) -> None:
-    """Counts of rows that need no row of zeros, and ones that do, give the same within rounding."""
+def test_filler_rows_change_neither_losses_nor_gradients(fresh_base, monkeypatch) -> None:
+    model = adapted(fresh_base, LoraConfig(lora_dropout=0.0, lora_targets=TARGETS))
+    clips = unlike_clips()
+    labels = labels_of(fresh_base, len(clips))
+
+    def measured() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        found = our_losses(Packed(fresh_base.net), clips, labels)
+        return found.detach(), gradients(model, found.sum())
+
+    losses, grads = measured()
+    monkeypatch.setattr("moontune.packed.filled", lambda count, dtype, device: count + 50)
+    filled_losses, filled_grads = measured()
+    assert torch.allclose(losses, filled_losses, atol=1e-5)
+    for name, grad in grads.items():
+        assert torch.allclose(grad, filled_grads[name], atol=1e-4), name
+
+
+def test_bfloat16_is_near_float32_however_clips_share_passes(bundled_base) -> None:
     clips = [noise(i, s) for i, s in enumerate((1.3, 2.0, 0.5))]
     labels = labels_of(bundled_base, 3)
     packed = Packed(bundled_base.net, torch.bfloat16)

@@ -130,7 +130,8 @@ class TrainConfig:
     """Micro-batches per optimizer update; the update's loss is the mean over all its tokens."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the matrix products in training and its validation; figures before and after are always
-    measured in float32. `auto`: bfloat16 on processors and GPUs with units for it, else float32."""
+    measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it, else
+    float32."""
     max_steps: Annotated[
         int, Range((1, 1_000_000), "a step is one optimizer update", (500, 1500))
     ] = 500

@@ -61,7 +61,7 @@ def training_dtype(device: str, wanted: str) -> str:
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     if device == "cpu":
-        able = torch.cpu.get_capabilities()
+        able = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.8 has none
         return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
     return "float32"
 
@@ -71,11 +71,11 @@ def tune_memory() -> None:
 
     glibc keeps memory that is freed, up to 1 GiB, for the next batch: by default every tensor of
     more than some 100 KiB is taken from the system and given back, and the system clears it each
-    time, 10-15 % of an update's time. oneDNN keeps 320 compiled products instead of 1024, which
-    would come to 100 MiB and more; a run's shapes are some 250, and with room for fewer they are
-    compiled again and again.
+    time, 10-15 % of an update's time. oneDNN keeps 384 compiled products instead of 1024, which
+    would come to 100 MiB and more; a run's shapes are some 330, and with room for many fewer they
+    are compiled again and again.
     """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "320")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "384")
     if platform.libc_ver()[0] != "glibc":
         return
     trim_threshold, mmap_threshold = -1, -3  # malloc.h; 32 MiB is the most that glibc takes
@@ -85,10 +85,10 @@ def tune_memory() -> None:
 
 
 def lay_aside(tensors: Iterable[torch.Tensor]) -> None:
-    """Give back the memory of tensors that are hardly read for a while, where the system can.
+    """Give back the memory of tensors of which little is read for a while, where the system can.
 
-    Linux takes their pages out of memory; what is read after all comes back from the model's file
-    (or from swap, and where there is neither nothing is taken).
+    Linux takes their pages out of memory, unless another process has them too; what is read after
+    all comes back from the model's file (or from swap; where there is neither, nothing is taken).
     """
     if platform.system() != "Linux":
         return

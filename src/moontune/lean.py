@@ -15,19 +15,33 @@ _UNUSED = ("scipy", "sklearn", "triton")
 
 
 def import_torch() -> Any:
+    if "torch" in sys.modules:
+        return sys.modules["torch"]
     with _uncollected():
         return importlib.import_module("torch")
 
 
 def import_transformers() -> None:
-    """Import what every command that loads a model needs. On a GPU's machine Triton stays."""
+    """Import what every command that loads a model needs. On a GPU's machine Triton stays.
+
+    transformers remembers what it found missing: in this process its models for images will say
+    that SciPy is not installed. `import scipy` works.
+    """
     if "transformers" in sys.modules:
         return
     torch = import_torch()
     unused = [name for name in _UNUSED if name != "triton" or not torch.cuda.is_available()]
-    with hidden(unused), _uncollected():
-        importlib.import_module("transformers.models.moonshine.modeling_moonshine")
-        importlib.import_module("peft")
+    with _uncollected():
+        try:
+            with hidden(unused):
+                _import()
+        except ImportError:  # something else that is installed cannot do without one of them
+            _import()
+
+
+def _import() -> None:
+    importlib.import_module("transformers.models.moonshine.modeling_moonshine")
+    importlib.import_module("peft")
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from moontune.device import lay_aside
 from moontune.evaluate import LoadAudio
 from moontune.kept_speech import KeptSpeech
 from moontune.manifest import Utterance
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Frames that go through the model at once, which bounds the memory.
-_FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
+FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
 
 
 class Losses:
@@ -32,8 +31,6 @@ class Losses:
     def __init__(self, base: Base, load_audio: LoadAudio, dtype: torch.dtype) -> None:
         self._base = base
         self.packed = Packed(base.net, dtype)
-        if dtype != torch.float32:  # computed with copies
-            lay_aside(p for p in base.net.parameters() if not p.requires_grad)
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
         self.kept = KeptSpeech(_frozen_part(self.packed, self._encoder_trains), load_audio)
 
@@ -44,9 +41,9 @@ class Losses:
         self, utterances: Sequence[Utterance], labels: Sequence[list[int]]
     ) -> Iterator[torch.Tensor]:
         """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
-        kept = (self.kept(u).to(self.packed.device, non_blocking=True) for u in utterances)
+        kept = (self.kept(u).to(self.packed.device) for u in utterances)
         done = 0
-        for clips in passes(kept, _FRAMES[self.packed.device.type]):
+        for clips in passes(kept, FRAMES[self.packed.device.type]):
             states = self.packed.encode(clips) if self._encoder_trains else clips
             count = len(clips.layout.lengths)
             memory = self.packed.remember(states)

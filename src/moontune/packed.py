@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from moontune.attention import cross_attention, self_attention
+from moontune.device import lay_aside
 from moontune.errors import UserError
 from moontune.front_end import FrontEnd
 from moontune.layout import Layout
@@ -186,6 +187,8 @@ class Packed:
         self.head = head.to(dtype)
         self.start = int(config.decoder_start_token_id)  # type: ignore[arg-type]
         self.eos = int(config.eos_token_id)  # type: ignore[arg-type]
+        if merged or dtype != torch.float32:  # most is computed with copies
+            lay_aside(net.parameters())
 
     @property
     def device(self) -> torch.device:

@@ -197,6 +197,7 @@ def train(
                 stopped = "early stop"
                 break
     set_adapter_state(model, best_state)
+    base.net.eval()
     return TrainResult(
         steps=step,
         best_step=best_step,
