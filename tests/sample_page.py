@@ -64,6 +64,7 @@ def page(before: list[dict], after: list[dict], **more: Any) -> Page:
     compared = compare(before, after, 42)
     facts = [Section("Split", ["split", "clips"], [["train", 9]], "A note."), COMMANDS]
     whole = Page(
+        kind="run report",
         title="first-run",
         accepted=True,
         sentence="Accepted: WER 20.00 % -> 12.00 % on 5 held-out clips.",

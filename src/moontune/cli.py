@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _OTHER_VERBS = {
     "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
+    "crossval": "train and test once for every fold of speakers, results pooled",
 }
 _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
@@ -122,7 +123,9 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     verb = argv[0] if argv else "--help"
     computes = (
-        verb in ("run", *_STAGE_VERBS) and verb != "sample" and not {"-h", "--help"} & {*argv}
+        verb in (*_OTHER_VERBS, *_STAGE_VERBS)
+        and verb != "sample"
+        and not {"-h", "--help"} & {*argv}
     )
     with reporting_mistakes() as outcome:
         if computes:
@@ -137,6 +140,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"moontune {importlib.metadata.version('moontune')}")
         elif verb == "run":
             outcome.code = _run(argv[1:], outcome.group)
+        elif verb == "crossval":
+            _crossval(argv[1:], outcome.group)
         elif verb == "sample":
             outcome.code = _sample(argv[1:])
         elif verb in _STAGE_VERBS:
@@ -163,9 +168,9 @@ def _help() -> str:
     return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
 
 
-def _parse_new_run(argv: list[str], prog: str, start: Any = None) -> Any:
+def _parse_new_run(argv: list[str], verb: str, start: Any = None) -> Any:
     """`start` (the dataclasses' defaults), then the preset, then the file, then the flags."""
-    from moontune.config import PRESETS, NewRunArgs, RunConfig
+    from moontune.config import PRESETS, CrossvalArgs, NewRunArgs, RunConfig
     from moontune.settings import read_settings, with_settings
 
     config = start or RunConfig()
@@ -179,7 +184,8 @@ def _parse_new_run(argv: list[str], prog: str, start: Any = None) -> Any:
         config = with_settings(config, read_settings(Path(file)), file)
     if _peek(argv, "--manifest") is not None:  # replaces a source that preset or file named
         config = with_settings(config, {"source": "manifest"}, "--manifest")
-    return parse(NewRunArgs, argv, prog=prog, default=NewRunArgs(settings=config))
+    cls = CrossvalArgs if verb == "crossval" else NewRunArgs
+    return parse(cls, argv, prog=f"moontune {verb}", default=cls(settings=config))
 
 
 def _peek(argv: list[str], flag: str) -> str | None:
@@ -200,6 +206,38 @@ def _run(argv: list[str], group: Group) -> int:
     return _do(run, config, [stage_named(n) for n in NAMES if n not in done], group)
 
 
+def _crossval(argv: list[str], group: Group) -> None:
+    from moontune.crossval import BEFORE, do_folds, make_folds, pool
+    from moontune.pipeline import stage_named
+    from moontune.ui import ConsoleUi
+
+    run, config = group.of_lead(lambda: _new_run(argv, "crossval"))
+    done = group.of_lead(run.stages)
+    _do(run, config, [stage_named(n) for n in BEFORE if n not in done], group)
+    ui = ConsoleUi(None if group.lead else open(os.devnull, "w"))  # noqa: SIM115
+    try:
+        if group.of_lead(lambda: "folds" not in run.record()):
+            group.of_lead(lambda: make_folds(run, config, ui))
+        do_folds(run, ui, group)
+    except KeyboardInterrupt:
+        raise _interrupted(run) from None
+    finally:
+        ui.close()
+    if not group.lead:
+        return
+    found = pool(run, config)
+    ui.crossval(found)
+    print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
+
+
+def _interrupted(run: Any) -> KeyboardInterrupt:
+    """Tells how to go on."""
+    folder = run.path.resolve()
+    verb = "crossval" if "asked_folds" in run.record() else "run"
+    words = [verb, "--resume", "--run-name", folder.name, "--output-dir", str(folder.parent)]
+    return KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}")
+
+
 def _sample(argv: list[str]) -> int:
     run, _ = _new_run(argv, "sample")
     print(f"next: moontune clean {run.path}")
@@ -216,7 +254,7 @@ def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
     from moontune.rundir import create_run, new_run_path, open_run
     from moontune.settings import remarks, resolve
 
-    args = _parse_new_run(argv, f"moontune {verb}")
+    args = _parse_new_run(argv, verb)
     if args.resume and args.overwrite:
         raise UserError("--resume and --overwrite exclude each other; give one of them")
     if args.resume:
@@ -226,10 +264,16 @@ def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
     for remark in remarks(config):
         print(f"remark: {remark}")
     check_data(config)
-    if verb == "run":
+    if verb == "crossval":
+        from moontune.crossval import check_folds
+
+        check_folds(config, args.folds)
+    if verb != "sample":
         check_model(config)
     with new_folder(path) as temporary:
         run = create_run(config, temporary, path.name, [verb, *argv])
+        if verb == "crossval":
+            run.note(asked_folds=args.folds)
         _do(run, config, [stage_named("sample")])
     return open_run(path), config
 
@@ -243,8 +287,17 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
     if name is None:
         raise UserError("--resume needs the run to go on with; add --run-name NAME")
     run = open_run(folder / name)
+    if command[0] == "crossval":
+        from moontune.crossval import refuse_other_folds
+
+        folds = args.folds if _peek(command, "--folds") is not None else None
+        refuse_other_folds(run, folds)
+    elif "folds" in run.record():
+        raise UserError(
+            f"{run.path}: is a cross-validation; go on with: moontune crossval --resume"
+        )
     saved = run.config()
-    wanted = _parse_new_run(command[1:], f"moontune {command[0]}", saved).settings
+    wanted = _parse_new_run(command[1:], command[0], saved).settings
     config = resolve(dataclasses.replace(saved, report=wanted.report))
     same_place = dataclasses.replace(
         wanted.output, run_name=saved.output.run_name, output_dir=saved.output.output_dir
@@ -296,6 +349,10 @@ def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
     given = ["--help"] if wants_help else argv[1:]
     args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
     run = open_run(Path(argv[0]))
+    if "folds" in run.record():
+        raise UserError(
+            f"{run.path}: is a cross-validation; name one of its runs, such as {run / 'fold-1'}"
+        )
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
         later = [n for n in stale_after(stage) if n in run.stages()]
@@ -347,9 +404,7 @@ def _do(run: Any, config: Any, stages: list[Any], group: Group = SOLO) -> int:
     except KeyboardInterrupt:
         if not run.stages():  # nothing to go on with
             raise
-        folder = run.path.resolve()
-        words = ["run", "--resume", "--run-name", folder.name, "--output-dir", str(folder.parent)]
-        raise KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}") from None
+        raise _interrupted(run) from None
     finally:
         ui.close()
     if not group.lead:

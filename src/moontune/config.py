@@ -15,7 +15,6 @@ import tyro
 
 from moontune.decoding import TokenCap
 
-
 @dataclass(frozen=True)
 class Range:
     """What a number may be: refused outside `sane` with `why`, remarked on outside `plan`."""
@@ -251,6 +250,17 @@ class NewRunArgs:
     overwrite: bool = False
     """Replace a run of this --run-name."""
     settings: Annotated[RunConfig, FLAT] = field(default_factory=RunConfig)
+
+
+Folds = int | Literal["speaker"]
+
+
+@dataclass(frozen=True)
+class CrossvalArgs(NewRunArgs):
+    """Cross-validate: every clip is tested once, by an adapter that never met its speaker."""
+
+    folds: Folds = 5
+    """So many trainings, each tested on another part of the speakers; `speaker`: one a speaker."""
 
 
 DEFAULT_UTTERANCES = 300

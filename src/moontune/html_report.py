@@ -30,8 +30,9 @@ _CURVE_POINTS = 50
 class Page:
     """Everything that stands on the page; `comparison` is what `comparison.compare` returns."""
 
+    kind: str  # what stands above the title
     title: str
-    accepted: bool | None  # None: two runs side by side, nothing to accept
+    accepted: bool | None  # None: there is nothing to accept
     sentence: str
     cautions: list[str]
     names: tuple[str, str]

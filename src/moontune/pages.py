@@ -19,6 +19,7 @@ def run_page(run: RunDir, config: RunConfig) -> str:
     m = run.read("metrics.json")
     general = m["general"]
     page = Page(
+        kind="run report",
         title=m["run"],
         accepted=m["accepted"],
         sentence=m["comparison"]["sentences"]["wer"],
@@ -68,6 +69,7 @@ def comparison_page(
     ]
     commands = [words for r in runs for words in r.record()["environment"]["commands"]]
     page = Page(
+        kind="comparison of two runs",
         title=f"{names[0]} and {names[1]}",
         accepted=None,
         sentence=comparison["sentences"]["wer"],
@@ -88,6 +90,34 @@ def comparison_page(
         ],
     )
     return render_page(page, clips)
+
+
+def crossval_page(
+    run: RunDir,
+    found: dict[str, Any],
+    predictions: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+    facts: list[Section],
+    config: RunConfig,
+) -> str:
+    """The page of a cross-validation; `found` is its `crossval.json`."""
+    page = Page(
+        kind=f"cross-validation, {len(found['folds'])} folds",
+        title=found["run"],
+        accepted=None,
+        sentence=found["comparison"]["sentences"]["wer"],
+        cautions=found["cautions"],
+        names=("base", "tuned"),
+        comparison=found["comparison"],
+        general=None,
+        general_note=None,
+        checks=[],
+        predictions=predictions,
+        audio=_audio(run),
+        train_log=[],
+        kept_step=None,
+        facts=facts,
+    )
+    return render_page(page, config.report.report_clips)
 
 
 def _predictions(before: Path, after: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -47,7 +47,7 @@ def render(run: RunDir, config: RunConfig) -> str:
             read_jsonl(run / "predictions_base.jsonl"), read_jsonl(run / "predictions_tuned.jsonl")
         ),
         kept(m),
-        *map(_facts, facts_of(run, m, config)),
+        *map(facts_table, facts_of(run, m, config)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -73,7 +73,7 @@ def _training(m: dict[str, Any], log: list[dict[str, Any]]) -> str:
     )
 
 
-def _facts(section: Section) -> str:
+def facts_table(section: Section) -> str:
     """A table of facts; without a head, lines of code."""
     text = f"### {cell(section.title)}"
     if section.head:

@@ -89,8 +89,15 @@ class RunDir:
         record["environment"]["commands"].append(command)
         write_json(self / "run.json", record)
 
+    def commands(self) -> list[list[str]]:
+        return self.record()["environment"]["commands"]
+
     def record(self) -> dict[str, Any]:
         return self.read("run.json")
+
+    def note(self, **facts: Any) -> None:
+        """Add to the run's record."""
+        write_json(self / "run.json", self.record() | facts)
 
     def stages(self) -> dict[str, dict[str, Any]]:
         return self.record()["stages"]

@@ -74,19 +74,80 @@ def split_utterances(
     where there are fewer than three groups or an utterance has no speaker.
     """
     groups = groups_of(utterances, split_by)
+    wanted = (1.0 - val_share - test_share, val_share, test_share)
+    placed = _placed(groups, wanted, seed)
+    where: dict[str, SplitName] = {name: SPLITS[k] for name, k in placed.items()}
+    return _divided(utterances, where, wanted, split_by, seed, audio_key)
+
+
+def split_folds(
+    utterances: Sequence[Utterance],
+    *,
+    folds: int | Literal["speaker"],
+    val_share: float,
+    seed: int,
+    split_by: Literal["speaker", "utterance"] = "speaker",
+    audio_key: Callable[[Utterance], str] | None = None,
+) -> list[Split]:
+    """Splits for cross-validation: every utterance stands in the test split of exactly one.
+
+    `speaker` makes a fold of each group. Of what a fold does not test, `val_share` validates.
+    Raises UserError where there are fewer groups than folds.
+    """
+    groups = groups_of(utterances, split_by)
+    count = len(groups) if folds == "speaker" else folds
+    check_count(groups, count, split_by)
+    tested = _placed(groups, [1 / count] * count, seed)
+    splits = []
+    for fold in range(count):
+        rest = {name: groups[name] for name, k in tested.items() if k != fold}
+        inner = _placed(rest, (1 - val_share, val_share), seed)
+        where: dict[str, SplitName] = {
+            name: SPLITS[inner[name]] if name in inner else "test" for name in groups
+        }
+        share = 1 / count
+        wanted = ((1 - share) * (1 - val_share), (1 - share) * val_share, share)
+        splits.append(_divided(utterances, where, wanted, split_by, seed, audio_key))
+    return splits
+
+
+def check_count(groups: Mapping[str, Any], folds: int, split_by: str) -> None:
+    """Raises UserError where there are fewer groups than folds."""
+    if folds > len(groups):
+        unit = "speakers" if split_by == "speaker" else "utterances"
+        raise UserError(
+            f"--folds {folds} needs as many {unit}, found {len(groups)}; give --folds {len(groups)}"
+        )
+
+
+def _placed(
+    groups: Mapping[str, Sequence[Utterance]], wanted: Sequence[float], seed: int
+) -> dict[str, int]:
+    """Which of the parts with these shares each group goes to. Raises UserError."""
     names = sorted(groups)
     # fsum: exact, so that the order of rows cannot decide a tie
     seconds = [math.fsum(u.duration or 0.0 for u in groups[name]) for name in names]
     counts = [len(groups[name]) for name in names]
-    wanted = (1.0 - val_share - test_share, val_share, test_share)
     total = math.fsum(seconds)
     if total <= 0:
         raise UserError("the utterances have no duration; clean them before splitting")
     placed = assign([s / total for s in seconds], counts, wanted, seed)
+    return dict(zip(names, placed, strict=True))
+
+
+def _divided(
+    utterances: Sequence[Utterance],
+    where: Mapping[str, SplitName],
+    wanted: Sequence[float],
+    split_by: str,
+    seed: int,
+    audio_key: Callable[[Utterance], str] | None,
+) -> Split:
+    """The split that puts each group where it belongs, with what it came to."""
     parts: dict[SplitName, list[Utterance]] = {name: [] for name in SPLITS}
-    where: dict[str, SplitName] = {name: SPLITS[k] for name, k in zip(names, placed, strict=True)}
     for u in utterances:
         parts[where[_group_of(u, split_by)]].append(u)
+    total = math.fsum(u.duration or 0.0 for u in utterances)
     shares: dict[SplitName, Share] = {
         name: Share(
             utterances=len(parts[name]),
@@ -171,7 +232,8 @@ def _start(sizes: Sequence[float], wanted: Sequence[float], rng: random.Random) 
     seeds = sorted(order[: max(len(wanted), len(order) // 2)], key=lambda g: sizes[g])
     placed = [-1] * len(sizes)
     have = [0.0] * len(wanted)
-    for s, g in zip((1, 2, 0), (seeds[0], seeds[1], seeds[-1]), strict=True):
+    small = range(1, len(wanted))
+    for s, g in zip((*small, 0), (*seeds[: len(small)], seeds[-1]), strict=True):
         placed[g] = s
         have[s] += sizes[g]
     for g in order:

@@ -118,15 +118,33 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     return {"leakage": counts}
 
 
-def labels_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
+def labels_stage(
+    run: RunDir,
+    config: RunConfig,
+    ui: Ui,
+    group: Group = SOLO,
+    written: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """`written`: the base's transcripts by audio file that are known already; gets the new ones."""
     from moontune.labels import make_labels
 
+    known = {} if written is None else written
     parts = group.of_lead(lambda: {n: read_rows(run.manifest(n)) for n in SPLITS})
     used: dict[str, str] = {}
     loaded: list[Any] = []  # what transcribes, once it is needed
     everything: dict[str, str] = {}
 
     def transcribe_all(utterances) -> dict[str, str]:
+        new = [u for u in utterances if str(u.audio_filepath) not in known]
+        if new:
+            transcribe_new(new)
+        found = {u.id: known[str(u.audio_filepath)] for u in utterances}
+        everything.update(found)
+        if group.lead:
+            write_json(run / "base_transcripts.json", everything)
+        return found
+
+    def transcribe_new(utterances) -> None:
         from moontune.transcribe import Transcriber, load_audio, shared_batches
 
         if not loaded:
@@ -140,11 +158,8 @@ def labels_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) ->
             found += [(i, t.text) for i, t in zip(indices, out, strict=True)]
             wanted = sum(map(len, mine))
             ui.progress(len(found), wanted, "clips transcribed by the base, for style")
-        written = {utterances[i].id: text for i, text in sorted(group.gather(found))}
-        everything.update(written)
-        if group.lead:
-            write_json(run / "base_transcripts.json", everything)
-        return written
+        for i, text in group.gather(found):
+            known[str(utterances[i].audio_filepath)] = text
 
     labels = make_labels(parts, config.labels.label_style, transcribe_all)
     made = dict(labels.utterances)

@@ -31,6 +31,7 @@ class ConsoleUi:
 
     def stage(self, name: str, summary: str, index: int, count: int) -> None:
         self.close()
+        self._best, self._val_loss = float("inf"), None
         self.console.print(f"[bold]\\[{index}/{count}] {name}[/bold]: {summary}")
 
     def note(self, text: str) -> None:
@@ -138,6 +139,24 @@ class ConsoleUi:
                 f"{100 * m['probability_better']:.1f} %",
             )
         self.console.print(table)
+
+    def crossval(self, found: dict[str, Any]) -> None:
+        """What the folds say together, and each of them."""
+        from rich.table import Table
+
+        table = Table(
+            "fold", "clips", "speakers", "WER base", "WER tuned", box=None, pad_edge=False
+        )
+        for fold in found["folds"]:
+            rates = ("-" if w is None else f"{100 * w:.2f} %" for w in fold["wer"])
+            table.add_row(fold["fold"], str(fold["utterances"]), str(fold["speakers"]), *rates)
+        self.console.print()
+        self.console.print(table)
+        self.console.print()
+        self.figures(found["comparison"], ("base", "tuned"))
+        self.console.print()
+        for line in [*found["comparison"]["sentences"].values(), *found["cautions"]]:
+            self.console.print(printable(line), markup=False)
 
     def scorecard(self, card: Scorecard) -> None:
         """What `moontune score` found."""

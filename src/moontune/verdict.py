@@ -112,7 +112,7 @@ def judge(
         f"{word}. {comparison['sentences']['wer']}",
         _findings(comparison, general),
         checks,
-        _cautions(comparison, general, split),
+        cautions(comparison, general, split),
     )
 
 
@@ -123,31 +123,32 @@ def _findings(comparison: dict[str, Any], general: dict[str, Any] | None) -> lis
     return found
 
 
-def _cautions(
+def cautions(
     comparison: dict[str, Any], general: dict[str, Any] | None, split: dict[str, Any]
 ) -> list[str]:
-    cautions = []
+    """What to beware of in a comparison of base and tuned model, a sentence each."""
+    found = []
     if split["split_by"] == "utterance":
-        cautions.append(
+        found.append(
             "Caution: clips were split without regard to speakers, which overstates gains."
         )
     for name, what in (("capital", "begin with a capital"), ("punctuation", "end in punctuation")):
         before, after = (comparison["style"][side][name] for side in ("before", "after"))
         if None not in (before, after) and after < before - HABIT_LOSS:
-            cautions.append(
+            found.append(
                 f"Caution: {100 * after:.0f} % of the tuned model's transcripts {what}, "
                 f"{100 * before:.0f} % of the base's."
             )
     if general is not None:
         for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
             if surely_worse(name, general["measures"][name]):
-                cautions.append(
+                found.append(
                     f"Caution: it forgot general speech: {label} on {general['utterances']} clips "
                     f"not trained on {_change(name, general['measures'][name])}; try "
                     "--replay-share 0.2, fewer updates or a lower rate."
                 )
                 break
-    return cautions
+    return found
 
 
 def _change(name: str, m: dict[str, Any]) -> str:

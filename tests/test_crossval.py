@@ -1,0 +1,195 @@
+"""Cross-validation: every clip tested once, by an adapter that never met its speaker."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_pipeline import flags
+from test_split import speakers, utterances
+
+from moontune.cli import main
+from moontune.errors import UserError
+from moontune.files import read_jsonl
+from moontune.split import SPLITS, split_folds
+from moontune.transcribe import Transcriber
+from moontune.ui import ConsoleUi
+
+
+@settings(deadline=None, max_examples=30)
+@given(speakers, st.integers(3, 5), st.integers(0, 1000))
+def test_each_clip_is_tested_once_and_no_speaker_stands_in_two_splits(by_speaker, folds, seed):
+    rows = utterances(by_speaker)
+    if folds > len(by_speaker):
+        with pytest.raises(UserError, match=f"give --folds {len(by_speaker)}"):
+            split_folds(rows, folds=folds, val_share=0.1, seed=seed)
+        return
+    done = split_folds(rows, folds=folds, val_share=0.1, seed=seed)
+    assert len(done) == folds
+    tested = Counter(u.id for split in done for u in split.parts["test"])
+    assert tested == Counter(u.id for u in rows)
+    for split in done:
+        sets = [{u.speaker for u in split.parts[name]} for name in SPLITS]
+        assert all(sets)
+        assert sum(map(len, sets)) == len(by_speaker)
+        assert sum(len(p) for p in split.parts.values()) == len(rows)
+
+
+def test_a_fold_a_speaker_leaves_each_out_once():
+    rows = utterances({"a": [9.0] * 20, "b": [1.0], "c": [2.0, 2.0], "d": [1.0]})
+    done = split_folds(rows, folds="speaker", val_share=0.1, seed=1)
+    assert {tuple(sorted({str(u.speaker) for u in s.parts["test"]})) for s in done} == {
+        (n,) for n in "abcd"
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_model, noise_manifest) -> Path:
+    """A cross-validation, made as a user makes it, in a folder of its own."""
+    where = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(where)
+        assert main(["crossval", *flags(tiny_model, noise_manifest, "cv"), "--folds", "3"]) == 0
+    return where
+
+
+def test_the_pooled_figures_are_those_of_every_clip_tested_once(finished, noise_manifest) -> None:
+    run = finished / "outputs/cv"
+    found = json.loads((run / "crossval.json").read_text())
+    rows = {w: read_jsonl(run / f"predictions_{w}.jsonl") for w in ("base", "tuned")}
+    wanted = [json.loads(line)["text"] for line in noise_manifest.read_text().splitlines()]
+    for which in rows:
+        assert sorted(r["reference"] for r in rows[which]) == sorted(wanted)
+    loss = sum(r["loss"] for r in rows["tuned"]) / sum(r["target_tokens"] for r in rows["tuned"])
+    assert found["comparison"]["measures"]["loss"]["after"] == pytest.approx(loss)
+    assert found["comparison"]["utterances"] == 24
+    assert [f["fold"] for f in found["folds"]] == ["fold-1", "fold-2", "fold-3"]
+    for fold in found["folds"]:
+        folder = run / fold["fold"]
+        heard = {r["speaker"] for r in read_jsonl(folder / "predictions_tuned.jsonl")}
+        trained = {r["speaker"] for n in ("train", "val") for r in manifest(folder, n)}
+        assert heard
+        assert not heard & trained
+    assert json.loads((run / "run.json").read_text())["complete"]
+    report = (run / "report.md").read_text()
+    assert "cross-validation" in report
+    assert "fold-3" in report
+    assert report[2:].split("\n")[0] in (finished / "docs/training_report.md").read_text()
+    assert "cross-validation, 3 folds" in (run / "report.html").read_text()
+
+
+def manifest(folder: Path, name: str) -> list[dict]:
+    return read_jsonl(folder / f"manifests/{name}.jsonl")
+
+
+def test_it_can_be_scored_and_compared_like_a_run(finished, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished / "outputs", "outputs")
+    assert main(["score", "outputs/cv"]) == 0
+    assert "24 clips" in capsys.readouterr().out
+    shutil.copytree("outputs/cv", "outputs/other")
+    assert main(["compare", "outputs/cv", "outputs/other"]) == 0
+    assert "WER" in capsys.readouterr().out
+
+
+def test_an_interrupted_one_goes_on_with_what_is_left(
+    finished, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished / "outputs", "outputs")
+    record = Path("outputs/cv/fold-2/run.json")
+    content = json.loads(record.read_text())
+    for name in ("train", "evaluate"):
+        del content["stages"][name]
+    record.write_text(json.dumps(content))
+    again = ["crossval", "--resume", *flags(tiny_model, noise_manifest, "cv")]
+    assert main([*again, "--folds", "4"]) == 2
+    assert "keeps its folds" in capsys.readouterr().err
+    adapter = "lora_adapter/adapter_model.safetensors"
+    untouched = Path("outputs/cv/fold-1", adapter).stat().st_mtime_ns
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    out = capsys.readouterr().out
+    assert "fold 2: train" in out
+    assert "fold 1" not in out
+    assert "fold 2: labels" not in out
+    assert Path("outputs/cv/fold-1", adapter).stat().st_mtime_ns == untouched
+    same = [Path(root, "outputs/cv/fold-2", adapter).read_bytes() for root in (finished, tmp_path)]
+    assert same[0] == same[1]
+
+
+def test_a_fold_is_a_run_and_can_be_finished_as_one(finished, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished / "outputs", "outputs")
+    code = main(["run", "--resume", "--run-name", "fold-1", "--output-dir", "outputs/cv"])
+    assert code in (0, 1)
+    assert json.loads(Path("outputs/cv/fold-1/artifact_test.json").read_text())["identical_tokens"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--folds", "2"], "give 3 or more"),
+        (["--folds", "9"], "give --folds 8"),
+        (["--folds", "many"], "--folds"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused_before_anything_is_written(
+    words, said, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["crossval", *flags(tiny_model, noise_manifest, "cv"), *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert not Path("outputs").exists() or not any(Path("outputs").iterdir())
+
+
+def test_stages_and_runs_are_not_mistaken_for_it(
+    finished, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished / "outputs", "outputs")
+    assert main(["train", "outputs/cv", "--overwrite"]) == 2
+    assert "fold-1" in capsys.readouterr().err
+    assert main(["run", "--resume", "--run-name", "cv"]) == 2
+    assert "moontune crossval --resume" in capsys.readouterr().err
+
+
+def test_folds_share_the_bases_transcripts_and_have_the_labels_of_a_run(
+    tmp_path, monkeypatch, tiny_model, noise_manifest
+) -> None:
+    """References in capitals get the base's style; every clip is transcribed once for it."""
+    monkeypatch.chdir(tmp_path)
+    rows = [json.loads(line) for line in noise_manifest.read_text().splitlines()]
+    for row in rows:
+        row["text"] = row["text"].upper()
+        row["audio_filepath"] = str(noise_manifest.parent / row["audio_filepath"])
+    Path("caps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    asked: list[int] = []
+    real = Transcriber.hear
+    monkeypatch.setattr(
+        Transcriber, "hear", lambda self, clips: (asked.append(len(clips)), real(self, clips))[1]
+    )
+    words = flags(tiny_model, Path("caps.jsonl"), "cv", max_steps=1)
+    assert main(["crossval", *words, "--folds", "3"]) == 0
+    assert sum(asked) == 3 * 24  # once for labels, once each by base and tuned model
+    fold = Path("outputs/cv/fold-2")
+    names = ["base_transcripts.json", *(f"manifests/{name}.jsonl" for name in SPLITS)]
+    shared = [(fold / name).read_bytes() for name in names]
+    assert main(["labels", str(fold), "--overwrite"]) == 0
+    assert [(fold / name).read_bytes() for name in names] == shared
+
+
+def test_the_best_of_one_fold_is_no_measure_for_the_next() -> None:
+    out = io.StringIO()
+    ui = ConsoleUi(out)
+    for loss in (0.5, 1.0):
+        ui.stage("train", "", 1, 2)
+        ui.training({"event": "validation", "step": 0, "val_loss": loss}, 10)
+    assert out.getvalue().count("(best)") == 2
