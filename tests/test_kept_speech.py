@@ -91,3 +91,21 @@ def test_kept_states_hold_on_to_no_filler(fresh_base) -> None:
     losses = Losses(fresh_base, lambda u: noise(1, 1.0), torch.bfloat16)
     kept = losses.kept(ROWS[0])
     assert kept.untyped_storage().nbytes() == kept.nbytes
+
+
+def test_augmented_audio_is_heard_anew_in_training_and_never_in_validation(fresh_base) -> None:
+    attach_lora(fresh_base, LoraConfig(lora_part="decoder"), 1)
+    drawn = iter(range(1, 100))
+    losses = Losses(
+        fresh_base,
+        lambda u: noise(1, 1.0),
+        torch.float32,
+        lambda samples: samples * (1 / next(drawn)),
+    )
+    row = Utterance("a", Path("a"), "Some words.", None, None)
+    labels = losses.labels([row])
+    trained = [float(next(losses.passes([row], labels)).sum()) for _ in range(3)]
+    assert len(set(trained)) == 3
+    assert next(drawn) == 4
+    assert losses.mean([row]) == losses.mean([row])
+    assert next(drawn) == 5  # validation drew none

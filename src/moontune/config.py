@@ -15,6 +15,9 @@ import tyro
 
 from moontune.decoding import TokenCap
 
+Augmentation = Literal["speed", "gain", "noise", "codec"]
+
+
 @dataclass(frozen=True)
 class Range:
     """What a number may be: refused outside `sane` with `why`, remarked on outside `plan`."""
@@ -131,6 +134,9 @@ class TrainConfig:
     """Of the matrix products in training and its validation; figures before and after are always
     measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it, else
     float32."""
+    augment: tuple[Augmentation, ...] = ()
+    """Changes of the audio, drawn anew each time a clip is trained on: speed and pitch, loudness,
+    added noise, a telephone's sound. Each update then computes the front end again."""
     max_steps: Annotated[
         int, Range((1, 1_000_000), "a step is one optimizer update", (500, 1500))
     ] = 500

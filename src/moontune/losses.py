@@ -28,11 +28,20 @@ class Losses:
     convolutional front end, and the whole encoder if no adapter is on it.
     """
 
-    def __init__(self, base: Base, load_audio: LoadAudio, dtype: torch.dtype) -> None:
-        self._base = base
+    def __init__(
+        self,
+        base: Base,
+        load_audio: LoadAudio,
+        dtype: torch.dtype,
+        augment: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
+        """`augment` makes another clip of a clip each time; it is used where gradients are
+        recorded, and then nothing is kept."""
+        self._base, self._load_audio, self._augment = base, load_audio, augment
         self.packed = Packed(base.net, dtype)
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
-        self.kept = KeptSpeech(_frozen_part(self.packed, self._encoder_trains), load_audio)
+        self._compute = _frozen_part(self.packed, self._encoder_trains)
+        self.kept = KeptSpeech(self._compute, load_audio)
 
     def labels(self, utterances: Sequence[Utterance]) -> list[list[int]]:
         return [target_ids(self._base.tokenizer, u.label, self.packed.eos) for u in utterances]
@@ -41,14 +50,19 @@ class Losses:
         self, utterances: Sequence[Utterance], labels: Sequence[list[int]]
     ) -> Iterator[torch.Tensor]:
         """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
-        kept = (self.kept(u).to(self.packed.device) for u in utterances)
+        heard = (self._hear(u).to(self.packed.device) for u in utterances)
         done = 0
-        for clips in passes(kept, FRAMES[self.packed.device.type]):
+        for clips in passes(heard, FRAMES[self.packed.device.type]):
             states = self.packed.encode(clips) if self._encoder_trains else clips
             count = len(clips.layout.lengths)
             memory = self.packed.remember(states)
             yield self.packed.token_losses(memory, labels[done : done + count])
             done += count
+
+    def _hear(self, u: Utterance) -> torch.Tensor:
+        if self._augment is None or not torch.is_grad_enabled():
+            return self.kept(u)
+        return self._compute(self._augment(self._load_audio(u)))
 
     @torch.no_grad()
     def mean(self, utterances: Sequence[Utterance], group: Group = SOLO) -> float:

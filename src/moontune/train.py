@@ -6,11 +6,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from moontune.adapter import adapter_state, set_adapter_state
+from moontune.augment import augmented
 from moontune.average import WeightAverage
 from moontune.config import TrainConfig
 from moontune.evaluate import LoadAudio
@@ -131,7 +134,9 @@ def train(
         parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False, fused=fused
     )
     average = WeightAverage(parameters, config.ema_decay)
-    losses = Losses(base, load_audio, dtype)
+    rng = np.random.default_rng((seed, group.rank))
+    augment = partial(augmented, kinds=config.augment, rng=rng) if config.augment else None
+    losses = Losses(base, load_audio, dtype, augment)
     torch.manual_seed(seed + group.rank)  # dropout
     validating = 0.0
 

@@ -1,0 +1,176 @@
+"""A study of settings on folds of the shared recordings: train, test, and say how sure it is.
+
+    uv run python benchmarks/recipe.py STUDY                            # the defaults alone
+    uv run python benchmarks/recipe.py STUDY --settings lr=1e-4 lora_r=16,lr=5e-4 --seeds 42 43
+    uv run python benchmarks/recipe.py STUDY --table                    # what is there, as Markdown
+
+A setting is `key=value` pairs as in a configuration file, separated by commas; `default` is none.
+Each is trained and tested on the same folds, disjoint by speaker, which `moontune crossval` made
+(in STUDY/SET/default); what is done is not done again. The other set's clips are the general
+speech on which forgetting shows. The table pools folds and seeds; intervals are by speaker.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tyro
+from defaults import SHARED, default_model
+
+from moontune.cli import main as moontune
+from moontune.comparison import compare
+from moontune.files import read_jsonl
+from moontune.pipeline import run_stage, stage_named
+from moontune.rundir import RunDir
+from moontune.settings import resolve, with_settings
+from moontune.ui import ConsoleUi
+from moontune.wording import show_interval
+
+SETS = {"accented_english": "adventure_game", "adventure_game": "accented_english"}
+KEPT = ("manifests", "split.json", "base_transcripts.json", "config.toml", "run.json")
+
+
+@dataclass(frozen=True)
+class Args:
+    """A study of settings on folds of the shared recordings."""
+
+    study: tyro.conf.Positional[Path]
+    """Folder of the study; one that is there is gone on with."""
+    settings: tuple[str, ...] = ("default",)
+    """Settings to try, each `key=value[,key=value]`."""
+    sets: tuple[str, ...] = tuple(SETS)
+    """Sets of recordings."""
+    folds: tuple[int, ...] = ()
+    """Folds to use, from 1. Default: all."""
+    of: int = 3
+    """Folds to make."""
+    seeds: tuple[int, ...] = (42,)
+    """Seeds of the adapter's start, the order and the dropout."""
+    model_id: str = default_model()
+    """The base."""
+    table: bool = False
+    """Compute nothing, print what is there."""
+
+
+def prepare(args: Args, name: str) -> RunDir:
+    """The set's folds, labelled, with the base and the defaults measured on them."""
+    run = args.study / name / "default"
+    if (run / "crossval.json").is_file():
+        return RunDir(run)
+    words: list[Any] = ["--manifest", SHARED / "data" / name / "manifest.jsonl"]
+    words += ["--model-id", args.model_id, "--folds", args.of]
+    words += ["--general-manifest", SHARED / "data" / SETS[name] / "manifest.jsonl"]
+    words += ["--output-dir", run.parent, "--run-name", run.name]
+    words += ["--report-file", args.study / "report.md"]
+    again = ["--resume"] if (run / "run.json").is_file() else []
+    if moontune(["crossval", *again, *map(str, words)]):
+        raise SystemExit(1)
+    return RunDir(run)
+
+
+def fold_of(args: Args, name: str, setting: str, seed: int, fold: int) -> RunDir:
+    if setting == "default" and seed == 42:
+        return RunDir(args.study / name / "default" / f"fold-{fold}")
+    return RunDir(args.study / name / f"{setting.replace('/', '_')}@{seed}" / f"fold-{fold}")
+
+
+def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
+    """Train and test one setting on one fold, unless that is done."""
+    made = fold_of(args, name, "default", 42, fold)
+    run = fold_of(args, name, setting, seed, fold)
+    if (run / "run.json").is_file() and "evaluate" in run.stages():
+        return
+    given = dict(pair.split("=", 1) for pair in setting.split(",") if setting != "default")
+    config = with_settings(made.config(), given, setting)
+    config = resolve(replace(config, output=replace(config.output, seed=seed)))
+    if run.path.exists():
+        shutil.rmtree(run.path)
+    run.path.mkdir(parents=True)
+    for file in made.path.iterdir():
+        if file.name in KEPT or file.name.endswith("_base.json") or "_base.json" in file.name:
+            copy = shutil.copytree if file.is_dir() else shutil.copyfile
+            copy(file, run / file.name)
+    run.forget_stages(["train", "evaluate"])
+    run.save_config(config)
+    ui = ConsoleUi()
+    stages = ["train", "evaluate"] if config.labels == made.config().labels else ["labels"]
+    if stages == ["labels"]:
+        stages = ["labels", "baseline", "train", "evaluate"]
+    for stage in stages:
+        ui.stage(f"{name} {setting}@{seed} fold {fold}: {stage}", "", 1, 1)
+        run_stage(run, config, stage_named(stage), ui)
+    ui.close()
+
+
+def rows_of(runs: list[RunDir], which: str, prefix: str = "") -> list[dict[str, Any]]:
+    """Prediction rows of several runs, under ids of their own."""
+    return [
+        {**row, "id": f"{run.path.parent.name}/{run.path.name}/{row['id']}"}
+        for run in runs
+        for row in read_jsonl(run / f"{prefix}predictions_{which}.jsonl")
+    ]
+
+
+def table(study: Path) -> None:
+    head = "setting | runs | WER base | WER | change | 95 % | to the defaults | 95 % |"
+    head += " loss | general WER | kept update | s"
+    for name in SETS:
+        settings: dict[str, list[RunDir]] = {}
+        for record in sorted((study / name).glob("*/fold-*/run.json")):
+            run = RunDir(record.parent)
+            if "evaluate" in run.stages():
+                setting = run.path.parent.name.split("@")[0]
+                settings.setdefault(setting, []).append(run)
+        print(f"\n### {name}\n\n| {head} |\n|{'---|' * 12}")
+        defaults = {run.path.name: run for run in settings.get("default", ())}
+        for setting, runs in settings.items():
+            c = compare(rows_of(runs, "base"), rows_of(runs, "tuned"), 42)["measures"]
+            beside, span = "", ""
+            if setting != "default":
+                twins = [defaults[run.path.name] for run in runs]
+                ids = [r["id"] for r in rows_of(runs, "tuned")]
+                theirs = [
+                    {**row, "id": i} for i, row in zip(ids, rows_of(twins, "tuned"), strict=True)
+                ]
+                d = compare(theirs, rows_of(runs, "tuned"), 42)["measures"]["wer"]
+                beside = f"{100 * d['difference']:+.2f}"
+                span = show_interval("wer", d["difference_interval"])
+            trainings = [run.read("train.json") for run in runs]
+            kept = ", ".join(str(t["best_step"]) for t in trainings)
+            general = compare(
+                rows_of(runs, "base", "general_"), rows_of(runs, "tuned", "general_"), 42
+            )["measures"]["wer"]
+            cells = [
+                setting,
+                len(runs),
+                f"{100 * c['wer']['before']:.2f}",
+                f"{100 * c['wer']['after']:.2f}",
+                f"{100 * c['wer']['relative']:+.1f} %",
+                show_interval("wer", c["wer"]["difference_interval"]),
+                beside,
+                span,
+                f"{c['loss']['before']:.3f} -> {c['loss']['after']:.3f}",
+                f"{100 * general['before']:.2f} -> {100 * general['after']:.2f}",
+                kept,
+                f"{sum(t['seconds'] for t in trainings) / len(trainings):.0f}",
+            ]
+            print("| " + " | ".join(map(str, cells)) + " |")
+
+
+def main(args: Args) -> None:
+    if not args.table:
+        for name in args.sets:
+            prepare(args, name)
+        for setting in args.settings:
+            for seed in args.seeds:
+                for name in args.sets:
+                    for fold in args.folds or range(1, args.of + 1):
+                        do(args, name, setting, seed, fold)
+    table(args.study)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))

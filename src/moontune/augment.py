@@ -1,0 +1,69 @@
+"""Training audio changed a little each time it is heard: speed, loudness, noise, a telephone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+
+from moontune.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
+from moontune.config import Augmentation
+
+_SPEEDS = (0.9, 1.1)
+_GAINS_DB = (-12.0, 6.0)
+_NOISE_SNR_DB = (10.0, 30.0)
+_TELEPHONE_HZ = 8_000
+_MU = 255.0  # of the telephone's logarithmic 8-bit steps (G.711)
+_HOW_OFTEN: dict[Augmentation, float] = {"speed": 0.67, "gain": 0.5, "noise": 0.3, "codec": 0.2}
+
+
+def augmented(
+    samples: np.ndarray, kinds: Sequence[Augmentation], rng: np.random.Generator
+) -> np.ndarray:
+    """A clip, float32 mono 16 kHz (samples,), with each of `kinds` applied as often as it should.
+
+    Speed changes the pitch with the length, as a tape does. The clip itself is left as it is.
+    """
+    changes = {"speed": _speed, "gain": _gain, "noise": _noise, "codec": _codec}
+    for kind in get_args(Augmentation):  # always in this order
+        if kind in kinds and rng.random() < _HOW_OFTEN[kind]:
+            samples = changes[kind](samples, rng)
+    return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def _speed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    import soxr
+
+    faster = soxr.resample(samples, SAMPLE_RATE_HZ * rng.uniform(*_SPEEDS), SAMPLE_RATE_HZ)
+    return faster if len(faster) >= SHORTEST_SAMPLES else samples
+
+
+def _gain(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Louder or softer, cut off where a recording would be."""
+    return np.clip(samples * 10 ** (rng.uniform(*_GAINS_DB) / 20), -1.0, 1.0)
+
+
+def _noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Stationary noise between white and brown, as loud as the drawn ratio to the clip says."""
+    level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    if not level:
+        return samples
+    spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
+    spectrum[1:] /= np.arange(1, len(spectrum)) ** rng.uniform(0.0, 1.0)
+    spectrum[0] = 0.0
+    noise = np.fft.irfft(spectrum, len(samples))
+    wanted = level * 10 ** (-rng.uniform(*_NOISE_SNR_DB) / 20)
+    return samples + noise * (wanted / np.sqrt(np.mean(np.square(noise))))
+
+
+def _codec(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A telephone line: half the bandwidth, and 8 bits a sample on a logarithmic scale."""
+    import soxr
+
+    narrow = np.clip(soxr.resample(samples, SAMPLE_RATE_HZ, _TELEPHONE_HZ), -1.0, 1.0)
+    folded = np.sign(narrow) * np.log1p(_MU * np.abs(narrow)) / np.log1p(_MU)
+    coarse = np.round(folded * 127) / 127
+    heard = np.sign(coarse) * np.expm1(np.abs(coarse) * np.log1p(_MU)) / _MU
+    wide = soxr.resample(heard.astype(np.float32), _TELEPHONE_HZ, SAMPLE_RATE_HZ)
+    return wide if len(wide) >= SHORTEST_SAMPLES else samples
