@@ -79,6 +79,7 @@ def test_token_cap_is_the_model_cards_rate_and_a_margin() -> None:
         (LoraConfig(lora_part="decoder"), 2 * 8),
         (LoraConfig(lora_part="encoder"), 2 * 4),
         (LoraConfig(lora_targets=("fc1",)), 4),
+        (LoraConfig(lora_variant="rslora"), 2 * 4 + 2 * 8),
     ],
 )
 def test_adapter_sits_where_asked_and_changes_nothing_untrained(fresh_base, config, layers) -> None:
@@ -94,8 +95,11 @@ def test_adapter_sits_where_asked_and_changes_nothing_untrained(fresh_base, conf
     assert trainable_parameters(model) == sum(t.numel() for t in state.values())
 
 
-def test_saved_adapter_reloads_to_exactly_the_same_model(tmp_path, tiny_model, fresh_base) -> None:
-    model = attach_lora(fresh_base, LoraConfig(), 1)
+@pytest.mark.parametrize("variant", ["lora", "rslora", "dora"])
+def test_saved_adapter_reloads_to_exactly_the_same_model(
+    tmp_path, tiny_model, fresh_base, variant
+) -> None:
+    model = attach_lora(fresh_base, LoraConfig(lora_variant=variant), 1)
     with torch.no_grad():
         for p in model.parameters():
             if p.requires_grad:
@@ -111,6 +115,7 @@ def test_saved_adapter_reloads_to_exactly_the_same_model(tmp_path, tiny_model, f
         load_adapter(again, tmp_path / "a")
         reloaded = losses(again, samples, labels)
     assert torch.equal(reloaded, tuned)
+    assert any("magnitude" in n for n, _ in model.named_parameters()) == (variant == "dora")
     assert torch.equal(off, base_loss)
     assert not torch.equal(tuned, base_loss)
     assert trained_on(tmp_path / "a") == {
@@ -198,3 +203,9 @@ def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
     [out] = Transcriber(bundled_base)([samples], EvalConfig().token_cap)
     assert not out.truncated
     assert out.text.startswith("Ever tried")
+
+
+def test_rslora_scales_by_the_root_of_the_rank(fresh_base) -> None:
+    model = attach_lora(fresh_base, LoraConfig(lora_r=16, lora_variant="rslora"), 1)
+    scales = {m.scaling["default"] for m in model.modules() if hasattr(m, "lora_A")}  # type: ignore
+    assert scales == {16 / 4}

@@ -42,6 +42,8 @@ def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
         r=config.lora_r,
         lora_alpha=config.lora_alpha,  # type: ignore[arg-type]
         lora_dropout=config.lora_dropout,
+        use_rslora=config.lora_variant == "rslora",
+        use_dora=config.lora_variant == "dora",
         target_modules=_target_pattern(config),
         base_model_name_or_path=base.origin.hub_id,
     )

@@ -119,6 +119,8 @@ class LoraConfig:
     """Linear layers to adapt; attention names cover cross-attention too."""
     lora_part: Literal["both", "encoder", "decoder"] = "both"
     """Which half of the model to adapt."""
+    lora_variant: Literal["lora", "rslora", "dora"] = "lora"
+    """`rslora` scales by alpha / sqrt(r); `dora` learns lengths of weights too, slower."""
 
 
 @dataclass(frozen=True)
