@@ -166,3 +166,12 @@ def test_what_needs_no_torch_imports_no_torch(module: str) -> None:
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_plans_preset_is_the_plan_to_the_letter() -> None:
+    config = with_settings(RunConfig(), PRESETS["plan"], "preset plan")
+    t, lora, split = config.train, config.lora, config.split
+    assert (t.batch_size, t.grad_accum, t.max_steps, t.lr) == (1, 8, 500, 3e-4)
+    assert (lora.lora_r, lora.lora_alpha, lora.lora_dropout) == (8, 16, 0.05)
+    assert (split.val_share, split.test_share) == (0.1, 0.1)
+    assert (t.ema_decay, t.augment, config.general.replay_share) == (0.0, (), 0.0)
