@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from test_pipeline import flags
 from test_split import speakers, utterances
 
+from moontune import crossval
 from moontune.cli import main
+from moontune.crossval import Fold
 from moontune.errors import UserError
 from moontune.files import read_jsonl
+from moontune.rundir import RunDir
 from moontune.split import SPLITS, split_folds
 from moontune.transcribe import Transcriber
 from moontune.ui import ConsoleUi
@@ -184,6 +187,19 @@ def test_folds_share_the_bases_transcripts_and_have_the_labels_of_a_run(
     shared = [(fold / name).read_bytes() for name in names]
     assert main(["labels", str(fold), "--overwrite"]) == 0
     assert [(fold / name).read_bytes() for name in names] == shared
+
+
+@pytest.mark.parametrize(("after", "warns"), [((0.11, 0.12), True), ((0.10, 0.108), False)])
+def test_forgetting_in_the_mean_of_the_folds_is_told(finished, after, warns) -> None:
+    run = RunDir(finished / "outputs/cv")
+    folds = [
+        Fold(RunDir(run / f"fold-{n}"), {"skipped": 0, "best_step": 1}, {}, {}, (0.1, wer))
+        for n, wer in enumerate(after, 1)
+    ]
+    comparison = run.read("crossval.json")["comparison"]
+    told = [text for text in crossval._cautions(comparison, folds) if "forgot" in text]
+    assert bool(told) == warns
+    assert all("10.00 % -> 11.50 %" in text for text in told)
 
 
 def test_the_best_of_one_fold_is_no_measure_for_the_next() -> None:

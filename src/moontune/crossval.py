@@ -25,10 +25,11 @@ from moontune.rundir import RunDir, create_run
 from moontune.split import SPLITS, check_count, groups_of, split_folds
 from moontune.stage_ui import Ui
 from moontune.stages import labels_stage
-from moontune.verdict import cautions
+from moontune.verdict import REMEDY, cautions
 from moontune.wording import counted, origin_text, show
 
 BEFORE = ("sample", "clean")  # done once, for all folds
+FORGOTTEN = 0.005  # WER on general speech, mean over the folds
 _OF_A_FOLD = ("labels", "baseline", "train", "evaluate")
 
 
@@ -207,6 +208,14 @@ def _cautions(comparison: dict[str, Any], folds: list[Fold]) -> list[str]:
             found.append(f"Caution: {fold.run.path.name} left out {counted(skipped, 'update')}.")
         if not fold.training["best_step"]:
             found.append(f"Caution: in {fold.run.path.name} no update was better than the base.")
+    heard = [fold.general for fold in folds if fold.general is not None]
+    if heard:
+        before, after = (sum(wers) / len(heard) for wers in zip(*heard, strict=True))
+        if after - before > FORGOTTEN:
+            found.append(
+                f"Caution: it forgot general speech: WER {show('wer', before)} -> "
+                f"{show('wer', after)} in the mean of the folds; {REMEDY}."
+            )
     return found
 
 

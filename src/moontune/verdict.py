@@ -11,6 +11,7 @@ from moontune.wording import show, show_interval
 LOSS_GAIN = 0.1  # nats per target token, at least half of them in words
 WER_GAIN = 0.05  # relative
 WER_LOSS = 0.05  # relative: from here on a run got clearly worse, sure or not
+REMEDY = "try --replay-share 0.2, fewer updates or a lower rate"
 HABIT_LOSS = 0.1  # share of transcripts that are no longer written as sentences
 _OF_FIGURES = ("improved", "WER not worse", "test clips unseen")  # a smoke run has none to judge
 _ROUNDING = 1e-9  # 19 errors for 20 are a gain of 5 %, whatever floats make of it
@@ -144,8 +145,7 @@ def cautions(
             if surely_worse(name, general["measures"][name]):
                 found.append(
                     f"Caution: it forgot general speech: {label} on {general['utterances']} clips "
-                    f"not trained on {_change(name, general['measures'][name])}; try "
-                    "--replay-share 0.2, fewer updates or a lower rate."
+                    f"not trained on {_change(name, general['measures'][name])}; {REMEDY}."
                 )
                 break
     return found
