@@ -114,6 +114,11 @@ def rows_of(runs: list[RunDir], which: str, prefix: str = "") -> list[dict[str, 
     ]
 
 
+def place(run: RunDir) -> tuple[int, str]:
+    """Seed and fold, by which runs of two settings are paired."""
+    return run.config().output.seed, run.path.name
+
+
 def table(study: Path) -> None:
     head = "setting | runs | WER base | WER | change | 95 % | to the defaults | 95 % |"
     head += " loss | general WER | kept update | s"
@@ -125,19 +130,26 @@ def table(study: Path) -> None:
                 setting = run.path.parent.name.split("@")[0]
                 settings.setdefault(setting, []).append(run)
         print(f"\n### {name}\n\n| {head} |\n|{'---|' * 12}")
-        defaults = {run.path.name: run for run in settings.get("default", ())}
+        defaults = {place(run): run for run in settings.get("default", ())}
         for setting, runs in settings.items():
             c = compare(rows_of(runs, "base"), rows_of(runs, "tuned"), 42)["measures"]
             beside, span = "", ""
             if setting != "default":
-                twins = [defaults[run.path.name] for run in runs]
-                ids = [r["id"] for r in rows_of(runs, "tuned")]
+                both = [run for run in runs if place(run) in defaults]
                 theirs = [
-                    {**row, "id": i} for i, row in zip(ids, rows_of(twins, "tuned"), strict=True)
+                    {**row, "id": f"{place(run)} {row['id']}"}
+                    for run in both
+                    for row in read_jsonl(defaults[place(run)] / "predictions_tuned.jsonl")
                 ]
-                d = compare(theirs, rows_of(runs, "tuned"), 42)["measures"]["wer"]
-                beside = f"{100 * d['difference']:+.2f}"
-                span = show_interval("wer", d["difference_interval"])
+                own = [
+                    {**row, "id": f"{place(run)} {row['id']}"}
+                    for run in both
+                    for row in read_jsonl(run / "predictions_tuned.jsonl")
+                ]
+                if both:
+                    d = compare(theirs, own, 42)["measures"]["wer"]
+                    beside = f"{100 * d['difference']:+.2f} ({len(both)} runs)"
+                    span = show_interval("wer", d["difference_interval"])
             trainings = [run.read("train.json") for run in runs]
             kept = ", ".join(str(t["best_step"]) for t in trainings)
             general = compare(

@@ -209,3 +209,31 @@ def test_the_best_of_one_fold_is_no_measure_for_the_next() -> None:
         ui.stage("train", "", 1, 2)
         ui.training({"event": "validation", "step": 0, "val_loss": loss}, 10)
     assert out.getvalue().count("(best)") == 2
+
+
+def test_a_fold_done_again_with_other_settings_is_not_pooled(
+    finished, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished / "outputs", "outputs")
+    assert main(["train", "outputs/cv/fold-1", "--overwrite", "--lr", "1e-3"]) == 0
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
+    assert "fold-1: has other train settings" in capsys.readouterr().err
+    shutil.rmtree("outputs/cv/fold-1")
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_run_and_an_unfinished_cross_validation_are_not_mistaken_for_each_other(
+    tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["sample", *flags(tiny_model, noise_manifest, "s")]) == 0
+    assert main(["crossval", "--resume", "--run-name", "s"]) == 2
+    assert "is a single run" in capsys.readouterr().err
+    record = Path("outputs/s/run.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"asked_folds": 9}))
+    assert main(["run", "--resume", "--run-name", "s"]) == 2
+    assert "crossval --resume" in capsys.readouterr().err
+    assert main(["crossval", "--resume", "--run-name", "s", "--folds", "3"]) == 0  # none was made
+    assert json.loads(record.read_text())["folds"] == 3

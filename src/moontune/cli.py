@@ -292,7 +292,7 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
 
         folds = args.folds if _peek(command, "--folds") is not None else None
         refuse_other_folds(run, folds)
-    elif "folds" in run.record():
+    elif "asked_folds" in run.record():
         raise UserError(
             f"{run.path}: is a cross-validation; go on with: moontune crossval --resume"
         )
@@ -349,7 +349,7 @@ def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
     given = ["--help"] if wants_help else argv[1:]
     args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
     run = open_run(Path(argv[0]))
-    if "folds" in run.record():
+    if "asked_folds" in run.record():
         raise UserError(
             f"{run.path}: is a cross-validation; name one of its runs, such as {run / 'fold-1'}"
         )

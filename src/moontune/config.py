@@ -72,7 +72,7 @@ class SplitConfig:
     val_share: Annotated[float, Range((0.01, 0.45), "training needs the larger part")] = 0.1
     """Share of the audio for validation."""
     test_share: Annotated[float, Range((0.01, 0.45), "training needs the larger part")] = 0.1
-    """Share of the audio for the test split; the rest trains."""
+    """Share of the audio for the test split; the rest trains. (crossval has its folds instead.)"""
     split_by: Literal["speaker", "utterance"] = "speaker"
     """`speaker`: no speaker in two splits. `utterance` mixes speakers and overstates gains."""
 
@@ -266,7 +266,8 @@ Folds = int | Literal["speaker"]
 
 @dataclass(frozen=True)
 class CrossvalArgs(NewRunArgs):
-    """Cross-validate: every clip is tested once, by an adapter that never met its speaker."""
+    """Cross-validate: every clip is tested once, by an adapter that never met its speaker (or, with
+    --split-by utterance, the clip)."""
 
     folds: Folds = 5
     """So many trainings, each tested on another part of the speakers; `speaker`: one a speaker."""

@@ -102,6 +102,7 @@ def _of_fold(config: RunConfig, run: RunDir, number: int) -> RunConfig:
 
 def do_folds(run: RunDir, ui: FoldUi, group: Group = SOLO) -> None:
     """Train and measure every fold, those left over from an interrupted cross-validation first."""
+    group.of_lead(lambda: _check_unchanged(run))
     count = group.of_lead(lambda: run.record()["folds"])
     written: dict[str, str] = {}  # the base's transcripts, which are the same in every fold
     for number in range(1, count + 1):
@@ -115,6 +116,22 @@ def do_folds(run: RunDir, ui: FoldUi, group: Group = SOLO) -> None:
                 stage = replace(stage, run=partial(labels_stage, written=written))
             ui.stage(f"fold {number}: {name}", stage.summary, number, count)
             run_stage(fold, group.of_lead(fold.config), stage, ui, group)
+
+
+def _check_unchanged(run: RunDir) -> None:
+    """Raises UserError where a fold is gone, or was done again with settings of its own."""
+    config = run.config()
+    for number in range(1, run.record()["folds"] + 1):
+        path = run / f"fold-{number}"
+        if not (path / "run.json").is_file():
+            raise UserError(f"{path}: is missing; start the cross-validation over with --overwrite")
+        own, wanted = RunDir(path).config(), _of_fold(config, run, number)
+        for section in ("clean", "split", "model", "labels", "lora", "train", "eval", "general"):
+            if getattr(own, section) != getattr(wanted, section):
+                raise UserError(
+                    f"{path}: has other {section} settings than the cross-validation; redo it with "
+                    "those, or start over with --overwrite"
+                )
 
 
 def pool(run: RunDir, config: RunConfig) -> dict[str, Any]:
@@ -137,6 +154,7 @@ def pool(run: RunDir, config: RunConfig) -> dict[str, Any]:
         "comparison": comparison,
         "cautions": _cautions(comparison, folds),
         "folds": [_row(fold) for fold in folds],
+        "split_by": config.split.split_by,
         "data": run.stages()["clean"] | {"origin": run.stages()["sample"]["origin"]},
         "base_model": last["base"],
         "device": last["device"],
@@ -208,6 +226,12 @@ def _cautions(comparison: dict[str, Any], folds: list[Fold]) -> list[str]:
             found.append(f"Caution: {fold.run.path.name} left out {counted(skipped, 'update')}.")
         if not fold.training["best_step"]:
             found.append(f"Caution: in {fold.run.path.name} no update was better than the base.")
+    shared = [_leaks(fold, "audio") for fold in folds]
+    if any(shared):
+        found.append(
+            f"Caution: {sum(shared)} recordings stand in two splits of a fold, so the figures are "
+            "not of unseen clips."
+        )
     heard = [fold.general for fold in folds if fold.general is not None]
     if heard:
         before, after = (sum(wers) / len(heard) for wers in zip(*heard, strict=True))
@@ -217,6 +241,10 @@ def _cautions(comparison: dict[str, Any], folds: list[Fold]) -> list[str]:
                 f"{show('wer', after)} in the mean of the folds; {REMEDY}."
             )
     return found
+
+
+def _leaks(fold: Fold, kind: str) -> int:
+    return fold.run.read("split.json")["leakage"]["counts"][kind]
 
 
 def _fold_facts(found: dict[str, Any]) -> Section:
@@ -240,8 +268,9 @@ def _fold_facts(found: dict[str, Any]) -> Section:
     ]
     head = ["fold", "trained on", "test clips", "speakers", "WER", "loss", "WER, general speech"]
     seconds = sum(f["seconds"] for f in found["folds"])
+    met = "its speaker" if found["split_by"] == "speaker" else "it"
     note = (
-        f"Each clip is tested once, by an adapter that never met its speaker. Training took "
+        f"Each clip is tested once, by an adapter that never met {met}. Training took "
         f"{seconds:.0f} s in all. Origin: {origin_text(found['data']['origin'])}."
     )
     return Section("Folds", [*head, "update kept"], rows, note)
@@ -282,13 +311,18 @@ def _report(
 
 
 def refuse_other_folds(run: RunDir, folds: Folds | None) -> None:
-    """Raises UserError where a run to go on with is no cross-validation, or has other folds."""
+    """Raises UserError where a run to go on with is no cross-validation, or has other folds.
+
+    As long as none were made, their number may still be changed.
+    """
     record = run.record()
-    if "folds" not in record and "split" in record["stages"]:
+    if "asked_folds" not in record:
         raise UserError(f"{run.path}: is a single run; give another --run-name")
-    have = record.get("asked_folds")
-    if folds is not None and have is not None and folds != have:
+    if folds is None or folds == record["asked_folds"]:
+        return
+    if "folds" in record:
         raise UserError(
-            f"--folds {folds} differs from the {have} it has; a resumed cross-validation keeps "
-            "its folds: leave it out, or start another"
+            f"--folds {folds} differs from the {record['asked_folds']} it has; a resumed "
+            "cross-validation keeps its folds: leave it out, or start another"
         )
+    run.note(asked_folds=folds)  # none were made yet
