@@ -31,6 +31,7 @@ from moontune.wording import show_interval
 
 SETS = {"accented_english": "adventure_game", "adventure_game": "accented_english"}
 KEPT = ("manifests", "split.json", "base_transcripts.json", "config.toml", "run.json")
+# beside them goes what the base gave: *_base.json and *_base.jsonl
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
         shutil.rmtree(run.path)
     run.path.mkdir(parents=True)
     for file in made.path.iterdir():
-        if file.name in KEPT or file.name.endswith("_base.json") or "_base.json" in file.name:
+        if file.name in KEPT or "_base.json" in file.name:
             copy = shutil.copytree if file.is_dir() else shutil.copyfile
             copy(file, run / file.name)
     run.forget_stages(["train", "evaluate"])
@@ -106,9 +107,9 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
 
 
 def rows_of(runs: list[RunDir], which: str, prefix: str = "") -> list[dict[str, Any]]:
-    """Prediction rows of several runs, under ids of their own."""
+    """Prediction rows of several runs of one setting, each clip under the id of its place too."""
     return [
-        {**row, "id": f"{run.path.parent.name}/{run.path.name}/{row['id']}"}
+        {**row, "id": f"{place(run)} {row['id']}"}
         for run in runs
         for row in read_jsonl(run / f"{prefix}predictions_{which}.jsonl")
     ]
@@ -136,18 +137,9 @@ def table(study: Path) -> None:
             beside, span = "", ""
             if setting != "default":
                 both = [run for run in runs if place(run) in defaults]
-                theirs = [
-                    {**row, "id": f"{place(run)} {row['id']}"}
-                    for run in both
-                    for row in read_jsonl(defaults[place(run)] / "predictions_tuned.jsonl")
-                ]
-                own = [
-                    {**row, "id": f"{place(run)} {row['id']}"}
-                    for run in both
-                    for row in read_jsonl(run / "predictions_tuned.jsonl")
-                ]
+                theirs = rows_of([defaults[place(run)] for run in both], "tuned")
                 if both:
-                    d = compare(theirs, own, 42)["measures"]["wer"]
+                    d = compare(theirs, rows_of(both, "tuned"), 42)["measures"]["wer"]
                     beside = f"{100 * d['difference']:+.2f} ({len(both)} runs)"
                     span = show_interval("wer", d["difference_interval"])
             trainings = [run.read("train.json") for run in runs]

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from test_pipeline import flags
 from test_split import speakers, utterances
 
-from moontune import crossval
+from moontune import pooled
 from moontune.cli import main
-from moontune.crossval import Fold
 from moontune.errors import UserError
 from moontune.files import read_jsonl
+from moontune.pooled import Fold
 from moontune.rundir import RunDir
 from moontune.split import SPLITS, split_folds
 from moontune.transcribe import Transcriber
@@ -197,7 +197,7 @@ def test_forgetting_in_the_mean_of_the_folds_is_told(finished, after, warns) -> 
         for n, wer in enumerate(after, 1)
     ]
     comparison = run.read("crossval.json")["comparison"]
-    told = [text for text in crossval._cautions(comparison, folds) if "forgot" in text]
+    told = [text for text in pooled._cautions(comparison, folds) if "forgot" in text]
     assert bool(told) == warns
     assert all("10.00 % -> 11.50 %" in text for text in told)
 
@@ -235,5 +235,7 @@ def test_a_run_and_an_unfinished_cross_validation_are_not_mistaken_for_each_othe
     record.write_text(json.dumps(json.loads(record.read_text()) | {"asked_folds": 9}))
     assert main(["run", "--resume", "--run-name", "s"]) == 2
     assert "crossval --resume" in capsys.readouterr().err
+    assert main(["crossval", "--resume", "--run-name", "s", "--folds", "2"]) == 2
+    assert "give 3 or more" in capsys.readouterr().err
     assert main(["crossval", "--resume", "--run-name", "s", "--folds", "3"]) == 0  # none was made
     assert json.loads(record.read_text())["folds"] == 3

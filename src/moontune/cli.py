@@ -207,14 +207,14 @@ def _run(argv: list[str], group: Group) -> int:
 
 
 def _crossval(argv: list[str], group: Group) -> None:
-    from moontune.crossval import BEFORE, do_folds, make_folds, pool
+    from moontune.crossval import BEFORE, do_folds, make_folds
     from moontune.pipeline import stage_named
-    from moontune.ui import ConsoleUi
+    from moontune.pooled import pool
 
     run, config = group.of_lead(lambda: _new_run(argv, "crossval"))
     done = group.of_lead(run.stages)
     _do(run, config, [stage_named(n) for n in BEFORE if n not in done], group)
-    ui = ConsoleUi(None if group.lead else open(os.devnull, "w"))  # noqa: SIM115
+    ui = _ui(group)
     try:
         if group.of_lead(lambda: "folds" not in run.record()):
             group.of_lead(lambda: make_folds(run, config, ui))
@@ -228,6 +228,13 @@ def _crossval(argv: list[str], group: Group) -> None:
     found = pool(run, config)
     ui.crossval(found)
     print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
+
+
+def _ui(group: Group) -> Any:
+    """What prints; all but the lead of several processes keep silent."""
+    from moontune.ui import ConsoleUi
+
+    return ConsoleUi(None if group.lead else open(os.devnull, "w"))
 
 
 def _interrupted(run: Any) -> KeyboardInterrupt:
@@ -391,12 +398,11 @@ def _compare(argv: list[str]) -> None:
 def _do(run: Any, config: Any, stages: list[Any], group: Group = SOLO) -> int:
     """Run stages with progress; the exit code says whether a finished run is accepted."""
     from moontune.pipeline import NAMES, run_stage
-    from moontune.ui import ConsoleUi
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Libraries announcing their own future changes are no news to the user.
     warnings.filterwarnings("ignore", category=FutureWarning)
-    ui = ConsoleUi(None if group.lead else open(os.devnull, "w"))  # noqa: SIM115
+    ui = _ui(group)
     try:
         for stage in stages:
             ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))

@@ -97,9 +97,13 @@ def check_report_file(report: Path) -> None:
 
 def update_report(run: RunDir, config: RunConfig) -> None:
     """Write the run's report.md and put it first in the collected report, earlier runs kept."""
-    section = render(run, config)
+    write_report(run, config, render(run, config), run_page(run, config))
+
+
+def write_report(run: RunDir, config: RunConfig, section: str, page: str) -> None:
+    """Write a section as report.md and into the collected report, and the page as report.html."""
     write_text(run / "report.md", section.replace("## ", "# ", 1))
-    write_text(run / "report.html", run_page(run, config))
+    write_text(run / "report.html", page)
     file = config.report.report_file
     check_report_file(file)
     write_text(file, merged(file, run_key(run), section))
