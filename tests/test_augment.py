@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from moontune import augment
 from moontune.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
-from moontune.augment import augmented
+from moontune.augment import augmented, masked
 
 TIME = np.arange(SAMPLE_RATE_HZ, dtype=np.float32) / SAMPLE_RATE_HZ
 TONE = (0.3 * np.sin(2 * np.pi * 440 * TIME) + 0.05 * np.sin(2 * np.pi * 6000 * TIME)).astype("f4")
@@ -75,3 +76,22 @@ def test_no_clip_becomes_too_short_for_the_model(always) -> None:
     for seed in range(20):
         out = augmented(shortest, ("speed", "codec"), np.random.default_rng(seed))
         assert len(out) >= SHORTEST_SAMPLES
+
+
+def test_a_mask_hides_about_a_tenth_of_the_frames_and_some_channels() -> None:
+    front = torch.randn(500, 288, generator=torch.Generator().manual_seed(0))
+    kept, mean = front.clone(), front.mean(dim=0)
+    shares, channels = [], []
+    for seed in range(50):
+        out = masked(front, np.random.default_rng(seed))
+        hidden = out == mean
+        assert torch.equal(out[~hidden], front[~hidden])
+        shares.append(float(hidden.all(dim=1).float().mean()))
+        channels.append(float(hidden.all(dim=0).float().sum()))
+    assert torch.equal(front, kept)
+    assert 0.05 < np.mean(shares) < 0.15
+    assert max(shares) < 0.3
+    assert 0 < max(channels) <= 29
+    assert len(set(channels)) > 5
+    one = masked(front[:1], np.random.default_rng(1))  # the shortest clip
+    assert one.shape == (1, 288)

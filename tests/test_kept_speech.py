@@ -10,8 +10,9 @@ import pytest
 import torch
 from conftest import noise
 
-from moontune import kept_speech
+from moontune import augment, kept_speech
 from moontune.adapter import attach_lora
+from moontune.augment import Augment
 from moontune.config import LoraConfig
 from moontune.kept_speech import KeptSpeech
 from moontune.losses import Losses
@@ -93,19 +94,36 @@ def test_kept_states_hold_on_to_no_filler(fresh_base) -> None:
     assert kept.untyped_storage().nbytes() == kept.nbytes
 
 
-def test_augmented_audio_is_heard_anew_in_training_and_never_in_validation(fresh_base) -> None:
-    attach_lora(fresh_base, LoraConfig(lora_part="decoder"), 1)
-    drawn = iter(range(1, 100))
-    losses = Losses(
-        fresh_base,
-        lambda u: noise(1, 1.0),
-        torch.float32,
-        lambda samples: samples * (1 / next(drawn)),
-    )
+class Counted(Augment):
+    """An augmentation that counts how often it is asked for samples and for features."""
+
+    def __init__(self, kinds) -> None:
+        super().__init__(kinds, (1,))
+        self.heard = self.seen = 0
+
+    def samples(self, samples):
+        self.heard += 1
+        return super().samples(samples)
+
+    def features(self, front):
+        self.seen += 1
+        return super().features(front)
+
+
+@pytest.mark.parametrize("part", ["both", "decoder"])
+@pytest.mark.parametrize("kind", ["noise", "mask"])
+def test_augmented_audio_is_heard_anew_in_training_and_never_in_validation(
+    fresh_base, monkeypatch, part, kind
+) -> None:
+    monkeypatch.setitem(augment._HOW_OFTEN, "noise", 1.0)
+    attach_lora(fresh_base, LoraConfig(lora_part=part), 1)
+    change = Counted([kind])
+    losses = Losses(fresh_base, lambda u: noise(1, 2.0), torch.float32, change)
     row = Utterance("a", Path("a"), "Some words.", None, None)
     labels = losses.labels([row])
-    trained = [float(next(losses.passes([row], labels)).sum()) for _ in range(3)]
+    first = losses.mean([row])
+    trained = [next(losses.passes([row], labels)).sum().item() for _ in range(3)]
     assert len(set(trained)) == 3
-    assert next(drawn) == 4
-    assert losses.mean([row]) == losses.mean([row])
-    assert next(drawn) == 5  # validation drew none
+    assert losses.mean([row]) == first  # what is kept was not changed in place
+    assert change.seen == 3
+    assert change.heard == (0 if kind == "mask" and part == "both" else 3)

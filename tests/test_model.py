@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,30 @@ def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
     [out] = Transcriber(bundled_base)([samples], EvalConfig().token_cap)
     assert not out.truncated
     assert out.text.startswith("Ever tried")
+
+
+def test_pissa_starts_as_the_base_and_is_saved_as_plain_lora(
+    tmp_path, tiny_model, fresh_base
+) -> None:
+    """It takes the adapter's start out of the base's weights, which no reader of it has done."""
+    samples, labels = noise(1, 1.0), [9, 8, EOS]
+    with torch.no_grad():
+        base_loss = losses(fresh_base, samples, labels)
+        model = attach_lora(fresh_base, LoraConfig(lora_variant="pissa", lora_r=4), 1)
+        start = adapter_state(model)
+        assert torch.allclose(losses(fresh_base, samples, labels), base_loss, atol=1e-4)
+        for p in model.parameters():
+            if p.requires_grad:
+                p.add_(0.02 * torch.randn_like(p))
+        tuned = losses(fresh_base, samples, labels)
+        save_adapter(model, fresh_base, tmp_path / "a", start)
+        again = load_base(str(tiny_model), None, "cpu")
+        load_adapter(again, tmp_path / "a")
+        reloaded = losses(again, samples, labels)
+    assert not torch.allclose(tuned, base_loss, atol=1e-3)
+    assert torch.allclose(reloaded, tuned, atol=1e-4)
+    saved = json.loads((tmp_path / "a/adapter_config.json").read_text())
+    assert (saved["r"], saved["lora_alpha"], saved["init_lora_weights"]) == (8, 32, True)
 
 
 def test_rslora_scales_by_the_root_of_the_rank(fresh_base) -> None:

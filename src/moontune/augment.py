@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from moontune.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
 from moontune.config import Augmentation
+
+if TYPE_CHECKING:
+    import torch
 
 _SPEEDS = (0.9, 1.1)
 _GAINS_DB = (-12.0, 6.0)
@@ -16,6 +19,28 @@ _NOISE_SNR_DB = (10.0, 30.0)
 _TELEPHONE_HZ = 8_000
 _MU = 255.0  # of the telephone's logarithmic 8-bit steps (G.711)
 _HOW_OFTEN: dict[Augmentation, float] = {"speed": 0.67, "gain": 0.5, "noise": 0.3, "codec": 0.2}
+_MASKED_SHARE = 0.1  # of a clip's frames, and at most of its channels
+_MASKED_FRAMES = 10  # at most, in one stretch: a quarter of a second
+
+
+class Augment:
+    """Changes of the given kinds, drawn from a seed: another clip of a clip each time."""
+
+    def __init__(self, kinds: Sequence[Augmentation], seed: Sequence[int]) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._of_samples: list[Augmentation] = [kind for kind in kinds if kind != "mask"]
+        self._masks = "mask" in kinds
+
+    @property
+    def changes_samples(self) -> bool:
+        return bool(self._of_samples)
+
+    def samples(self, samples: np.ndarray) -> np.ndarray:
+        return augmented(samples, self._of_samples, self._rng)
+
+    def features(self, front: torch.Tensor) -> torch.Tensor:
+        """What the front end gave, (frames, channels)."""
+        return masked(front, self._rng) if self._masks else front
 
 
 def augmented(
@@ -27,9 +52,26 @@ def augmented(
     """
     changes = {"speed": _speed, "gain": _gain, "noise": _noise, "codec": _codec}
     for kind in get_args(Augmentation):  # always in this order
-        if kind in kinds and rng.random() < _HOW_OFTEN[kind]:
+        if kind in kinds and kind in changes and rng.random() < _HOW_OFTEN[kind]:
             samples = changes[kind](samples, rng)
     return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def masked(front: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Short stretches of frames, and some channels, set to their channel's mean over the clip.
+
+    SpecAugment (Park et al. 2019), on the front end's features as wav2vec 2.0 has it.
+    """
+    frames, channels = front.shape
+    mean = front.mean(dim=0)
+    out = front.clone()
+    for _ in range(rng.poisson(2 * _MASKED_SHARE * frames / (_MASKED_FRAMES + 1))):
+        start = int(rng.integers(frames))
+        out[start : start + int(rng.integers(1, _MASKED_FRAMES + 1))] = mean
+    count = int(rng.integers(0, round(_MASKED_SHARE * channels) + 1))
+    hidden = rng.choice(channels, count, replace=False)
+    out[:, hidden] = mean[hidden]
+    return out
 
 
 def _speed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:

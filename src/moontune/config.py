@@ -15,7 +15,7 @@ import tyro
 
 from moontune.decoding import TokenCap
 
-Augmentation = Literal["speed", "gain", "noise", "codec"]
+Augmentation = Literal["speed", "gain", "noise", "codec", "mask"]
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,9 @@ class LoraConfig:
     """Linear layers to adapt; attention names cover cross-attention too."""
     lora_part: Literal["both", "encoder", "decoder"] = "both"
     """Which half of the model to adapt."""
-    lora_variant: Literal["lora", "rslora", "dora"] = "lora"
-    """`rslora` scales by alpha / sqrt(r); `dora` learns lengths of weights too, slower."""
+    lora_variant: Literal["lora", "rslora", "dora", "pissa"] = "lora"
+    """`rslora` scales by alpha / sqrt(r); `dora` learns lengths of weights too, slower; `pissa`
+    starts from the weights' largest directions, and is saved as LoRA of twice the rank."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,9 @@ class TrainConfig:
     measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it, else
     float32."""
     augment: tuple[Augmentation, ...] = ()
-    """Changes of the audio, drawn anew each time a clip is trained on: speed and pitch, loudness,
-    added noise, a telephone's sound. Each update then computes the front end again."""
+    """Changes of the audio, drawn anew each time a clip is trained on: `speed` and pitch, `gain`,
+    added `noise`, a telephone's sound (`codec`), for which the front end is computed again each
+    time; or `mask`, which blanks short stretches and some channels of what the front end gave."""
     max_steps: Annotated[
         int, Range((1, 1_000_000), "a step is one optimizer update", (500, 1500))
     ] = 500

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
+from moontune.augment import Augment
 from moontune.evaluate import LoadAudio
 from moontune.kept_speech import KeptSpeech
 from moontune.manifest import Utterance
@@ -33,14 +34,13 @@ class Losses:
         base: Base,
         load_audio: LoadAudio,
         dtype: torch.dtype,
-        augment: Callable[[np.ndarray], np.ndarray] | None = None,
+        augment: Augment | None = None,
     ) -> None:
-        """`augment` makes another clip of a clip each time; it is used where gradients are
-        recorded, and then nothing is kept."""
+        """`augment` makes another clip of a clip each time, where gradients are recorded; what
+        it changes the input of is then computed again."""
         self._base, self._load_audio, self._augment = base, load_audio, augment
         self.packed = Packed(base.net, dtype)
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
-        self._compute = _frozen_part(self.packed, self._encoder_trains)
         self.kept = KeptSpeech(self._compute, load_audio)
 
     def labels(self, utterances: Sequence[Utterance]) -> list[list[int]]:
@@ -62,7 +62,22 @@ class Losses:
     def _hear(self, u: Utterance) -> torch.Tensor:
         if self._augment is None or not torch.is_grad_enabled():
             return self.kept(u)
-        return self._compute(self._augment(self._load_audio(u)))
+        with torch.no_grad():
+            if self._encoder_trains and not self._augment.changes_samples:
+                return self._augment.features(self.kept(u))
+            front = self.packed.features(self._augment.samples(self._load_audio(u)))
+            return self._frozen_part(self._augment.features(front))
+
+    @torch.no_grad()
+    def _compute(self, samples: np.ndarray) -> torch.Tensor:
+        return self._frozen_part(self.packed.features(samples))
+
+    def _frozen_part(self, front: torch.Tensor) -> torch.Tensor:
+        """What is below the first layer that trains."""
+        if self._encoder_trains:
+            return front
+        # A copy, or what is kept would hold on to the filler behind it.
+        return self.packed.encode(end_to_end([front])).rows[: len(front)].clone()
 
     @torch.no_grad()
     def mean(self, utterances: Sequence[Utterance], group: Group = SOLO) -> float:
@@ -72,17 +87,3 @@ class Losses:
         total = sum(float(losses.cpu().double().sum()) for losses in self.passes(mine, labels))
         total, tokens = group.sums(total, sum(map(len, labels)))
         return total / tokens
-
-
-def _frozen_part(packed: Packed, encoder_trains: bool) -> Callable[[np.ndarray], torch.Tensor]:
-    """What is below the first layer that trains, as a function of a clip's samples."""
-
-    @torch.no_grad()
-    def compute(samples: np.ndarray) -> torch.Tensor:
-        front = packed.features(samples)
-        if encoder_trains:
-            return front
-        # A copy, or what is kept would hold on to the filler behind it.
-        return packed.encode(end_to_end([front])).rows[: len(front)].clone()
-
-    return compute

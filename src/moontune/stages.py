@@ -269,7 +269,13 @@ def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str, gro
 def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
     import torch
 
-    from moontune.adapter import attach_lora, save_adapter, save_processor, trainable_parameters
+    from moontune.adapter import (
+        adapter_state,
+        attach_lora,
+        save_adapter,
+        save_processor,
+        trainable_parameters,
+    )
     from moontune.device import training_dtype
     from moontune.train import mixed, train, validation_sample
     from moontune.transcribe import load_audio
@@ -288,6 +294,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
         ui.note(f"validating on {len(validated)} of the {len(val)} validation clips")
     seed = config.output.seed
     model = attach_lora(base, config.lora, seed)
+    start = adapter_state(model) if config.lora.lora_variant == "pissa" else None
     count = trainable_parameters(model)
     dtype = training_dtype(base.device, config.train.dtype)
     ui.note(f"{count:,} trainable parameters, matrix products in {dtype}")
@@ -313,7 +320,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
         )
     if not group.lead:
         return used
-    save_adapter(model, base, run.adapter)
+    save_adapter(model, base, run.adapter, start)
     save_processor(base, run.processor)
     summary = asdict(result) | {
         "trainable_parameters": count,

@@ -6,14 +6,12 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from moontune.adapter import adapter_state, set_adapter_state
-from moontune.augment import augmented
+from moontune.augment import Augment
 from moontune.average import WeightAverage
 from moontune.config import TrainConfig
 from moontune.evaluate import LoadAudio
@@ -134,8 +132,7 @@ def train(
         parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False, fused=fused
     )
     average = WeightAverage(parameters, config.ema_decay)
-    rng = np.random.default_rng((seed, group.rank))
-    augment = partial(augmented, kinds=config.augment, rng=rng) if config.augment else None
+    augment = Augment(config.augment, (seed, group.rank)) if config.augment else None
     losses = Losses(base, load_audio, dtype, augment)
     torch.manual_seed(seed + group.rank)  # dropout
     validating = 0.0
