@@ -4,8 +4,8 @@
     uv run python benchmarks/recipe.py STUDY --settings lr=1e-4 lora_r=16,lr=5e-4 --seeds 42 43
     uv run python benchmarks/recipe.py STUDY --table                    # what is there, as Markdown
 
-A setting is `key=value` pairs as in a configuration file, separated by commas; `default` is none.
-Each is trained and tested on the same folds, disjoint by speaker, which `moontune crossval` made
+A setting is `key=value` pairs as in a configuration file, separated by commas, the items of a list
+by `+`; `default` is none. `clips=N` trains and validates on N clips of what there is. Each is trained and tested on the same folds, disjoint by speaker, which `moontune crossval` made
 (in STUDY/SET/default); what is done is not done again. The other set's clips are the general
 speech on which forgetting shows. The table pools folds and seeds; intervals are by speaker.
 """
@@ -17,12 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 from defaults import SHARED, default_model
 
 from moontune.cli import main as moontune
 from moontune.comparison import compare
 from moontune.files import read_jsonl
+from moontune.manifest import read_rows, write_manifest
 from moontune.pipeline import run_stage, stage_named
 from moontune.rundir import RunDir
 from moontune.settings import resolve, with_settings
@@ -84,7 +86,7 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
     run = fold_of(args, name, setting, seed, fold)
     if (run / "run.json").is_file() and "evaluate" in run.stages():
         return
-    given = dict(pair.split("=", 1) for pair in setting.split(",") if setting != "default")
+    given, clips = parsed(setting)
     config = with_settings(made.config(), given, setting)
     config = resolve(replace(config, output=replace(config.output, seed=seed)))
     if run.path.exists():
@@ -94,6 +96,8 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
         if file.name in KEPT or "_base.json" in file.name:
             copy = shutil.copytree if file.is_dir() else shutil.copyfile
             copy(file, run / file.name)
+    if clips:
+        keep_some(run, clips, seed)
     run.forget_stages(["train", "evaluate"])
     run.save_config(config)
     ui = ConsoleUi()
@@ -104,6 +108,25 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
         ui.stage(f"{name} {setting}@{seed} fold {fold}: {stage}", "", 1, 1)
         run_stage(run, config, stage_named(stage), ui)
     ui.close()
+
+
+def parsed(setting: str) -> tuple[dict[str, Any], int]:
+    """A setting's keys and values, and to how many clips it keeps; 0: all."""
+    pairs = dict(pair.split("=", 1) for pair in setting.split(",") if setting != "default")
+    clips = int(pairs.pop("clips", 0))
+    return {k: v.split("+") if "+" in v else v for k, v in pairs.items()}, clips
+
+
+def keep_some(run: RunDir, clips: int, seed: int) -> None:
+    """Leave `clips` clips to train and validate on, drawn from both as they are; a smaller number
+    keeps a part of what a larger one keeps."""
+    parts = {name: read_rows(run.manifest(name)) for name in ("train", "val")}
+    total = sum(map(len, parts.values()))
+    rng = np.random.default_rng(seed)
+    for name, rows in parts.items():
+        order = rng.permutation(len(rows))
+        kept = sorted(order[: max(1, round(clips * len(rows) / total))])
+        write_manifest(run.manifest(name), [rows[i] for i in kept])
 
 
 def rows_of(runs: list[RunDir], which: str, prefix: str = "") -> list[dict[str, Any]]:
