@@ -5,9 +5,10 @@
     uv run python benchmarks/recipe.py STUDY --table                    # what is there, as Markdown
 
 A setting is `key=value` pairs as in a configuration file, separated by commas, the items of a list
-by `+`; `default` is none. `clips=N` trains and validates on N clips of what there is. Each is trained and tested on the same folds, disjoint by speaker, which `moontune crossval` made
-(in STUDY/SET/default); what is done is not done again. The other set's clips are the general
-speech on which forgetting shows. The table pools folds and seeds; intervals are by speaker.
+by `+`; `default` is none. `clips=N` trains and validates on N clips of what there is. Each is
+trained and tested on the same folds, disjoint by speaker, which `moontune crossval` made (in
+STUDY/SET/default); what is done is not done again. The other set's clips are the general speech on
+which forgetting shows. The table pools folds and seeds; intervals are by speaker.
 """
 
 from __future__ import annotations
