@@ -23,6 +23,7 @@ T = TypeVar("T")
 _OTHER_VERBS = {
     "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
     "crossval": "train and test once for every fold of speakers, results pooled",
+    "sweep": "train with other settings, test what validated best",
 }
 _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
@@ -142,6 +143,8 @@ def main(argv: list[str] | None = None) -> int:
             outcome.code = _run(argv[1:], outcome.group)
         elif verb == "crossval":
             _crossval(argv[1:], outcome.group)
+        elif verb == "sweep":
+            _sweep(argv[1:], outcome.group)
         elif verb == "sample":
             outcome.code = _sample(argv[1:])
         elif verb in _STAGE_VERBS:
@@ -170,7 +173,7 @@ def _help() -> str:
 
 def _parse_new_run(argv: list[str], verb: str, start: Any = None) -> Any:
     """`start` (the dataclasses' defaults), then the preset, then the file, then the flags."""
-    from moontune.config import PRESETS, CrossvalArgs, NewRunArgs, RunConfig
+    from moontune.config import PRESETS, CrossvalArgs, NewRunArgs, RunConfig, SweepArgs
     from moontune.settings import read_settings, with_settings
 
     config = start or RunConfig()
@@ -184,7 +187,7 @@ def _parse_new_run(argv: list[str], verb: str, start: Any = None) -> Any:
         config = with_settings(config, read_settings(Path(file)), file)
     if _peek(argv, "--manifest") is not None:  # replaces a source that preset or file named
         config = with_settings(config, {"source": "manifest"}, "--manifest")
-    cls = CrossvalArgs if verb == "crossval" else NewRunArgs
+    cls = {"crossval": CrossvalArgs, "sweep": SweepArgs}.get(verb, NewRunArgs)
     return parse(cls, argv, prog=f"moontune {verb}", default=cls(settings=config))
 
 
@@ -230,6 +233,30 @@ def _crossval(argv: list[str], group: Group) -> None:
     print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
 
 
+def _sweep(argv: list[str], group: Group) -> None:
+    from moontune.pipeline import stage_named
+    from moontune.sweep import BEFORE, do_trials, measure_winner
+    from moontune.swept import OWN, conclude
+
+    if group.size > 1:
+        raise UserError("a sweep runs in one process; start it without torchrun")
+    run, config = _new_run(argv, "sweep")
+    done = run.stages()
+    _do(run, config, [stage_named(n) for n in BEFORE if n not in done])
+    ui = _ui(group)
+    try:
+        trials = do_trials(run, config, ui)
+        measure_winner(run, trials, ui)
+    except KeyboardInterrupt:
+        raise _interrupted(run) from None
+    finally:
+        ui.close()
+    found = conclude(run, config, trials)
+    ui.sweep(found, (OWN, f"trial-{found['winner']}"))
+    print(f"the best trial is a run of its own: {run / 'trial-'}{found['winner']}")
+    print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
+
+
 def _ui(group: Group) -> Any:
     """What prints; all but the lead of several processes keep silent."""
     from moontune.ui import ConsoleUi
@@ -240,9 +267,18 @@ def _ui(group: Group) -> Any:
 def _interrupted(run: Any) -> KeyboardInterrupt:
     """Tells how to go on."""
     folder = run.path.resolve()
-    verb = "crossval" if "asked_folds" in run.record() else "run"
+    verb = _verb_of(run)
     words = [verb, "--resume", "--run-name", folder.name, "--output-dir", str(folder.parent)]
     return KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}")
+
+
+def _verb_of(run: Any) -> str:
+    """What made a run's folder."""
+    record = run.record()
+    return "crossval" if "asked_folds" in record else "sweep" if "sweep" in record else "run"
+
+
+_KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
 
 
 def _sample(argv: list[str]) -> int:
@@ -275,12 +311,18 @@ def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
         from moontune.crossval import check_folds
 
         check_folds(config, args.folds)
+    if verb == "sweep":
+        from moontune.sweep import check_sweep
+
+        check_sweep(config, args.trials, args.tune)
     if verb != "sample":
         check_model(config)
     with new_folder(path) as temporary:
         run = create_run(config, temporary, path.name, [verb, *argv])
         if verb == "crossval":
             run.note(asked_folds=args.folds)
+        if verb == "sweep":
+            run.note(sweep={"trials": args.trials, "tune": list(args.tune)})
         _do(run, config, [stage_named("sample")])
     return open_run(path), config
 
@@ -294,15 +336,19 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
     if name is None:
         raise UserError("--resume needs the run to go on with; add --run-name NAME")
     run = open_run(folder / name)
-    if command[0] == "crossval":
+    made = _verb_of(run)
+    if made != command[0]:
+        remedy = "give another --run-name" if made == "run" else f"use: moontune {made} --resume"
+        raise UserError(f"{run.path}: is {_KINDS[made]}; {remedy}")
+    if made == "crossval" and _peek(command, "--folds") is not None:
         from moontune.crossval import refuse_other_folds
 
-        folds = args.folds if _peek(command, "--folds") is not None else None
-        refuse_other_folds(run, folds)
-    elif "asked_folds" in run.record():
-        raise UserError(
-            f"{run.path}: is a cross-validation; go on with: moontune crossval --resume"
-        )
+        refuse_other_folds(run, args.folds)
+    if made == "sweep":
+        from moontune.sweep import change_trials
+
+        given = {f: getattr(args, f) for f in ("trials", "tune") if _peek(command, f"--{f}")}
+        change_trials(run, **given)
     saved = run.config()
     wanted = _parse_new_run(command[1:], command[0], saved).settings
     config = resolve(dataclasses.replace(saved, report=wanted.report))
@@ -356,10 +402,10 @@ def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
     given = ["--help"] if wants_help else argv[1:]
     args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
     run = open_run(Path(argv[0]))
-    if "asked_folds" in run.record():
-        raise UserError(
-            f"{run.path}: is a cross-validation; name one of its runs, such as {run / 'fold-1'}"
-        )
+    made = _verb_of(run)
+    if made != "run":
+        one = run / {"crossval": "fold-1", "sweep": "trial-0"}[made]
+        raise UserError(f"{run.path}: is {_KINDS[made]}; name one of its runs, such as {one}")
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
         later = [n for n in stale_after(stage) if n in run.stages()]

@@ -275,6 +275,18 @@ class CrossvalArgs(NewRunArgs):
     """So many trainings, each tested on another part of the speakers; `speaker`: one a speaker."""
 
 
+@dataclass(frozen=True)
+class SweepArgs(NewRunArgs):
+    """Search: train with other settings, keep what validates best, and only then test it against
+    the run's own settings."""
+
+    trials: int = 12
+    """So many trainings, the run's own settings first; what does badly is given up early."""
+    tune: tuple[str, ...] = ("lr", "lora_r", "lora_part", "augment")
+    """Settings to try, NAME or with values: `lr=1e-4..1e-3`, `lora_r=4,8`; a list's items are
+    joined by +, and none is the empty list."""
+
+
 DEFAULT_UTTERANCES = 300
 PLAN_MINUTES = (30.0, 60.0)
 

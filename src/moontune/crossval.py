@@ -105,15 +105,13 @@ def _check_unchanged(run: RunDir) -> None:
                 )
 
 
-def refuse_other_folds(run: RunDir, folds: Folds | None) -> None:
-    """Raises UserError where a run to go on with is no cross-validation, or has other folds.
+def refuse_other_folds(run: RunDir, folds: Folds) -> None:
+    """Raises UserError where a cross-validation to go on with has other folds.
 
     As long as none were made, their number may still be changed.
     """
     record = run.record()
-    if "asked_folds" not in record:
-        raise UserError(f"{run.path}: is a single run; give another --run-name")
-    if folds is None or folds == record["asked_folds"]:
+    if folds == record["asked_folds"]:
         return
     if "folds" in record:
         raise UserError(

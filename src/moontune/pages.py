@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from moontune.rundir import RunDir
 from moontune.settings import to_dict
 
 
-def run_page(run: RunDir, config: RunConfig) -> str:
-    """The page of a run that has its metrics."""
+def run_page(run: RunDir, config: RunConfig, facts: Sequence[Section] = ()) -> str:
+    """The page of a run that has its metrics, with more `facts` before its own."""
     m = run.read("metrics.json")
     general = m["general"]
     page = Page(
@@ -33,7 +34,7 @@ def run_page(run: RunDir, config: RunConfig) -> str:
         audio=_audio(run),
         train_log=read_jsonl(run / "train_log.jsonl"),
         kept_step=m["training"]["best_step"],
-        facts=facts_of(run, m, config),
+        facts=[*facts, *facts_of(run, m, config)],
     )
     return render_page(page, config.report.report_clips)
 
@@ -52,8 +53,9 @@ def comparison_page(
     comparison: dict[str, Any],
     remarks: list[str],
     clips: int,
+    facts: Sequence[Section] = (),
 ) -> str:
-    """The page of two runs' tuned models side by side."""
+    """The page of two runs' tuned models side by side, with more `facts` before theirs."""
     configs = [{k: v for s in to_dict(r.config()).values() for k, v in s.items()} for r in runs]
     keys = [k for k in configs[0] | configs[1] if configs[0].get(k) != configs[1].get(k)]
     differing = [[k, *(plain(c.get(k, "not set")) for c in configs)] for k in keys]
@@ -84,6 +86,7 @@ def comparison_page(
         train_log=[],
         kept_step=None,
         facts=[
+            *facts,
             Section("Settings that differ", ["setting", *names], differing),
             Section("Training", ["", *names], kept),
             command_facts(commands),

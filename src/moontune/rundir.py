@@ -6,15 +6,16 @@ import importlib.metadata
 import os
 import platform
 import re
+import shutil
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from moontune.config import RunConfig
 from moontune.errors import UserError
-from moontune.files import read_json, write_json, write_text
+from moontune.files import new_folder, read_json, write_json, write_text
 from moontune.settings import read_settings, to_toml, with_settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -30,6 +31,12 @@ _PACKAGES = (
     "jiwer",
     "whisper-normalizer",
     "tokenizers",
+)
+_BEFORE_TRAINING = (
+    "split.json",
+    "base_transcripts.json",
+    *(f"{what}eval_base.json" for what in ("", "general_")),
+    *(f"{what}predictions_base.jsonl" for what in ("", "general_")),
 )
 
 
@@ -151,6 +158,25 @@ def create_run(config: RunConfig, folder: Path, name: str, command: list[str]) -
     record = {"name": name, "environment": environment(command), "stages": {}, "complete": False}
     write_json(run / "run.json", record)
     return run
+
+
+def fork_run(run: RunDir, path: Path, config: RunConfig, stages: list[str]) -> RunDir:
+    """A run of its own in `path` that has done `stages`, all before training, as `run` has.
+
+    Its configuration is `config` but for the place. Raises UserError if `run` has not done them.
+    """
+    place = replace(config.output, run_name=path.name, output_dir=path.parent)
+    done = run.stages()
+    with new_folder(path) as empty:
+        config = replace(config, output=place)
+        fork = create_run(config, empty, path.name, run.commands()[-1])
+        shutil.copytree(run / "manifests", empty / "manifests")
+        for file in run.path.iterdir():
+            if file.name in _BEFORE_TRAINING:
+                shutil.copyfile(file, empty / file.name)
+        for name in stages:
+            fork.finish_stage(name, done[name])
+    return RunDir(path)
 
 
 def open_run(path: Path) -> RunDir:

@@ -158,6 +158,18 @@ class ConsoleUi:
         for line in [*found["comparison"]["sentences"].values(), *found["cautions"]]:
             self.console.print(printable(line), markup=False)
 
+    def sweep(self, found: dict[str, Any], names: tuple[str, str]) -> None:
+        """The winner of a sweep against the run's own settings, and against the base."""
+        self.console.print()
+        if "comparison" in found:
+            self.figures(found["comparison"], names)
+            self.console.print()
+        self.console.print(printable(found["sentence"]), style="bold", markup=False)
+        if "comparison" in found:
+            self.note(f"{names[1]} against {names[0]}: {found['comparison']['sentences']['wer']}")
+        best = found["tested"][f"trial-{found['winner']}"]
+        self.note(f"trial-{found['winner']} against the base: {best['sentence']}")
+
     def scorecard(self, card: Scorecard) -> None:
         """What `moontune score` found."""
         c, names = card.comparison, card.names

@@ -1,0 +1,235 @@
+"""`moontune sweep`: trainings with other settings, the best by validation tested at the end.
+
+Every trial is a run of its own in the sweep's folder, and those runs are all that is remembered:
+the search is built again from them, so that it can be gone on with after whatever stopped it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from moontune.config import RunConfig
+from moontune.errors import UserError
+from moontune.files import write_json
+from moontune.pipeline import NAMES, run_stage, stage_named
+from moontune.rundir import RunDir, fork_run
+from moontune.search_space import Dimension, configured, dimensions
+from moontune.stage_ui import Ui
+
+if TYPE_CHECKING:
+    import optuna
+
+BEFORE = ("sample", "clean", "split", "labels", "baseline")
+_AFTER = NAMES[NAMES.index("train") + 1 :]
+_RANDOM = 4  # trials before the search learns from those there are
+_NEW_ONES = 50  # draws before it is believed that everything was tried
+
+
+def check_sweep(config: RunConfig, trials: int, tune: tuple[str, ...]) -> None:
+    """Raises UserError, before anything is spent, for a search that cannot be."""
+    _check_trials(trials)
+    dimensions(tune, config)
+
+
+def _check_trials(trials: int) -> None:
+    if not 2 <= trials <= 1000:
+        raise UserError(f"--trials {trials}: give 2 to 1000; the first has the run's own settings")
+
+
+def change_trials(
+    run: RunDir, trials: int | None = None, tune: tuple[str, ...] | None = None
+) -> None:
+    """A sweep gone on with may have more trials. Raises UserError for another search."""
+    asked = run.record()["sweep"]
+    if tune is not None and list(tune) != asked["tune"]:
+        raise UserError(
+            f"--tune {' '.join(tune)} differs from the sweep's {' '.join(asked['tune'])}; a "
+            "resumed sweep keeps its search: leave it out, or start another"
+        )
+    if trials is not None:
+        _check_trials(trials)
+        run.note(sweep=asked | {"trials": trials})
+
+
+class _Pruned(Exception):
+    """A trial is not worth going on with."""
+
+
+class _Watched:
+    """The command line's display of a trial, which ends the trial where the pruner says so."""
+
+    def __init__(self, ui: Ui, trial: optuna.trial.Trial | None) -> None:
+        self._ui, self._trial = ui, trial
+        self.values: dict[int, float] = {}
+
+    def stage(self, name: str, summary: str, index: int, count: int) -> None:
+        self._ui.stage(name, summary, index, count)
+
+    def progress(self, done: int, wanted: int, what: str) -> None:
+        self._ui.progress(done, wanted, what)
+
+    def note(self, text: str) -> None:
+        self._ui.note(text)
+
+    def training(self, event: dict[str, Any], max_steps: int) -> None:
+        self._ui.training(event, max_steps)
+        if event["event"] != "validation" or not event["step"]:
+            return
+        value = math.inf if event["val_loss"] is None else event["val_loss"]
+        self.values[event["step"]] = value
+        if self._trial is not None:
+            self._trial.report(value, event["step"])
+            if self._trial.should_prune():
+                raise _Pruned
+
+
+def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
+    """Do the trials that are left; returns all of them as recorded."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    asked = run.record()["sweep"]
+    space = dimensions(tuple(asked["tune"]), config)
+    done: list[dict[str, Any]] = []
+    for number in range(asked["trials"]):
+        kept = _recorded(_folder(run, number))
+        if kept is None:
+            study = _study(space, done, config.output.seed + number)
+            trial = _new_trial(study, space, done) if number else None
+            if number and trial is None:
+                ui.note("everything there is to try was tried")
+                break
+            values = _own(space, config) if trial is None else trial.params
+            ui.stage(f"trial {number}", told(values), number + 1, asked["trials"])
+            kept = _do(run, config, number, values, _Watched(ui, trial))
+            ui.note(_outcome(kept, done))
+        done.append(kept)
+    return done
+
+
+def _folder(run: RunDir, number: int) -> Path:
+    return run / f"trial-{number}"
+
+
+def _recorded(folder: Path) -> dict[str, Any] | None:
+    return RunDir(folder).read("trial.json") if (folder / "trial.json").is_file() else None
+
+
+def _own(space: list[Dimension], config: RunConfig) -> dict[str, Any]:
+    """The run's own settings, as far as a trial could have them."""
+    own = {d.name: d.of(config) for d in space}
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def _study(space: list[Dimension], done: list[dict[str, Any]], seed: int) -> optuna.Study:
+    """The search as it stands after the trials that are done."""
+    import optuna
+
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1),
+    )
+    ways = {d.name: d.distribution() for d in space}
+    states = {
+        "finished": optuna.trial.TrialState.COMPLETE,
+        "pruned": optuna.trial.TrialState.PRUNED,
+    }
+    for trial in done:
+        if trial["values"].keys() != ways.keys():
+            continue  # the run's own settings, which no trial could have
+        known = {int(step): value for step, value in trial["validations"].items()}
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=states[trial["state"]],
+                value=trial["best_val_loss"],
+                params=trial["values"],
+                distributions=ways,
+                intermediate_values=known,
+            )
+        )
+    return study
+
+
+def _new_trial(
+    study: optuna.Study, space: list[Dimension], done: list[dict[str, Any]]
+) -> optuna.trial.Trial | None:
+    """Settings that were not tried yet; None if there seem to be none."""
+    ways = {d.name: d.distribution() for d in space}
+    for _ in range(_NEW_ONES):
+        trial = study.ask(ways)
+        if all(trial.params != other["values"] for other in done):
+            return trial
+        study.tell(trial, state=_failed())
+    return None
+
+
+def _failed() -> Any:
+    import optuna
+
+    return optuna.trial.TrialState.FAIL
+
+
+def _do(
+    run: RunDir, config: RunConfig, number: int, values: dict[str, Any], ui: _Watched
+) -> dict[str, Any]:
+    own = configured(config, values) if number else config
+    fork = fork_run(run, _folder(run, number), own, list(BEFORE))
+    state = "finished"
+    try:
+        run_stage(fork, fork.config(), stage_named("train"), ui)
+        training = fork.read("train.json")
+        best, step = training["best_val_loss"], training["best_step"]
+    except _Pruned:
+        state = "pruned"
+        step = min(ui.values, key=lambda s: ui.values[s])
+        best = ui.values[step]
+    record = {
+        "number": number,
+        "values": values,
+        "state": state,
+        "best_val_loss": best,
+        "best_step": step,
+        "validations": ui.values,
+    }
+    write_json(fork / "trial.json", record)
+    return record
+
+
+def told(values: dict[str, Any]) -> str:
+    """A trial's settings in words."""
+    parts = (f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
+    return ", ".join(parts)
+
+
+def _outcome(trial: dict[str, Any], before: list[dict[str, Any]]) -> str:
+    loss = f"validation loss {trial['best_val_loss']:.4f}"
+    if trial["state"] == "pruned":
+        return f"given up after {max(trial['validations'])} updates, {loss}"
+    if before and trial["best_val_loss"] < best_of(before)["best_val_loss"]:
+        return f"{loss}: the best so far"
+    return loss
+
+
+def best_of(trials: list[dict[str, Any]]) -> dict[str, Any]:
+    """The trial with the lowest validation loss, of those that were not given up."""
+    finished = [t for t in trials if t["state"] == "finished"]
+    return min(finished, key=lambda t: (t["best_val_loss"], t["number"]))
+
+
+def measure_winner(run: RunDir, trials: list[dict[str, Any]], ui: Ui) -> None:
+    """Test the run's own settings and the winner; only now are test clips transcribed by them."""
+    numbers = sorted({0, best_of(trials)["number"]})
+    for number in numbers:
+        trial = RunDir(_folder(run, number))
+        config = trial.config()
+        # Their reports stand in the sweep's folder; the collected one has the sweep's.
+        own = replace(config.report, report_file=run / "trials.md")
+        done = trial.stages()
+        for name in _AFTER:
+            if name not in done:
+                stage = stage_named(name)
+                ui.stage(f"trial {number}: {name}", stage.summary, 1 + _AFTER.index(name), 5)
+                run_stage(trial, replace(config, report=own), stage, ui)

@@ -1,0 +1,123 @@
+"""What a sweep found: the winner against the run's own settings, and the report. No torch here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moontune.comparison import compare
+from moontune.config import RunConfig
+from moontune.facts import Section, command_facts, setting_facts
+from moontune.files import write_json
+from moontune.markdown import cell
+from moontune.pages import comparison_page, run_page
+from moontune.predictions import stored_predictions
+from moontune.report import facts_table, write_report
+from moontune.report_figures import changed, drawn, edits, measures, result
+from moontune.rundir import RunDir
+from moontune.sweep import best_of, told
+from moontune.wording import origin_text
+
+OWN = "own settings"  # what trial 0 is called
+
+
+def conclude(run: RunDir, config: RunConfig, trials: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write sweep.json and the report of a sweep whose winner was tested; returns sweep.json."""
+    winner = best_of(trials)["number"]
+    tested = [RunDir(run / f"trial-{number}") for number in sorted({0, winner})]
+    metrics = [trial.read("metrics.json") for trial in tested]
+    found = {
+        "run": run.record()["name"],
+        "trials": trials,
+        "winner": winner,
+        "tested": {trial.path.name: _figures(m) for trial, m in zip(tested, metrics, strict=True)},
+        "data": metrics[0]["data"],
+        "environment": run.record()["environment"],
+    }
+    rows = tuple(stored_predictions(trial / "predictions_tuned.jsonl") for trial in tested)
+    if winner:
+        found["comparison"] = compare(rows[0], rows[1], config.output.seed)
+    found["sentence"] = _sentence(found)
+    write_json(run / "sweep.json", found)
+    facts = [
+        _trial_facts(found),
+        command_facts(found["environment"]["commands"]),
+        setting_facts(config),
+    ]
+    text = _markdown(found, metrics, rows, facts)
+    names = (OWN, f"trial-{winner}")
+    clips = config.report.report_clips
+    if winner:
+        remarks = [found["sentence"], *metrics[1]["verdict"]["cautions"]]
+        pair = (tested[0], tested[1])
+        page = comparison_page(pair, names, found["comparison"], remarks, clips, facts[:1])
+    else:
+        page = run_page(tested[0], config, facts[:1])
+    write_report(run, config, text, page)
+    run.mark_complete()
+    return found
+
+
+def _figures(m: dict[str, Any]) -> dict[str, Any]:
+    """Of a tested trial: does it beat the base?"""
+    return {
+        "sentence": m["comparison"]["sentences"]["wer"],
+        "wer": [m["baseline"]["wer"], m["tuned"]["wer"]],
+        "loss": [m["baseline"]["loss"], m["tuned"]["loss"]],
+        "accepted": m["accepted"],
+    }
+
+
+def _sentence(found: dict[str, Any]) -> str:
+    number, count = found["winner"], len(found["trials"])
+    if not number:
+        return (
+            f"Of {count} trials none validated better than the run's own settings; no other was "
+            "tested."
+        )
+    best = best_of(found["trials"])
+    return (
+        f"Of {count} trials, trial {number} validated best ({told(best['values'])}). Chosen by "
+        "validation alone, it and the run's own settings were then tested once."
+    )
+
+
+def _trial_facts(found: dict[str, Any]) -> Section:
+    names = list(dict.fromkeys(name for t in found["trials"] for name in t["values"]))
+    rows = []
+    for t in sorted(found["trials"], key=lambda t: t["best_val_loss"]):
+        values = [t["values"].get(name, "-") for name in names]
+        shown = [f"{v:.3g}" if isinstance(v, float) else v for v in values]
+        said = "given up early" if t["state"] == "pruned" else ""
+        said = "best" if t["number"] == found["winner"] else said
+        rows.append([t["number"], *shown, f"{t['best_val_loss']:.4f}", f"{t['best_step']}", said])
+    head = ["trial", *names, "validation loss", "at update", ""]
+    note = f"Trial 0 has the run's own settings. Origin: {origin_text(found['data']['origin'])}."
+    return Section("Trials", head, rows, note)
+
+
+def _markdown(
+    found: dict[str, Any],
+    metrics: list[dict[str, Any]],
+    rows: tuple[list[dict[str, Any]], ...],
+    facts: list[Section],
+) -> str:
+    parts = [f"## {cell(found['run'])}, sweep", f"**{cell(found['sentence'])}**"]
+    if found["winner"]:
+        c, names = found["comparison"], (OWN, f"trial-{found['winner']}")
+        parts += [
+            *map(cell, c["sentences"].values()),
+            measures(c, names),
+            edits(c, names),
+            drawn(c),
+        ]
+    best = metrics[-1]
+    parts += [
+        f"### trial-{found['winner']} against the base",
+        cell(best["verdict"]["sentence"]),
+        *map(cell, best["verdict"]["cautions"]),
+        result(best),
+    ]
+    parts += map(facts_table, facts[:1])
+    if found["winner"]:
+        parts.append(changed(rows[0], rows[1], names))
+    return "\n\n".join([*parts, *map(facts_table, facts[1:])]) + "\n"

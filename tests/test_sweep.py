@@ -1,0 +1,170 @@
+"""A sweep: what validates best wins, the test split comes last, and it can be gone on with."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+from test_pipeline import flags
+
+from moontune import sweep
+from moontune.cli import main
+from moontune.comparison import compare
+from moontune.config import LoraConfig, RunConfig, TrainConfig
+from moontune.errors import UserError
+from moontune.files import read_jsonl, write_json
+from moontune.rundir import RunDir
+from moontune.search_space import SPACES, configured, dimensions
+from moontune.ui import ConsoleUi
+
+TUNE = ["--tune", "lr=1e-3..1e-2", "lora_r=2,4"]
+
+
+def trials_of(folder: Path) -> list[dict]:
+    """As recorded, in order."""
+    count = len(list(folder.glob("trial-*")))
+    return [json.loads((folder / f"trial-{n}/trial.json").read_text()) for n in range(count)]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_model, noise_manifest) -> Path:
+    where = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(where)
+        words = ["sweep", *flags(tiny_model, noise_manifest, "s"), "--trials", "4", *TUNE]
+        assert main(words) == 0
+    return where
+
+
+def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_is(
+    finished,
+) -> None:
+    run = finished / "outputs/s"
+    found, trials = json.loads((run / "sweep.json").read_text()), trials_of(run)
+    assert len(trials) == 4
+    ended = [t for t in trials if t["state"] == "finished"]
+    best = min(ended, key=lambda t: t["best_val_loss"])
+    assert found["winner"] == best["number"]
+    tested = {n for n in range(4) if (run / f"trial-{n}/predictions_tuned.jsonl").exists()}
+    assert tested == {0, best["number"]}
+    assert RunDir(run / "trial-0").config().train == RunDir(run).config().train
+    for trial in trials[1:]:
+        config = RunDir(run / f"trial-{trial['number']}").config()
+        assert config.train.lr == trial["values"]["lr"]
+        assert str(config.lora.lora_r) == trial["values"]["lora_r"]
+        assert config.lora.lora_alpha == 2 * config.lora.lora_r  # the scale stays
+    assert (run / f"trial-{best['number']}/metrics.json").is_file()
+    assert json.loads((run / "run.json").read_text())["complete"]
+    assert "sweep" in (finished / "docs/training_report.md").read_text()
+    if best["number"]:
+        own, won = (
+            read_jsonl(run / f"trial-{n}/predictions_tuned.jsonl") for n in (0, best["number"])
+        )
+        again = compare(own, won, 42)
+        assert found["comparison"]["measures"] == json.loads(json.dumps(again["measures"]))
+
+
+def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished / "outputs", "outputs")
+    run = Path("outputs/s")
+    before = trials_of(run)
+    (run / "trial-2/trial.json").unlink()  # killed in the middle of it
+    shutil.rmtree(run / "trial-3")
+    kept = (run / "trial-1/lora_adapter/adapter_model.safetensors").stat().st_mtime_ns
+    assert main(["sweep", "--resume", "--run-name", "s"]) == 0
+    assert trials_of(run) == before
+    assert (run / "trial-1/lora_adapter/adapter_model.safetensors").stat().st_mtime_ns == kept
+    assert main(["sweep", "--resume", "--run-name", "s", "--trials", "5"]) == 0
+    assert len(trials_of(run)) == 5
+    capsys.readouterr()
+    for words, told in (
+        (["sweep", "--tune", "lr"], "keeps its search"),
+        (["run"], "is a sweep"),
+        (["crossval"], "is a sweep"),
+    ):
+        assert main([words[0], "--resume", "--run-name", "s", *words[1:]]) == 2
+        assert told in capsys.readouterr().err
+    assert main(["train", "outputs/s"]) == 2
+    assert "trial-0" in capsys.readouterr().err
+
+
+def scripted(run, config, stage, ui) -> None:
+    """A training whose validation loss falls to what its rate deserves: 1e-4 is best."""
+    wanted = 1 + abs(math.log10(config.train.lr) + 4)
+    for step in (0, 2, 4, 6):
+        value = wanted + (6 - step) / 10
+        ui.training({"event": "validation", "step": step, "val_loss": value}, 6)
+    write_json(run / "train.json", {"best_val_loss": wanted, "best_step": 6})
+
+
+def asked(folder: Path, trials: int) -> tuple[RunDir, RunConfig]:
+    run = RunDir(folder)
+    config = RunConfig(train=TrainConfig(lr=5e-3))
+    run.path.mkdir()
+    run.manifest("train").parent.mkdir()
+    stages = {name: {"seconds": 0.0} for name in sweep.BEFORE}
+    record = {"environment": {"commands": [["sweep"]]}, "stages": stages}
+    write_json(run / "run.json", record | {"sweep": {"trials": trials, "tune": ["lr"]}})
+    return run, config
+
+
+def test_the_search_finds_the_better_rate_and_gives_up_on_the_worse(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "run_stage", scripted)
+    run, config = asked(tmp_path / "s", 14)
+    trials = sweep.do_trials(run, config, ConsoleUi())
+    best = sweep.best_of(trials)
+    assert abs(math.log10(best["values"]["lr"]) + 4) < 0.3
+    pruned = [t for t in trials if t["state"] == "pruned"]
+    assert pruned
+    assert all(max(t["validations"]) < 6 for t in pruned)
+    assert all(t["best_val_loss"] > best["best_val_loss"] for t in pruned)
+    again, _ = asked(tmp_path / "again", 14)
+    assert sweep.do_trials(again, config, ConsoleUi()) == trials
+
+
+def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "run_stage", scripted)
+    run, config = asked(tmp_path / "s", 10)
+    run.note(sweep={"trials": 10, "tune": ["lr=1e-4,5e-3"]})
+    trials = sweep.do_trials(run, config, ConsoleUi())
+    assert [t["values"]["lr"] for t in trials] == ["5e-3", "1e-4"]
+
+
+def test_every_named_space_is_of_settings_that_can_be() -> None:
+    for name in SPACES:
+        [found] = dimensions((name,), RunConfig())
+        assert found.distribution() is not None
+        assert found.of(RunConfig()) is not None or name in ("lora_targets",), name
+
+
+def test_values_reach_the_configuration() -> None:
+    config = configured(
+        RunConfig(), {"augment": "speed+mask", "lora_r": 32, "lora_targets": "q_proj+fc1"}
+    )
+    assert config.train.augment == ("speed", "mask")
+    assert config.lora == LoraConfig(lora_r=32, lora_alpha=64, lora_targets=("q_proj", "fc1"))
+    assert configured(RunConfig(), {"augment": "none"}).train.augment == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("lrr",), "did you mean lr"),
+        (("lr", "lr=1e-4,1e-3"), "twice"),
+        (("lr=1e-3..1e-4",), "lower end first"),
+        (("lr=a..b",), "no range"),
+        (("lr=1",), "two values"),
+        (("lr=1e-4,7",), "outside"),
+        (("lora_part=both,middle",), "expected one of"),
+        (("model_id",), "no setting of the adapter"),
+        (("batch_size",), "give its values"),
+        ((), "names no setting"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(words, told) -> None:
+    with pytest.raises(UserError, match=told):
+        dimensions(words, RunConfig())
