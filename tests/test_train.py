@@ -13,7 +13,7 @@ from moontune.config import LoraConfig, TrainConfig
 from moontune.losses import Losses
 from moontune.manifest import Utterance
 from moontune.packed import Packed
-from moontune.train import learning_rate, shuffled, train, validation_sample
+from moontune.train import Validated, learning_rate, shuffled, train, validation_sample
 
 TEXTS = ("aa", "bb bb", "cc cc cc", "dd")
 CLIPS = {f"u{i}": noise(i, 0.4 + 0.1 * i) for i in range(len(TEXTS))}
@@ -35,6 +35,7 @@ def run(
     val=SPLIT[:2],
     seed=42,
     dtype=torch.float32,
+    val_wer=None,
     **settings,
 ):
     lora = lora or LoraConfig(lora_dropout=0.0)
@@ -50,6 +51,7 @@ def run(
         seed,
         log or (lambda event: None),
         dtype,
+        val_wer=val_wer,
     )
     return model, result
 
@@ -287,3 +289,28 @@ def test_validation_takes_all_clips_or_a_spread_that_stays_cheap() -> None:
         str(i * 1000 // 80) for i in range(80)
     ]
     assert len(validation_sample(many, TrainConfig(eval_every_steps=1))) == 64
+
+
+@pytest.mark.parametrize(
+    ("by", "kept"), [("loss", lambda e: e["val_loss"]), ("wer", lambda e: e["val_wer"])]
+)
+def test_the_update_kept_is_the_best_by_what_was_asked(fresh_base, by, kept) -> None:
+    wers = iter([0.5, 0.1, 0.4, 0.3])
+    events: list[dict] = []
+    _, result = run(fresh_base, events.append, keep_best_by=by, val_wer=lambda: next(wers))
+    found = {e["step"]: e for e in events if e["event"] == "validation"}
+    assert result.best_step == min(found, key=lambda step: kept(found[step]))
+    assert result.best_val_loss == found[result.best_step]["val_loss"]
+    assert result.best_val_wer == found[result.best_step].get("val_wer")
+    assert (by == "wer") == ("val_wer" in found[0])
+
+
+def test_both_weighs_loss_and_wer_by_what_they_were_of_the_base() -> None:
+    base = Validated(2.0, 0.4)
+    better = [Validated(1.0, 0.3), Validated(1.2, 0.2), Validated(0.9, 0.5)]
+    assert min(better, key=lambda v: v.badness(base, "both")) == better[1]
+    assert min(better, key=lambda v: v.badness(base, "loss")) == better[2]
+    wordless = [Validated(2.0, None), Validated(1.0, None)]
+    assert min(wordless, key=lambda v: v.badness(wordless[0], "both")) == wordless[1]
+    flawless = Validated(2.0, 0.0)
+    assert Validated(1.0, 0.1).badness(flawless, "both") < flawless.badness(flawless, "both")

@@ -162,6 +162,9 @@ class TrainConfig:
     eval_every_steps: Annotated[int, Range((1, 1_000_000), "it counts updates")] = 50
     """Updates between validations, on the whole validation split or, if it has more than 64 clips,
     on as many as keep validation under a tenth of the time."""
+    keep_best_by: Literal["loss", "wer", "both"] = "loss"
+    """What decides which update is the best on the validation split: its loss, its word error rate
+    (slower: every validation transcribes), or the sum of both, each relative to the base's."""
     early_stop_patience: Annotated[int, Range((0, 10_000), "it counts validations")] = 5
     """Stop after this many validations without a new best; 0 never stops early."""
     max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5

@@ -277,6 +277,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
         trainable_parameters,
     )
     from moontune.device import training_dtype
+    from moontune.evaluate import evaluate
     from moontune.train import mixed, train, validation_sample
     from moontune.transcribe import load_audio
 
@@ -317,6 +318,9 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
             log,
             getattr(torch, dtype),
             group,
+            lambda: (
+                evaluate(base, validated, load_audio, cap=config.eval.token_cap, group=group).wer
+            ),
         )
     if not group.lead:
         return used

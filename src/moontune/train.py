@@ -32,8 +32,10 @@ class TrainResult:
 
     steps: int  # optimizer updates tried, skipped ones included
     best_step: int  # 0: no update was better than the base
-    best_val_loss: float
+    best_val_loss: float  # of the update kept
     first_val_loss: float  # of the base
+    best_val_wer: float | None  # where WER had a say
+    first_val_wer: float | None
     last_train_loss: float | None
     skipped: int  # updates left out for a non-finite loss or gradient
     stopped: str  # "max_steps", "early stop" or "aborted: ..."
@@ -84,6 +86,23 @@ def mixed(
             yield next(ours)
 
 
+@dataclass(frozen=True)
+class Validated:
+    """What the validation split said of the weights as they were."""
+
+    loss: float
+    wer: float | None  # None: not asked, or no words to get wrong
+
+    def badness(self, base: Validated, by: str) -> tuple[float, float]:
+        """What the best update has least of; not finite if its loss is not."""
+        wer = self.wer if math.isfinite(self.loss) else None
+        if by == "loss" or wer is None:
+            return (self.loss, 0.0)
+        if by == "wer":
+            return (wer, self.loss)
+        return (self.loss / base.loss + (wer / base.wer if base.wer else wer), 0.0)
+
+
 def validation_sample(val_split: Sequence[Utterance], config: TrainConfig) -> list[Utterance]:
     """The clips to validate on: all, or as many, evenly spaced, as cost about a tenth of training.
 
@@ -107,6 +126,7 @@ def train(
     log: Log,
     dtype: torch.dtype = torch.float32,
     group: Group = SOLO,
+    val_wer: Callable[[], float | None] | None = None,
 ) -> TrainResult:
     """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
 
@@ -115,7 +135,8 @@ def train(
 
     The loss of an update is the mean over all its target tokens, however they fall into
     passes. What is validated and kept is the running average of the weights. The base's own
-    validation loss (step 0) competes: an adapter that is never better is not kept. An update with
+    validation (step 0) competes: an adapter that is never better is not kept. `val_wer` measures
+    the WER on `val_split`, for `keep_best_by` other than its loss. An update with
     a non-finite loss or gradient changes nothing and is counted; beyond `max_skipped_updates`
     training ends. `log` gets one dict an event, in the lead of `group` only.
 
@@ -137,17 +158,22 @@ def train(
     torch.manual_seed(seed + group.rank)  # dropout
     validating = 0.0
 
-    def validate(step: int) -> float:
+    def validate(step: int) -> Validated:
         nonlocal validating
         begun = time.perf_counter()
         with average.applied():
             base.net.eval()
-            value = losses.mean(val_split, group)
+            loss = losses.mean(val_split, group)
+            usable = math.isfinite(loss)
+            wer = val_wer() if usable and val_wer and config.keep_best_by != "loss" else None
         base.net.train()
         validating += time.perf_counter() - begun
-        finite = value if math.isfinite(value) else None
-        tell({"event": "validation", "step": step, "val_loss": finite})
-        return value
+        event = {"event": "validation", "step": step, "val_loss": loss if usable else None}
+        tell(event if wer is None else event | {"val_wer": wer})
+        return Validated(loss, wer)
+
+    def badness(found: Validated) -> tuple[float, float]:
+        return found.badness(first, config.keep_best_by)
 
     first = best = validate(0)
     best_step = stale = skipped = seen = step = 0
@@ -188,9 +214,9 @@ def train(
             stopped = f"aborted: {skipped} updates had a non-finite loss or gradient"
             break
         if step % config.eval_every_steps == 0 or step == config.max_steps:
-            value = validate(step)
-            if math.isfinite(value) and value < best:
-                best, best_step, stale = value, step, 0
+            now = validate(step)
+            if math.isfinite(now.loss) and badness(now) < badness(best):
+                best, best_step, stale = now, step, 0
                 with average.applied():
                     best_state = adapter_state(model)
             else:
@@ -203,8 +229,10 @@ def train(
     return TrainResult(
         steps=step,
         best_step=best_step,
-        best_val_loss=best,
-        first_val_loss=first,
+        best_val_loss=best.loss,
+        first_val_loss=first.loss,
+        best_val_wer=best.wer,
+        first_val_wer=first.wer,
         last_train_loss=last_loss,
         skipped=skipped,
         stopped=stopped,
