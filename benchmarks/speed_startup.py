@@ -29,9 +29,9 @@ class Startup:
     def validation_share(self) -> float:
         """Share of a training run with default settings that goes into validation."""
         config = TrainConfig()
-        passes = 1 + config.max_steps // config.eval_every_steps
+        passes = 1 + config.updates // config.validation_every
         validating = passes * self.validation_s
-        return validating / (validating + config.max_steps * self.update_s)
+        return validating / (validating + config.updates * self.update_s)
 
 
 def startup(

@@ -179,7 +179,7 @@ def test_folds_share_the_bases_transcripts_and_have_the_labels_of_a_run(
     monkeypatch.setattr(
         Transcriber, "hear", lambda self, clips: (asked.append(len(clips)), real(self, clips))[1]
     )
-    words = flags(tiny_model, Path("caps.jsonl"), "cv", max_steps=1)
+    words = flags(tiny_model, Path("caps.jsonl"), "cv", max_steps=1, lr=1e-3, augment="none")
     assert main(["crossval", *words, "--folds", "3"]) == 0
     assert sum(asked) == 3 * 24  # once for labels, once each by base and tuned model
     fold = Path("outputs/cv/fold-2")

@@ -13,11 +13,12 @@ from test_pipeline import flags
 from moontune import sweep
 from moontune.cli import main
 from moontune.comparison import compare
-from moontune.config import LoraConfig, RunConfig, TrainConfig
+from moontune.config import PRESETS, LoraConfig, RunConfig, TrainConfig
 from moontune.errors import UserError
 from moontune.files import read_jsonl, write_json
 from moontune.rundir import RunDir
 from moontune.search_space import SPACES, configured, dimensions
+from moontune.settings import resolve, with_settings
 from moontune.ui import ConsoleUi
 
 TUNE = ["--tune", "lr=1e-3..1e-2", "lora_r=2,4"]
@@ -136,9 +137,10 @@ def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) ->
 
 def test_every_named_space_is_of_settings_that_can_be() -> None:
     for name in SPACES:
-        [found] = dimensions((name,), RunConfig())
+        plan = resolve(with_settings(RunConfig(), PRESETS["plan"], "plan"))
+        [found] = dimensions((name,), plan)
         assert found.distribution() is not None
-        assert found.of(RunConfig()) is not None or name in ("lora_targets",), name
+        assert found.of(plan) is not None, name
 
 
 def test_values_reach_the_configuration() -> None:

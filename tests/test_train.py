@@ -259,7 +259,7 @@ def test_what_does_not_train_is_computed_once_a_clip(fresh_base, monkeypatch, pa
         return load_audio(u)
 
     model = attach_lora(fresh_base, LoraConfig(lora_part=part, lora_dropout=0.0), 3)
-    config = TrainConfig(max_steps=6, grad_accum=4, eval_every_steps=3)
+    config = TrainConfig(max_steps=6, lr=3e-4, grad_accum=4, eval_every_steps=3)
     train(model, fresh_base, shuffled(SPLIT, 1), SPLIT, read, config, 1, lambda event: None)
     assert calls["front"] == calls["read"] == len(SPLIT)
     assert calls["encode"] == (len(SPLIT) if part == "decoder" else 6 + 3)
@@ -283,9 +283,9 @@ def test_passes_of_one_clip_give_the_same_update(tiny_model, monkeypatch) -> Non
 
 def test_validation_takes_all_clips_or_a_spread_that_stays_cheap() -> None:
     many = [SPLIT[0].with_(id=str(i)) for i in range(1000)]
-    default = TrainConfig()
-    assert validation_sample(many[:64], default) == many[:64]
-    assert [u.id for u in validation_sample(many, default)] == [
+    often = TrainConfig(eval_every_steps=50)
+    assert validation_sample(many[:64], often) == many[:64]
+    assert [u.id for u in validation_sample(many, often)] == [
         str(i * 1000 // 80) for i in range(80)
     ]
     assert len(validation_sample(many, TrainConfig(eval_every_steps=1))) == 64

@@ -15,7 +15,7 @@ import tyro
 
 from moontune.decoding import TokenCap
 
-Augmentation = Literal["speed", "gain", "noise", "codec", "mask"]
+Augmentation = Literal["none", "speed", "gain", "noise", "codec", "mask"]
 
 
 @dataclass(frozen=True)
@@ -137,20 +137,20 @@ class TrainConfig:
     """Of the matrix products in training and its validation; figures before and after are always
     measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it, else
     float32."""
-    augment: tuple[Augmentation, ...] = ()
+    augment: tuple[Augmentation, ...] | None = None
     """Changes of the audio, drawn anew each time a clip is trained on: `speed` and pitch, `gain`,
     added `noise`, a telephone's sound (`codec`), for which the front end is computed again each
-    time; or `mask`, which blanks short stretches and some channels of what the front end gave."""
-    max_steps: Annotated[
-        int, Range((1, 1_000_000), "a step is one optimizer update", (500, 1500))
-    ] = 500
-    """Optimizer updates."""
+    time; or `mask`, which blanks short stretches and some channels of what the front end gave.
+    Default: picked for the data; `none` changes nothing."""
+    max_steps: Annotated[int | None, Range((1, 1_000_000), "a step is one optimizer update")] = None
+    """Optimizer updates. Default: picked for the data."""
     lr: Annotated[
-        float, Range((1e-7, 1e-2), "beyond it LoRA on this model does not train", (2e-4, 5e-4))
-    ] = 3e-4
-    """Peak learning rate."""
-    warmup_steps: Annotated[int, Range((0, 100_000), "it counts optimizer updates")] = 50
-    """Updates over which the rate rises from zero (at most a fifth of max_steps is used)."""
+        float | None, Range((1e-7, 1e-2), "beyond it LoRA on this model does not train")
+    ] = None
+    """Peak learning rate. Default: picked for the data."""
+    warmup_steps: Annotated[int | None, Range((0, 100_000), "it counts optimizer updates")] = None
+    """Updates over which the rate rises from zero (at most a fifth of max_steps is used).
+    Default: a tenth of max_steps."""
     lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the rate falls after the warm-up, to zero at max_steps."""
     weight_decay: Annotated[float, Range((0.0, 1.0), "AdamW's decay is a fraction")] = 0.0
@@ -159,9 +159,9 @@ class TrainConfig:
     """Gradients are scaled down to this norm."""
     ema_decay: Annotated[float, Range((0.0, 0.9999), "an average's decay is below one")] = 0.98
     """The adapter kept is a moving average over about 1 / (1 - this) updates; 0 takes the last."""
-    eval_every_steps: Annotated[int, Range((1, 1_000_000), "it counts updates")] = 50
+    eval_every_steps: Annotated[int | None, Range((1, 1_000_000), "it counts updates")] = None
     """Updates between validations, on the whole validation split or, if it has more than 64 clips,
-    on as many as keep validation under a tenth of the time."""
+    on as many as keep validation under a tenth of the time. Default: a tenth of max_steps."""
     keep_best_by: Literal["loss", "wer", "both"] = "loss"
     """What decides which update is the best on the validation split: its loss, its word error rate
     (slower: every validation transcribes), or the sum of both, each relative to the base's."""
@@ -169,6 +169,28 @@ class TrainConfig:
     """Stop after this many validations without a new best; 0 never stops early."""
     max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
     """Give up after this many updates with a non-finite loss or gradient."""
+
+    # What may be left to be picked for the data (`picks.py`), once it is.
+
+    @property
+    def updates(self) -> int:
+        assert self.max_steps is not None
+        return self.max_steps
+
+    @property
+    def peak_lr(self) -> float:
+        assert self.lr is not None
+        return self.lr
+
+    @property
+    def warmup(self) -> int:
+        return self.updates // 10 if self.warmup_steps is None else self.warmup_steps
+
+    @property
+    def validation_every(self) -> int:
+        if self.eval_every_steps is None:
+            return max(1, self.updates // 10)
+        return self.eval_every_steps
 
 
 @dataclass(frozen=True)
@@ -317,10 +339,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_steps": 500,
         "lr": 3e-4,
         "warmup_steps": 50,
+        "eval_every_steps": 50,
+        "keep_best_by": "loss",
         "lr_schedule": "cosine",
         "weight_decay": 0.0,
         "ema_decay": 0.0,
-        "augment": [],
+        "augment": ["none"],
         "replay_share": 0.0,
     },
 }

@@ -23,13 +23,13 @@ class Section:
     note: str = ""
 
 
-def facts_of(run: RunDir, m: dict[str, Any], config: RunConfig) -> list[Section]:
+def facts_of(run: RunDir, m: dict[str, Any]) -> list[Section]:
     """All of them, in the order of the reports; `m` is the run's metrics."""
     return [
         data_facts(m),
         artifact_facts(run),
         command_facts(m["environment"]["commands"]),
-        setting_facts(config),
+        setting_facts(run.used_config(), m["training"].get("why")),
         machine_facts(m),
     ]
 
@@ -80,13 +80,19 @@ def command_facts(commands: list[list[str]]) -> Section:
     return Section("Commands", [], [["moontune " + shlex.join(words)] for words in commands])
 
 
-def setting_facts(config: RunConfig) -> Section:
+def setting_facts(config: RunConfig, why: dict[str, str] | None = None) -> Section:
+    """Settings, with what they were picked for: `why` of those that were."""
     rows = [[k, plain(v)] for section in to_dict(config).values() for k, v in section.items()]
-    return Section("Settings", ["setting", "value"], rows)
+    picked = "; ".join(f"{name}: {reason}" for name, reason in (why or {}).items())
+    note = f"Picked for the data: {picked}." if picked else ""
+    return Section("Settings", ["setting", "value"], rows, note)
 
 
 def plain(value: Any) -> Any:
-    return " ".join(map(str, value)) if isinstance(value, list) else value
+    """A setting's value in words."""
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def machine_facts(m: dict[str, Any]) -> Section:

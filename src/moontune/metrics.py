@@ -74,7 +74,7 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
             *([general["remark"]] if general["remark"] else []),
         ],
         "timings_s": {name: facts["seconds"] for name, facts in stages.items()},
-        "config": to_dict(config),
+        "config": to_dict(run.used_config()),
         "environment": record["environment"],
     }
     write_json(run / "metrics.json", metrics)

@@ -34,7 +34,7 @@ def run_page(run: RunDir, config: RunConfig, facts: Sequence[Section] = ()) -> s
         audio=_audio(run),
         train_log=read_jsonl(run / "train_log.jsonl"),
         kept_step=m["training"]["best_step"],
-        facts=[*facts, *facts_of(run, m, config)],
+        facts=[*facts, *facts_of(run, m)],
     )
     return render_page(page, config.report.report_clips)
 
@@ -56,7 +56,8 @@ def comparison_page(
     facts: Sequence[Section] = (),
 ) -> str:
     """The page of two runs' tuned models side by side, with more `facts` before theirs."""
-    configs = [{k: v for s in to_dict(r.config()).values() for k, v in s.items()} for r in runs]
+    used = [to_dict(r.used_config()) for r in runs]
+    configs = [{k: v for section in all_.values() for k, v in section.items()} for all_ in used]
     keys = [k for k in configs[0] | configs[1] if configs[0].get(k) != configs[1].get(k)]
     differing = [[k, *(plain(c.get(k, "not set")) for c in configs)] for k in keys]
     trainings = [r.read("train.json") for r in runs]

@@ -8,7 +8,7 @@ from typing import Any
 
 from moontune.comparison import compare
 from moontune.config import RunConfig
-from moontune.facts import Section, command_facts, setting_facts
+from moontune.facts import Section, command_facts, plain, setting_facts
 from moontune.files import write_json, write_jsonl
 from moontune.manifest import Utterance, read_rows, write_manifest
 from moontune.markdown import cell
@@ -115,7 +115,15 @@ def _row(fold: Fold) -> dict[str, Any]:
         "skipped": t["skipped"],
         "stopped": t["stopped"],
         "seconds": t["seconds"],
+        "picked": t.get("picked", {}),
     }
+
+
+def _picked(folds: list[dict[str, Any]]) -> dict[str, str]:
+    """What the folds picked, each for its own data."""
+    names = dict.fromkeys(name for fold in folds for name in fold["picked"])
+    values = {name: [str(plain(fold["picked"].get(name))) for fold in folds] for name in names}
+    return {name: ", ".join(dict.fromkeys(found)) for name, found in values.items()}
 
 
 def _cautions(comparison: dict[str, Any], folds: list[Fold]) -> list[str]:
@@ -186,7 +194,7 @@ def _report(
     sections = [
         _fold_facts(found),
         command_facts(found["environment"]["commands"]),
-        setting_facts(config),
+        setting_facts(config, _picked(found["folds"])),
     ]
     parts = [
         f"## {cell(found['run'])}, cross-validation",

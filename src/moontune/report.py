@@ -20,7 +20,7 @@ _HEAD = (
 )
 
 
-def render(run: RunDir, config: RunConfig) -> str:
+def render(run: RunDir) -> str:
     """The run's section, from what its folder holds."""
     m = run.read("metrics.json")
     if "comparison" not in m:
@@ -47,7 +47,7 @@ def render(run: RunDir, config: RunConfig) -> str:
             read_jsonl(run / "predictions_base.jsonl"), read_jsonl(run / "predictions_tuned.jsonl")
         ),
         kept(m),
-        *map(facts_table, facts_of(run, m, config)),
+        *map(facts_table, facts_of(run, m)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -97,7 +97,7 @@ def check_report_file(report: Path) -> None:
 
 def update_report(run: RunDir, config: RunConfig) -> None:
     """Write the run's report.md and put it first in the collected report, earlier runs kept."""
-    write_report(run, config, render(run, config), run_page(run, config))
+    write_report(run, config, render(run), run_page(run, config))
 
 
 def write_report(run: RunDir, config: RunConfig, section: str, page: str) -> None:

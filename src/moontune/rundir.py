@@ -88,6 +88,13 @@ class RunDir:
                 settings[name] = str(began / value)
         return with_settings(RunConfig(), settings, str(file))
 
+    def used_config(self) -> RunConfig:
+        """The configuration with what training picked for the data, once it has."""
+        config, made = self.config(), self / "train.json"
+        if "train" not in self.stages():
+            return config
+        return with_settings(config, read_json(made).get("picked", {}), str(made))
+
     def save_config(self, config: RunConfig) -> None:
         write_text(self / "config.toml", to_toml(config))
 

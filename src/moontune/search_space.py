@@ -60,26 +60,23 @@ class Dimension:
 
     def of(self, config: RunConfig) -> Any:
         """The configuration's own value as a trial would have it; None if none could."""
-        [value] = [
-            getattr(section, self.name)
-            for section in (config.lora, config.train)
-            if hasattr(section, self.name)
-        ]
+        own = _value(config, self.name)
         if not self.choices:
-            return value if value is not None and self.low <= value <= self.high else None
+            return own if own is not None and self.low <= own <= self.high else None
         for choice in self.choices:
-            made = with_settings(config, {self.name: as_setting(choice)}, self.name)
-            if made == config:
+            if _value(configured(config, {self.name: choice}), self.name) == own:
                 return choice
         return None
+
+
+def _value(config: RunConfig, name: str) -> Any:
+    return getattr(config.lora if hasattr(config.lora, name) else config.train, name)
 
 
 def as_setting(value: Any) -> Any:
     """A trial's value as a configuration file would have it."""
     if not isinstance(value, str):
         return value
-    if value == "none":
-        return []
     return value.split("+") if "+" in value else value
 
 

@@ -193,6 +193,11 @@ def resolve(config: RunConfig) -> RunConfig:
             f"--smoke accepts without looking at WER, so not for --source {data.source}; "
             "use it with synthetic or silence"
         )
+    augment = config.train.augment
+    if augment is not None and "none" in augment:
+        if augment != ("none",):
+            raise UserError(f"augment = {' '.join(augment)}: none stands alone; take it out")
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, augment=()))
     if not config.lora.lora_targets:
         raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")
     return config

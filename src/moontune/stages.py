@@ -11,6 +11,7 @@ from typing import Any
 from moontune.comparison import unlike
 from moontune.config import PLAN_MINUTES, RunConfig
 from moontune.errors import UserError
+from moontune.facts import plain
 from moontune.files import read_jsonl, write_json, write_jsonl
 from moontune.general_speech import clean_more_speech, more_speech, sample_more_speech
 from moontune.manifest import Dropped, Utterance, read_rows, write_manifest
@@ -278,7 +279,8 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
     )
     from moontune.device import training_dtype
     from moontune.evaluate import evaluate
-    from moontune.train import mixed, train, validation_sample
+    from moontune.picks import BASE_CLIPS, Data, Pick, open_settings, pick
+    from moontune.train import mixed, spread, train, validation_sample
     from moontune.transcribe import load_audio
 
     used: dict[str, Any] = {}
@@ -290,6 +292,16 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
             more_speech(run, "replay"),
         )
     )
+
+    def wer(rows: list[Utterance]) -> float | None:
+        return evaluate(base, rows, load_audio, cap=config.eval.token_cap, group=group).wer
+
+    picks: list[Pick] = []
+    if open_settings(config):
+        minutes = sum(u.length_s for u in own) / 60
+        config, picks = pick(config, Data(len(own), minutes, wer(spread(val, BASE_CLIPS))))
+    for p in picks:
+        ui.note(f"{p.name} {plain(p.value)}: {p.why}")
     validated = validation_sample(val, config.train)
     if len(validated) < len(val):
         ui.note(f"validating on {len(validated)} of the {len(val)} validation clips")
@@ -305,7 +317,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
         def log(event: dict[str, Any]) -> None:
             stream.write(json.dumps(event) + "\n")
             stream.flush()
-            ui.training(event, config.train.max_steps)
+            ui.training(event, config.train.updates)
 
         result = train(
             model,
@@ -318,9 +330,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
             log,
             getattr(torch, dtype),
             group,
-            lambda: (
-                evaluate(base, validated, load_audio, cap=config.eval.token_cap, group=group).wer
-            ),
+            lambda: wer(validated),
         )
     if not group.lead:
         return used
@@ -331,6 +341,8 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
         "dtype": dtype,
         "val_utterances": len(validated),
         "processes": group.size,
+        "picked": {p.name: p.value for p in picks},
+        "why": {p.name: p.why for p in picks},
     }
     write_json(run / "train.json", summary)
     ui.note(

@@ -102,9 +102,10 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
             if number and trial is None:
                 ui.note("everything there is to try was tried")
                 break
-            values = _own(space, config) if trial is None else trial.params
-            ui.stage(f"trial {number}", told(values), number + 1, asked["trials"])
-            kept = _do(run, config, number, values, _Watched(ui, trial))
+            values = {} if trial is None else trial.params
+            what = told(values) if number else "the run's own settings"
+            ui.stage(f"trial {number}", what, number + 1, asked["trials"])
+            kept = _do(run, config, number, values, _Watched(ui, trial), space)
             ui.note(_outcome(kept, done))
         done.append(kept)
     return done
@@ -173,7 +174,12 @@ def _failed() -> Any:
 
 
 def _do(
-    run: RunDir, config: RunConfig, number: int, values: dict[str, Any], ui: _Watched
+    run: RunDir,
+    config: RunConfig,
+    number: int,
+    values: dict[str, Any],
+    ui: _Watched,
+    space: list[Dimension],
 ) -> dict[str, Any]:
     own = configured(config, values) if number else config
     fork = fork_run(run, _folder(run, number), own, list(BEFORE))
@@ -186,6 +192,8 @@ def _do(
         state = "pruned"
         step = min(ui.values, key=lambda s: ui.values[s])
         best = ui.values[step]
+    if not number:
+        values = _own(space, fork.used_config())
     record = {
         "number": number,
         "values": values,

@@ -49,16 +49,17 @@ class TrainResult:
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Rate of update `step` (from 1): linear warm-up, then the schedule, zero after max_steps."""
-    warmup = min(config.warmup_steps, config.max_steps // 5)
+    """Rate of update `step` (from 1): linear warm-up, then the schedule, zero after the last."""
+    peak, updates = config.peak_lr, config.updates
+    warmup = min(config.warmup, updates // 5)
     if step <= warmup:
-        return config.lr * step / warmup
-    left = (config.max_steps - step + 1) / (config.max_steps - warmup + 1)
+        return peak * step / warmup
+    left = (updates - step + 1) / (updates - warmup + 1)
     if config.lr_schedule == "constant":
-        return config.lr
+        return peak
     if config.lr_schedule == "linear":
-        return config.lr * left
-    return config.lr * 0.5 * (1 + math.cos(math.pi * (1 - left)))
+        return peak * left
+    return peak * 0.5 * (1 + math.cos(math.pi * (1 - left)))
 
 
 def shuffled(utterances: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
@@ -109,10 +110,14 @@ def validation_sample(val_split: Sequence[Utterance], config: TrainConfig) -> li
     A clip's forward takes less than half of what training on it does, so a fifth of the clips
     between two validations will do; never fewer than 64.
     """
-    between = config.eval_every_steps * config.batch_size * config.grad_accum
-    most = max(64, between // 5)
-    count = min(most, len(val_split))
-    return [val_split[i * len(val_split) // count] for i in range(count)]
+    between = config.validation_every * config.batch_size * config.grad_accum
+    return spread(val_split, max(64, between // 5))
+
+
+def spread(utterances: Sequence[Utterance], most: int) -> list[Utterance]:
+    """All of them, or `most`, evenly spaced."""
+    count = min(most, len(utterances))
+    return [utterances[i * len(utterances) // count] for i in range(count)]
 
 
 def train(
@@ -150,7 +155,7 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     fused = not base.device.startswith("mps")  # one kernel instead of ten small ones a weight
     optimizer = torch.optim.AdamW(
-        parameters, lr=config.lr, weight_decay=config.weight_decay, foreach=False, fused=fused
+        parameters, lr=config.peak_lr, weight_decay=config.weight_decay, foreach=False, fused=fused
     )
     average = WeightAverage(parameters, config.ema_decay)
     augment = Augment(config.augment, (seed, group.rank)) if config.augment else None
@@ -179,7 +184,7 @@ def train(
     best_step = stale = skipped = seen = step = 0
     last_loss: float | None = None
     stopped = "max_steps"
-    for step in range(1, config.max_steps + 1):
+    for step in range(1, config.updates + 1):
         begun = time.perf_counter()
         clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
         seen += len(clips)
@@ -213,7 +218,7 @@ def train(
         if skipped > config.max_skipped_updates:
             stopped = f"aborted: {skipped} updates had a non-finite loss or gradient"
             break
-        if step % config.eval_every_steps == 0 or step == config.max_steps:
+        if step % config.validation_every == 0 or step == config.updates:
             now = validate(step)
             if math.isfinite(now.loss) and badness(now) < badness(best):
                 best, best_step, stale = now, step, 0
