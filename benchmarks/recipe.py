@@ -58,6 +58,8 @@ class Args:
     """The base."""
     table: bool = False
     """Compute nothing, print what is there."""
+    against: str = "default"
+    """The setting to compare the others with."""
 
 
 def prepare(args: Args, name: str) -> RunDir:
@@ -156,9 +158,9 @@ def place(run: RunDir) -> tuple[int, str]:
     return run.config().output.seed, run.path.name
 
 
-def table(study: Path) -> None:
-    head = "setting | runs | WER base | WER | change | 95 % | to the defaults | 95 % |"
-    head += " loss | general WER | kept update | s"
+def table(study: Path, against: str) -> None:
+    head = f"setting | runs | WER base | WER | change | 95 % | to {against} | 95 % |"
+    head += " loss of words | to it | 95 % | general WER | kept update | s"
     for name in SETS:
         settings: dict[str, list[RunDir]] = {}
         for record in sorted((study / name).glob("*/fold-*/run.json")):
@@ -166,18 +168,19 @@ def table(study: Path) -> None:
             if "evaluate" in run.stages():
                 setting = run.path.parent.name.split("@")[0]
                 settings.setdefault(setting, []).append(run)
-        print(f"\n### {name}\n\n| {head} |\n|{'---|' * 12}")
-        defaults = {place(run): run for run in settings.get("default", ())}
+        print(f"\n### {name}\n\n| {head} |\n|{'---|' * 14}")
+        others = {place(run): run for run in settings.get(against, ())}
         for setting, runs in settings.items():
             c = compare(rows_of(runs, "base"), rows_of(runs, "tuned"), 42)["measures"]
-            beside, span = "", ""
-            if setting != "default":
-                both = [run for run in runs if place(run) in defaults]
-                theirs = rows_of([defaults[place(run)] for run in both], "tuned")
-                if both:
-                    d = compare(theirs, rows_of(both, "tuned"), 42)["measures"]["wer"]
-                    beside = f"{100 * d['difference']:+.2f} ({len(both)} runs)"
-                    span = show_interval("wer", d["difference_interval"])
+            beside = [""] * 4
+            both = [run for run in runs if place(run) in others]
+            if setting != against and both:
+                theirs = rows_of([others[place(run)] for run in both], "tuned")
+                d = compare(theirs, rows_of(both, "tuned"), 42)["measures"]
+                beside = [f"{100 * d['wer']['difference']:+.2f} ({len(both)} runs)"]
+                beside += [show_interval("wer", d["wer"]["difference_interval"])]
+                beside += [f"{d['loss_words']['difference']:+.3f}"]
+                beside += [show_interval("loss_words", d["loss_words"]["difference_interval"])]
             trainings = [run.read("train.json") for run in runs]
             kept = ", ".join(str(t["best_step"]) for t in trainings)
             general = compare(
@@ -190,9 +193,9 @@ def table(study: Path) -> None:
                 f"{100 * c['wer']['after']:.2f}",
                 f"{100 * c['wer']['relative']:+.1f} %",
                 show_interval("wer", c["wer"]["difference_interval"]),
-                beside,
-                span,
-                f"{c['loss']['before']:.3f} -> {c['loss']['after']:.3f}",
+                *beside[:2],
+                f"{c['loss_words']['before']:.3f} -> {c['loss_words']['after']:.3f}",
+                *beside[2:],
                 f"{100 * general['before']:.2f} -> {100 * general['after']:.2f}",
                 kept,
                 f"{sum(t['seconds'] for t in trainings) / len(trainings):.0f}",
@@ -209,7 +212,7 @@ def main(args: Args) -> None:
                 for name in args.sets:
                     for fold in args.folds or range(1, args.of + 1):
                         do(args, name, setting, seed, fold)
-    table(args.study)
+    table(args.study, args.against)
 
 
 if __name__ == "__main__":
