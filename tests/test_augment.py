@@ -8,7 +8,7 @@ import torch
 
 from moontune import augment
 from moontune.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
-from moontune.augment import augmented, masked
+from moontune.augment import TokenDropout, augmented, masked
 
 TIME = np.arange(SAMPLE_RATE_HZ, dtype=np.float32) / SAMPLE_RATE_HZ
 TONE = (0.3 * np.sin(2 * np.pi * 440 * TIME) + 0.05 * np.sin(2 * np.pi * 6000 * TIME)).astype("f4")
@@ -95,3 +95,13 @@ def test_a_mask_hides_about_a_tenth_of_the_frames_and_some_channels() -> None:
     assert len(set(channels)) > 5
     one = masked(front[:1], np.random.default_rng(1))  # the shortest clip
     assert one.shape == (1, 288)
+
+
+def test_token_dropout_replaces_the_share_by_other_text() -> None:
+    ids = list(range(1000, 3000))
+    out = TokenDropout(0.1, [5, 6, 7], (42, 0))(ids)
+    changed = [new for new, old in zip(out, ids, strict=True) if new != old]
+    assert 150 < len(changed) < 250
+    assert set(changed) == {5, 6, 7}
+    assert TokenDropout(0.1, [5, 6, 7], (42, 0))(ids) == out
+    assert TokenDropout(0.1, [5, 6, 7], (42, 1))(ids) != out

@@ -12,7 +12,7 @@ from conftest import noise
 
 from moontune import augment, kept_speech
 from moontune.adapter import attach_lora
-from moontune.augment import Augment
+from moontune.augment import Augment, TokenDropout
 from moontune.config import LoraConfig
 from moontune.kept_speech import KeptSpeech
 from moontune.losses import Losses
@@ -127,3 +127,20 @@ def test_augmented_audio_is_heard_anew_in_training_and_never_in_validation(
     assert losses.mean([row]) == first  # what is kept was not changed in place
     assert change.seen == 3
     assert change.heard == (0 if kind == "mask" and part == "both" else 3)
+
+
+def test_dropped_tokens_are_fed_in_training_alone_and_never_targets(fresh_base) -> None:
+    attach_lora(fresh_base, LoraConfig(lora_dropout=0.0), 1)
+    row = Utterance("a", Path("a"), "Some words that are long enough to lose one.", None, None)
+
+    def losses(share: float) -> Losses:
+        dropout = TokenDropout(share, [30, 31], (1,))
+        return Losses(fresh_base, lambda u: noise(1, 2.0), torch.float32, None, dropout)
+
+    none, all_ = losses(0.0), losses(1.0)
+    labels = none.labels([row])
+    right = next(none.passes([row], labels)).detach()
+    wrong = next(all_.passes([row], labels)).detach()
+    assert none.mean([row]) == all_.mean([row]) == pytest.approx(float(right.mean()))
+    assert wrong[0] == pytest.approx(float(right[0]))  # after the start token nothing was lost
+    assert not torch.allclose(wrong, right)

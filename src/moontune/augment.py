@@ -43,6 +43,26 @@ class Augment:
         return masked(front, self._rng) if self._masks else front
 
 
+class TokenDropout:
+    """Replaces a share of a text's tokens by others, drawn evenly from `tokens`.
+
+    In training the decoder is told the right words so far; in use it is told its own, errors and
+    all. One that has seen wrong words listens more, and is thrown off less by them.
+    """
+
+    def __init__(self, share: float, tokens: Sequence[int], seed: Sequence[int]) -> None:
+        self._share, self._tokens = share, tokens
+        self._rng = np.random.default_rng((*seed, 1))  # another stream than the audio's
+
+    def __call__(self, ids: Sequence[int]) -> list[int]:
+        wrong = self._rng.random(len(ids)) < self._share
+        others = self._rng.integers(len(self._tokens), size=len(ids))
+        return [
+            self._tokens[other] if is_wrong else right
+            for right, is_wrong, other in zip(ids, wrong, others, strict=True)
+        ]
+
+
 def augmented(
     samples: np.ndarray, kinds: Sequence[Augmentation], rng: np.random.Generator
 ) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from moontune.augment import Augment
+from moontune.augment import Augment, TokenDropout
 from moontune.evaluate import LoadAudio
 from moontune.kept_speech import KeptSpeech
 from moontune.manifest import Utterance
@@ -35,10 +35,13 @@ class Losses:
         load_audio: LoadAudio,
         dtype: torch.dtype,
         augment: Augment | None = None,
+        token_dropout: TokenDropout | None = None,
     ) -> None:
         """`augment` makes another clip of a clip each time, where gradients are recorded; what
-        it changes the input of is then computed again."""
+        it changes the input of is then computed again. There, too, `token_dropout` changes what
+        the decoder is told that it has written."""
         self._base, self._load_audio, self._augment = base, load_audio, augment
+        self._token_dropout = token_dropout
         self.packed = Packed(base.net, dtype)
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
         self.kept = KeptSpeech(self._compute, load_audio)
@@ -56,8 +59,14 @@ class Losses:
             states = self.packed.encode(clips) if self._encoder_trains else clips
             count = len(clips.layout.lengths)
             memory = self.packed.remember(states)
-            yield self.packed.token_losses(memory, labels[done : done + count])
+            part = labels[done : done + count]
+            yield self.packed.token_losses(memory, part, self._written(part))
             done += count
+
+    def _written(self, labels: Sequence[list[int]]) -> list[list[int]] | None:
+        if self._token_dropout is None or not torch.is_grad_enabled():
+            return None
+        return [self._token_dropout(ids) for ids in labels]
 
     def _hear(self, u: Utterance) -> torch.Tensor:
         if self._augment is None or not torch.is_grad_enabled():

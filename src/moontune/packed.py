@@ -209,14 +209,20 @@ class Packed:
         rows = states.rows.to(self.dtype)
         return Memory([layer.cross.kv(rows) for layer in self.decoder], states.layout)
 
-    def token_losses(self, memory: Memory, labels: Sequence[Sequence[int]]) -> torch.Tensor:
+    def token_losses(
+        self,
+        memory: Memory,
+        labels: Sequence[Sequence[int]],
+        written: Sequence[Sequence[int]] | None = None,
+    ) -> torch.Tensor:
         """Cross-entropy in nats of every clip's every target token, (sum of labels' lengths,).
 
-        The decoder is fed the start token and the labels but the last.
+        The decoder is fed the start token and the labels but the last, or `written` in place of the
+        labels: as many tokens, in which some may be wrong.
         """
         layout = self._layout([len(ids) for ids in labels])
         filler = [self.start] * (layout.rows - layout.count)
-        fed = [i for ids in labels for i in (self.start, *ids[:-1])] + filler
+        fed = [i for ids in written or labels for i in (self.start, *ids[:-1])] + filler
         targets = [i for ids in labels for i in ids] + filler
         turns = self.rotary.turns(layout)
         x = self.embedding[torch.tensor(fed, device=self.device)]

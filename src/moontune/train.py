@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from moontune.adapter import adapter_state, set_adapter_state
-from moontune.augment import Augment
+from moontune.augment import Augment, TokenDropout
 from moontune.average import WeightAverage
 from moontune.config import TrainConfig
 from moontune.evaluate import LoadAudio
@@ -159,7 +159,9 @@ def train(
     )
     average = WeightAverage(parameters, config.ema_decay)
     augment = Augment(config.augment, (seed, group.rank)) if config.augment else None
-    losses = Losses(base, load_audio, dtype, augment)
+    words = _words(base) if config.token_dropout else []
+    dropout = TokenDropout(config.token_dropout, words, (seed, group.rank)) if words else None
+    losses = Losses(base, load_audio, dtype, augment, dropout)
     torch.manual_seed(seed + group.rank)  # dropout
     validating = 0.0
 
@@ -245,6 +247,12 @@ def train(
         seconds=round(time.perf_counter() - started, 3),
         seconds_validating=round(validating, 3),
     )
+
+
+def _words(base: Base) -> list[int]:
+    """Tokens that are text."""
+    special = set(base.tokenizer.all_special_ids)
+    return [i for i in range(base.net.config.vocab_size) if i not in special]
 
 
 def _accumulate(losses: Losses, clips: Sequence[Utterance], group: Group) -> tuple[float, int]:
