@@ -12,6 +12,11 @@ from moontune.config import RunConfig
 from moontune.markdown import percent
 
 BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
+_EPOCHS = 4.0
+_UPDATES = (100, 500)
+_RATE = 2e-4
+_FEW_ERRORS = 0.08
+_LITTLE_MIN = 10.0
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,27 @@ def pick(config: RunConfig, data: Data) -> tuple[RunConfig, list[Pick]]:
 
 
 def _updates(config: RunConfig, data: Data) -> Pick:
-    return Pick("max_steps", 250, f"{data.clips} clips")
+    size = config.train.batch_size * config.train.grad_accum
+    low, high = _UPDATES
+    wanted = round(_EPOCHS * data.clips / size)
+    updates = min(max(wanted, low), high)
+    times = f"{updates * size / data.clips:.1f} times over {data.clips} clips"
+    bound = f", and never fewer than {low}" if wanted < low else ""
+    bound = f", and never more than {high}" if wanted > high else bound
+    return Pick("max_steps", updates, f"{times}{bound}")
 
 
 def _rate(config: RunConfig, data: Data) -> Pick:
-    return Pick("lr", 2e-4, percent(data.wer))
+    if data.wer is None:
+        return Pick("lr", _RATE, "the base's WER is not known")
+    told = f"the base has {percent(data.wer)} WER on validation clips"
+    if data.wer < _FEW_ERRORS:
+        return Pick("lr", _RATE / 2, f"{told}, under {percent(_FEW_ERRORS)}: little to gain")
+    return Pick("lr", _RATE, told)
 
 
 def _augment(config: RunConfig, data: Data) -> Pick:
-    return Pick("augment", (), "")
+    if data.minutes < _LITTLE_MIN:
+        why = f"{data.minutes:.1f} minutes, under {_LITTLE_MIN:g}: each is heard in several ways"
+        return Pick("augment", ("speed",), why)
+    return Pick("augment", (), f"{data.minutes:.1f} minutes: changed audio brought nothing")
