@@ -100,11 +100,11 @@ class LabelConfig:
 
 @dataclass(frozen=True)
 class LoraConfig:
-    lora_r: Annotated[int, Range((1, 256), "the rank cannot exceed the layer's width, 288")] = 8
+    lora_r: Annotated[int, Range((1, 256), "the rank cannot exceed the layer's width, 288")] = 16
     """Rank of the adapter."""
     lora_alpha: Annotated[
         float, Range((0.1, 1024), "alpha / r scales the adapter and must be above zero")
-    ] = 16
+    ] = 32
     """Scale: the update is multiplied by alpha / r."""
     lora_dropout: Annotated[
         float, Range((0.0, 0.9), "it is the probability to drop an adapter's input")
@@ -115,6 +115,8 @@ class LoraConfig:
         "k_proj",
         "v_proj",
         "o_proj",
+        "fc1",
+        "fc2",
     )
     """Linear layers to adapt; attention names cover cross-attention too."""
     lora_part: Literal["both", "encoder", "decoder"] = "both"
@@ -142,7 +144,7 @@ class TrainConfig:
     added `noise`, a telephone's sound (`codec`), for which the front end is computed again each
     time; or `mask`, which blanks short stretches and some channels of what the front end gave.
     Default: picked for the data; `none` changes nothing."""
-    token_dropout: Annotated[float, Range((0.0, 0.5), "it is a share of the tokens")] = 0.0
+    token_dropout: Annotated[float, Range((0.0, 0.5), "it is a share of the tokens")] = 0.2
     """Share of the tokens before the one to write that are replaced by others in training, so that
     the decoder listens more and trusts less in what it wrote."""
     max_steps: Annotated[int | None, Range((1, 1_000_000), "a step is one optimizer update")] = None
@@ -323,9 +325,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "offline": {
         "source": "synthetic",
         "model_id": "bundled",
-        "max_steps": 150,
-        "warmup_steps": 20,
-        "eval_every_steps": 25,
     },
     # What moontune was first planned with, whatever the defaults become.
     "plan": {

@@ -16,7 +16,6 @@ _EPOCHS = 4.0
 _UPDATES = (100, 500)
 _RATE = 2e-4
 _FEW_ERRORS = 0.08
-_LITTLE_MIN = 10.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,4 @@ def _rate(config: RunConfig, data: Data) -> Pick:
 
 
 def _augment(config: RunConfig, data: Data) -> Pick:
-    if data.minutes < _LITTLE_MIN:
-        why = f"{data.minutes:.1f} minutes, under {_LITTLE_MIN:g}: each is heard in several ways"
-        return Pick("augment", ("speed",), why)
     return Pick("augment", (), f"{data.minutes:.1f} minutes: changed audio brought nothing")

@@ -1,0 +1,68 @@
+"""What a run picks for its data, what it says of it, and that flags override it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from test_pipeline import flags
+
+from moontune.cli import main
+from moontune.config import PRESETS, RunConfig
+from moontune.picks import Data, open_settings, pick
+from moontune.rundir import RunDir
+from moontune.settings import resolve, with_settings
+
+
+def picked(data: Data, **given: object) -> dict[str, object]:
+    config, picks = pick(resolve(with_settings(RunConfig(), given, "test")), data)
+    assert open_settings(config) == []
+    assert all(p.why for p in picks)
+    for p in picks:
+        assert getattr(config.train, p.name) == p.value
+    return {p.name: p.value for p in picks}
+
+
+def test_more_clips_train_longer_within_bounds() -> None:
+    updates = [picked(Data(n, n / 15, 0.2))["max_steps"] for n in (10, 100, 300, 500, 5000)]
+    assert updates == sorted(updates)
+    assert updates[0] == updates[1] >= 50  # a few clips are heard many times
+    assert updates[2] < updates[3]
+    assert updates[-1] <= 1000
+
+
+def test_as_many_clips_are_heard_whatever_the_batch() -> None:
+    one = picked(Data(400, 27, 0.2))["max_steps"]
+    double = picked(Data(400, 27, 0.2), grad_accum=16)["max_steps"]
+    assert isinstance(one, int)
+    assert double == pytest.approx(one / 2, abs=1)
+
+
+def test_a_base_that_is_seldom_wrong_is_changed_less() -> None:
+    assert picked(Data(400, 27, 0.03))["lr"] < picked(Data(400, 27, 0.3))["lr"]  # type: ignore
+    assert picked(Data(400, 27, None))["lr"] == picked(Data(400, 27, 0.3))["lr"]
+
+
+def test_what_is_given_is_not_picked() -> None:
+    assert picked(Data(400, 27, 0.3), lr=1e-3, augment=["none"]).keys() == {"max_steps"}
+    assert picked(Data(400, 27, 0.3), **PRESETS["plan"]) == {}
+
+
+def test_a_run_says_what_it_picked_and_keeps_it(
+    tmp_path: Path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = flags(tiny_model, noise_manifest, "r", lr=1e-3)
+    assert main(["run", *words]) in (0, 1)
+    said = capsys.readouterr().out
+    run = RunDir(Path("outputs/r"))
+    made = run.read("train.json")
+    assert made["picked"].keys() == {"augment"}
+    assert f"augment {' '.join(made['picked']['augment']) or 'none'}: " in said
+    used = run.used_config()
+    assert used.train.lr == 1e-3
+    assert list(used.train.augment or ()) == made["picked"]["augment"]
+    assert run.config().train.augment is None  # done again, it is picked again
+    assert made["why"]["augment"] in (run / "report.md").read_text()
+    assert json.loads((run / "metrics.json").read_text())["config"]["train"]["lr"] == 1e-3
