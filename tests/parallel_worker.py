@@ -47,7 +47,8 @@ def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[
 
     base = load_base(model, None, "cpu")
     # Each process draws another adapter: all must start from the lead's.
-    adapted = attach_lora(base, LoraConfig(lora_dropout=0.0), seed=3 + group.rank)
+    lora = LoraConfig(lora_r=8, lora_alpha=16, lora_dropout=0.0, lora_targets=("q_proj", "o_proj"))
+    adapted = attach_lora(base, lora, seed=3 + group.rank)
     config = TrainConfig(
         batch_size=CASES[case],
         grad_accum=1,
@@ -55,6 +56,7 @@ def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[
         eval_every_steps=3,
         warmup_steps=1,
         lr=5e-3,
+        token_dropout=0.0,
     )
     log: list[dict[str, Any]] = []
     import moontune.train

@@ -73,14 +73,13 @@ def test_token_cap_is_the_model_cards_rate_and_a_margin() -> None:
 @pytest.mark.parametrize(
     ("config", "layers"),
     [
-        (
-            LoraConfig(),
-            2 * 4 + 2 * 8,
-        ),  # two encoder layers, two decoder layers with cross-attention
-        (LoraConfig(lora_part="decoder"), 2 * 8),
-        (LoraConfig(lora_part="encoder"), 2 * 4),
+        # two encoder layers, two decoder layers with cross-attention, each with an MLP of two
+        (LoraConfig(), 2 * 6 + 2 * 10),
+        (LoraConfig(lora_part="decoder"), 2 * 10),
+        (LoraConfig(lora_part="encoder"), 2 * 6),
+        (LoraConfig(lora_targets=("q_proj", "k_proj", "v_proj", "o_proj")), 2 * 4 + 2 * 8),
         (LoraConfig(lora_targets=("fc1",)), 4),
-        (LoraConfig(lora_variant="rslora"), 2 * 4 + 2 * 8),
+        (LoraConfig(lora_variant="rslora"), 2 * 6 + 2 * 10),
     ],
 )
 def test_adapter_sits_where_asked_and_changes_nothing_untrained(fresh_base, config, layers) -> None:
@@ -134,7 +133,7 @@ def test_adapter_names_the_base_by_hub_id(tmp_path: Path, bundled_base) -> None:
 
     net = MoonshineForConditionalGeneration.from_pretrained(bundled_base.origin.path)
     model = attach_lora(dataclasses.replace(bundled_base, net=net), LoraConfig(), 1)
-    assert trainable_parameters(model) == 331_776
+    assert trainable_parameters(model) == 1_327_104
     save_adapter(model, bundled_base, tmp_path / "a")
     config = json.loads((tmp_path / "a/adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "UsefulSensors/moonshine-tiny"
@@ -213,7 +212,9 @@ def test_pissa_starts_as_the_base_and_is_saved_as_plain_lora(
     samples, labels = noise(1, 1.0), [9, 8, EOS]
     with torch.no_grad():
         base_loss = losses(fresh_base, samples, labels)
-        model = attach_lora(fresh_base, LoraConfig(lora_variant="pissa", lora_r=4), 1)
+        model = attach_lora(
+            fresh_base, LoraConfig(lora_variant="pissa", lora_r=4, lora_alpha=16), 1
+        )
         start = adapter_state(model)
         assert torch.allclose(losses(fresh_base, samples, labels), base_loss, atol=1e-4)
         for p in model.parameters():
@@ -231,6 +232,6 @@ def test_pissa_starts_as_the_base_and_is_saved_as_plain_lora(
 
 
 def test_rslora_scales_by_the_root_of_the_rank(fresh_base) -> None:
-    model = attach_lora(fresh_base, LoraConfig(lora_r=16, lora_variant="rslora"), 1)
+    model = attach_lora(fresh_base, LoraConfig(lora_r=16, lora_alpha=16, lora_variant="rslora"), 1)
     scales = {m.scaling["default"] for m in model.modules() if hasattr(m, "lora_A")}  # type: ignore
     assert scales == {16 / 4}
