@@ -25,11 +25,13 @@ def picked(data: Data, **given: object) -> dict[str, object]:
 
 
 def test_more_clips_train_longer_within_bounds() -> None:
-    updates = [picked(Data(n, n / 15, 0.2))["max_steps"] for n in (10, 100, 300, 500, 5000)]
+    updates = [
+        picked(Data(n, n / 15, 0.2))["max_steps"] for n in (10, 100, 300, 500, 5_000, 50_000)
+    ]
     assert updates == sorted(updates)
     assert updates[0] == updates[1] >= 50  # a few clips are heard many times
     assert updates[2] < updates[3]
-    assert updates[-1] <= 1000
+    assert updates[4] == updates[5]  # bounded
 
 
 def test_as_many_clips_are_heard_whatever_the_batch() -> None:

@@ -12,10 +12,10 @@ from moontune.config import RunConfig
 from moontune.markdown import percent
 
 BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
-_EPOCHS = 4.0
-_UPDATES = (100, 500)
+_EPOCHS = 4.0  # later the validation loss rises
+_HEARD = (800, 12_000)  # clips: fewer move too little, more is a longer run than a laptop's
 _RATE = 2e-4
-_FEW_ERRORS = 0.08
+_FEW_ERRORS = 0.2  # of the words
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,13 @@ def pick(config: RunConfig, data: Data) -> tuple[RunConfig, list[Pick]]:
 
 
 def _updates(config: RunConfig, data: Data) -> Pick:
-    size = config.train.batch_size * config.train.grad_accum
-    low, high = _UPDATES
-    wanted = round(_EPOCHS * data.clips / size)
-    updates = min(max(wanted, low), high)
-    times = f"{updates * size / data.clips:.1f} times over {data.clips} clips"
-    bound = f", and never fewer than {low}" if wanted < low else ""
-    bound = f", and never more than {high}" if wanted > high else bound
-    return Pick("max_steps", updates, f"{times}{bound}")
+    wanted = round(_EPOCHS * data.clips)
+    heard = min(max(wanted, _HEARD[0]), _HEARD[1])
+    updates = max(1, round(heard / (config.train.batch_size * config.train.grad_accum)))
+    why = f"{heard / data.clips:.3g} times over {data.clips} clips"
+    if heard != wanted:
+        why += f", {'at least' if heard > wanted else 'at most'} {heard:,} clips in all"
+    return Pick("max_steps", updates, why)
 
 
 def _rate(config: RunConfig, data: Data) -> Pick:
@@ -69,7 +68,7 @@ def _rate(config: RunConfig, data: Data) -> Pick:
         return Pick("lr", _RATE, "the base's WER is not known")
     told = f"the base has {percent(data.wer)} WER on validation clips"
     if data.wer < _FEW_ERRORS:
-        return Pick("lr", _RATE / 2, f"{told}, under {percent(_FEW_ERRORS)}: little to gain")
+        return Pick("lr", _RATE / 2, f"{told}, under {percent(_FEW_ERRORS)}: change it gently")
     return Pick("lr", _RATE, told)
 
 
