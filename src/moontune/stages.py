@@ -279,7 +279,7 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
     )
     from moontune.device import training_dtype
     from moontune.evaluate import evaluate
-    from moontune.picks import BASE_CLIPS, Data, Pick, open_settings, pick
+    from moontune.picks import BASE_CLIPS, Data, open_settings, pick
     from moontune.train import mixed, spread, train, validation_sample
     from moontune.transcribe import load_audio
 
@@ -296,10 +296,8 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
     def wer(rows: list[Utterance]) -> float | None:
         return evaluate(base, rows, load_audio, cap=config.eval.token_cap, group=group).wer
 
-    picks: list[Pick] = []
-    if open_settings(config):
-        minutes = sum(u.length_s for u in own) / 60
-        config, picks = pick(config, Data(len(own), minutes, wer(spread(val, BASE_CLIPS))))
+    base_wer = wer(spread(val, BASE_CLIPS)) if "lr" in open_settings(config) else None
+    config, picks = pick(config, Data(len(own), base_wer))
     for p in picks:
         ui.note(f"{p.name} {plain(p.value)}: {p.why}")
     validated = validation_sample(val, config.train)
