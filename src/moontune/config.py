@@ -100,11 +100,11 @@ class LabelConfig:
 
 @dataclass(frozen=True)
 class LoraConfig:
-    lora_r: Annotated[int, Range((1, 256), "the rank cannot exceed the layer's width, 288")] = 16
+    lora_r: Annotated[int, Range((1, 256), "the rank cannot exceed the layer's width, 288")] = 8
     """Rank of the adapter."""
     lora_alpha: Annotated[
         float, Range((0.1, 1024), "alpha / r scales the adapter and must be above zero")
-    ] = 32
+    ] = 16
     """Scale: the update is multiplied by alpha / r."""
     lora_dropout: Annotated[
         float, Range((0.0, 0.9), "it is the probability to drop an adapter's input")

@@ -54,8 +54,13 @@ def comparison_page(
     remarks: list[str],
     clips: int,
     facts: Sequence[Section] = (),
+    heading: tuple[str, str] | None = None,
 ) -> str:
-    """The page of two runs' tuned models side by side, with more `facts` before theirs."""
+    """The page of two runs' tuned models side by side, with more `facts` before theirs.
+
+    `heading` is what stands above the title, and the title.
+    """
+    heading = heading or ("comparison of two runs", f"{names[0]} and {names[1]}")
     used = [to_dict(r.used_config()) for r in runs]
     configs = [{k: v for section in all_.values() for k, v in section.items()} for all_ in used]
     keys = [k for k in configs[0] | configs[1] if configs[0].get(k) != configs[1].get(k)]
@@ -72,8 +77,8 @@ def comparison_page(
     ]
     commands = [words for r in runs for words in r.record()["environment"]["commands"]]
     page = Page(
-        kind="comparison of two runs",
-        title=f"{names[0]} and {names[1]}",
+        kind=heading[0],
+        title=heading[1],
         accepted=None,
         sentence=comparison["sentences"]["wer"],
         cautions=remarks,

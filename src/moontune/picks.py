@@ -15,7 +15,7 @@ BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
 _EPOCHS = 4.0  # later the validation loss rises
 _HEARD = (800, 12_000)  # clips: fewer move too little, more is a longer run than a laptop's
 _RATE = 2e-4
-_FEW_ERRORS = 0.2  # of the words
+_FEW_ERRORS = 0.1  # of the words
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def conclude(run: RunDir, config: RunConfig, trials: list[dict[str, Any]]) -> di
     if winner:
         remarks = [found["sentence"], *metrics[1]["verdict"]["cautions"]]
         pair = (tested[0], tested[1])
-        page = comparison_page(pair, names, found["comparison"], remarks, clips, facts[:1])
+        heading = (f"sweep, {len(trials)} trials", found["run"])
+        page = comparison_page(pair, names, found["comparison"], remarks, clips, facts[:1], heading)
     else:
         page = run_page(tested[0], config, facts[:1])
     write_report(run, config, text, page)
