@@ -66,6 +66,7 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
         )
         again = compare(own, won, 42)
         assert found["comparison"]["measures"] == json.loads(json.dumps(again["measures"]))
+        assert "sweep, 4 trials" in (run / "report.html").read_text()
 
 
 def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatch, capsys) -> None:
