@@ -325,6 +325,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "offline": {
         "source": "synthetic",
         "model_id": "bundled",
+        "lr": 5e-4,  # robots of one grammar are soon learnt
+        "max_steps": 150,
     },
     # What moontune was first planned with, whatever the defaults become.
     "plan": {
