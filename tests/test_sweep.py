@@ -98,7 +98,7 @@ def scripted(run, config, stage, ui) -> None:
     """A training whose validation loss falls to what its rate deserves: 1e-4 is best."""
     wanted = 1 + abs(math.log10(config.train.lr) + 4)
     for step in (0, 2, 4, 6):
-        value = wanted + (6 - step) / 10
+        value = wanted + (6 - step) / 10 if config.train.lr < 0.01 else None
         ui.training({"event": "validation", "step": step, "val_loss": value}, 6)
     write_json(run / "train.json", {"best_val_loss": wanted, "best_step": 6})
 
@@ -136,6 +136,17 @@ def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) ->
     assert [t["values"]["lr"] for t in trials] == ["5e-3", "1e-4"]
 
 
+def test_a_trial_that_explodes_does_not_end_the_sweep(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "run_stage", scripted)
+    run, config = asked(tmp_path / "s", 3)
+    run.note(sweep={"trials": 4, "tune": ["lr=1e-2,1e-4,5e-3,1e-3"]})
+    trials = sweep.do_trials(run, config, ConsoleUi())
+    assert len(trials) == 4
+    assert sweep.best_of(trials)["values"]["lr"] == "1e-4"
+    text = "".join((run / f"trial-{n}/trial.json").read_text() for n in range(4))
+    assert "Infinity" not in text
+
+
 def test_every_named_space_is_of_settings_that_can_be() -> None:
     for name in SPACES:
         plan = resolve(with_settings(RunConfig(), PRESETS["plan"], "plan"))
@@ -164,6 +175,7 @@ def test_values_reach_the_configuration() -> None:
         (("lr=1e-4,7",), "outside"),
         (("lora_part=both,middle",), "expected one of"),
         (("model_id",), "no setting of the adapter"),
+        (("token_dropout=0,0.1",), "no setting of the adapter"),
         (("batch_size",), "give its values"),
         ((), "names no setting"),
     ],

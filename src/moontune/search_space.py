@@ -28,7 +28,11 @@ SPACES = {
     "ema_decay": "0,0.95,0.98,0.99",
     "augment": "none,speed,mask,speed+mask,speed+gain+noise+codec",
 }
-_NOT_TRIED = {"eval_every_steps", "early_stop_patience", "max_skipped_updates", "dtype"}
+_NOT_TRIED = {"eval_every_steps", "early_stop_patience", "max_skipped_updates", "dtype"} | {
+    # They change what the validation loss says of the words: it is not what to choose them by.
+    "token_dropout",
+    "keep_best_by",
+}
 _LOGARITHMIC = 10.0  # ends so far apart or further
 
 

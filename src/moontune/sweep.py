@@ -6,7 +6,6 @@ the search is built again from them, so that it can be gone on with after whatev
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ BEFORE = ("sample", "clean", "split", "labels", "baseline")
 _AFTER = NAMES[NAMES.index("train") + 1 :]
 _RANDOM = 4  # trials before the search learns from those there are
 _NEW_ONES = 50  # draws before it is believed that everything was tried
+_NOT_FINITE = 1e9  # stands for such a loss, which JSON and optuna have no place for
 
 
 def check_sweep(config: RunConfig, trials: int, tune: tuple[str, ...]) -> None:
@@ -78,7 +78,7 @@ class _Watched:
         self._ui.training(event, max_steps)
         if event["event"] != "validation" or not event["step"]:
             return
-        value = math.inf if event["val_loss"] is None else event["val_loss"]
+        value = _NOT_FINITE if event["val_loss"] is None else event["val_loss"]
         self.values[event["step"]] = value
         if self._trial is not None:
             self._trial.report(value, event["step"])
