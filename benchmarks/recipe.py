@@ -13,7 +13,6 @@ which forgetting shows. The table pools folds and seeds; intervals are by speake
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,15 +26,13 @@ from moontune.comparison import compare
 from moontune.files import read_jsonl
 from moontune.manifest import read_rows, write_manifest
 from moontune.pipeline import run_stage, stage_named
-from moontune.rundir import RunDir
+from moontune.rundir import RunDir, fork_run
 from moontune.settings import resolve, with_settings
 from moontune.split import SPLITS
 from moontune.ui import ConsoleUi
 from moontune.wording import show_interval
 
 SETS = {"accented_english": "adventure_game", "adventure_game": "accented_english"}
-KEPT = ("manifests", "split.json", "base_transcripts.json", "config.toml", "run.json")
-# beside them goes what the base gave: *_base.json and *_base.jsonl
 
 
 @dataclass(frozen=True)
@@ -93,19 +90,12 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
     given, clips = parsed(setting)
     config = with_settings(made.config(), given, setting)
     config = resolve(replace(config, output=replace(config.output, seed=seed)))
-    if run.path.exists():
-        shutil.rmtree(run.path)
-    run.path.mkdir(parents=True)
-    for file in made.path.iterdir():
-        if file.name in KEPT or "_base.json" in file.name:
-            copy = shutil.copytree if file.is_dir() else shutil.copyfile
-            copy(file, run / file.name)
+    stages = ["sample", "clean", "split", "labels", "baseline"]
+    fork_run(made, run.path, config, stages)
     if clips:
         keep_some(run, clips, seed)
     if config.general.replay_share:
         replay_others(args, name, run)
-    run.forget_stages(["train", "evaluate"])
-    run.save_config(config)
     ui = ConsoleUi()
     stages = ["train", "evaluate"] if config.labels == made.config().labels else ["labels"]
     if stages == ["labels"]:
