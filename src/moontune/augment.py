@@ -54,9 +54,17 @@ class TokenDropout:
         self._share, self._tokens = share, tokens
         self._rng = np.random.default_rng((*seed, 1))  # another stream than the audio's
 
-    def __call__(self, ids: Sequence[int]) -> list[int]:
-        wrong = self._rng.random(len(ids)) < self._share
-        others = self._rng.integers(len(self._tokens), size=len(ids))
+    def drawn(self, ids: Sequence[int]) -> list[int]:
+        """Other tokens replaced each time."""
+        return self._replaced(ids, self._rng)
+
+    def fixed(self, ids: Sequence[int]) -> list[int]:
+        """The same tokens of a text replaced always, to measure with."""
+        return self._replaced(ids, np.random.default_rng(ids))
+
+    def _replaced(self, ids: Sequence[int], rng: np.random.Generator) -> list[int]:
+        wrong = rng.random(len(ids)) < self._share
+        others = rng.integers(len(self._tokens), size=len(ids))
         return [
             self._tokens[other] if is_wrong else right
             for right, is_wrong, other in zip(ids, wrong, others, strict=True)

@@ -145,8 +145,8 @@ class TrainConfig:
     time; or `mask`, which blanks short stretches and some channels of what the front end gave.
     Default: picked for the data; `none` changes nothing."""
     token_dropout: Annotated[float, Range((0.0, 0.5), "it is a share of the tokens")] = 0.2
-    """Share of the tokens before the one to write that are replaced by others in training, so that
-    the decoder listens more and trusts less in what it wrote."""
+    """Share of the tokens before the one to write that are replaced by others in training and its
+    validation, so that the decoder listens more and trusts less in what it wrote."""
     max_steps: Annotated[int | None, Range((1, 1_000_000), "a step is one optimizer update")] = None
     """Optimizer updates. Default: picked for the data."""
     lr: Annotated[

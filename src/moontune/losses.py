@@ -38,8 +38,8 @@ class Losses:
         token_dropout: TokenDropout | None = None,
     ) -> None:
         """`augment` makes another clip of a clip each time, where gradients are recorded; what
-        it changes the input of is then computed again. There, too, `token_dropout` changes what
-        the decoder is told that it has written."""
+        it changes the input of is then computed again. `token_dropout` changes what the decoder is
+        told that it has written: anew each time where gradients are recorded, else always alike."""
         self._base, self._load_audio, self._augment = base, load_audio, augment
         self._token_dropout = token_dropout
         self.packed = Packed(base.net, dtype)
@@ -64,9 +64,11 @@ class Losses:
             done += count
 
     def _written(self, labels: Sequence[list[int]]) -> list[list[int]] | None:
-        if self._token_dropout is None or not torch.is_grad_enabled():
+        if self._token_dropout is None:
             return None
-        return [self._token_dropout(ids) for ids in labels]
+        drawn = torch.is_grad_enabled()
+        change = self._token_dropout.drawn if drawn else self._token_dropout.fixed
+        return [change(ids) for ids in labels]
 
     def _hear(self, u: Utterance) -> torch.Tensor:
         if self._augment is None or not torch.is_grad_enabled():
@@ -90,7 +92,8 @@ class Losses:
 
     @torch.no_grad()
     def mean(self, utterances: Sequence[Utterance], group: Group = SOLO) -> float:
-        """Nats per target token over a whole split (validation during training)."""
+        """Nats per target token over a whole split (validation during training): the loss that is
+        trained on, wrong words and all, so that what stops training is what it is for."""
         mine = group.mine(utterances, lambda u: u.length_s)
         labels = self.labels(mine)
         total = sum(float(losses.cpu().double().sum()) for losses in self.passes(mine, labels))
