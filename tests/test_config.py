@@ -165,4 +165,5 @@ def test_the_plans_preset_is_the_plan_to_the_letter() -> None:
     assert (t.batch_size, t.grad_accum, t.max_steps, t.lr) == (1, 8, 500, 3e-4)
     assert (lora.lora_r, lora.lora_alpha, lora.lora_dropout) == (8, 16, 0.05)
     assert (split.val_share, split.test_share) == (0.1, 0.1)
-    assert (t.ema_decay, t.augment, config.general.replay_share) == (0.0, (), 0.0)
+    assert (t.ema_decay, t.wise_ft, t.augment) == (0.0, 1.0, ())
+    assert config.general.replay_share == 0.0

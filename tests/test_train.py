@@ -58,7 +58,7 @@ def run(
 
 def test_training_lowers_the_loss_and_keeps_the_best_adapter(fresh_base) -> None:
     events: list[dict] = []
-    _, result = run(fresh_base, events.append, max_steps=40)
+    _, result = run(fresh_base, events.append, max_steps=40, token_dropout=0.0)
     validations = {e["step"]: e["val_loss"] for e in events if e["event"] == "validation"}
     assert result.first_val_loss == validations[0]
     assert result.best_val_loss == min(validations.values()) < validations[0] - 0.1
@@ -227,6 +227,19 @@ def test_average_of_weights() -> None:
     with average.applied():
         assert weight.item() == pytest.approx(expected)
     assert weight.item() == 3.0
+
+
+def test_a_share_of_the_way_is_kept(fresh_base) -> None:
+    start = adapter_state(attach_lora(fresh_base_again(fresh_base), LoraConfig(), 3))
+    kept = {}
+    for share in (0.5, 1.0):
+        base = fresh_base_again(fresh_base)
+        model, result = run(base, wise_ft=share, max_steps=6, eval_every_steps=6)
+        assert result.best_step == 6
+        kept[share] = adapter_state(model)
+    for name, value in start.items():
+        assert not torch.equal(kept[1.0][name], value)
+        torch.testing.assert_close(kept[0.5][name], (value + kept[1.0][name]) / 2)
 
 
 def test_bfloat16_trains_too_and_the_adapter_stays_float32(fresh_base) -> None:

@@ -1,4 +1,4 @@
-"""The running average of an adapter's weights, which is what is validated and kept."""
+"""What is validated and kept of an adapter's weights: an average, a share of the way to it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ import torch
 
 
 class WeightAverage:
-    """Exponential moving average over updates; `decay` 0 is the weights themselves.
+    """Exponential moving average over updates; `decay` 0 is the weights themselves. Of the way from
+    the start to it, `share` is gone: WiSE-FT (Wortsman et al. 2022) on the adapter's weights.
 
     Early on the average is over what there is: the decay of update n is at most n / (n + 9), the
     warm-up that TensorFlow's ExponentialMovingAverage uses, so that the start is soon forgotten.
     """
 
-    def __init__(self, parameters: Sequence[torch.nn.Parameter], decay: float) -> None:
+    def __init__(
+        self, parameters: Sequence[torch.nn.Parameter], decay: float, share: float = 1.0
+    ) -> None:
         self._parameters = parameters
-        self._decay = decay
-        self._average = [p.detach().clone() for p in parameters]
+        self._decay, self._share = decay, share
+        self._start = [p.detach().clone() for p in parameters]
+        self._average = [p.clone() for p in self._start]
         self._updates = 0
 
     @torch.no_grad()
@@ -31,9 +35,10 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The averaged weights in the model for the time of the block."""
+        """The weights to keep in the model for the time of the block."""
         kept = [p.detach().clone() for p in self._parameters]
-        self._copy(self._average)
+        both = zip(self._start, self._average, strict=True)
+        self._copy([torch.lerp(start, average, self._share) for start, average in both])
         try:
             yield
         finally:

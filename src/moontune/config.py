@@ -164,6 +164,9 @@ class TrainConfig:
     """Gradients are scaled down to this norm."""
     ema_decay: Annotated[float, Range((0.0, 0.9999), "an average's decay is below one")] = 0.98
     """The adapter kept is a moving average over about 1 / (1 - this) updates; 0 takes the last."""
+    wise_ft: Annotated[float, Range((0.05, 1.0), "it is a share of the way from the base")] = 0.75
+    """How far to go from the base towards what was learnt (WiSE-FT): less keeps more of what the
+    base knew. Applied whenever the adapter is validated or kept."""
     eval_every_steps: Annotated[int | None, Range((1, 1_000_000), "it counts updates")] = None
     """Updates between validations, on the whole validation split or, if it has more than 64 clips,
     on as many as keep validation under a tenth of the time. Default: a tenth of max_steps."""
@@ -348,6 +351,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "lr_schedule": "cosine",
         "weight_decay": 0.0,
         "ema_decay": 0.0,
+        "wise_ft": 1.0,
         "augment": ["none"],
         "token_dropout": 0.0,
         "replay_share": 0.0,

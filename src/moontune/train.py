@@ -139,11 +139,11 @@ def train(
     products are computed in `dtype`, the adapter's weights and their moments are float32.
 
     The loss of an update is the mean over all its target tokens, however they fall into
-    passes. What is validated and kept is the running average of the weights. The base's own
-    validation (step 0) competes: an adapter that is never better is not kept. `val_wer` measures
-    the WER on `val_split`, for `keep_best_by` other than its loss. An update with
-    a non-finite loss or gradient changes nothing and is counted; beyond `max_skipped_updates`
-    training ends. `log` gets one dict an event, in the lead of `group` only.
+    passes. What is validated and kept lies on the way from the start to the running average of the
+    weights. The base's own validation (step 0) competes: an adapter that is never better is not
+    kept. `val_wer` measures the WER on `val_split`, for `keep_best_by` other than its loss. An
+    update with a non-finite loss or gradient changes nothing and is counted; beyond
+    `max_skipped_updates` training ends. `log` gets one dict an event, in the lead of `group` only.
 
     Every process of `group` draws the same clips from `stream` and computes the gradients of its
     share; their sum, and so the weights, are the same in all of them.
@@ -157,7 +157,7 @@ def train(
     optimizer = torch.optim.AdamW(
         parameters, lr=config.peak_lr, weight_decay=config.weight_decay, foreach=False, fused=fused
     )
-    average = WeightAverage(parameters, config.ema_decay)
+    average = WeightAverage(parameters, config.ema_decay, config.wise_ft)
     augment = Augment(config.augment, (seed, group.rank)) if config.augment else None
     words = _words(base) if config.token_dropout else []
     dropout = TokenDropout(config.token_dropout, words, (seed, group.rank)) if words else None
