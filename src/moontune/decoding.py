@@ -1,8 +1,15 @@
-"""How long a transcript may get. No torch here."""
+"""A transcript, and how long it may get. No torch here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Transcript:
+    text: str
+    tokens: list[int]  # without the start token; ends in EOS unless truncated
+    truncated: bool  # the token cap ended it
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
-from moontune.decoding import TokenCap
+from moontune.decoding import TokenCap, Transcript
 from moontune.errors import UserError
 from moontune.greedy import greedy
 from moontune.manifest import Utterance
@@ -21,13 +20,6 @@ BATCH = 32  # clips decoded together; no figure depends on it
 _BATCH_S = 320.0  # and seconds of them, which bounds the memory
 # Frames that go through the encoder at once, which bounds the memory.
 _FRAMES = {"cpu": 2_000, "cuda": 50_000, "mps": 50_000}
-
-
-@dataclass(frozen=True)
-class Transcript:
-    text: str
-    tokens: list[int]  # without the start token; ends in EOS unless truncated
-    truncated: bool  # the token cap ended it
 
 
 class Transcriber:
