@@ -150,7 +150,7 @@ def test_an_incomplete_launch_is_a_mistake(monkeypatch) -> None:
 def test_a_process_that_fails_alone_ends_the_other(failure, lead_says, other_code) -> None:
     code = (
         "import os, sys\n"
-        "from moontune.cli import reporting_mistakes\n"
+        "from moontune.command_line import reporting_mistakes\n"
         "from moontune.errors import UserError\n"
         "from moontune.launcher import join\n"
         "with reporting_mistakes() as outcome:\n"

@@ -69,7 +69,7 @@ def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of scripts/build_manifest.py."""
-    from moontune.cli import parse, reporting_mistakes
+    from moontune.command_line import parse, reporting_mistakes
 
     with reporting_mistakes() as outcome:
         words = sys.argv[1:] if argv is None else argv

@@ -141,7 +141,7 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of scripts/run_stt.py."""
-    from moontune.cli import parse, reporting_mistakes
+    from moontune.command_line import parse, reporting_mistakes
 
     with reporting_mistakes() as outcome:
         args = parse(SttArgs, sys.argv[1:] if argv is None else argv, prog="run_stt.py")
