@@ -135,6 +135,33 @@ def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def flags(model: Path, manifest: Path, name: str = "r", **more: object) -> list[str]:
+    """Of a run that takes seconds."""
+    settings = {
+        "manifest": manifest,
+        "model-id": model,
+        "run-name": name,
+        "device": "cpu",
+        "max-steps": 4,
+        "eval-every-steps": 2,
+        "grad-accum": 2,
+        "general": "off",
+    } | {k.replace("_", "-"): v for k, v in more.items()}
+    return [word for k, v in settings.items() for word in (f"--{k}", str(v))]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, int]:
+    """A finished run, made as a user makes it, in a folder of its own; copy it to change it."""
+    from moontune.cli import main
+
+    where = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(where)
+        code = main(["run", *flags(tiny_model, noise_manifest)])
+    return where, code
+
+
 def shared_set(name: str) -> Path:
     """Manifest of a shared set of recordings; skips where the shared folder is missing."""
     path = SHARED / "data" / name / "manifest.jsonl"

@@ -9,33 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import flags
 
 from moontune.cli import main
 from moontune.files import read_jsonl as rows_of
-
-
-def flags(model: Path, manifest: Path, name: str = "r", **more: object) -> list[str]:
-    settings = {
-        "manifest": manifest,
-        "model-id": model,
-        "run-name": name,
-        "device": "cpu",
-        "max-steps": 4,
-        "eval-every-steps": 2,
-        "grad-accum": 2,
-        "general": "off",
-    } | {k.replace("_", "-"): v for k, v in more.items()}
-    return [word for k, v in settings.items() for word in (f"--{k}", str(v))]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, int]:
-    """A finished run, made as a user makes it, in a folder of its own."""
-    where = tmp_path_factory.mktemp("user")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(where)
-        code = main(["run", *flags(tiny_model, noise_manifest)])
-    return where, code
 
 
 def test_everything_promised_is_in_the_runs_folder(finished) -> None:

@@ -14,11 +14,10 @@ from moontune.config import LoraConfig
 from moontune.errors import UserError
 from moontune.files import new_folder, write_json
 from moontune.model import Base
+from moontune.rundir import PROVENANCE
 
 if TYPE_CHECKING:
     from peft import PeftModel
-
-PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
 
 
 def _target_pattern(config: LoraConfig) -> str:

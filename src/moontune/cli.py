@@ -18,6 +18,9 @@ _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
     "compare": "two runs on the same test clips, side by side",
 }
+_SHIPPING_VERBS = {
+    "push": "adapter, processor and model card to the hub",
+}
 _STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
     "sample": "take utterances from the source into a new run",
     "clean": "drop what cannot be used, with reasons",
@@ -42,6 +45,9 @@ stages of a run, each also on its own: moontune sample [--flags], then moontune 
 
 figures:
 {figures}
+
+to where it is used:
+{shipping}
 
 moontune VERB --help lists a verb's flags. Start with one of:
   moontune run --preset offline            minutes, no network, no recordings
@@ -85,10 +91,12 @@ def _do(verb: str, words: list[str], group: Group) -> int:
         _score(words)
     elif verb == "compare":
         _compare(words)
+    elif verb == "push":
+        _push(words)
     else:
         import difflib
 
-        known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS]
+        known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS, *_SHIPPING_VERBS]
         close = difflib.get_close_matches(verb, known, n=1)
         hint = f"did you mean {close[0]}?" if close else "see moontune --help"
         raise UserError(f"unknown verb {verb!r}; {hint}")
@@ -100,6 +108,7 @@ def _help() -> str:
         return "\n".join(f"  {name:10} {what}" for name, what in verbs.items())
 
     parts = {"run": _RUN_VERBS, "stages": _STAGE_VERBS, "figures": _FIGURE_VERBS}
+    parts["shipping"] = _SHIPPING_VERBS
     return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
 
 
@@ -125,6 +134,14 @@ def _compare(argv: list[str]) -> None:
     for line in found.findings + found.remarks:
         ui.note(line)
     print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
+
+
+def _push(argv: list[str]) -> None:
+    from moontune.push import PushArgs, push
+
+    folder, address = push(parse(PushArgs, argv, prog="moontune push"))
+    print(f"written: {folder}")
+    print("nothing was uploaded (--dry-run)" if address is None else f"uploaded: {address}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from moontune.errors import UserError
 from moontune.files import new_folder, read_json, write_json, write_text
 from moontune.settings import read_settings, to_toml, with_settings
 
+PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PACKAGES = (
     "moontune",

@@ -1,0 +1,111 @@
+"""A run's adapter, processor and model card to the hub: `moontune push`. No torch here."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from moontune.errors import UserError
+from moontune.files import new_folder, write_json, write_text
+from moontune.model_card import card
+from moontune.rundir import PROVENANCE, RunDir, open_run
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class PushArgs:
+    """Upload a run's adapter, processor and model card to the hub. No audio, no transcripts, no
+    names of speakers, no local paths."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder, outputs/NAME."""
+    repo: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ORG/NAME")]
+    """Where to: the model's id on the hub; made if it is not there."""
+    dry_run: bool = False
+    """Write the folder, RUN/push, and upload nothing."""
+    private: bool = False
+    """Make a model that only you see, if it is made."""
+    licence: str = "mit"
+    """On the card, as the hub names it; the base's is mit."""
+    anyway: bool = False
+    """Push a run that was not accepted; its card says so."""
+
+
+def push(args: PushArgs) -> tuple[Path, str | None]:
+    """The folder of what is on the hub, and its address there; None: a dry run. Raises UserError."""
+    if not _REPO.fullmatch(args.repo):
+        raise UserError(f"{args.repo}: is no model's id; give ORG/NAME")
+    run = open_run(args.run)
+    folder = prepare(run, args.repo, args.licence, args.anyway)
+    return folder, None if args.dry_run else _upload(folder, args)
+
+
+def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
+    """Write what is to be uploaded into the run's `push` folder."""
+    if "verdict" not in run.stages():
+        raise UserError(f"{run.path}: is no finished run; end it first, or name one of its runs")
+    metrics = run.read("metrics.json")
+    if not metrics["accepted"] and not anyway:
+        raise UserError(f"{run.path}: was not accepted; push it all the same with --anyway")
+    base = metrics["base_model"]
+    if not _REPO.fullmatch(base["hub_id"]):
+        raise UserError(
+            f"{run.path}: its base is {base['hub_id']}, which nobody else has; push that first, "
+            "and tune it from the hub"
+        )
+    folder = run / "push"
+    with new_folder(folder) as temporary:
+        for part in (run.adapter, run.processor):
+            shutil.copytree(part, temporary, dirs_exist_ok=True)
+        made = json.loads((temporary / PROVENANCE).read_text(encoding="utf-8"))
+        made["base"]["asked"] = made["base"]["hub_id"]  # it may be a path
+        write_json(temporary / PROVENANCE, made)
+        write_text(temporary / "README.md", card(metrics, repo, licence))
+    return folder
+
+
+def _upload(folder: Path, args: PushArgs) -> str:
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    with _explained(args.repo):
+        made = api.create_repo(args.repo, private=args.private or None, exist_ok=True)
+        api.upload_folder(
+            repo_id=made.repo_id, folder_path=folder, commit_message="Adapter tuned with moontune"
+        )
+    return str(made)
+
+
+@contextmanager
+def _explained(repo: str) -> Iterator[None]:
+    """The hub's answers as one line that says what to do."""
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        yield
+    except OfflineModeIsEnabled:
+        raise UserError("HF_HUB_OFFLINE is set; unset it, or look with --dry-run") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        remedy = {
+            401: "log in with `hf auth login`, or set HF_TOKEN to a token that may write",
+            403: f"your token may not write to {repo}; use one with write access, or your own name",
+            404: f"there is no {repo.split('/')[0]} that you may write to; check the name",
+            429: "too many requests; wait a few minutes and push again",
+        }.get(status, "try again later; nothing is lost")
+        raise UserError(f"the hub refused {repo} ({status}): {remedy}") from None
+    except Exception as error:  # no answer: OSError, or of httpx or httpx2, as the library has it
+        if not isinstance(error, OSError) and not type(error).__module__.startswith("httpx"):
+            raise
+        raise UserError(
+            f"cannot reach the hub ({type(error).__name__}); try again, or look with --dry-run"
+        ) from None

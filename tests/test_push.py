@@ -1,0 +1,224 @@
+"""Pushing a run to a hub: a small HTTP server on this machine stands in for it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from moontune.cli import main
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub as an upload needs; what was committed lies in `files`."""
+
+    refuse: int | None = None
+    files: dict[str, bytes]
+    lfs: dict[str, bytes]
+    made: list[dict]
+    tokens: set[str]
+
+    def do_GET(self) -> None:
+        self.send({"id": "anna/voice", "sha": "b" * 40, "siblings": []})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.tokens.add(self.headers.get("Authorization", ""))
+        path = self.path.partition("?")[0]
+        if self.refuse:
+            return self.send({"error": "no"}, self.refuse)
+        if path == "/api/repos/create":
+            self.made.append(json.loads(body))
+            return self.send({"url": f"{self.here}/anna/voice", "id": "anna/voice"})
+        if path.endswith("/preupload/main"):
+            files = json.loads(body)["files"]
+            mode = {True: "lfs", False: "regular"}
+            answer = [
+                {
+                    "path": f["path"],
+                    "uploadMode": mode[f["path"].endswith(".safetensors")],
+                    "shouldIgnore": False,
+                }
+                for f in files
+            ]
+            return self.send({"files": answer})
+        if path.endswith("/info/lfs/objects/batch"):
+            objects = [
+                {**o, "actions": {"upload": {"href": f"{self.here}/lfs/{o['oid']}"}}}
+                for o in json.loads(body)["objects"]
+            ]
+            return self.send({"transfer": "basic", "objects": objects})
+        if path.endswith("/commit/main"):
+            for line in body.splitlines():
+                row = json.loads(line)
+                if row["key"] == "file":
+                    self.files[row["value"]["path"]] = base64.b64decode(row["value"]["content"])
+                elif row["key"] == "lfsFile":
+                    self.files[row["value"]["path"]] = self.lfs[row["value"]["oid"]]
+            return self.send(
+                {"commitUrl": f"{self.here}/anna/voice/commit/1", "commitOid": "b" * 40}
+            )
+        return self.send({})  # the card's YAML is right
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.lfs[self.path.rsplit("/", 1)[1]] = content
+        self.send({})
+
+    @property
+    def here(self) -> str:
+        return f"http://{self.headers['Host']}"
+
+    def send(self, answer: dict, code: int = 200) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[tuple[str, type[Hub]]]:
+    class Handler(Hub):
+        files: dict[str, bytes] = {}
+        lfs: dict[str, bytes] = {}
+        made: list[dict] = []
+        tokens: set[str] = set()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", Handler
+    server.shutdown()
+
+
+@pytest.fixture
+def run(finished, tmp_path, monkeypatch) -> Path:
+    """A finished, accepted run whose base others have."""
+    shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
+    monkeypatch.chdir(tmp_path)
+    change(Path("r/metrics.json"), accepted=True)
+    change(Path("r/metrics.json"), "base_model", hub_id="UsefulSensors/moonshine-tiny")
+    change(Path("r/lora_adapter/moontune.json"), "base", hub_id="UsefulSensors/moonshine-tiny")
+    config = Path("r/lora_adapter/adapter_config.json")
+    change(config, base_model_name_or_path="UsefulSensors/moonshine-tiny")
+    return Path("r")
+
+
+def change(file: Path, section: str | None = None, **values: object) -> None:
+    content = json.loads(file.read_text())
+    (content[section] if section else content).update(values)
+    file.write_text(json.dumps(content))
+
+
+def push(endpoint: str, *words: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {
+        "HF_ENDPOINT": endpoint,
+        "HF_TOKEN": "hf_secret",
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "NO_PROXY": "*",
+    }
+    command = [sys.executable, "-m", "moontune", "push", *words]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+
+
+def test_what_is_pushed_is_the_adapter_the_processor_and_the_card(run, hub) -> None:
+    endpoint, handler = hub
+    done = push(endpoint, "r", "anna/voice", "--private")
+    assert done.returncode == 0, done.stderr
+    assert f"uploaded: {endpoint}/anna/voice" in done.stdout
+    assert "hf_secret" not in done.stdout + done.stderr
+    assert handler.tokens == {"Bearer hf_secret"}
+    [made] = handler.made
+    assert made["name"] == "voice"
+    assert made["organization"] == "anna"
+    assert "private" in json.dumps(made)
+    folder = run / "push"
+    assert handler.files == {p.name: p.read_bytes() for p in folder.iterdir()}
+    adapter = (run / "lora_adapter/adapter_model.safetensors").read_bytes()
+    assert handler.files["adapter_model.safetensors"] == adapter
+    assert {"README.md", "adapter_config.json", "tokenizer.json"} <= handler.files.keys()
+
+
+def test_a_dry_run_writes_the_folder_and_asks_nobody(run) -> None:
+    done = push("http://127.0.0.1:9", "r", "anna/voice", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "nothing was uploaded" in done.stdout
+    assert (run / "push/README.md").is_file()
+
+
+def test_the_card_has_the_figures_and_nothing_of_whose_they_are(run, finished, capsys) -> None:
+    assert main(["push", "r", "anna/voice", "--dry-run"]) == 0
+    text = (run / "push/README.md").read_text()
+    _, head, body = text.split("---\n", 2)
+    card = yaml.safe_load(head)
+    assert card["base_model"] == "UsefulSensors/moonshine-tiny"
+    assert card["license"] == "mit"
+    metrics = json.loads((run / "metrics.json").read_text())
+    wer = metrics["comparison"]["measures"]["wer"]
+    [result] = card["model-index"][0]["results"]
+    assert result["metrics"][0]["value"] == round(100 * wer["after"], 2)
+    low, high = wer["difference_interval"]
+    assert f"{100 * wer['before']:.2f} %" in body
+    assert f"{100 * low:+.2f} to {100 * high:+.2f} points" in body
+    rows = (run / "predictions_tuned.jsonl").read_text().splitlines()
+    private = {str(finished[0]), metrics["data"]["origin"]["manifest"]}
+    private |= {json.loads(row)[key] for row in rows for key in ("id", "reference", "speaker")}
+    private = {f" {word} " if len(word) < 4 else word for word in private if word}
+    private |= {metrics["base_model"]["asked"], metrics["base_model"]["path"]}
+    everything = b"".join(
+        p.read_bytes() for p in (run / "push").iterdir() if p.name != "tokenizer.json"
+    )
+    assert not [word for word in private if word.encode() in everything]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(401, "hf auth login"), (403, "write access"), (404, "check the name"), (429, "wait")],
+)
+def test_refusals_of_the_hub_are_one_line(run, hub, code: int, expected: str) -> None:
+    endpoint, handler = hub
+    handler.refuse = code
+    done = push(endpoint, "r", "anna/voice")
+    assert done.returncode == 2
+    [line] = done.stderr.strip().splitlines()
+    assert expected in line
+    assert (run / "push").is_dir()
+
+
+def test_no_hub_is_one_line(run) -> None:
+    done = push("http://127.0.0.1:9", "r", "anna/voice")
+    assert done.returncode == 2
+    assert "cannot reach the hub" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_should_not_be_pushed_is_not(run, capsys) -> None:
+    def refused(*words: str) -> str:
+        assert main(["push", *words, "--dry-run"]) == 2
+        return capsys.readouterr().err
+
+    assert "ORG/NAME" in refused("r", "voice")
+    assert "not a run" in refused("nothing", "anna/voice")
+    change(Path("r/metrics.json"), accepted=False)
+    assert "--anyway" in refused("r", "anna/voice")
+    change(Path("r/metrics.json"), "base_model", hub_id="/home/anna/model")
+    assert "nobody else has" in refused("r", "anna/voice", "--anyway")
+    change(Path("r/run.json"), stages={})
+    assert "no finished run" in refused("r", "anna/voice")
+    assert not Path("r/push").exists()
