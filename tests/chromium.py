@@ -34,7 +34,7 @@ def find_chromium() -> str | None:
 class Chromium:
     """One tab. Use as a context manager; `call` sends a DevTools command and waits for it."""
 
-    def __init__(self, program: str, profile: Path) -> None:
+    def __init__(self, program: str, profile: Path, *flags: str) -> None:
         self.events: list[dict[str, Any]] = []
         self._number = 0
         self._rest = b""
@@ -46,7 +46,7 @@ class Chromium:
         self._process = subprocess.Popen(
             [
                 *("bash", "-c", command, str(their_input), str(their_output), program),
-                *(*FLAGS, f"--user-data-dir={profile}", "about:blank"),
+                *(*FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"),
             ],
             pass_fds=(their_input, their_output),
             stdout=subprocess.DEVNULL,
@@ -132,6 +132,19 @@ class Chromium:
             for e in self.events
             if e.get("method") == "Network.requestWillBeSent"
         ]
+
+    def until(self, expression: str, timeout_s: float = 30) -> None:
+        """Wait until an expression is true in the page."""
+        ends = time.monotonic() + timeout_s
+        while not self.value(expression):
+            assert time.monotonic() < ends, f"never true: {expression}"
+            time.sleep(0.1)
+
+    def screenshot(self, path: Path) -> None:
+        import base64
+
+        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
     def _receive(self, timeout_s: float = 30) -> dict[str, Any]:
         ends = time.monotonic() + timeout_s

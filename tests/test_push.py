@@ -94,11 +94,9 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub() -> Iterator[tuple[str, type[Hub]]]:
     class Handler(Hub):
-        files: dict[str, bytes] = {}
-        lfs: dict[str, bytes] = {}
-        made: list[dict] = []
-        tokens: set[str] = set()
+        pass
 
+    Handler.files, Handler.lfs, Handler.made, Handler.tokens = {}, {}, [], set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", Handler

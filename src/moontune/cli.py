@@ -19,6 +19,7 @@ _FIGURE_VERBS = {
     "compare": "two runs on the same test clips, side by side",
 }
 _SHIPPING_VERBS = {
+    "serve": "a page to speak to base and tuned model, and to keep what you correct",
     "push": "adapter, processor and model card to the hub",
 }
 _STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
@@ -93,6 +94,8 @@ def _do(verb: str, words: list[str], group: Group) -> int:
         _compare(words)
     elif verb == "push":
         _push(words)
+    elif verb == "serve":
+        _serve(words)
     else:
         import difflib
 
@@ -142,6 +145,12 @@ def _push(argv: list[str]) -> None:
     folder, address = push(parse(PushArgs, argv, prog="moontune push"))
     print(f"written: {folder}")
     print("nothing was uploaded (--dry-run)" if address is None else f"uploaded: {address}")
+
+
+def _serve(argv: list[str]) -> None:
+    from moontune.serve import ServeArgs, serve
+
+    serve(parse(ServeArgs, argv, prog="moontune serve"), lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def render_page(page: Page, clips: int) -> str:
         "general_cards": measure_cards(page.general["comparison"], labels) if page.general else [],
         "curves": training_curves(page.train_log, page.kept_step),
     }
-    return _environment().get_template("report.html.j2").render(values)
+    return templates().get_template("report.html.j2").render(values)
 
 
 def word_errors(comparison: dict[str, Any]) -> list[tuple[str, int, int]]:
@@ -106,7 +106,7 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 @functools.cache
-def _environment() -> Environment:
+def templates() -> Environment:
     made = Environment(
         loader=PackageLoader("moontune"),
         autoescape=True,

@@ -41,7 +41,7 @@ class PushArgs:
 
 
 def push(args: PushArgs) -> tuple[Path, str | None]:
-    """The folder of what is on the hub, and its address there; None: a dry run. Raises UserError."""
+    """The folder of what is on the hub, and its address; None: a dry run. Raises UserError."""
     if not _REPO.fullmatch(args.repo):
         raise UserError(f"{args.repo}: is no model's id; give ORG/NAME")
     run = open_run(args.run)
