@@ -29,6 +29,7 @@ _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
     "compare": "two runs on the same test clips, side by side",
 }
+_USE_VERBS = {"transcribe": "recordings to text, SRT or VTT with the base or what was tuned"}
 _STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
     "sample": "take utterances from the source into a new run",
     "clean": "drop what cannot be used, with reasons",
@@ -53,6 +54,9 @@ stages of a run, each also on its own: moontune sample [--flags], then moontune 
 
 figures:
 {figures}
+
+use:
+{use}
 
 moontune VERB --help lists a verb's flags. Start with one of:
   moontune run --preset offline            minutes, no network, no recordings
@@ -153,10 +157,12 @@ def main(argv: list[str] | None = None) -> int:
             _score(argv[1:])
         elif verb == "compare":
             _compare(argv[1:])
+        elif verb == "transcribe":
+            outcome.code = _transcribe(argv[1:])
         else:
             import difflib
 
-            known = [*_OTHER_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS]
+            known = [*_OTHER_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS, *_USE_VERBS]
             close = difflib.get_close_matches(verb, known, n=1)
             hint = f"did you mean {close[0]}?" if close else "see moontune --help"
             raise UserError(f"unknown verb {verb!r}; {hint}")
@@ -168,6 +174,7 @@ def _help() -> str:
         return "\n".join(f"  {name:10} {what}" for name, what in verbs.items())
 
     parts = {"run": _OTHER_VERBS, "stages": _STAGE_VERBS, "figures": _FIGURE_VERBS}
+    parts["use"] = _USE_VERBS
     return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
 
 
@@ -439,6 +446,22 @@ def _compare(argv: list[str]) -> None:
     for line in found.findings + found.remarks:
         ui.note(line)
     print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
+
+
+def _transcribe(argv: list[str]) -> int:
+    from moontune.transcribe_files import TranscribeArgs, transcribe_files
+    from moontune.ui import ConsoleUi
+
+    args = parse(TranscribeArgs, argv, prog="moontune transcribe")
+    out, err = sys.stdout, sys.stderr  # a live bar puts others in their place
+
+    def complain(text: str) -> None:
+        print(f"moontune: {text}", file=err, flush=True)
+
+    ui = ConsoleUi(err)
+    tally = transcribe_files(args, ui, complain, out, sys.stdin.buffer)
+    ui.note(tally.sentence())
+    return tally.code
 
 
 def _do(run: Any, config: Any, stages: list[Any], group: Group = SOLO) -> int:
