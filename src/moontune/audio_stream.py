@@ -25,6 +25,8 @@ def audio_blocks(source: Path | BinaryIO) -> Iterator[np.ndarray]:
     cannot.
     """
     with _opened(source) as file, decoding():
+        # A file that can seek is made to after each block, which breaks an mp3's sound there.
+        file.seekable = lambda: False
         resampler = _resampler(file.samplerate)
         frames, empty = int(_BLOCK_S * file.samplerate), True
         while True:
