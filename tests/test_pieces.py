@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,7 +32,7 @@ class Marked(SpeechDetector):
         return waiting[:whole].reshape(-1, FRAME).mean(axis=1)
 
 
-def recording(parts: list[tuple[float, float]]) -> np.ndarray:
+def recording(parts: Sequence[tuple[float, float]]) -> np.ndarray:
     """Speech of some seconds then a pause of some seconds, again and again, as Marked hears it."""
     return np.concatenate(
         [np.repeat(np.float32([0.9, 0.0]), [int(a * SECOND), int(b * SECOND)]) for a, b in parts]
@@ -126,7 +127,7 @@ def test_halves_are_cut_at_the_best_pause() -> None:
 def test_times_of_speech_within_a_piece() -> None:
     [piece] = cut(recording([(2, 3), (4, 1)]))
     found = piece.speech_s(CUTTING)
-    assert np.abs(np.array(found) - [(0, 2), (5, 9)]).max() < 0.04
+    assert np.abs(np.array(found) - np.array([(0, 2), (5, 9)])).max() < 0.04
     assert replace(piece, voice=np.zeros_like(piece.voice)).speech_s(CUTTING) == [(0, 10)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,7 +50,7 @@ def fake(monkeypatch) -> SimpleNamespace:
     """A recognizer that says how long each clip is; `calls` counts, `stop_at` interrupts."""
     state = SimpleNamespace(calls=0, stop_at=None)
 
-    def hear(clips: list[np.ndarray], cap: TokenCap) -> list[Transcript]:
+    def hear(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         state.calls += 1
         if state.calls == state.stop_at:
             raise KeyboardInterrupt
@@ -137,7 +137,7 @@ def test_a_loop_is_told_from_speech() -> None:
 
 
 def test_a_piece_that_loops_is_heard_again_in_halves(speech) -> None:
-    def hear(clips: list[np.ndarray], cap: TokenCap) -> list[Transcript]:
+    def hear(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         return [
             Transcript("la " * 20, [3] * 30, True)
             if len(c) > 8 * SAMPLE_RATE_HZ
