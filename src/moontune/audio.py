@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +26,11 @@ def read_audio(source: Path | bytes) -> np.ndarray:
     """
     import soundfile
 
-    try:
-        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
-            samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
-    except FileNotFoundError:
-        raise AudioError("no such file") from None
-    except IsADirectoryError:
-        raise AudioError("is a folder, not an audio file") from None
-    except OSError as error:
-        raise AudioError(f"cannot be opened ({error.strerror or error})") from None
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
-        detail = getattr(error, "error_string", str(error)).strip().rstrip(".")
-        raise AudioError(f"cannot be decoded ({detail})") from None
+    with (
+        decoding(),
+        io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream,
+    ):
+        samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
     mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
     if mono.size == 0:
         raise AudioError("holds no samples")
@@ -46,6 +41,26 @@ def read_audio(source: Path | bytes) -> np.ndarray:
 
         mono = soxr.resample(mono, rate, SAMPLE_RATE_HZ)
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Turn what the system and libsndfile raise within the block into an AudioError."""
+    import soundfile
+
+    try:
+        yield
+    except AudioError:
+        raise
+    except FileNotFoundError:
+        raise AudioError("no such file") from None
+    except IsADirectoryError:
+        raise AudioError("is a folder, not an audio file") from None
+    except OSError as error:
+        raise AudioError(f"cannot be opened ({error.strerror or error})") from None
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
+        detail = getattr(error, "error_string", str(error)).strip().rstrip(".")
+        raise AudioError(f"cannot be decoded ({detail})") from None
 
 
 def write_flac(path: Path, samples: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from moontune.command_line import parse, reporting_mistakes
 from moontune.errors import ACCEPTED, UserError
@@ -18,7 +19,8 @@ _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
     "compare": "two runs on the same test clips, side by side",
 }
-_SHIPPING_VERBS = {
+_USE_VERBS = {
+    "transcribe": "recordings to text, SRT or VTT with the base or what was tuned",
     "serve": "a page to speak to base and tuned model, and to keep what you correct",
     "push": "adapter, processor and model card to the hub",
 }
@@ -47,8 +49,8 @@ stages of a run, each also on its own: moontune sample [--flags], then moontune 
 figures:
 {figures}
 
-to where it is used:
-{shipping}
+use:
+{use}
 
 moontune VERB --help lists a verb's flags. Start with one of:
   moontune run --preset offline            minutes, no network, no recordings
@@ -88,30 +90,39 @@ def _do(verb: str, words: list[str], group: Group) -> int:
         from moontune import run_verbs
 
         return run_verbs.do(verb, words, group)
-    elif verb == "score":
-        _score(words)
-    elif verb == "compare":
-        _compare(words)
-    elif verb == "push":
-        _push(words)
-    elif verb == "serve":
-        _serve(words)
+    elif verb in (small := _small_verbs()):
+        return small[verb](words) or ACCEPTED
     else:
         import difflib
 
-        known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS, *_SHIPPING_VERBS]
+        known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS, *_USE_VERBS]
         close = difflib.get_close_matches(verb, known, n=1)
         hint = f"did you mean {close[0]}?" if close else "see moontune --help"
         raise UserError(f"unknown verb {verb!r}; {hint}")
     return ACCEPTED
 
 
+def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:
+    return {
+        "score": _score,
+        "compare": _compare,
+        "export": _export,
+        "transcribe": _transcribe,
+        "serve": _serve,
+        "push": _push,
+    }
+
+
 def _help() -> str:
     def listed(verbs: dict[str, str]) -> str:
         return "\n".join(f"  {name:10} {what}" for name, what in verbs.items())
 
-    parts = {"run": _RUN_VERBS, "stages": _STAGE_VERBS, "figures": _FIGURE_VERBS}
-    parts["shipping"] = _SHIPPING_VERBS
+    parts = {
+        "run": _RUN_VERBS,
+        "stages": _STAGE_VERBS,
+        "figures": _FIGURE_VERBS,
+        "use": _USE_VERBS,
+    }
     return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
 
 
@@ -137,6 +148,22 @@ def _compare(argv: list[str]) -> None:
     for line in found.findings + found.remarks:
         ui.note(line)
     print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
+
+
+def _transcribe(argv: list[str]) -> int:
+    from moontune.transcribe_files import TranscribeArgs, transcribe_files
+    from moontune.ui import ConsoleUi
+
+    args = parse(TranscribeArgs, argv, prog="moontune transcribe")
+    out, err = sys.stdout, sys.stderr  # a live bar puts others in their place
+
+    def complain(text: str) -> None:
+        print(f"moontune: {text}", file=err, flush=True)
+
+    ui = ConsoleUi(err)
+    tally = transcribe_files(args, ui, complain, out, sys.stdin.buffer)
+    ui.note(tally.sentence())
+    return tally.code
 
 
 def _push(argv: list[str]) -> None:

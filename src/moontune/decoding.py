@@ -1,8 +1,12 @@
-"""A transcript, and how long it may get. No torch here."""
+"""A transcript, how long it may get, and what is decoded together. No torch here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+BATCH = 32  # clips decoded together; no figure depends on it
+_BATCH_S = 320.0  # and seconds of them, which bounds the memory
 
 
 @dataclass(frozen=True)
@@ -29,3 +33,16 @@ class TokenCap:
 
     def __str__(self) -> str:
         return f"int(seconds x {self.per_second:g}) + {self.margin}"
+
+
+def batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:
+    """Indices of clips of like length together, so that they end at about the same token."""
+    order = sorted(range(len(lengths_s)), key=lengths_s.__getitem__)
+    waiting: list[int] = []
+    for i in order:
+        if waiting and (len(waiting) == BATCH or (len(waiting) + 1) * lengths_s[i] > _BATCH_S):
+            yield waiting
+            waiting = []
+        waiting.append(i)
+    if waiting:
+        yield waiting

@@ -41,9 +41,14 @@ def locate(model_id: str, revision: str | None = None) -> tuple[Path, str, str |
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
         return folder, _hub_name(folder), None
-    if not _HUB_ID.fullmatch(model_id):
+    if not is_hub_id(model_id):
         raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
     return _download(model_id, revision)
+
+
+def is_hub_id(model_id: str) -> bool:
+    """Whether it can name a model on the hub, OWNER/NAME."""
+    return _HUB_ID.fullmatch(model_id) is not None
 
 
 def _is_folder(model_id: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
-from moontune.decoding import TokenCap, Transcript
+from moontune.decoding import TokenCap, Transcript, batches
 from moontune.errors import UserError
 from moontune.greedy import greedy
 from moontune.manifest import Utterance
@@ -16,8 +16,6 @@ from moontune.model import Base
 from moontune.packed import Memory, Packed, joined, passes
 from moontune.parallel import Group
 
-BATCH = 32  # clips decoded together; no figure depends on it
-_BATCH_S = 320.0  # and seconds of them, which bounds the memory
 # Frames that go through the encoder at once, which bounds the memory.
 _FRAMES = {"cpu": 2_000, "cuda": 50_000, "mps": 50_000}
 
@@ -54,27 +52,13 @@ class Transcriber:
         return self.write(self.hear(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
 
 
-def batches(utterances: Sequence[Utterance]) -> Iterator[list[int]]:
-    """Indices of utterances of like length together, so that they end at about the same token."""
-    order = sorted(range(len(utterances)), key=lambda i: utterances[i].length_s)
-    waiting: list[int] = []
-    for i in order:
-        longest = utterances[i].length_s
-        if waiting and (len(waiting) == BATCH or (len(waiting) + 1) * longest > _BATCH_S):
-            yield waiting
-            waiting = []
-        waiting.append(i)
-    if waiting:
-        yield waiting
-
-
 def shared_batches(utterances: Sequence[Utterance], group: Group) -> list[list[int]]:
     """This process's batches. Whole ones, so that every figure is that of one process to the bit.
 
     Few clips are few batches, and may leave a process without work; it is seconds then.
     """
     return group.mine(
-        list(batches(utterances)),
+        list(batches([u.length_s for u in utterances])),
         lambda indices: sum(utterances[i].length_s for i in indices),
     )
 

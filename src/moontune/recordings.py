@@ -1,0 +1,82 @@
+"""The recordings a command line names, and what their transcripts are to be called. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moontune.errors import UserError
+
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".caf", ".w64")
+
+
+@dataclass(frozen=True)
+class Recording:
+    shown: str  # as the user would name it
+    path: Path | None  # None: standard input
+    stem: str  # of its transcripts' files, below the output folder; may hold folders
+
+
+def find_recordings(named: Sequence[str]) -> list[Recording]:
+    """Files as named, and every audio file below folders, in order of name; each once.
+
+    Raises UserError where nothing is named, or a folder holds no audio.
+    """
+    if not named:
+        raise UserError("names no recording; give files, folders, or - for standard input")
+    found: dict[
+        Path | None, tuple[str, Path]
+    ] = {}  # what it is -> shown, path below what was named
+    for name in named:
+        if name == "-":
+            found.setdefault(None, ("-", Path("stdin")))
+            continue
+        path = Path(name).expanduser()
+        if not path.is_dir():  # a file that is missing is told when it is read
+            found.setdefault(path.resolve(), (name, Path(path.name)))
+            continue
+        for file in _below(path):
+            found.setdefault(file.resolve(), (str(file), file.relative_to(path)))
+    stems = _stems([(full, below) for full, (_, below) in found.items()])
+    return [
+        Recording(shown, None if full is None else Path(shown).expanduser(), stem)
+        for (full, (shown, _)), stem in zip(found.items(), stems, strict=True)
+    ]
+
+
+def _below(folder: Path) -> list[Path]:
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SUFFIXES
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+    if not files:
+        raise UserError(f"{folder}: holds no audio ({', '.join(SUFFIXES)}); name another folder")
+    return files
+
+
+def _stems(found: Sequence[tuple[Path | None, Path]]) -> list[str]:
+    """A name for each, no two alike: its own, else with its folders, else with its suffix too."""
+    full = [path for path, _ in found if path is not None]
+    common = Path(os.path.commonpath([path.parent for path in full])) if full else Path()
+    choices = []
+    for path, below in found:
+        longer = below if path is None else path.relative_to(common)
+        choices.append([str(below.with_suffix("")), str(longer.with_suffix("")), str(longer)])
+    chosen = [0] * len(found)
+    for level in range(1, 3):
+        names = Counter(c[at].casefold() for c, at in zip(choices, chosen, strict=True))
+        chosen = [
+            level if names[c[at].casefold()] > 1 else at
+            for c, at in zip(choices, chosen, strict=True)
+        ]
+    stems = [c[at] for c, at in zip(choices, chosen, strict=True)]
+    alike = [name for name, n in Counter(s.casefold() for s in stems).items() if n > 1]
+    if alike:
+        raise UserError(f"two recordings would both be named {alike[0]}; transcribe them apart")
+    return stems

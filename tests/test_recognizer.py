@@ -1,0 +1,135 @@
+"""What `--model` may name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import noise
+
+from moontune.adapter import PROVENANCE, attach_lora, save_adapter, save_processor
+from moontune.config import EvalConfig, LoraConfig, ModelConfig, RunConfig
+from moontune.decoding import TokenCap, Transcript
+from moontune.errors import UserError
+from moontune.recognizer import open_recognizer
+from moontune.rundir import create_run
+
+CLIPS = [noise(1, 1.0), noise(2, 1.7)]
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_model: Path, fresh_base: Any) -> Path:
+    """A run's folder with an adapter that changes what is said."""
+    model = attach_lora(fresh_base, LoraConfig(), 1)
+    for name, p in model.named_parameters():
+        if "lora_B" in name:
+            p.data.add_(0.5)
+    config = RunConfig(model=ModelConfig(str(tiny_model)), eval=EvalConfig(tokens_per_second=9.0))
+    folder = tmp_path / "outputs/r"
+    folder.mkdir(parents=True)
+    made = create_run(config, folder, "r", ["run"])
+    save_adapter(model, fresh_base, made.adapter)
+    save_processor(fresh_base, made.processor)
+    return folder
+
+
+def said(what: str | Path, **more: Any) -> list[list[int]]:
+    found = open_recognizer(str(what), "cpu", **more)(CLIPS, TokenCap(6.5, 8))
+    return [t.tokens for t in found]
+
+
+def test_a_folder_a_run_and_its_adapter(run, tiny_model) -> None:
+    base = open_recognizer(str(tiny_model), "cpu")
+    assert (base.kind, base.device, base.note) == ("model", "cpu", None)
+    assert base.cap == EvalConfig().token_cap
+    tuned = open_recognizer(str(run), "cpu")
+    assert (tuned.kind, tuned.note, tuned.cap) == ("run", None, TokenCap(9.0, 8))
+    assert said(run) == said(run / "lora_adapter") != said(tiny_model)
+
+
+def test_a_merged_folder_says_what_the_adapter_says(run, tiny_model, tmp_path) -> None:
+    from peft import PeftModel
+    from transformers import MoonshineForConditionalGeneration
+
+    net = MoonshineForConditionalGeneration.from_pretrained(tiny_model)
+    merged: Any = PeftModel.from_pretrained(net, str(run / "lora_adapter"))  # type: ignore[arg-type]
+    merged.merge_and_unload().save_pretrained(tmp_path / "merged")
+    for file in (run / "processor").iterdir():
+        shutil.copy(file, tmp_path / "merged")
+    assert said(tmp_path / "merged") == said(run)
+
+
+def test_an_adapter_on_other_weights_is_remarked_and_its_base_can_be_given(
+    run, tiny_model, tmp_path
+) -> None:
+    adapter = run / "lora_adapter"
+    made = json.loads((adapter / PROVENANCE).read_text())
+    made["base"] |= {"asked": "gone/nowhere/x", "sha256": "0" * 64}
+    (adapter / PROVENANCE).write_text(json.dumps(made))
+    with pytest.raises(UserError, match=r"the base of .*--model-id"):
+        open_recognizer(str(adapter), "cpu")
+    found = open_recognizer(str(adapter), "cpu", model_id=str(tiny_model))
+    assert "was trained on gone/nowhere/x (weights 000000000000)" in (found.note or "")
+    (adapter / PROVENANCE).unlink()  # peft's own note remains
+    assert open_recognizer(str(adapter), "cpu").note is None
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = None
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="does not say which base it is for; add --model-id"):
+        open_recognizer(str(adapter), "cpu")
+
+
+def test_an_adapter_for_another_shape_is_refused(run, bundled_base) -> None:
+    with pytest.raises(UserError, match="does not fit bundled"):
+        open_recognizer(str(run), "cpu", model_id="bundled")
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("./none", "no such folder; give a run"),
+        ("~nobody/x", "no such folder"),
+        ("file", "is a file; give a run"),
+        ("empty", "holds no model; give a run .* ONNX|onnx"),
+        ("unfinished", "has no adapter; do its training first"),
+        ("sweep", "has no adapter; name one of its runs, such as .*trial-0"),
+    ],
+)
+def test_anything_else_is_told_what_is_accepted(tmp_path, monkeypatch, what, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("x")
+    for name in ("empty", "unfinished", "sweep/trial-0/lora_adapter"):
+        Path(name).mkdir(parents=True)
+    for name in ("unfinished", "sweep"):
+        create_run(RunConfig(), Path(name), name, ["run"])
+    with pytest.raises(UserError, match=message):
+        open_recognizer(what)
+
+
+def test_model_id_is_for_adapters(tiny_model) -> None:
+    with pytest.raises(UserError, match="is the base of an adapter"):
+        open_recognizer(str(tiny_model), model_id="bundled")
+
+
+def test_an_exported_pair_needs_no_torch_model(tmp_path, monkeypatch) -> None:
+    class OnnxTranscriber:
+        def __init__(self, folder: Path) -> None:
+            self.folder = folder
+
+        def __call__(self, clips: list[np.ndarray], cap: TokenCap) -> list[Transcript]:
+            return [Transcript(f"{self.folder.name} {len(c)}", [2], False) for c in clips]
+
+    stub = ModuleType("moontune.onnx_model")
+    stub.OnnxTranscriber = OnnxTranscriber  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "moontune.onnx_model", stub)
+    for name in ("encoder_model.onnx", "decoder_model_merged.onnx", "config.json"):
+        (tmp_path / name).write_bytes(b"")
+    found = open_recognizer(str(tmp_path))
+    assert found.kind == "onnx"
+    assert [t.text for t in found(CLIPS)] == [f"{tmp_path.name} {len(c)}" for c in CLIPS]

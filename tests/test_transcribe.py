@@ -1,0 +1,316 @@
+"""`moontune transcribe`: files in, text out."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from moontune import recognizer as recognizers
+from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
+from moontune.audio_stream import audio_blocks, length_s
+from moontune.bundled import bundled_recordings
+from moontune.cli import main
+from moontune.decoding import TokenCap, Transcript
+from moontune.listen import listen, loops
+from moontune.recognizer import Recognizer
+from moontune.recordings import find_recordings
+from moontune.scoring import corpus_wer, word_edits
+
+CAP = TokenCap(6.5, 8)
+
+
+@pytest.fixture(scope="module")
+def speech(bundled_base) -> np.ndarray:
+    """Ten seconds of Beckett."""
+    return read_audio(bundled_recordings()[0][0])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, speech) -> Path:
+    """Three recordings: 10 s, 10 s in a folder, 73 s with pauses."""
+    monkeypatch.chdir(tmp_path)
+    long = np.concatenate([np.pad(speech, (0, 4 * SAMPLE_RATE_HZ))] * 5)
+    Path("in/deep").mkdir(parents=True)
+    soundfile.write("in/a.wav", speech, SAMPLE_RATE_HZ)
+    soundfile.write("in/deep/b.flac", speech, SAMPLE_RATE_HZ)
+    soundfile.write("in/long.ogg", long, SAMPLE_RATE_HZ)
+    return tmp_path
+
+
+@pytest.fixture
+def fake(monkeypatch) -> SimpleNamespace:
+    """A recognizer that says how long each clip is; `calls` counts, `stop_at` interrupts."""
+    state = SimpleNamespace(calls=0, stop_at=None)
+
+    def hear(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
+        state.calls += 1
+        if state.calls == state.stop_at:
+            raise KeyboardInterrupt
+        return [Transcript(f"heard {len(c) / 16_000:.1f}", [5, 2], False) for c in clips]
+
+    monkeypatch.setattr(
+        recognizers, "open_recognizer", lambda *a: Recognizer(a[0], "model", "cpu", CAP, None, hear)
+    )
+    return state
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate", "channels"),
+    [("wav", 8_000, 1), ("flac", 48_000, 2), ("mp3", 44_100, 2), ("ogg", 22_050, 1)],
+)
+def test_blocks_are_the_file(tmp_path, suffix, rate, channels) -> None:
+    rng = np.random.default_rng(0)
+    wave = np.sin(np.arange(int(25.3 * rate)) * 2 * np.pi * 440 / rate)
+    sound = 0.3 * wave[:, None] * rng.uniform(0.5, 1, channels)
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, sound.astype(np.float32), rate)
+    whole = read_audio(path)
+    blocks = list(audio_blocks(path))
+    assert len(blocks) >= 3
+    assert max(map(len, blocks)) <= 11 * SAMPLE_RATE_HZ
+    streamed = np.concatenate(blocks)
+    assert abs(len(streamed) - len(whole)) <= 1
+    size = min(len(streamed), len(whole))
+    assert np.abs(streamed[:size] - whole[:size]).max() < 1e-3
+    assert abs(length_s(path) - len(whole) / SAMPLE_RATE_HZ) < 0.1
+    with open(path, "rb") as stream:
+        assert np.array_equal(np.concatenate(list(audio_blocks(stream))), streamed)
+
+
+def test_what_cannot_be_read_says_why(tmp_path) -> None:
+    (tmp_path / "text.wav").write_text("no sound")
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16_000)
+    soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 16_000, subtype="FLOAT")
+    for name, why in (
+        ("text.wav", "cannot be decoded"),
+        ("empty.wav", "holds no samples"),
+        ("nan.wav", "NaN"),
+        ("none.wav", "no such file"),
+        (".", "is a folder"),
+    ):
+        with pytest.raises(AudioError, match=why):
+            list(audio_blocks(tmp_path / name))
+
+
+# Names
+
+
+def test_names_that_collide_take_their_folders_then_their_suffix(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = ("x/a.wav", "y/a.wav", "x/b.wav", "x/b.mp3", "x/c.v1.wav", "x/.hidden.wav", "x/n.txt")
+    for name in files:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    found = find_recordings(["x", "y/a.wav", "x/a.wav", "-"])
+    stems = {r.shown: r.stem for r in found}
+    assert stems == {
+        "x/a.wav": "x/a",
+        "x/b.mp3": "x/b.mp3",
+        "x/b.wav": "x/b.wav",
+        "x/c.v1.wav": "c.v1",
+        "y/a.wav": "y/a",
+        "-": "stdin",
+    }
+
+
+# Loops
+
+
+def test_a_loop_is_told_from_speech() -> None:
+    assert loops([7, 8, 9] + [4, 5, 6] * 5)
+    assert loops([3] * 12)
+    assert loops([1, 2] + list(range(10, 40)) * 3 + [10, 11])
+    assert not loops([1, 2, 3, 4] * 2)
+    assert not loops([9] * 5 + list(range(40)))
+    assert not loops([])
+
+
+def test_a_piece_that_loops_is_heard_again_in_halves(speech) -> None:
+    def hear(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
+        return [
+            Transcript("la " * 20, [3] * 30, True)
+            if len(c) > 8 * SAMPLE_RATE_HZ
+            else Transcript("word", [4, 2], False)
+            for c in clips
+        ]
+
+    found = listen(speech, hear, CAP)
+    assert [s.text for s in found] == ["word", "word"]
+    assert all(s.again and not s.truncated for s in found)
+    assert found[0].piece.end == found[1].piece.start
+
+
+# The command
+
+
+def lines(path: str) -> list[dict]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def test_one_file_is_printed_and_the_rest_goes_to_stderr(folder, speech, fake, capsys) -> None:
+    assert main(["transcribe", "in/a.wav"]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"heard {len(speech) / SAMPLE_RATE_HZ:.1f}\n"
+    assert "10" in err
+    assert "on cpu: RTF" in err
+
+
+def test_several_files_of_a_folder_in_order_under_their_names(folder, fake, capsys) -> None:
+    assert main(["transcribe", "in"]) == 0
+    out = capsys.readouterr().out
+    heads = [line for line in out.splitlines() if line.startswith("==>")]
+    assert heads == [f"==> in/{name} <==" for name in ("a.wav", "deep/b.flac", "long.ogg")]
+    assert fake.calls == 1  # pieces of all files together
+    assert out.count("heard") == 1 + 1 + 5
+
+
+def test_files_of_every_format_with_times(folder, fake, capsys) -> None:
+    forms = [word for form in ("text", "jsonl", "srt", "vtt") for word in ("--format", form)]
+    assert main(["transcribe", "in", "--output-dir", "out", *forms]) == 0
+    assert capsys.readouterr().out == ""
+    made = sorted(str(p.relative_to("out")) for p in Path("out").rglob("*") if p.is_file())
+    stems = ("a", "deep/b", "long")
+    assert made == sorted(f"{s}.{x}" for s in stems for x in ("txt", "jsonl", "srt", "vtt"))
+    rows = lines("out/long.jsonl")
+    assert {r["file"] for r in rows} == {"in/long.ogg"}
+    assert rows[0].keys() == {"file", "start_s", "end_s", "text", "tokens", "truncated", "model"}
+    times = [t for r in rows for t in (r["start_s"], r["end_s"])]
+    assert times == sorted(times)
+    assert Path("out/long.txt").read_text() == "".join(r["text"] + "\n" for r in rows)
+    assert Path("out/long.srt").read_text().count(" --> ") == len(rows)
+    assert Path("out/long.vtt").read_text().startswith("WEBVTT\n\n00:00:00.")
+
+
+def test_standard_input(folder, fake, capsys, monkeypatch) -> None:
+    data = Path("in/deep/b.flac").read_bytes()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    assert main(["transcribe", "-", "--format", "jsonl"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["file"] == "-"
+
+
+def test_silence_gives_no_text_and_is_counted(tmp_path, monkeypatch, fake, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("quiet.wav", np.zeros(40 * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
+    assert main(["transcribe", "quiet.wav", "--output-dir", "o", "--format", "srt"]) == 0
+    assert Path("o/quiet.srt").read_text() == ""
+    assert fake.calls == 0
+    assert "1 recordings without speech" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(folder, fake, capsys) -> None:
+    Path("in/bad.wav").write_text("no sound")
+    assert main(["transcribe", "gone.wav", "in", "--output-dir", "out"]) == 2
+    err = capsys.readouterr().err
+    assert "moontune: gone.wav: no such file\n" in err
+    assert "moontune: in/bad.wav: cannot be decoded" in err
+    assert "2 recordings failed" in err
+    assert {p.name for p in Path("out").glob("*")} == {"a.txt", "deep", "long.txt"}
+
+
+def test_an_interruption_keeps_what_is_done_and_skip_existing_goes_on(
+    folder, fake, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr("moontune.desk._WINDOW_S", {"cpu": 25.0})
+    fake.stop_at = 3
+    go = ["transcribe", "in", "--output-dir", "out"]
+    assert main(go) == 130
+    err = capsys.readouterr().err
+    assert "interrupted; 2 of 3 recordings are done; of in/long.ogg the first " in err
+    assert "--skip-existing" in err
+    partial = Path("out/long.partial.txt").read_text()
+    assert 0 < partial.count("heard") < 5
+    assert not Path("out/long.txt").exists()
+    fake.stop_at = None
+    assert main([*go, "--skip-existing"]) == 0
+    assert "2 recordings skipped" in capsys.readouterr().err
+    assert Path("out/long.txt").read_text().startswith(partial)
+    assert not Path("out/long.partial.txt").exists()
+
+
+def test_a_file_that_breaks_off_keeps_what_came_before(folder, fake, capsys, monkeypatch) -> None:
+    def breaking(source: Path) -> Iterator[np.ndarray]:
+        for i, block in enumerate(audio_blocks(source)):
+            if i == 6:
+                raise AudioError("cannot be decoded (broken)")
+            yield block
+
+    monkeypatch.setattr("moontune.desk.audio_blocks", breaking)
+    assert main(["transcribe", "in/long.ogg", "in/a.wav", "--output-dir", "out"]) == 2
+    err = capsys.readouterr().err
+    assert "moontune: in/long.ogg: cannot be decoded (broken); kept: the first " in err
+    assert {p.name for p in Path("out").iterdir()} == {"a.txt", "long.partial.txt"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "names no recording"),
+        (["empty"], "empty: holds no audio"),
+        (["in/a.wav", "--format", "srt", "--format", "vtt"], "add --output-dir"),
+        (["in", "--format", "srt"], "add --output-dir"),
+        (["in", "--skip-existing"], "add --output-dir"),
+        (["in", "--output-dir", "in/a.wav"], "is a file; name a folder"),
+        (["in", "--speech-threshold", "2"], "between 0 and 1"),
+        (["in", "--tokens-per-second", "0"], "tokens_per_second"),
+        (["in", "--format", "doc"], "--format"),
+        (["in", "--model", "./nothing"], "no such folder; give a run"),
+    ],
+)
+def test_mistakes_have_one_line(folder, capsys, argv, message) -> None:
+    Path("empty").mkdir()
+    assert main(["transcribe", *argv]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+# The truth
+
+
+def test_a_recording_is_heard_as_evaluation_hears_it_and_a_long_one_no_worse(
+    folder, speech, bundled_base, capsys
+) -> None:
+    from moontune.transcribe import Transcriber
+
+    transcribe = Transcriber(bundled_base)
+    [alone] = transcribe([speech], CAP)
+    [said] = listen(speech, transcribe, CAP)
+    assert said.text == alone.text
+    audio, text = bundled_recordings()[1]
+    found = listen(read_audio(audio), transcribe, CAP)
+    assert len(found) >= 2
+    assert not any(s.truncated for s in found)
+    wer = corpus_wer([word_edits(text, " ".join(s.text for s in found))])
+    assert wer is not None
+    assert wer < 0.1
+
+
+@pytest.mark.slow
+def test_ten_minutes_do_not_loop(tmp_path, monkeypatch, capsys, bundled_base) -> None:
+    monkeypatch.chdir(tmp_path)
+    parts, texts = [], []
+    while sum(map(len, parts)) < 600 * SAMPLE_RATE_HZ:
+        for audio, text in bundled_recordings():
+            parts += [read_audio(audio), np.zeros(2 * SAMPLE_RATE_HZ, np.float32)]
+            texts.append(text)
+    soundfile.write("long.mp3", np.concatenate(parts), SAMPLE_RATE_HZ)
+    given = ["transcribe", "long.mp3", "--model", "bundled", "--format", "jsonl"]
+    assert main([*given, "--output-dir", "o"]) == 0
+    rows = lines("o/long.jsonl")
+    assert not any(r["truncated"] for r in rows)
+    assert max(r["end_s"] - r["start_s"] for r in rows) <= 30
+    wer = corpus_wer([word_edits(" ".join(texts), " ".join(r["text"] for r in rows))])
+    assert wer is not None
+    assert wer < 0.1
