@@ -18,6 +18,9 @@ _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
     "compare": "two runs on the same test clips, side by side",
 }
+_USE_VERBS = {
+    "export": "the tuned model as plain weights, ONNX and .ort files, each measured",
+}
 _STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
     "sample": "take utterances from the source into a new run",
     "clean": "drop what cannot be used, with reasons",
@@ -42,6 +45,9 @@ stages of a run, each also on its own: moontune sample [--flags], then moontune 
 
 figures:
 {figures}
+
+use:
+{use}
 
 moontune VERB --help lists a verb's flags. Start with one of:
   moontune run --preset offline            minutes, no network, no recordings
@@ -85,10 +91,12 @@ def _do(verb: str, words: list[str], group: Group) -> int:
         _score(words)
     elif verb == "compare":
         _compare(words)
+    elif verb == "export":
+        _export(words)
     else:
         import difflib
 
-        known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS]
+        known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS, *_USE_VERBS]
         close = difflib.get_close_matches(verb, known, n=1)
         hint = f"did you mean {close[0]}?" if close else "see moontune --help"
         raise UserError(f"unknown verb {verb!r}; {hint}")
@@ -99,7 +107,12 @@ def _help() -> str:
     def listed(verbs: dict[str, str]) -> str:
         return "\n".join(f"  {name:10} {what}" for name, what in verbs.items())
 
-    parts = {"run": _RUN_VERBS, "stages": _STAGE_VERBS, "figures": _FIGURE_VERBS}
+    parts = {
+        "run": _RUN_VERBS,
+        "stages": _STAGE_VERBS,
+        "figures": _FIGURE_VERBS,
+        "use": _USE_VERBS,
+    }
     return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
 
 
@@ -125,6 +138,24 @@ def _compare(argv: list[str]) -> None:
     for line in found.findings + found.remarks:
         ui.note(line)
     print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
+
+
+def _export(argv: list[str]) -> None:
+    from moontune.export import ExportArgs, export
+    from moontune.export_card import HEAD, lines
+    from moontune.ui import ConsoleUi
+
+    args = parse(ExportArgs, argv, prog="moontune export")
+    ui = ConsoleUi()
+    try:
+        made = export(args, ui)
+    finally:
+        ui.close()
+    if made.rows:
+        ui.table(HEAD, lines(made.rows))
+    for line in made.findings:
+        ui.note(line)
+    print(f"written: {made.folder}")
 
 
 if __name__ == "__main__":
