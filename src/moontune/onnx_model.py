@@ -67,6 +67,7 @@ class OnnxTranscriber:
         inputs = {i.name: i for i in self._decoder.get_inputs()}
         self._pasts = [name for name in inputs if name.startswith("past_key_values.")]
         _, heads, _, width = inputs[self._pasts[0]].shape
+        self.past_shape = heads, width  # of a place of the keys or values that are remembered
         self._nothing = np.zeros((1, heads, 0, width), np.float32)
         self._masked = "encoder_attention_mask" in inputs
         says = self._decoder.get_modelmeta().custom_metadata_map.get("moontune")
