@@ -147,18 +147,20 @@ def test_ort_files_write_what_the_8_bit_onnx_does(run) -> None:
     assert [o.tokens for o in one] == [o.tokens for o in other]
 
 
-def test_there_already_and_again(run, capsys) -> None:
-    assert main(["export", str(run), "--no-vendor"]) == 2
-    assert "add --overwrite" in capsys.readouterr().err
-    stamp = (run / "export/README.md").stat().st_mtime_ns
-    assert main(["export", str(run), "--no-measure", "--overwrite", "--spare", "norm"]) == 0
-    assert (run / "export/README.md").stat().st_mtime_ns > stamp
-
-
 @pytest.fixture
 def copy(run, tmp_path) -> Path:
     shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("export"))
     return tmp_path / "copy"
+
+
+def test_there_already_and_again(copy, capsys) -> None:
+    assert main(["export", str(copy), "--no-measure", "--spare", "mlp"]) == 0
+    assert facts(copy)["spared"] == ["mlp"]
+    assert main(["export", str(copy), "--no-vendor"]) == 2
+    assert "add --overwrite" in capsys.readouterr().err
+    assert main(["export", str(copy), "--no-measure", "--overwrite"]) == 0
+    assert facts(copy)["spared"] == []
+    assert "not measured" in (copy / "export/README.md").read_text()
 
 
 def refusal(run: Path, capsys, *flags: str) -> str:
@@ -184,12 +186,12 @@ def test_refusals_in_one_line(copy, capsys, monkeypatch) -> None:
     record["stages"]["evaluate"]["base"]["sha256"] = "0" * 64
     write_json(copy / "run.json", record)
     assert "not the weights" in refusal(copy, capsys)
+    assert main(["export", str(copy / "nowhere")]) == 2
+    assert "is not a run" in capsys.readouterr().err
     import importlib.util
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert 'pip install "moontune[export]"' in refusal(copy, capsys)
-    assert main(["export", str(copy / "nowhere")]) == 2
-    assert "is not a run" in capsys.readouterr().err
 
 
 def test_an_adapter_that_does_not_fit_leaves_nothing(copy, capsys) -> None:

@@ -56,7 +56,7 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
     """Write `RUN/export`, whole or not at all. Raises UserError."""
     run, base = _checked(args)
     with new_folder(run / FOLDER) as folder:
-        base = write_products(base, run.adapter, folder, args.spare, ui)
+        write_products(base, run.adapter, folder, args.spare, ui)
         facts = _facts(run, base, folder, args)
         if args.measure:
             facts |= _measured(run, folder, base, args, ui)
@@ -98,20 +98,22 @@ def _checked(args: ExportArgs) -> tuple[RunDir, Any]:
     return run, base
 
 
-def write_products(base: Any, adapter: Path, folder: Path, spared: tuple[str, ...], ui: Ui) -> Any:
-    """Merge the adapter into `base` and write all its forms below `folder`; returns the base."""
+def write_products(
+    base: Any, adapter: Path | None, folder: Path, spared: tuple[str, ...], ui: Ui
+) -> None:
+    """Merge the adapter, if there is one, into `base.net` and write all forms below `folder`."""
     from moontune.graph_files import write_onnx, write_ort
     from moontune.merge import merged, save_merged
 
-    ui.note("merging the adapter into the base")
-    merged(base, adapter)
+    if adapter is not None:
+        ui.note("merging the adapter into the base")
+        merged(base, adapter)
     save_merged(base, folder / "merged")
     tokenizer = folder / "merged" / "tokenizer.json"
     ui.note("writing ONNX in float32 and 8 bit, and onnxruntime's own format")
     write_onnx(base.net, tokenizer, folder / "onnx", eight_bit=False)
     write_onnx(base.net, tokenizer, folder / "onnx-int8", eight_bit=True, spared=spared)
     write_ort(folder / "onnx-int8", tokenizer, folder / "ort")
-    return base
 
 
 def _facts(run: RunDir, base: Any, folder: Path, args: ExportArgs) -> dict[str, Any]:
