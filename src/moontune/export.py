@@ -159,7 +159,7 @@ def _measured(run: RunDir, folder: Path, base: Any, args: ExportArgs, ui: Ui) ->
     utterances = read_rows(run.manifest("test"))
     config = run.config()
     speech = Speech(utterances, [load_audio(u) for u in utterances], config.eval.token_cap)
-    products, remarks = _heard(run, folder, base, speech, args, ui)
+    products, remarks, runtime = _heard(run, folder, base, speech, args, ui)
     untuned = Product("PyTorch, base", stored_predictions(run / "predictions_base.jsonl"))
     [tuned, *_] = products
     from tokenizers import Tokenizer
@@ -178,6 +178,7 @@ def _measured(run: RunDir, folder: Path, base: Any, args: ExportArgs, ui: Ui) ->
     return {
         "table": table,
         "threads": args.threads,
+        "vendor_runtime": runtime,
         "audio_seconds": round(speech.seconds, 1),
         "findings": [*_findings(table, products, seed), *remarks],
     }
@@ -185,8 +186,8 @@ def _measured(run: RunDir, folder: Path, base: Any, args: ExportArgs, ui: Ui) ->
 
 def _heard(
     run: RunDir, folder: Path, base: Any, speech: Any, args: ExportArgs, ui: Ui
-) -> tuple[list[Any], list[str]]:
-    """Every product, the tuned model in PyTorch first; and why one is missing."""
+) -> tuple[list[Any], list[str], str | None]:
+    """Every product, the tuned model in PyTorch first; why one is missing; the vendor's runtime."""
     import torch
 
     from moontune.adapter import load_adapter
@@ -229,30 +230,32 @@ def _heard(
     finally:
         torch.set_num_threads(before)
     if not args.vendor:
-        return products, []
-    more, remarks = _heard_by_vendor(folder, speech, args, step)
-    return products + more, remarks
+        return products, [], None
+    more, remarks, runtime = _heard_by_vendor(folder, speech, args, step)
+    return products + more, remarks, runtime
 
 
 def _heard_by_vendor(
     folder: Path, speech: Any, args: ExportArgs, step: Callable[[str], Any]
-) -> tuple[list[Any], list[str]]:
-    """The tuned model and the vendor's own in the vendor's runtime; or why there is none."""
+) -> tuple[list[Any], list[str], str | None]:
+    """The tuned model and the vendor's own in the vendor's runtime, or why not; which that is."""
     from moontune.bundled import bundled_ort_files
     from moontune.far_side import hear_in_vendors
     from moontune.graph_files import size
-    from moontune.vendor import runtime_version, vendor_python
+    from moontune.vendor import PACKAGE, runtime_version, vendor_python
 
-    products, remarks = [], []
+    products: list[Any] = []
+    remarks: list[str] = []
+    runtime = None
     try:
         python = vendor_python(args.vendor_python)
-        name = f"moonshine-voice {runtime_version(python)}"
+        runtime = f"{PACKAGE} {runtime_version(python)}"
         with tempfile.TemporaryDirectory(prefix="moontune-vendor-") as scratch:
-            models = [(f"{name}, tuned", folder / "ort")]
+            models = [(f"{PACKAGE}, tuned", folder / "ort")]
             try:
                 for file in bundled_ort_files():
                     (Path(scratch) / file.name).symlink_to(file)
-                models.append((f"{name}, its own", Path(scratch)))
+                models.append((f"{PACKAGE}, its own", Path(scratch)))
             except UserError as error:
                 remarks.append(f"the vendor's own model was not measured: {error}")
             for label, model in models:
@@ -262,7 +265,7 @@ def _heard_by_vendor(
                 )
     except UserError as error:
         remarks.append(f"the vendor's runtime was not measured: {error}")
-    return products, remarks
+    return products, remarks, runtime
 
 
 def _findings(table: list[dict[str, Any]], products: list[Any], seed: int) -> list[str]:

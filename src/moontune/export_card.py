@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from moontune.markdown import cell, percent, table
-from moontune.wording import origin_text, show
+from moontune.wording import origin_text
 
 _USE = """## Use
 
@@ -81,7 +82,7 @@ def _summary(facts: dict[str, Any]) -> str:
         [
             f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base['hub_id'])}"
             f"{cell(revision)}, weights' SHA-256 {base['sha256'][:16]}.",
-            f"Data: {cell(origin_text(data['origin']))}; {data['utterances']} clips, "
+            f"Data: {cell(_origin(data['origin']))}; {data['utterances']} clips, "
             f"{data['minutes']} minutes, {data['speakers']} speakers ({parts}).",
             table(("test split", "WER, 95 % interval"), rows),
             cell(facts["comparison"]["sentences"]["wer"]),
@@ -92,12 +93,21 @@ def _summary(facts: dict[str, Any]) -> str:
     )
 
 
+def _origin(origin: dict[str, Any]) -> str:
+    """Where the data is from; a folder of this machine is nobody else's business."""
+    local = {"manifest": Path(origin["manifest"]).name} if "manifest" in origin else {}
+    return origin_text(origin | local)
+
+
 def _rate(value: float | None, interval: list[float] | None) -> str:
-    ends = "" if interval is None else f" ({' to '.join(show('wer', x) for x in interval)})"
-    return percent(value) + ends
+    return percent(value) + ("" if interval is None else f" ({_ends(interval)})")
 
 
-HEAD = ("product", "WER, 95 % interval", "same transcript", "tokens agree", "MB", "x real time")
+def _ends(interval: list[float] | None) -> str:
+    return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+
+
+HEAD = ("product", "WER", "95 % interval", "same text", "tokens", "MB", "speed")
 
 
 def lines(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -105,11 +115,12 @@ def lines(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             row["name"],
-            _rate(row["wer"], row["wer_interval"]),
-            f"{row['same_text']} of {row['clips']}",
-            percent(row["token_agreement"]),
+            percent(row["wer"]),
+            _ends(row["wer_interval"]),
+            f"{row['same_text']}/{row['clips']}",
+            f"{100 * row['token_agreement']:.1f} %",
             "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}",
-            "" if row["times_real_time"] is None else f"{row['times_real_time']:.1f}",
+            "" if row["times_real_time"] is None else f"{row['times_real_time']:.1f}x",
         )
         for row in rows
     ]
@@ -122,10 +133,14 @@ def _products(facts: dict[str, Any]) -> str:
     note = (
         f"Every product heard the {facts['table'][0]['clips']} test clips "
         f"({facts['audio_seconds'] / 60:.1f} minutes) one by one, on {facts['threads']} thread"
-        f"{'' if facts['threads'] == 1 else 's'} of {cell(machine)}. Transcripts and tokens are "
-        "compared with those of PyTorch, tuned; for moonshine-voice the tokens are those of its "
-        "text. It cuts each clip at pauses first, and has a token cap of its own."
+        f"{'' if facts['threads'] == 1 else 's'} of {cell(machine)}; speed is against real time. "
+        "Text and tokens are compared with those of PyTorch, tuned."
     )
+    if facts["vendor_runtime"]:
+        note += (
+            f" The runtime is {cell(facts['vendor_runtime'])}: it cuts each clip at pauses first, "
+            "has a token cap of its own, and tells no tokens, so they are those of its text."
+        )
     findings = "\n".join(f"- {cell(line)}" for line in facts["findings"])
     return "\n\n".join(["## Measured", table(HEAD, lines(facts["table"])), note, findings])
 
