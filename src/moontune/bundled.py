@@ -34,6 +34,7 @@ BUILDER_FORMAT = 1
 _ENCODER = "moonshine_voice/assets/tiny-en/encoder_model.ort"
 _DECODER = "moonshine_voice/assets/tiny-en/decoder_model_merged.ort"
 _TOKENIZER = "moonshine_onnx/assets/tokenizer.json"
+_RUNTIME_TOKENIZER = "moonshine_voice/assets/tiny-en/tokenizer.bin"
 _INSTALL = 'install them with: pip install "moontune[bundled]"'
 
 # What is said in the recordings of the moonshine-voice wheel: a line of Beckett, Worstward Ho, and
@@ -103,6 +104,16 @@ def bundled_recordings() -> list[tuple[Path, str]]:
         (_asset(package, MODEL_PACKAGE, f"moonshine_voice/assets/{name}").path, text)
         for name, text in _RECORDINGS.items()
     ]
+
+
+def bundled_ort_files() -> list[Path]:
+    """The vendor's own model as its runtime loads it: two `.ort` files and `tokenizer.bin`.
+
+    Raises UserError if they are not installed.
+    """
+    package = _distribution(MODEL_PACKAGE, BUNDLED_VERSION)
+    files = (_ENCODER, _DECODER, _RUNTIME_TOKENIZER)
+    return [_asset(package, MODEL_PACKAGE, file).path for file in files]
 
 
 def _distribution(name: str, version: str | None = None) -> importlib.metadata.Distribution:

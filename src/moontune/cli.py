@@ -20,6 +20,7 @@ _FIGURE_VERBS = {
     "compare": "two runs on the same test clips, side by side",
 }
 _USE_VERBS = {
+    "export": "the tuned model as plain weights, ONNX and .ort files, each measured",
     "transcribe": "recordings to text, SRT or VTT with the base or what was tuned",
     "serve": "a page to speak to base and tuned model, and to keep what you correct",
     "push": "adapter, processor and model card to the hub",
@@ -148,6 +149,24 @@ def _compare(argv: list[str]) -> None:
     for line in found.findings + found.remarks:
         ui.note(line)
     print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
+
+
+def _export(argv: list[str]) -> None:
+    from moontune.export import ExportArgs, export
+    from moontune.export_card import HEAD, lines
+    from moontune.ui import ConsoleUi
+
+    args = parse(ExportArgs, argv, prog="moontune export")
+    ui = ConsoleUi()
+    try:
+        made = export(args, ui)
+    finally:
+        ui.close()
+    if made.rows:
+        ui.table(HEAD, lines(made.rows))
+    for line in made.findings:
+        ui.note(line)
+    print(f"written: {made.folder}")
 
 
 def _transcribe(argv: list[str]) -> int:

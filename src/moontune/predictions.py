@@ -38,7 +38,7 @@ def read_predictions(path: Path, prefix: str = "") -> tuple[list[dict[str, Any]]
             continue
         try:
             given = json.loads(line)
-            row = _row(given, f"{prefix}{number}")
+            row = prediction_row(given, f"{prefix}{number}")
         except json.JSONDecodeError as error:
             raise UserError(f"{path}:{number}: not JSON ({error.msg}); one object a line") from None
         except RecursionError:
@@ -63,7 +63,7 @@ def stored_predictions(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(given: Any, line: str) -> dict[str, Any]:
+def prediction_row(given: Any, line: str) -> dict[str, Any]:
     """One row as `evaluate.Prediction` writes it; raises ValueError with what is wrong."""
     if not isinstance(given, dict):
         raise ValueError(f"expected a JSON object, found {type(given).__name__}")

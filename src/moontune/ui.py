@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from moontune.wording import LABELS, counted, show, show_interval
@@ -142,6 +143,14 @@ class ConsoleUi:
                 show_interval(name, m["difference_interval"]).removesuffix(" points"),
                 f"{100 * m['probability_better']:.1f} %",
             )
+        self.console.print(table)
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        from rich.table import Table
+
+        table = Table(*head, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(printable(text).replace("[", "\\[") for text in row))
         self.console.print(table)
 
     def crossval(self, found: dict[str, Any]) -> None:

@@ -1,0 +1,133 @@
+"""The exported ONNX pair in a browser: headless Chromium, onnxruntime-web, the same tokens?
+
+    npm pack onnxruntime-web && tar xzf onnxruntime-web-*.tgz
+    uv run python benchmarks/export_browser.py outputs/NAME/export/onnx-int8 package CLIP.wav
+
+Writes with onnxruntime in Python and in the browser, and exits with 1 where tokens differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import http.server
+import json
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from moontune.audio import read_audio
+from moontune.decoding import TokenCap
+from moontune.onnx_model import OnnxTranscriber
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from chromium import Chromium, find_chromium
+
+PAGE = """<!doctype html><title>moontune</title><script type="module">
+import * as ort from "./ort/ort.wasm.min.mjs";
+ort.env.wasm.numThreads = 1;
+ort.env.wasm.wasmPaths = new URL("./ort/", location.href).href;
+async function transcribe(most) {
+  const open = name => ort.InferenceSession.create(`./model/${name}.onnx`);
+  const encoder = await open("encoder_model"), decoder = await open("decoder_model_merged");
+  const samples = new Float32Array(await (await fetch("./clip.f32")).arrayBuffer());
+  const size = [1, samples.length];
+  const begun = performance.now();
+  const {last_hidden_state} = await encoder.run({
+    input_values: new ort.Tensor("float32", samples, size),
+    attention_mask: new ort.Tensor("int64", new BigInt64Array(samples.length).fill(1n), size)});
+  const feeds = {encoder_hidden_states: last_hidden_state};
+  const pasts = decoder.inputNames.filter(name => name.startsWith("past"));
+  for (const name of pasts) feeds[name] = new ort.Tensor("float32", [], [0, HEADS, 1, WIDTH]);
+  const tokens = [];
+  let last = 1;
+  while (tokens.length < most && last != 2) {
+    feeds.input_ids = new ort.Tensor("int64", [BigInt(last)], [1, 1]);
+    feeds.use_cache_branch = new ort.Tensor("bool", [tokens.length > 0], [1]);
+    const out = await decoder.run(feeds);
+    last = out.logits.data.reduce((best, x, i, all) => x > all[best] ? i : best, 0);
+    for (const name of pasts)
+      if (!tokens.length || name.includes("decoder"))
+        feeds[name] = out[name.replace("past_key_values", "present")];
+    tokens.push(last);
+  }
+  return {tokens, seconds: (performance.now() - begun) / 1000};
+}
+window.transcribe = transcribe;
+window.ready = true;
+</script>"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    extensions_map = {  # noqa: RUF012
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+    }
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def in_browser(model: Path, ort: Path, samples: Any, most: int, size: tuple[int, int]) -> Any:
+    """Tokens and seconds of the page, from a server on this machine."""
+    program = find_chromium()
+    if program is None:
+        sys.exit("no chromium found")
+    with tempfile.TemporaryDirectory() as scratch:
+        site = Path(scratch) / "site"
+        site.mkdir()
+        (site / "ort").symlink_to(ort.resolve())
+        (site / "model").symlink_to(model.resolve())
+        (site / "clip.f32").write_bytes(samples.tobytes())
+        page = PAGE.replace("HEADS", str(size[0])).replace("WIDTH", str(size[1]))
+        (site / "index.html").write_text(page)
+        handler = functools.partial(Quiet, directory=str(site))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Chromium(program, Path(scratch) / "profile") as tab:
+            tab.open(f"http://127.0.0.1:{server.server_address[1]}/index.html")
+            code = (
+                "window.answer = null; (async () => {"
+                " while (!window.ready) await new Promise(go => setTimeout(go, 50));"
+                f" window.answer = await window.transcribe({most});"
+                "})().catch(e => window.answer = {error: String(e)}); 0"
+            )
+            tab.value(code)
+            for _ in range(600):
+                found = tab.value("new Promise(go => setTimeout(() => go(window.answer), 500))")
+                if found is not None:
+                    break
+            else:
+                found = {"error": "no answer in five minutes", "said": tab.complaints()}
+        server.shutdown()
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model", type=Path, help="folder of encoder_model.onnx and the decoder")
+    parser.add_argument("ort", type=Path, help="onnxruntime-web's package folder")
+    parser.add_argument("clip", type=Path)
+    args = parser.parse_args()
+    samples = read_audio(args.clip)
+    cap = TokenCap(6.5, 8)
+    transcriber = OnnxTranscriber(args.model, threads=1)
+    [here] = transcriber([samples], cap)
+    size = transcriber.past_shape
+    there = in_browser(args.model, args.ort / "dist", samples, cap(len(samples) / 16_000), size)
+    print(f"here:    {here.text}")
+    if "error" in there:
+        print(json.dumps(there))
+        return 1
+    print(f"browser: {transcriber.tokenizer.decode(there['tokens'])}")
+    print(f"{len(samples) / 16_000 / there['seconds']:.1f} times real time in the browser")
+    same = there["tokens"] == here.tokens
+    print("the same tokens" if same else f"other tokens: {there['tokens']}, here {here.tokens}")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

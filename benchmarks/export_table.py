@@ -1,0 +1,82 @@
+"""The exported graphs on whole sets of recordings: do they write PyTorch's tokens, and how well?
+
+    uv run python benchmarks/export_table.py ../shared/data/accented_english/manifest.jsonl \\
+        ../shared/data/adventure_game/manifest.jsonl --model-id ../shared/models/moonshine-tiny
+
+Writes the graphs of a base, or of a run's tuned model (`--adapter-dir`), to a temporary folder;
+PyTorch transcribes every clip in batches, ONNX in float32 and in 8 bit one by one. `--every 3`
+takes every third clip, `--spare mlp.fc2` keeps layers in float32 in 8 bit. Exits with 1 if
+float32 differs from PyTorch in a token, or 8 bit loses more than 0.5 points of WER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from moontune.decoding import TokenCap
+from moontune.export import write_products
+from moontune.far_side import Product, Speech, figures, hear
+from moontune.manifest import read_manifest
+from moontune.model import load_base
+from moontune.onnx_model import OnnxTranscriber
+from moontune.transcribe import Transcriber, batches, load_audio
+from moontune.ui import ConsoleUi
+
+
+def in_batches(base: Any, speech: Speech) -> Product:
+    """PyTorch's transcripts; they do not depend on what shares a batch."""
+    transcribe, found = Transcriber(base), {}
+    for indices in batches(speech.utterances):
+        heard = transcribe([speech.clips[i] for i in indices], speech.cap)
+        found |= {id(speech.clips[i]): out for i, out in zip(indices, heard, strict=True)}
+    return hear("PyTorch", 0, lambda clips, _: [found[id(clip)] for clip in clips], speech)
+
+
+def no_tokens(text: str) -> list[int]:
+    raise AssertionError("every product here tells its tokens")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("manifests", type=Path, nargs="+")
+    parser.add_argument("--model-id", default="bundled")
+    parser.add_argument("--adapter-dir", type=Path)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--spare", nargs="*", default=[])
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    ui, failed = ConsoleUi(), False
+    base = load_base(args.model_id, None, "cpu")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        write_products(base, args.adapter_dir, folder, tuple(args.spare), ui)
+        for manifest in args.manifests:
+            rows = read_manifest(manifest)[0][:: args.every]
+            speech = Speech(rows, [load_audio(u) for u in rows], TokenCap(6.5, 8))
+            products = [in_batches(base, speech)]
+            for name, part in (("ONNX, float32", "onnx"), ("ONNX, 8 bit", "onnx-int8")):
+                heard = OnnxTranscriber(folder / part, threads=args.threads)
+                step = lambda i, n, name=name: ui.progress(i, n, name)  # noqa: E731
+                products.append(hear(name, 0, heard, speech, step))
+            print(f"{manifest}: {len(rows)} clips, {speech.seconds / 60:.1f} minutes")
+            table = [figures(p, products[0], speech, no_tokens, 42) for p in products]
+            for row in table:
+                print(
+                    f"  {row['name']:14} WER {100 * row['wer']:.2f} % "
+                    f"({100 * row['wer_difference']:+.2f} points), same tokens on "
+                    f"{row['same_tokens']} of {row['clips']}, {row['times_real_time']} x real time",
+                    flush=True,
+                )
+            failed |= table[1]["same_tokens"] < len(rows) or table[2]["wer_difference"] > 0.005
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""Transcribe clips in the vendor's runtime. Runs in its environment: standard library and numpy.
+
+    python vendor_worker.py MODEL_FOLDER CLIPS.json OUTPUT.json THREADS
+
+CLIPS.json lists `.npy` files of float32 mono 16 kHz samples.
+"""
+
+import json
+import os
+import sys
+import time
+
+
+def main() -> None:
+    folder, listed, output, threads = sys.argv[1:]
+    if hasattr(os, "sched_setaffinity"):  # the runtime takes a thread for every core it is given
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
+    import numpy as np
+    from moonshine_voice import ModelArch, Transcriber
+
+    with open(listed, encoding="utf-8") as stream:
+        files = json.load(stream)
+    transcriber = Transcriber(model_path=folder, model_arch=ModelArch.TINY)
+    rows = []
+    for number, file in enumerate([files[0], *files]):  # the first once more, to warm up
+        samples = np.load(file).tolist()
+        begun = time.perf_counter()
+        lines = transcriber.transcribe_without_streaming(samples, 16_000).lines
+        seconds = time.perf_counter() - begun
+        if number:
+            rows.append({"lines": [line.text for line in lines], "seconds": seconds})
+            print(number, flush=True)
+    with open(output, "w", encoding="utf-8") as stream:
+        json.dump(rows, stream)
+
+
+if __name__ == "__main__":
+    main()

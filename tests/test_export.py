@@ -1,0 +1,285 @@
+"""`moontune export`: its products say what the tuned model says; what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import noise
+from safetensors.torch import load_file, save_file
+
+from moontune.cli import main
+from moontune.decoding import TokenCap
+from moontune.files import read_jsonl, write_json
+from moontune.manifest import read_rows
+from moontune.merge import merged, refuse_other_tensors
+from moontune.transcribe import Transcriber, load_audio
+
+CAP = TokenCap(6.5, 8)
+STAGES = ("clean", "split", "labels", "baseline", "train")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_model, noise_manifest) -> Path:
+    """An evaluated run whose adapter changes what is written."""
+    where = tmp_path_factory.mktemp("user")
+    words = {"manifest": noise_manifest, "model-id": tiny_model, "run-name": "r", "device": "cpu"}
+    words |= {"max-steps": 2, "grad-accum": 2, "eval-every-steps": 2, "general": "off"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(where)
+        flags = [word for key, value in words.items() for word in (f"--{key}", str(value))]
+        assert main(["sample", *flags, "--lr", "1e-3"]) == 0
+        for stage in STAGES:
+            assert main([stage, "outputs/r"]) == 0
+        file = where / "outputs/r/lora_adapter/adapter_model.safetensors"
+        torch.manual_seed(1)
+        stirred = {name: 0.3 * torch.randn_like(v) for name, v in load_file(file).items()}
+        save_file(stirred, file, metadata={"format": "pt"})
+        assert main(["evaluate", "outputs/r"]) == 0
+        assert main(["export", "outputs/r", "--no-vendor"]) == 0
+    return where / "outputs/r"
+
+
+def facts(run: Path) -> dict:
+    return json.loads((run / "export/export.json").read_text())
+
+
+def test_everything_promised_is_there_with_its_digest(run) -> None:
+    made = facts(run)
+    for name in (
+        *(f"merged/{n}" for n in ("model.safetensors", "config.json", "tokenizer.json")),
+        *(f"{d}/{n}.onnx" for d in ("onnx", "onnx-int8") for n in ("encoder_model",)),
+        *(f"{d}/decoder_model_merged.onnx" for d in ("onnx", "onnx-int8")),
+        *(f"ort/{n}" for n in ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")),
+    ):
+        content = (run / "export" / name).read_bytes()
+        assert made["files"][name]["sha256"] == hashlib.sha256(content).hexdigest(), name
+        assert made["files"][name]["bytes"] == len(content) > 0
+    assert made["opset"] == 17
+    assert made["environment"]["versions"]["onnxruntime"]
+    assert not list(run.glob(".export*"))
+    assert not list((run / "export").rglob("*.data"))
+
+
+def test_merged_and_float_onnx_write_the_tuned_models_tokens(run) -> None:
+    rows = {row["name"]: row for row in facts(run)["table"]}
+    for name in ("PyTorch, tuned", "PyTorch, merged", "ONNX, float32"):
+        assert rows[name]["same_tokens"] == rows[name]["clips"] > 0
+        assert rows[name]["times_real_time"] > 0
+    assert rows["PyTorch, base"]["same_tokens"] == 0  # the adapter changes every clip
+    said = read_jsonl(run / "export/predictions/onnx-float32.jsonl")
+    tuned = read_jsonl(run / "predictions_tuned.jsonl")
+    for key in ("id", "tokens", "hypothesis", "edits", "truncated"):
+        assert [row[key] for row in said] == [row[key] for row in tuned], key
+
+
+def test_the_card_names_base_data_figures_and_licence(run) -> None:
+    text = (run / "export/README.md").read_text()
+    for part in ("license: mit", "Base: ", "24 clips", "before (the base)", "opset 17", "WER"):
+        assert part in text
+    assert "ONNX, 8 bit" in text
+    assert str(Path(facts(run)["data"]["origin"]["manifest"]).parent) not in text
+
+
+def test_merged_is_a_model_for_model_id(run, tmp_path) -> None:
+    clips = [noise(50 + i, s) for i, s in enumerate((895 / 16_000, 0.7, 2.3))]
+    from moontune.adapter import load_adapter
+    from moontune.model import load_base
+
+    tuned = load_base(str(facts(run)["base"]["asked"]), None, "cpu")
+    load_adapter(tuned, run / "lora_adapter")
+    plain = load_base(str(run / "export/merged"), None, "cpu")
+    assert (
+        plain.net.state_dict().keys()
+        == load_base(str(facts(run)["base"]["asked"]), None, "cpu").net.state_dict().keys()
+    )
+    one, other = (Transcriber(b)(clips, CAP) for b in (tuned, plain))
+    assert one == other
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{read_rows(run / 'manifests/test.jsonl')[0].audio_filepath}\n")
+    from moontune import stt
+
+    given = ["--model-id", str(run / "export/merged"), "--audio-list", str(listed)]
+    assert stt.main([*given, "--output", str(tmp_path / "o.json"), "--device", "cpu"]) == 0
+
+
+def test_onnx_transcribes_without_torch_what_torch_does(run, tmp_path) -> None:
+    clips = [noise(70 + i, s) for i, s in enumerate((895 / 16_000, 0.4, 1.9, 5.2))]
+    np.savez(tmp_path / "clips.npz", *clips)
+    code = (
+        "import sys, json, numpy as np\n"
+        "from pathlib import Path\n"
+        "from moontune.decoding import TokenCap\n"
+        "from moontune.onnx_model import OnnxTranscriber\n"
+        "clips = list(np.load(sys.argv[1]).values())\n"
+        "heard = OnnxTranscriber(Path(sys.argv[2]))(clips, TokenCap(6.5, 8))\n"
+        "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules)\n"
+        "print(json.dumps([[h.text, h.tokens, h.truncated] for h in heard]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "clips.npz"), str(run / "export/onnx")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    from moontune.model import load_base
+
+    wanted = Transcriber(load_base(str(run / "export/merged"), None, "cpu"))(clips, CAP)
+    assert json.loads(done.stdout) == [[w.text, w.tokens, w.truncated] for w in wanted]
+
+
+def test_ort_files_write_what_the_8_bit_onnx_does(run) -> None:
+    from moontune.onnx_model import OnnxTranscriber
+
+    clips = [load_audio(u) for u in read_rows(run / "manifests/test.jsonl")][:2]
+    tokenizer = run / "export/onnx/tokenizer.json"
+    one, other = (
+        OnnxTranscriber(run / "export" / name, threads=1, tokenizer=tokenizer)(clips, CAP)
+        for name in ("onnx-int8", "ort")
+    )
+    assert [o.tokens for o in one] == [o.tokens for o in other]
+
+
+@pytest.fixture
+def copy(run, tmp_path) -> Path:
+    shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("export"))
+    return tmp_path / "copy"
+
+
+def test_there_already_and_again(copy, capsys) -> None:
+    assert main(["export", str(copy), "--no-measure", "--spare", "mlp"]) == 0
+    assert facts(copy)["spared"] == ["mlp"]
+    assert main(["export", str(copy), "--no-vendor"]) == 2
+    assert "add --overwrite" in capsys.readouterr().err
+    assert main(["export", str(copy), "--no-measure", "--overwrite"]) == 0
+    assert facts(copy)["spared"] == []
+    assert "not measured" in (copy / "export/README.md").read_text()
+
+
+def refusal(run: Path, capsys, *flags: str) -> str:
+    assert main(["export", str(run), *flags]) == 2
+    err = capsys.readouterr().err.strip()
+    assert "\n" not in err
+    assert not (run / "export").exists()
+    return err
+
+
+def test_refusals_in_one_line(copy, capsys, monkeypatch) -> None:
+    assert "at least one" in refusal(copy, capsys, "--threads", "0")
+    record = json.loads((copy / "run.json").read_text())
+    for change, said in (
+        ({"asked_folds": 3}, "name one, such as"),
+        ({"sweep": {}}, "trial-0"),
+        ({"stages": {**record["stages"], "evaluate": None}}, "was not evaluated"),
+    ):
+        changed = record | change
+        changed["stages"] = {k: v for k, v in changed["stages"].items() if v}
+        write_json(copy / "run.json", changed)
+        assert said in refusal(copy, capsys)
+    record["stages"]["evaluate"]["base"]["sha256"] = "0" * 64
+    write_json(copy / "run.json", record)
+    assert "not the weights" in refusal(copy, capsys)
+    assert main(["export", str(copy / "nowhere")]) == 2
+    assert "is not a run" in capsys.readouterr().err
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert 'pip install "moontune[export]"' in refusal(copy, capsys)
+
+
+def test_an_adapter_that_does_not_fit_leaves_nothing(copy, capsys) -> None:
+    file = copy / "lora_adapter/adapter_model.safetensors"
+    state = load_file(file)
+    name = next(iter(state))
+    save_file(state | {name: torch.full_like(state[name], float("nan"))}, file)
+    assert "train again" in refusal(copy, capsys, "--no-measure")
+    save_file({k: v for k, v in state.items() if k != name}, file)
+    assert "does not fit" in refusal(copy, capsys, "--no-measure")
+
+
+def test_a_merged_state_of_other_keys_or_shapes_is_refused(fresh_base, run, monkeypatch) -> None:
+    wanted = {"a": (2, 3), "b": (4,)}
+    refuse_other_tensors(dict(wanted), wanted, Path("x"))
+    for found in ({"a": (2, 3)}, wanted | {"c": (1,)}, wanted | {"a": (3, 2)}):
+        with pytest.raises(Exception, match="not the base's"):
+            refuse_other_tensors(found, wanted, Path("x"))
+    import peft
+
+    def kept(self, **_: object) -> torch.nn.Module:  # as if merging had left the wrappers
+        return self.base_model.model
+
+    monkeypatch.setattr(peft.PeftModel, "merge_and_unload", kept, raising=False)
+    with pytest.raises(Exception, match="tensors are not the base's"):
+        merged(fresh_base, run / "lora_adapter")
+
+
+FAKE_RUNTIME = """
+class ModelArch:
+    TINY = 0
+class Line:
+    def __init__(self, text): self.text = text
+class Transcriber:
+    def __init__(self, model_path, model_arch):
+        assert model_arch == 0
+        with open(model_path + "/tokenizer.bin", "rb") as stream:
+            if stream.read() == b"broken":
+                raise RuntimeError("bad file")
+    def transcribe_without_streaming(self, samples, rate):
+        assert rate == 16000 and isinstance(samples, list)
+        self.lines = [Line("heard"), Line(f" {len(samples)} ")]
+        return self
+"""
+
+
+@pytest.fixture
+def fake_runtime(tmp_path, monkeypatch) -> Path:
+    """A folder for the vendor's runtime, and a stand-in for that in every child process."""
+    site = tmp_path / "site"
+    (site / "moonshine_voice-9.9.dist-info").mkdir(parents=True)
+    (site / "moonshine_voice.py").write_text(FAKE_RUNTIME)
+    meta = "Metadata-Version: 2.1\nName: moonshine-voice\nVersion: 9.9\n"
+    (site / "moonshine_voice-9.9.dist-info/METADATA").write_text(meta)
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"):
+        (folder / name).write_text("x")
+    return folder
+
+
+def test_the_vendors_runtime_is_heard_clip_by_clip(fake_runtime) -> None:
+    from moontune.vendor import runtime_version, vendor_python, vendor_transcripts
+
+    python = vendor_python(Path(sys.executable))
+    assert runtime_version(python) == "9.9"
+    steps: list[tuple[int, int]] = []
+    clips = [noise(1, 0.5), noise(2, 0.25)]
+    heard = vendor_transcripts(python, fake_runtime, clips, 1, lambda *s: steps.append(s))
+    assert [h.text for h in heard] == ["heard 8000", "heard 4000"]
+    assert steps == [(1, 2), (2, 2)]
+    (fake_runtime / "tokenizer.bin").write_text("broken")
+    with pytest.raises(Exception, match=r"failed on .*bad file"):
+        vendor_transcripts(python, fake_runtime, clips, 1)
+    (fake_runtime / "tokenizer.bin").unlink()
+    with pytest.raises(Exception, match=r"holds no tokenizer\.bin"):
+        vendor_transcripts(python, fake_runtime, clips, 1)
+
+
+def test_a_row_of_the_vendors_runtime_or_a_remark(copy, fake_runtime, capsys) -> None:
+    missing = ["--vendor-python", "/nowhere/python"]
+    assert main(["export", str(copy), *missing]) == 0
+    assert "vendor's runtime was not measured: /nowhere/python" in capsys.readouterr().out
+    assert len(facts(copy)["table"]) == 5
+    assert main(["export", str(copy), "--overwrite", "--vendor-python", sys.executable]) == 0
+    row = facts(copy)["table"][5]
+    assert row["name"] == "moonshine-voice, tuned"
+    assert facts(copy)["vendor_runtime"] == "moonshine-voice 9.9"
+    assert row["clips"] == len(read_rows(copy / "manifests/test.jsonl"))
+    assert (copy / "export/predictions/moonshine-voice-tuned.jsonl").is_file()
