@@ -54,7 +54,7 @@ class Page:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
+def page(tmp_path: Path) -> Page:
     heard: list[np.ndarray] = []
 
     def hear(samples: np.ndarray) -> list[Heard]:

@@ -111,7 +111,7 @@ def _parts_of_run(folder: Path) -> _Parts:
 
 def _parts_of_adapter(folder: Path) -> _Parts:
     """Its base as moontune noted it, else as peft did."""
-    from moontune.adapter import PROVENANCE
+    from moontune.rundir import PROVENANCE
 
     try:
         made = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["base"]
