@@ -35,7 +35,7 @@ class Marked(SpeechDetector):
 def recording(parts: Sequence[tuple[float, float]]) -> np.ndarray:
     """Speech of some seconds then a pause of some seconds, again and again, as Marked hears it."""
     return np.concatenate(
-        [np.repeat(np.float32([0.9, 0.0]), [int(a * SECOND), int(b * SECOND)]) for a, b in parts]
+        [np.repeat(np.array([0.9, 0.0], np.float32), [int(a * SECOND), int(b * SECOND)]) for a, b in parts]
     )
 
 

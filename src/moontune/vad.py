@@ -54,7 +54,7 @@ class SpeechDetector:
         voice, *self._state = self._session.run(
             ["speech_probs", "hn", "cn"], {"input": seen} | state
         )
-        return voice
+        return np.asarray(voice)
 
 
 _loaded: list = []  # the session keeps no state, so one does for all
