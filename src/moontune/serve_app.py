@@ -219,5 +219,4 @@ async def _keep(request: Request, state: _State, kept: Kept) -> dict[str, Any]:
         "count": count,
         "wer": {name: corpus_wer(edits) for name, edits in state.edits.items()},
         "words": sum(e.words for e in next(iter(state.edits.values()))),
-        "clips": len(next(iter(state.edits.values()))),
     }

@@ -102,8 +102,8 @@ function show(found, blob, name) {
       at("count").textContent = kept.count;
       const rates = Object.entries(kept.wer).filter(([, v]) => v !== null);
       at("score").textContent = rates.length
-        ? `; on the ${kept.clips} kept since the start, ${kept.words} words: ` +
-          rates.map(([model, v]) => `${model} ${(100 * v).toFixed(1)} % wrong`).join(", ")
+        ? `; of the ${kept.words} words kept since the start: ` +
+          rates.map(([model, v]) => `${model} ${(100 * v).toFixed(1)}\u00a0% wrong`).join(", ")
         : "";
       told.className = "note better";
       told.textContent = "Kept.";
