@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_pipeline import flags
+from conftest import flags
 
 from moontune.cli import main
 from moontune.config import PRESETS, RunConfig

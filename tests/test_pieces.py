@@ -34,9 +34,8 @@ class Marked(SpeechDetector):
 
 def recording(parts: Sequence[tuple[float, float]]) -> np.ndarray:
     """Speech of some seconds then a pause of some seconds, again and again, as Marked hears it."""
-    return np.concatenate(
-        [np.repeat(np.array([0.9, 0.0], np.float32), [int(a * SECOND), int(b * SECOND)]) for a, b in parts]
-    )
+    levels = np.array([0.9, 0.0], np.float32)
+    return np.concatenate([np.repeat(levels, [int(a * SECOND), int(b * SECOND)]) for a, b in parts])
 
 
 def cut(samples: np.ndarray, block: int = 7 * SECOND, cutting: Cutting = CUTTING) -> list[Piece]:
