@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.config import LoraConfig, RunConfig, TrainConfig
@@ -91,10 +91,11 @@ def configured(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     The scale alpha / r is kept where only the rank is tried.
     """
     settings = {name: as_setting(value) for name, value in values.items()}
+    changed = with_settings(config, settings, "--tune")
     if "lora_r" in settings and "lora_alpha" not in settings:
-        own = config.lora
-        settings["lora_alpha"] = own.lora_alpha / own.lora_r * int(settings["lora_r"])
-    return resolve(with_settings(config, settings, "--tune"))
+        alpha = config.lora.lora_alpha / config.lora.lora_r * changed.lora.lora_r
+        changed = replace(changed, lora=replace(changed.lora, lora_alpha=alpha))
+    return resolve(changed)
 
 
 def dimensions(words: tuple[str, ...], config: RunConfig) -> list[Dimension]:
@@ -114,6 +115,11 @@ def dimensions(words: tuple[str, ...], config: RunConfig) -> list[Dimension]:
 
 def _dimension(word: str) -> Dimension:
     name, given, values = word.partition("=")
+    if name in _NOT_TRIED:
+        raise UserError(
+            f"--tune {name}: the validation loss does not say which is better; give it as a flag, "
+            "for all trials"
+        )
     types = {
         f.name: f.type
         for cls in (LoraConfig, TrainConfig)
