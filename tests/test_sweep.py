@@ -136,6 +136,15 @@ def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) ->
     assert [t["values"]["lr"] for t in trials] == ["5e-3", "1e-4"]
 
 
+@pytest.mark.parametrize("rank", ["lora_r=4,8,16,32", "lora_r=7..10"])
+def test_a_small_search_tries_everything_there_is_once(tmp_path, monkeypatch, rank) -> None:
+    monkeypatch.setattr(sweep, "run_stage", scripted)
+    run, config = asked(tmp_path / "s", 30)
+    run.note(sweep={"trials": 30, "tune": ["lr=1e-4,5e-3,1e-3", rank]})
+    tried = [tuple(t["values"].items()) for t in sweep.do_trials(run, config, ConsoleUi())]
+    assert len(tried) == len(set(tried)) == 12
+
+
 def test_a_trial_that_explodes_does_not_end_the_sweep(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweep, "run_stage", scripted)
     run, config = asked(tmp_path / "s", 3)

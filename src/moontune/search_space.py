@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +51,13 @@ class Dimension:
     @property
     def logarithmic(self) -> bool:
         return self.low > 0 and self.high / self.low >= _LOGARITHMIC
+
+    @property
+    def values(self) -> Sequence[Any] | None:
+        """All there are; None: too many to name."""
+        if self.choices:
+            return self.choices
+        return range(round(self.low), round(self.high) + 1) if self.whole else None
 
     def distribution(self) -> Any:
         """For optuna."""

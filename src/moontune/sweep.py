@@ -6,7 +6,9 @@ the search is built again from them, so that it can be gone on with after whatev
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 BEFORE = ("sample", "clean", "split", "labels", "baseline")
 _AFTER = NAMES[NAMES.index("train") + 1 :]
 _RANDOM = 4  # trials before the search learns from those there are
-_NEW_ONES = 50  # draws before it is believed that everything was tried
 _NOT_FINITE = 1e9  # stands for such a loss, which JSON and optuna have no place for
 
 
@@ -97,8 +98,9 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
     for number in range(asked["trials"]):
         kept = _recorded(_folder(run, number))
         if kept is None:
-            study = _study(space, done, config.output.seed + number)
-            trial = _new_trial(study, space, done) if number else None
+            seed = config.output.seed + number
+            study = _study(space, done, seed)
+            trial = _new_trial(study, space, done, seed) if number else None
             if number and trial is None:
                 ui.note("everything there is to try was tried")
                 break
@@ -155,22 +157,36 @@ def _study(space: list[Dimension], done: list[dict[str, Any]], seed: int) -> opt
 
 
 def _new_trial(
-    study: optuna.Study, space: list[Dimension], done: list[dict[str, Any]]
+    study: optuna.Study, space: list[Dimension], done: list[dict[str, Any]], seed: int
 ) -> optuna.trial.Trial | None:
-    """Settings that were not tried yet; None if there seem to be none."""
-    ways = {d.name: d.distribution() for d in space}
-    for _ in range(_NEW_ONES):
-        trial = study.ask(ways)
-        if all(trial.params != other["values"] for other in done):
-            return trial
-        study.tell(trial, state=_failed())
-    return None
-
-
-def _failed() -> Any:
+    """Settings that were not tried yet; None if there are none."""
     import optuna
 
-    return optuna.trial.TrialState.FAIL
+    ways = {d.name: d.distribution() for d in space}
+    tried = [other["values"] for other in done]
+    trial = study.ask(ways)
+    if trial.params not in tried:
+        return trial
+    # Of few values the sampler likes the best ones again and again.
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    left = _untried(space, tried, seed)
+    if left is None:
+        return None
+    study.enqueue_trial(left)
+    return study.ask(ways)
+
+
+def _untried(
+    space: list[Dimension], tried: list[dict[str, Any]], seed: int
+) -> dict[str, Any] | None:
+    """Some values that were not tried, drawn from `seed`; None if there are none."""
+    rng = random.Random(seed)
+    values = [d.values for d in space]
+    orders = [rng.sample(v, len(v)) for v in values if v is not None]
+    if len(orders) < len(space):
+        return None  # a draw from a range without steps that was drawn before: there is no other
+    named = (dict(zip([d.name for d in space], v, strict=True)) for v in product(*orders))
+    return next((v for v in named if v not in tried), None)
 
 
 def _do(
