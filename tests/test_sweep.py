@@ -100,7 +100,8 @@ def scripted(run, config, stage, ui) -> None:
     for step in (0, 2, 4, 6):
         value = wanted + (6 - step) / 10 if config.train.lr < 0.01 else None
         ui.training({"event": "validation", "step": step, "val_loss": value}, 6)
-    write_json(run / "train.json", {"best_val_loss": wanted, "best_step": 6})
+    made = {"best_val_loss": wanted, "best_step": 6, "val_utterances": 70}
+    write_json(run / "train.json", made)
 
 
 def asked(folder: Path, trials: int) -> tuple[RunDir, RunConfig]:
@@ -126,6 +127,21 @@ def test_the_search_finds_the_better_rate_and_gives_up_on_the_worse(tmp_path, mo
     assert all(t["best_val_loss"] > best["best_val_loss"] for t in pruned)
     again, _ = asked(tmp_path / "again", 14)
     assert sweep.do_trials(again, config, ConsoleUi()) == trials
+
+
+def test_all_trials_validate_on_the_same_clips(tmp_path, monkeypatch) -> None:
+    """A longer training would validate on more of them."""
+    asked_for = []
+
+    def listening(run, config, stage, ui) -> None:
+        asked_for.append(getattr(stage.run, "keywords", {}).get("val_clips"))
+        scripted(run, config, stage, ui)
+
+    monkeypatch.setattr(sweep, "run_stage", listening)
+    run, config = asked(tmp_path / "s", 3)
+    run.note(sweep={"trials": 3, "tune": ["max_steps=100,5000"]})
+    sweep.do_trials(run, config, ConsoleUi())
+    assert asked_for == [None, 70, 70]
 
 
 def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) -> None:

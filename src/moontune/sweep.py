@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.files import write_json
-from moontune.pipeline import NAMES, run_stage, stage_named
+from moontune.pipeline import NAMES, Stage, run_stage, stage_named
 from moontune.rundir import RunDir, fork_run
 from moontune.search_space import Dimension, configured, dimensions
 from moontune.stage_ui import Ui
+from moontune.stages import train_stage
 
 if TYPE_CHECKING:
     import optuna
@@ -201,7 +203,7 @@ def _do(
     fork = fork_run(run, _folder(run, number), own, list(BEFORE))
     state = "finished"
     try:
-        run_stage(fork, fork.config(), stage_named("train"), ui)
+        run_stage(fork, fork.config(), _training(run, number), ui)
         training = fork.read("train.json")
         best, step = training["best_val_loss"], training["best_step"]
     except _Pruned:
@@ -220,6 +222,16 @@ def _do(
     }
     write_json(fork / "trial.json", record)
     return record
+
+
+def _training(run: RunDir, number: int) -> Stage:
+    """A trial's training. It validates on the clips that the first did: how many a training takes
+    depends on its length, and losses of other clips say nothing of settings."""
+    stage = stage_named("train")
+    if not number:
+        return stage
+    clips = RunDir(_folder(run, 0)).read("train.json")["val_utterances"]
+    return replace(stage, run=partial(train_stage, val_clips=clips))
 
 
 def told(values: dict[str, Any]) -> str:
@@ -255,5 +267,7 @@ def measure_winner(run: RunDir, trials: list[dict[str, Any]], ui: Ui) -> None:
         for name in _AFTER:
             if name not in done:
                 stage = stage_named(name)
-                ui.stage(f"trial {number}: {name}", stage.summary, 1 + _AFTER.index(name), 5)
+                ui.stage(
+                    f"trial {number}: {name}", stage.summary, 1 + _AFTER.index(name), len(_AFTER)
+                )
                 run_stage(trial, replace(config, report=own), stage, ui)
