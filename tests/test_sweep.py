@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_pipeline import flags
 
-from moontune import sweep
+from moontune import sweep, swept
 from moontune.cli import main
 from moontune.comparison import compare
 from moontune.config import PRESETS, LoraConfig, RunConfig, TrainConfig
@@ -85,11 +85,14 @@ def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatc
     capsys.readouterr()
     for words, told in (
         (["sweep", "--tune", "lr"], "keeps its search"),
+        (["sweep", "--trials", "4"], "5 were done"),
+        (["sweep", "--trials", "9", "--seed", "7"], "seed = 7 differs"),
         (["run"], "is a sweep"),
         (["crossval"], "is a sweep"),
     ):
         assert main([words[0], "--resume", "--run-name", "s", *words[1:]]) == 2
         assert told in capsys.readouterr().err
+    assert RunDir(run).record()["sweep"]["trials"] == 5  # what was refused changed nothing
     assert main(["train", "outputs/s"]) == 2
     assert "trial-0" in capsys.readouterr().err
 
@@ -129,6 +132,28 @@ def test_the_search_finds_the_better_rate_and_gives_up_on_the_worse(tmp_path, mo
     assert sweep.do_trials(again, config, ConsoleUi()) == trials
 
 
+def test_a_long_training_is_not_given_up_for_being_long(tmp_path, monkeypatch) -> None:
+    """At the same update a shorter one is always better: its rate has come down."""
+
+    def annealed(run, config, stage, ui) -> None:
+        updates = config.train.updates
+        for step in range(0, updates + 1, updates // 10):
+            value = 3 - step / updates - (0.1 if updates == 500 else 0) * step / updates
+            ui.training({"event": "validation", "step": step, "val_loss": value}, updates)
+        made = {"best_val_loss": value, "best_step": updates, "val_utterances": 9}
+        write_json(run / "train.json", made)
+
+    monkeypatch.setattr(sweep, "run_stage", annealed)
+    run, _ = asked(tmp_path / "s", 9)
+    config = RunConfig(train=TrainConfig(lr=1e-4, max_steps=100))
+    run.note(sweep={"trials": 9, "tune": ["max_steps=100,200,300,500", "lr=1e-4,2e-4"]})
+    trials = sweep.do_trials(run, config, ConsoleUi())
+    long = [t for t in trials if t["updates"] == 500]
+    assert long
+    assert all(t["state"] == "finished" for t in long)
+    assert sweep.best_of(trials)["updates"] == 500
+
+
 def test_all_trials_validate_on_the_same_clips(tmp_path, monkeypatch) -> None:
     """A longer training would validate on more of them."""
     asked_for = []
@@ -142,6 +167,22 @@ def test_all_trials_validate_on_the_same_clips(tmp_path, monkeypatch) -> None:
     run.note(sweep={"trials": 3, "tune": ["max_steps=100,5000"]})
     sweep.do_trials(run, config, ConsoleUi())
     assert asked_for == [None, 70, 70]
+
+
+def test_an_earlier_winner_that_was_tested_is_told(tmp_path) -> None:
+    run = RunDir(tmp_path)
+    trials = [
+        {"number": n, "values": {"lr": 1e-4}, "state": "finished", "best_val_loss": 3.0 - n}
+        for n in range(3)
+    ]
+    for n, stages in enumerate(({"evaluate": {}}, {}, {"evaluate": {}})):
+        write_json(run / f"trial-{n}/run.json", {"stages": stages})
+    assert swept.tested_before(run, trials, 2) == []
+    found = {"winner": 2, "trials": trials, "tested_before": []}
+    assert "too" not in swept.sentence_of(found)
+    write_json(run / "trial-1/run.json", {"stages": {"evaluate": {}}})
+    found["tested_before"] = swept.tested_before(run, trials, 2)
+    assert "trial 1 had been the best and was tested too" in swept.sentence_of(found)
 
 
 def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) -> None:

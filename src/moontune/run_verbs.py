@@ -183,15 +183,6 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
     if made != command[0]:
         remedy = "give another --run-name" if made == "run" else f"use: moontune {made} --resume"
         raise UserError(f"{run.path}: is {_KINDS[made]}; {remedy}")
-    if made == "crossval" and peek(command, "--folds") is not None:
-        from moontune.crossval import refuse_other_folds
-
-        refuse_other_folds(run, args.folds)
-    if made == "sweep":
-        from moontune.sweep import change_trials
-
-        given = {f: getattr(args, f) for f in ("trials", "tune") if peek(command, f"--{f}")}
-        change_trials(run, **given)
     saved = run.config()
     wanted = _parse_new_run(command[1:], command[0], saved).settings
     config = resolve(dataclasses.replace(saved, report=wanted.report))
@@ -207,6 +198,15 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
                     f"{key} = {new} differs from the run's {old}; a resumed run keeps its "
                     "settings: leave it out, or start another run"
                 )
+    if made == "crossval" and peek(command, "--folds") is not None:
+        from moontune.crossval import refuse_other_folds
+
+        refuse_other_folds(run, args.folds)
+    if made == "sweep":
+        from moontune.sweep import change_trials
+
+        given = {f: getattr(args, f) for f in ("trials", "tune") if peek(command, f"--{f}")}
+        change_trials(run, **given)
     run.add_command(command)
     run.save_config(config)
     return run, config

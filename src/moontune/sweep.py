@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BEFORE = ("sample", "clean", "split", "labels", "baseline")
 _AFTER = NAMES[NAMES.index("train") + 1 :]
 _RANDOM = 4  # trials before the search learns from those there are
+_NOT_BEFORE = 2  # tenths of a trial, that a trial is given up; in the first the rate only rises
 _NOT_FINITE = 1e9  # stands for such a loss, which JSON and optuna have no place for
 
 
@@ -52,9 +53,16 @@ def change_trials(
             f"--tune {' '.join(tune)} differs from the sweep's {' '.join(asked['tune'])}; a "
             "resumed sweep keeps its search: leave it out, or start another"
         )
-    if trials is not None:
-        _check_trials(trials)
-        run.note(sweep=asked | {"trials": trials})
+    if trials is None:
+        return
+    _check_trials(trials)
+    done = sum(1 for number in range(asked["trials"]) if _recorded(_folder(run, number)))
+    if trials < done:
+        raise UserError(
+            f"--trials {trials}: {done} were done, and which of them count is not to be chosen "
+            f"afterwards; give {done} or more"
+        )
+    run.note(sweep=asked | {"trials": trials}, complete=False)
 
 
 class _Pruned(Exception):
@@ -66,7 +74,8 @@ class _Watched:
 
     def __init__(self, ui: Ui, trial: optuna.trial.Trial | None) -> None:
         self._ui, self._trial = ui, trial
-        self.values: dict[int, float] = {}
+        self.values: dict[int, float] = {}  # by update
+        self.updates = 0  # that the training is of
 
     def stage(self, name: str, summary: str, index: int, count: int) -> None:
         self._ui.stage(name, summary, index, count)
@@ -82,11 +91,28 @@ class _Watched:
         if event["event"] != "validation" or not event["step"]:
             return
         value = _NOT_FINITE if event["val_loss"] is None else event["val_loss"]
-        self.values[event["step"]] = value
-        if self._trial is not None:
-            self._trial.report(value, event["step"])
+        known = _by_tenth(self.values, max_steps)
+        self.values[event["step"]], self.updates = value, max_steps
+        tenth = _tenth(event["step"], max_steps)
+        if self._trial is not None and tenth not in known:
+            self._trial.report(value, tenth)
             if self._trial.should_prune():
                 raise _Pruned
+
+
+def _tenth(step: int, updates: int) -> int:
+    """How far a training is, 1 to 10. Trials of unlike length are held against each other as far
+    along: at one update a short one has its rate almost down, and a long one is still warming up.
+    """
+    return -(-10 * step // updates)
+
+
+def _by_tenth(values: dict[int, float], updates: int) -> dict[int, float]:
+    """Validations by tenth of the training, the first in each."""
+    found: dict[int, float] = {}
+    for step in sorted(values):
+        found.setdefault(_tenth(step, updates), values[step])
+    return found
 
 
 def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
@@ -135,7 +161,7 @@ def _study(space: list[Dimension], done: list[dict[str, Any]], seed: int) -> opt
 
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=_NOT_BEFORE),
     )
     ways = {d.name: d.distribution() for d in space}
     states = {
@@ -145,14 +171,14 @@ def _study(space: list[Dimension], done: list[dict[str, Any]], seed: int) -> opt
     for trial in done:
         if trial["values"].keys() != ways.keys():
             continue  # the run's own settings, which no trial could have
-        known = {int(step): value for step, value in trial["validations"].items()}
+        values = {int(step): value for step, value in trial["validations"].items()}
         study.add_trial(
             optuna.trial.create_trial(
                 state=states[trial["state"]],
                 value=trial["best_val_loss"],
                 params=trial["values"],
                 distributions=ways,
-                intermediate_values=known,
+                intermediate_values=_by_tenth(values, trial["updates"]),
             )
         )
     return study
@@ -218,6 +244,7 @@ def _do(
         "state": state,
         "best_val_loss": best,
         "best_step": step,
+        "updates": ui.updates,
         "validations": ui.values,
     }
     write_json(fork / "trial.json", record)
