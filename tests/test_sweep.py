@@ -69,6 +69,19 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
         assert "sweep, 4 trials" in (run / "report.html").read_text()
 
 
+def test_its_trials_are_compared_like_runs(finished, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished / "outputs", "outputs")
+    tested = [str(p.parent) for p in sorted(Path("outputs/s").glob("*/predictions_tuned.jsonl"))]
+    if len(tested) == 2:
+        assert main(["compare", *tested]) == 0
+        assert len(list(Path("outputs").glob("compare-trial-0-trial-*.html"))) == 1
+    capsys.readouterr()
+    for words in (["score", "outputs/s"], ["compare", "outputs/s", "outputs/s/trial-0"]):
+        assert main(words) == 2
+        assert "is a sweep; name one of its runs, such as" in capsys.readouterr().err
+
+
 def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished / "outputs", "outputs")
@@ -105,6 +118,7 @@ def scripted(run, config, stage, ui) -> None:
         ui.training({"event": "validation", "step": step, "val_loss": value}, 6)
     made = {"best_val_loss": wanted, "best_step": 6, "val_utterances": 70}
     write_json(run / "train.json", made)
+    run.finish_stage("train", {})
 
 
 def asked(folder: Path, trials: int) -> tuple[RunDir, RunConfig]:
@@ -142,6 +156,7 @@ def test_a_long_training_is_not_given_up_for_being_long(tmp_path, monkeypatch) -
             ui.training({"event": "validation", "step": step, "val_loss": value}, updates)
         made = {"best_val_loss": value, "best_step": updates, "val_utterances": 9}
         write_json(run / "train.json", made)
+        run.finish_stage("train", {})
 
     monkeypatch.setattr(sweep, "run_stage", annealed)
     run, _ = asked(tmp_path / "s", 9)
@@ -185,6 +200,16 @@ def test_an_earlier_winner_that_was_tested_is_told(tmp_path) -> None:
     assert "trial 1 had been the best and was tested too" in swept.sentence_of(found)
 
 
+def test_a_trial_done_again_with_other_settings_does_not_win(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "run_stage", scripted)
+    run, config = asked(tmp_path / "s", 3)
+    sweep.do_trials(run, config, ConsoleUi())
+    assert len(sweep.do_trials(run, config, ConsoleUi())) == 3
+    write_json(run / "trial-1/train.json", {"best_val_loss": 0.1})
+    with pytest.raises(UserError, match="trial-1: was trained again"):
+        sweep.do_trials(run, config, ConsoleUi())
+
+
 def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweep, "run_stage", scripted)
     run, config = asked(tmp_path / "s", 10)
@@ -219,6 +244,11 @@ def test_every_named_space_is_of_settings_that_can_be() -> None:
         [found] = dimensions((name,), plan)
         assert found.distribution() is not None
         assert found.of(plan) is not None, name
+
+
+def test_a_range_of_a_setting_that_counts_is_of_whole_numbers() -> None:
+    found = dimensions(("max_steps=10..20", "lora_r=4..8", "lora_alpha=4..8", "lr"), RunConfig())
+    assert [d.whole for d in found] == [True, True, False, False]
 
 
 def test_values_reach_the_configuration() -> None:

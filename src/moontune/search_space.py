@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from moontune.config import LoraConfig, RunConfig, TrainConfig
 from moontune.errors import UserError
@@ -129,10 +128,10 @@ def _dimension(word: str) -> Dimension:
             "for all trials"
         )
     types = {
-        f.name: f.type
+        name: hint
         for cls in (LoraConfig, TrainConfig)
-        for f in dataclasses.fields(cls)
-        if f.name not in _NOT_TRIED
+        for name, hint in get_type_hints(cls).items()
+        if name not in _NOT_TRIED
     }
     if name not in types:
         import difflib
@@ -155,4 +154,4 @@ def _dimension(word: str) -> Dimension:
         raise UserError(f"--tune {word}: {values} is no range; write 1e-4..1e-3") from None
     if not ends[0] < ends[1]:
         raise UserError(f"--tune {word}: {values} is empty; give the lower end first")
-    return Dimension(name, *ends, whole="int" in str(types[name]))
+    return Dimension(name, *ends, whole=int in (types[name], *get_args(types[name])))

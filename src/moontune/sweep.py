@@ -146,7 +146,19 @@ def _folder(run: RunDir, number: int) -> Path:
 
 
 def _recorded(folder: Path) -> dict[str, Any] | None:
-    return RunDir(folder).read("trial.json") if (folder / "trial.json").is_file() else None
+    """A trial that was done. Raises UserError where what it says is not of its adapter any more."""
+    run = RunDir(folder)
+    if not (run / "trial.json").is_file():
+        return None
+    trial = run.read("trial.json")
+    if trial["state"] == "finished":
+        trained = run.read("train.json")["best_val_loss"] if "train" in run.stages() else None
+        if trained != trial["best_val_loss"]:
+            raise UserError(
+                f"{folder}: was trained again since the sweep; delete {run / 'trial.json'} to have "
+                "the sweep do this trial over"
+            )
+    return trial
 
 
 def _own(space: list[Dimension], config: RunConfig) -> dict[str, Any]:
