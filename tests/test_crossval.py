@@ -233,9 +233,11 @@ def test_a_run_and_an_unfinished_cross_validation_are_not_mistaken_for_each_othe
     assert "is a single run" in capsys.readouterr().err
     record = Path("outputs/s/run.json")
     record.write_text(json.dumps(json.loads(record.read_text()) | {"asked_folds": 9}))
+    Path("outputs/s/fold-9").mkdir()  # killed while it was making them
     assert main(["run", "--resume", "--run-name", "s"]) == 2
     assert "crossval --resume" in capsys.readouterr().err
     assert main(["crossval", "--resume", "--run-name", "s", "--folds", "2"]) == 2
     assert "give 3 or more" in capsys.readouterr().err
     assert main(["crossval", "--resume", "--run-name", "s", "--folds", "3"]) == 0  # none was made
     assert json.loads(record.read_text())["folds"] == 3
+    assert len(list(Path("outputs/s").glob("fold-*"))) == 3

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_pipeline import flags
 
-from moontune import sweep
+from moontune import sweep, swept
 from moontune.cli import main
 from moontune.comparison import compare
 from moontune.config import PRESETS, LoraConfig, RunConfig, TrainConfig
@@ -69,6 +69,19 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
         assert "sweep, 4 trials" in (run / "report.html").read_text()
 
 
+def test_its_trials_are_compared_like_runs(finished, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished / "outputs", "outputs")
+    tested = [str(p.parent) for p in sorted(Path("outputs/s").glob("*/predictions_tuned.jsonl"))]
+    if len(tested) == 2:
+        assert main(["compare", *tested]) == 0
+        assert len(list(Path("outputs").glob("compare-trial-0-trial-*.html"))) == 1
+    capsys.readouterr()
+    for words in (["score", "outputs/s"], ["compare", "outputs/s", "outputs/s/trial-0"]):
+        assert main(words) == 2
+        assert "is a sweep; name one of its runs, such as" in capsys.readouterr().err
+
+
 def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished / "outputs", "outputs")
@@ -85,11 +98,14 @@ def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatc
     capsys.readouterr()
     for words, told in (
         (["sweep", "--tune", "lr"], "keeps its search"),
+        (["sweep", "--trials", "4"], "5 were done"),
+        (["sweep", "--trials", "9", "--seed", "7"], "seed = 7 differs"),
         (["run"], "is a sweep"),
         (["crossval"], "is a sweep"),
     ):
         assert main([words[0], "--resume", "--run-name", "s", *words[1:]]) == 2
         assert told in capsys.readouterr().err
+    assert RunDir(run).record()["sweep"]["trials"] == 5  # what was refused changed nothing
     assert main(["train", "outputs/s"]) == 2
     assert "trial-0" in capsys.readouterr().err
 
@@ -100,7 +116,9 @@ def scripted(run, config, stage, ui) -> None:
     for step in (0, 2, 4, 6):
         value = wanted + (6 - step) / 10 if config.train.lr < 0.01 else None
         ui.training({"event": "validation", "step": step, "val_loss": value}, 6)
-    write_json(run / "train.json", {"best_val_loss": wanted, "best_step": 6})
+    made = {"best_val_loss": wanted, "best_step": 6, "val_utterances": 70}
+    write_json(run / "train.json", made)
+    run.finish_stage("train", {})
 
 
 def asked(folder: Path, trials: int) -> tuple[RunDir, RunConfig]:
@@ -128,12 +146,85 @@ def test_the_search_finds_the_better_rate_and_gives_up_on_the_worse(tmp_path, mo
     assert sweep.do_trials(again, config, ConsoleUi()) == trials
 
 
+def test_a_long_training_is_not_given_up_for_being_long(tmp_path, monkeypatch) -> None:
+    """At the same update a shorter one is always better: its rate has come down."""
+
+    def annealed(run, config, stage, ui) -> None:
+        updates = config.train.updates
+        for step in range(0, updates + 1, updates // 10):
+            value = 3 - step / updates - (0.1 if updates == 500 else 0) * step / updates
+            ui.training({"event": "validation", "step": step, "val_loss": value}, updates)
+        made = {"best_val_loss": value, "best_step": updates, "val_utterances": 9}
+        write_json(run / "train.json", made)
+        run.finish_stage("train", {})
+
+    monkeypatch.setattr(sweep, "run_stage", annealed)
+    run, _ = asked(tmp_path / "s", 9)
+    config = RunConfig(train=TrainConfig(lr=1e-4, max_steps=100))
+    run.note(sweep={"trials": 9, "tune": ["max_steps=100,200,300,500", "lr=1e-4,2e-4"]})
+    trials = sweep.do_trials(run, config, ConsoleUi())
+    long = [t for t in trials if t["updates"] == 500]
+    assert long
+    assert all(t["state"] == "finished" for t in long)
+    assert sweep.best_of(trials)["updates"] == 500
+
+
+def test_all_trials_validate_on_the_same_clips(tmp_path, monkeypatch) -> None:
+    """A longer training would validate on more of them."""
+    asked_for = []
+
+    def listening(run, config, stage, ui) -> None:
+        asked_for.append(getattr(stage.run, "keywords", {}).get("val_clips"))
+        scripted(run, config, stage, ui)
+
+    monkeypatch.setattr(sweep, "run_stage", listening)
+    run, config = asked(tmp_path / "s", 3)
+    run.note(sweep={"trials": 3, "tune": ["max_steps=100,5000"]})
+    sweep.do_trials(run, config, ConsoleUi())
+    assert asked_for == [None, 70, 70]
+
+
+def test_an_earlier_winner_that_was_tested_is_told(tmp_path) -> None:
+    run = RunDir(tmp_path)
+    trials = [
+        {"number": n, "values": {"lr": 1e-4}, "state": "finished", "best_val_loss": 3.0 - n}
+        for n in range(3)
+    ]
+    for n, stages in enumerate(({"evaluate": {}}, {}, {"evaluate": {}})):
+        write_json(run / f"trial-{n}/run.json", {"stages": stages})
+    assert swept.tested_before(run, trials, 2) == []
+    found = {"winner": 2, "trials": trials, "tested_before": []}
+    assert "too" not in swept.sentence_of(found)
+    write_json(run / "trial-1/run.json", {"stages": {"evaluate": {}}})
+    found["tested_before"] = swept.tested_before(run, trials, 2)
+    assert "trial 1 had been the best and was tested too" in swept.sentence_of(found)
+
+
+def test_a_trial_done_again_with_other_settings_does_not_win(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "run_stage", scripted)
+    run, config = asked(tmp_path / "s", 3)
+    sweep.do_trials(run, config, ConsoleUi())
+    assert len(sweep.do_trials(run, config, ConsoleUi())) == 3
+    write_json(run / "trial-1/train.json", {"best_val_loss": 0.1})
+    with pytest.raises(UserError, match="trial-1: was trained again"):
+        sweep.do_trials(run, config, ConsoleUi())
+
+
 def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sweep, "run_stage", scripted)
     run, config = asked(tmp_path / "s", 10)
     run.note(sweep={"trials": 10, "tune": ["lr=1e-4,5e-3"]})
     trials = sweep.do_trials(run, config, ConsoleUi())
     assert [t["values"]["lr"] for t in trials] == ["5e-3", "1e-4"]
+
+
+@pytest.mark.parametrize("rank", ["lora_r=4,8,16,32", "lora_r=7..10"])
+def test_a_small_search_tries_everything_there_is_once(tmp_path, monkeypatch, rank) -> None:
+    monkeypatch.setattr(sweep, "run_stage", scripted)
+    run, config = asked(tmp_path / "s", 30)
+    run.note(sweep={"trials": 30, "tune": ["lr=1e-4,5e-3,1e-3", rank]})
+    tried = [tuple(t["values"].items()) for t in sweep.do_trials(run, config, ConsoleUi())]
+    assert len(tried) == len(set(tried)) == 12
 
 
 def test_a_trial_that_explodes_does_not_end_the_sweep(tmp_path, monkeypatch) -> None:
@@ -153,6 +244,11 @@ def test_every_named_space_is_of_settings_that_can_be() -> None:
         [found] = dimensions((name,), plan)
         assert found.distribution() is not None
         assert found.of(plan) is not None, name
+
+
+def test_a_range_of_a_setting_that_counts_is_of_whole_numbers() -> None:
+    found = dimensions(("max_steps=10..20", "lora_r=4..8", "lora_alpha=4..8", "lr"), RunConfig())
+    assert [d.whole for d in found] == [True, True, False, False]
 
 
 def test_values_reach_the_configuration() -> None:
@@ -175,7 +271,8 @@ def test_values_reach_the_configuration() -> None:
         (("lr=1e-4,7",), "outside"),
         (("lora_part=both,middle",), "expected one of"),
         (("model_id",), "no setting of the adapter"),
-        (("token_dropout=0,0.1",), "no setting of the adapter"),
+        (("token_dropout=0,0.1",), "give it as a flag"),
+        (("lora_r=8.5,9",), "lora_r = '8.5'"),
         (("batch_size",), "give its values"),
         ((), "names no setting"),
     ],

@@ -8,7 +8,7 @@ from functools import partial
 
 from moontune.config import Folds, RunConfig
 from moontune.errors import UserError
-from moontune.files import new_folder, write_json
+from moontune.files import new_folder, remove_folder, write_json
 from moontune.manifest import read_manifest, read_rows, write_manifest
 from moontune.parallel import SOLO, Group
 from moontune.pipeline import run_stage, stage_named
@@ -47,6 +47,8 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
         audio_key=lambda u: hashes.get(u.id, ""),
     )
     done, command = run.stages(), run.commands()[-1]
+    for left_over in run.path.glob("fold-*"):  # cut short, and perhaps of another number of folds
+        remove_folder(left_over)
     for number, split in enumerate(splits, 1):
         path = run / f"fold-{number}"
         with new_folder(path) as empty:

@@ -116,15 +116,9 @@ def _ui(group: Group) -> Any:
 def _interrupted(run: Any) -> KeyboardInterrupt:
     """Tells how to go on."""
     folder = run.path.resolve()
-    verb = _verb_of(run)
+    verb = run.verb
     words = [verb, "--resume", "--run-name", folder.name, "--output-dir", str(folder.parent)]
     return KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}")
-
-
-def _verb_of(run: Any) -> str:
-    """What made a run's folder."""
-    record = run.record()
-    return "crossval" if "asked_folds" in record else "sweep" if "sweep" in record else "run"
 
 
 _KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
@@ -179,19 +173,10 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
     if name is None:
         raise UserError("--resume needs the run to go on with; add --run-name NAME")
     run = open_run(folder / name)
-    made = _verb_of(run)
+    made = run.verb
     if made != command[0]:
         remedy = "give another --run-name" if made == "run" else f"use: moontune {made} --resume"
         raise UserError(f"{run.path}: is {_KINDS[made]}; {remedy}")
-    if made == "crossval" and peek(command, "--folds") is not None:
-        from moontune.crossval import refuse_other_folds
-
-        refuse_other_folds(run, args.folds)
-    if made == "sweep":
-        from moontune.sweep import change_trials
-
-        given = {f: getattr(args, f) for f in ("trials", "tune") if peek(command, f"--{f}")}
-        change_trials(run, **given)
     saved = run.config()
     wanted = _parse_new_run(command[1:], command[0], saved).settings
     config = resolve(dataclasses.replace(saved, report=wanted.report))
@@ -203,10 +188,20 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
         for key in asked[section].keys() | values.keys():
             new, old = asked[section].get(key), values.get(key)
             if new != old:
+                theirs = ", which left it open" if old is None else f" {old}"
                 raise UserError(
-                    f"{key} = {new} differs from the run's {old}; a resumed run keeps its "
+                    f"{key} = {new} differs from the run's{theirs}; a resumed run keeps its "
                     "settings: leave it out, or start another run"
                 )
+    if made == "crossval" and peek(command, "--folds") is not None:
+        from moontune.crossval import refuse_other_folds
+
+        refuse_other_folds(run, args.folds)
+    if made == "sweep":
+        from moontune.sweep import change_trials
+
+        given = {f: getattr(args, f) for f in ("trials", "tune") if peek(command, f"--{f}")}
+        change_trials(run, **given)
     run.add_command(command)
     run.save_config(config)
     return run, config
@@ -245,7 +240,7 @@ def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
     given = ["--help"] if wants_help else argv[1:]
     args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
     run = open_run(Path(argv[0]))
-    made = _verb_of(run)
+    made = run.verb
     if made != "run":
         one = run / {"crossval": "fold-1", "sweep": "trial-0"}[made]
         raise UserError(f"{run.path}: is {_KINDS[made]}; name one of its runs, such as {one}")

@@ -107,6 +107,12 @@ class RunDir:
     def commands(self) -> list[list[str]]:
         return self.record()["environment"]["commands"]
 
+    @property
+    def verb(self) -> str:
+        """What made the folder."""
+        record = self.record()
+        return "crossval" if "asked_folds" in record else "sweep" if "sweep" in record else "run"
+
     def record(self) -> dict[str, Any]:
         return self.read("run.json")
 
@@ -171,7 +177,7 @@ def create_run(config: RunConfig, folder: Path, name: str, command: list[str]) -
 def fork_run(run: RunDir, path: Path, config: RunConfig, stages: list[str]) -> RunDir:
     """A run of its own in `path` that has done `stages`, all before training, as `run` has.
 
-    Its configuration is `config` but for the place. Raises UserError if `run` has not done them.
+    Its configuration is `config` but for the place.
     """
     place = replace(config.output, run_name=path.name, output_dir=path.parent)
     done = run.stages()
@@ -197,6 +203,19 @@ def open_run(path: Path) -> RunDir:
     except (KeyError, AttributeError):
         raise UserError(f"{path / 'run.json'}: is damaged; start over with --overwrite") from None
     return RunDir(path)
+
+
+def evaluated_run(path: Path) -> RunDir:
+    """A run, or a cross-validation, whose tuned model was measured. Raises UserError."""
+    run = open_run(path)
+    if "evaluate" in run.stages():
+        return run
+    go_on = {
+        "run": f"was not evaluated; go on with it: moontune evaluate {path}",
+        "crossval": f"is not done; go on: moontune crossval --resume --run-name {path.name}",
+        "sweep": f"is a sweep; name one of its runs, such as {run / 'trial-0'}",
+    }
+    raise UserError(f"{path}: {go_on[run.verb]}")
 
 
 def environment(command: list[str]) -> dict[str, Any]:

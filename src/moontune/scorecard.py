@@ -14,7 +14,7 @@ from moontune.config import OutputConfig
 from moontune.errors import UserError
 from moontune.files import check_output
 from moontune.predictions import read_predictions
-from moontune.rundir import RunDir, open_run
+from moontune.rundir import RunDir, evaluated_run
 from moontune.settings import check_values
 
 
@@ -68,9 +68,7 @@ def score(args: ScoreArgs) -> Scorecard:
 
 def _evaluated(path: Path) -> RunDir:
     """A run whose base and tuned model were measured under the same conditions."""
-    run = open_run(path)
-    if "evaluate" not in run.stages():
-        raise UserError(f"{path}: was not evaluated; go on with it: moontune evaluate {path}")
+    run = evaluated_run(path)
     if differing := unlike(run.read("eval_base.json"), run.read("eval_tuned.json")):
         raise UserError(f"{path}: base and tuned differ in {differing[0]}; measure them again")
     return run

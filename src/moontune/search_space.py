@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args, get_type_hints
 
 from moontune.config import LoraConfig, RunConfig, TrainConfig
 from moontune.errors import UserError
@@ -51,6 +51,13 @@ class Dimension:
     def logarithmic(self) -> bool:
         return self.low > 0 and self.high / self.low >= _LOGARITHMIC
 
+    @property
+    def values(self) -> Sequence[Any] | None:
+        """All there are; None: too many to name."""
+        if self.choices:
+            return self.choices
+        return range(round(self.low), round(self.high) + 1) if self.whole else None
+
     def distribution(self) -> Any:
         """For optuna."""
         from optuna import distributions
@@ -91,10 +98,11 @@ def configured(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     The scale alpha / r is kept where only the rank is tried.
     """
     settings = {name: as_setting(value) for name, value in values.items()}
+    changed = with_settings(config, settings, "--tune")
     if "lora_r" in settings and "lora_alpha" not in settings:
-        own = config.lora
-        settings["lora_alpha"] = own.lora_alpha / own.lora_r * int(settings["lora_r"])
-    return resolve(with_settings(config, settings, "--tune"))
+        alpha = config.lora.lora_alpha / config.lora.lora_r * changed.lora.lora_r
+        changed = replace(changed, lora=replace(changed.lora, lora_alpha=alpha))
+    return resolve(changed)
 
 
 def dimensions(words: tuple[str, ...], config: RunConfig) -> list[Dimension]:
@@ -114,11 +122,16 @@ def dimensions(words: tuple[str, ...], config: RunConfig) -> list[Dimension]:
 
 def _dimension(word: str) -> Dimension:
     name, given, values = word.partition("=")
+    if name in _NOT_TRIED:
+        raise UserError(
+            f"--tune {name}: the validation loss does not say which is better; give it as a flag, "
+            "for all trials"
+        )
     types = {
-        f.name: f.type
+        name: hint
         for cls in (LoraConfig, TrainConfig)
-        for f in dataclasses.fields(cls)
-        if f.name not in _NOT_TRIED
+        for name, hint in get_type_hints(cls).items()
+        if name not in _NOT_TRIED
     }
     if name not in types:
         import difflib
@@ -141,4 +154,4 @@ def _dimension(word: str) -> Dimension:
         raise UserError(f"--tune {word}: {values} is no range; write 1e-4..1e-3") from None
     if not ends[0] < ends[1]:
         raise UserError(f"--tune {word}: {values} is empty; give the lower end first")
-    return Dimension(name, *ends, whole="int" in str(types[name]))
+    return Dimension(name, *ends, whole=int in (types[name], *get_args(types[name])))

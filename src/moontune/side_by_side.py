@@ -15,7 +15,7 @@ from moontune.files import check_output, write_text
 from moontune.markdown import cell
 from moontune.predictions import stored_predictions
 from moontune.report_figures import changed, drawn, edits, groups, measures
-from moontune.rundir import RunDir, open_run
+from moontune.rundir import RunDir, evaluated_run
 from moontune.settings import check_values
 
 
@@ -26,7 +26,7 @@ class CompareArgs:
     runs: tyro.conf.Positional[tuple[Path, Path]]
     """Two runs' folders, the one to compare with first."""
     output: Path | None = None
-    """The page to write; default: compare-A-B.html beside the second run."""
+    """The page to write; default: compare-A-B.html where the runs lie."""
     report_clips: int = ReportConfig.report_clips
     """Changed clips to show with their audio."""
     seed: int = OutputConfig.seed
@@ -47,11 +47,11 @@ def compare_runs(args: CompareArgs) -> SideBySide:
     from moontune.pages import comparison_page
 
     check_values(seed=args.seed, report_clips=args.report_clips)
-    runs = tuple(open_run(path) for path in args.runs)
+    runs = tuple(evaluated_run(path) for path in args.runs)
     if runs[0].path.resolve() == runs[1].path.resolve():
         raise UserError(f"{args.runs[0]}: is one run; give two")
     names = _names(runs)
-    page = args.output or runs[1].path.parent / f"compare-{names[0]}-{names[1]}.html"
+    page = args.output or _beside(runs[1]) / f"compare-{names[0]}-{names[1]}.html"
     check_output(page, "--output")
     if page.suffix != ".html":
         raise UserError(f"--output {page}: name a file that ends in .html")
@@ -69,6 +69,12 @@ def compare_runs(args: CompareArgs) -> SideBySide:
     return SideBySide(names, found, findings, remarks, page)
 
 
+def _beside(run: RunDir) -> Path:
+    """The folder a run lies in; of a fold or a trial, the one that the whole of it lies in."""
+    folder = run.path.parent
+    return folder.parent if (folder / "run.json").is_file() else folder
+
+
 def _names(runs: tuple[RunDir, ...]) -> tuple[str, str]:
     first, second = (run.path.resolve().name for run in runs)
     return (first, second) if first != second else (f"{first}-A", f"{second}-B")
@@ -79,9 +85,6 @@ def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
 
     Targets may differ, then losses are left out: words are the same whatever their style.
     """
-    for run, name in zip(runs, names, strict=True):
-        if "evaluate" not in run.stages():
-            raise UserError(f"{name} was not evaluated; run: moontune evaluate {run.path}")
     first, second = (run.read("eval_tuned.json") for run in runs)
     said = {
         "audio": "their test clips are not the same recordings; give runs of one split",

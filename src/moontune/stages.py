@@ -267,7 +267,14 @@ def _evaluate(run: RunDir, config: RunConfig, ui: Ui, base: Any, which: str, gro
         ui.note(f"{which}: loss {done.loss:.4f}, WER {wer} on {done.utterances} {what} clips")
 
 
-def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
+def train_stage(
+    run: RunDir,
+    config: RunConfig,
+    ui: Ui,
+    group: Group = SOLO,
+    val_clips: int | None = None,
+) -> dict[str, Any]:
+    """`val_clips`: how many clips to validate on, else what `validation_sample` takes."""
     import torch
 
     from moontune.adapter import (
@@ -300,7 +307,10 @@ def train_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> 
     config, picks = pick(config, Data(len(own), base_wer))
     for p in picks:
         ui.note(f"{p.name} {plain(p.value)}: {p.why}")
-    validated = validation_sample(val, config.train)
+    if val_clips is None:
+        validated = validation_sample(val, config.train)
+    else:
+        validated = spread(val, val_clips)
     if len(validated) < len(val):
         ui.note(f"validating on {len(validated)} of the {len(val)} validation clips")
     seed = config.output.seed

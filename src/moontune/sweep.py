@@ -6,17 +6,21 @@ the search is built again from them, so that it can be gone on with after whatev
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.files import write_json
-from moontune.pipeline import NAMES, run_stage, stage_named
+from moontune.pipeline import NAMES, Stage, run_stage, stage_named
 from moontune.rundir import RunDir, fork_run
 from moontune.search_space import Dimension, configured, dimensions
 from moontune.stage_ui import Ui
+from moontune.stages import train_stage
 
 if TYPE_CHECKING:
     import optuna
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 BEFORE = ("sample", "clean", "split", "labels", "baseline")
 _AFTER = NAMES[NAMES.index("train") + 1 :]
 _RANDOM = 4  # trials before the search learns from those there are
-_NEW_ONES = 50  # draws before it is believed that everything was tried
+_NOT_BEFORE = 2  # tenths of a trial, that a trial is given up; in the first the rate only rises
 _NOT_FINITE = 1e9  # stands for such a loss, which JSON and optuna have no place for
 
 
@@ -49,9 +53,16 @@ def change_trials(
             f"--tune {' '.join(tune)} differs from the sweep's {' '.join(asked['tune'])}; a "
             "resumed sweep keeps its search: leave it out, or start another"
         )
-    if trials is not None:
-        _check_trials(trials)
-        run.note(sweep=asked | {"trials": trials})
+    if trials is None:
+        return
+    _check_trials(trials)
+    done = sum(1 for number in range(asked["trials"]) if _recorded(_folder(run, number)))
+    if trials < done:
+        raise UserError(
+            f"--trials {trials}: {done} were done, and which of them count is not to be chosen "
+            f"afterwards; give {done} or more"
+        )
+    run.note(sweep=asked | {"trials": trials}, complete=False)
 
 
 class _Pruned(Exception):
@@ -63,7 +74,8 @@ class _Watched:
 
     def __init__(self, ui: Ui, trial: optuna.trial.Trial | None) -> None:
         self._ui, self._trial = ui, trial
-        self.values: dict[int, float] = {}
+        self.values: dict[int, float] = {}  # by update
+        self.updates = 0  # that the training is of
 
     def stage(self, name: str, summary: str, index: int, count: int) -> None:
         self._ui.stage(name, summary, index, count)
@@ -79,11 +91,28 @@ class _Watched:
         if event["event"] != "validation" or not event["step"]:
             return
         value = _NOT_FINITE if event["val_loss"] is None else event["val_loss"]
-        self.values[event["step"]] = value
-        if self._trial is not None:
-            self._trial.report(value, event["step"])
+        known = _by_tenth(self.values, max_steps)
+        self.values[event["step"]], self.updates = value, max_steps
+        tenth = _tenth(event["step"], max_steps)
+        if self._trial is not None and tenth not in known:
+            self._trial.report(value, tenth)
             if self._trial.should_prune():
                 raise _Pruned
+
+
+def _tenth(step: int, updates: int) -> int:
+    """How far a training is, 1 to 10. Trials of unlike length are held against each other as far
+    along: at one update a short one has its rate almost down, and a long one is still warming up.
+    """
+    return -(-10 * step // updates)
+
+
+def _by_tenth(values: dict[int, float], updates: int) -> dict[int, float]:
+    """Validations by tenth of the training, the first in each."""
+    found: dict[int, float] = {}
+    for step in sorted(values):
+        found.setdefault(_tenth(step, updates), values[step])
+    return found
 
 
 def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
@@ -97,8 +126,9 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
     for number in range(asked["trials"]):
         kept = _recorded(_folder(run, number))
         if kept is None:
-            study = _study(space, done, config.output.seed + number)
-            trial = _new_trial(study, space, done) if number else None
+            seed = config.output.seed + number
+            study = _study(space, done, seed)
+            trial = _new_trial(study, space, done, seed) if number else None
             if number and trial is None:
                 ui.note("everything there is to try was tried")
                 break
@@ -116,7 +146,19 @@ def _folder(run: RunDir, number: int) -> Path:
 
 
 def _recorded(folder: Path) -> dict[str, Any] | None:
-    return RunDir(folder).read("trial.json") if (folder / "trial.json").is_file() else None
+    """A trial that was done. Raises UserError where what it says is not of its adapter any more."""
+    run = RunDir(folder)
+    if not (run / "trial.json").is_file():
+        return None
+    trial = run.read("trial.json")
+    if trial["state"] == "finished":
+        trained = run.read("train.json")["best_val_loss"] if "train" in run.stages() else None
+        if trained != trial["best_val_loss"]:
+            raise UserError(
+                f"{folder}: was trained again since the sweep; delete {run / 'trial.json'} to have "
+                "the sweep do this trial over"
+            )
+    return trial
 
 
 def _own(space: list[Dimension], config: RunConfig) -> dict[str, Any]:
@@ -131,7 +173,7 @@ def _study(space: list[Dimension], done: list[dict[str, Any]], seed: int) -> opt
 
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=_NOT_BEFORE),
     )
     ways = {d.name: d.distribution() for d in space}
     states = {
@@ -141,36 +183,50 @@ def _study(space: list[Dimension], done: list[dict[str, Any]], seed: int) -> opt
     for trial in done:
         if trial["values"].keys() != ways.keys():
             continue  # the run's own settings, which no trial could have
-        known = {int(step): value for step, value in trial["validations"].items()}
+        values = {int(step): value for step, value in trial["validations"].items()}
         study.add_trial(
             optuna.trial.create_trial(
                 state=states[trial["state"]],
                 value=trial["best_val_loss"],
                 params=trial["values"],
                 distributions=ways,
-                intermediate_values=known,
+                intermediate_values=_by_tenth(values, trial["updates"]),
             )
         )
     return study
 
 
 def _new_trial(
-    study: optuna.Study, space: list[Dimension], done: list[dict[str, Any]]
+    study: optuna.Study, space: list[Dimension], done: list[dict[str, Any]], seed: int
 ) -> optuna.trial.Trial | None:
-    """Settings that were not tried yet; None if there seem to be none."""
-    ways = {d.name: d.distribution() for d in space}
-    for _ in range(_NEW_ONES):
-        trial = study.ask(ways)
-        if all(trial.params != other["values"] for other in done):
-            return trial
-        study.tell(trial, state=_failed())
-    return None
-
-
-def _failed() -> Any:
+    """Settings that were not tried yet; None if there are none."""
     import optuna
 
-    return optuna.trial.TrialState.FAIL
+    ways = {d.name: d.distribution() for d in space}
+    tried = [other["values"] for other in done]
+    trial = study.ask(ways)
+    if trial.params not in tried:
+        return trial
+    # Of few values the sampler likes the best ones again and again.
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    left = _untried(space, tried, seed)
+    if left is None:
+        return None
+    study.enqueue_trial(left)
+    return study.ask(ways)
+
+
+def _untried(
+    space: list[Dimension], tried: list[dict[str, Any]], seed: int
+) -> dict[str, Any] | None:
+    """Some values that were not tried, drawn from `seed`; None if there are none."""
+    rng = random.Random(seed)
+    values = [d.values for d in space]
+    orders = [rng.sample(v, len(v)) for v in values if v is not None]
+    if len(orders) < len(space):
+        return None  # a draw from a range without steps that was drawn before: there is no other
+    named = (dict(zip([d.name for d in space], v, strict=True)) for v in product(*orders))
+    return next((v for v in named if v not in tried), None)
 
 
 def _do(
@@ -185,7 +241,7 @@ def _do(
     fork = fork_run(run, _folder(run, number), own, list(BEFORE))
     state = "finished"
     try:
-        run_stage(fork, fork.config(), stage_named("train"), ui)
+        run_stage(fork, fork.config(), _training(run, number), ui)
         training = fork.read("train.json")
         best, step = training["best_val_loss"], training["best_step"]
     except _Pruned:
@@ -200,10 +256,21 @@ def _do(
         "state": state,
         "best_val_loss": best,
         "best_step": step,
+        "updates": ui.updates,
         "validations": ui.values,
     }
     write_json(fork / "trial.json", record)
     return record
+
+
+def _training(run: RunDir, number: int) -> Stage:
+    """A trial's training. It validates on the clips that the first did: how many a training takes
+    depends on its length, and losses of other clips say nothing of settings."""
+    stage = stage_named("train")
+    if not number:
+        return stage
+    clips = RunDir(_folder(run, 0)).read("train.json")["val_utterances"]
+    return replace(stage, run=partial(train_stage, val_clips=clips))
 
 
 def told(values: dict[str, Any]) -> str:
@@ -239,5 +306,7 @@ def measure_winner(run: RunDir, trials: list[dict[str, Any]], ui: Ui) -> None:
         for name in _AFTER:
             if name not in done:
                 stage = stage_named(name)
-                ui.stage(f"trial {number}: {name}", stage.summary, 1 + _AFTER.index(name), 5)
+                ui.stage(
+                    f"trial {number}: {name}", stage.summary, 1 + _AFTER.index(name), len(_AFTER)
+                )
                 run_stage(trial, replace(config, report=own), stage, ui)

@@ -36,7 +36,8 @@ def conclude(run: RunDir, config: RunConfig, trials: list[dict[str, Any]]) -> di
     rows = tuple(stored_predictions(trial / "predictions_tuned.jsonl") for trial in tested)
     if winner:
         found["comparison"] = compare(rows[0], rows[1], config.output.seed)
-    found["sentence"] = _sentence(found)
+    found["tested_before"] = tested_before(run, trials, winner)
+    found["sentence"] = sentence_of(found)
     write_json(run / "sweep.json", found)
     facts = [
         _trial_facts(found),
@@ -68,7 +69,13 @@ def _figures(m: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sentence(found: dict[str, Any]) -> str:
+def tested_before(run: RunDir, trials: list[dict[str, Any]], winner: int) -> list[int]:
+    """Winners of the sweep when it had fewer trials."""
+    others = (t["number"] for t in trials if t["number"] not in (0, winner))
+    return [n for n in others if "evaluate" in RunDir(run / f"trial-{n}").stages()]
+
+
+def sentence_of(found: dict[str, Any]) -> str:
     number, count = found["winner"], len(found["trials"])
     if not number:
         return (
@@ -76,9 +83,16 @@ def _sentence(found: dict[str, Any]) -> str:
             "tested."
         )
     best = best_of(found["trials"])
-    return (
+    sentence = (
         f"Of {count} trials, trial {number} validated best ({told(best['values'])}). Chosen by "
         "validation alone, it and the run's own settings were then tested once."
+    )
+    if not found["tested_before"]:
+        return sentence
+    earlier = ", ".join(f"trial {n}" for n in found["tested_before"])
+    return (
+        f"{sentence} Before the sweep went on, {earlier} had been the best and was tested too: the "
+        "more looks at a test split, the likelier a lucky one."
     )
 
 
