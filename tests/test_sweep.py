@@ -116,7 +116,9 @@ def scripted(run, config, stage, ui) -> None:
     for step in (0, 2, 4, 6):
         value = wanted + (6 - step) / 10 if config.train.lr < 0.01 else None
         ui.training({"event": "validation", "step": step, "val_loss": value}, 6)
-    made = {"best_val_loss": wanted, "best_step": 6, "val_utterances": 70}
+    made = {"best_val_loss": wanted, "best_step": 6, "val_utterances": 70, "stopped": "max_steps"}
+    if config.train.lr == 9e-5:  # the best of all, had its numbers not run away
+        made |= {"best_val_loss": 1.0, "stopped": "aborted: not finite"}
     write_json(run / "train.json", made)
     run.finish_stage("train", {})
 
@@ -154,7 +156,12 @@ def test_a_long_training_is_not_given_up_for_being_long(tmp_path, monkeypatch) -
         for step in range(0, updates + 1, updates // 10):
             value = 3 - step / updates - (0.1 if updates == 500 else 0) * step / updates
             ui.training({"event": "validation", "step": step, "val_loss": value}, updates)
-        made = {"best_val_loss": value, "best_step": updates, "val_utterances": 9}
+        made = {
+            "best_val_loss": value,
+            "best_step": updates,
+            "val_utterances": 9,
+            "stopped": "max_steps",
+        }
         write_json(run / "train.json", made)
         run.finish_stage("train", {})
 
@@ -238,6 +245,21 @@ def test_a_trial_that_explodes_does_not_end_the_sweep(tmp_path, monkeypatch) -> 
     assert "Infinity" not in text
 
 
+def test_a_training_that_was_aborted_does_not_win(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "run_stage", scripted)
+    run, config = asked(tmp_path / "s", 3)
+    run.note(sweep={"trials": 3, "tune": ["lr=9e-5,3e-4"]})
+    trials = sweep.do_trials(run, config, ConsoleUi())
+    assert min(trials, key=lambda t: t["best_val_loss"])["state"] == "aborted"
+    assert sweep.best_of(trials)["values"]["lr"] == "3e-4"
+
+
+def test_a_sweep_goes_by_the_loss() -> None:
+    config = RunConfig(train=TrainConfig(keep_best_by="wer"))
+    with pytest.raises(UserError, match="validation loss; leave it out"):
+        sweep.check_sweep(config, 3, ("lr",))
+
+
 def test_every_named_space_is_of_settings_that_can_be() -> None:
     for name in SPACES:
         plan = resolve(with_settings(RunConfig(), PRESETS["plan"], "plan"))
@@ -258,6 +280,8 @@ def test_values_reach_the_configuration() -> None:
     assert config.train.augment == ("speed", "mask")
     assert config.lora == LoraConfig(lora_r=32, lora_alpha=64, lora_targets=("q_proj", "fc1"))
     assert configured(RunConfig(), {"augment": "none"}).train.augment == ()
+    rslora = RunConfig(lora=LoraConfig(lora_variant="rslora", lora_r=4, lora_alpha=8))
+    assert configured(rslora, {"lora_r": 16}).lora.lora_alpha == 16  # alpha / sqrt(r) stays
 
 
 @pytest.mark.parametrize(

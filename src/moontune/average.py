@@ -10,7 +10,8 @@ import torch
 
 class WeightAverage:
     """Exponential moving average over updates; `decay` 0 is the weights themselves. Of the way from
-    the start to it, `share` is gone: WiSE-FT (Wortsman et al. 2022) on the adapter's weights.
+    the start to it, `share` is gone: WiSE-FT (Wortsman et al. 2022), on the weights that train. Of
+    LoRA's that is not quite the same share of the change in the base's.
 
     Early on the average is over what there is: the decay of update n is at most n / (n + 9), the
     warm-up that TensorFlow's ExponentialMovingAverage uses, so that the start is soon forgotten.

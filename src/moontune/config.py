@@ -350,6 +350,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "keep_best_by": "loss",
         "lr_schedule": "cosine",
         "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "early_stop_patience": 5,
         "ema_decay": 0.0,
         "wise_ft": 1.0,
         "augment": ["none"],

@@ -101,8 +101,9 @@ def _sweep(argv: list[str], group: Group) -> None:
     finally:
         ui.close()
     found = conclude(run, config, trials)
-    ui.sweep(found, (OWN, f"trial-{found['winner']}"))
-    print(f"the best trial is a run of its own: {run / 'trial-'}{found['winner']}")
+    best = f"trial-{found['winner']}"
+    ui.sweep(found, (OWN, best))
+    print(f"the best trial is a run of its own: {run / best}")
     print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
 
 

@@ -95,12 +95,15 @@ def as_setting(value: Any) -> Any:
 def configured(config: RunConfig, values: dict[str, Any]) -> RunConfig:
     """The configuration with a trial's values. Raises UserError for one out of its range.
 
-    The scale alpha / r is kept where only the rank is tried.
+    The scale, alpha / r or rsLoRA's alpha / sqrt(r), is kept where only the rank is tried.
     """
     settings = {name: as_setting(value) for name, value in values.items()}
     changed = with_settings(config, settings, "--tune")
     if "lora_r" in settings and "lora_alpha" not in settings:
-        alpha = config.lora.lora_alpha / config.lora.lora_r * changed.lora.lora_r
+        larger = changed.lora.lora_r / config.lora.lora_r
+        if changed.lora.lora_variant == "rslora":
+            larger = larger**0.5
+        alpha = config.lora.lora_alpha * larger
         changed = replace(changed, lora=replace(changed.lora, lora_alpha=alpha))
     return resolve(changed)
 

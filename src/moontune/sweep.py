@@ -36,6 +36,11 @@ def check_sweep(config: RunConfig, trials: int, tune: tuple[str, ...]) -> None:
     """Raises UserError, before anything is spent, for a search that cannot be."""
     _check_trials(trials)
     dimensions(tune, config)
+    if config.train.keep_best_by != "loss":
+        raise UserError(
+            f"--keep-best-by {config.train.keep_best_by}: trials are held against each other by "
+            "their validation loss; leave it out"
+        )
 
 
 def _check_trials(trials: int) -> None:
@@ -179,6 +184,7 @@ def _study(space: list[Dimension], done: list[dict[str, Any]], seed: int) -> opt
     states = {
         "finished": optuna.trial.TrialState.COMPLETE,
         "pruned": optuna.trial.TrialState.PRUNED,
+        "aborted": optuna.trial.TrialState.PRUNED,
     }
     for trial in done:
         if trial["values"].keys() != ways.keys():
@@ -243,6 +249,8 @@ def _do(
     try:
         run_stage(fork, fork.config(), _training(run, number), ui)
         training = fork.read("train.json")
+        if number and training["stopped"].startswith("aborted"):
+            state = "aborted"
         best, step = training["best_val_loss"], training["best_step"]
     except _Pruned:
         state = "pruned"
@@ -281,6 +289,8 @@ def told(values: dict[str, Any]) -> str:
 
 def _outcome(trial: dict[str, Any], before: list[dict[str, Any]]) -> str:
     loss = f"validation loss {trial['best_val_loss']:.4f}"
+    if trial["state"] == "aborted":
+        return "training was aborted: its numbers were not finite"
     if trial["state"] == "pruned":
         return f"given up after {max(trial['validations'])} updates, {loss}"
     if before and trial["best_val_loss"] < best_of(before)["best_val_loss"]:
@@ -289,7 +299,7 @@ def _outcome(trial: dict[str, Any], before: list[dict[str, Any]]) -> str:
 
 
 def best_of(trials: list[dict[str, Any]]) -> dict[str, Any]:
-    """The trial with the lowest validation loss, of those that were not given up."""
+    """The trial with the lowest validation loss, of those that came to their end."""
     finished = [t for t in trials if t["state"] == "finished"]
     return min(finished, key=lambda t: (t["best_val_loss"], t["number"]))
 

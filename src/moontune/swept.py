@@ -102,7 +102,7 @@ def _trial_facts(found: dict[str, Any]) -> Section:
     for t in sorted(found["trials"], key=lambda t: t["best_val_loss"]):
         values = [t["values"].get(name, "-") for name in names]
         shown = [f"{v:.3g}" if isinstance(v, float) else v for v in values]
-        said = "given up early" if t["state"] == "pruned" else ""
+        said = {"pruned": "given up early", "aborted": "aborted"}.get(t["state"], "")
         said = "best" if t["number"] == found["winner"] else said
         rows.append([t["number"], *shown, f"{t['best_val_loss']:.4f}", f"{t['best_step']}", said])
     head = ["trial", *names, "validation loss", "at update", ""]
