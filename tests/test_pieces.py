@@ -35,7 +35,10 @@ class Marked(SpeechDetector):
 def recording(parts: Sequence[tuple[float, float]]) -> np.ndarray:
     """Speech of some seconds then a pause of some seconds, again and again, as Marked hears it."""
     return np.concatenate(
-        [np.repeat(np.float32([0.9, 0.0]), [int(a * SECOND), int(b * SECOND)]) for a, b in parts]
+        [
+            np.repeat(np.array([0.9, 0.0], np.float32), [int(a * SECOND), int(b * SECOND)])
+            for a, b in parts
+        ]
     )
 
 
@@ -154,3 +157,17 @@ def test_the_detector_hears_speech_and_nothing_else(bundled_base) -> None:
     hum = 0.1 * np.sin(2 * np.pi * 50 * np.arange(20 * SECOND) / SECOND)
     for nothing in (np.zeros(20 * SECOND), noise(1, 20), hum):
         assert list(pieces([nothing.astype(np.float32)])) == []
+
+
+def test_memory_does_not_grow_with_the_recording() -> None:
+    import tracemalloc
+
+    minute = recording([(17, 0.5), (12, 0.6), (24, 5.9)])
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in pieces((minute.copy() for _ in range(60)), detector=Marked))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count >= 120
+    assert peak < 40e6  # the samples of the hour are 230 MB
