@@ -163,7 +163,7 @@ def _adapted(base: Any, adapter: Path) -> str | None:
 
 
 def _onnx(what: str) -> Recognizer:
-    from moontune.onnx_model import OnnxTranscriber
+    from moontune.onnx_model import OnnxTranscriber  # type: ignore[reportMissingImports]
 
     return Recognizer(
         what, "onnx", "cpu", EvalConfig().token_cap, None, OnnxTranscriber(Path(what).expanduser())
