@@ -10,12 +10,12 @@ from moontune.config import Folds, RunConfig
 from moontune.errors import UserError
 from moontune.files import new_folder, remove_folder, write_json
 from moontune.manifest import read_manifest, read_rows, write_manifest
+from moontune.model_stages import labels_stage
 from moontune.parallel import SOLO, Group
 from moontune.pipeline import run_stage, stage_named
 from moontune.rundir import RunDir, create_run
 from moontune.split import SPLITS, check_count, groups_of, split_folds
 from moontune.stage_ui import Ui
-from moontune.stages import labels_stage
 
 BEFORE = ("sample", "clean")  # done once, for all folds
 _OF_A_FOLD = ("labels", "baseline", "train", "evaluate")

@@ -10,21 +10,19 @@ from typing import Any
 from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.manifest import read_manifest
+from moontune.model_stages import baseline_stage, evaluate_stage, labels_stage
 from moontune.parallel import SOLO, Group
 from moontune.rundir import RunDir
+from moontune.stage_ui import Ui
 from moontune.stages import (
-    Ui,
     artifact_stage,
-    baseline_stage,
     clean_stage,
-    evaluate_stage,
-    labels_stage,
     report_stage,
     sample_stage,
     split_stage,
-    train_stage,
     verdict_stage,
 )
+from moontune.train_stage import train_stage
 
 
 @dataclass(frozen=True)

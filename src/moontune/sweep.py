@@ -20,7 +20,7 @@ from moontune.pipeline import NAMES, Stage, run_stage, stage_named
 from moontune.rundir import RunDir, fork_run
 from moontune.search_space import Dimension, configured, dimensions
 from moontune.stage_ui import Ui
-from moontune.stages import train_stage
+from moontune.train_stage import train_stage
 
 if TYPE_CHECKING:
     import optuna
