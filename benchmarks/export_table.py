@@ -5,7 +5,7 @@
 
 Writes the graphs of a base, or of a run's tuned model (`--adapter-dir`), to a temporary folder;
 PyTorch transcribes every clip in batches, ONNX in float32 and in 8 bit one by one. `--every 3`
-takes every third clip, `--spare mlp.fc2` keeps layers in float32 in 8 bit. Exits with 1 if
+takes every third clip, `--spare mlp.fc2` multiplies in float32 there in 8 bit. Exits with 1 if
 float32 differs from PyTorch in a token, or 8 bit loses more than 0.5 points of WER.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from moontune.decoding import TokenCap
-from moontune.export import write_products
+from moontune.export import ExportArgs, write_products
 from moontune.far_side import Product, Speech, figures, hear
 from moontune.manifest import read_manifest
 from moontune.model import load_base
@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--adapter-dir", type=Path)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--spare", nargs="*", default=[])
+    parser.add_argument("--spare", nargs="*", default=ExportArgs.spare)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     ui, failed = ConsoleUi(), False

@@ -13,6 +13,7 @@ from conftest import noise
 from moontune.bundled import bundled_ort_files, bundled_recordings
 from moontune.decoding import TokenCap
 from moontune.errors import UserError
+from moontune.export import ExportArgs
 from moontune.graph_files import size, write_onnx, write_ort
 from moontune.onnx_graph import quantized
 from moontune.onnx_model import DECODER, ENCODER, OnnxTranscriber, open_session
@@ -38,7 +39,7 @@ def real(bundled_base, tmp_path_factory) -> Path:
     """float32, 8 bit and .ort of the bundled model, in one folder."""
     folder = tmp_path_factory.mktemp("real")
     write(bundled_base, folder / "onnx")
-    write(bundled_base, folder / "int8", eight_bit=True)
+    write(bundled_base, folder / "int8", eight_bit=True, spared=ExportArgs.spare)
     write_ort(folder / "int8", folder / "int8/tokenizer.json", folder / "ort")
     return folder
 
@@ -165,16 +166,25 @@ def test_weights_are_stored_once(real) -> None:
     assert size(real / "ort") > graphs["ort"]
 
 
-def test_spared_layers_stay_in_float32(tiny_base, tmp_path) -> None:
+def test_spared_layers_round_their_weights_alone(tiny_base, tmp_path) -> None:
     import onnx
 
-    def matrices(folder: Path) -> set[str]:
+    def graph(name: str, *spared: str) -> tuple[int, set[str]]:
+        folder = write(tiny_base, tmp_path / name, eight_bit=True, spared=spared)
         graph = onnx.load(folder / f"{ENCODER}.onnx").graph
-        return {i.name for i in graph.initializer if i.name.endswith(".uint8")}
+        products = sum(node.op_type == "MatMulInteger" for node in graph.node)
+        return products, {i.name for i in graph.initializer if i.name.endswith("weight.uint8")}
 
-    all_in_8 = matrices(write(tiny_base, tmp_path / "a", eight_bit=True))
-    spared = matrices(write(tiny_base, tmp_path / "b", eight_bit=True, spared=("mlp.fc2",)))
-    assert all_in_8 - spared == {f"model.encoder.layers.{i}.mlp.fc2.weight.uint8" for i in (0, 1)}
+    (all_in_8, codes), (but_two, same) = graph("a"), graph("b", "mlp.fc2")
+    assert all_in_8 - but_two == 2  # layers
+    assert codes == same
+    assert len(codes) == all_in_8 == 8
+    clip = noise(8, 1.2)
+    states = [hear(sessions(tmp_path / name)[0], clip) for name in "ab"]
+    with torch.no_grad():
+        right = tiny_base.net.model.encoder(torch.from_numpy(clip)[None]).last_hidden_state.numpy()
+    errors = [np.linalg.norm(s - right) / np.linalg.norm(right) for s in states]
+    assert errors[1] < errors[0] < 0.1
 
 
 def test_codes_are_within_half_a_step_of_each_column() -> None:

@@ -53,7 +53,8 @@ Decode one clip at a time, or clips of one length; the encoder alone takes padde
 
 def card(facts: dict[str, Any]) -> str:
     """Markdown with the metadata block that the model hub reads."""
-    spared = f", but for {', '.join(facts['spared'])}" if facts["spared"] else ""
+    listed = ", ".join(facts["spared"])
+    spared = f"; in {listed} the products are in float32" if listed else ""
     files = _FILES.format(spared=cell(spared), opset=facts["opset"], ir_version=facts["ir_version"])
     parts = [_metadata(facts), f"# {cell(facts['run'])}", _summary(facts), _products(facts)]
     return "\n\n".join(p.strip() for p in [*parts, files, _USE, _licence()] if p) + "\n"

@@ -41,7 +41,7 @@ def shape_of(net: Any) -> Any:
 def write_onnx(
     net: Any, tokenizer: Path, folder: Path, *, eight_bit: bool, spared: Sequence[str] = ()
 ) -> None:
-    """Write both graphs and the tokenizer into a folder. Layers `spared` stay in float32."""
+    """Write both graphs and the tokenizer into a folder. Layers `spared` multiply in float32."""
     import onnx
 
     from moontune.onnx_graph import Constants

@@ -38,7 +38,7 @@ class Constants:
 
     def __init__(self, *, eight_bit: bool = False, spared: Sequence[str] = ()) -> None:
         self.tensors: dict[str, np.ndarray] = {}
-        self._eight_bit, self._spared = eight_bit, tuple(spared)
+        self.eight_bit, self._spared = eight_bit, tuple(spared)
 
     def add(self, name: str, value: Any) -> str:
         """Keep a tensor under a name; the same tensor may come again."""
@@ -52,8 +52,9 @@ class Constants:
         array = np.asarray(value, np.float32 if isinstance(value, float) else np.int64)
         return self.add(f"const.{array.dtype}.{value}".replace(" ", ""), array)
 
-    def in_eight_bit(self, name: str) -> bool:
-        return self._eight_bit and not any(part in name for part in self._spared)
+    def spares(self, name: str) -> bool:
+        """Whether what a matrix multiplies is not to be rounded; the matrix itself is."""
+        return any(part in name for part in self._spared)
 
     def codes(self, name: str, matrix: np.ndarray) -> tuple[str, str]:
         """Keep a matrix in 8 bit; returns the names of its codes and of its columns' scales."""
@@ -101,13 +102,31 @@ class Graph:
 
     def product(self, x: str, name: str, matrix: np.ndarray, out: str = "") -> str:
         """x (..., in) times a constant matrix (in, out)."""
-        if not self.constants.in_eight_bit(name):
+        if not self.constants.eight_bit:
             return self("MatMul", x, self.constants.add(name, matrix), out=out)
+        if self.constants.spares(name):
+            return self("MatMul", x, self._unrounded(name, matrix), out=out)
         codes, scale = self.constants.codes(name, matrix)
         rounded, step, zero = self._round(x)
         of_codes = self.constants.add("uint8.zero", np.uint8(128))
         sums = self("MatMulInteger", rounded, codes, zero, of_codes)
         return self("Mul", self("Cast", sums, to=FLOAT), self("Mul", step, scale), out=out)
+
+    def _unrounded(self, name: str, matrix: np.ndarray) -> str:
+        """A matrix kept in 8 bit, as float: (1, in, out).
+
+        With the first dimension onnxruntime leaves it alone; of two it makes an operator that its
+        older versions lack, or fails to, in a branch.
+        """
+        codes, scale = quantized(matrix)
+        zeros = np.full(len(scale), 128, np.uint8)
+        return self(
+            "DequantizeLinear",
+            self.constants.add(f"{name}.uint8", codes[None]),
+            self.constants.add(f"{name}.scale", scale),
+            self.constants.add(f"uint8.zero.{len(scale)}", zeros),
+            axis=2,
+        )
 
     def _round(self, x: str) -> list[str]:
         """x in uint8, with its scale and zero point; one rounding serves all that multiply it."""
@@ -118,7 +137,7 @@ class Graph:
 
     def columns(self, ids: str, name: str, matrix: np.ndarray) -> str:
         """Columns of a constant matrix (width, many) by ids (batch, n): (batch, n, width)."""
-        if not self.constants.in_eight_bit(name):
+        if not self.constants.eight_bit:
             taken = self("Gather", self.constants.add(name, matrix), ids, axis=1)
             return self("Transpose", taken, perm=[1, 2, 0])
         codes, scale = self.constants.codes(name, matrix)
