@@ -113,12 +113,13 @@ def test_accumulation_weights_by_target_tokens(tiny_model, batch_size, grad_accu
 
 def test_first_update_loss_is_the_mean_over_all_its_tokens(fresh_base) -> None:
     events: list[dict] = []
-    run(fresh_base, events.append, grad_accum=4, max_steps=1)
+    plain = {"grad_accum": 4, "max_steps": 1, "token_dropout": 0.0}
+    run(fresh_base, events.append, **plain)
     first = next(e for e in events if e["event"] == "update")
     assert first["tokens"] == sum(len(t) + 1 for t in TEXTS)
     assert first["loss"] == pytest.approx(events[-1]["val_loss"], abs=1.0)
     whole: list[dict] = []
-    run(fresh_base_again(fresh_base), whole.append, grad_accum=4, max_steps=1, val=SPLIT)
+    run(fresh_base_again(fresh_base), whole.append, val=SPLIT, **plain)
     assert first["loss"] == pytest.approx(whole[0]["val_loss"], abs=1e-5)
 
 
