@@ -330,6 +330,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "model_id": "bundled",
         "lr": 5e-4,  # robots of one grammar are soon learnt
         "max_steps": 150,
+        "wise_ft": 1.0,  # and there is nothing else to keep
     },
     # What moontune was first planned with, whatever the defaults become.
     "plan": {
