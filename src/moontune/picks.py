@@ -12,8 +12,8 @@ from moontune.config import RunConfig
 from moontune.markdown import percent
 
 BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
-_EPOCHS = 4.0  # twice as many: no better on 300 to 500 clips, and forgets more
-_HEARD = (1_600, 12_000)  # clips: half as many move too little, more is a long run for a laptop
+_EPOCHS = (9.0, 4.0)  # times over few clips, and over many
+_HEARD = (800, 1_600, 12_000)  # clips in all: at least, where few are many, and at most
 _RATE = 2e-4
 _FEW_ERRORS = 0.1  # of the words
 
@@ -53,12 +53,15 @@ def pick(config: RunConfig, data: Data) -> tuple[RunConfig, list[Pick]]:
 
 
 def _updates(config: RunConfig, data: Data) -> Pick:
-    wanted = round(_EPOCHS * data.clips)
-    heard = min(max(wanted, _HEARD[0]), _HEARD[1])
+    few, many = _EPOCHS
+    least, enough, most = _HEARD
+    heard = round(max(min(few * data.clips, enough), many * data.clips))
+    heard = min(max(heard, least), most)
     updates = max(1, round(heard / (config.train.batch_size * config.train.grad_accum)))
     why = f"{heard / data.clips:.3g} times over {data.clips} clips"
-    if heard != wanted:
-        why += f", {'at least' if heard > wanted else 'at most'} {heard:,} clips in all"
+    if heard in _HEARD:
+        how = {least: "at least ", most: "at most "}.get(heard, "")
+        why += f", {how}{heard:,} clips in all"
     return Pick("max_steps", updates, why)
 
 
