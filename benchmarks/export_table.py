@@ -19,20 +19,20 @@ from typing import Any
 
 import torch
 
-from moontune.decoding import TokenCap
+from moontune.decoding import TokenCap, batches
 from moontune.export import ExportArgs, write_products
 from moontune.far_side import Product, Speech, figures, hear
 from moontune.manifest import read_manifest
 from moontune.model import load_base
 from moontune.onnx_model import OnnxTranscriber
-from moontune.transcribe import Transcriber, batches, load_audio
+from moontune.transcribe import Transcriber, load_audio
 from moontune.ui import ConsoleUi
 
 
 def in_batches(base: Any, speech: Speech) -> Product:
     """PyTorch's transcripts; they do not depend on what shares a batch."""
     transcribe, found = Transcriber(base), {}
-    for indices in batches(speech.utterances):
+    for indices in batches([u.length_s for u in speech.utterances]):
         heard = transcribe([speech.clips[i] for i in indices], speech.cap)
         found |= {id(speech.clips[i]): out for i, out in zip(indices, heard, strict=True)}
     return hear("PyTorch", 0, lambda clips, _: [found[id(clip)] for clip in clips], speech)
