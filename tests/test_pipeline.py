@@ -338,8 +338,7 @@ def test_evaluations_that_differ_are_not_compared(tmp_path, monkeypatch, capsys,
 
 def test_the_fresh_process_gets_the_commit_that_was_evaluated(tmp_path, finished) -> None:
     """Else a hub that moved on between the two would give it another model."""
-    from moontune.artifact import pinned_revision
-    from moontune.rundir import open_run
+    from moontune.rundir import open_run, pinned_revision
 
     shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
     run = open_run(tmp_path / "r")

@@ -218,5 +218,5 @@ def test_what_should_not_be_pushed_is_not(run, capsys) -> None:
     change(Path("r/metrics.json"), "base_model", hub_id="/home/anna/model")
     assert "nobody else has" in refused("r", "anna/voice", "--anyway")
     change(Path("r/run.json"), stages={})
-    assert "no finished run" in refused("r", "anna/voice")
+    assert "not finished" in refused("r", "anna/voice")
     assert not Path("r/push").exists()

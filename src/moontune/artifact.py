@@ -11,19 +11,13 @@ from moontune.errors import UserError
 from moontune.files import read_jsonl, write_json
 from moontune.launcher import lone_environment
 from moontune.manifest import Utterance, read_manifest, write_manifest
-from moontune.rundir import RunDir
+from moontune.rundir import RunDir, pinned_revision
 
 
 def choose_clips(test: list[Utterance], count: int) -> list[Utterance]:
     """A fixed sample of the test split: evenly spaced, so that it holds several speakers."""
     count = min(count, len(test))
     return [test[(2 * i + 1) * len(test) // (2 * count)] for i in range(count)]
-
-
-def pinned_revision(run: RunDir, config: RunConfig) -> str | None:
-    """The commit the evaluation used: the hub's newest may be another by now."""
-    base = run.stages()["evaluate"]["base"]
-    return base["revision"] if base["from_hub"] else config.model.revision
 
 
 def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import tyro
 from moontune.errors import UserError
 from moontune.files import new_folder, write_json, write_jsonl, write_text
 from moontune.manifest import read_rows
-from moontune.rundir import RunDir, open_run
+from moontune.rundir import RunDir, pinned_revision, single_run
 from moontune.stage_ui import Ui
 
 FOLDER = "export"
@@ -69,18 +69,13 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
 
 def _checked(args: ExportArgs) -> tuple[RunDir, Any]:
     """The run and its base. Raises UserError before anything is spent."""
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            raise UserError(
-                f"export needs the package {package}; install it with: "
-                'pip install "moontune[export]"'
-            )
+    if importlib.util.find_spec("onnx") is None:
+        raise UserError(
+            'export needs the package onnx; install it with: pip install "moontune[export]"'
+        )
     if args.threads < 1:
         raise UserError(f"--threads {args.threads}: at least one is needed")
-    run = open_run(args.run)
-    for key, one in (("asked_folds", "fold-1"), ("sweep", "trial-0")):
-        if key in run.record():
-            raise UserError(f"{run.path}: holds several runs; name one, such as {run / one}")
+    run = single_run(args.run)
     if "evaluate" not in run.stages():
         raise UserError(f"{run.path}: was not evaluated; first: moontune evaluate {run.path}")
     if (run / FOLDER).exists() and not args.overwrite:
@@ -88,8 +83,7 @@ def _checked(args: ExportArgs) -> tuple[RunDir, Any]:
     from moontune.model import load_base
 
     used, config = run.stages()["evaluate"]["base"], run.config()
-    revision = used["revision"] if used["from_hub"] else config.model.revision
-    base = load_base(config.model.model_id, revision, "cpu")
+    base = load_base(config.model.model_id, pinned_revision(run, config), "cpu")
     if base.origin.sha256 != used["sha256"]:
         raise UserError(
             f"{base.origin.path}: not the weights that the run was evaluated with "

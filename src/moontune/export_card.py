@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
+from moontune.hub import is_hub_id
 from moontune.markdown import cell, percent, table
-from moontune.wording import origin_text
+from moontune.model_card import data_of
 
 _USE = """## Use
 
@@ -62,13 +61,13 @@ def card(facts: dict[str, Any]) -> str:
 
 def _metadata(facts: dict[str, Any]) -> str:
     lines = ["license: mit", "pipeline_tag: automatic-speech-recognition", "language: en"]
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", facts["base"]["hub_id"]):
+    if is_hub_id(facts["base"]["hub_id"]):
         lines.append(f"base_model: {facts['base']['hub_id']}")
     return "\n".join(["---", *lines, "tags: [moonshine, onnx, lora]", "---"])
 
 
 def _summary(facts: dict[str, Any]) -> str:
-    base, data, split = facts["base"], facts["data"], facts["split"]
+    base, split = facts["base"], facts["split"]
     revision = f", revision {base['revision']}" if base["revision"] else ""
     measured = facts["comparison"]["measures"]["wer"]
     rows = [
@@ -83,8 +82,7 @@ def _summary(facts: dict[str, Any]) -> str:
         [
             f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base['hub_id'])}"
             f"{cell(revision)}, weights' SHA-256 {base['sha256'][:16]}.",
-            f"Data: {cell(_origin(data['origin']))}; {data['utterances']} clips, "
-            f"{data['minutes']} minutes, {data['speakers']} speakers ({parts}).",
+            f"Data: {data_of(facts)} ({parts}).",
             table(("test split", "WER, 95 % interval"), rows),
             cell(facts["comparison"]["sentences"]["wer"]),
             f"WER is that of the corpus, after {cell(facts['normalizer'])}; greedy, at most "
@@ -92,12 +90,6 @@ def _summary(facts: dict[str, Any]) -> str:
             "tokens a clip.",
         ]
     )
-
-
-def _origin(origin: dict[str, Any]) -> str:
-    """Where the data is from; a folder of this machine is nobody else's business."""
-    local = {"manifest": Path(origin["manifest"]).name} if "manifest" in origin else {}
-    return origin_text(origin | local)
 
 
 def _rate(value: float | None, interval: list[float] | None) -> str:

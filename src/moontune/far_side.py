@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from moontune.audio import SAMPLE_RATE_HZ
 from moontune.comparison import compare
 from moontune.decoding import TokenCap, Transcript
 from moontune.manifest import Utterance
@@ -30,7 +31,7 @@ class Speech:
 
     @property
     def seconds(self) -> float:
-        return sum(len(clip) for clip in self.clips) / 16_000
+        return sum(len(clip) for clip in self.clips) / SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _row(u: Utterance, clip: np.ndarray, text: str, *, truncated: bool = False) 
     given = {
         "id": u.id,
         "speaker": u.speaker,
-        "duration": round(len(clip) / 16_000, 3),
+        "duration": round(len(clip) / SAMPLE_RATE_HZ, 3),
         "reference": u.text,
         "hypothesis": text,
         "truncated": truncated,

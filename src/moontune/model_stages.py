@@ -12,7 +12,7 @@ from moontune.files import write_json, write_jsonl
 from moontune.general_speech import more_speech
 from moontune.manifest import Utterance, read_rows, write_manifest
 from moontune.parallel import SOLO, Group
-from moontune.rundir import RunDir
+from moontune.rundir import RunDir, pinned_revision
 from moontune.split import SPLITS
 from moontune.stage_ui import Ui
 
@@ -88,8 +88,8 @@ def load_for_stage(run: RunDir, config: RunConfig, used: dict[str, Any], group: 
 
     device = choose_device(config.device.device)
     earlier = group.of_lead(lambda: {n: f["base"] for n, f in run.stages().items() if "base" in f})
-    pinned = next((b["revision"] for b in earlier.values() if b["from_hub"]), None)
-    base = load_base(config.model.model_id, config.model.revision or pinned, device.name)
+    revision = group.of_lead(lambda: pinned_revision(run, config))
+    base = load_base(config.model.model_id, revision, device.name)
     for name, other in earlier.items():
         if other["sha256"] != base.origin.sha256:
             raise UserError(

@@ -39,7 +39,7 @@ def open_session(path: Path, threads: int | None = None) -> Any:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a kind of its own for each way to be damaged
         reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{path}: cannot be loaded ({reason}); export it again") from None
+        raise UserError(f"{path}: cannot be loaded ({reason}); make it again") from None
 
 
 class OnnxTranscriber:

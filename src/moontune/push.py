@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,9 @@ import tyro
 
 from moontune.errors import UserError
 from moontune.files import new_folder, write_json, write_text
+from moontune.hub import is_hub_id
 from moontune.model_card import card
-from moontune.rundir import PROVENANCE, RunDir, open_run
-
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+from moontune.rundir import PROVENANCE, RunDir, single_run
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,9 @@ class PushArgs:
 
 def push(args: PushArgs) -> tuple[Path, str | None]:
     """The folder of what is on the hub, and its address; None: a dry run. Raises UserError."""
-    if not _REPO.fullmatch(args.repo):
+    if not is_hub_id(args.repo):
         raise UserError(f"{args.repo}: is no model's id; give ORG/NAME")
-    run = open_run(args.run)
+    run = single_run(args.run)
     folder = prepare(run, args.repo, args.licence, args.anyway)
     return folder, None if args.dry_run else _upload(folder, args)
 
@@ -52,12 +50,12 @@ def push(args: PushArgs) -> tuple[Path, str | None]:
 def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
     """Write what is to be uploaded into the run's `push` folder."""
     if "verdict" not in run.stages():
-        raise UserError(f"{run.path}: is no finished run; end it first, or name one of its runs")
+        raise UserError(f"{run.path}: is not finished; go on with: moontune run --resume")
     metrics = run.read("metrics.json")
     if not metrics["accepted"] and not anyway:
         raise UserError(f"{run.path}: was not accepted; push it all the same with --anyway")
     base = metrics["base_model"]
-    if not _REPO.fullmatch(base["hub_id"]):
+    if not is_hub_id(base["hub_id"]):
         raise UserError(
             f"{run.path}: its base is {base['hub_id']}, which nobody else has; push that first, "
             "and tune it from the hub"

@@ -95,13 +95,11 @@ class _Parts:
 
 
 def _parts_of_run(folder: Path) -> _Parts:
-    from moontune.rundir import open_run
+    from moontune.rundir import single_run
 
-    run = open_run(folder)
+    run = single_run(folder)
     if not (run.adapter / "adapter_config.json").is_file():
-        inner = next((p.parent for p in sorted(folder.glob("*/lora_adapter"))), None)
-        remedy = f"name one of its runs, such as {inner}" if inner else "do its training first"
-        raise UserError(f"{folder}: has no adapter; {remedy}")
+        raise UserError(f"{folder}: has no adapter; do its training first")
     config, parts = run.config(), _parts_of_adapter(run.adapter)
     processor = run.processor if run.processor.is_dir() else None
     # The folder that the run began in is known to the run alone.

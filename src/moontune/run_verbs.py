@@ -122,9 +122,6 @@ def _interrupted(run: Any) -> KeyboardInterrupt:
     return KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}")
 
 
-_KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
-
-
 def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
     """A new run with its utterances sampled, or the one to go on with; and its configuration.
 
@@ -167,7 +164,7 @@ def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
 
 def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
     """The run to go on with; only what its report is and where may differ from its settings."""
-    from moontune.rundir import open_run
+    from moontune.rundir import KINDS, open_run
     from moontune.settings import resolve, to_dict
 
     name, folder = args.settings.output.run_name, args.settings.output.output_dir
@@ -177,7 +174,7 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
     made = run.verb
     if made != command[0]:
         remedy = "give another --run-name" if made == "run" else f"use: moontune {made} --resume"
-        raise UserError(f"{run.path}: is {_KINDS[made]}; {remedy}")
+        raise UserError(f"{run.path}: is {KINDS[made]}; {remedy}")
     saved = run.config()
     wanted = _parse_new_run(command[1:], command[0], saved).settings
     config = resolve(dataclasses.replace(saved, report=wanted.report))
@@ -224,7 +221,7 @@ def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
     """The run that a stage is to be done on, and its configuration with this line's flags."""
     from moontune.config import FLAT, RunConfig
     from moontune.pipeline import check_model, stage_named, stale_after
-    from moontune.rundir import open_run
+    from moontune.rundir import open_run, single_run
     from moontune.settings import resolve
 
     stage = stage_named(verb)
@@ -240,11 +237,7 @@ def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
     cls.__doc__ = f"Usage: moontune {verb} outputs/NAME. {stage.summary.capitalize()}."
     given = ["--help"] if wants_help else argv[1:]
     args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
-    run = open_run(Path(argv[0]))
-    made = run.verb
-    if made != "run":
-        one = run / {"crossval": "fold-1", "sweep": "trial-0"}[made]
-        raise UserError(f"{run.path}: is {_KINDS[made]}; name one of its runs, such as {one}")
+    run = single_run(Path(argv[0]))
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
         later = [n for n in stale_after(stage) if n in run.stages()]

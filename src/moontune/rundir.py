@@ -19,6 +19,7 @@ from moontune.files import new_folder, read_json, write_json, write_text
 from moontune.settings import read_settings, to_toml, with_settings
 
 PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
+KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PACKAGES = (
     "moontune",
@@ -203,6 +204,22 @@ def open_run(path: Path) -> RunDir:
     except (KeyError, AttributeError):
         raise UserError(f"{path / 'run.json'}: is damaged; start over with --overwrite") from None
     return RunDir(path)
+
+
+def single_run(path: Path) -> RunDir:
+    """A run's folder that does not hold several runs. Raises UserError."""
+    run = open_run(path)
+    if run.verb != "run":
+        one = run / {"crossval": "fold-1", "sweep": "trial-0"}[run.verb]
+        raise UserError(f"{run.path}: is {KINDS[run.verb]}; name one of its runs, such as {one}")
+    return run
+
+
+def pinned_revision(run: RunDir, config: RunConfig) -> str | None:
+    """The hub's commit that the run's stages used: the newest may be another by now. Else the one
+    asked for."""
+    used = (facts["base"] for facts in run.stages().values() if "base" in facts)
+    return next((base["revision"] for base in used if base["from_hub"]), config.model.revision)
 
 
 def evaluated_run(path: Path) -> RunDir:

@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 
 from moontune.errors import UserError
-from moontune.rundir import RunDir, open_run
+from moontune.rundir import RunDir, pinned_revision, single_run
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -60,9 +60,9 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
 
     if args.max_seconds <= 0 or args.max_megabytes <= 0:
         raise UserError("--max-seconds and --max-megabytes must be above 0")
-    run = open_run(args.run)
+    run = single_run(args.run)
     if "train" not in run.stages():
-        raise UserError(f"{run.path}: has no adapter yet; finish it, or name one of its runs")
+        raise UserError(f"{run.path}: has no adapter yet; do its training first")
     kept = Kept(args.keep)
     both = Both(run, args.device)
     limits = Limits(args.max_megabytes, args.max_seconds)
@@ -121,9 +121,10 @@ class Both:
     def _load(self) -> None:
         from moontune.recognizer import open_recognizer
 
-        model = self._run.config().model
+        config = self._run.config()
+        revision = pinned_revision(self._run, config)
         try:
-            base = open_recognizer(model.model_id, self._device, revision=model.revision)
+            base = open_recognizer(config.model.model_id, self._device, revision=revision)
             tuned = open_recognizer(str(self._run.path), self._device)
         except UserError as error:
             self._error = str(error)

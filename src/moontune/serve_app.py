@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
+from moontune.audio_stream import length_s
 from moontune.errors import UserError
 from moontune.html_report import templates
 from moontune.kept import Kept
@@ -191,14 +192,12 @@ def _alone(lock: threading.Lock, hear: Hear, samples: np.ndarray) -> Sequence[He
 
 
 def _read(audio: bytes, most_seconds: float) -> np.ndarray:
-    import soundfile
-
     try:
-        info = soundfile.info(io.BytesIO(audio))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError):
+        seconds = length_s(io.BytesIO(audio))
+    except AudioError:
         raise _Refused(415, "this is no audio that can be read here") from None
-    if info.duration > most_seconds:
-        raise _Refused(413, f"{info.duration:.0f} seconds; {most_seconds:.0f} at most")
+    if seconds > most_seconds:
+        raise _Refused(413, f"{seconds:.0f} seconds; {most_seconds:.0f} at most")
     return read_audio(audio)
 
 

@@ -6,12 +6,15 @@ from the folder the package is installed in.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from moontune.errors import UserError
+from moontune.onnx_model import open_session
 
 FRAME = 512  # samples of 16 kHz, 32 ms: what one probability is about
 _CONTEXT = 64  # samples before a frame that the model sees too
@@ -57,27 +60,17 @@ class SpeechDetector:
         return np.asarray(voice)
 
 
-_loaded: list = []  # the session keeps no state, so one does for all
-
-
-def _session():
-    if _loaded:
-        return _loaded[0]
+@functools.cache  # the session keeps no state, so one does for all
+def _session() -> Any:
     try:
         package = importlib.metadata.distribution("silero-vad")
-        model = Path(str(package.locate_file(_MODEL)))
-        import onnxruntime
-    except ImportError as error:
+    except ImportError:
         raise UserError(
-            f"cutting at pauses needs silero-vad and onnxruntime ({error}); install them with: "
-            "pip install silero-vad onnxruntime"
+            "cutting at pauses needs silero-vad; install it with: pip install silero-vad"
         ) from None
+    model = Path(str(package.locate_file(_MODEL)))
     if not model.is_file():
         raise UserError(
             f"silero-vad {package.version} lacks {Path(_MODEL).name}; install 6.2.3 or newer"
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
-    _loaded.append(session)
-    return session
+    return open_session(model, threads=1)
