@@ -87,7 +87,7 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
     from moontune.device import training_dtype
     from moontune.losses import Losses
     from moontune.model import load_base
-    from moontune.train import shuffled
+    from moontune.stream import shuffled
     from moontune.transcribe import load_audio
 
     origin = {u.id: u for u in rows}

@@ -55,7 +55,7 @@ class Work:
 
 def in_order(rows: Sequence[Utterance], work: Work) -> list[Utterance]:
     """The clips of all updates in the order in which moontune takes them."""
-    from moontune.train import shuffled
+    from moontune.stream import shuffled
 
     return list(islice(shuffled(rows, work.seed), work.updates * UPDATE))
 

@@ -18,7 +18,8 @@ from moontune.launcher import join
 from moontune.manifest import Utterance, read_manifest
 from moontune.model import load_base
 from moontune.parallel import SOLO, Group
-from moontune.train import Losses, shuffled, train
+from moontune.stream import shuffled
+from moontune.train import Losses, train
 from moontune.transcribe import load_audio
 
 UPDATES = 6

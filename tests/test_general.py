@@ -20,7 +20,7 @@ from moontune.files import read_jsonl
 from moontune.manifest import Utterance, read_manifest, write_manifest
 from moontune.settings import resolve
 from moontune.sources.general import sample_general, sample_replay, spread
-from moontune.train import mixed, shuffled
+from moontune.stream import mixed, shuffled
 
 
 def config(**general) -> RunConfig:

@@ -13,7 +13,9 @@ from moontune.config import LoraConfig, TrainConfig
 from moontune.losses import Losses
 from moontune.manifest import Utterance
 from moontune.packed import Packed
-from moontune.train import Validated, learning_rate, shuffled, train, validation_sample
+from moontune.stream import shuffled, validation_sample
+from moontune.train import learning_rate, train
+from moontune.trainee import Validated
 
 TEXTS = ("aa", "bb bb", "cc cc cc", "dd")
 CLIPS = {f"u{i}": noise(i, 0.4 + 0.1 * i) for i in range(len(TEXTS))}

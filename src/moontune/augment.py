@@ -32,6 +32,11 @@ class Augment:
         self._masks = "mask" in kinds
 
     @property
+    def rng(self) -> np.random.Generator:
+        """What the changes are drawn from."""
+        return self._rng
+
+    @property
     def changes_samples(self) -> bool:
         return bool(self._of_samples)
 
@@ -53,6 +58,11 @@ class TokenDropout:
     def __init__(self, share: float, tokens: Sequence[int], seed: Sequence[int]) -> None:
         self._share, self._tokens = share, tokens
         self._rng = np.random.default_rng((*seed, 1))  # another stream than the audio's
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """What `drawn` draws from."""
+        return self._rng
 
     def drawn(self, ids: Sequence[int]) -> list[int]:
         """Other tokens replaced each time."""

@@ -45,6 +45,19 @@ class WeightAverage:
         finally:
             self._copy(kept)
 
+    def state(self) -> tuple[list[torch.Tensor], list[torch.Tensor], int]:
+        """Start, average, and over how many updates it is."""
+        return self._start, self._average, self._updates
+
+    def restore(
+        self, start: Sequence[torch.Tensor], average: Sequence[torch.Tensor], updates: int
+    ) -> None:
+        """Go on from a `state`."""
+        devices = [p.device for p in self._parameters]
+        self._start = [t.to(d) for t, d in zip(start, devices, strict=True)]
+        self._average = [t.to(d) for t, d in zip(average, devices, strict=True)]
+        self._updates = updates
+
     @torch.no_grad()
     def _copy(self, values: Sequence[torch.Tensor]) -> None:
         for p, value in zip(self._parameters, values, strict=True):

@@ -140,3 +140,38 @@ def missing_operator(error: BaseException) -> str | None:
     """The operator's name if `error` says that MPS lacks it (fallback not enabled), else None."""
     match = re.search(r"operator '([^']+)' is not currently implemented for the MPS", str(error))
     return match.group(1) if match else None
+
+
+def random_state(device: str) -> dict[str, torch.Tensor]:
+    """The state of the generators that PyTorch draws from in this process."""
+    import torch
+
+    found = {"cpu": torch.get_rng_state()}
+    if device.startswith("cuda"):
+        found["cuda"] = torch.cuda.get_rng_state()
+    elif device.startswith("mps"):
+        found["mps"] = torch.mps.get_rng_state()
+    return found
+
+
+def set_random_state(device: str, state: dict[str, torch.Tensor]) -> None:
+    """Draw on from a `random_state` of the same kind of device."""
+    import torch
+
+    torch.set_rng_state(state["cpu"])
+    if device.startswith("cuda"):
+        torch.cuda.set_rng_state(state["cuda"])
+    elif device.startswith("mps"):
+        torch.mps.set_rng_state(state["mps"])
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a device or this machine had no memory left: the kinds that PyTorch raises."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "MPS backend out of memory" in text or "DefaultCPUAllocator: can't allocate" in text
+    )

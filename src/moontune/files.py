@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -13,12 +14,15 @@ from typing import Any
 
 from moontune.errors import UserError
 
+_UNFINISHED = ".unfinished"  # what a file or folder ends in until it is whole
+
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    """Write a file so that a reader sees the old one or the new one, never half of it, also after
+    a power cut."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}.", path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
@@ -29,6 +33,18 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    _settle(path.parent)
+
+
+def _settle(path: Path) -> None:
+    """Have a file's content, or a folder's names, on the disk and not only on its way there."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:  # a file system that cannot
+        pass
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -84,12 +100,15 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder to fill, which replaces `folder` if the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    temporary = Path(tempfile.mkdtemp(_UNFINISHED, f".{folder.name}.", folder.parent))
     try:
         yield temporary
         os.chmod(temporary, 0o755)
+        for path in [*temporary.rglob("*"), temporary]:
+            _settle(path)
         remove_folder(folder)
         os.rename(temporary, folder)
+        _settle(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -98,6 +117,17 @@ def remove_folder(folder: Path) -> None:
     """Delete a folder if it is there; its name is free at once, even if deleting is cut short."""
     if not folder.exists():
         return
-    old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.old."))
+    old = Path(tempfile.mkdtemp(_UNFINISHED, f".{folder.name}.old.", folder.parent))
     os.rename(folder, old / folder.name)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_left_over(folder: Path) -> None:
+    """Delete what a process that was killed left half written of `folder` and in it. Only for one
+    that nobody else writes to now."""
+    beside = folder.parent.glob(f".{glob.escape(folder.name)}.*{_UNFINISHED}")
+    for path in [*beside, *folder.rglob(f".*{_UNFINISHED}")]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from moontune.parallel import SOLO, Group
 if TYPE_CHECKING:
     import numpy as np
 
-# Frames that go through the model at once, which bounds the memory.
+# Encoder frames, 41.6 a second, that go through the model at once, which bounds the memory.
 FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
 
 
@@ -43,6 +43,7 @@ class Losses:
         self._base, self._load_audio, self._augment = base, load_audio, augment
         self._token_dropout = token_dropout
         self.packed = Packed(base.net, dtype)
+        self.frames = FRAMES[self.packed.device.type]
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
         self.kept = KeptSpeech(self._compute, load_audio)
 
@@ -55,7 +56,7 @@ class Losses:
         """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
         heard = (self._hear(u).to(self.packed.device) for u in utterances)
         done = 0
-        for clips in passes(heard, FRAMES[self.packed.device.type]):
+        for clips in passes(heard, self.frames):
             states = self.packed.encode(clips) if self._encoder_trains else clips
             count = len(clips.layout.lengths)
             memory = self.packed.remember(states)

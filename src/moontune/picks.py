@@ -32,6 +32,12 @@ class Pick:
     value: Any
     why: str
 
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Pick:
+        """From JSON, which has no tuples."""
+        value = row["value"]
+        return cls(row["name"], tuple(value) if isinstance(value, list) else value, row["why"])
+
 
 def open_settings(config: RunConfig) -> list[str]:
     """Settings that are left to be picked."""
@@ -47,9 +53,11 @@ def pick(config: RunConfig, data: Data) -> tuple[RunConfig, list[Pick]]:
     """The configuration with everything picked that was left open."""
     rules = {"max_steps": _updates, "lr": _rate, "augment": _augment}
     picks = [rules[name](config, data) for name in open_settings(config)]
-    for p in picks:
-        config = replace(config, train=replace(config.train, **{p.name: p.value}))
-    return config, picks
+    return with_picks(config, picks), picks
+
+
+def with_picks(config: RunConfig, picks: list[Pick]) -> RunConfig:
+    return replace(config, train=replace(config.train, **{p.name: p.value for p in picks}))
 
 
 def _updates(config: RunConfig, data: Data) -> Pick:

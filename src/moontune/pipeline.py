@@ -121,13 +121,15 @@ def _begin(run: RunDir, stage: Stage) -> None:
 def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any]) -> None:
     run.save_config(config)
     run.finish_stage(stage.name, facts)
+    if stage.name == "train":
+        run.checkpoint.unlink(missing_ok=True)
     if stage.name == NAMES[-1]:
         run.mark_complete()
 
 
 def _watched(run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: Group) -> dict[str, Any]:
     """Run a stage that computes, recording the operators that MPS handed to the CPU."""
-    from moontune.device import missing_operator, watch_fallbacks
+    from moontune.device import missing_operator, out_of_memory, watch_fallbacks
 
     with watch_fallbacks() as watch:
         try:
@@ -139,6 +141,13 @@ def _watched(run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: Group)
             raise UserError(
                 f"Apple's GPU lacks the operator {operator}; use --device cpu, or set "
                 "PYTORCH_ENABLE_MPS_FALLBACK=1 (such a run is not accepted)"
+            ) from error
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise UserError(
+                f"stage {stage.name}: out of memory; close other programs, use --device cpu, or "
+                "leave out long clips (moontune clean RUN --max-duration-s 15 --overwrite)"
             ) from error
     if watch.operators:
         ui.note(f"remark: ran on the CPU instead of MPS: {', '.join(watch.operators)}")

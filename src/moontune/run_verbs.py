@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shlex
@@ -12,21 +13,23 @@ from typing import Annotated, Any
 from moontune.command_line import parse, peek
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
 from moontune.parallel import SOLO, Group
+from moontune.runlog import RunLog
 
 
 def do(verb: str, argv: list[str], group: Group) -> int:
     """Do what the verb and its flags ask for; returns the exit code."""
-    if verb == "run":
-        return _run(argv, group)
-    if verb == "crossval":
-        _crossval(argv, group)
-    elif verb == "sweep":
-        _sweep(argv, group)
-    elif verb == "sample":
-        run, _ = _new_run(argv, "sample")
-        print(f"next: moontune clean {run.path}")
-    else:
-        return _stage(verb, argv, group)
+    with contextlib.ExitStack() as held:  # the lock on the run's folder
+        if verb == "run":
+            return _run(argv, group, held)
+        if verb == "crossval":
+            _crossval(argv, group, held)
+        elif verb == "sweep":
+            _sweep(argv, group, held)
+        elif verb == "sample":
+            run, _ = _new_run(argv, "sample", held)
+            print(f"next: moontune clean {run.path}")
+        else:
+            return _stage(verb, argv, group, held)
     return ACCEPTED
 
 
@@ -50,27 +53,29 @@ def _parse_new_run(argv: list[str], verb: str, start: Any = None) -> Any:
     return parse(cls, argv, prog=f"moontune {verb}", default=cls(settings=config))
 
 
-def _run(argv: list[str], group: Group) -> int:
+def _run(argv: list[str], group: Group, held: contextlib.ExitStack) -> int:
     from moontune.pipeline import NAMES, stage_named
 
-    run, config = group.of_lead(lambda: _new_run(argv, "run"))
+    run, config = group.of_lead(lambda: _new_run(argv, "run", held))
     done = group.of_lead(run.stages)
     return _do_stages(run, config, [stage_named(n) for n in NAMES if n not in done], group)
 
 
-def _crossval(argv: list[str], group: Group) -> None:
+def _crossval(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
     from moontune.crossval import BEFORE, do_folds, make_folds
     from moontune.pipeline import stage_named
     from moontune.pooled import pool
 
-    run, config = group.of_lead(lambda: _new_run(argv, "crossval"))
+    run, config = group.of_lead(lambda: _new_run(argv, "crossval", held))
     done = group.of_lead(run.stages)
     _do_stages(run, config, [stage_named(n) for n in BEFORE if n not in done], group)
-    ui = _ui(group)
+    log = RunLog(run.path)
+    ui = _ui(group, log)
     try:
-        if group.of_lead(lambda: "folds" not in run.record()):
-            group.of_lead(lambda: make_folds(run, config, ui))
-        do_folds(run, ui, group)
+        with log.failures():
+            if group.of_lead(lambda: "folds" not in run.record()):
+                group.of_lead(lambda: make_folds(run, config, ui))
+            do_folds(run, ui, group)
     except KeyboardInterrupt:
         raise _interrupted(run) from None
     finally:
@@ -82,20 +87,22 @@ def _crossval(argv: list[str], group: Group) -> None:
     print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
 
 
-def _sweep(argv: list[str], group: Group) -> None:
+def _sweep(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
     from moontune.pipeline import stage_named
     from moontune.sweep import BEFORE, do_trials, measure_winner
     from moontune.swept import OWN, conclude
 
     if group.size > 1:
         raise UserError("a sweep runs in one process; start it without torchrun")
-    run, config = _new_run(argv, "sweep")
+    run, config = _new_run(argv, "sweep", held)
     done = run.stages()
     _do_stages(run, config, [stage_named(n) for n in BEFORE if n not in done])
-    ui = _ui(group)
+    log = RunLog(run.path)
+    ui = _ui(group, log)
     try:
-        trials = do_trials(run, config, ui)
-        measure_winner(run, trials, ui)
+        with log.failures():
+            trials = do_trials(run, config, ui)
+            measure_winner(run, trials, ui)
     except KeyboardInterrupt:
         raise _interrupted(run) from None
     finally:
@@ -107,11 +114,11 @@ def _sweep(argv: list[str], group: Group) -> None:
     print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
 
 
-def _ui(group: Group) -> Any:
+def _ui(group: Group, log: RunLog) -> Any:
     """What prints; all but the lead of several processes keep silent."""
     from moontune.ui import ConsoleUi
 
-    return ConsoleUi(None if group.lead else open(os.devnull, "w"))
+    return ConsoleUi(None, log) if group.lead else ConsoleUi(open(os.devnull, "w"))
 
 
 def _interrupted(run: Any) -> KeyboardInterrupt:
@@ -122,13 +129,15 @@ def _interrupted(run: Any) -> KeyboardInterrupt:
     return KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}")
 
 
-def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
+def _new_run(argv: list[str], verb: str, held: contextlib.ExitStack) -> tuple[Any, Any]:
     """A new run with its utterances sampled, or the one to go on with; and its configuration.
 
     A folder of that name, or an older run in it, is touched only once sampling has succeeded.
     """
     from moontune.files import new_folder
+    from moontune.lock import alone_on
     from moontune.pipeline import check_data, check_model, stage_named
+    from moontune.room import check_room
     from moontune.rundir import create_run, new_run_path, open_run
     from moontune.settings import remarks, resolve
 
@@ -136,11 +145,13 @@ def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
     if args.resume and args.overwrite:
         raise UserError("--resume and --overwrite exclude each other; give one of them")
     if args.resume:
-        return _resumed(args, [verb, *argv])
+        return _resumed(args, [verb, *argv], held)
     config = resolve(args.settings)
     path = new_run_path(config, overwrite=args.overwrite)
-    for remark in remarks(config):
+    for remark in remarks(config) + check_room(config):
         print(f"remark: {remark}")
+    held.enter_context(alone_on(path))
+    new_run_path(config, overwrite=args.overwrite)  # it may have come to be just now
     check_data(config)
     if verb == "crossval":
         from moontune.crossval import check_folds
@@ -162,8 +173,10 @@ def _new_run(argv: list[str], verb: str) -> tuple[Any, Any]:
     return open_run(path), config
 
 
-def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
+def _resumed(args: Any, command: list[str], held: contextlib.ExitStack) -> tuple[Any, Any]:
     """The run to go on with; only what its report is and where may differ from its settings."""
+    from moontune.lock import alone_on
+    from moontune.room import check_room
     from moontune.rundir import KINDS, open_run
     from moontune.settings import resolve, to_dict
 
@@ -171,6 +184,7 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
     if name is None:
         raise UserError("--resume needs the run to go on with; add --run-name NAME")
     run = open_run(folder / name)
+    held.enter_context(alone_on(run.path))
     made = run.verb
     if made != command[0]:
         remedy = "give another --run-name" if made == "run" else f"use: moontune {made} --resume"
@@ -200,16 +214,18 @@ def _resumed(args: Any, command: list[str]) -> tuple[Any, Any]:
 
         given = {f: getattr(args, f) for f in ("trials", "tune") if peek(command, f"--{f}")}
         change_trials(run, **given)
+    for remark in check_room(config):
+        print(f"remark: {remark}")
     run.add_command(command)
     run.save_config(config)
     return run, config
 
 
-def _stage(verb: str, argv: list[str], group: Group) -> int:
+def _stage(verb: str, argv: list[str], group: Group, held: contextlib.ExitStack) -> int:
     """One stage on an existing run; flags change the settings that this stage obeys."""
     from moontune.pipeline import NAMES, stage_named
 
-    run, config = group.of_lead(lambda: _old_run(verb, argv))
+    run, config = group.of_lead(lambda: _old_run(verb, argv, held))
     code = _do_stages(run, config, [stage_named(verb)], group)
     following = NAMES[NAMES.index(verb) + 1 :]
     if following and group.lead:
@@ -217,9 +233,10 @@ def _stage(verb: str, argv: list[str], group: Group) -> int:
     return code
 
 
-def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
+def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[Any, Any]:
     """The run that a stage is to be done on, and its configuration with this line's flags."""
     from moontune.config import FLAT, RunConfig
+    from moontune.lock import alone_on
     from moontune.pipeline import check_model, stage_named, stale_after
     from moontune.rundir import open_run, single_run
     from moontune.settings import resolve
@@ -238,6 +255,7 @@ def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
     given = ["--help"] if wants_help else argv[1:]
     args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
     run = single_run(Path(argv[0]))
+    held.enter_context(alone_on(run.path))
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
         later = [n for n in stale_after(stage) if n in run.stages()]
@@ -245,6 +263,8 @@ def _old_run(verb: str, argv: list[str]) -> tuple[Any, Any]:
         raise UserError(f"{run.path}: stage {verb} is done; add --overwrite to redo it{stale}")
     if stage.computes:
         check_model(config)
+    if args.overwrite:
+        run.checkpoint.unlink(missing_ok=True)
     run.add_command([verb, *argv])
     return run, config
 
@@ -256,11 +276,13 @@ def _do_stages(run: Any, config: Any, stages: list[Any], group: Group = SOLO) ->
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Libraries announcing their own future changes are no news to the user.
     warnings.filterwarnings("ignore", category=FutureWarning)
-    ui = _ui(group)
+    log = RunLog(run.path)
+    ui = _ui(group, log)
     try:
-        for stage in stages:
-            ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
-            run_stage(run, config, stage, ui, group)
+        with log.failures():
+            for stage in stages:
+                ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
+                run_stage(run, config, stage, ui, group)
     except KeyboardInterrupt:
         if not run.stages():  # nothing to go on with
             raise

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -16,11 +18,13 @@ from typing import Any
 from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.files import new_folder, read_json, write_json, write_text
+from moontune.runlog import RunLog
 from moontune.settings import read_settings, to_toml, with_settings
 
 PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
 KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_TOKEN = re.compile(r"hf_[A-Za-z0-9_]{8,}")
 _PACKAGES = (
     "moontune",
     "torch",
@@ -62,6 +66,11 @@ class RunDir:
     def processor(self) -> Path:
         return self.path / "processor"
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where an unfinished training stands."""
+        return self.path / "checkpoint.safetensors"
+
     def artifacts(self) -> dict[str, Path]:
         """What a complete run leaves, by name."""
         files = {
@@ -102,8 +111,14 @@ class RunDir:
 
     def add_command(self, command: list[str]) -> None:
         record = self.record()
-        record["environment"]["commands"].append(command)
+        record["environment"]["commands"].append(_public(command))
         write_json(self / "run.json", record)
+        self._log_command(command)
+
+    def _log_command(self, command: list[str]) -> None:
+        """What made what follows in the log."""
+        versions = ", ".join(f"{k} {v}" for k, v in versions_here().items())
+        RunLog(self.path)(f"$ moontune {shlex.join(_public(command))}\n{versions}")
 
     def commands(self) -> list[list[str]]:
         return self.record()["environment"]["commands"]
@@ -172,6 +187,7 @@ def create_run(config: RunConfig, folder: Path, name: str, command: list[str]) -
     run.save_config(config)
     record = {"name": name, "environment": environment(command), "stages": {}, "complete": False}
     write_json(run / "run.json", record)
+    run._log_command(command)
     return run
 
 
@@ -237,22 +253,30 @@ def evaluated_run(path: Path) -> RunDir:
 
 def environment(command: list[str]) -> dict[str, Any]:
     """Versions, machine and command line: what somebody needs to make the run again."""
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "commands": [command],
+        "commands": [_public(command)],
         "folder": str(Path.cwd()),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
-        "versions": versions,
+        "versions": versions_here(),
         "git_revision": _git_revision(),
     }
+
+
+def versions_here() -> dict[str, str]:
+    """Of moontune and of what it computes with."""
+    found = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _public(command: list[str]) -> list[str]:
+    """A command line without a hub's token that somebody pasted into it."""
+    return [_TOKEN.sub("hf_...", word) for word in command]
 
 
 def _git_revision() -> str | None:

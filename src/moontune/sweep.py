@@ -244,7 +244,9 @@ def _do(
     space: list[Dimension],
 ) -> dict[str, Any]:
     own = configured(config, values) if number else config
-    fork = fork_run(run, _folder(run, number), own, list(BEFORE))
+    fork = _begun(_folder(run, number), own)
+    if fork is None:
+        fork = fork_run(run, _folder(run, number), own, list(BEFORE))
     state = "finished"
     try:
         run_stage(fork, fork.config(), _training(run, number), ui)
@@ -269,6 +271,15 @@ def _do(
     }
     write_json(fork / "trial.json", record)
     return record
+
+
+def _begun(folder: Path, config: RunConfig) -> RunDir | None:
+    """A trial with these settings whose training was cut short, to be gone on with."""
+    fork = RunDir(folder)
+    if not fork.checkpoint.is_file():
+        return None
+    made = fork.config()
+    return fork if replace(made, output=config.output) == config else None
 
 
 def _training(run: RunDir, number: int) -> Stage:

@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from moontune.adapter import adapter_state, set_adapter_state
-from moontune.augment import Augment, TokenDropout
-from moontune.average import WeightAverage
+from moontune.adapter import set_adapter_state
+from moontune.checkpoint import Keeper
 from moontune.config import TrainConfig
+from moontune.device import out_of_memory
 from moontune.evaluate import LoadAudio
 from moontune.losses import Losses
 from moontune.manifest import Utterance
 from moontune.model import Base
 from moontune.parallel import SOLO, Group
+from moontune.trainee import Progress, Trainee, Validated
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
 Log = Callable[[dict[str, Any]], None]
+_LEAST_FRAMES = 1_250  # a clip of 30 s goes through alone
 
 
 @dataclass(frozen=True)
@@ -62,64 +64,6 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (1 - left)))
 
 
-def shuffled(utterances: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
-    """Utterances without end: every epoch each one once, in a new order that `seed` decides."""
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        for index in torch.randperm(len(utterances), generator=generator).tolist():
-            yield utterances[index]
-
-
-def mixed(
-    own: Sequence[Utterance], replay: Sequence[Utterance], share: float, seed: int
-) -> Iterator[Utterance]:
-    """The run's utterances without end, every 1 / `share`-th place taken by general speech."""
-    ours = shuffled(own, seed)
-    if not replay or not share:
-        yield from ours
-    theirs, due = shuffled(replay, seed + 1), 0.0
-    while True:
-        due += share
-        if due >= 1:
-            due -= 1
-            yield next(theirs)
-        else:
-            yield next(ours)
-
-
-@dataclass(frozen=True)
-class Validated:
-    """What the validation split said of the weights as they were."""
-
-    loss: float
-    wer: float | None  # None: not asked, or no words to get wrong
-
-    def badness(self, base: Validated, by: str) -> tuple[float, float]:
-        """What the best update has least of; not finite if its loss is not."""
-        wer = self.wer if math.isfinite(self.loss) else None
-        if by == "loss" or wer is None:
-            return (self.loss, 0.0)
-        if by == "wer":
-            return (wer, self.loss)
-        return (self.loss / base.loss + (wer / base.wer if base.wer else wer), 0.0)
-
-
-def validation_sample(val_split: Sequence[Utterance], config: TrainConfig) -> list[Utterance]:
-    """The clips to validate on: all, or as many, evenly spaced, as cost about a tenth of training.
-
-    A clip's forward takes less than half of what training on it does, so a fifth of the clips
-    between two validations will do; never fewer than 64.
-    """
-    between = config.validation_every * config.batch_size * config.grad_accum
-    return spread(val_split, max(64, between // 5))
-
-
-def spread(utterances: Sequence[Utterance], most: int) -> list[Utterance]:
-    """All of them, or `most`, evenly spaced."""
-    count = min(most, len(utterances))
-    return [utterances[i * len(utterances) // count] for i in range(count)]
-
-
 def train(
     model: PeftModel,
     base: Base,
@@ -132,6 +76,7 @@ def train(
     dtype: torch.dtype = torch.float32,
     group: Group = SOLO,
     val_wer: Callable[[], float | None] | None = None,
+    keeper: Keeper | None = None,
 ) -> TrainResult:
     """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
 
@@ -145,128 +90,139 @@ def train(
     update with a non-finite loss or gradient changes nothing and is counted; beyond
     `max_skipped_updates` training ends. `log` gets one dict an event, in the lead of `group` only.
 
+    `keeper` saves where the training stands; one that has such a state is gone on with, and ends as
+    if it had never stopped, on a CPU to the bit. Asked to stop, it raises KeyboardInterrupt.
+
     Every process of `group` draws the same clips from `stream` and computes the gradients of its
     share; their sum, and so the weights, are the same in all of them.
     """
-    started = time.perf_counter()
+    begun = time.perf_counter()
     tell: Log = log if group.lead else lambda event: None
-    best_state = group.of_lead(lambda: adapter_state(model))
-    set_adapter_state(model, best_state)  # a seed gives other weights on other hardware
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    fused = not base.device.startswith("mps")  # one kernel instead of ten small ones a weight
-    optimizer = torch.optim.AdamW(
-        parameters, lr=config.peak_lr, weight_decay=config.weight_decay, foreach=False, fused=fused
-    )
-    average = WeightAverage(parameters, config.ema_decay, config.wise_ft)
-    augment = Augment(config.augment, (seed, group.rank)) if config.augment else None
-    words = _words(base) if config.token_dropout else []
-    dropout = TokenDropout(config.token_dropout, words, (seed, group.rank)) if words else None
-    losses = Losses(base, load_audio, dtype, augment, dropout)
-    torch.manual_seed(seed + group.rank)  # dropout
-    validating = 0.0
+    trainee = Trainee(model, base, config, seed, group)
+    losses = Losses(base, load_audio, dtype, trainee.augment, trainee.dropout)
 
     def validate(step: int) -> Validated:
-        nonlocal validating
-        begun = time.perf_counter()
-        with average.applied():
+        with trainee.average.applied():
             base.net.eval()
             loss = losses.mean(val_split, group)
             usable = math.isfinite(loss)
             wer = val_wer() if usable and val_wer and config.keep_best_by != "loss" else None
         base.net.train()
-        validating += time.perf_counter() - begun
         event = {"event": "validation", "step": step, "val_loss": loss if usable else None}
         tell(event if wer is None else event | {"val_wer": wer})
         return Validated(loss, wer)
 
     def badness(found: Validated) -> tuple[float, float]:
-        return found.badness(first, config.keep_best_by)
+        return found.badness(at.first, config.keep_best_by)
 
-    first = best = validate(0)
-    best_step = stale = skipped = seen = step = 0
-    last_loss: float | None = None
-    stopped = "max_steps"
-    for step in range(1, config.updates + 1):
-        begun = time.perf_counter()
+    saved = group.of_lead(keeper.saved) if keeper else None
+    if saved is not None:
+        at = trainee.restore(saved)
+        for _ in range(at.seen):
+            next(stream)
+        base.net.train()
+    else:
+        first = validate(0)
+        at = Progress(first, first, seconds_validating=time.perf_counter() - begun)
+    earlier = at.seconds
+    while not (ended := _ended(at, config)):
+        started = time.perf_counter()
+        at.step += 1
         clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
-        seen += len(clips)
-        loss, tokens = _accumulate(losses, clips, group)
-        group.sum_gradients(parameters)
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm))
-        rate = learning_rate(step, config)
+        at.seen += len(clips)
+        loss, tokens = _accumulate(losses, clips, trainee.parameters, group)
+        group.sum_gradients(trainee.parameters)
+        norm = float(torch.nn.utils.clip_grad_norm_(trainee.parameters, config.max_grad_norm))
+        rate = learning_rate(at.step, config)
         usable = math.isfinite(loss) and math.isfinite(norm)
         if usable:
-            for settings in optimizer.param_groups:
+            for settings in trainee.optimizer.param_groups:
                 settings["lr"] = rate
-            optimizer.step()
-            average.update()
-            last_loss = loss
+            trainee.optimizer.step()
+            trainee.average.update()
+            at.last_loss = loss
         else:
-            skipped += 1
-        optimizer.zero_grad(set_to_none=True)
+            at.skipped += 1
+        trainee.optimizer.zero_grad(set_to_none=True)
         tell(
             {
                 "event": "update",
-                "step": step,
+                "step": at.step,
                 "loss": loss if math.isfinite(loss) else None,
                 "lr": rate,
                 "grad_norm": norm if math.isfinite(norm) else None,
                 "tokens": tokens,
                 "clips": len(clips),
-                "seconds": round(time.perf_counter() - begun, 4),
+                "seconds": round(time.perf_counter() - started, 4),
                 "skipped": not usable,
             }
         )
-        if skipped > config.max_skipped_updates:
-            stopped = f"aborted: {skipped} updates had a non-finite loss or gradient"
-            break
-        if step % config.validation_every == 0 or step == config.updates:
-            now = validate(step)
-            if math.isfinite(now.loss) and badness(now) < badness(best):
-                best, best_step, stale = now, step, 0
-                with average.applied():
-                    best_state = adapter_state(model)
+        due = at.step % config.validation_every == 0 or at.step == config.updates
+        if due and at.skipped <= config.max_skipped_updates:
+            started = time.perf_counter()
+            now = validate(at.step)
+            if math.isfinite(now.loss) and badness(now) < badness(at.best):
+                at.best, at.best_step, at.stale = now, at.step, 0
+                trainee.keep_best()
             else:
-                stale += 1
-            if config.early_stop_patience and stale >= config.early_stop_patience:
-                stopped = "early stop"
-                break
-    set_adapter_state(model, best_state)
+                at.stale += 1
+            at.seconds_validating += time.perf_counter() - started
+        at.seconds = earlier + time.perf_counter() - begun
+        if keeper:
+            keeper.after_update(lambda: trainee.state(at), group)
+    set_adapter_state(model, trainee.best)
     base.net.eval()
     return TrainResult(
-        steps=step,
-        best_step=best_step,
-        best_val_loss=best.loss,
-        first_val_loss=first.loss,
-        best_val_wer=best.wer,
-        first_val_wer=first.wer,
-        last_train_loss=last_loss,
-        skipped=skipped,
-        stopped=stopped,
-        utterances_seen=seen,
-        seconds=round(time.perf_counter() - started, 3),
-        seconds_validating=round(validating, 3),
+        steps=at.step,
+        best_step=at.best_step,
+        best_val_loss=at.best.loss,
+        first_val_loss=at.first.loss,
+        best_val_wer=at.best.wer,
+        first_val_wer=at.first.wer,
+        last_train_loss=at.last_loss,
+        skipped=at.skipped,
+        stopped=ended,
+        utterances_seen=at.seen,
+        seconds=round(earlier + time.perf_counter() - begun, 3),
+        seconds_validating=round(at.seconds_validating, 3),
     )
 
 
-def _words(base: Base) -> list[int]:
-    """Tokens that are text."""
-    special = set(base.tokenizer.all_special_ids)
-    return [i for i in range(base.net.config.vocab_size) if i not in special]
+def _ended(at: Progress, config: TrainConfig) -> str:
+    """Why the training is over; empty where it is not."""
+    if at.skipped > config.max_skipped_updates:
+        return f"aborted: {at.skipped} updates had a non-finite loss or gradient"
+    if config.early_stop_patience and at.stale >= config.early_stop_patience:
+        return "early stop"
+    return "max_steps" if at.step >= config.updates else ""
 
 
-def _accumulate(losses: Losses, clips: Sequence[Utterance], group: Group) -> tuple[float, int]:
+def _accumulate(
+    losses: Losses, clips: Sequence[Utterance], parameters: Sequence[torch.Tensor], group: Group
+) -> tuple[float, int]:
     """Add the gradients of this process's share of an update.
 
-    Returns the whole update's loss per target token and its token count.
+    Returns the whole update's loss per target token and its token count. Where the memory does not
+    do, half as much goes through the model at once from then on, down to a clip of half a minute.
     """
     labels = losses.labels(clips)
     tokens = sum(map(len, labels))
     mine = group.mine(list(zip(clips, labels, strict=True)), lambda pair: pair[0].length_s)
-    found = []
-    for of_tokens in losses.passes([clip for clip, _ in mine], [ids for _, ids in mine]):
-        loss = of_tokens.sum() / tokens
-        loss.backward()
-        found.append(loss.detach())
+    while True:
+        found = []
+        try:
+            for of_tokens in losses.passes([clip for clip, _ in mine], [ids for _, ids in mine]):
+                loss = of_tokens.sum() / tokens
+                loss.backward()
+                found.append(loss.detach())
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or losses.frames <= _LEAST_FRAMES:
+                raise
+        losses.frames //= 2
+        for p in parameters:
+            p.grad = None
+        if losses.packed.device.type == "cuda":
+            torch.cuda.empty_cache()
     [loss] = group.sums(float(torch.stack(found).sum()) if found else 0.0)
     return loss, tokens

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from moontune.config import RunConfig
 from moontune.facts import plain
-from moontune.files import write_json
+from moontune.files import read_jsonl, write_json
 from moontune.general_speech import more_speech
-from moontune.manifest import Utterance, read_rows
+from moontune.interrupts import finishing_first
+from moontune.manifest import Utterance, manifest_hash, read_rows
 from moontune.model_stages import load_for_stage
 from moontune.parallel import SOLO, Group
-from moontune.picks import BASE_CLIPS, Data, Pick, open_settings, pick
+from moontune.picks import BASE_CLIPS, Data, Pick, open_settings, pick, with_picks
 from moontune.rundir import RunDir
 from moontune.stage_ui import Ui
+
+_FINISHING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
 
 
 def train_stage(
@@ -38,9 +41,11 @@ def train_stage(
         save_processor,
         trainable_parameters,
     )
+    from moontune.checkpoint import Keeper
     from moontune.device import training_dtype
     from moontune.evaluate import evaluate
-    from moontune.train import mixed, train
+    from moontune.stream import mixed
+    from moontune.train import train
     from moontune.transcribe import load_audio
 
     used: dict[str, Any] = {}
@@ -56,15 +61,28 @@ def train_stage(
     def wer(rows: list[Utterance]) -> float | None:
         return evaluate(base, rows, load_audio, cap=config.eval.token_cap, group=group).wer
 
-    config, picks = _picked(config, own, val, wer, ui)
+    seed, dtype = config.output.seed, training_dtype(base.device, config.train.dtype)
+    made_of = [config.train, config.lora, config.general.replay_share, seed, dtype, val_clips]
+    rows = [manifest_hash(part) for part in (own, val, replay)]
+    key = _digest(made_of, rows, base.origin.sha256, base.device, group.size)
+    keeper = Keeper(run.checkpoint, key)
+    saved = group.of_lead(keeper.saved)
+    if saved is None:
+        config, picks = _picked(config, own, val, wer, ui)
+        keeper.about = {"picks": [asdict(p) for p in picks]}
+    else:
+        keeper.about = saved.facts["about"]
+        picks = [Pick.from_row(p) for p in keeper.about["picks"]]
+        config = with_picks(config, picks)
+        ui.note(f"going on after update {saved.facts['progress']['step']}")
     validated = _validated(config, val, val_clips, ui)
-    seed = config.output.seed
     model = attach_lora(base, config.lora, seed)
     start = adapter_state(model) if config.lora.lora_variant == "pissa" else None
     count = trainable_parameters(model)
-    dtype = training_dtype(base.device, config.train.dtype)
     ui.note(f"{count:,} trainable parameters, matrix products in {dtype}")
-    with _training_log(run, config, ui, group) as log:
+    log = TrainingLog(run, saved.facts["log_bytes"] if saved else 0, config, ui, group)
+    keeper.log_bytes = log.settled_bytes
+    with log, finishing_first(_FINISHING) as keeper.stopping:
         result = train(
             model,
             base,
@@ -77,6 +95,7 @@ def train_stage(
             getattr(torch, dtype),
             group,
             lambda: wer(validated),
+            keeper,
         )
     if not group.lead:
         return used
@@ -108,7 +127,7 @@ def _picked(
     ui: Ui,
 ) -> tuple[RunConfig, list[Pick]]:
     """The configuration with what was left open picked for the data, and said."""
-    from moontune.train import spread
+    from moontune.stream import spread
 
     base_wer = wer(spread(val, BASE_CLIPS)) if "lr" in open_settings(config) else None
     config, picks = pick(config, Data(len(own), base_wer))
@@ -121,7 +140,7 @@ def _validated(
     config: RunConfig, val: list[Utterance], clips: int | None, ui: Ui
 ) -> list[Utterance]:
     """What to validate on: `clips` of the split, or as many as `validation_sample` takes."""
-    from moontune.train import spread, validation_sample
+    from moontune.stream import spread, validation_sample
 
     found = validation_sample(val, config.train) if clips is None else spread(val, clips)
     if len(found) < len(val):
@@ -129,17 +148,40 @@ def _validated(
     return found
 
 
-@contextmanager
-def _training_log(
-    run: RunDir, config: RunConfig, ui: Ui, group: Group
-) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _digest(*things: Any) -> str:
+    """What tells a training from another."""
+    return hashlib.sha256(repr(things).encode()).hexdigest()[:16]
+
+
+class TrainingLog:
     """Takes in what happens: into the run's log, in the lead alone, and before the user's eyes."""
-    file = run / "train_log.jsonl" if group.lead else os.devnull
-    with open(file, "w", encoding="utf-8") as stream:
 
-        def log(event: dict[str, Any]) -> None:
-            stream.write(json.dumps(event) + "\n")
-            stream.flush()
-            ui.training(event, config.train.updates)
+    def __init__(
+        self, run: RunDir, begin_bytes: int, config: RunConfig, ui: Ui, group: Group
+    ) -> None:
+        """What an earlier process logged stays as far as `begin_bytes`; of it the validations are
+        told again."""
+        self._updates, self._ui = config.train.updates, ui
+        file = run / "train_log.jsonl" if group.lead else os.devnull
+        self._stream = open(file, "ab")  # noqa: SIM115
+        if group.lead:
+            self._stream.truncate(begin_bytes)
+            for event in read_jsonl(run / "train_log.jsonl"):
+                if event["event"] == "validation":
+                    ui.training(event, self._updates)
 
-        yield log
+    def __call__(self, event: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(event).encode() + b"\n")
+        self._stream.flush()
+        self._ui.training(event, self._updates)
+
+    def settled_bytes(self) -> int:
+        """How long the log is, all of it on the disk."""
+        os.fsync(self._stream.fileno())
+        return self._stream.tell()
+
+    def __enter__(self) -> TrainingLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from moontune.wording import LABELS, counted, show, show_interval
@@ -18,8 +18,13 @@ _PLAIN_EVERY_S = 15.0
 class ConsoleUi:
     """Progress of stages. On a terminal a bar that vanishes; in a file a line now and then."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, log: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """`log` is told what stays on the screen."""
         from rich.console import Console
+
+        self._log = log
 
         self.console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
         self._bar: Any = None
@@ -33,9 +38,11 @@ class ConsoleUi:
     def stage(self, name: str, summary: str, index: int, count: int) -> None:
         self.close()
         self._best, self._val_loss = float("inf"), None
+        self._log(f"{name}: {summary}")
         self.console.print(f"[bold]\\[{index}/{count}] {name}[/bold]: {summary}")
 
     def note(self, text: str) -> None:
+        self._log(f"  {printable(text)}")
         self.console.print("  " + printable(text), markup=False)
 
     def progress(self, done: int, wanted: int, what: str) -> None:
@@ -115,6 +122,7 @@ class ConsoleUi:
         self.console.print()
         self.console.print(checks)
         self.console.print()
+        self._log(metrics["verdict"]["sentence"])
         style = "bold green" if metrics["accepted"] else "bold red"
         self.console.print(printable(metrics["verdict"]["sentence"]), style=style, markup=False)
         for line in metrics["verdict"]["findings"] + metrics["verdict"]["cautions"]:
