@@ -53,7 +53,10 @@ class Keeper:
     log_bytes: Callable[[], int] = lambda: 0  # how long the training's log is, on disk
     about: dict[str, Any] = field(default_factory=dict)
     _cost_s: float = _FIRST_S
-    _last: float = field(default_factory=time.perf_counter)
+    _last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._last = time.perf_counter()
 
     def saved(self) -> State | None:
         """The state to go on from; None where there is none, or not of this training."""

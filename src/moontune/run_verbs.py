@@ -7,6 +7,7 @@ import dataclasses
 import os
 import shlex
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,12 +73,10 @@ def _crossval(argv: list[str], group: Group, held: contextlib.ExitStack) -> None
     log = RunLog(run.path)
     ui = _ui(group, log)
     try:
-        with log.failures():
+        with log.failures(), _telling_how_to_go_on(run):
             if group.of_lead(lambda: "folds" not in run.record()):
                 group.of_lead(lambda: make_folds(run, config, ui))
             do_folds(run, ui, group)
-    except KeyboardInterrupt:
-        raise _interrupted(run) from None
     finally:
         ui.close()
     if not group.lead:
@@ -100,11 +99,9 @@ def _sweep(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
     log = RunLog(run.path)
     ui = _ui(group, log)
     try:
-        with log.failures():
+        with log.failures(), _telling_how_to_go_on(run):
             trials = do_trials(run, config, ui)
             measure_winner(run, trials, ui)
-    except KeyboardInterrupt:
-        raise _interrupted(run) from None
     finally:
         ui.close()
     found = conclude(run, config, trials)
@@ -121,12 +118,28 @@ def _ui(group: Group, log: RunLog) -> Any:
     return ConsoleUi(None, log) if group.lead else ConsoleUi(open(os.devnull, "w"))
 
 
-def _interrupted(run: Any) -> KeyboardInterrupt:
-    """Tells how to go on."""
+@contextlib.contextmanager
+def _telling_how_to_go_on(run: Any) -> Iterator[None]:
+    """Ctrl-C, and a disk that is full or gone, say within the block how to go on later."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not run.stages():  # nothing to go on with
+            raise
+        raise KeyboardInterrupt(f"; go on with: {_resume(run)}") from None
+    except OSError as error:
+        if error.strerror is None or not run.stages():
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        raise UserError(
+            f"{place}{error.strerror}; mend that, then go on with: {_resume(run)}"
+        ) from error
+
+
+def _resume(run: Any) -> str:
     folder = run.path.resolve()
-    verb = run.verb
-    words = [verb, "--resume", "--run-name", folder.name, "--output-dir", str(folder.parent)]
-    return KeyboardInterrupt(f"; go on with: moontune {shlex.join(words)}")
+    place = ["--run-name", folder.name, "--output-dir", str(folder.parent)]
+    return f"moontune {shlex.join([run.verb, '--resume', *place])}"
 
 
 def _new_run(argv: list[str], verb: str, held: contextlib.ExitStack) -> tuple[Any, Any]:
@@ -279,14 +292,10 @@ def _do_stages(run: Any, config: Any, stages: list[Any], group: Group = SOLO) ->
     log = RunLog(run.path)
     ui = _ui(group, log)
     try:
-        with log.failures():
+        with log.failures(), _telling_how_to_go_on(run):
             for stage in stages:
                 ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
                 run_stage(run, config, stage, ui, group)
-    except KeyboardInterrupt:
-        if not run.stages():  # nothing to go on with
-            raise
-        raise _interrupted(run) from None
     finally:
         ui.close()
     if not group.lead:

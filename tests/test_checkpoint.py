@@ -1,0 +1,137 @@
+"""A training that was stopped ends as if it never had been."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from test_train import SPLIT, load_audio
+
+from moontune.adapter import adapter_state, attach_lora
+from moontune.checkpoint import Keeper
+from moontune.config import LoraConfig, TrainConfig
+from moontune.model import load_base
+from moontune.stream import mixed
+from moontune.train import train
+
+SETTINGS = TrainConfig(
+    max_steps=9,
+    lr=5e-3,
+    eval_every_steps=2,
+    grad_accum=3,
+    augment=("speed", "mask"),
+    early_stop_patience=0,
+)
+
+
+def trained(model: Path, keeper: Keeper | None = None, config: TrainConfig = SETTINGS):
+    """In a base of its own, as in a new process."""
+    log: list[dict] = []
+    base = load_base(str(model), None, "cpu")
+    adapted = attach_lora(base, LoraConfig(lora_dropout=0.2), 3)
+    torch.manual_seed(99)  # a new process may have drawn before
+    stream = mixed(SPLIT, SPLIT[:1], 0.25, 7)
+    result = train(
+        adapted, base, stream, SPLIT[:2], load_audio, config, 7, log.append, keeper=keeper
+    )
+    return adapter_state(adapted), {**asdict(result), "seconds": 0, "seconds_validating": 0}, log
+
+
+def told(log: list[dict]) -> list[dict]:
+    return [{k: v for k, v in event.items() if k != "seconds"} for event in log]
+
+
+def stopped_after(model: Path, file: Path, updates: int, config: TrainConfig = SETTINGS) -> list:
+    """Go on with the training in `file`, and stop after so many updates; what was logged."""
+    count, log = 0, []
+
+    def stopping() -> bool:
+        nonlocal count
+        count += 1
+        return count == updates
+
+    base = load_base(str(model), None, "cpu")
+    adapted = attach_lora(base, LoraConfig(lora_dropout=0.2), 3)
+    stream = mixed(SPLIT, SPLIT[:1], 0.25, 7)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            adapted, base, stream, SPLIT[:2], load_audio, config, 7, log.append,
+            keeper=Keeper(file, "k", stopping),
+        )  # fmt: skip
+    return log
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_model):
+    return trained(tiny_model)
+
+
+def same(one, other) -> None:
+    assert one[0].keys() == other[0].keys()
+    for name in one[0]:
+        assert torch.equal(one[0][name], other[0][name]), name
+    assert one[1] == other[1]
+
+
+@pytest.mark.parametrize("updates", [1, 2, 5, 9])
+def test_stopped_after_any_update_it_ends_the_same_to_the_bit(
+    tiny_model, tmp_path, whole, updates
+) -> None:
+    file = tmp_path / "c.safetensors"
+    before = stopped_after(tiny_model, file, updates)
+    after = trained(tiny_model, Keeper(file, "k"))
+    same(whole, after)
+    assert told(before + after[2]) == told(whole[2])
+
+
+def test_stopped_after_every_update_it_ends_the_same(tiny_model, tmp_path, whole) -> None:
+    file = tmp_path / "c.safetensors"
+    log = [event for _ in range(8) for event in stopped_after(tiny_model, file, 1)]
+    after = trained(tiny_model, Keeper(file, "k"))
+    same(whole, after)
+    assert told(log + after[2]) == told(whole[2])
+
+
+def test_a_training_that_stops_early_still_does_when_gone_on_with(tiny_model, tmp_path) -> None:
+    config = TrainConfig(
+        max_steps=40, lr=1e-2, eval_every_steps=1, grad_accum=1, early_stop_patience=2, ema_decay=0
+    )
+    whole = trained(tiny_model, config=config)
+    assert whole[1]["stopped"] == "early stop"
+    file = tmp_path / "c.safetensors"
+    stopped_after(tiny_model, file, whole[1]["steps"], config)  # just as it would have ended
+    same(whole, trained(tiny_model, Keeper(file, "k"), config))
+
+
+def test_the_state_of_another_training_or_half_a_file_is_not_taken_up(tiny_model, tmp_path) -> None:
+    file = tmp_path / "c.safetensors"
+    stopped_after(tiny_model, file, 3)
+    assert Keeper(file, "k").saved() is not None
+    assert Keeper(file, "other").saved() is None
+    file.write_bytes(file.read_bytes()[:-100])
+    assert Keeper(file, "k").saved() is None
+    assert Keeper(tmp_path / "none", "k").saved() is None
+
+
+def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch) -> None:
+    from moontune import checkpoint
+    from moontune.checkpoint import State
+    from moontune.parallel import SOLO
+
+    now, writes = 0.0, []
+    monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: now)
+
+    def slow_disk(path: Path, content: bytes) -> None:
+        nonlocal now
+        writes.append(now)
+        now += 0.3
+
+    monkeypatch.setattr(checkpoint, "write_bytes", slow_disk)
+    keeper = Keeper(tmp_path / "c", "k")
+    for _ in range(1_000):
+        now += 0.5
+        keeper.after_update(lambda: State({}, {}), SOLO)
+    assert len(writes) > 10
+    assert 0.3 * len(writes) <= 0.011 * now

@@ -1,0 +1,48 @@
+"""Ctrl-C once saves and stops, twice stops at once; both can be gone on with."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from moontune.interrupts import finishing_first
+
+
+def test_the_first_signal_asks_and_the_second_stops(capfd) -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def block() -> None:
+        with finishing_first("finishing") as asked:
+            assert not asked()
+            os.kill(os.getpid(), signal.SIGINT)
+            assert asked()
+            assert "finishing" in capfd.readouterr().err
+            os.kill(os.getpid(), signal.SIGINT)
+            pytest.fail("it goes on")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_system_that_shuts_down_and_a_closed_terminal_count_as_well(number) -> None:
+    seen: list[bool] = []
+
+    def block() -> None:
+        with finishing_first("finishing") as asked:
+            os.kill(os.getpid(), number)
+            seen.append(asked())
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert seen == [True]
+
+
+def test_a_signal_that_comes_too_late_to_be_asked_for_is_not_lost() -> None:
+    with pytest.raises(KeyboardInterrupt), finishing_first("finishing"):
+        os.kill(os.getpid(), signal.SIGINT)
+    with finishing_first("finishing") as asked:
+        assert not asked()

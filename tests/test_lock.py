@@ -1,0 +1,98 @@
+"""One process at a time on a run's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moontune.cli import main
+from moontune.errors import UserError
+from moontune.lock import alone_on
+
+HOLDER = """
+import sys
+from pathlib import Path
+from moontune.lock import alone_on
+with alone_on(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that works on the run `r`."""
+    words = [sys.executable, "-c", HOLDER, str(tmp_path / "r"), "train"]
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_the_second_process_is_refused_and_told_by_whom(tmp_path, holder) -> None:
+    with pytest.raises(UserError, match=rf"process {holder.pid} on .*wait for it to end"):
+        alone_on(tmp_path / "r").__enter__()
+    with alone_on(tmp_path / "other"):
+        pass
+
+
+def test_a_process_that_was_killed_holds_nothing(tmp_path, holder) -> None:
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert (tmp_path / ".r.lock").exists()  # as it left it
+    with alone_on(tmp_path / "r"):
+        assert json.loads((tmp_path / ".r.lock").read_text())["process"] == os.getpid()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fold_is_taken_with_its_cross_validation(tmp_path, holder) -> None:
+    fold = tmp_path / "r/fold-1"
+    fold.mkdir(parents=True)
+    (tmp_path / "r/run.json").write_text("{}")
+    (fold / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="works on it"):
+        alone_on(fold).__enter__()
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path) -> None:
+    (tmp_path / "r").mkdir()
+    kept = [tmp_path / "r/run.json", tmp_path / ".other.x.unfinished"]
+    gone = [tmp_path / "r/.run.json.ab12.unfinished", tmp_path / ".r.cd34.unfinished"]
+    for file in kept + gone:
+        file.write_text("")
+    with alone_on(tmp_path / "r"):
+        assert [f.exists() for f in kept + gone] == [True, True, False, False]
+
+
+def test_every_verb_that_writes_to_a_run_is_refused(
+    finished, tmp_path, monkeypatch, capsys
+) -> None:
+    import shutil
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    words = [sys.executable, "-c", HOLDER, "outputs/r"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline()
+        manifest = str(Path("outputs/r/manifests/clean.jsonl"))
+        for asked in (
+            ["run", "--resume", "--run-name", "r"],
+            ["run", "--overwrite", "--run-name", "r", "--manifest", manifest, "--general", "off"],
+            ["report", "outputs/r"],
+            ["train", "outputs/r", "--overwrite"],
+        ):
+            assert main(asked) == 2
+            assert f"process {other.pid}" in capsys.readouterr().err, asked
+        other.stdin.close()
