@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import SENTENCES
 
-from moontune.collapse import collapsed, loops
+from moontune.collapse import collapsed, repeats
 from moontune.decoding import Transcript
 
 
@@ -60,8 +60,8 @@ def test_the_sentence_counts() -> None:
         "...........",
     ],
 )
-def test_loops(text) -> None:
-    assert loops(text)
+def test_repeats(text) -> None:
+    assert repeats(text)
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ def test_loops(text) -> None:
     ],
 )
 def test_speech_that_repeats_itself_is_no_loop(text) -> None:
-    assert not loops(text)
+    assert not repeats(text)

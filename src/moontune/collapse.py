@@ -36,11 +36,11 @@ def collapsed(base: Sequence[Transcript], tuned: Sequence[Transcript]) -> str | 
 def _lost(transcripts: Sequence[Transcript]) -> tuple[int, int]:
     """How many are empty, and how many of the others do not come to an end by themselves."""
     spoken = [t for t in transcripts if any(c.isalnum() for c in t.text)]
-    endless = sum(t.truncated or loops(t.text) for t in spoken)
+    endless = sum(t.truncated or repeats(t.text) for t in spoken)
     return len(transcripts) - len(spoken), endless
 
 
-def loops(text: str) -> bool:
+def repeats(text: str) -> bool:
     """Whether most of a text is one thing again and again."""
     line = " ".join(text.casefold().split()) + " "
     repeated = sum(len(found[0]) for found in _REPEATED.finditer(line))
