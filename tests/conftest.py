@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from moontune.tiny import tiny_net, tiny_processor
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SENTENCES = (
     "the red boat sails home",
@@ -31,49 +33,9 @@ def quiet_tokenizers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder saved by save_pretrained: random weights, 2 + 2 layers, a byte-level tokenizer."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-    from transformers import (
-        MoonshineConfig,
-        MoonshineForConditionalGeneration,
-        PreTrainedTokenizerFast,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2Processor,
-    )
-
     folder = tmp_path_factory.mktemp("tiny-moonshine")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocab = {"<unk>": 0, "<s>": 1, "</s>": 2} | {c: i + 3 for i, c in enumerate(alphabet)}
-    raw = Tokenizer(models.BPE(vocab=vocab, merges=[], unk_token="<unk>"))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    raw.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="</s>",
-        unk_token="<unk>",
-    )
-    extractor = Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
-    Wav2Vec2Processor(extractor, tokenizer).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = MoonshineConfig(
-        vocab_size=len(vocab),
-        hidden_size=32,
-        intermediate_size=48,
-        encoder_num_hidden_layers=2,
-        decoder_num_hidden_layers=2,
-        encoder_num_attention_heads=4,
-        decoder_num_attention_heads=4,
-        encoder_num_key_value_heads=4,
-        decoder_num_key_value_heads=4,
-        pad_token_id=2,
-        bos_token_id=1,
-        eos_token_id=2,
-        decoder_start_token_id=1,
-    )
-    MoonshineForConditionalGeneration(config).save_pretrained(folder)
+    tiny_processor().save_pretrained(folder)
+    tiny_net().save_pretrained(folder)
     return folder
 
 

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import json
+import math
+import shutil
+from pathlib import Path
+
 import pytest
 
+from moontune.cli import main
 from moontune.verdict import judge
 from moontune.wording import typography
 
@@ -21,7 +27,7 @@ SPLIT = {
 }
 
 
-def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9)) -> dict:
+def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9), collapsed=None) -> dict:
     """What `judge` reads of a comparison: `words` is the share of the loss's change in words."""
     loss = tuned["loss"] - base["loss"]
     interval = {"difference_interval": [-0.1, 0.1], "outcome": sure, "same_speakers": None}
@@ -34,6 +40,7 @@ def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9)) -> dict:
     }
     return {
         "utterances": 50,
+        "collapsed": collapsed,
         "measures": measures,
         "style": {
             "before": {"capital": 0.9, "punctuation": habits[0]},
@@ -58,11 +65,13 @@ def verdict(
     smoke=False,
     found=None,
     general=None,
+    unsteady=(),
 ):
     found = found or comparison(base, tuned)
     fell_back = fallbacks or {}
     return judge(
-        base, tuned, found, general, training, list(missing), artifact, fell_back, split, smoke
+        *(base, tuned, found, general, training, list(missing), artifact, fell_back, split, smoke),
+        unsteady,
     )
 
 
@@ -92,6 +101,7 @@ def test_gain_and_loss_rules(base, tuned, accepted) -> None:
     [
         ({"training": {"skipped": 1, "stopped": "max_steps"}}, "stable training"),
         ({"training": {"skipped": 0, "stopped": "aborted: x"}}, "stable training"),
+        ({"unsteady": ["gradients exploded"]}, "stable training"),
         ({"fallbacks": {"aten::foo": 2}}, "no MPS fallback"),
         ({"missing": ["processor"]}, "artifacts complete"),
         (
@@ -145,9 +155,29 @@ def test_forgetting_lost_habits_and_mixed_speakers_are_cautioned_of() -> None:
     assert "overstates" in mixed
 
 
-def test_transcripts_that_run_into_the_cap_are_instability() -> None:
-    v = verdict(figures(1.0, 0.3), figures(0.5, 0.2, truncated=30))
-    assert [c.name for c in v.checks if not c.passed] == ["stable training"]
+def test_a_collapsed_model_is_not_accepted_whatever_its_loss() -> None:
+    pair = (figures(1.0, 0.3), figures(0.5, 0.2))
+    v = verdict(*pair, found=comparison(*pair, collapsed="of 50 transcripts 30 are empty"))
+    assert [c.name for c in v.checks if not c.passed] == ["transcripts are speech"]
+    assert "Not accepted (transcripts are speech: of 50 transcripts 30 are empty)" in v.sentence
+
+
+def test_a_model_that_collapsed_on_general_speech_is_cautioned_of() -> None:
+    pair = (figures(1.0, 0.3), figures(0.5, 0.2))
+    v = verdict(*pair, general=comparison(*pair, collapsed="of 50 transcripts 30 are empty"))
+    assert v.accepted
+    [told] = v.cautions
+    assert "general speech, of 50 transcripts 30 are empty; try --replay-share" in told
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+@pytest.mark.parametrize("broken", ["base", "tuned"])
+def test_a_loss_that_is_no_number_is_not_accepted_for_a_better_wer(loss, broken) -> None:
+    base, tuned = figures(1.0, 0.3), figures(0.9, 0.1)
+    (base if broken == "base" else tuned)["loss"] = loss
+    v = verdict(base, tuned, found=comparison(figures(1.0, 0.3), figures(0.9, 0.1)))
+    assert not v.accepted
+    assert f"the {broken}{'' if broken == 'base' else ' model'}'s loss is not finite" in v.sentence
 
 
 def test_smoke_looks_at_artifacts_alone() -> None:
@@ -155,3 +185,52 @@ def test_smoke_looks_at_artifacts_alone() -> None:
     assert verdict(*worse, smoke=True).accepted
     assert "smoke" in verdict(*worse, smoke=True).sentence
     assert not verdict(*worse, smoke=True, missing=["processor"]).accepted
+
+
+def spoil(run: Path, file: str, change) -> None:
+    """Rewrite every row of a JSONL file of a run."""
+    rows = [json.loads(line) for line in (run / file).read_text().splitlines()]
+    (run / file).write_text("".join(json.dumps(change(row)) + "\n" for row in rows))
+
+
+def unending(row: dict) -> dict:
+    return row | {"hypothesis": "the the the", "truncated": True}
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "told"),
+    [
+        (
+            "train_log.jsonl",
+            lambda e: e | ({"grad_norm": 4e5} if e["step"] == 3 else {}),
+            "gradients exploded in 1 update (norm 4e+05 at update 3)",
+        ),
+        (
+            "train_log.jsonl",
+            lambda e: e | ({"val_loss": 40.0} if e["step"] == 4 and "val_loss" in e else {}),
+            "to 40.00 (update 4)",
+        ),
+        ("predictions_tuned.jsonl", unending, "3 loop or never end; of the base's 0 and 0"),
+        ("eval_tuned.json", lambda r: r | {"loss": math.nan}, "the tuned model's loss is not"),
+    ],
+)
+def test_numbers_that_went_wrong_are_in_the_runs_report(
+    finished, tmp_path, monkeypatch, capsys, file, change, told
+) -> None:
+    shutil.copytree(finished[0], tmp_path / "user")
+    monkeypatch.chdir(tmp_path / "user")
+    run = Path("outputs/r")
+    spoil(run, "predictions_base.jsonl", lambda r: r | {"hypothesis": "a b", "truncated": False})
+    spoil(run, "predictions_tuned.jsonl", lambda r: r | {"hypothesis": "a b", "truncated": False})
+    if file.endswith(".json"):
+        path = run / file
+        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    else:
+        spoil(run, file, change)
+    assert main(["verdict", str(run)]) == 1
+    assert main(["report", str(run)]) == 1
+    assert told in " ".join(capsys.readouterr().out.split())
+    for page in ("report.md", "report.html"):
+        assert (
+            told.replace("'", "&#39;" if page.endswith("html") else "'") in (run / page).read_text()
+        )

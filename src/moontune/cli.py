@@ -24,6 +24,7 @@ _USE_VERBS = {
     "transcribe": "recordings to text, SRT or VTT with the base or what was tuned",
     "serve": "a page to speak to base and tuned model, and to keep what you correct",
     "push": "adapter, processor and model card to the hub",
+    "doctor": "look at this machine and at the versions below moontune",
 }
 _STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
     "sample": "take utterances from the source into a new run",
@@ -111,6 +112,7 @@ def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:
         "transcribe": _transcribe,
         "serve": _serve,
         "push": _push,
+        "doctor": _doctor,
     }
 
 
@@ -191,6 +193,13 @@ def _push(argv: list[str]) -> None:
     folder, address = push(parse(PushArgs, argv, prog="moontune push"))
     print(f"written: {folder}")
     print("nothing was uploaded (--dry-run)" if address is None else f"uploaded: {address}")
+
+
+def _doctor(argv: list[str]) -> int:
+    from moontune.doctor import DoctorArgs, doctor
+
+    args = parse(DoctorArgs, argv, prog="moontune doctor")
+    return doctor(args, lambda line: print(line, flush=True))
 
 
 def _serve(argv: list[str]) -> None:

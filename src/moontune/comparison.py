@@ -20,6 +20,8 @@ from moontune.bootstrap import (
     less_sure,
     within_groups,
 )
+from moontune.collapse import collapsed
+from moontune.decoding import Transcript
 from moontune.errors import UserError
 from moontune.scoring import Edits, corpus_wer, sum_edits, words_heard
 from moontune.style import retention
@@ -103,6 +105,7 @@ def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str,
         "words_fixed": _most(word for fixed, _ in heard for word in fixed),
         "words_broken": _most(word for _, broken in heard for word in broken),
         "style": retention([r["hypothesis"] for r in before], [r["hypothesis"] for r in after]),
+        "collapsed": collapsed(_transcripts(before), _transcripts(after)),
     }
     result["sentences"] = {
         name: sentence(name, measures[name], result) for name in ("wer", "loss") if name in measures
@@ -211,6 +214,10 @@ def outcome(change: Estimate) -> str:
 
 def _above_zero(figure: Estimate) -> list[float] | None:
     return figure.interval and [max(0.0, end) for end in figure.interval]
+
+
+def _transcripts(rows: Sequence[Row]) -> list[Transcript]:
+    return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
 
 
 def _edits(rows: Sequence[Row]) -> dict[str, int]:

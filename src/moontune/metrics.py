@@ -6,10 +6,11 @@ from typing import Any
 
 from moontune.comparison import compare
 from moontune.config import RunConfig
-from moontune.files import write_json
+from moontune.files import read_jsonl, write_json
 from moontune.predictions import stored_predictions
 from moontune.rundir import RunDir
 from moontune.settings import remarks, to_dict
+from moontune.steadiness import unsteady
 from moontune.verdict import difference, judge
 
 
@@ -31,6 +32,8 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
         for operator, count in facts.get("mps_fallbacks", {}).items():
             fallbacks[operator] = fallbacks.get(operator, 0) + count
     missing = [name for name, path in run.artifacts().items() if not path.is_file()]
+    log = run.artifacts()["training log"]
+    wrong = unsteady(read_jsonl(log)) if log.is_file() else []
     verdict = judge(
         base,
         tuned,
@@ -42,6 +45,7 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
         fallbacks,
         split,
         config.report.smoke,
+        wrong,
     )
     metrics = {
         "run": record["name"],
@@ -56,6 +60,7 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
         "stability": {
             "skipped_updates": training["skipped"],
             "stopped": training["stopped"],
+            "unsteady": wrong,
             "mps_fallbacks": fallbacks,
         },
         "artifact": {

@@ -9,7 +9,7 @@ from typing import Any
 from moontune.comparison import compare
 from moontune.config import RunConfig
 from moontune.facts import Section, command_facts, plain, setting_facts
-from moontune.files import write_json, write_jsonl
+from moontune.files import read_jsonl, write_json, write_jsonl
 from moontune.manifest import Utterance, read_rows, write_manifest
 from moontune.markdown import cell
 from moontune.predictions import stored_predictions
@@ -17,6 +17,7 @@ from moontune.report import facts_table, write_report
 from moontune.report_figures import changed, edits, groups, measures
 from moontune.report_figures import drawn as intervals
 from moontune.rundir import RunDir
+from moontune.steadiness import unsteady
 from moontune.verdict import REMEDY, cautions
 from moontune.wording import counted, origin_text, show
 
@@ -128,7 +129,11 @@ def _picked(folds: list[dict[str, Any]]) -> dict[str, str]:
 
 def _cautions(comparison: dict[str, Any], folds: list[Fold]) -> list[str]:
     found = cautions(comparison, None, folds[0].run.read("split.json"))
+    if comparison["collapsed"]:
+        found.append(f"Caution: the tuned models collapsed: {comparison['collapsed']}.")
     for fold in folds:
+        for wrong in unsteady(read_jsonl(fold.run / "train_log.jsonl")):
+            found.append(f"Caution: in {fold.run.path.name} {wrong}.")
         skipped = fold.training["skipped"]
         if skipped:
             found.append(f"Caution: {fold.run.path.name} left out {counted(skipped, 'update')}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +15,9 @@ WER_GAIN = 0.05  # relative
 WER_LOSS = 0.05  # relative: from here on a run got clearly worse, sure or not
 REMEDY = "try --replay-share 0.2, fewer updates or a lower rate"
 HABIT_LOSS = 0.1  # share of transcripts that are no longer written as sentences
-_OF_FIGURES = ("improved", "WER not worse", "test clips unseen")  # a smoke run has none to judge
+_OF_FIGURES = (  # a smoke run has none to judge
+    *("improved", "WER not worse", "transcripts are speech", "test clips unseen"),
+)
 _ROUNDING = 1e-9  # 19 errors for 20 are a gain of 5 %, whatever floats make of it
 
 
@@ -59,25 +63,25 @@ def judge(
     fallbacks: dict[str, int],
     split: dict[str, Any],
     smoke: bool,
+    unsteady: Sequence[str] = (),
 ) -> Verdict:
     """Accept a run whose loss or WER improved enough, that ran cleanly and left every artifact.
 
     `comparison` is that of the test split (`comparison.compare`), `general` that of the general
-    speech, None where there is none.
+    speech, None where there is none; `unsteady` is what `steadiness.unsteady` found in the log.
     """
     change = difference(base, tuned)
     measures = comparison["measures"]
-    unstable = []
-    if training["skipped"]:
-        unstable.append(f"{training['skipped']} updates skipped")
-    if training["stopped"].startswith("aborted"):
-        unstable.append(training["stopped"])
-    if not smoke and tuned["truncated"] > base["truncated"] + 0.2 * tuned["utterances"]:
-        unstable.append(f"{tuned['truncated']} transcripts ran into the token cap")
+    unstable = _unstable(base, tuned, training, unsteady)
     shared = split["leakage"]["counts"]["audio"]
     checks = [
         _gain(change, base, tuned, measures["loss_words"]["difference"]),
         _clearly_worse(change, base, tuned, measures["wer"]),
+        Check(
+            "transcripts are speech",
+            comparison["collapsed"] is None,
+            comparison["collapsed"] or "hardly more are empty or loop than the base's",
+        ),
         Check(
             "test clips unseen",
             not shared,
@@ -117,6 +121,20 @@ def judge(
     )
 
 
+def _unstable(
+    base: dict[str, Any], tuned: dict[str, Any], training: dict[str, Any], unsteady: Sequence[str]
+) -> list[str]:
+    found = []
+    if training["skipped"]:
+        found.append(f"{training['skipped']} updates skipped")
+    if training["stopped"].startswith("aborted"):
+        found.append(training["stopped"])
+    for name, figures in (("base", base), ("tuned model", tuned)):
+        if not math.isfinite(figures["loss"]):
+            found.append(f"the {name}'s loss is not finite")
+    return [*found, *unsteady]
+
+
 def _findings(comparison: dict[str, Any], general: dict[str, Any] | None) -> list[str]:
     found = [comparison["sentences"][name] for name in ("loss", "typography")]
     if general is not None:
@@ -141,6 +159,8 @@ def cautions(
                 f"{100 * before:.0f} % of the base's."
             )
     if general is not None:
+        if general["collapsed"]:
+            found.append(f"Caution: on general speech, {general['collapsed']}; {REMEDY}.")
         for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
             if surely_worse(name, general["measures"][name]):
                 found.append(

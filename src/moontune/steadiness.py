@@ -1,0 +1,60 @@
+"""Whether training went steadily, told from its log. No torch here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+# A gradient's norm in ordinary training is 1 to 3 and stays within a few times its usual size; what
+# is a hundred times that, and above a hundred, does not come from a hard clip.
+EXPLODED = 100.0
+_USUAL = 5  # updates before it that the usual size is told from, at least
+RISEN = 2.0  # times the base's own validation loss, and by a nat: far beyond overfitting
+
+
+def unsteady(log: Sequence[dict[str, Any]]) -> list[str]:
+    """What went wrong though every number was finite, a phrase each; `log` is a run's train_log."""
+    return [text for text in (_exploded(log), _risen(log), _not_finite(log)) if text]
+
+
+def _exploded(log: Sequence[dict[str, Any]]) -> str | None:
+    """Gradients that were suddenly huge. Clipped or not, their direction is of no use."""
+    before: list[float] = []
+    found: list[tuple[int, float]] = []
+    for e in log:
+        norm = e.get("grad_norm")
+        if e["event"] != "update" or norm is None:
+            continue
+        usual = median(before) if len(before) >= _USUAL else 0.0
+        if norm > EXPLODED * max(usual, 1.0):
+            found.append((e["step"], norm))
+        else:
+            before.append(norm)
+    if not found:
+        return None
+    step, norm = max(found, key=lambda pair: pair[1])
+    times = f"{len(found)} update{'' if len(found) == 1 else 's'}"
+    return f"gradients exploded in {times} (norm {norm:.3g} at update {step})"
+
+
+def _validations(log: Sequence[dict[str, Any]]) -> list[tuple[int, float]]:
+    """Step and loss, NaN where it was not finite."""
+    rows = [(e["step"], e["val_loss"]) for e in log if e["event"] == "validation"]
+    return [(step, math.nan if loss is None else loss) for step, loss in rows]
+
+
+def _risen(log: Sequence[dict[str, Any]]) -> str | None:
+    losses = [(step, loss) for step, loss in _validations(log) if math.isfinite(loss)]
+    if not losses:
+        return None
+    (_, first), (step, worst) = losses[0], max(losses, key=lambda pair: pair[1])
+    if worst <= max(RISEN * first, first + 1):
+        return None
+    return f"the validation loss rose from {first:.2f} to {worst:.2f} (update {step})"
+
+
+def _not_finite(log: Sequence[dict[str, Any]]) -> str | None:
+    steps = [step for step, loss in _validations(log) if not math.isfinite(loss)]
+    return f"the validation loss was not finite at update {steps[0]}" if steps else None
