@@ -26,6 +26,7 @@ sleep = time.sleep
 
 TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 60.0  # the hub has work to do before it answers
+BEST_EFFORT_S = 3.0  # what is given no more is statistics, which nobody waits for
 WAITS_S = (1, 2, 4, 8, 15, 30)
 FIRST_WAITS_S = (1, 2)  # where nobody ever answered there is most likely no network
 LONGEST_WAIT_S = 300  # of those that the hub asks for; its limits are about five minutes
@@ -104,7 +105,7 @@ class _Rules:
         """Send a request, again if need be; `plainly` is the client's own `send`."""
         limit_s = TIMEOUT_S if request.method in ("GET", "HEAD") else WRITE_TIMEOUT_S
         timeouts = request.extensions["timeout"]
-        if 0 < (timeouts["connect"] or 0) < TIMEOUT_S:  # the library can do without: statistics
+        if 0 < (timeouts["connect"] or 0) <= BEST_EFFORT_S:
             return plainly(request, **options)
         for name, given_s in timeouts.items():
             timeouts[name] = limit_s if given_s is None else given_s
