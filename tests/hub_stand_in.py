@@ -51,10 +51,24 @@ def cut(after: int, reset: bool = False) -> Fault:
     return fail
 
 
+def dropped(handler: Handler, body: bytes) -> None:
+    """The connection is closed without an answer."""
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
 def mute(handler: Handler, body: bytes) -> None:
     """No answer, for longer than the process that asks waits."""
-    time.sleep(2)
+    time.sleep(1.5)
     handler.close_connection = True
+
+
+def stall(handler: Handler, body: bytes) -> None:
+    """Half an answer, then nothing for longer than is waited for."""
+    handler.head(200, len(body), {})
+    handler.wfile.write(body[:3000])
+    handler.wfile.flush()
+    time.sleep(6)
 
 
 def other_content(handler: Handler, body: bytes) -> None:
@@ -127,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(size)
         path, wanted = unquote(self.path.split("?")[0]), self.headers.get("Range", "")
         fault = self.hub.fault(f"{self.command} {path} {wanted}".strip())
-        code, body, headers = self.answer(path)
+        code, body, headers = self.answer(path, "recursive=true" in self.path)
         if fault is not None:
             return fault(self, body)
         if code == 200 and (span := re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)):
@@ -138,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_POST = do_GET
 
-    def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
+    def answer(self, path: str, recursive: bool) -> tuple[int, bytes, dict[str, str]]:
         found = re.fullmatch(
             r"(?:/api)?/(?:(?:models|datasets)/)?([\w.-]+/[\w.-]+)(?:/(revision|tree|resolve)/(\w+)"
             r"(?:/(.*))?)?",
@@ -159,7 +173,11 @@ class Handler(BaseHTTPRequestHandler):
             rows = [
                 {"type": "file", "path": name, "size": len(files[name]), "oid": "0" * 40}
                 for name in inside
+                if recursive or "/" not in name.removeprefix(folder)
             ]
+            parts = [name.removeprefix(folder).split("/") for name in inside]
+            below = {folder + first for first, *rest in parts if rest}
+            rows += [{"type": "directory", "path": name, "oid": "0" * 40} for name in below]
             return 200, json.dumps(rows).encode(), {}
         info = {"id": found[1], "sha": COMMIT, "siblings": [{"rfilename": n} for n in files]}
         return 200, json.dumps(info).encode(), {}
@@ -173,7 +191,7 @@ from pathlib import Path
 from moontune import hub, hub_client
 from moontune.cli import main
 from moontune.errors import UserError
-hub_client.TIMEOUT_S, hub_client.BEST_EFFORT_S = 0.5, 0.1
+hub_client.TIMEOUT_S = 0.5
 print("ready", flush=True)
 for line in sys.stdin:
     asked, answer = json.loads(line), {}
@@ -207,8 +225,8 @@ class Asker:
             "HF_ENDPOINT": hub.endpoint,
             "HF_HOME": str(home / "hf"),
             "HF_HUB_OFFLINE": "0",
-            "HF_HUB_DOWNLOAD_TIMEOUT": "1",
-            "HF_HUB_ETAG_TIMEOUT": "1",
+            "HF_HUB_DOWNLOAD_TIMEOUT": "4",  # 3 would be a request that nobody waits for
+            "HF_UPDATE_DOWNLOAD_COUNTS": "0",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "MOONTUNE_CACHE": str(home / "cache"),
             "NO_PROXY": "*",

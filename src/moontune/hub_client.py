@@ -30,6 +30,7 @@ BEST_EFFORT_S = 3.0  # what is given no more is statistics, which nobody waits f
 WAITS_S = (1, 2, 4, 8, 15, 30)
 FIRST_WAITS_S = (1, 2)  # where nobody ever answered there is most likely no network
 LONGEST_WAIT_S = 300  # of those that the hub asks for; its limits are about five minutes
+_VIEWER = "datasets-server."  # `datasets` can do without
 _PASSING = {
     408: "timed out",
     429: "too many requests",
@@ -55,9 +56,12 @@ def patient_hub(patient: bool = True) -> Iterator[None]:
     An impatient caller has something else to go on with, and waits only for a hub that has
     answered before.
     """
-    from huggingface_hub import constants, set_client_factory
+    from huggingface_hub import constants, get_token, set_client_factory
     from huggingface_hub.utils import _http, logging
 
+    if not re.fullmatch("[!-~]*", get_token() or ""):  # the library would quote it
+        reason = "the hub cannot be asked (HF_TOKEN has characters that no token has)"
+        raise NoAnswer(reason, "unset it, or log in with `hf auth login`")
     rules, before = _Rules(patient), (constants.HF_HUB_DISABLE_XET, logging.get_verbosity())
 
     def client() -> Any:
@@ -105,7 +109,7 @@ class _Rules:
         """Send a request, again if need be; `plainly` is the client's own `send`."""
         limit_s = TIMEOUT_S if request.method in ("GET", "HEAD") else WRITE_TIMEOUT_S
         timeouts = request.extensions["timeout"]
-        if 0 < (timeouts["connect"] or 0) <= BEST_EFFORT_S:
+        if 0 < (timeouts["connect"] or 0) <= BEST_EFFORT_S or request.url.host.startswith(_VIEWER):
             return plainly(request, **options)
         for name, given_s in timeouts.items():
             timeouts[name] = limit_s if given_s is None else given_s
@@ -222,8 +226,6 @@ def _reason(error: BaseException) -> str:
     http = http_library()
     if _certificate(error):
         return "the hub cannot be reached safely (its certificate is not trusted here)"
-    if isinstance(error, http.LocalProtocolError):
-        return "the hub cannot be asked (HF_TOKEN has characters that no token has)"
     if isinstance(error, http.ProxyError):
         return "the hub cannot be reached (the proxy refuses)"
     if isinstance(error, http.UnsupportedProtocol):
