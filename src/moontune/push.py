@@ -15,6 +15,7 @@ import tyro
 from moontune.errors import UserError
 from moontune.files import new_folder, write_json, write_text
 from moontune.hub import is_hub_id
+from moontune.hub_client import NoAnswer, patient_hub
 from moontune.model_card import card
 from moontune.rundir import PROVENANCE, RunDir, single_run
 
@@ -75,7 +76,7 @@ def _upload(folder: Path, args: PushArgs) -> str:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    with _explained(args.repo):
+    with _explained(args.repo), patient_hub():
         made = api.create_repo(args.repo, private=args.private or None, exist_ok=True)
         api.upload_folder(
             repo_id=made.repo_id, folder_path=folder, commit_message="Adapter tuned with moontune"
@@ -86,24 +87,27 @@ def _upload(folder: Path, args: PushArgs) -> str:
 @contextmanager
 def _explained(repo: str) -> Iterator[None]:
     """The hub's answers as one line that says what to do."""
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         yield
-    except OfflineModeIsEnabled:
-        raise UserError("HF_HUB_OFFLINE is set; unset it, or look with --dry-run") from None
+    except NoAnswer as error:
+        raise UserError(
+            f"cannot reach the hub ({error}); {error.remedy} (what it has is not sent again), or "
+            "look with --dry-run"
+        ) from None
     except HfHubHTTPError as error:
         status = error.response.status_code
         remedy = {
             401: "log in with `hf auth login`, or set HF_TOKEN to a token that may write",
             403: f"your token may not write to {repo}; use one with write access, or your own name",
             404: f"there is no {repo.split('/')[0]} that you may write to; check the name",
-            429: "too many requests; wait a few minutes and push again",
         }.get(status, "try again later; nothing is lost")
         raise UserError(f"the hub refused {repo} ({status}): {remedy}") from None
-    except Exception as error:  # no answer: OSError, or of httpx or httpx2, as the library has it
-        if not isinstance(error, OSError) and not type(error).__module__.startswith("httpx"):
-            raise
+    except HFValidationError:
+        raise UserError(f"{repo}: is no model's id; give ORG/NAME") from None
+    except (ValueError, KeyError, TypeError):  # a login page of a hotel, say
         raise UserError(
-            f"cannot reach the hub ({type(error).__name__}); try again, or look with --dry-run"
+            "what answers is not the hub; log in to this network, check HF_ENDPOINT, or look with "
+            "--dry-run"
         ) from None

@@ -93,6 +93,7 @@ def _one_file(one: Path | None, other: Path | None) -> bool:
 
 def _librispeech(config: RunConfig, split: str, audio_dir: Path, progress: Progress) -> Sample:
     replay = split.startswith("train")
+    patient = replay or config.general.general == "librispeech"  # else there is something instead
     g = config.general
     data = dataclasses.replace(
         config.data,
@@ -103,7 +104,14 @@ def _librispeech(config: RunConfig, split: str, audio_dir: Path, progress: Progr
     )
     seed = config.output.seed + (2 if replay else 1)  # not the rows that the run itself drew
     try:
-        return sample(data, config.clean, seed=seed, audio_dir=audio_dir, progress=progress)
+        return sample(
+            data,
+            config.clean,
+            seed=seed,
+            audio_dir=audio_dir,
+            patient=patient,
+            progress=progress,
+        )
     except UserError as error:
         instead = (
             "--replay-manifest FILE, or --replay-share 0"

@@ -16,9 +16,13 @@ def sample(
     *,
     seed: int,
     audio_dir: Path,
+    patient: bool = True,
     progress: Progress = no_progress,
 ) -> Sample:
-    """Sample utterances as configured; generated or downloaded audio goes below `audio_dir`."""
+    """Sample utterances as configured; generated or downloaded audio goes below `audio_dir`.
+
+    `patient`: whether to wait for a hub that never answered yet.
+    """
     wanted = config.utterances or DEFAULT_UTTERANCES
     if config.source == "librispeech":
         from moontune.sources.librispeech import sample_librispeech
@@ -33,6 +37,7 @@ def sample(
             min_duration_s=limits.min_duration_s,
             max_duration_s=limits.max_duration_s,
             revision=config.dataset_revision,
+            patient=patient,
             progress=progress,
         )
     if config.source == "manifest":
