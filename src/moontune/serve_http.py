@@ -27,7 +27,7 @@ def server(app: Starlette, patience_s: float) -> uvicorn.Server:
             answering: Any = self.cycle
             if answering is None or answering.response_complete:
                 self.transport.abort()
-            else:
+            elif not self.transport.is_closing():
                 self.loop.call_later(patience_s, self._look)
 
     return uvicorn.Server(

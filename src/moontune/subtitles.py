@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 LINE = 42  # characters, the width that broadcasters' guides agree on; two lines at once
 _LINES = 2
-_NO_TAGS = str.maketrans(
-    "<>", "‹›"
-)  # SubRip cannot escape: players take <...> for HTML, --> for a time
+# SubRip cannot escape: players take <...> for HTML, and --> for a time.
+_NO_TAGS = str.maketrans("<>", "‹›")
 _LEAST_S = 1.0  # a subtitle stays at least so long, unless the next one comes
 
 

@@ -98,9 +98,8 @@ class Printed:
 
     def _head(self, recording: Recording) -> None:
         if self._several and self._form == "text" and self._under != recording:
-            self._write(
-                f"{'' if self._under is None else chr(10)}==> {printable(recording.shown)} <==\n"
-            )
+            apart = "" if self._under is None else "\n"
+            self._write(f"{apart}==> {printable(recording.shown)} <==\n")
             self._under = recording
 
     def _write(self, text: str) -> None:
