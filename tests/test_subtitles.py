@@ -48,7 +48,7 @@ def test_subtitles_parse_back_in_order_with_every_word(texts, edges) -> None:
 
 def test_formats_to_the_letter() -> None:
     made = cues([Stretch("Salt & <pepper> --> here.", [(3661.5, 3664.0)])])
-    assert srt(made) == "1\n01:01:01,500 --> 01:01:04,000\nSalt & <pepper> -> here.\n"
+    assert srt(made) == "1\n01:01:01,500 --> 01:01:04,000\nSalt & ‹pepper› --› here.\n"
     text = "WEBVTT\n\n01:01:01.500 --> 01:01:04.000\nSalt &amp; &lt;pepper&gt; --&gt; here.\n"
     assert vtt(made) == text
     assert html.unescape(vtt(made)).endswith("--> here.\n")

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from moontune.credentials import redacted, refuse_tokens
 from moontune.errors import ACCEPTED, USER_MISTAKE, UserError
 from moontune.parallel import SOLO, Group
+from moontune.terminal import printable
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ class Outcome:
     def mistake(self, text: str) -> None:
         self.code = USER_MISTAKE
         if self.group.first_to_fail():
-            print(f"moontune: {text}", file=sys.stderr)
+            print(f"moontune: {printable(redacted(text))}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -45,7 +47,7 @@ def reporting_mistakes() -> Iterator[Outcome]:
         outcome.mistake(f"{place}{error.strerror}; mend that and try again")
     except KeyboardInterrupt as stop:
         if outcome.group.lead:
-            print(f"moontune: interrupted{stop}", file=sys.stderr)
+            print(f"moontune: interrupted{printable(str(stop))}", file=sys.stderr)
         outcome.code = 130
 
 
@@ -53,6 +55,7 @@ def parse(cls: type[T], argv: list[str], *, prog: str, default: T | None = None)
     """Parse flags into a dataclass. Raises UserError with one line for what cannot be parsed."""
     import tyro
 
+    refuse_tokens(" ".join(argv), "the command line")
     complaint = io.StringIO()
     options: dict[str, Any] = {} if default is None else {"default": default}
     try:

@@ -81,7 +81,7 @@ def _summary(facts: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base['hub_id'])}"
-            f"{cell(revision)}, weights' SHA-256 {base['sha256'][:16]}.",
+            f"{cell(revision)}, weights' SHA-256 {cell(base['sha256'][:16])}.",
             f"Data: {data_of(facts)} ({parts}).",
             table(("test split", "WER, 95 % interval"), rows),
             cell(facts["comparison"]["sentences"]["wer"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -19,7 +20,10 @@ _SPEAKER_CHARACTERS = 60
 
 
 class Kept:
-    """A folder with `manifest.jsonl` and the audio it names; what is in it stays."""
+    """A folder with `manifest.jsonl` and the audio it names; what is in it stays.
+
+    What is made is for its owner alone, whatever the umask: it is people's voices.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder).resolve()
@@ -31,7 +35,7 @@ class Kept:
     def add(self, samples: np.ndarray, text: str, speaker: str) -> int:
         """Keep a clip, float32 mono 16 kHz (samples,); returns how many the manifest has.
 
-        Raises UserError for a text or a speaker that cannot be.
+        Raises UserError for a text or a speaker that cannot be, or a folder that cannot be written.
         """
         text, speaker = _line(text, MOST_CHARACTERS, "text"), speaker.strip()
         if speaker:
@@ -44,13 +48,22 @@ class Kept:
             "speaker": speaker or None,
             "id": name,
         }
+        audio = self.folder / "audio"
         with self._lock:
-            write_flac(self.folder / "audio" / f"{name}.flac", samples)
-            self._append(json.dumps(row, ensure_ascii=False))
+            try:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                audio.mkdir(mode=0o700, exist_ok=True)
+                if audio.is_symlink():
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(audio))
+                write_flac(audio / f"{name}.flac", samples)
+                self._append(json.dumps(row, ensure_ascii=False))
+            except OSError as error:
+                why = "a link, which may lead anywhere" if error.errno == errno.ELOOP else error
+                raise UserError(f"the clip cannot be kept in {self.folder} ({why})") from None
             return len(self)
 
     def _append(self, line: str) -> None:
-        with open(self.manifest, "a+b") as stream:
+        with open(self.manifest, "a+b", opener=_unlinked) as stream:
             if stream.tell():
                 stream.seek(-1, os.SEEK_END)
                 if stream.read(1) != b"\n":  # the last line lost its end
@@ -64,6 +77,11 @@ class Kept:
             return sum(1 for line in self.manifest.read_bytes().split(b"\n") if line.strip())
         except FileNotFoundError:
             return 0
+
+
+def _unlinked(path: str, flags: int) -> int:
+    """Open a file of the owner's alone; raises OSError where it is a link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
 def _line(text: str, most: int, what: str) -> str:

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from moontune.terminal import printable
+
 
 def cell(value: Any) -> str:
-    """Text that is inert in a Markdown table: no markup, no HTML, no control characters."""
-    text = "".join(c if c.isprintable() else " " for c in str(value))
-    text = text.replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", text)
+    """Text that is inert in a Markdown table: no markup, no HTML, no control characters, and no
+    addresses that GitHub makes links of."""
+    text = printable(str(value)).replace("&", "&amp;").replace("<", "&lt;")
+    text = re.sub(r"([\\`*_\[\]|#~!]|:(?=//))", r"\\\1", text)
+    return re.sub(r"(www)\.", r"\1\\.", text, flags=re.IGNORECASE)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -22,7 +25,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def code(text: str) -> str:
     """Inline code that holds any text."""
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = printable(text)
     ticks = "`" * (max((len(m) for m in re.findall("`+", text)), default=0) + 1)
     pad = " " if "`" in text else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"

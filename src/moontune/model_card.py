@@ -5,10 +5,11 @@ Nothing on it tells whose voice it is: no transcripts, no names of speakers, no 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from moontune.decoding import TokenCap
-from moontune.markdown import cell, table
+from moontune.markdown import cell, code, table
 from moontune.report_figures import drawn, measures
 from moontune.wording import counted, sentence
 
@@ -79,7 +80,7 @@ def _parts(m: dict[str, Any], repo: str) -> list[str]:
     return [
         f"# {cell(repo.split('/')[-1])}",
         f"A LoRA adapter for [{base['hub_id']}](/{base['hub_id']}){cell(revision)}, trained on "
-        f"{data_of(m)}, with moontune {m['environment']['versions']['moontune']}.",
+        f"{data_of(m)}, with moontune {cell(m['environment']['versions']['moontune'])}.",
         f"**{cell(m['verdict']['sentence'])}**",
         *map(cell, m["verdict"]["cautions"]),
         "## Measured on held-out speakers" if not m["leakage"]["speaker"] else "## Measured",
@@ -92,14 +93,14 @@ def _parts(m: dict[str, Any], repo: str) -> list[str]:
         "## Use",
         _USE.format(
             base=base["hub_id"],
-            revision=f', revision="{base["revision"]}"' if base["from_hub"] else "",
+            revision=f", revision={json.dumps(base['revision'])}" if base["from_hub"] else "",
             repo=repo,
             per_second=decoding["tokens_per_second"],
             margin=decoding["token_margin"],
         ),
         f"English only, clips of half a minute at most. {training['trainable_parameters']:,} "
         f"weights in {training['best_step']} updates; the base's weights have SHA-256 "
-        f"`{base['sha256']}`.",
+        f"{code(base['sha256'])}.",
     ]
 
 

@@ -13,9 +13,11 @@ from moontune.markdown import cell, code, table
 from moontune.pages import run_page
 from moontune.report_figures import changed, groups, kept, result
 from moontune.rundir import RunDir
+from moontune.terminal import printable
 
+_TITLE = "# Training report\n"
 _HEAD = (
-    "# Training report\n\n"
+    f"{_TITLE}\n"
     "Written by `moontune run`, newest run first. Figures are of each run's test split.\n"
 )
 
@@ -84,15 +86,24 @@ def facts_table(section: Section) -> str:
 
 
 def check_report_file(report: Path) -> None:
-    """Raises UserError if the collected report could not be added to after an hour of work."""
+    """Raises UserError if the collected report could not be added to after an hour of work, or is
+    another file: a run that somebody else made names it in its settings."""
+    if report.suffix.lower() != ".md":
+        raise UserError(f"{report}: does not end in .md; give another --report-file")
     try:
-        report.read_text(encoding="utf-8")
+        text = report.read_text(encoding="utf-8")
     except FileNotFoundError:
         pass
     except UnicodeDecodeError:
         raise UserError(f"{report}: is not text; give another --report-file") from None
     except OSError as error:
         raise UserError(f"{report}: {error.strerror}; give another --report-file") from None
+    else:
+        if text.strip() and not text.startswith(_TITLE):
+            raise UserError(
+                f"{report}: begins with something else than {_TITLE.strip()!r}; give another "
+                "--report-file"
+            )
 
 
 def update_report(run: RunDir, config: RunConfig) -> None:
@@ -110,9 +121,10 @@ def write_report(run: RunDir, config: RunConfig, section: str, page: str) -> Non
 
 
 def run_key(run: RunDir) -> str:
-    """What tells a run's section from one of another run of the same name."""
+    """What tells a run's section from one of another run of the same name, inside a comment."""
     record = run.record()
-    return f"{record['name']} {record['environment']['started']}"
+    key = printable(f"{record['name']} {record['environment']['started']}")
+    return key.translate({ord(c): "_" for c in "<>"})
 
 
 def merged(report: Path, key: str, section: str) -> str:

@@ -17,6 +17,7 @@ import tyro
 
 from moontune.errors import UserError
 from moontune.rundir import RunDir, pinned_revision, single_run
+from moontune.terminal import printable
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -71,7 +72,7 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
         tell(f"remark: anybody who can reach {args.host} can use this page and fill {kept.folder}")
 
     def ready(address: str) -> None:
-        tell(f"open {address}   (Ctrl-C ends it; kept clips go to {kept.folder})")
+        tell(printable(f"open {address}   (Ctrl-C ends it; kept clips go to {kept.folder})"))
         both.start()
         if args.open_page:
             import webbrowser
@@ -147,9 +148,15 @@ class Both:
         return found
 
 
-def serve_at(app: Starlette, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve_at(
+    app: Starlette,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    patience_s: float = 60.0,
+) -> None:
     """Serve until interrupted. Raises UserError if the port is taken."""
-    import uvicorn
+    from moontune.serve_http import server
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
@@ -160,8 +167,6 @@ def serve_at(app: Starlette, host: str, port: int, ready: Callable[[str], None])
             remedy = "give another --port, or 0 for any that is free"
             raise UserError(f"{host}:{port}: {error.strerror}; {remedy}") from None
         listening.listen(16)
-        config = uvicorn.Config(app, log_level="warning", limit_concurrency=32, access_log=False)
-        server = uvicorn.Server(config)
         bound = listening.getsockname()[1]
         ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
-        asyncio.run(server.serve(sockets=[listening]))
+        asyncio.run(server(app, patience_s).serve(sockets=[listening]))

@@ -5,9 +5,11 @@ The application and its limits; no torch here, the models are handed in.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import secrets
+import shlex
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -24,8 +26,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
-from moontune.audio_stream import length_s
+from moontune.audio import SAMPLE_RATE_HZ, AudioError, decoding
+from moontune.audio_stream import audio_blocks, length_s
 from moontune.errors import UserError
 from moontune.html_report import templates
 from moontune.kept import Kept
@@ -35,6 +37,7 @@ from moontune.scoring import corpus_wer, word_edits
 _REMEMBERED = 32  # clips that can still be kept
 _WAITING = 4  # requests at once
 _JSON_BYTES = 20_000
+_MOST_CHANNELS, _MOST_RATE_HZ = 8, 192_000  # a block of 10 s is 61 MB then
 _HERE = Path(__file__).parent / "templates"
 _FILES = {
     "/style.css": ("text/css", ("style.css", "serve.css")),
@@ -69,6 +72,7 @@ Hear = Callable[[np.ndarray], Sequence[Heard]]  # (samples,) float32 mono 16 kHz
 class Limits:
     megabytes: int = 50
     seconds: float = 300.0
+    patience_s: float = 60.0  # for a request's body to come
 
 
 @dataclass
@@ -102,6 +106,7 @@ def application(
                 title=title,
                 token=token,
                 folder=str(kept.folder),
+                manifest=shlex.quote(str(kept.manifest)),
                 count=len(kept),
                 seconds=limits.seconds,
             )
@@ -117,7 +122,7 @@ def application(
         return await _answer(request, token, lambda: _transcribe(request, state, hear, limits))
 
     async def keep(request: Request) -> Response:
-        return await _answer(request, token, lambda: _keep(request, state, kept))
+        return await _answer(request, token, lambda: _keep(request, state, kept, limits))
 
     return Starlette(
         routes=[
@@ -149,13 +154,21 @@ async def _answer(request: Request, token: str, work: Callable[[], Any]) -> Resp
         return Response(status_code=400)
 
 
-async def _body(request: Request, most: int) -> bytes:
-    """The request's body; one that is too long is not read to its end."""
+async def _body(request: Request, most: int, patience_s: float) -> bytes:
+    """The request's body; one that is too long or too slow is not read to its end."""
+    said = request.headers.get("content-length", "0")
     found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > most:
-            raise _Refused(413, f"more than {most / 1e6:g} MB; send less")
+    try:
+        async with asyncio.timeout(patience_s):
+            if int(said) <= most:
+                async for part in request.stream():
+                    found += part
+                    if len(found) > most:
+                        break
+    except TimeoutError:
+        raise _Refused(408, "it did not come to its end in time; send it again") from None
+    if max(int(said), len(found)) > most:
+        raise _Refused(413, f"more than {most / 1e6:g} MB; send less")
     return bytes(found)
 
 
@@ -166,7 +179,7 @@ async def _transcribe(
         raise _Refused(503, "busy; try again in a moment")
     state.waiting += 1
     try:
-        audio = await _body(request, limits.megabytes * 1_000_000)
+        audio = await _body(request, limits.megabytes * 1_000_000, limits.patience_s)
         samples = await run_in_threadpool(_read, audio, limits.seconds)
         heard = list(await run_in_threadpool(_alone, state.lock, hear, samples))
     finally:
@@ -192,26 +205,43 @@ def _alone(lock: threading.Lock, hear: Hear, samples: np.ndarray) -> Sequence[He
 
 
 def _read(audio: bytes, most_seconds: float) -> np.ndarray:
+    """The samples; decoded a block at a time, since a small file can hold hours, whatever its head
+    says."""
+    import soundfile
+
     try:
         seconds = length_s(io.BytesIO(audio))
+        with decoding():
+            head = soundfile.info(io.BytesIO(audio))
     except AudioError:
         raise _Refused(415, "this is no audio that can be read here") from None
+    if head.channels > _MOST_CHANNELS or head.samplerate > _MOST_RATE_HZ:
+        raise _Refused(415, f"{head.channels} channels of {head.samplerate:,} Hz are too many")
+    blocks: list[np.ndarray] = []
+    for block in audio_blocks(io.BytesIO(audio)) if seconds <= most_seconds else ():
+        blocks.append(block)
+        seconds = sum(map(len, blocks)) / SAMPLE_RATE_HZ
+        if seconds > most_seconds:
+            break
     if seconds > most_seconds:
         raise _Refused(413, f"{seconds:.0f} seconds; {most_seconds:.0f} at most")
-    return read_audio(audio)
+    return np.concatenate(blocks)
 
 
-async def _keep(request: Request, state: _State, kept: Kept) -> dict[str, Any]:
+async def _keep(request: Request, state: _State, kept: Kept, limits: Limits) -> dict[str, Any]:
     try:
-        asked = json.loads(await _body(request, _JSON_BYTES))
+        asked = json.loads(await _body(request, _JSON_BYTES, limits.patience_s))
         key, text, speaker = (str(asked[name]) for name in ("id", "text", "speaker"))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise _Refused(400, "not understood; load the page again") from None
     if key not in state.clips:
         raise _Refused(410, "this clip is not remembered any more; send it again")
-    samples, heard = state.clips[key]
-    count = await run_in_threadpool(kept.add, samples, text, speaker)
-    del state.clips[key]
+    samples, heard = state.clips.pop(key)  # at once: it is kept once, also when asked for twice
+    try:
+        count = await run_in_threadpool(kept.add, samples, text, speaker)
+    except UserError:
+        state.clips[key] = samples, heard
+        raise
     for h in heard:
         state.edits.setdefault(h.name, []).append(word_edits(text, h.text))
     return {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from moontune.config import DEFAULT_UTTERANCES, GeneralConfig, Range, RunConfig
+from moontune.credentials import refuse_tokens
 from moontune.errors import UserError
 
 
@@ -100,6 +101,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); give a TOML or YAML file") from None
+    refuse_tokens(text, str(path))
     try:
         if path.suffix.lower() in (".yaml", ".yml"):
             import yaml

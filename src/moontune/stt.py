@@ -20,6 +20,7 @@ from moontune.files import write_json
 from moontune.manifest import Utterance, read_manifest
 from moontune.scoring import corpus_wer, word_edits
 from moontune.settings import check_values
+from moontune.terminal import printable
 from moontune.text import normalizer_name
 
 
@@ -147,11 +148,11 @@ def main(argv: list[str] | None = None) -> int:
         args = parse(SttArgs, sys.argv[1:] if argv is None else argv, prog="run_stt.py")
         result = run_stt(args)
         for row in result["clips"]:
-            print(f"{row['id']}: {row['transcript']}")
+            print(printable(f"{row['id']}: {row['transcript']}"))
         if result["wer"] is not None:
             print(f"WER {100 * result['wer']:.2f} % ({result['normalizer']})")
         if result["note"]:
-            print(f"note: {result['note']}", file=sys.stderr)
+            print(printable(f"note: {result['note']}"), file=sys.stderr)
         print(f"written: {args.output}")
     return outcome.code
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 LINE = 42  # characters, the width that broadcasters' guides agree on; two lines at once
 _LINES = 2
+# SubRip cannot escape: players take <...> for HTML, and --> for a time.
+_NO_TAGS = str.maketrans("<>", "‹›")
 _LEAST_S = 1.0  # a subtitle stays at least so long, unless the next one comes
 
 
@@ -52,7 +54,7 @@ def cues(stretches: Sequence[Stretch]) -> list[Cue]:
 def srt(made: Sequence[Cue]) -> str:
     blocks = []
     for number, cue in enumerate(made, start=1):
-        text = "\n".join(cue.lines).replace("-->", "->")  # would be taken for a time
+        text = "\n".join(cue.lines).translate(_NO_TAGS)
         times = f"{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}"
         blocks.append(f"{number}\n{times}\n{text}\n")
     return "\n".join(blocks)

@@ -19,6 +19,7 @@ from moontune.errors import UserError
 from moontune.pieces import Cutting
 from moontune.recordings import Recording, find_recordings
 from moontune.settings import check_values
+from moontune.terminal import printable
 from moontune.transcript_files import Filed, Format, Output, Printed
 
 
@@ -60,6 +61,10 @@ def transcribe_files(
     """
     forms = _checked(args)
     recordings = find_recordings(args.files)
+
+    def tell(text: str) -> None:  # names of files, and what libraries say of them
+        complain(printable(text))
+
     several = len(recordings) > 1
     if args.output_dir is None and several and forms[0] in ("srt", "vtt"):
         raise UserError(f"--format {forms[0]} of several recordings; add --output-dir DIR")
@@ -75,7 +80,7 @@ def transcribe_files(
     with ExitStack() as stack:
         if any(r.path is None for r in wanted):
             stdin = stack.enter_context(held(stdin))
-        lengths = dict(_readable(wanted, stdin, tally, complain))
+        lengths = dict(_readable(wanted, stdin, tally, tell))
         if not lengths:
             return tally
         from moontune.recognizer import open_recognizer
@@ -88,7 +93,7 @@ def transcribe_files(
             cap = TokenCap(args.tokens_per_second, cap.margin)
         tally.device = recognizer.device
         desk = Desk(recognizer, cap, cutting, output, tally, ui, lengths)
-        desk.work(stdin, complain)
+        desk.work(stdin, tell)
     return tally
 
 

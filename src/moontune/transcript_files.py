@@ -12,6 +12,7 @@ from moontune.listen import Said
 from moontune.pieces import Cutting
 from moontune.recordings import Recording
 from moontune.subtitles import Stretch, cues, srt, vtt
+from moontune.terminal import printable
 
 Format = Literal["text", "jsonl", "srt", "vtt"]
 _SUFFIX = {"text": ".txt", "jsonl": ".jsonl", "srt": ".srt", "vtt": ".vtt"}
@@ -22,12 +23,17 @@ def rendered(
 ) -> str:
     """A recording's transcript: a line for each piece, or subtitles."""
     if form == "text":
-        return "".join(f"{' '.join(s.text.split())}\n" for s in said if s.text)
+        return "".join(f"{' '.join(printable(s.text).split())}\n" for s in said if s.text)
     if form == "jsonl":
-        rows = (json.dumps(_row(recording, s, model), ensure_ascii=False) for s in said)
-        return "".join(f"{row}\n" for row in rows)
-    made = cues([Stretch(s.text, s.piece.speech_s(cutting)) for s in said])
+        return "".join(f"{_json(_row(recording, s, model))}\n" for s in said)
+    made = cues([Stretch(printable(s.text), s.piece.speech_s(cutting)) for s in said])
     return srt(made) if form == "srt" else vtt(made)
+
+
+def _json(row: dict[str, Any]) -> str:
+    """An object on a line, as readable as can be: what a terminal would obey is escaped."""
+    text = json.dumps(row, ensure_ascii=False)
+    return "".join(c if c == printable(c) else json.dumps(c)[1:-1] for c in text)
 
 
 def _row(recording: Recording, said: Said, model: str) -> dict[str, Any]:
@@ -92,7 +98,8 @@ class Printed:
 
     def _head(self, recording: Recording) -> None:
         if self._several and self._form == "text" and self._under != recording:
-            self._write(f"{'' if self._under is None else chr(10)}==> {recording.shown} <==\n")
+            apart = "" if self._under is None else "\n"
+            self._write(f"{apart}==> {printable(recording.shown)} <==\n")
             self._under = recording
 
     def _write(self, text: str) -> None:

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from moontune.terminal import printable
 from moontune.wording import LABELS, counted, show, show_interval
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from moontune.scorecard import Scorecard
 
 _PLAIN_EVERY_S = 15.0
@@ -25,8 +28,9 @@ class ConsoleUi:
         from rich.console import Console
 
         self._log = log
-
-        self.console = Console(file=stream or sys.stdout, highlight=False, soft_wrap=True)
+        self.console = Console(
+            file=stream or sys.stdout, highlight=False, emoji=False, soft_wrap=True
+        )
         self._bar: Any = None
         self._task: Any = None
         self._last = 0.0
@@ -77,7 +81,7 @@ class ConsoleUi:
             if now - self._last >= _PLAIN_EVERY_S and not last:
                 self._last = now
                 left = (now - self._begun) / max(done - 1, 1) * (wanted - done)
-                self.console.print(f"  {done}/{wanted} {what}, {left:.0f} s left", markup=False)
+                self.note(f"{done}/{wanted} {what}, {left:.0f} s left")
             return
         if self._bar is None:
             from rich.progress import (
@@ -116,7 +120,7 @@ class ConsoleUi:
         checks = Table("check", "", "detail", box=None, pad_edge=False)
         for c in metrics["verdict"]["checks"]:
             mark = "[green]ok[/green]" if c["passed"] else "[red]FAILED[/red]"
-            checks.add_row(c["name"], mark, printable(c["detail"]).replace("[", "\\["))
+            checks.add_row(_cell(c["name"]), mark, _cell(c["detail"]))
         self.console.print()
         self.figures(metrics["comparison"], ("base", "tuned"))
         self.console.print()
@@ -130,10 +134,11 @@ class ConsoleUi:
 
     def figures(self, comparison: dict[str, Any], names: tuple[str, str] | None) -> None:
         """The measures with their intervals; of one model where `names` is None."""
-        from rich.table import Table
+        from rich.table import Column, Table
 
         heads = ("", "") if names is None else ("", *names, "change")
         more = () if names is None else ("P(better)",)
+        heads = [Column(_cell(head)) for head in heads]
         table = Table(*heads, "95 % interval", *more, box=None, pad_edge=False)
         for name, label in LABELS.items():
             m = comparison["measures"].get(name)
@@ -154,11 +159,11 @@ class ConsoleUi:
         self.console.print(table)
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        from rich.table import Table
+        from rich.table import Column, Table
 
-        table = Table(*head, box=None, pad_edge=False)
+        table = Table(*(Column(_cell(name)) for name in head), box=None, pad_edge=False)
         for row in rows:
-            table.add_row(*(printable(text).replace("[", "\\[") for text in row))
+            table.add_row(*map(_cell, row))
         self.console.print(table)
 
     def crossval(self, found: dict[str, Any]) -> None:
@@ -225,15 +230,16 @@ class ConsoleUi:
     def _groups(
         self, title: str, rows: list[dict[str, Any]], names: tuple[str, str] | None
     ) -> None:
-        from rich.table import Table
+        from rich.table import Column, Table
 
-        heads = ("WER",) if names is None else tuple(f"WER {name}" for name in names)
+        rates = ("WER",) if names is None else tuple(f"WER {name}" for name in names)
+        heads = [Column(_cell(rate)) for rate in rates]
         table = Table(title, "clips", "words", *heads, box=None, pad_edge=False)
         for row in rows:
             sides = ("after",) if names is None else ("before", "after")
             rates = ("-" if row[s] is None else f"{100 * row[s]:.2f} %" for s in sides)
             table.add_row(
-                printable(row["name"]).replace("[", "\\["),
+                _cell(row["name"]),
                 str(row["utterances"]),
                 str(row["words"]),
                 *rates,
@@ -242,6 +248,8 @@ class ConsoleUi:
         self.console.print()
 
 
-def printable(text: str) -> str:
-    """Text without control characters, so that data cannot move a terminal's cursor."""
-    return "".join(c if c.isprintable() else " " for c in text)
+def _cell(text: str) -> Text:
+    """Text as it is: rich would read markup in a plain string, links among it."""
+    from rich.text import Text
+
+    return Text(printable(text))
