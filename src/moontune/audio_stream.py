@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,34 +11,20 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from moontune.audio import SAMPLE_RATE_HZ, AudioError, decoding
-
-_BLOCK_S = 10.0
+from moontune.audio import SAMPLE_RATE_HZ, decoding, header_s, mono_blocks, opened
 
 
 def audio_blocks(source: Path | BinaryIO) -> Iterator[np.ndarray]:
-    """Blocks of about 10 s, each (samples,), of a file or of an open one that can seek.
+    """Blocks of at most 10 s, each (samples,), of a file or of an open one that can seek.
 
     Channels are averaged and rates resampled as `read_audio` does; put end to end, the blocks are
     what it returns, to rounding. Raises AudioError if the audio cannot be used, at the block that
     cannot.
     """
-    with _opened(source) as file, decoding():
-        # A file that can seek is made to after each block, which breaks an mp3's sound there.
-        file.seekable = lambda: False
+    with opened(source) as file, decoding():
         resampler = _resampler(file.samplerate)
-        frames, empty = int(_BLOCK_S * file.samplerate), True
-        while True:
-            block = file.read(frames, dtype="float32", always_2d=True)
-            if not len(block):
-                break
-            empty = False
-            mono = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
-            if not np.isfinite(mono).all():
-                raise AudioError("holds NaN or infinite samples")
+        for mono in mono_blocks(file):
             yield _contiguous(mono if resampler is None else resampler.resample_chunk(mono))
-        if empty:
-            raise AudioError("holds no samples")
         if resampler is not None:
             rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
             yield _contiguous(rest)
@@ -48,11 +33,11 @@ def audio_blocks(source: Path | BinaryIO) -> Iterator[np.ndarray]:
 def length_s(source: Path | BinaryIO) -> float:
     """Seconds of audio as the file's head says, without decoding it; an mp3 may err a little.
 
-    Raises AudioError if it cannot be opened.
+    0 where the head does not know, as of a WAV that was piped out. Raises AudioError if it cannot
+    be opened.
     """
-    with _opened(source) as file, decoding():
-        # A WAV that was piped out does not know its length.
-        return file.frames / file.samplerate if file.frames < 2**40 else 0.0
+    with opened(source) as file, decoding():
+        return header_s(file)
 
 
 @contextmanager
@@ -74,18 +59,3 @@ def _resampler(rate_hz: int) -> Any:
     import soxr
 
     return soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
-
-
-@contextmanager
-def _opened(source: Path | BinaryIO) -> Iterator[Any]:
-    import soundfile
-
-    with contextlib.ExitStack() as stack:
-        with decoding():
-            if isinstance(source, Path):
-                stream = stack.enter_context(open(source, "rb"))
-            else:
-                stream = source
-                stream.seek(0)
-            file = stack.enter_context(soundfile.SoundFile(stream))  # type: ignore[arg-type]
-        yield file

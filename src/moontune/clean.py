@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from moontune.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES, AudioError, read_audio
+from moontune.audio import (
+    SAMPLE_RATE_HZ,
+    SHORTEST_SAMPLES,
+    AudioError,
+    TooLongError,
+    read_audio,
+)
 from moontune.config import CleanConfig
 from moontune.manifest import Dropped, Utterance
 from moontune.sources.base import Progress, no_progress
@@ -28,14 +34,20 @@ def clean(
     config: CleanConfig,
     *,
     keep_silence: bool = False,
+    need_speaker: bool = False,
     progress: Progress = no_progress,
 ) -> Cleaned:
-    """Read every clip and drop what cannot be trained on or scored, with the reason by row."""
+    """Read every clip and drop what cannot be trained on or scored, with the reason by row.
+
+    `need_speaker` drops clips whose speaker is not known, so that no split can share one.
+    """
     kept: list[Utterance] = []
     dropped: list[Dropped] = []
     hashes: dict[str, str] = {}
 
     def look(u: Utterance) -> tuple[Utterance, str | None, str, str]:
+        if need_speaker and u.speaker is None:
+            return u, None, "no speaker", "the split by speakers cannot place it; name its speaker"
         return _look(u, config, keep_silence)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -53,19 +65,22 @@ def _look(
     u: Utterance, config: CleanConfig, keep_silence: bool
 ) -> tuple[Utterance, str | None, str, str]:
     """(utterance with its true duration, hash or None, reason, detail)."""
-    words = normalize(u.text)
-    if not any(c.isalnum() for c in words):
+    most = config.max_chars_per_s * config.max_duration_s
+    if len(u.text) > most:  # before a book is normalised
+        detail = f"{len(u.text)} characters, at most {most:g} in the longest clip"
+        return u, None, "too much text for the audio", detail
+    if not any(c.isalnum() for c in normalize(u.text)):
         return u, None, "empty text", f"no word is left of {u.text[:40]!r} after normalisation"
     try:
-        samples = read_audio(u.audio_filepath)
+        samples = read_audio(u.audio_filepath, config.max_duration_s)
+    except TooLongError as error:
+        return u, None, "too long", str(error)
     except AudioError as error:
-        return u, None, "unreadable", str(error)
+        return u, None, "unreadable", f"{u.audio_filepath}: {error}"
     seconds = len(samples) / SAMPLE_RATE_HZ
     u = u.with_(duration=round(seconds, 3))
     if len(samples) < SHORTEST_SAMPLES or seconds < config.min_duration_s:
         return u, None, "too short", f"{seconds:.3f} s, at least {config.min_duration_s:g} s"
-    if seconds > config.max_duration_s:
-        return u, None, "too long", f"{seconds:.1f} s, at most {config.max_duration_s:g} s"
     rate = len(u.text) / seconds
     if rate > config.max_chars_per_s:
         detail = f"{rate:.0f} characters a second, at most {config.max_chars_per_s:g}"

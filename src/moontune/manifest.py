@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One recording and what is said in it.
 
@@ -67,114 +68,172 @@ class Dropped:
 
 def _pick(row: dict[str, Any], field: str) -> Any:
     for name in FIELD_NAMES[field]:
-        if row.get(name) is not None:
-            return row[name]
+        value = row.get(name)
+        if value is not None:
+            return value
     return None
 
 
-def _parse(row: Any, base: Path, where: str) -> Utterance:
+def _text(row: dict[str, Any], field: str) -> str | None:
+    value = _pick(row, field)
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"{field} must be a string, found {type(value).__name__}")
+
+
+def _name(row: dict[str, Any], field: str) -> str | None:
+    """A string or a number, as a string; pandas writes 7.0 for 7 where some rows have none."""
+    value = _pick(row, field)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    raise ValueError(f"{field} must be a string or a number, found {type(value).__name__}")
+
+
+def _duration(row: dict[str, Any]) -> float | None:
+    value = _pick(row, "duration")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"duration must be seconds, found {_short(value)}") from None
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"duration must be 0 or more seconds, found {seconds}")
+    return seconds
+
+
+def _audio(row: dict[str, Any]) -> str:
+    value = _pick(row, "audio_filepath")
+    if isinstance(value, dict):  # a `datasets` Audio column: {"path": ..., "bytes": null}
+        value = value.get("path")
+    if not isinstance(value, str) or not value.strip():
+        names = ", ".join(FIELD_NAMES["audio_filepath"][:4])
+        raise ValueError(f"no audio path; give one of the fields {names}")
+    if "\0" in value:
+        raise ValueError(f"audio path {_short(value)} holds a zero byte")
+    return value
+
+
+def _short(value: Any) -> str:
+    try:
+        shown = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"a {type(value).__name__}"
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
+def _parse(row: Any, base: str, where: str) -> Utterance:
     """One decoded JSON line as an Utterance; raises ValueError with what is wrong."""
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, found {type(row).__name__}")
-    audio = _pick(row, "audio_filepath")
-    if isinstance(audio, dict):  # a `datasets` Audio column: {"path": ..., "bytes": null}
-        audio = audio.get("path")
-    if not isinstance(audio, str) or not audio.strip() or "\0" in audio:
-        names = ", ".join(FIELD_NAMES["audio_filepath"][:4])
-        raise ValueError(f"no audio path; give one of the fields {names}")
-    text = _pick(row, "text")
-    if text is None:
-        text = ""
-    if not isinstance(text, str):
-        raise ValueError(f"text must be a string, found {type(text).__name__}")
-    duration = _pick(row, "duration")
-    if duration is not None:
-        try:
-            duration = float(duration)
-        except (TypeError, ValueError):
-            raise ValueError(f"duration must be seconds, found {duration!r}") from None
-        if not 0 <= duration < float("inf"):
-            raise ValueError(f"duration must be 0 or more seconds, found {duration}")
-    speaker = _pick(row, "speaker")
-    if speaker is not None and not isinstance(speaker, str | int):
-        raise ValueError(f"speaker must be a name or a number, found {type(speaker).__name__}")
-    ident = _pick(row, "id")
-    if ident is not None and not isinstance(ident, str | int):
-        raise ValueError(f"id must be a string or a number, found {type(ident).__name__}")
-    target = _pick(row, "target")
-    if target is not None and not isinstance(target, str):
-        raise ValueError(f"target must be a string, found {type(target).__name__}")
-    for value in (audio, text, speaker, ident, target):
-        if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
-            raise ValueError("holds half of a surrogate pair, which is not text")
+    audio, text, target = _audio(row), _text(row, "text") or "", _text(row, "target")
+    speaker, ident, seconds = _name(row, "speaker"), _name(row, "id"), _duration(row)
     try:
-        file = Path(audio).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"audio path {audio!r}: {error}") from None
+        "\0".join((audio, text, speaker or "", ident or "", target or "")).encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is not text") from None
+    file = audio
+    if audio.startswith("~"):
+        try:
+            file = str(Path(audio).expanduser())
+        except RuntimeError as error:
+            raise ValueError(f"audio path {_short(audio)}: {error}") from None
     return Utterance(
-        id=str(ident) if ident is not None else Path(audio).stem,
-        audio_filepath=Path(os.path.normpath(base / file)),
+        id=Path(audio).stem if ident is None else ident,
+        audio_filepath=Path(os.path.normpath(os.path.join(base, file))),
         text=text,
-        duration=duration,
-        speaker=None if speaker is None or str(speaker) == "" else str(speaker),
+        duration=seconds,
+        speaker=speaker or None,
         target=target,
-        where=str(row.get("where") or where),
+        where=where,
     )
 
 
-def read_manifest(path: Path) -> tuple[list[Utterance], list[Dropped]]:
-    """Read a JSONL manifest; relative audio paths are resolved against its folder.
-
-    Returns the usable rows and the broken ones, each with `file:line`. Ids used twice get a suffix
-    so that every utterance stays addressable. Raises UserError where no row can be used at all.
-    """
-    path = Path(path)
+def _lines(path: Path) -> Iterator[bytes]:
+    """A manifest's lines, without its byte order mark. Raises UserError."""
     try:
-        raw = path.read_bytes().decode("utf-8-sig")
+        if path.exists() and not (path.is_file() or path.is_dir()):  # it may not end
+            raise UserError(f"{path}: is a pipe or a device; write the manifest to a file first")
+        with open(path, "rb") as stream:
+            first = stream.readline()
+            if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
+            yield first.removeprefix(codecs.BOM_UTF8)
+            yield from stream
     except FileNotFoundError:
         raise UserError(f"{path}: no such manifest; check the path") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; give the .jsonl file inside it") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    rows: list[Utterance] = []
+
+
+def read_manifest(path: Path, *, own: bool = False) -> tuple[list[Utterance], list[Dropped]]:
+    """Read a JSONL manifest; relative audio paths are resolved against its folder.
+
+    Returns the usable rows and the broken ones, each with `file:line`. Ids used twice get a suffix
+    so that every utterance stays addressable. `own`: a run wrote it, and its rows say where they
+    came from. Raises UserError where no row can be used at all.
+    """
     bad: list[Dropped] = []
+    return list(_each(Path(path), bad, own=own)), bad
+
+
+def each_utterance(path: Path) -> Iterator[Utterance]:
+    """The usable rows of a manifest, one by one. Raises UserError as `read_manifest` does."""
+    return _each(Path(path), [], own=False)
+
+
+def _each(path: Path, bad: list[Dropped], *, own: bool) -> Iterator[Utterance]:
     taken: set[str] = set()
-    base = path.resolve().parent
-    for number, line in enumerate(raw.split("\n"), start=1):
+    base = str(path.resolve().parent)
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
         try:
-            row = _parse(json.loads(line), base, where)
-        except json.JSONDecodeError as error:
-            bad.append(Dropped(where, f"line {number}", "not JSON", error.msg))
-            continue
-        except RecursionError:
-            bad.append(Dropped(where, f"line {number}", "not JSON", "nested too deep"))
-            continue
-        except ValueError as error:
-            bad.append(Dropped(where, f"line {number}", "bad row", str(error)))
+            decoded = json.loads(line.decode())
+            if own and isinstance(decoded, dict) and decoded.get("where"):
+                where = str(decoded["where"])
+            row = _parse(decoded, base, where)
+        except (ValueError, RecursionError) as error:
+            bad.append(_broken(error, where, number))
             continue
         if row.id in taken:
-            row = row.with_(id=f"{row.id}#{number}")
+            name = row.id
+            while name in taken:
+                name = f"{name}#{number}"
+            row = row.with_(id=name)
         taken.add(row.id)
-        rows.append(row)
-    if not rows:
-        if bad:
-            first = bad[0]
-            raise UserError(f"{first.where}: {first.detail}; none of the {len(bad)} rows is usable")
-        raise UserError(f"{path}: is empty; put one JSON object a line in it")
-    return rows, bad
+        yield row
+    if not taken:
+        if not bad:
+            raise UserError(f"{path}: is empty; put one JSON object a line in it")
+        first = bad[0]
+        hint = "; a manifest holds one JSON object a line" if first.reason == "not JSON" else ""
+        none = f"none of the {len(bad)} rows is usable"
+        raise UserError(f"{first.where}: {first.reason}: {first.detail}; {none}{hint}")
+
+
+def _broken(error: Exception, where: str, number: int) -> Dropped:
+    ident = f"line {number}"
+    if isinstance(error, json.JSONDecodeError):
+        return Dropped(where, ident, "not JSON", f"{error.msg} at column {error.colno}")
+    if isinstance(error, RecursionError):
+        return Dropped(where, ident, "not JSON", "nested too deep")
+    if isinstance(error, UnicodeDecodeError):
+        detail = f"{error.reason} at byte {error.start} of the line"
+        return Dropped(where, ident, "not UTF-8", detail)
+    return Dropped(where, ident, "bad row", str(error))
 
 
 def read_rows(path: Path) -> list[Utterance]:
     """Rows of a manifest that a run wrote; it may hold none. Raises UserError."""
     if Path(path).is_file() and Path(path).stat().st_size == 0:
         return []
-    return read_manifest(path)[0]
+    return read_manifest(path, own=True)[0]
 
 
 def to_row(

@@ -9,7 +9,7 @@ from typing import Any
 
 from moontune.config import RunConfig
 from moontune.errors import UserError
-from moontune.manifest import read_manifest
+from moontune.manifest import each_utterance, read_manifest
 from moontune.model_stages import baseline_stage, evaluate_stage, labels_stage
 from moontune.parallel import SOLO, Group
 from moontune.rundir import RunDir
@@ -75,14 +75,14 @@ def stale_after(stage: Stage) -> list[str]:
 def check_data(config: RunConfig) -> None:
     """Find what is wrong with data and report before anything is spent. Raises UserError."""
     from moontune.report import check_report_file
-    from moontune.split import groups_of
+    from moontune.split import check_groups
 
     check_report_file(config.report.report_file)
     for more in (config.general.general_manifest, config.general.replay_manifest):
         if more is not None:
             read_manifest(more)
     if config.data.manifest is not None:
-        groups_of(read_manifest(config.data.manifest)[0], config.split.split_by)
+        check_groups(each_utterance(config.data.manifest), config.split.split_by)
 
 
 def check_model(config: RunConfig) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -73,7 +73,7 @@ def split_utterances(
     `audio_key` gives the content of a recording (a hash), for the leakage report. Raises UserError
     where there are fewer than three groups or an utterance has no speaker.
     """
-    groups = groups_of(utterances, split_by)
+    groups = _all_groups(utterances, split_by)
     wanted = (1.0 - val_share - test_share, val_share, test_share)
     placed = _placed(groups, wanted, seed)
     where: dict[str, SplitName] = {name: SPLITS[k] for name, k in placed.items()}
@@ -94,7 +94,7 @@ def split_folds(
     `speaker` makes a fold of each group. Of what a fold does not test, `val_share` validates.
     Raises UserError where there are fewer groups than folds.
     """
-    groups = groups_of(utterances, split_by)
+    groups = _all_groups(utterances, split_by)
     count = len(groups) if folds == "speaker" else folds
     check_count(groups, count, split_by)
     tested = _placed(groups, [1 / count] * count, seed)
@@ -165,20 +165,46 @@ def _group_of(u: Utterance, split_by: str) -> str:
     return str(u.speaker) if split_by == "speaker" else u.id
 
 
+def check_groups(utterances: Iterable[Utterance], split_by: str) -> None:
+    """Raises UserError as `groups_of` does; looks at no more utterances than it must."""
+    seen: list[Utterance] = []
+    names: set[str | None] = {None}
+    for u in utterances:
+        seen.append(u)
+        names.add(u.speaker if split_by == "speaker" else u.id)
+        if len(names) > 3:
+            return
+    groups_of(seen, split_by)
+
+
+def _all_groups(utterances: Sequence[Utterance], split_by: str) -> dict[str, list[Utterance]]:
+    """Every utterance in its group. Raises UserError where one has none."""
+    _check_names(utterances, split_by)
+    return groups_of(utterances, split_by)
+
+
+def _check_names(utterances: Sequence[Utterance], split_by: str) -> None:
+    nameless = [u for u in utterances if u.speaker is None]
+    if nameless and split_by == "speaker":
+        first = nameless[0]
+        raise UserError(
+            f"{len(nameless)} of {len(utterances)} utterances name no speaker (first: "
+            f"{first.where or first.id}); add a `speaker` field, or give --split-by utterance, "
+            "which overstates gains"
+        )
+
+
 def groups_of(utterances: Sequence[Utterance], split_by: str) -> dict[str, list[Utterance]]:
-    """What is never divided: a speaker's utterances. Raises UserError if there are too few."""
-    if split_by == "speaker":
-        nameless = [u.id for u in utterances if u.speaker is None]
-        if nameless:
-            raise UserError(
-                f"{len(nameless)} of {len(utterances)} utterances name no speaker (first: "
-                f"{nameless[0]}); add a `speaker` field, or give --split-by utterance, "
-                "which overstates gains"
-            )
+    """What is never divided: a speaker's utterances. Raises UserError if there are too few.
+
+    Those that name no speaker are in no speaker's group.
+    """
     groups: dict[str, list[Utterance]] = defaultdict(list)
     for u in utterances:
-        groups[_group_of(u, split_by)].append(u)
+        if split_by != "speaker" or u.speaker is not None:
+            groups[_group_of(u, split_by)].append(u)
     if len(groups) < 3:
+        _check_names(utterances, split_by)
         unit = "speakers" if split_by == "speaker" else "utterances"
         override = (
             "; record more speakers, or give --split-by utterance, which overstates gains"

@@ -46,6 +46,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         sampled,
         config.clean,
         keep_silence=config.data.source == "silence",
+        need_speaker=config.split.split_by == "speaker",
         progress=ui.progress,
     )
     before = [r for r in read_jsonl(run.manifest("dropped")) if r["stage"] == "sample"]
