@@ -206,7 +206,7 @@ def test_silence_gives_no_text_and_is_counted(tmp_path, monkeypatch, fake, capsy
     assert main(["transcribe", "quiet.wav", "--output-dir", "o", "--format", "srt"]) == 0
     assert Path("o/quiet.srt").read_text() == ""
     assert fake.calls == 0
-    assert "1 recordings without speech" in capsys.readouterr().err
+    assert "1 recording without speech" in capsys.readouterr().err
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_goes_on(folder, fake, capsys) -> None:
@@ -251,6 +251,16 @@ def test_a_file_that_breaks_off_keeps_what_came_before(folder, fake, capsys, mon
     err = capsys.readouterr().err
     assert "moontune: in/long.ogg: cannot be decoded (broken); kept: the first " in err
     assert {p.name for p in Path("out").iterdir()} == {"a.txt", "long.partial.txt"}
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_heard(
+    folder, fake, capsys
+) -> None:
+    assert main(["transcribe", "in", "--output-dir", "in/a.wav/out"]) == 2
+    err = capsys.readouterr().err
+    assert "--output-dir in/a.wav/out: cannot be written" in err
+    assert err.count("\n") == 1
+    assert fake.calls == 0
 
 
 @pytest.mark.parametrize(

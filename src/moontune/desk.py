@@ -20,6 +20,7 @@ from moontune.listen import Said, Transcribe, transcribe_pieces
 from moontune.pieces import Cutting, Piece, pieces
 from moontune.recordings import Recording
 from moontune.transcript_files import Output
+from moontune.wording import counted
 
 # Seconds of speech heard together: longer ones batch better, and are longer waited for and lost
 # when interrupted.
@@ -52,16 +53,19 @@ class Tally:
         parts = [
             f"{_clock(self.audio_s)} of sound in {_clock(self.seconds)} on {self.device}: "
             f"RTF {rate:.3f} (seconds of computing a second of sound)",
-            f"{self.pieces} pieces",
+            counted(self.pieces, "piece"),
         ]
         for count, what in (
             (self.again, "heard again in halves, because the text looped"),
             (self.truncated, "cut by the token cap"),
-            (self.silent, "recordings without speech"),
-            (self.skipped, "recordings skipped, their transcripts are there"),
-            (self.failed, "recordings failed"),
         ):
             parts += [f"{count} {what}"] if count else []
+        for count, what in (
+            (self.silent, "without speech"),
+            (self.skipped, "skipped, transcribed before"),
+            (self.failed, "failed"),
+        ):
+            parts += [f"{counted(count, 'recording')} {what}"] if count else []
         return "; ".join(parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -83,6 +84,8 @@ def transcribe_files(
         lengths = dict(_readable(wanted, stdin, tally, tell))
         if not lengths:
             return tally
+        if args.output_dir is not None:  # found out now, not after hours of listening
+            _make_writable(args.output_dir)
         from moontune.recognizer import open_recognizer
 
         recognizer = open_recognizer(args.model, args.device, args.model_id, args.revision)
@@ -112,6 +115,16 @@ def _checked(args: TranscribeArgs) -> tuple[Format, ...]:
     elif args.output_dir.exists() and not args.output_dir.is_dir():
         raise UserError(f"--output-dir {args.output_dir}: is a file; name a folder")
     return forms
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"--output-dir {folder}: cannot be written ({error.strerror}); name another folder"
+        ) from None
 
 
 def _readable(
