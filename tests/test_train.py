@@ -161,7 +161,7 @@ def test_non_finite_updates_are_skipped_and_counted(fresh_base, monkeypatch) -> 
 def test_too_many_non_finite_updates_abort(fresh_base, monkeypatch) -> None:
     poison(monkeypatch, set(range(1, 100)))
     _, result = run(fresh_base, max_skipped_updates=3)
-    assert result.aborted
+    assert result.stopped.startswith("aborted")
     assert (result.skipped, result.steps) == (4, 4)
     assert result.best_step == 0
 
@@ -330,3 +330,29 @@ def test_both_weighs_loss_and_wer_by_what_they_were_of_the_base() -> None:
     assert min(wordless, key=lambda v: v.badness(wordless[0], "both")) == wordless[1]
     flawless = Validated(2.0, 0.0)
     assert Validated(1.0, 0.1).badness(flawless, "both") < flawless.badness(flawless, "both")
+
+
+def test_where_memory_does_not_do_less_goes_through_at_once(tiny_model, monkeypatch) -> None:
+    from moontune.adapter import adapter_state
+    from moontune.model import load_base
+
+    whole, _ = run(load_base(str(tiny_model), None, "cpu"))
+    passes, used = Losses.passes, []
+
+    def little_room(self, utterances, labels):
+        used.append(self.frames)
+        for n, losses in enumerate(passes(self, utterances, labels)):
+            if self.frames > 1_100 and torch.is_grad_enabled():
+                raise torch.OutOfMemoryError(f"in pass {n}, after gradients of the ones before")
+            yield losses
+
+    monkeypatch.setattr(Losses, "passes", little_room)
+    monkeypatch.setattr("moontune.train._LEAST_FRAMES", 1_000)
+    tight, result = run(load_base(str(tiny_model), None, "cpu"))
+    assert {2_048, 1_024} == set(used)
+    assert result.skipped == 0
+    for name, value in adapter_state(whole).items():
+        assert torch.allclose(adapter_state(tight)[name], value, atol=1e-6), name
+    monkeypatch.setattr("moontune.train._LEAST_FRAMES", 2_048)
+    with pytest.raises(torch.OutOfMemoryError):
+        run(load_base(str(tiny_model), None, "cpu"))

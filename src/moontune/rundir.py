@@ -24,7 +24,6 @@ from moontune.settings import read_settings, to_toml, with_settings
 PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
 KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_TOKEN = re.compile(r"hf_[A-Za-z0-9_]{8,}")
 _PACKAGES = (
     "moontune",
     "torch",
@@ -111,14 +110,14 @@ class RunDir:
 
     def add_command(self, command: list[str]) -> None:
         record = self.record()
-        record["environment"]["commands"].append(_public(command))
+        record["environment"]["commands"].append(command)
         write_json(self / "run.json", record)
         self._log_command(command)
 
     def _log_command(self, command: list[str]) -> None:
         """What made what follows in the log."""
         versions = ", ".join(f"{k} {v}" for k, v in versions_here().items())
-        RunLog(self.path)(f"$ moontune {shlex.join(_public(command))}\n{versions}")
+        RunLog(self.path)(f"$ moontune {shlex.join(command)}\n{versions}")
 
     def commands(self) -> list[list[str]]:
         return self.record()["environment"]["commands"]
@@ -255,7 +254,7 @@ def environment(command: list[str]) -> dict[str, Any]:
     """Versions, machine and command line: what somebody needs to make the run again."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "commands": [_public(command)],
+        "commands": [command],
         "folder": str(Path.cwd()),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -272,11 +271,6 @@ def versions_here() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
-
-
-def _public(command: list[str]) -> list[str]:
-    """A command line without a hub's token that somebody pasted into it."""
-    return [_TOKEN.sub("hf_...", word) for word in command]
 
 
 def _git_revision() -> str | None:

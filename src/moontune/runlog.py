@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from moontune.credentials import redacted
 from moontune.errors import UserError
 
 NAME = "log.txt"
@@ -22,7 +23,7 @@ class RunLog:
     def __call__(self, text: str) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         with open(self._file, "a", encoding="utf-8", errors="replace") as stream:
-            stream.writelines(f"{now} {line}\n" for line in text.splitlines() or [""])
+            stream.writelines(f"{now} {line}\n" for line in redacted(text).splitlines() or [""])
 
     @contextmanager
     def failures(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -45,9 +45,14 @@ class TrainResult:
     seconds: float
     seconds_validating: float
 
-    @property
-    def aborted(self) -> bool:
-        return self.stopped.startswith("aborted")
+    def of_base(self) -> TrainResult:
+        """With the base kept instead of the best update."""
+        return replace(
+            self,
+            best_step=0,
+            best_val_loss=self.first_val_loss,
+            best_val_wer=self.first_val_wer,
+        )
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

@@ -7,9 +7,11 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from moontune.collapse import collapsed
 from moontune.config import RunConfig
+from moontune.decoding import Transcript
 from moontune.facts import plain
 from moontune.files import read_jsonl, write_json
 from moontune.general_speech import more_speech
@@ -21,6 +23,10 @@ from moontune.picks import BASE_CLIPS, Data, Pick, open_settings, pick, with_pic
 from moontune.rundir import RunDir
 from moontune.stage_ui import Ui
 
+if TYPE_CHECKING:
+    from moontune.model import Base
+
+_LISTENED = 16  # validation clips that must still be heard as speech
 _FINISHING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
 
 
@@ -39,12 +45,13 @@ def train_stage(
         attach_lora,
         save_adapter,
         save_processor,
+        set_adapter_state,
         trainable_parameters,
     )
     from moontune.checkpoint import Keeper
     from moontune.device import training_dtype
     from moontune.evaluate import evaluate
-    from moontune.stream import mixed
+    from moontune.stream import mixed, spread
     from moontune.train import train
     from moontune.transcribe import load_audio
 
@@ -76,8 +83,10 @@ def train_stage(
         config = with_picks(config, picks)
         ui.note(f"going on after update {saved.facts['progress']['step']}")
     validated = _validated(config, val, val_clips, ui)
+    listened = spread(val, _LISTENED)
+    said = _said(base, listened, config) if group.lead else []
     model = attach_lora(base, config.lora, seed)
-    start = adapter_state(model) if config.lora.lora_variant == "pissa" else None
+    start = adapter_state(model)
     count = trainable_parameters(model)
     ui.note(f"{count:,} trainable parameters, matrix products in {dtype}")
     log = TrainingLog(run, saved.facts["log_bytes"] if saved else 0, config, ui, group)
@@ -99,6 +108,13 @@ def train_stage(
         )
     if not group.lead:
         return used
+    wrong = collapsed(said, _said(base, listened, config))
+    if wrong is not None:
+        ui.note(
+            f"remark: update {result.best_step} is not kept, though its loss is the least: {wrong}"
+        )
+        set_adapter_state(model, start)
+        result = result.of_base()
     save_adapter(model, base, run.adapter, start)
     save_processor(base, run.processor)
     summary = asdict(result) | {
@@ -108,6 +124,7 @@ def train_stage(
         "processes": group.size,
         "picked": {p.name: p.value for p in picks},
         "why": {p.name: p.why for p in picks},
+        "collapsed": wrong,
     }
     write_json(run / "train.json", summary)
     ui.note(
@@ -117,6 +134,14 @@ def train_stage(
     if result.skipped:
         ui.note(f"remark: {result.skipped} updates were skipped for a non-finite loss or gradient")
     return used
+
+
+def _said(base: Base, clips: list[Utterance], config: RunConfig) -> list[Transcript]:
+    """What the model writes for some clips as it is now."""
+    from moontune.transcribe import Transcriber, load_audio
+
+    transcribe = Transcriber(base)
+    return [transcribe([load_audio(u)], config.eval.token_cap)[0] for u in clips]
 
 
 def _picked(

@@ -129,6 +129,8 @@ def _unstable(
         found.append(f"{training['skipped']} updates skipped")
     if training["stopped"].startswith("aborted"):
         found.append(training["stopped"])
+    if training.get("collapsed"):
+        found.append(f"the update of the least loss was not kept: {training['collapsed']}")
     for name, figures in (("base", base), ("tuned model", tuned)):
         if not math.isfinite(figures["loss"]):
             found.append(f"the {name}'s loss is not finite")

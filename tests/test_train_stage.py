@@ -1,0 +1,68 @@
+"""What the training stage does with a training that went wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from moontune import train_stage
+from moontune.cli import main
+from moontune.decoding import Transcript
+from moontune.losses import Losses
+
+
+@pytest.fixture
+def trained(finished, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    return Path("outputs/r")
+
+
+def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, capsys) -> None:
+    """However low its loss."""
+    loop = Transcript("pink " * 30, [5] * 30, truncated=True)
+    speech = Transcript("The red boat.", [5, 2], truncated=False)
+    said = iter([[speech] * 3, [loop] * 3])
+    monkeypatch.setattr(train_stage, "_said", lambda *_: next(said))
+    assert main(["train", str(trained), "--overwrite", "--lr", "1e-2"]) == 0
+    assert "is not kept" in capsys.readouterr().out
+    told = json.loads((trained / "train.json").read_text())
+    assert told["best_step"] == 0
+    assert told["best_val_loss"] == told["first_val_loss"]
+    weights = load_file(trained / "lora_adapter/adapter_model.safetensors")
+    assert all(not w.any() for name, w in weights.items() if "lora_B" in name)
+    for verb in ("evaluate", "artifact"):
+        assert main([verb, str(trained)]) == 0
+    assert main(["verdict", str(trained)]) == 1
+    verdict = json.loads((trained / "metrics.json").read_text())["verdict"]
+    assert "3 loop" in verdict["sentence"]
+
+
+def test_a_loss_that_is_no_number_is_never_the_best(trained, monkeypatch) -> None:
+    mean = Losses.mean
+    monkeypatch.setattr(
+        Losses, "mean", lambda self, *a: mean(self, *a) if not seen(self) else float("nan")
+    )
+
+    def seen(losses: Losses) -> bool:
+        losses.asked = getattr(losses, "asked", 0) + 1  # type: ignore[attr-defined]
+        return losses.asked > 1  # type: ignore[attr-defined]
+
+    assert main(["train", str(trained), "--overwrite"]) == 0
+    assert json.loads((trained / "train.json").read_text())["best_step"] == 0
+
+
+def test_out_of_memory_is_one_line_that_says_what_to_do(trained, monkeypatch, capsys) -> None:
+    def full(*_: object):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Losses, "mean", full)
+    assert main(["train", str(trained), "--overwrite"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "--device cpu" in said
