@@ -167,3 +167,11 @@ def test_the_plans_preset_is_the_plan_to_the_letter() -> None:
     assert (split.val_share, split.test_share) == (0.1, 0.1)
     assert (t.ema_decay, t.wise_ft, t.augment) == (0.0, 1.0, ())
     assert config.general.replay_share == 0.0
+
+
+def test_the_defaults_are_the_same_when_saved_and_read_again(tmp_path) -> None:
+    """To the type: a training is gone on with only where its settings are the same."""
+    config = resolve(RunConfig())
+    (tmp_path / "c.toml").write_text(to_toml(config))
+    again = with_settings(RunConfig(), read_settings(tmp_path / "c.toml"), "c.toml")
+    assert repr(again) == repr(config)

@@ -86,4 +86,5 @@ def test_killed_again_and_again_it_ends_with_the_same_adapter_and_figures(
     assert not list(run.glob("checkpoint*"))
     log = (run / "log.txt").read_text()
     assert log.count("$ moontune run") > 1
+    assert "going on after update" in log
     assert "torch 2." in log

@@ -104,7 +104,7 @@ class LoraConfig:
     """Rank of the adapter."""
     lora_alpha: Annotated[
         float, Range((0.1, 1024), "alpha / r scales the adapter and must be above zero")
-    ] = 16
+    ] = 16.0
     """Scale: the update is multiplied by alpha / r."""
     lora_dropout: Annotated[
         float, Range((0.0, 0.9), "it is the probability to drop an adapter's input")
