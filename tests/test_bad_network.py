@@ -17,6 +17,7 @@ from hub_stand_in import (
     Fault,
     Hub,
     cut,
+    dropped,
     login_page,
     mute,
     other_content,

@@ -12,17 +12,23 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
+from hub_stand_in import Asker
 
 from moontune.cli import main
+from moontune.hub_client import WAITS_S
 
 
 class Hub(BaseHTTPRequestHandler):
     """As much of the hub as an upload needs; what was committed lies in `files`."""
 
     refuse: int | None = None
+    script: list[tuple[str, int]]  # path ends, status: once each
+    asked: list[str]
     files: dict[str, bytes]
     lfs: dict[str, bytes]
     made: list[dict]
@@ -37,6 +43,8 @@ class Hub(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if self.refuse:
             return self.send({"error": "no"}, self.refuse)
+        if self.fails(path):
+            return None
         if path == "/api/repos/create":
             self.made.append(json.loads(body))
             return self.send({"url": f"{self.here}/anna/voice", "id": "anna/voice"})
@@ -72,8 +80,19 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.fails(self.path):
+            return
         self.lfs[self.path.rsplit("/", 1)[1]] = content
         self.send({})
+
+    def fails(self, path: str) -> bool:
+        self.asked.append(path)
+        for i, (part, code) in enumerate(self.script):
+            if part in path:
+                del self.script[i]
+                self.send({"error": "no"}, code)
+                return True
+        return False
 
     @property
     def here(self) -> str:
@@ -97,6 +116,7 @@ def hub() -> Iterator[tuple[str, type[Hub]]]:
         pass
 
     Handler.files, Handler.lfs, Handler.made, Handler.tokens = {}, {}, [], set()
+    Handler.script, Handler.asked = [], []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", Handler
@@ -185,24 +205,58 @@ def test_the_card_has_the_figures_and_nothing_of_whose_they_are(run, finished, c
     assert not [word for word in private if word.encode() in everything]
 
 
+@pytest.fixture
+def patient(run, hub, tmp_path) -> Iterator[Asker]:
+    """`moontune` where waiting takes no time."""
+    stand_in: Any = SimpleNamespace(endpoint=hub[0])
+    made = Asker(stand_in, tmp_path, HF_TOKEN="hf_secret")
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [(401, "hf auth login"), (403, "write access"), (404, "check the name"), (429, "wait")],
+    [(401, "hf auth login"), (403, "write access"), (404, "check the name")],
 )
-def test_refusals_of_the_hub_are_one_line(run, hub, code: int, expected: str) -> None:
-    endpoint, handler = hub
-    handler.refuse = code
-    done = push(endpoint, "r", "anna/voice")
-    assert done.returncode == 2
-    [line] = done.stderr.strip().splitlines()
+def test_refusals_of_the_hub_are_one_line(run, hub, patient, code: int, expected: str) -> None:
+    hub[1].refuse = code
+    done = patient(argv=["push", "r", "anna/voice"])
+    assert done["code"] == 2
+    [line] = done["said"].strip().splitlines()
     assert expected in line
     assert (run / "push").is_dir()
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_hub_that_stays_in_trouble_is_waited_for_a_minute(run, hub, patient, code: int) -> None:
+    hub[1].refuse = code
+    done = patient(argv=["push", "r", "anna/voice"])
+    assert done["code"] == 2
+    assert done["slept"] == list(WAITS_S)
+    *waiting, line = done["said"].strip().splitlines()
+    assert all("trying again for at most" in w for w in waiting)
+    assert f"the hub answered {code}" in line
+    assert "try again later (what it has is not sent again)" in line
+    assert "hf_secret" not in done["said"]
+
+
+def test_an_upload_goes_on_after_what_passes(run, hub, patient) -> None:
+    _, handler = hub
+    places = ("/repos/create", "/preupload/", "/info/lfs/objects/batch", "/lfs/", "/commit/main")
+    handler.script = [(place, 503) for place in places]
+    done = patient(argv=["push", "r", "anna/voice"])
+    assert done["code"] == 0, done["said"]
+    assert handler.script == []
+    assert done["said"].count("the hub answered 503, it is overloaded") == len(places)
+    assert handler.files == {p.name: p.read_bytes() for p in (run / "push").iterdir()}
 
 
 def test_no_hub_is_one_line(run) -> None:
     done = push("http://127.0.0.1:9", "r", "anna/voice")
     assert done.returncode == 2
-    assert "cannot reach the hub" in done.stderr
+    *_, line = done.stderr.strip().splitlines()
+    assert "cannot reach the hub" in line
+    assert "connection refused" in line
     assert "Traceback" not in done.stderr
 
 
