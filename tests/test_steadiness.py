@@ -41,6 +41,7 @@ def test_lively_training_is_steady() -> None:
     [
         [*LIVELY, 1e6],
         [1e6, *LIVELY],
+        [3e4] * 20,
         [*LIVELY, *[3e4] * 100],  # even if most of the updates are
         [1.5**i for i in range(40)],
     ],

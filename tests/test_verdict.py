@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 import math
 import shutil
@@ -188,49 +189,52 @@ def test_smoke_looks_at_artifacts_alone() -> None:
 
 
 def spoil(run: Path, file: str, change) -> None:
-    """Rewrite every row of a JSONL file of a run."""
+    """Change every row of a JSONL file of a run."""
     rows = [json.loads(line) for line in (run / file).read_text().splitlines()]
     (run / file).write_text("".join(json.dumps(change(row)) + "\n" for row in rows))
 
 
-def unending(row: dict) -> dict:
-    return row | {"hypothesis": "the the the", "truncated": True}
+def exploded(run: Path) -> None:
+    spoil(run, "train_log.jsonl", lambda e: e | ({"grad_norm": 4e5} if "loss" in e else {}))
+
+
+def risen(run: Path) -> None:
+    spoil(run, "train_log.jsonl", lambda e: e | ({"val_loss": 40.0} if e["step"] == 4 else {}))
+
+
+def unending(run: Path) -> None:
+    change = {"hypothesis": "the the the", "truncated": True}
+    spoil(run, "predictions_tuned.jsonl", lambda row: row | change)
+
+
+def no_number(run: Path) -> None:
+    change = {"loss": math.nan, "loss_words": math.nan}
+    spoil(run, "predictions_tuned.jsonl", lambda row: row | change)
+    path = run / "eval_tuned.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
 
 
 @pytest.mark.parametrize(
-    ("file", "change", "told"),
+    ("wrong", "told"),
     [
-        (
-            "train_log.jsonl",
-            lambda e: e | ({"grad_norm": 4e5} if e["step"] == 3 else {}),
-            "gradients exploded in 1 update (norm 4e+05 at update 3)",
-        ),
-        (
-            "train_log.jsonl",
-            lambda e: e | ({"val_loss": 40.0} if e["step"] == 4 and "val_loss" in e else {}),
-            "to 40.00 (update 4)",
-        ),
-        ("predictions_tuned.jsonl", unending, "3 loop or never end; of the base's 0 and 0"),
-        ("eval_tuned.json", lambda r: r | {"loss": math.nan}, "the tuned model's loss is not"),
+        (exploded, "gradients exploded in 4 updates (norm 4e+05 at update 1)"),
+        (risen, "to 40.00 (update 4)"),
+        (unending, "3 loop or never end; of the base's 0 and 0"),
+        (no_number, "the tuned model's loss is not finite"),
     ],
 )
 def test_numbers_that_went_wrong_are_in_the_runs_report(
-    finished, tmp_path, monkeypatch, capsys, file, change, told
+    finished, tmp_path, monkeypatch, capsys, wrong, told
 ) -> None:
     shutil.copytree(finished[0], tmp_path / "user")
     monkeypatch.chdir(tmp_path / "user")
     run = Path("outputs/r")
-    spoil(run, "predictions_base.jsonl", lambda r: r | {"hypothesis": "a b", "truncated": False})
-    spoil(run, "predictions_tuned.jsonl", lambda r: r | {"hypothesis": "a b", "truncated": False})
-    if file.endswith(".json"):
-        path = run / file
-        path.write_text(json.dumps(change(json.loads(path.read_text()))))
-    else:
-        spoil(run, file, change)
+    for which in ("base", "tuned"):
+        change = {"hypothesis": "a b", "truncated": False}
+        spoil(run, f"predictions_{which}.jsonl", lambda row, change=change: row | change)
+    wrong(run)
     assert main(["verdict", str(run)]) == 1
     assert main(["report", str(run)]) == 1
     assert told in " ".join(capsys.readouterr().out.split())
-    for page in ("report.md", "report.html"):
-        assert (
-            told.replace("'", "&#39;" if page.endswith("html") else "'") in (run / page).read_text()
-        )
+    assert told in (run / "report.md").read_text()
+    assert told in html.unescape((run / "report.html").read_text())
