@@ -13,6 +13,7 @@ import pytest
 from moontune.tiny import tiny_net, tiny_processor
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+HUB_TOKEN = "secret-of-the-environment"  # as HF_TOKEN: it must reach no file
 SENTENCES = (
     "the red boat sails home",
     "a cold wind blows north",
@@ -120,6 +121,7 @@ def finished(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, int]:
     where = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(where)
+        patch.setenv("HF_TOKEN", HUB_TOKEN)
         code = main(["run", *flags(tiny_model, noise_manifest)])
     return where, code
 

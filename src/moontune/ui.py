@@ -74,7 +74,7 @@ class ConsoleUi:
         self._draw(event["step"], max_steps, what, event["step"] == max_steps)
 
     def _draw(self, done: int, wanted: int, what: str, last: bool) -> None:
-        now = time.monotonic()
+        now, what = time.monotonic(), printable(what)
         if not self.console.is_terminal:
             if done == 1 or not self._begun:
                 self._begun = self._last = now
@@ -103,7 +103,7 @@ class ConsoleUi:
             )
             self._bar.start()
             self._task = self._bar.add_task(what, total=wanted)
-        self._bar.update(self._task, completed=done, total=wanted, description=printable(what))
+        self._bar.update(self._task, completed=done, total=wanted, description=what)
         if last:
             self.close()
 

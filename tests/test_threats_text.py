@@ -1,0 +1,237 @@
+"""What others wrote stays text: on the terminal, in Markdown, subtitles, JSON and cards."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hostile import TEXTS, obeyed
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from rich.console import Console
+from test_html_report import Reader
+
+from moontune import export_card, model_card
+from moontune.cli import main
+from moontune.listen import Said
+from moontune.markdown import cell, code, table
+from moontune.pieces import FRAME, Cutting, Piece
+from moontune.recordings import Recording
+from moontune.report import merged, run_key
+from moontune.rundir import RunDir
+from moontune.transcript_files import Format, Printed, rendered
+from moontune.ui import ConsoleUi
+
+texts = pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+
+
+def drawn(text: str) -> str:
+    """Everything that the terminal is shown of data, as on a terminal."""
+    stream = io.StringIO()
+    ui = ConsoleUi(stream)
+    ui.console = Console(file=stream, force_terminal=True, highlight=False, width=200)
+    row = {"name": text, "utterances": 1, "words": 2, "before": 0.1, "after": 0.2}
+    check = {"name": text, "passed": False, "detail": text}
+    verdict = {"checks": [check], "sentence": text, "findings": [text], "cautions": [text]}
+    ui.note(text)
+    ui.table([text, "b"], [[text, text]])
+    ui._groups("speaker", [row], (text, text))
+    ui.figures({"measures": {}}, (text, text))
+    ui.verdict({"verdict": verdict, "comparison": {"measures": {}}, "accepted": False})
+    ui.progress(1, 2, text)
+    ui.close()
+    return stream.getvalue()
+
+
+@texts
+def test_the_terminal_obeys_nothing_of_it(text: str) -> None:
+    shown = drawn(text)
+    assert "\x1b]" not in shown
+    shown = re.sub(r"\x1b\[(\?25[lh]|\d?[AK])|\r", "", shown)  # the bar's own
+    assert not obeyed(shown)
+
+
+@given(st.text(alphabet="\\[]/a=:@#bold link", max_size=30))
+def test_tables_show_brackets_as_they_are(text: str) -> None:
+    stream = io.StringIO()
+    ConsoleUi(stream).table(["name"], [["x" + text.strip() + "x"]])
+    assert ("x" + text.strip() + "x").split() == stream.getvalue().partition("\n")[2].split()
+
+
+@texts
+def test_mistakes_are_one_line_that_the_terminal_does_not_obey(text: str, tmp_path, capsys) -> None:
+    text = text.replace("\0", "")  # which no command line can hold
+    for words in (
+        ["transcribe", f"no/{text}", "--model", "bundled"],
+        ["score", str(tmp_path / text.replace("/", "."))],
+        ["run", "--manifest", text],
+        ["train", f"x{text}"],
+        [f"x{text}"],
+        ["run", f"--x{text}"],
+    ):
+        assert main(words) == 2
+        said = capsys.readouterr()
+        assert not obeyed(said.out + said.err)
+        assert said.err.count("\n") == 1 + (words[0] == "transcribe" and "RTF" in said.err)
+
+
+def test_names_of_files_in_a_folder_are_not_obeyed(tmp_path: Path, capsys) -> None:
+    for i, text in enumerate(TEXTS):
+        name = text.replace("/", "").replace("\0", "")[:80]
+        (tmp_path / f"{i}{name}.wav").write_text("no audio")
+    assert main(["transcribe", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert len(re.findall("^moontune: ", said.err, re.MULTILINE)) == len(TEXTS)
+    assert not obeyed(said.out + said.err)
+
+
+def heard(text: str) -> list[Said]:
+    samples = np.zeros(64_000, np.float32)
+    return [Said(Piece(0, samples, np.ones(len(samples) // FRAME, np.float32)), text, 1, False)]
+
+
+@texts
+def test_transcripts_are_not_obeyed_and_json_keeps_them(text: str) -> None:
+    recording = Recording(text, Path(text), "stem")
+    forms: dict[Format, str] = {
+        form: rendered(recording, heard(text), form, text, Cutting())
+        for form in ("text", "jsonl", "srt", "vtt")
+    }
+    assert not obeyed("".join(forms.values()))
+    assert json.loads(forms["jsonl"])["text"] == text
+    assert json.loads(forms["jsonl"])["file"] == text
+    for form in ("srt", "vtt"):
+        times = re.findall(r"^[\d:,.]{12} --> [\d:,.]{12}$", forms[form], re.MULTILINE)
+        assert forms[form].count("-->") == len(times)
+        assert not re.search(r"<[/a-z]", forms[form])
+    stream = io.StringIO()
+    printed = Printed(stream, "text", "m", Cutting(), several=True)
+    printed.add(recording, heard(text))
+    assert not obeyed(stream.getvalue())
+
+
+def marks(markdown: str) -> set[str]:
+    """The kinds of markup in it."""
+    found: set[str] = set()
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    for token in parser.parse(markdown):
+        found |= {token.type} | {child.type for child in token.children or ()}
+    return found
+
+
+ACTIVE = {"html_block", "html_inline", "link_open", "image", "s_open", "em_open"}
+
+
+@texts
+def test_markdown_holds_it_as_text(text: str) -> None:
+    page = f"# {cell(text)}\n\n{cell(text)}\n\n" + table([text, "b"], [[text, text]] * 2)
+    page += f"\n\n{code(text)}\n"
+    assert not marks(page) & ACTIVE
+    assert not re.search(r"[^\\]://|www\.", cell(text))  # GitHub makes links of these
+    rows = [t for t in MarkdownIt("commonmark").enable("table").parse(page) if t.type == "td_open"]
+    assert len(rows) == 4
+    assert not obeyed(page)
+
+
+@pytest.fixture
+def run(finished, tmp_path: Path, monkeypatch) -> RunDir:
+    """A finished run whose transcripts, speakers and record somebody made hostile."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
+    for name in ("predictions_base.jsonl", "predictions_tuned.jsonl"):
+        file = Path("r") / name
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        for i, row in enumerate(rows):
+            text = f"{TEXTS[i % len(TEXTS)]} {i}"
+            row |= {"speaker": text, "reference": text, "target": text, "hypothesis": f"{text} x"}
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    record = json.loads(Path("r/run.json").read_text())
+    record["name"] = "--> <script>alert(1)</script>"
+    record["environment"]["commands"] = [["run", *TEXTS]]
+    Path("r/run.json").write_text(json.dumps(record))
+    return RunDir(Path("r"))
+
+
+def test_a_report_of_it_holds_it_as_text(run: RunDir, capsys) -> None:
+    assert main(["verdict", "r"]) in (0, 1)
+    assert main(["report", "r"]) in (0, 1)
+    assert not obeyed(capsys.readouterr().out)
+    for file in ("r/report.md", "docs/training_report.md"):
+        text = Path(file).read_text()
+        comments = re.findall(r"^<!-- .* -->$", text, re.MULTILINE)
+        assert len(comments) == (0 if file.startswith("r/") else 2)
+        assert not marks(re.sub(r"^<!-- [^<>]* -->$", "", text, flags=re.M)) & ACTIVE
+    page = Reader(Path("r/report.html").read_text())
+    assert not page.of("script")
+    assert not [name for _, attrs in page.elements for name in attrs if name.startswith("on")]
+
+
+def test_the_collected_report_is_no_other_file(run: RunDir, tmp_path: Path, capsys) -> None:
+    assert main(["verdict", "r"]) in (0, 1)
+    for name, text in ((".bashrc", "true\n"), ("notes.md", "# My notes\n"), ("new.sh", None)):
+        if text is not None:
+            Path(name).write_text(text)
+        assert main(["report", "r", "--report-file", name]) == 2
+        assert "--report-file" in capsys.readouterr().err
+        assert (Path(name).read_text() if text else Path(name).exists()) == (text or False)
+
+
+def test_a_section_ends_where_it_ends(run: RunDir, tmp_path: Path) -> None:
+    key = run_key(run)
+    first = merged(tmp_path / "no.md", key, "one\n")
+    (tmp_path / "r.md").write_text(first)
+    again = merged(tmp_path / "r.md", key, "two\n")
+    assert again.count("<!--") == 2
+    assert "one" not in again
+    assert "<script" not in again
+
+
+@texts
+def test_the_card_holds_it_as_text(text: str, run: RunDir) -> None:
+    m: dict[str, Any] = run.read("metrics.json")
+    m["verdict"] |= {"sentence": text, "cautions": [text]}
+    m["data"]["origin"] = {"source": "manifest", "split": text}
+    m["environment"]["versions"]["moontune"] = text
+    m["baseline"]["normalizer"] = text
+    m["base_model"] |= {"hub_id": "a/b", "from_hub": True, "revision": text, "sha256": text}
+    made = model_card.card(m, "anna/voice", text)
+    _, head, body = re.split("^---$", made, maxsplit=2, flags=re.MULTILINE)
+    card = yaml.safe_load(head)
+    assert card["license"] == text
+    assert set(card) == {
+        *("base_model", "language", "library_name", "license", "model-index", "pipeline_tag"),
+        "tags",
+    }
+    assert marks(body) & ACTIVE <= {"link_open"}
+    tokens = MarkdownIt("commonmark").parse(body)
+    links = [c.attrs["href"] for t in tokens for c in t.children or () if c.type == "link_open"]
+    assert links == ["/a/b"]  # the base
+    assert [t.type for t in tokens].count("fence") == 1
+    assert not obeyed(body)
+
+
+@texts
+def test_the_card_of_an_export_holds_it_as_text(text: str, run: RunDir) -> None:
+    m: dict[str, Any] = run.read("metrics.json")
+    facts = {
+        **{key: m[key] for key in ("split", "comparison", "data")},
+        "run": text,
+        "base": {"hub_id": text, "revision": text, "sha256": text},
+        "normalizer": text,
+        "decoding": m["baseline"]["decoding"],
+        "opset": 1,
+        "ir_version": 1,
+        "spared": [text],
+    }
+    made = export_card.card(facts)
+    _, head, body = re.split("^---$", made, maxsplit=2, flags=re.MULTILINE)
+    assert set(yaml.safe_load(head)) == {"license", "pipeline_tag", "language", "tags"}
+    assert not marks(body) & ACTIVE
