@@ -36,7 +36,7 @@ def done(folder: Path, words: list[str], kills: list[int], share: float = 1e9) -
 
 def figures(value: Any) -> Any:
     """All that a run found, without what is of the clock and of the command line."""
-    clock = ("seconds", "seconds_validating", "timings_s", "environment", "started")
+    clock = ("seconds", "seconds_validating", "timings_s", "environment", "started", "output_dir")
     if isinstance(value, dict):
         return {k: figures(v) for k, v in value.items() if k not in clock}
     return [figures(v) for v in value] if isinstance(value, list) else value
