@@ -13,7 +13,7 @@ import torch
 from moontune.config import LoraConfig
 from moontune.errors import UserError
 from moontune.files import new_folder, write_json
-from moontune.model import Base
+from moontune.model import Base, not_finite, pickle_hint, reason_of
 from moontune.rundir import PROVENANCE
 
 if TYPE_CHECKING:
@@ -124,21 +124,31 @@ def _public_origin(base: Base) -> dict[str, Any]:
 def load_adapter(base: Base, folder: Path) -> PeftModel:
     """Put a saved adapter on the base, ready to transcribe. Raises UserError if it does not fit."""
     from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     folder = Path(folder)
-    if not (folder / "adapter_config.json").is_file():
+    config, weights = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+    if not config.is_file():
         raise UserError(f"{folder}: holds no adapter_config.json; give a peft adapter folder")
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise UserError(f"{folder}: holds no adapter_model.safetensors; the adapter is incomplete")
+    if not weights.is_file():
+        instead = pickle_hint(folder, "adapter_model") or "; the adapter is incomplete"
+        raise UserError(f"{folder}: holds no adapter_model.safetensors{instead}")
+    _check_config(config)
+    try:
+        state = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{weights}: is damaged ({error}); copy or train it again") from None
+    if name := not_finite(state):
+        raise UserError(f"{weights}: holds NaN or infinite weights, first in {name}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of missing keys, which are refused below
             model = PeftModel.from_pretrained(base.net, str(folder))  # type: ignore[arg-type]
     except Exception as error:  # peft, safetensors and torch raise many kinds for a bad folder
-        reason = str(error).strip().split("\n")[0]
+        reason = reason_of(error)
         raise UserError(f"{folder}: does not fit {base.origin.asked} ({reason})") from error
-    have = set(load_file(folder / "adapter_model.safetensors"))
+    have = set(state)
     want = set(get_peft_model_state_dict(model, save_embedding_layers=False))
     if have != want:
         odd = sorted(have ^ want)[0]
@@ -147,6 +157,18 @@ def load_adapter(base: Base, folder: Path) -> PeftModel:
             f"or unknown, first {odd})"
         )
     return model.to(base.device).eval()
+
+
+def _check_config(file: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        text = file.read_text(encoding="utf-8")
+        if not isinstance(json.loads(text, parse_constant=refuse), dict):
+            raise ValueError("expected an object")
+    except ValueError as error:
+        raise UserError(f"{file}: is not JSON ({error}); copy or train the adapter again") from None
 
 
 def trained_on(folder: Path) -> dict[str, Any] | None:

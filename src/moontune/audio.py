@@ -114,13 +114,12 @@ def mono_blocks(file: Any) -> Iterator[np.ndarray]:
     empty = True
     while len(block := file.read(frames, dtype="float32", always_2d=True)):
         empty = False
-        mono = block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
-        peak = float(np.abs(mono).max())
+        peak = float(np.abs(block).max())
         if not np.isfinite(peak):
             raise AudioError("holds NaN or infinite samples")
         if peak > _LOUDEST:
             raise AudioError(f"holds samples up to {peak:.3g}, where 1 is full scale; rescale it")
-        yield mono
+        yield block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
     if empty:
         raise AudioError("holds no samples")
     for claimed, there in _CUT_OFF.findall(file.extra_info):

@@ -25,6 +25,8 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "target": ("target",),
 }
 
+_LONGEST_TEXT = 20_000  # a quarter of an hour; normalising takes time with the square of it
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
@@ -129,6 +131,10 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
     if not isinstance(row, dict):
         raise ValueError(f"expected a JSON object, found {type(row).__name__}")
     audio, text, target = _audio(row), _text(row, "text") or "", _text(row, "target")
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(
+            f"text has {len(text)} characters, at most {_LONGEST_TEXT} to an utterance"
+        )
     speaker, ident, seconds = _name(row, "speaker"), _name(row, "id"), _duration(row)
     try:
         "\0".join((audio, text, speaker or "", ident or "", target or "")).encode()

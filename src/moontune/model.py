@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +17,12 @@ from moontune.device import tune_memory
 from moontune.errors import UserError
 from moontune.hub import locate
 from moontune.lean import import_transformers
+from moontune.text import plain
 
 if TYPE_CHECKING:
     from transformers import MoonshineForConditionalGeneration
+
+_PADDED_TOKENS = 128  # some models have a few more embeddings than tokens
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,47 @@ def load_processor(folder: Path) -> Any:
     if not Path(folder).is_dir():
         raise UserError(f"{folder}: no such processor folder; check the path")
     try:
-        processor = AutoProcessor.from_pretrained(str(folder))
+        # Code in a folder is never run, nor is it asked on the terminal whether to.
+        processor = AutoProcessor.from_pretrained(str(folder), trust_remote_code=False)
         processor.tokenizer  # noqa: B018
     except Exception as error:  # transformers raises many kinds for a broken folder
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"{folder}: is not a usable processor ({reason})") from error
+        raise UserError(f"{folder}: is not a usable processor ({reason_of(error)})") from error
     return processor
+
+
+def with_processor(base: Base, folder: Path) -> Base:
+    """The base with a processor saved apart, such as a run's. Raises UserError."""
+    processor = load_processor(folder)
+    if processor.tokenizer.get_vocab() != base.tokenizer.get_vocab():
+        raise UserError(
+            f"{folder}: is the processor of another model: its tokenizer's tokens are not those of "
+            f"{base.origin.asked}; give the one saved with the adapter"
+        )
+    return dataclasses.replace(base, processor=processor)
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what a library says, and the next where the first only announces it."""
+    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
+    return " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
+
+
+def pickle_hint(folder: Path, name: str) -> str:
+    """What to do about weights that are there as a pickle only, which may run code when opened."""
+    if not (folder / f"{name}.bin").is_file():
+        return ""
+    return (
+        f", only {name}.bin, a pickle, which can run code and is not opened; if you trust it: "
+        f'python -c "import torch, safetensors.torch as s; '
+        f"s.save_file({{k: v.clone() for k, v in torch.load('{name}.bin').items()}}, "
+        f"'{_SAFE[name]}', {{'format': 'pt'}})\""
+    )
+
+
+_SAFE = {
+    "pytorch_model": "model.safetensors",
+    "adapter_model": "adapter_model.safetensors",
+}
 
 
 def load_base(model_id: str, revision: str | None, device: str) -> Base:
@@ -66,23 +107,31 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # its table of what does not fit; we say it
     tune_memory()
     path, hub_id, resolved = locate(model_id, revision)
     weights = path / "model.safetensors"
     if not weights.is_file():
-        raise UserError(f"{path}: holds no model.safetensors; give a complete model folder")
+        instead = pickle_hint(path, "pytorch_model") or "; give a complete model folder"
+        raise UserError(f"{path}: holds no model.safetensors{instead}")
+    if (kind := _model_type(path)) != "moonshine":
+        raise UserError(f"{path}: is a model of type {kind}; moontune adapts type moonshine alone")
     try:
         loaded: Any = MoonshineForConditionalGeneration.from_pretrained(
-            path, dtype=torch.float32, output_loading_info=True
+            path, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
         )
         net, info = loaded
     except Exception as error:  # transformers raises many kinds for a broken folder
-        reason = str(error).strip().split("\n")[0]
+        reason = reason_of(error)
         raise UserError(f"{path}: is not a usable Moonshine model ({reason})") from error
+    _check_weights(net, info, weights)
     processor = load_processor(path)
-    missing = sorted(info["missing_keys"])
-    if missing:
-        raise UserError(f"{weights}: lacks {len(missing)} tensors, first {missing[0]}")
+    spare = net.config.vocab_size - len(processor.tokenizer)
+    if not 0 <= spare < _PADDED_TOKENS:
+        raise UserError(
+            f"{path}: its tokenizer has {len(processor.tokenizer)} tokens and its model "
+            f"{net.config.vocab_size}; they are not of one model"
+        )
     if net.config.pad_token_id is None:  # a config built by hand; the loss needs one
         net.config.pad_token_id = net.config.eos_token_id
     with open(weights, "rb") as stream:
@@ -95,13 +144,39 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     return Base(net, processor, origin, device)
 
 
+def _model_type(path: Path) -> str:
+    try:
+        return str(json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "moonshine"  # loading says what is wrong
+
+
+def _check_weights(net: Any, info: dict[str, Any], weights: Path) -> None:
+    """Raises UserError where the file does not hold the net that its config.json tells of."""
+    missing, other = sorted(info["missing_keys"]), sorted(info["mismatched_keys"])
+    if missing:
+        raise UserError(f"{weights}: lacks {len(missing)} tensors, first {missing[0]}")
+    if other:
+        name, found, wanted = other[0][0], tuple(other[0][1]), tuple(other[0][2])
+        raise UserError(
+            f"{weights}: {len(other)} tensors are not of the shapes that config.json tells, first "
+            f"{name}, {found} for {wanted}; give a folder whose files belong together"
+        )
+    if name := not_finite(net.state_dict()):
+        raise UserError(f"{weights}: holds NaN or infinite weights, first in {name}")
+
+
+def not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:
+    """The first tensor that holds NaN or infinite values."""
+    return next((name for name, t in tensors.items() if not bool(t.isfinite().all())), None)
+
+
 def target_ids(tokenizer: Any, text: str, eos_token_id: int) -> list[int]:
     """Label ids of a text: its tokens without BOS, then EOS.
 
     The tokenizer's own template adds BOS and no EOS. A label with BOS makes the decoder start
-    `1, 1`; one without EOS teaches the model never to stop. White space is folded, and a `</s>` in
-    the text is five characters, not the end.
+    `1, 1`; one without EOS teaches the model never to stop. A `</s>` in the text is five
+    characters, not the end.
     """
-    plain = " ".join(text.split())
-    ids = tokenizer(plain, add_special_tokens=False, split_special_tokens=True).input_ids
+    ids = tokenizer(plain(text), add_special_tokens=False, split_special_tokens=True).input_ids
     return [*ids, eos_token_id]

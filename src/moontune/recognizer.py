@@ -128,7 +128,7 @@ def _parts_of_adapter(folder: Path) -> _Parts:
 
 def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
     from moontune.device import choose_device
-    from moontune.model import load_base, load_processor
+    from moontune.model import load_base, with_processor
     from moontune.transcribe import Transcriber
 
     chosen = choose_device(device).name
@@ -141,7 +141,7 @@ def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
     note = None
     if parts.adapter is not None:
         if parts.processor is not None:
-            base = dataclasses.replace(base, processor=load_processor(parts.processor))
+            base = with_processor(base, parts.processor)
         note = _adapted(base, parts.adapter)
     return Recognizer(what, kind, chosen, parts.cap, note, Transcriber(base))
 

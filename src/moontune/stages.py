@@ -15,6 +15,7 @@ from moontune.paths import cache_dir
 from moontune.rundir import RunDir
 from moontune.split import SPLITS
 from moontune.stage_ui import Ui
+from moontune.text import is_latin
 
 
 def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -31,7 +32,16 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     write_jsonl(run.manifest("dropped"), [_dropped_row("sample", d) for d in taken.dropped])
     facts = {"utterances": len(taken.utterances), "dropped": len(taken.dropped)}
     ui.note(f"{len(taken.utterances)} utterances from {config.data.source}")
+    again = [u for u in taken.utterances if u.where and u.id.endswith(f"#{_line(u.where)}")]
+    if again:
+        ui.note(
+            f"remark: {len(again)} ids were used before, e.g. {again[0].where}, now {again[0].id}"
+        )
     return facts | {"origin": taken.origin} | sample_more_speech(run, config, ui)
+
+
+def _line(where: str) -> str:
+    return where.rpartition(":")[2]
 
 
 def _dropped_row(stage: str, d: Dropped) -> dict[str, Any]:
@@ -68,7 +78,14 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     remarks = []
     if not low <= minutes <= high:
         remarks.append(f"{minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
-        ui.note(f"remark: {remarks[0]}")
+    foreign = [u for u in sampled if not is_latin(u.text)]
+    if foreign:
+        remarks.append(
+            f"{len(foreign)} texts are not in Latin script, e.g. {foreign[0].where}; where the "
+            "base is for their language, --tokens-per-second 13 gives it room"
+        )
+    for remark in remarks:
+        ui.note(f"remark: {remark}")
     write_manifest(run.manifest("clean"), result.utterances)
     remark = clean_more_speech(run, config, ui, result)
     return {

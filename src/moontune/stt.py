@@ -5,14 +5,13 @@ This is also the artifact test's fresh process: it knows nothing but the files i
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from moontune.audio import AudioError, read_audio
+from moontune.audio import AudioError, TooLongError, read_audio
 from moontune.config import EvalConfig
 from moontune.decoding import TokenCap
 from moontune.errors import UserError
@@ -22,6 +21,8 @@ from moontune.scoring import corpus_wer, word_edits
 from moontune.settings import check_values
 from moontune.terminal import printable
 from moontune.text import normalizer_name
+
+_LONGEST_S = 300.0  # each clip is heard in one piece
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def read_audio_list(path: Path) -> list[Utterance]:
         if bad:
             raise UserError(f"{bad[0].where}: {bad[0].detail}; correct the row or remove it")
         return rows
+    if path.exists() and not (path.is_file() or path.is_dir()):  # it may not end
+        raise UserError(f"{path}: is a pipe or a device; write the list to a file first")
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -78,18 +81,21 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
     audio = []
     for u in clips:
         try:
-            audio.append(read_audio(u.audio_filepath))
+            audio.append(read_audio(u.audio_filepath, _LONGEST_S))
+        except TooLongError as error:
+            instead = "cut it, or use moontune transcribe"
+            raise UserError(f"{u.audio_filepath}: {error}; {instead}") from None
         except AudioError as error:
             raise UserError(f"{u.audio_filepath}: {error}; correct {args.audio_list}") from None
     from moontune.adapter import load_adapter, trained_on
     from moontune.device import choose_device
-    from moontune.model import load_base, load_processor
+    from moontune.model import load_base, with_processor
     from moontune.transcribe import Transcriber
 
     device = choose_device(args.device)
     base = load_base(args.model_id, args.revision, device.name)
     if args.processor_dir is not None:
-        base = dataclasses.replace(base, processor=load_processor(args.processor_dir))
+        base = with_processor(base, args.processor_dir)
     note = None
     if args.adapter_dir is not None:
         load_adapter(base, args.adapter_dir)
