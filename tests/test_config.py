@@ -140,6 +140,8 @@ def test_setting_names_are_unique_so_that_files_may_be_flat() -> None:
         "scoring",
         "report",
         "verdict",
+        "metrics",
+        "doctor",
         "cli",
         "rundir",
         "html_report",

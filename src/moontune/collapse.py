@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from moontune.decoding import Transcript
 
-# So many more of the clips than the base lost, and never fewer than three of them (or all): a good
-# adapter changes which clip in a hundred runs away, not ten in a hundred.
+# So many more of the clips than the base lost, and never fewer than three of them (or all). Of
+# 1,202 real clips the base (moonshine-tiny) left 45 empty and 2 without an end; good adapters lost
+# 3 of 107 clips and 1 of 48 where it had lost 4 and 2, a ruined one all 48.
 MORE = 0.1
 LEAST = 3
 # Something of up to 60 characters, four times or more in a row, over half of the text. A speaker's
