@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from moontune.cli import main
 from moontune.decoding import TokenCap
+from moontune.errors import UserError
 from moontune.files import read_jsonl, write_json
 from moontune.manifest import read_rows
 from moontune.merge import merged, refuse_other_tensors
@@ -175,7 +176,7 @@ def test_refusals_in_one_line(copy, capsys, monkeypatch) -> None:
     assert "at least one" in refusal(copy, capsys, "--threads", "0")
     record = json.loads((copy / "run.json").read_text())
     for change, said in (
-        ({"asked_folds": 3}, "name one, such as"),
+        ({"asked_folds": 3}, "name one of its runs, such as"),
         ({"sweep": {}}, "trial-0"),
         ({"stages": {**record["stages"], "evaluate": None}}, "was not evaluated"),
     ):
@@ -272,10 +273,20 @@ def test_the_vendors_runtime_is_heard_clip_by_clip(fake_runtime) -> None:
         vendor_transcripts(python, fake_runtime, clips, 1)
 
 
-def test_a_row_of_the_vendors_runtime_or_a_remark(copy, fake_runtime, capsys) -> None:
+def test_a_row_of_the_vendors_runtime_or_a_remark(
+    copy, fake_runtime, capsys, monkeypatch, tmp_path
+) -> None:
     missing = ["--vendor-python", "/nowhere/python"]
-    assert main(["export", str(copy), *missing]) == 0
-    assert "vendor's runtime was not measured: /nowhere/python" in capsys.readouterr().out
+    assert "/nowhere/python: has no moonshine-voice" in refusal(copy, capsys, *missing)
+
+    def offline(folder: Path) -> None:
+        raise UserError("moonshine-voice cannot be installed")
+
+    monkeypatch.setenv("MOONTUNE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("moontune.vendor._make", offline)
+    assert main(["export", str(copy)]) == 0
+    said = capsys.readouterr().out
+    assert "vendor's runtime was not measured: moonshine-voice cannot be installed" in said
     assert len(facts(copy)["table"]) == 5
     assert main(["export", str(copy), "--overwrite", "--vendor-python", sys.executable]) == 0
     row = facts(copy)["table"][5]

@@ -80,6 +80,10 @@ def _checked(args: ExportArgs) -> tuple[RunDir, Any]:
         raise UserError(f"{run.path}: was not evaluated; first: moontune evaluate {run.path}")
     if (run / FOLDER).exists() and not args.overwrite:
         raise UserError(f"{run / FOLDER}: is there already; add --overwrite to make it again")
+    if args.vendor_python is not None:
+        from moontune.vendor import runtime_version
+
+        runtime_version(args.vendor_python)
     from moontune.model import load_base
 
     used, config = run.stages()["evaluate"]["base"], run.config()
