@@ -92,6 +92,8 @@ def test_every_verb_that_writes_to_a_run_is_refused(
             ["run", "--overwrite", "--run-name", "r", "--manifest", manifest, "--general", "off"],
             ["report", "outputs/r"],
             ["train", "outputs/r", "--overwrite"],
+            ["export", "outputs/r"],
+            ["push", "outputs/r", "anna/voice", "--anyway"],
         ):
             assert main(asked) == 2
             assert f"process {other.pid}" in capsys.readouterr().err, asked

@@ -15,6 +15,7 @@ import tyro
 
 from moontune.errors import UserError
 from moontune.files import new_folder, write_json, write_jsonl, write_text
+from moontune.lock import alone_on
 from moontune.manifest import read_rows
 from moontune.rundir import RunDir, pinned_revision, single_run
 from moontune.stage_ui import Ui
@@ -55,7 +56,7 @@ class Exported:
 def export(args: ExportArgs, ui: Ui) -> Exported:
     """Write `RUN/export`, whole or not at all. Raises UserError."""
     run, base = _checked(args)
-    with new_folder(run / FOLDER) as folder:
+    with alone_on(run.path), new_folder(run / FOLDER) as folder:
         write_products(base, run.adapter, folder, args.spare, ui)
         facts = _facts(run, base, folder, args)
         if args.measure:

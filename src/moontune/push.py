@@ -16,6 +16,7 @@ from moontune.errors import UserError
 from moontune.files import new_folder, write_json, write_text
 from moontune.hub import is_hub_id
 from moontune.hub_client import NoAnswer, patient_hub
+from moontune.lock import alone_on
 from moontune.model_card import card
 from moontune.rundir import PROVENANCE, RunDir, single_run
 
@@ -44,8 +45,9 @@ def push(args: PushArgs) -> tuple[Path, str | None]:
     if not is_hub_id(args.repo):
         raise UserError(f"{args.repo}: is no model's id; give ORG/NAME")
     run = single_run(args.run)
-    folder = prepare(run, args.repo, args.licence, args.anyway)
-    return folder, None if args.dry_run else _upload(folder, args)
+    with alone_on(run.path):
+        folder = prepare(run, args.repo, args.licence, args.anyway)
+        return folder, None if args.dry_run else _upload(folder, args)
 
 
 def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
