@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_pipeline import flags
 
-from moontune import sweep, swept
+from moontune import checkpoint, sweep, swept
 from moontune.cli import main
 from moontune.comparison import compare
 from moontune.config import PRESETS, LoraConfig, RunConfig, TrainConfig
@@ -90,8 +90,22 @@ def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatc
     (run / "trial-2/trial.json").unlink()  # killed in the middle of it
     shutil.rmtree(run / "trial-3")
     kept = (run / "trial-1/lora_adapter/adapter_model.safetensors").stat().st_mtime_ns
+    training = ConsoleUi.training
+
+    def interrupted(self, event, updates) -> None:
+        if event["event"] == "update" and event["step"] == 3:
+            raise KeyboardInterrupt
+        training(self, event, updates)
+
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsoleUi, "training", interrupted)
+        assert main(["sweep", "--resume", "--run-name", "s"]) == 130
+    assert "moontune sweep --resume --run-name s" in capsys.readouterr().err
     assert main(["sweep", "--resume", "--run-name", "s"]) == 0
+    assert "going on after update 2" in capsys.readouterr().out
     assert trials_of(run) == before
+    assert not list(run.rglob("checkpoint*"))
     assert (run / "trial-1/lora_adapter/adapter_model.safetensors").stat().st_mtime_ns == kept
     assert main(["sweep", "--resume", "--run-name", "s", "--trials", "5"]) == 0
     assert len(trials_of(run)) == 5

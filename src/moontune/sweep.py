@@ -270,6 +270,7 @@ def _do(
         "validations": ui.values,
     }
     write_json(fork / "trial.json", record)
+    fork.checkpoint.unlink(missing_ok=True)  # of one that was given up
     return record
 
 

@@ -14,6 +14,7 @@ from moontune.adapter import set_adapter_state
 from moontune.checkpoint import Keeper
 from moontune.config import TrainConfig
 from moontune.device import out_of_memory
+from moontune.errors import UserError
 from moontune.evaluate import LoadAudio
 from moontune.losses import Losses
 from moontune.manifest import Utterance
@@ -128,6 +129,11 @@ def train(
         base.net.train()
     else:
         first = validate(0)
+        if not math.isfinite(first.loss):
+            raise UserError(
+                "the base's loss on the validation split is not a number, so nothing can be better "
+                "than it; try it by: moontune doctor"
+            )
         at = Progress(first, first, seconds_validating=time.perf_counter() - begun)
     earlier = at.seconds
     while not (ended := _ended(at, config)):
