@@ -202,6 +202,20 @@ def test_forgetting_in_the_mean_of_the_folds_is_told(finished, after, warns) -> 
     assert all("10.00 % -> 11.50 %" in text for text in told)
 
 
+def test_folds_that_collapsed_or_exploded_are_told(finished, tmp_path) -> None:
+    run = RunDir(finished / "outputs/cv")
+    comparison = run.read("crossval.json")["comparison"]
+    assert comparison["collapsed"] is None
+    fold = tmp_path / "fold-1"
+    shutil.copytree(run / "fold-1", fold)
+    with (fold / "train_log.jsonl").open("a") as log:
+        log.write('{"event": "update", "step": 9, "grad_norm": 1e7}\n')
+    folds = [Fold(RunDir(fold), {"skipped": 0, "best_step": 1}, {}, {}, None)]
+    told = pooled._cautions(comparison | {"collapsed": "of 24 transcripts 20 are empty"}, folds)
+    assert "Caution: the tuned models collapsed: of 24 transcripts 20 are empty." in told
+    assert any("in fold-1 gradients exploded in 1 update" in text for text in told)
+
+
 def test_the_best_of_one_fold_is_no_measure_for_the_next() -> None:
     out = io.StringIO()
     ui = ConsoleUi(out)
