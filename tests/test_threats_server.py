@@ -260,6 +260,16 @@ def test_decoding_takes_the_memory_of_a_block() -> None:
         _read(audio, 59.0)
 
 
+def test_decoding_ends_at_the_limit() -> None:
+    audio = flac(2_000, 16_000, 1, claims=0)  # 128 MB to its end
+    tracemalloc.start()
+    with pytest.raises(_Refused):
+        _read(audio, 10.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
 def test_a_clip_is_kept_once_however_often_it_is_asked_for(page: Page) -> None:
     key = page.hear(wav(0.5))[1]["id"]
     with ThreadPoolExecutor(8) as pool:
