@@ -15,6 +15,8 @@ from typing import Any
 from moontune.errors import UserError
 
 _UNFINISHED = ".unfinished"  # what a file or folder ends in until it is whole
+UMASK = os.umask(0o077)  # the only way to learn it is to set it
+os.umask(UMASK)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -28,7 +30,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~UMASK)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -103,7 +105,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(_UNFINISHED, f".{folder.name}.", folder.parent))
     try:
         yield temporary
-        os.chmod(temporary, 0o755)
+        os.chmod(temporary, 0o777 & ~UMASK)
         for path in [*temporary.rglob("*"), temporary]:
             _settle(path)
         remove_folder(folder)

@@ -9,6 +9,7 @@ import torch
 
 from moontune.adapter import load_adapter
 from moontune.errors import UserError
+from moontune.files import UMASK
 from moontune.model import Base
 
 
@@ -52,4 +53,4 @@ def save_merged(base: Base, folder: Path) -> None:
     base.net.save_pretrained(str(folder))
     base.processor.save_pretrained(str(folder))
     for file in folder.iterdir():  # safetensors makes its file private
-        file.chmod(0o644)
+        file.chmod(0o666 & ~UMASK)

@@ -118,7 +118,11 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
         raise UserError(f"{path}: is a model of type {kind}; moontune adapts type moonshine alone")
     try:
         loaded: Any = MoonshineForConditionalGeneration.from_pretrained(
-            path, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+            path,
+            dtype=torch.float32,
+            attn_implementation="sdpa",  # a config may name compiled code of the hub
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )
         net, info = loaded
     except Exception as error:  # transformers raises many kinds for a broken folder

@@ -66,12 +66,23 @@ def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
     folder = run / "push"
     with new_folder(folder) as temporary:
         for part in (run.adapter, run.processor):
-            shutil.copytree(part, temporary, dirs_exist_ok=True)
+            shutil.copytree(part, temporary, ignore=_not_ours, dirs_exist_ok=True)
         made = json.loads((temporary / PROVENANCE).read_text(encoding="utf-8"))
         made["base"]["asked"] = made["base"]["hub_id"]  # it may be a path
         write_json(temporary / PROVENANCE, made)
         write_text(temporary / "README.md", card(metrics, repo, licence))
     return folder
+
+
+def _not_ours(folder: str, names: list[str]) -> list[str]:
+    """What training did not write there: links, folders, and files of other kinds."""
+    return [
+        name
+        for name in names
+        if (path := Path(folder) / name).is_symlink()
+        or not path.is_file()
+        or path.suffix not in (".json", ".jinja", ".model", ".safetensors", ".txt")
+    ]
 
 
 def _upload(folder: Path, args: PushArgs) -> str:
