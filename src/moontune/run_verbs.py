@@ -163,8 +163,6 @@ def _new_run(argv: list[str], verb: str, held: contextlib.ExitStack) -> tuple[An
     path = new_run_path(config, overwrite=args.overwrite)
     for remark in remarks(config) + check_room(config):
         print(f"remark: {remark}")
-    held.enter_context(alone_on(path))
-    new_run_path(config, overwrite=args.overwrite)  # it may have come to be just now
     check_data(config)
     if verb == "crossval":
         from moontune.crossval import check_folds
@@ -176,6 +174,8 @@ def _new_run(argv: list[str], verb: str, held: contextlib.ExitStack) -> tuple[An
         check_sweep(config, args.trials, args.tune)
     if verb != "sample":
         check_model(config)
+    held.enter_context(alone_on(path))
+    new_run_path(config, overwrite=args.overwrite)  # it may have come to be just now
     with new_folder(path) as temporary:
         run = create_run(config, temporary, path.name, [verb, *argv])
         if verb == "crossval":
