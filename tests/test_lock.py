@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,6 @@ from moontune.lock import alone_on
 
 HOLDER = """
 import sys
-from pathlib import Path
 from moontune.lock import alone_on
 with alone_on(Path(sys.argv[1])):
     print("held", flush=True)
@@ -75,7 +73,7 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path) -> None:
 
 
 def test_every_verb_that_writes_to_a_run_is_refused(
-    finished, tmp_path, monkeypatch, capsys
+    finished, tiny_model, tmp_path, monkeypatch, capsys
 ) -> None:
     import shutil
 
@@ -86,10 +84,10 @@ def test_every_verb_that_writes_to_a_run_is_refused(
         assert other.stdout is not None
         assert other.stdin is not None
         assert other.stdout.readline()
-        manifest = str(Path("outputs/r/manifests/clean.jsonl"))
+        own = ["--manifest", "outputs/r/manifests/clean.jsonl", "--model-id", str(tiny_model)]
         for asked in (
             ["run", "--resume", "--run-name", "r"],
-            ["run", "--overwrite", "--run-name", "r", "--manifest", manifest, "--general", "off"],
+            ["run", "--overwrite", "--run-name", "r", "--general", "off", *own],
             ["report", "outputs/r"],
             ["train", "outputs/r", "--overwrite"],
             ["export", "outputs/r"],
