@@ -16,6 +16,7 @@ from moontune.lock import alone_on
 
 HOLDER = """
 import sys
+from pathlib import Path
 from moontune.lock import alone_on
 with alone_on(Path(sys.argv[1])):
     print("held", flush=True)
