@@ -15,6 +15,7 @@ from conftest import noise
 from moontune import stt
 from moontune.cli import main
 from moontune.errors import UserError
+from moontune.files import read_jsonl
 from moontune.manifest import each_utterance, read_manifest
 from moontune.split import check_groups
 
@@ -153,9 +154,7 @@ def bad_set(tmp_path: Path, noise_manifest: Path) -> Path:
     return file
 
 
-def test_a_run_uses_the_good_rows_and_lists_the_bad(
-    bad_set, tmp_path, monkeypatch, capsys, tiny_model
-) -> None:
+def test_a_run_uses_the_good_rows_and_lists_the_bad(bad_set, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     given = ["--manifest", "my.jsonl", "--general", "off", "--run-name", "r"]
     assert main(["sample", *given]) == 0
@@ -165,7 +164,7 @@ def test_a_run_uses_the_good_rows_and_lists_the_bad(
         assert main([verb, "outputs/r"]) == 0
     said = capsys.readouterr().out
     assert "Traceback" not in said
-    found = [json.loads(x) for x in Path("outputs/r/manifests/dropped.jsonl").open()]
+    found = read_jsonl(Path("outputs/r/manifests/dropped.jsonl"))
     assert {(d["where"], d["reason"]) for d in found} == {
         *((f"my.jsonl:{n}", "unreadable") for n in (25, 26, 27, 28, 29)),
         *((f"my.jsonl:{n}", "empty text") for n in (30, 31)),
