@@ -154,9 +154,7 @@ def bad_set(tmp_path: Path, noise_manifest: Path) -> Path:
     return file
 
 
-def test_a_run_uses_the_good_rows_and_lists_the_bad(
-    bad_set, tmp_path, monkeypatch, capsys, tiny_model
-) -> None:
+def test_a_run_uses_the_good_rows_and_lists_the_bad(bad_set, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     given = ["--manifest", "my.jsonl", "--general", "off", "--run-name", "r"]
     assert main(["sample", *given]) == 0

@@ -63,7 +63,10 @@ def with_weights(name: str, change: Callable[[dict[str, torch.Tensor]], object])
 
 def as_pickle(safe: str, pickled: str) -> Mend:
     def spoil(folder: Path) -> None:
-        torch.save(load_file(folder / safe), folder / pickled)
+        state = load_file(folder / safe)
+        if (tied := "model.decoder.embed_tokens.weight") in state:
+            state["proj_out.weight"] = state[tied]
+        torch.save(state, folder / pickled)
         (folder / safe).unlink()
 
     return spoil

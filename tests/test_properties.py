@@ -74,7 +74,7 @@ def test_a_set_is_refused_where_it_has_fewer_than_three_groups(who, by) -> None:
     for check in (check_groups, groups_of):
         refused = False
         try:
-            check(iter(clips) if check is check_groups else clips, by)
+            check(clips, by)
         except UserError:
             refused = True
         assert refused == (len(groups) < 3)

@@ -140,9 +140,9 @@ def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
         raise UserError(f"the base of {parts.adapter}: {error}") from None
     note = None
     if parts.adapter is not None:
+        note = _adapted(base, parts.adapter)
         if parts.processor is not None:
             base = with_processor(base, parts.processor)
-        note = _adapted(base, parts.adapter)
     return Recognizer(what, kind, chosen, parts.cap, note, Transcriber(base))
 
 

@@ -94,8 +94,6 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
 
     device = choose_device(args.device)
     base = load_base(args.model_id, args.revision, device.name)
-    if args.processor_dir is not None:
-        base = with_processor(base, args.processor_dir)
     note = None
     if args.adapter_dir is not None:
         load_adapter(base, args.adapter_dir)
@@ -106,6 +104,8 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
                 f"(weights {made_on['sha256'][:12]}), not on these weights "
                 f"({base.origin.sha256[:12]})"
             )
+    if args.processor_dir is not None:
+        base = with_processor(base, args.processor_dir)
     transcribe = Transcriber(base)
     rows = []
     all_edits = []
