@@ -174,6 +174,7 @@ def refusal(run: Path, capsys, *flags: str) -> str:
 
 def test_refusals_in_one_line(copy, capsys, monkeypatch) -> None:
     assert "at least one" in refusal(copy, capsys, "--threads", "0")
+    assert "no layer is called so" in refusal(copy, capsys, "--no-measure", "--spare", "mlp", "fc9")
     record = json.loads((copy / "run.json").read_text())
     for change, said in (
         ({"asked_folds": 3}, "name one of its runs, such as"),

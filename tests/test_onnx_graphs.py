@@ -187,6 +187,19 @@ def test_spared_layers_round_their_weights_alone(tiny_base, tmp_path) -> None:
     assert errors[1] < errors[0] < 0.1
 
 
+def test_all_of_the_decoder_can_be_spared_but_the_matrix_that_the_embedding_is(
+    tiny_base, tmp_path
+) -> None:
+    import onnx
+
+    folder = write(tiny_base, tmp_path / "d", eight_bit=True, spared=["decoder"])
+    [fork] = [n for n in onnx.load(folder / f"{DECODER}.onnx").graph.node if n.op_type == "If"]
+    for branch in fork.attribute:
+        assert sum(node.op_type == "MatMulInteger" for node in branch.g.node) == 1
+    [heard] = OnnxTranscriber(folder, threads=1)([noise(9, 1.0)], CAP)
+    assert heard.tokens
+
+
 def test_codes_are_within_half_a_step_of_each_column() -> None:
     matrix = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
     matrix[:, 3] *= 100

@@ -41,7 +41,10 @@ def shape_of(net: Any) -> Any:
 def write_onnx(
     net: Any, tokenizer: Path, folder: Path, *, eight_bit: bool, spared: Sequence[str] = ()
 ) -> None:
-    """Write both graphs and the tokenizer into a folder. Layers `spared` multiply in float32."""
+    """Write both graphs and the tokenizer into a folder. Layers `spared` multiply in float32.
+
+    Raises UserError if a part of a name in `spared` is no layer's.
+    """
     import onnx
 
     from moontune.onnx_graph import Constants
@@ -51,10 +54,15 @@ def write_onnx(
     shape, config = shape_of(net), net.config
     tokens = {name: getattr(config, name) for name in ("decoder_start_token_id", "eos_token_id")}
     notes = {"moontune": json.dumps(tokens)}
+    unknown = set(spared)
     folder.mkdir()
     for name, build in ((ENCODER, encoder_model), (DECODER, decoder_model)):
         constants = Constants(eight_bit=eight_bit, spared=spared)
         onnx.save(build(weights, shape, constants, notes), folder / f"{name}.onnx")
+        unknown -= constants.spared
+    if unknown:
+        part = min(unknown)
+        raise UserError(f"--spare {part}: no layer is called so; as in encoder.layers.3 or mlp.fc2")
     shutil.copyfile(tokenizer, folder / TOKENIZER)
 
 

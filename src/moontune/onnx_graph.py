@@ -39,6 +39,7 @@ class Constants:
     def __init__(self, *, eight_bit: bool = False, spared: Sequence[str] = ()) -> None:
         self.tensors: dict[str, np.ndarray] = {}
         self.eight_bit, self._spared = eight_bit, tuple(spared)
+        self.spared: set[str] = set()  # parts of names that a layer has
 
     def add(self, name: str, value: Any) -> str:
         """Keep a tensor under a name; the same tensor may come again."""
@@ -53,8 +54,10 @@ class Constants:
         return self.add(f"const.{array.dtype}.{value}".replace(" ", ""), array)
 
     def spares(self, name: str) -> bool:
-        """Whether what a matrix multiplies is not to be rounded; the matrix itself is."""
-        return any(part in name for part in self._spared)
+        """Whether what a layer's matrix multiplies is not to be rounded; the matrix itself is."""
+        found = {part for part in self._spared if part in name and ".layers." in name}
+        self.spared |= found
+        return bool(found)
 
     def codes(self, name: str, matrix: np.ndarray) -> tuple[str, str]:
         """Keep a matrix in 8 bit; returns the names of its codes and of its columns' scales."""
