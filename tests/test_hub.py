@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -121,3 +122,17 @@ def test_answers_of_the_hub_become_one_line_each(hub, tmp_path) -> None:
     assert "no revision v9" in ask(endpoint, tmp_path, "moonshine-ai/moonshine-tiny", "v9")
     handler.refuse = (403, "GatedRepo")
     assert "hf auth login" in ask(endpoint, tmp_path, "moonshine-ai/moonshine-tiny")
+
+
+def test_a_folder_in_bfloat16_is_a_base_like_others(tmp_path, tiny_model) -> None:
+    import torch
+    from transformers import MoonshineForConditionalGeneration
+
+    from moontune.model import load_base
+
+    shutil.copytree(tiny_model, tmp_path / "m")
+    net = MoonshineForConditionalGeneration.from_pretrained(tiny_model, dtype=torch.bfloat16)
+    net.save_pretrained(tmp_path / "m")
+    base = load_base(str(tmp_path / "m"), None, "cpu")
+    assert base.net.dtype == torch.float32
+    assert base.origin.hub_id == str(tmp_path / "m")

@@ -80,7 +80,7 @@ def _hub_name(folder: Path) -> str:
         with safe_open(folder / "model.safetensors", "numpy") as weights:
             for name in _TELLING:
                 digest.update(weights.get_tensor(name).astype("<f4").tobytes())
-    except (OSError, SafetensorError):  # load_base says what is wrong with them
+    except (OSError, SafetensorError, TypeError):  # none, broken, bfloat16: not the hub's
         return str(folder.resolve())
     return _KNOWN.get(digest.hexdigest()[:16], str(folder.resolve()))
 
