@@ -82,6 +82,8 @@ def _kind(what: str) -> str:
         return "onnx"
     if (folder / "config.json").is_file():
         return "model"
+    if all((folder / "onnx" / name).is_file() for name in _ONNX):
+        raise UserError(f"{what}: holds several forms of a model; name one, as {folder / 'onnx'}")
     raise UserError(f"{what}: holds no model; {ACCEPTED}")
 
 
