@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from moontune import surroundings
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
 from moontune.surroundings import Finding
+from moontune.wording import counted
 
 if TYPE_CHECKING:
     from moontune.subjects import Subject
@@ -53,7 +54,8 @@ def doctor(args: DoctorArgs, say: Callable[[str], None]) -> int:
 
         write_json(args.json, {"findings": [asdict(f) for f in found]})
     counts = {state: sum(f.state == state for f in found) for state in ("ok", "remark", "FAILED")}
-    say(f"{counts['ok']} ok, {counts['remark']} remarks, {counts['FAILED']} FAILED")
+    remarks = counted(counts["remark"], "remark")
+    say(f"{counts['ok']} ok, {remarks}, {counts['FAILED']} FAILED")
     return NOT_ACCEPTED if counts["FAILED"] else ACCEPTED
 
 
