@@ -15,19 +15,20 @@ from conftest import flags
 from moontune.files import read_jsonl
 
 WORKER = Path(__file__).parent / "kill_worker.py"
-KILLS = 12  # of each of two runs
+KILLS = 15  # of each of two series of runs
 
 
-def done(folder: Path, words: list[str], kills: list[int], share: float = 1e9) -> dict[str, Any]:
-    """A run killed before each of these numbers of file operations, and then left to end."""
+def done(folder: Path, words: list[str], kills: list[int], share: float) -> dict[str, Any]:
+    """Runs, one after the other, killed before each of these numbers of file operations and gone on
+    with, until all of the kills were used and the last run has ended."""
     job = {
         "folder": str(folder),
         "flags": words,
         "kills": kills,
         "share": share,
-        "result": str(folder) + ".result.json",
+        "result": str(folder / "result.json"),
     }
-    file = Path(f"{folder}.job.json")
+    file = folder / "job.json"
     file.write_text(json.dumps(job))
     out = subprocess.run([sys.executable, WORKER, file], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
@@ -42,8 +43,8 @@ def figures(value: Any) -> Any:
     return [figures(v) for v in value] if isinstance(value, list) else value
 
 
-def left(folder: Path) -> dict[str, Any]:
-    run = folder / "outputs/r"
+def left(folder: Path | str) -> dict[str, Any]:
+    run = Path(folder) / "outputs/r"
     found: dict[str, Any] = {
         name: json.loads((run / name).read_text())
         for name in ("metrics.json", "train.json", "split.json", "eval_base.json")
@@ -61,30 +62,30 @@ def words(tiny_model, noise_manifest) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, words) -> tuple[Path, int]:
+def whole(tmp_path_factory, words) -> dict[str, Any]:
     """The run that nothing happened to, and how many file operations it took."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    return folder, done(folder, words, [])["operations"]
+    return done(tmp_path_factory.mktemp("whole"), words, [], 1e9)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "share"), [(1, 1e9), (2, 1.0)])
 def test_killed_again_and_again_it_ends_with_the_same_adapter_and_figures(
-    tmp_path, words, whole, seed
+    tmp_path, words, whole, seed, share
 ) -> None:
-    folder, operations = whole
+    """`share`: the state is saved after every update, or now and then."""
     rng = random.Random(seed)
-    # Those of an early process get it nowhere, so that every stage is met by several.
-    kills = [rng.randrange(1, operations // 7) for _ in range(KILLS)]
-    found = done(tmp_path / "run", words, kills, share=1e9 if seed == 1 else 1.0)
-    assert found["killed"] == KILLS
-    mine, theirs = left(tmp_path / "run"), left(folder)
-    for name in theirs:
-        assert mine[name] == theirs[name], name
-    run = tmp_path / "run/outputs/r"
-    assert json.loads((run / "run.json").read_text())["complete"] is True
-    assert not list((tmp_path / "run").rglob(".*"))  # nothing half written is left
-    assert not list(run.glob("checkpoint*"))
-    log = (run / "log.txt").read_text()
-    assert log.count("$ moontune run") > 1
-    assert "going on after update" in log
-    assert "torch 2." in log
+    kills = [rng.randrange(1, whole["operations"] // 2) for _ in range(KILLS)]
+    found = done(tmp_path, words, kills, share)
+    [undisturbed] = whole["folders"]
+    theirs, logs = left(undisturbed), ""
+    for folder in found["folders"]:
+        mine = left(folder)
+        for name in theirs:
+            assert mine[name] == theirs[name], name
+        run = Path(folder) / "outputs/r"
+        assert json.loads((run / "run.json").read_text())["complete"] is True
+        assert not list(Path(folder).rglob(".*"))  # nothing half written is left
+        assert not list(run.glob("checkpoint*"))
+        logs += (run / "log.txt").read_text()
+    assert logs.count("$ moontune run --resume") >= len(found["folders"])
+    if share > 1:
+        assert "going on after update" in logs
