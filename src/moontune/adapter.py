@@ -140,7 +140,7 @@ def load_adapter(base: Base, folder: Path) -> PeftModel:
     except (OSError, SafetensorError) as error:
         raise UserError(f"{weights}: is damaged ({error}); copy or train it again") from None
     if name := not_finite(state):
-        raise UserError(f"{weights}: holds NaN or infinite weights, first in {name}")
+        raise UserError(f"{weights}: holds NaN or infinite weights, first in {name}; train again")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of missing keys, which are refused below

@@ -167,7 +167,9 @@ def _check_weights(net: Any, info: dict[str, Any], weights: Path) -> None:
             f"{name}, {found} for {wanted}; give a folder whose files belong together"
         )
     if name := not_finite(net.state_dict()):
-        raise UserError(f"{weights}: holds NaN or infinite weights, first in {name}")
+        raise UserError(
+            f"{weights}: holds NaN or infinite weights, first in {name}; bring a whole copy"
+        )
 
 
 def not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:
