@@ -18,7 +18,7 @@ from moontune.config import EvalConfig, LoraConfig, ModelConfig, RunConfig
 from moontune.decoding import TokenCap, Transcript
 from moontune.errors import UserError
 from moontune.recognizer import open_recognizer
-from moontune.rundir import create_run
+from moontune.rundir import RunDir, create_run
 
 CLIPS = [noise(1, 1.0), noise(2, 1.7)]
 
@@ -98,7 +98,7 @@ def test_an_adapter_for_another_shape_is_refused(run, bundled_base) -> None:
         ("file", "is a file; give a run"),
         ("empty", "holds no model; give a run .* ONNX|onnx"),
         ("unfinished", "has no adapter; do its training first"),
-        ("sweep", "has no adapter; name one of its runs, such as .*trial-0"),
+        ("sweep", "is a sweep; name one of its runs, such as .*trial-0"),
     ],
 )
 def test_anything_else_is_told_what_is_accepted(tmp_path, monkeypatch, what, message) -> None:
@@ -108,6 +108,7 @@ def test_anything_else_is_told_what_is_accepted(tmp_path, monkeypatch, what, mes
         Path(name).mkdir(parents=True)
     for name in ("unfinished", "sweep"):
         create_run(RunConfig(), Path(name), name, ["run"])
+    RunDir(Path("sweep")).note(sweep={"trials": 1})
     with pytest.raises(UserError, match=message):
         open_recognizer(what)
 
