@@ -46,3 +46,13 @@ def test_a_signal_that_comes_too_late_to_be_asked_for_is_not_lost() -> None:
         os.kill(os.getpid(), signal.SIGINT)
     with finishing_first("finishing") as asked:
         assert not asked()
+
+
+def test_under_nohup_a_closed_terminal_is_still_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with finishing_first("finishing") as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not asked()
+    finally:
+        signal.signal(signal.SIGHUP, before)

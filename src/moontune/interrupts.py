@@ -16,7 +16,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def finishing_first(say: str) -> Iterator[Callable[[], bool]]:
     """Within the block the first signal to stop only makes the yielded function return True, and
-    `say` is written to stderr; the second raises KeyboardInterrupt at once."""
+    `say` is written to stderr; the second raises KeyboardInterrupt at once. What was ignored before,
+    as nohup has it, still is."""
     asked = threading.Event()
 
     def take(number: int, frame: FrameType | None) -> None:
@@ -28,7 +29,8 @@ def finishing_first(say: str) -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set  # signals are the main thread's
         return
-    before = {number: signal.signal(number, take) for number in _SIGNALS}
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, take) for number in heeded}
     try:
         yield asked.is_set
     finally:
