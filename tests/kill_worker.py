@@ -96,7 +96,7 @@ class Forks:
 
     DEVNULL = subprocess.DEVNULL
 
-    def run(self, words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    def run(self, words: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         child = os.fork()
         if child == 0:
             from moontune import stt
