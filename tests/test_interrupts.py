@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 
 import pytest
 
 from moontune.interrupts import finishing_first
+from moontune.ui import ConsoleUi
 
 
 def test_the_first_signal_asks_and_the_second_stops(capfd) -> None:
@@ -56,3 +59,46 @@ def test_under_nohup_a_closed_terminal_is_still_ignored() -> None:
             assert not asked()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_is_gone_and_a_second_hangup_change_nothing(monkeypatch) -> None:
+    def gone(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "write", gone)
+    seen: list[bool] = []
+
+    def block() -> None:
+        with finishing_first("finishing") as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+            seen.append(asked())
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert seen == [True]
+
+
+def test_a_search_that_gives_up_on_a_trial_just_then_stops_as_well() -> None:
+    class GivenUp(Exception):
+        pass
+
+    def block() -> None:
+        with finishing_first("finishing"):
+            os.kill(os.getpid(), signal.SIGINT)
+            raise GivenUp
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+
+
+def test_what_is_drawn_on_a_terminal_that_is_gone_is_lost_alone() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    ui = ConsoleUi(Gone())
+    ui.note("this")
+    ui.progress(1, 2, "clips")
+    ui.note("and that")

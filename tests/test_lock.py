@@ -41,6 +41,10 @@ def holder(tmp_path):
 def test_the_second_process_is_refused_and_told_by_whom(tmp_path, holder) -> None:
     with pytest.raises(UserError, match=rf"process {holder.pid} on .*wait for it to end"):
         alone_on(tmp_path / "r").__enter__()
+    (tmp_path / "r").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "r")
+    with pytest.raises(UserError, match="works on it"):
+        alone_on(tmp_path / "link").__enter__()
     with alone_on(tmp_path / "other"):
         pass
 
@@ -65,8 +69,8 @@ def test_a_fold_is_taken_with_its_cross_validation(tmp_path, holder) -> None:
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path) -> None:
     (tmp_path / "r").mkdir()
-    kept = [tmp_path / "r/run.json", tmp_path / ".other.x.unfinished"]
-    gone = [tmp_path / "r/.run.json.ab12.unfinished", tmp_path / ".r.cd34.unfinished"]
+    kept = [tmp_path / "r/run.json", tmp_path / ".r.1~x.unfinished"]  # of a run named r.1
+    gone = [tmp_path / "r/.run.json~ab12.unfinished", tmp_path / ".r~cd34.unfinished"]
     for file in kept + gone:
         file.write_text("")
     with alone_on(tmp_path / "r"):

@@ -66,3 +66,32 @@ def test_out_of_memory_is_one_line_that_says_what_to_do(trained, monkeypatch, ca
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "--device cpu" in said
+
+
+def test_a_training_that_was_stopped_goes_on_with_the_settings_it_had(
+    trained, monkeypatch, capsys
+) -> None:
+    """By the line that is told, whatever flags it was begun with; and without its log, anew."""
+    from moontune import checkpoint
+    from moontune.ui import ConsoleUi
+
+    training = ConsoleUi.training
+
+    def stopped(self, event, updates) -> None:
+        training(self, event, updates)
+        if event["event"] == "update" and event["step"] == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+    for log_is_kept in (True, False):
+        with monkeypatch.context() as patch:
+            patch.setattr(ConsoleUi, "training", stopped)
+            assert main(["train", str(trained), "--overwrite", "--max-steps", "6"]) == 130
+        told = capsys.readouterr().err.strip().split("moontune run ")[1]
+        if not log_is_kept:
+            (trained / "train_log.jsonl").unlink()
+        assert main(["run", *told.split()]) in (0, 1)
+        said = capsys.readouterr().out
+        assert ("going on after update 2" in said) == log_is_kept
+        assert ("training begins anew" in said) != log_is_kept
+        assert json.loads((trained / "train.json").read_text())["steps"] == 6

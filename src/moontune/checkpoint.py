@@ -59,7 +59,12 @@ class Keeper:
         self._last = time.perf_counter()
 
     def saved(self) -> State | None:
-        """The state to go on from; None where there is none, or not of this training."""
+        """The state to go on from; None where there is none, or not of this training.
+
+        Raises OSError where the disk does not give what it has.
+        """
+        if not self.file.exists():
+            return None
         try:
             with safe_open(self.file, "pt") as stored:
                 facts = json.loads((stored.metadata() or {})["state"])
@@ -67,7 +72,7 @@ class Keeper:
                     return None
                 names: list[str] = stored.keys()
                 return State({name: stored.get_tensor(name) for name in names}, facts)
-        except (OSError, SafetensorError, KeyError, ValueError):
+        except (SafetensorError, KeyError, ValueError):
             return None
 
     def after_update(self, state: Callable[[], State], group: Group) -> None:

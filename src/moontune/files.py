@@ -24,7 +24,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     a power cut."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}.", path.parent)
+    handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}~", path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
@@ -102,7 +102,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder to fill, which replaces `folder` if the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(_UNFINISHED, f".{folder.name}.", folder.parent))
+    temporary = Path(tempfile.mkdtemp(_UNFINISHED, f".{folder.name}~", folder.parent))
     try:
         yield temporary
         os.chmod(temporary, 0o777 & ~UMASK)
@@ -119,7 +119,7 @@ def remove_folder(folder: Path) -> None:
     """Delete a folder if it is there; its name is free at once, even if deleting is cut short."""
     if not folder.exists():
         return
-    old = Path(tempfile.mkdtemp(_UNFINISHED, f".{folder.name}.old.", folder.parent))
+    old = Path(tempfile.mkdtemp(_UNFINISHED, f".{folder.name}~old~", folder.parent))
     os.rename(folder, old / folder.name)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -127,7 +127,7 @@ def remove_folder(folder: Path) -> None:
 def remove_left_over(folder: Path) -> None:
     """Delete what a process that was killed left half written of `folder` and in it. Only for one
     that nobody else writes to now."""
-    beside = folder.parent.glob(f".{glob.escape(folder.name)}.*{_UNFINISHED}")
+    beside = folder.parent.glob(f".{glob.escape(folder.name)}~*{_UNFINISHED}")  # no name has a ~
     for path in [*beside, *folder.rglob(f".*{_UNFINISHED}")]:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -6,8 +6,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+from moontune.errors import UserError
 
 # What a terminal sends on Ctrl-C, a system that shuts down, and a terminal that is closed.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -16,25 +18,36 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def finishing_first(say: str) -> Iterator[Callable[[], bool]]:
     """Within the block the first signal to stop only makes the yielded function return True, and
-    `say` is written to stderr; the second raises KeyboardInterrupt at once. What was ignored before,
-    as nohup has it, still is."""
-    asked = threading.Event()
+    `say` is written to stderr; Ctrl-C after it raises KeyboardInterrupt at once. What was ignored
+    before, as nohup has it, still is."""
+    asked: list[int] = []  # and no lock: a handler may be interrupted by itself
 
     def take(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+        if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        asked.set()
-        os.write(2, f"\n{say}\n".encode())  # printing is not safe here
+        if not asked:
+            with suppress(OSError):  # the terminal may be what is gone
+                os.write(2, f"\n{say}\n".encode())  # printing is not safe here
+        asked.append(number)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set  # signals are the main thread's
-        return
-    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, take) for number in heeded}
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # signals are the main thread's
+        found = {number: signal.getsignal(number) for number in _SIGNALS}
+        before = {
+            n: handler for n, handler in found.items() if handler not in (signal.SIG_IGN, None)
+        }
+        for number in before:
+            signal.signal(number, take)
     try:
-        yield asked.is_set
+        yield lambda: bool(asked)
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # how a sweep gives up on a trial, which may go on after it
+        if asked:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if asked.is_set():  # too late to be seen within
+    if asked:  # too late to be seen within
         raise KeyboardInterrupt

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from moontune.errors import UserError
@@ -24,16 +24,19 @@ def alone_on(run: Path) -> Iterator[None]:
     its process ends, however it ends; what that one left half written is removed. Raises UserError
     where the folder is taken, and says by whom.
     """
-    whole = _outermost(Path(run).absolute())
+    whole = _outermost(Path(run).resolve())
     whole.parent.mkdir(parents=True, exist_ok=True)
     file = whole.parent / f".{whole.name}.lock"
     handle = _locked(file, whole)
     try:
-        remove_left_over(whole)
+        if handle is not None:
+            remove_left_over(whole)
         yield
     finally:
-        file.unlink(missing_ok=True)
-        os.close(handle)
+        if handle is not None:
+            with suppress(OSError):  # another user's may stay
+                file.unlink(missing_ok=True)
+            os.close(handle)
 
 
 def _outermost(run: Path) -> Path:
@@ -42,12 +45,11 @@ def _outermost(run: Path) -> Path:
     return run
 
 
-def _locked(file: Path, run: Path) -> int:
-    """An open file with the system's lock on it."""
+def _locked(file: Path, run: Path) -> int | None:
+    """An open file with the system's lock on it; None where there can be none."""
     import fcntl
 
-    while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    while (handle := _opened(file)) is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -59,10 +61,19 @@ def _locked(file: Path, run: Path) -> int:
         except OSError:  # a file system without locks
             return handle
         if _is_still(file, handle):
-            os.ftruncate(handle, 0)
-            os.write(handle, json.dumps(_me()).encode())
+            with suppress(OSError):  # left by another user, to whom it belongs
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, json.dumps(_me()).encode(), 0)
             return handle
         os.close(handle)  # its last owner removed it in between
+    return None
+
+
+def _opened(file: Path) -> int | None:
+    for how in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        with suppress(PermissionError, FileNotFoundError):
+            return os.open(file, how, 0o644)
+    return None  # the folder cannot be written
 
 
 def _is_still(file: Path, handle: int) -> bool:

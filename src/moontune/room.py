@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,25 +13,28 @@ from moontune.paths import cache_dir
 
 # A run's folder: adapter, optimizer state twice while it is replaced, page with audio, processor.
 RUN_BYTES = 150_000_000
+_REST_BYTES = 40_000_000  # the state, twice
 _CACHE_BYTES = 300_000_000  # a base, and audio that is made or streamed
 # The loop's peak on a CPU is 1.4 GB (docs/performance.md); under half of it nothing is loaded.
 MEMORY_BYTES = 1_500_000_000
 _HOPELESS_BYTES = 700_000_000
 
 
-def check_room(config: RunConfig) -> list[str]:
+def check_room(config: RunConfig, *, begun: bool = False) -> list[str]:
     """Remarks on what is scarce. Raises UserError where a folder cannot be written to, or disk or
-    memory will not do."""
-    report = config.report.report_file.parent
-    _check_folder(config.output.output_dir, RUN_BYTES, "--output-dir")
-    _check_folder(report, 0, "--report-file")
-    _check_folder(cache_dir(), _CACHE_BYTES, "MOONTUNE_CACHE")
+    memory will not do; one that was begun needs little more disk."""
+    _check_folder(config.output.output_dir, _REST_BYTES if begun else RUN_BYTES, "--output-dir")
+    _check_folder(config.report.report_file.parent, 0, "--report-file")
+    try:  # all that it wants from there may be in it already
+        _check_folder(cache_dir(), 0 if begun else _CACHE_BYTES, "MOONTUNE_CACHE")
+    except UserError as error:
+        return [str(error), *_memory()]
     return _memory()
 
 
 def _check_folder(folder: Path, least_bytes: int, remedy: str) -> None:
     there = folder.absolute()
-    while not there.exists():
+    while not os.path.lexists(there):
         there = there.parent
     if not there.is_dir():
         raise UserError(f"{there}: is no folder, so {folder} cannot be made; give another {remedy}")
@@ -41,11 +45,11 @@ def _check_folder(folder: Path, least_bytes: int, remedy: str) -> None:
         raise UserError(
             f"{there}: cannot be written to ({error.strerror}); give another {remedy}"
         ) from None
-    free = shutil.disk_usage(there).free
-    if free < least_bytes:
+    disk = shutil.disk_usage(there)
+    if disk.total and disk.free < least_bytes:  # a file system may tell nothing
         raise UserError(
-            f"{there}: {free / 1e6:,.0f} MB are free on its disk and {least_bytes / 1e6:,.0f} are "
-            f"needed; make room, or give another {remedy}"
+            f"{there}: {disk.free / 1e6:,.0f} MB are free on its disk and {least_bytes / 1e6:,.0f} "
+            f"are needed; make room, or give another {remedy}"
         )
 
 

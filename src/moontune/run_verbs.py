@@ -8,6 +8,7 @@ import os
 import shlex
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,7 +74,7 @@ def _crossval(argv: list[str], group: Group, held: contextlib.ExitStack) -> None
     log = RunLog(run.path)
     ui = _ui(group, log)
     try:
-        with log.failures(), _telling_how_to_go_on(run):
+        with _logged(log, group), _telling_how_to_go_on(run):
             if group.of_lead(lambda: "folds" not in run.record()):
                 group.of_lead(lambda: make_folds(run, config, ui))
             do_folds(run, ui, group)
@@ -99,7 +100,7 @@ def _sweep(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
     log = RunLog(run.path)
     ui = _ui(group, log)
     try:
-        with log.failures(), _telling_how_to_go_on(run):
+        with _logged(log, group), _telling_how_to_go_on(run):
             trials = do_trials(run, config, ui)
             measure_winner(run, trials, ui)
     finally:
@@ -134,6 +135,10 @@ def _telling_how_to_go_on(run: Any) -> Iterator[None]:
         raise UserError(
             f"{place}{error.strerror}; mend that, then go on with: {_resume(run)}"
         ) from error
+
+
+def _logged(log: RunLog, group: Group) -> AbstractContextManager[None]:
+    return log.failures() if group.lead else contextlib.nullcontext()
 
 
 def _resume(run: Any) -> str:
@@ -175,7 +180,9 @@ def _new_run(argv: list[str], verb: str, held: contextlib.ExitStack) -> tuple[An
     if verb != "sample":
         check_model(config)
     held.enter_context(alone_on(path))
-    new_run_path(config, overwrite=args.overwrite)  # it may have come to be just now
+    named = dataclasses.replace(config.output, run_name=path.name)
+    # It may have come to be just now.
+    new_run_path(dataclasses.replace(config, output=named), overwrite=args.overwrite)
     with new_folder(path) as temporary:
         run = create_run(config, temporary, path.name, [verb, *argv])
         if verb == "crossval":
@@ -227,7 +234,7 @@ def _resumed(args: Any, command: list[str], held: contextlib.ExitStack) -> tuple
 
         given = {f: getattr(args, f) for f in ("trials", "tune") if peek(command, f"--{f}")}
         change_trials(run, **given)
-    for remark in check_room(config):
+    for remark in check_room(config, begun=True):
         print(f"remark: {remark}")
     run.add_command(command)
     run.save_config(config)
@@ -258,7 +265,11 @@ def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[An
     wants_help = "-h" in argv or "--help" in argv
     if not wants_help and (not argv or argv[0].startswith("-")):
         raise UserError(f"give the run first: moontune {verb} outputs/NAME")
-    saved = RunConfig() if wants_help else open_run(Path(argv[0])).config()
+    if wants_help:
+        saved = RunConfig()
+    else:
+        held.enter_context(alone_on(open_run(Path(argv[0])).path))
+        saved = open_run(Path(argv[0])).config()
     fields: list[Any] = [
         (s, Annotated[type(getattr(saved, s)), FLAT], getattr(saved, s)) for s in stage.sections
     ]
@@ -268,7 +279,6 @@ def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[An
     given = ["--help"] if wants_help else argv[1:]
     args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
     run = single_run(Path(argv[0]))
-    held.enter_context(alone_on(run.path))
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
         later = [n for n in stale_after(stage) if n in run.stages()]
@@ -276,9 +286,10 @@ def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[An
         raise UserError(f"{run.path}: stage {verb} is done; add --overwrite to redo it{stale}")
     if stage.computes:
         check_model(config)
-    if args.overwrite:
+    if args.overwrite and "train" in (verb, *stale_after(stage)):
         run.checkpoint.unlink(missing_ok=True)
     run.add_command([verb, *argv])
+    run.save_config(config)  # what is interrupted is gone on with as it was
     return run, config
 
 
@@ -292,7 +303,7 @@ def _do_stages(run: Any, config: Any, stages: list[Any], group: Group = SOLO) ->
     log = RunLog(run.path)
     ui = _ui(group, log)
     try:
-        with log.failures(), _telling_how_to_go_on(run):
+        with _logged(log, group), _telling_how_to_go_on(run):
             for stage in stages:
                 ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
                 run_stage(run, config, stage, ui, group)

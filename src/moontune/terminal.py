@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from typing import Any, TextIO
+
 _JOINERS = "\u200c\u200d"  # scripts and emoji need them, and they move nothing
 
 
@@ -9,3 +13,29 @@ def printable(text: str) -> str:
     """One line without control characters and without what hides or reorders text, so that a
     transcript, a name or a path cannot move the cursor, set the clipboard or make a link."""
     return "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
+
+
+class Lasting:
+    """A stream that goes silent, and raises nothing, once the terminal it writes to is gone: what
+    is computed goes on, and is saved."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._or_silent(lambda: self._stream.write(text)) or len(text)
+
+    def flush(self) -> None:
+        self._or_silent(self._stream.flush)
+
+    def _or_silent(self, work: Any) -> Any:
+        try:
+            return work()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self._stream = open(os.devnull, "w")  # noqa: SIM115
+            return None

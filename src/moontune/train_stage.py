@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from moontune.collapse import collapsed
@@ -24,6 +25,7 @@ from moontune.rundir import RunDir
 from moontune.stage_ui import Ui
 
 if TYPE_CHECKING:
+    from moontune.checkpoint import Keeper, State
     from moontune.model import Base
 
 _LISTENED = 16  # validation clips that must still be heard as speech
@@ -69,11 +71,12 @@ def train_stage(
         return evaluate(base, rows, load_audio, cap=config.eval.token_cap, group=group).wer
 
     seed, dtype = config.output.seed, training_dtype(base.device, config.train.dtype)
-    made_of = [config.train, config.lora, config.general.replay_share, seed, dtype, val_clips]
+    made_of = [version("moontune"), config.train, config.lora, config.general.replay_share]
+    made_of += [config.eval.token_cap, seed, dtype, val_clips]
     rows = [manifest_hash(part) for part in (own, val, replay)]
     key = _digest(made_of, rows, base.origin.sha256, base.device, group.size)
     keeper = Keeper(run.checkpoint, key)
-    saved = group.of_lead(keeper.saved)
+    saved = group.of_lead(lambda: _saved(keeper, run, ui))
     if saved is None:
         config, picks = _picked(config, own, val, wer, ui)
         keeper.about = {"picks": [asdict(p) for p in picks]}
@@ -134,6 +137,31 @@ def train_stage(
     if result.skipped:
         ui.note(f"remark: {result.skipped} updates were skipped for a non-finite loss or gradient")
     return used
+
+
+def _saved(keeper: Keeper, run: RunDir, ui: Ui) -> State | None:
+    """The state to go on from. One that cannot be taken up is said so of, and removed."""
+    if not keeper.file.exists():
+        return None
+    state, why = keeper.saved(), "it is damaged, or of other settings"
+    if state is not None and not _is_logged(run, state.facts["log_bytes"]):
+        state, why = None, "its training log is not there as it was"
+    if state is None:
+        ui.note(f"remark: the saved state is not gone on with: {why}; training begins anew")
+        keeper.file.unlink()
+    return state
+
+
+def _is_logged(run: RunDir, length_bytes: int) -> bool:
+    """Whether the log is there as far as a state knows it."""
+    file = run / "train_log.jsonl"
+    if not file.is_file():
+        return False
+    told = file.read_bytes()[:length_bytes]
+    try:
+        return len(told) == length_bytes and all(json.loads(x) for x in told.splitlines())
+    except ValueError:
+        return False
 
 
 def _said(base: Base, clips: list[Utterance], config: RunConfig) -> list[Transcript]:

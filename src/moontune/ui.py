@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from moontune.terminal import printable
+from moontune.terminal import Lasting, printable
 from moontune.wording import LABELS, counted, show, show_interval
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ class ConsoleUi:
 
         self._log = log
         self.console = Console(
-            file=stream or sys.stdout, highlight=False, emoji=False, soft_wrap=True
+            file=Lasting(stream or sys.stdout),  # type: ignore[arg-type]
+            highlight=False,
+            emoji=False,
+            soft_wrap=True,
         )
         self._bar: Any = None
         self._task: Any = None
