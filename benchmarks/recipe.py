@@ -5,7 +5,8 @@
     uv run python benchmarks/recipe.py STUDY --table                    # what is there, as Markdown
 
 A setting is `key=value` pairs as in a configuration file, separated by commas, the items of a list
-by `+`; `default` is none. `clips=N` trains and validates on N clips of what there is. Each is
+by `+`; `default` is none. `clips=N` trains and validates on N clips of what there is;
+`backwards=SHARE` replays the run's own clips backwards, with what the base writes for them. Each is
 trained and tested on the same folds, disjoint by speaker, which `moontune crossval` made (in
 STUDY/SET/default); what is done is not done again. The other set's clips are the general speech on
 which forgetting shows. The table pools folds and seeds; intervals are by speaker.
@@ -21,6 +22,7 @@ import numpy as np
 import tyro
 from defaults import SHARED, default_model
 
+from moontune.audio import read_audio, write_flac
 from moontune.cli import main as moontune
 from moontune.comparison import compare
 from moontune.files import read_jsonl
@@ -88,13 +90,18 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
     if (run / "run.json").is_file() and "evaluate" in run.stages():
         return
     given, clips = parsed(setting)
+    backwards = float(given.pop("backwards", 0))
+    if backwards:
+        given["replay_share"] = backwards
     config = with_settings(made.config(), given, setting)
     config = resolve(replace(config, output=replace(config.output, seed=seed)))
     stages = ["sample", "clean", "split", "labels", "baseline"]
     fork_run(made, run.path, config, stages)
     if clips:
         keep_some(run, clips, seed)
-    if config.general.replay_share:
+    if backwards:
+        replay_backwards(run)
+    elif config.general.replay_share:
         replay_others(args, name, run)
     ui = ConsoleUi()
     stages = ["train", "evaluate"] if config.labels == made.config().labels else ["labels"]
@@ -132,6 +139,23 @@ def replay_others(args: Args, name: str, run: RunDir) -> None:
     rows = [u for part in SPLITS for u in read_rows(other.manifest(part))]
     measured = {u.id for u in read_rows(run.manifest("general"))}
     write_manifest(run.manifest("replay"), [u for u in rows if u.id not in measured])
+
+
+def replay_backwards(run: RunDir) -> None:
+    """Replay the run's own clips backwards, with what the base writes for them, mostly nothing."""
+    from moontune.model import load_base
+    from moontune.transcribe import Transcriber
+
+    config, rows, made = run.config(), read_rows(run.manifest("train")), []
+    transcribe = Transcriber(load_base(config.model.model_id, None, "cpu"))
+    for u in rows:
+        samples = read_audio(u.audio_filepath)[::-1].copy()
+        [said] = transcribe([samples], config.eval.token_cap)
+        if not said.truncated:
+            path = (run.path / "backwards" / f"{len(made)}.flac").resolve()
+            write_flac(path, samples)
+            made.append(u.with_(id=path.stem, audio_filepath=path, text=said.text))
+    write_manifest(run.manifest("replay"), [u.with_(target=u.text) for u in made])
 
 
 def rows_of(runs: list[RunDir], which: str, prefix: str = "") -> list[dict[str, Any]]:
