@@ -6,11 +6,26 @@ import errno
 import io
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from moontune.interrupts import finishing_first
 from moontune.ui import ConsoleUi
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """As in a terminal, also where the tests run in the background or under nohup."""
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_the_first_signal_asks_and_the_second_stops(capfd) -> None:
