@@ -117,3 +117,17 @@ def test_what_is_drawn_on_a_terminal_that_is_gone_is_lost_alone() -> None:
     ui.note("this")
     ui.progress(1, 2, "clips")
     ui.note("and that")
+
+
+def test_what_a_launcher_passes_on_is_no_second_signal() -> None:
+    seen: list[bool] = []
+
+    def block() -> None:
+        with finishing_first("finishing", echo_s=60.0) as asked:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            seen.append(asked())
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert seen == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -16,19 +17,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def finishing_first(say: str) -> Iterator[Callable[[], bool]]:
+def finishing_first(say: str, echo_s: float = 0.0) -> Iterator[Callable[[], bool]]:
     """Within the block the first signal to stop only makes the yielded function return True, and
     `say` is written to stderr; Ctrl-C after it raises KeyboardInterrupt at once. What was ignored
-    before, as nohup has it, still is."""
-    asked: list[int] = []  # and no lock: a handler may be interrupted by itself
+    before, as nohup has it, still is. A signal that comes within `echo_s` of the first is its echo:
+    torchrun passes on what the terminal has sent to its processes already."""
+    asked: list[float] = []  # when, and no lock: a handler may be interrupted by itself
 
     def take(number: int, frame: FrameType | None) -> None:
-        if asked and number == signal.SIGINT:
+        if asked and number == signal.SIGINT and time.monotonic() - asked[0] >= echo_s:
             raise KeyboardInterrupt
         if not asked:
             with suppress(OSError):  # the terminal may be what is gone
                 os.write(2, f"\n{say}\n".encode())  # printing is not safe here
-        asked.append(number)
+        asked.append(time.monotonic())
 
     before = {}
     if threading.current_thread() is threading.main_thread():  # signals are the main thread's

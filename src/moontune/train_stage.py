@@ -94,7 +94,7 @@ def train_stage(
     ui.note(f"{count:,} trainable parameters, matrix products in {dtype}")
     log = TrainingLog(run, saved.facts["log_bytes"] if saved else 0, config, ui, group)
     keeper.log_bytes = log.settled_bytes
-    with log, finishing_first(_FINISHING) as keeper.stopping:
+    with log, finishing_first(_FINISHING, 2.0 if group.size > 1 else 0.0) as keeper.stopping:
         result = train(
             model,
             base,
