@@ -258,18 +258,18 @@ def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[An
     from moontune.config import FLAT, RunConfig
     from moontune.lock import alone_on
     from moontune.pipeline import check_model, stage_named, stale_after
-    from moontune.rundir import open_run, single_run
+    from moontune.rundir import single_run
     from moontune.settings import resolve
 
     stage = stage_named(verb)
     wants_help = "-h" in argv or "--help" in argv
     if not wants_help and (not argv or argv[0].startswith("-")):
         raise UserError(f"give the run first: moontune {verb} outputs/NAME")
-    if wants_help:
-        saved = RunConfig()
-    else:
-        held.enter_context(alone_on(open_run(Path(argv[0])).path))
-        saved = open_run(Path(argv[0])).config()
+    saved, run = RunConfig(), None
+    if not wants_help:
+        run = single_run(Path(argv[0]))
+        held.enter_context(alone_on(run.path))
+        saved = run.config()
     fields: list[Any] = [
         (s, Annotated[type(getattr(saved, s)), FLAT], getattr(saved, s)) for s in stage.sections
     ]
@@ -278,7 +278,7 @@ def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[An
     cls.__doc__ = f"Usage: moontune {verb} outputs/NAME. {stage.summary.capitalize()}."
     given = ["--help"] if wants_help else argv[1:]
     args: Any = parse(cls, given, prog=f"moontune {verb} RUN")
-    run = single_run(Path(argv[0]))
+    assert run is not None  # --help has ended by now
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if verb in run.stages() and verb not in ("report", "verdict") and not args.overwrite:
         later = [n for n in stale_after(stage) if n in run.stages()]
