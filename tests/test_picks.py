@@ -40,6 +40,12 @@ def test_as_many_clips_are_heard_whatever_the_batch() -> None:
     assert double == pytest.approx(one / 2, abs=1)
 
 
+def test_the_runs_own_clips_are_heard_as_often_whatever_is_heard_beside_them() -> None:
+    alone = picked(Data(400, 0.2), backwards_share=0.0)["max_steps"]
+    for beside in ({"backwards_share": 0.2}, {"backwards_share": 0.1, "replay_share": 0.1}):
+        assert picked(Data(400, 0.2), **beside)["max_steps"] == pytest.approx(alone / 0.8, abs=1)
+
+
 def test_a_base_that_is_seldom_wrong_is_changed_less() -> None:
     assert picked(Data(400, 0.03))["lr"] < picked(Data(400, 0.3))["lr"]
     assert picked(Data(400, None))["lr"] == picked(Data(400, 0.3))["lr"]

@@ -15,6 +15,7 @@ import tyro
 
 from moontune.decoding import TokenCap
 
+MOST_OTHERS = 0.9  # of the clips in training that are not the run's own as they are
 Augmentation = Literal["none", "speed", "gain", "noise", "codec", "mask"]
 
 
@@ -147,6 +148,11 @@ class TrainConfig:
     token_dropout: Annotated[float, Range((0.0, 0.5), "it is a share of the tokens")] = 0.2
     """Share of the tokens before the one to write that are replaced by others in training and its
     validation, so that the decoder listens more and trusts less in what it wrote."""
+    backwards_share: Annotated[
+        float, Range((0.0, MOST_OTHERS), "it is a share of the clips of an update")
+    ] = 0.15
+    """Share of the clips in training that are the run's own, heard backwards, with what the base
+    writes for them, mostly nothing: against forgetting, without other speech. 0: none."""
     max_steps: Annotated[int | None, Range((1, 1_000_000), "a step is one optimizer update")] = None
     """Optimizer updates. Default: picked for the data."""
     lr: Annotated[
@@ -228,9 +234,9 @@ class GeneralConfig:
         int, Range((5, 100_000), "fewer clips show nothing, and every clip is measured twice")
     ] = 100
     """At most this many clips of it, of as many speakers as there are."""
-    replay_share: Annotated[float, Range((0.0, 0.9), "it is a share of the clips of an update")] = (
-        0.0
-    )
+    replay_share: Annotated[
+        float, Range((0.0, MOST_OTHERS), "it is a share of the clips of an update")
+    ] = 0.0
     """Share of the clips in training that is general speech, against forgetting; 0: none."""
     replay_manifest: Path | None = None
     """General speech of your own to replay. Default: LibriSpeech train-clean-100."""
@@ -331,6 +337,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "lr": 5e-4,  # robots of one grammar are soon learnt
         "max_steps": 150,
         "wise_ft": 1.0,  # and there is nothing else to keep
+        "backwards_share": 0.0,
     },
     # What moontune was first planned with, whatever the defaults become.
     "plan": {
@@ -357,6 +364,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "wise_ft": 1.0,
         "augment": ["none"],
         "token_dropout": 0.0,
+        "backwards_share": 0.0,
         "replay_share": 0.0,
     },
 }

@@ -37,7 +37,7 @@ class KeptSpeech:
     ) -> None:
         self._compute, self._load_audio = compute, load_audio
         self._room, self._folder = memory_bytes, folder
-        self._keys: dict[Path, bytes] = {}
+        self._keys: dict[tuple[Path, bool], bytes] = {}
         self._in_memory: dict[bytes, torch.Tensor] = {}
         self._in_file: dict[bytes, tuple[int, tuple[int, int]]] = {}
         self._file: Any = None
@@ -45,14 +45,15 @@ class KeptSpeech:
         self._spills = True
 
     def __call__(self, u: Utterance) -> torch.Tensor:
-        key = self._keys.get(u.audio_filepath)
+        heard = (u.audio_filepath, u.backwards)
+        key = self._keys.get(heard)
         if key is not None:
             kept = self._kept(key)
             if kept is not None:
                 return kept
         samples = self._load_audio(u)
         key = hashlib.sha256(samples.tobytes()).digest()
-        self._keys[u.audio_filepath] = key
+        self._keys[heard] = key
         kept = self._kept(key)
         if kept is None:
             kept = self._compute(samples).detach()

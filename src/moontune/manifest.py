@@ -43,6 +43,7 @@ class Utterance:
     speaker: str | None
     target: str | None = None
     where: str | None = field(default=None, compare=False)  # "my.jsonl:12", the row it came from
+    backwards: bool = False  # heard from its end; in no manifest
 
     @property
     def label(self) -> str:

@@ -65,7 +65,8 @@ def _updates(config: RunConfig, data: Data) -> Pick:
     least, enough, most = _HEARD
     heard = round(max(min(few * data.clips, enough), many * data.clips))
     heard = min(max(heard, least), most)
-    updates = max(1, round(heard / (config.train.batch_size * config.train.grad_accum)))
+    own = 1 - config.train.backwards_share - config.general.replay_share  # of the clips in training
+    updates = max(1, round(heard / (config.train.batch_size * config.train.grad_accum * own)))
     why = f"{heard / data.clips:.3g} times over {data.clips} clips"
     if heard in _HEARD:
         how = {least: "at least ", most: "at most "}.get(heard, "")

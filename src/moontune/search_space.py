@@ -30,8 +30,9 @@ SPACES = {
     "augment": "none,speed,mask,speed+mask,speed+gain+noise+codec",
 }
 _NOT_TRIED = {"eval_every_steps", "early_stop_patience", "max_skipped_updates", "dtype"} | {
-    # They change what the validation loss says of the words: it is not what to choose them by.
+    # The validation loss does not say what they are for.
     "token_dropout",
+    "backwards_share",
     "keep_best_by",
 }
 _LOGARITHMIC = 10.0  # ends so far apart or further

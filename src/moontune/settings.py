@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from moontune.config import DEFAULT_UTTERANCES, GeneralConfig, Range, RunConfig
+from moontune.config import DEFAULT_UTTERANCES, MOST_OTHERS, GeneralConfig, Range, RunConfig
 from moontune.credentials import refuse_tokens
 from moontune.errors import UserError
 
@@ -200,6 +200,12 @@ def resolve(config: RunConfig) -> RunConfig:
         if augment != ("none",):
             raise UserError(f"augment = {' '.join(augment)}: none stands alone; take it out")
         config = dataclasses.replace(config, train=dataclasses.replace(config.train, augment=()))
+    if config.train.backwards_share + config.general.replay_share > MOST_OTHERS:
+        raise UserError(
+            f"--backwards-share {config.train.backwards_share:g} and --replay-share "
+            f"{config.general.replay_share:g} leave too few places for the run's own clips; give "
+            f"at most {MOST_OTHERS:g} in sum"
+        )
     if not config.lora.lora_targets:
         raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")
     return config

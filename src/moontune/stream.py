@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from moontune.config import TrainConfig
 from moontune.manifest import Utterance
@@ -18,21 +19,32 @@ def shuffled(utterances: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
             yield utterances[index]
 
 
+@dataclass
+class _Share:
+    """Utterances that take every 1 / `share`-th place."""
+
+    stream: Iterator[Utterance]
+    share: float
+    due: float = 0.0
+
+
 def mixed(
-    own: Sequence[Utterance], replay: Sequence[Utterance], share: float, seed: int
+    own: Sequence[Utterance], others: Sequence[tuple[Sequence[Utterance], float]], seed: int
 ) -> Iterator[Utterance]:
-    """The run's utterances without end, every 1 / `share`-th place taken by general speech."""
+    """The run's utterances without end, with a share of the places for each of `others`."""
     ours = shuffled(own, seed)
-    if not replay or not share:
-        yield from ours
-    theirs, due = shuffled(replay, seed + 1), 0.0
+    shares = [
+        _Share(shuffled(rows, seed + i), share)
+        for i, (rows, share) in enumerate(others, start=1)
+        if rows and share
+    ]
     while True:
-        due += share
-        if due >= 1:
-            due -= 1
-            yield next(theirs)
-        else:
-            yield next(ours)
+        for s in shares:
+            s.due += s.share
+        first = next((s for s in shares if s.due >= 1), None)
+        if first is not None:
+            first.due -= 1
+        yield next(first.stream if first else ours)
 
 
 def validation_sample(val_split: Sequence[Utterance], config: TrainConfig) -> list[Utterance]:

@@ -50,6 +50,7 @@ def train_stage(
         set_adapter_state,
         trainable_parameters,
     )
+    from moontune.backwards import backwards, written_backwards
     from moontune.checkpoint import Keeper
     from moontune.device import training_dtype
     from moontune.evaluate import evaluate
@@ -79,12 +80,19 @@ def train_stage(
     saved = group.of_lead(lambda: _saved(keeper, run, ui))
     if saved is None:
         config, picks = _picked(config, own, val, wer, ui)
-        keeper.about = {"picks": [asdict(p) for p in picks]}
+        written = written_backwards(base, own, config, group)
+        keeper.about = {"picks": [asdict(p) for p in picks], "backwards": written}
     else:
         keeper.about = saved.facts["about"]
         picks = [Pick.from_row(p) for p in keeper.about["picks"]]
-        config = with_picks(config, picks)
+        config, written = with_picks(config, picks), keeper.about["backwards"]
         ui.note(f"going on after update {saved.facts['progress']['step']}")
+    others = [
+        (replay, config.general.replay_share),
+        (backwards(own, written), config.train.backwards_share),
+    ]
+    if written:
+        ui.note(f"{len(written)} of the clips are heard backwards too, against forgetting")
     validated = _validated(config, val, val_clips, ui)
     listened = spread(val, _LISTENED)
     said = _said(base, listened, config) if group.lead else []
@@ -98,7 +106,7 @@ def train_stage(
         result = train(
             model,
             base,
-            mixed(own, replay, config.general.replay_share, seed),
+            mixed(own, others, seed),
             validated,
             load_audio,
             config.train,
