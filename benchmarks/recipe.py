@@ -5,9 +5,9 @@
     uv run python benchmarks/recipe.py STUDY --table                    # what is there, as Markdown
 
 A setting is `key=value` pairs as in a configuration file, separated by commas, the items of a list
-by `+`; `default` is none. `clips=N` trains and validates on N clips of what there is;
-`backwards=SHARE` replays the run's own clips backwards, with what the base writes for them. Each is
-trained and tested on the same folds, disjoint by speaker, which `moontune crossval` made (in
+by `+`; `default` is none. `clips=N` trains and validates on N clips of what there is, `trim=WER`
+on those on which the base has less, and `cross=0` leaves cross-attention as it is. Each is trained
+and tested on the same folds, disjoint by speaker, which `moontune crossval` made (in
 STUDY/SET/default); what is done is not done again. The other set's clips are the general speech on
 which forgetting shows. The table pools folds and seeds; intervals are by speaker.
 """
@@ -22,13 +22,15 @@ import numpy as np
 import tyro
 from defaults import SHARED, default_model
 
-from moontune.audio import read_audio, write_flac
+from moontune import adapter
 from moontune.cli import main as moontune
 from moontune.comparison import compare
+from moontune.config import LoraConfig
 from moontune.files import read_jsonl
 from moontune.manifest import read_rows, write_manifest
 from moontune.pipeline import run_stage, stage_named
 from moontune.rundir import RunDir, fork_run
+from moontune.scoring import corpus_wer, word_edits
 from moontune.settings import resolve, with_settings
 from moontune.split import SPLITS
 from moontune.ui import ConsoleUi
@@ -89,19 +91,17 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
     run = fold_of(args, name, setting, seed, fold)
     if (run / "run.json").is_file() and "evaluate" in run.stages():
         return
-    given, clips = parsed(setting)
-    backwards = float(given.pop("backwards", 0))
-    if backwards:
-        given["replay_share"] = backwards
+    given, only = parsed(setting)
     config = with_settings(made.config(), given, setting)
     config = resolve(replace(config, output=replace(config.output, seed=seed)))
     stages = ["sample", "clean", "split", "labels", "baseline"]
     fork_run(made, run.path, config, stages)
-    if clips:
-        keep_some(run, clips, seed)
-    if backwards:
-        replay_backwards(run)
-    elif config.general.replay_share:
+    if "clips" in only:
+        keep_some(run, int(only["clips"]), seed)
+    if "trim" in only:
+        keep_plausible(run, float(only["trim"]))
+    adapter._target_pattern = without_cross if only.get("cross") == "0" else TARGET_PATTERN
+    if config.general.replay_share:
         replay_others(args, name, run)
     ui = ConsoleUi()
     stages = ["train", "evaluate"] if config.labels == made.config().labels else ["labels"]
@@ -113,11 +113,11 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
     ui.close()
 
 
-def parsed(setting: str) -> tuple[dict[str, Any], int]:
-    """A setting's keys and values, and to how many clips it keeps; 0: all."""
+def parsed(setting: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """A setting's keys and values, and apart from them those that only this study has."""
     pairs = dict(pair.split("=", 1) for pair in setting.split(",") if setting != "default")
-    clips = int(pairs.pop("clips", 0))
-    return {k: v.split("+") if "+" in v else v for k, v in pairs.items()}, clips
+    only = {k: pairs.pop(k) for k in ("clips", "trim", "cross") if k in pairs}
+    return {k: v.split("+") if "+" in v else v for k, v in pairs.items()}, only
 
 
 def keep_some(run: RunDir, clips: int, seed: int) -> None:
@@ -132,6 +132,24 @@ def keep_some(run: RunDir, clips: int, seed: int) -> None:
         write_manifest(run.manifest(name), [rows[i] for i in kept])
 
 
+def keep_plausible(run: RunDir, most: float) -> None:
+    """Leave the clips to train and validate on of which the base gets a share of words right."""
+    written = run.read("base_transcripts.json")
+    for name in ("train", "val"):
+        rows = read_rows(run.manifest(name))
+        edits = [word_edits(u.text, written[u.id]) for u in rows]
+        wers = [corpus_wer([e]) for e in edits]
+        kept = [u for u, wer in zip(rows, wers, strict=True) if wer is not None and wer < most]
+        write_manifest(run.manifest(name), kept)
+
+
+TARGET_PATTERN = adapter._target_pattern
+
+
+def without_cross(config: LoraConfig) -> str:
+    return "(?!.*encoder_attn)" + TARGET_PATTERN(config)
+
+
 def replay_others(args: Args, name: str, run: RunDir) -> None:
     """Replay what the other set has beyond the clips on which forgetting is measured: other clips,
     but of the same speakers, so that forgetting looks smaller than with other speech."""
@@ -139,23 +157,6 @@ def replay_others(args: Args, name: str, run: RunDir) -> None:
     rows = [u for part in SPLITS for u in read_rows(other.manifest(part))]
     measured = {u.id for u in read_rows(run.manifest("general"))}
     write_manifest(run.manifest("replay"), [u for u in rows if u.id not in measured])
-
-
-def replay_backwards(run: RunDir) -> None:
-    """Replay the run's own clips backwards, with what the base writes for them, mostly nothing."""
-    from moontune.model import load_base
-    from moontune.transcribe import Transcriber
-
-    config, rows, made = run.config(), read_rows(run.manifest("train")), []
-    transcribe = Transcriber(load_base(config.model.model_id, None, "cpu"))
-    for u in rows:
-        samples = read_audio(u.audio_filepath)[::-1].copy()
-        [said] = transcribe([samples], config.eval.token_cap)
-        if not said.truncated:
-            path = (run.path / "backwards" / f"{len(made)}.flac").resolve()
-            write_flac(path, samples)
-            made.append(u.with_(id=path.stem, audio_filepath=path, text=said.text))
-    write_manifest(run.manifest("replay"), [u.with_(target=u.text) for u in made])
 
 
 def rows_of(runs: list[RunDir], which: str, prefix: str = "") -> list[dict[str, Any]]:

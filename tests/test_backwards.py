@@ -1,4 +1,4 @@
-"""One's own clips heard backwards: what they are, what is learnt from them, and where they stand."""
+"""One's own clips heard backwards: what they are, what is learnt from them, and when."""
 
 from __future__ import annotations
 

@@ -26,13 +26,16 @@ SETTINGS = TrainConfig(
 )
 
 
+OTHERS = [(SPLIT[:1], 0.25), ([u.with_(backwards=True) for u in SPLIT], 0.2)]
+
+
 def trained(model: Path, keeper: Keeper | None = None, config: TrainConfig = SETTINGS):
     """In a base of its own, as in a new process."""
     log: list[dict] = []
     base = load_base(str(model), None, "cpu")
     adapted = attach_lora(base, LoraConfig(lora_dropout=0.2), 3)
     torch.manual_seed(99)  # a new process may have drawn before
-    stream = mixed(SPLIT, SPLIT[:1], 0.25, 7)
+    stream = mixed(SPLIT, OTHERS, 7)
     result = train(
         adapted, base, stream, SPLIT[:2], load_audio, config, 7, log.append, keeper=keeper
     )
@@ -54,7 +57,7 @@ def stopped_after(model: Path, file: Path, updates: int, config: TrainConfig = S
 
     base = load_base(str(model), None, "cpu")
     adapted = attach_lora(base, LoraConfig(lora_dropout=0.2), 3)
-    stream = mixed(SPLIT, SPLIT[:1], 0.25, 7)
+    stream = mixed(SPLIT, OTHERS, 7)
     with pytest.raises(KeyboardInterrupt):
         train(
             adapted, base, stream, SPLIT[:2], load_audio, config, 7, log.append,
