@@ -15,8 +15,10 @@ which forgetting shows. The table pools folds and seeds; intervals are by speake
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import tyro
@@ -100,7 +102,6 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
         keep_some(run, int(only["clips"]), seed)
     if "trim" in only:
         keep_plausible(run, float(only["trim"]))
-    adapter._target_pattern = without_cross if only.get("cross") == "0" else TARGET_PATTERN
     if config.general.replay_share:
         replay_others(args, name, run)
     ui = ConsoleUi()
@@ -109,7 +110,10 @@ def do(args: Args, name: str, setting: str, seed: int, fold: int) -> None:
         stages = ["labels", "baseline", "train", "evaluate"]
     for stage in stages:
         ui.stage(f"{name} {setting}@{seed} fold {fold}: {stage}", "", 1, 1)
-        run_stage(run, config, stage_named(stage), ui)
+        with mock.patch.object(
+            adapter, "_target_pattern", partial(pattern, cross=only.get("cross"))
+        ):
+            run_stage(run, config, stage_named(stage), ui)
     ui.close()
 
 
@@ -133,11 +137,12 @@ def keep_some(run: RunDir, clips: int, seed: int) -> None:
 
 
 def keep_plausible(run: RunDir, most: float) -> None:
-    """Leave the clips to train and validate on of which the base gets a share of words right."""
+    """Leave out clips to train and validate on on which the base has so high a WER, of those that
+    it transcribed for their style."""
     written = run.read("base_transcripts.json")
     for name in ("train", "val"):
         rows = read_rows(run.manifest(name))
-        edits = [word_edits(u.text, written[u.id]) for u in rows]
+        edits = [word_edits(u.text, written.get(u.id, u.text)) for u in rows]
         wers = [corpus_wer([e]) for e in edits]
         kept = [u for u, wer in zip(rows, wers, strict=True) if wer is not None and wer < most]
         write_manifest(run.manifest(name), kept)
@@ -146,8 +151,9 @@ def keep_plausible(run: RunDir, most: float) -> None:
 TARGET_PATTERN = adapter._target_pattern
 
 
-def without_cross(config: LoraConfig) -> str:
-    return "(?!.*encoder_attn)" + TARGET_PATTERN(config)
+def pattern(config: LoraConfig, cross: str | None) -> str:
+    """Layers to adapt; cross-attention is not if `cross` is 0."""
+    return ("(?!.*encoder_attn)" if cross == "0" else "") + TARGET_PATTERN(config)
 
 
 def replay_others(args: Args, name: str, run: RunDir) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from moontune.adapter import adapter_state, attach_lora
+from moontune.backwards import written_backwards
 from moontune.config import LoraConfig, TrainConfig
 from moontune.decoding import TokenCap
 from moontune.evaluate import evaluate
 from moontune.launcher import join
 from moontune.manifest import Utterance, read_manifest
-from moontune.model import load_base
+from moontune.model import Base, load_base
 from moontune.parallel import SOLO, Group
 from moontune.stream import shuffled
 from moontune.train import Losses, train
@@ -76,18 +77,21 @@ def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[
     }
 
 
-def evaluated(model: str, rows: list[Utterance], group: Group) -> dict[str, Any]:
+def evaluated(base: Base, rows: list[Utterance], cap: TokenCap, group: Group) -> dict[str, Any]:
     """The measurement of enough clips for several batches."""
-    many = [u.with_(id=f"{u.id}-{n}") for n in range(3) for u in rows]
-    base = load_base(model, None, "cpu")
-    done = evaluate(base, many, load_audio, cap=TokenCap(4.0, 2), group=group)
+    done = evaluate(base, rows, load_audio, cap=cap, group=group)
     return {"summary": done.summary(), "predictions": [p.row() for p in done.predictions]}
 
 
 def everything(model: str, manifest: Path, group: Group = SOLO) -> dict[str, Any]:
     rows, _ = read_manifest(manifest)
     found = {case: trained(model, rows, case, group) for case in CASES}
-    return found | {"evaluation": evaluated(model, rows, group)}
+    many = [u.with_(id=f"{u.id}-{n}") for n in range(3) for u in rows]
+    cap, base = TokenCap(4.0, 2), load_base(model, None, "cpu")
+    return found | {
+        "evaluation": evaluated(base, many, cap, group),
+        "backwards": written_backwards(base, many, cap, group),
+    }
 
 
 if __name__ == "__main__":

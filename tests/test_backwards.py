@@ -12,19 +12,16 @@ from conftest import noise
 
 from moontune import backwards as module
 from moontune.audio import read_audio, write_flac
-from moontune.backwards import backwards, written_backwards
+from moontune.backwards import backwards, chosen, written_backwards
 from moontune.cli import main
-from moontune.config import RunConfig
+from moontune.config import TrainConfig
+from moontune.decoding import TokenCap
 from moontune.manifest import Utterance, read_rows, to_row
-from moontune.parallel import SOLO
-from moontune.settings import resolve, with_settings
+from moontune.rundir import RunDir
 from moontune.sources.wheel import sample_wheel
 from moontune.transcribe import Transcriber, load_audio
 
-
-def config(**given: object) -> RunConfig:
-    given = {"source": "synthetic", "max_steps": 40, "lr": 1e-4, "augment": ["none"], **given}
-    return resolve(with_settings(RunConfig(), given, "test"))
+CAP = TokenCap(6.5, 8)
 
 
 def test_a_clip_heard_backwards_is_its_samples_from_the_end(tmp_path) -> None:
@@ -42,28 +39,48 @@ def test_what_is_learnt_of_speech_backwards_is_what_the_base_writes(tmp_path, bu
     """Not what is said in it."""
     pytest.importorskip("moonshine_voice", reason="extra `bundled`", exc_type=ImportError)
     own = sample_wheel(tmp_path).utterances
-    written = written_backwards(bundled_base, own, config(), SOLO)
-    some = backwards(own, written)
-    assert len(some) >= len(own) - 2
-    transcribe, cap = Transcriber(bundled_base), config().eval.token_cap
-    for u in some:
+    written = written_backwards(bundled_base, own, CAP)
+    assert written.keys() == {u.id for u in own}
+    turned = backwards(own, written)
+    assert len(turned) >= len(own) - 2
+    transcribe = Transcriber(bundled_base)
+    for u in turned:
         assert u.backwards
-        [alone] = transcribe([read_audio(u.audio_filepath)[::-1].copy()], cap)
+        [alone] = transcribe([read_audio(u.audio_filepath)[::-1].copy()], CAP)
         assert u.label == alone.text
         assert not alone.truncated
         assert u.label != next(o.text for o in own if o.id == u.id)
-    lower = written_backwards(bundled_base, own, config(label_style="lower"), SOLO)
-    assert lower == {name: text.lower() for name, text in written.items()}
+    short = written_backwards(bundled_base, own, TokenCap(1.0, 0))
+    assert None in short.values()  # it comes to no end
+    assert not [u for u in backwards(own, short) if short[u.id] is None]
 
 
-def test_as_many_clips_as_are_wanted_are_written_down(tmp_path, bundled_base, monkeypatch) -> None:
-    write_flac(tmp_path / "a.flac", np.zeros(8_000, np.float32))
-    own = [Utterance(f"c{i}", tmp_path / "a.flac", "x", 0.5, "s") for i in range(50)]
-    for updates, most, wanted in ((10, 300, 8), (200, 300, 50), (200, 20, 20)):
+@pytest.mark.parametrize(
+    ("labels", "then"),
+    [
+        (("So THE SHIP SAILS.", "At Noon."), "Oh, the Day."),
+        (("THE SHIP SAILS", "AT NOON"), "OH, THE DAY."),
+        (("the ship sails", "at noon"), "oh, the day."),
+        (("the ship sails.", "at noon."), "oh, the day."),
+    ],
+)
+def test_they_are_written_in_the_letters_of_the_labels(labels, then) -> None:
+    own = [Utterance(f"c{i}", Path("a"), "x", 1.0, "s", target=t) for i, t in enumerate(labels)]
+    [turned] = backwards(own, {"c0": "Oh, the Day.", "c1": None})
+    assert (turned.id, turned.label, turned.text) == ("c0", then, then)
+
+
+def test_as_many_are_chosen_as_there_are_places_for(monkeypatch) -> None:
+    own = [Utterance(f"c{i}", Path("a"), "x", 1.0, "s") for i in range(50)]
+    for updates, share, most, count in (
+        (10, 0.1, 300, 8),
+        (200, 0.1, 300, 50),
+        (200, 0.1, 20, 20),
+        (200, 0.0, 300, 0),
+    ):
         monkeypatch.setattr(module, "_MOST", most)
-        tenth = config(max_steps=updates, backwards_share=0.1)
-        assert len(written_backwards(bundled_base, own, tenth, SOLO)) == wanted
-    assert written_backwards(bundled_base, own, config(backwards_share=0.0), SOLO) == {}
+        settings = TrainConfig(max_steps=updates, backwards_share=share)
+        assert len(chosen(own, settings)) == count
 
 
 def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
@@ -76,8 +93,7 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished[0] / "outputs/r", "outputs/r")
     run = Path("outputs/r")
-    ids = [u.id for u in read_rows(run / "manifests/train.jsonl")][:3]
-    words = ["train", str(run), "--overwrite", "--max-steps", "5", "--backwards-share", "0.25"]
+    words = ["train", str(run), "--overwrite", "--max-steps", "5", "--backwards-share", "0.5"]
     words += ["--lr", "1e-3", "--grad-accum", "8"]
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
     heard: list[Utterance] = []
@@ -93,17 +109,23 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
     monkeypatch.setattr(losses.Losses, "labels", noted)
     asked = []
 
-    def written(*_: object) -> dict[str, str]:
-        asked.append(1)
-        return dict.fromkeys(ids, "") if len(asked) == 1 else {ids[0]: "something else"}
+    def written(base, clips, *_: object) -> dict[str, str | None]:
+        """The first half comes to no end."""
+        asked.append([u.id for u in clips])
+        text = "" if len(asked) == 1 else "something else"
+        return {u.id: None if i < len(clips) / 2 else text for i, u in enumerate(clips)}
 
     monkeypatch.setattr(module, "written_backwards", written)
     assert main(words) == 0
-    assert "3 of the clips are heard backwards too" in capsys.readouterr().out
     some = [u for u in heard if u.backwards]
-    assert len(some) == len(heard) // 4 > 3
-    assert {u.id for u in some} == set(ids)
+    usable = asked[0][-(len(asked[0]) // 2) :]
+    assert len(usable) >= 2
+    assert {u.id for u in some} <= set(usable)
+    assert abs(len(some) - len(heard) * 0.5 * len(usable) / len(asked[0])) <= 1
     assert {u.label for u in some} == {""}
+    assert {u.id for u in read_rows(run / "manifests/backwards.jsonl")} == set(usable)
+    told = f"{len(usable)} clips are heard backwards too"
+    assert told in capsys.readouterr().out
     whole = (run / "lora_adapter/adapter_model.safetensors").read_bytes()
 
     training = ConsoleUi.training
@@ -119,7 +141,17 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
         assert main(words) == 130
     heard.clear()
     assert main([*words[:2], *words[3:]]) == 0
-    assert asked == [1]
+    assert len(asked) == 1
     assert {u.label for u in heard if u.backwards} == {""}
     assert (run / "lora_adapter/adapter_model.safetensors").read_bytes() == whole
     assert json.loads((run / "train.json").read_text())["steps"] == 5
+
+
+def test_a_run_older_than_the_setting_heard_none(finished, tmp_path) -> None:
+    run = RunDir(tmp_path / "r")
+    shutil.copytree(finished[0] / "outputs/r", run.path)
+    assert run.config().train.backwards_share > 0
+    file = run / "config.toml"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(line for line in lines if not line.startswith("backwards_share")))
+    assert run.config().train.backwards_share == 0

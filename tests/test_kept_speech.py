@@ -37,7 +37,7 @@ class Kept:
 
     def _load(self, u: Utterance) -> np.ndarray:
         self.read += 1
-        return CLIPS[u.id]
+        return CLIPS[u.id][::-1].copy() if u.backwards else CLIPS[u.id]
 
     def check(self) -> None:
         for u in ROWS:
@@ -56,6 +56,22 @@ def test_each_recording_is_computed_once_and_comes_back_the_same(tmp_path, memor
     distinct = sum(c.nbytes * 4 for name, c in CLIPS.items() if name != "again")
     assert kept.speech.spilled_bytes == distinct - in_memory
     assert list(tmp_path.iterdir()) == []  # the file has no name that could be left behind
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 10_000])
+def test_a_clip_and_the_same_clip_backwards_are_two(tmp_path, memory_bytes) -> None:
+    """Or the model would learn to write nothing for speech."""
+    ramp = np.arange(20, dtype=np.float32)
+    u = Utterance("ramp", Path("ramp"), "", None, None)
+    for order in ((False, True), (True, False)):
+        kept = Kept(memory_bytes=memory_bytes, folder=tmp_path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(CLIPS, "ramp", ramp)
+            for _ in range(2):
+                for back in order:
+                    first = kept.speech(u.with_(backwards=back))[0, 0]
+                    assert first == (19 if back else 0)
+        assert (kept.computed, kept.read) == (2, 2)
 
 
 @pytest.mark.parametrize("fits", [0, 3])

@@ -107,7 +107,9 @@ def test_an_unusable_clip_is_skipped_by_all_processes_alike(pair) -> None:
 
 
 def test_an_evaluation_is_the_same_to_the_bit(pair, solo) -> None:
-    assert pair[0]["evaluation"] == pair[1]["evaluation"] == solo["evaluation"]
+    for what in ("evaluation", "backwards"):
+        assert pair[0][what] == pair[1][what] == solo[what]
+    assert len(solo["backwards"]) == 72
 
 
 def test_shares_hold_every_item_once_and_cost_about_the_same() -> None:

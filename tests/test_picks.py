@@ -31,6 +31,8 @@ def test_more_clips_train_longer_within_bounds() -> None:
     assert updates[0] == updates[1] >= 50  # a few clips are heard many times
     assert updates[2] < updates[3]
     assert updates[4] == updates[5]  # bounded
+    for beside in ({"backwards_share": 0.9}, {"backwards_share": 0.2, "replay_share": 0.6}):
+        assert picked(Data(50_000, 0.2), **beside)["max_steps"] == updates[5]
 
 
 def test_as_many_clips_are_heard_whatever_the_batch() -> None:

@@ -26,7 +26,7 @@ SPLIT = [
 
 
 def load_audio(u: Utterance):
-    return CLIPS[u.id]
+    return CLIPS[u.id][::-1].copy() if u.backwards else CLIPS[u.id]
 
 
 def run(

@@ -1,7 +1,7 @@
-"""The run's own clips heard backwards, with what the base writes for them: nothing, or nonsense.
+"""The run's own clips heard backwards, with what the base writes for them: often nothing.
 
-Nobody can learn words from them. They hold the model to writing nothing where it hears none, and
-need no other speech.
+No word can be learnt from them. They hold the model to what the base does where nothing can be
+understood, and need no other speech.
 """
 
 from __future__ import annotations
@@ -9,42 +9,51 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from moontune.config import RunConfig
+from moontune.config import TrainConfig
+from moontune.decoding import TokenCap
 from moontune.manifest import Utterance
 from moontune.model import Base
-from moontune.parallel import Group
+from moontune.parallel import SOLO, Group
+from moontune.sources.base import Progress, no_progress
 from moontune.stream import spread
+from moontune.text import style_of
 from moontune.transcribe import Transcriber, load_audio, shared_batches
 
 _MOST = 300  # clips; transcribing them takes a small part of a training's time
 
 
-def written_backwards(
-    base: Base, own: Sequence[Utterance], config: RunConfig, group: Group
-) -> dict[str, str]:
-    """What the base writes for some of the clips, heard backwards, by id.
+def chosen(own: Sequence[Utterance], config: TrainConfig) -> list[Utterance]:
+    """As many of the clips as the training has places for."""
+    places = config.updates * config.batch_size * config.grad_accum
+    return spread(own, min(math.ceil(places * config.backwards_share), _MOST))
 
-    As many as are wanted in training. A clip that it does not come to an end with is left out.
-    """
-    train = config.train
-    places = train.updates * train.batch_size * train.grad_accum
-    some = spread(own, min(math.ceil(places * train.backwards_share), _MOST))
-    clips = [u.with_(backwards=True) for u in some]
-    lower = config.labels.label_style == "lower"
+
+def written_backwards(
+    base: Base,
+    clips: Sequence[Utterance],
+    cap: TokenCap,
+    group: Group = SOLO,
+    progress: Progress = no_progress,
+) -> dict[str, str | None]:
+    """What the base writes for clips heard backwards, by id; None where it comes to no end."""
+    clips = [u.with_(backwards=True) for u in clips]
     transcribe, found = Transcriber(base), []
-    for indices in shared_batches(clips, group):
+    mine = shared_batches(clips, group)
+    for indices in mine:
         part = [clips[i] for i in indices]
-        said = transcribe([load_audio(u) for u in part], config.eval.token_cap)
-        for u, t in zip(part, said, strict=True):
-            if not t.truncated:
-                found.append((u.id, t.text.lower() if lower else t.text))
+        said = transcribe([load_audio(u) for u in part], cap)
+        found += [(u.id, None if t.truncated else t.text) for u, t in zip(part, said, strict=True)]
+        progress(len(found), sum(map(len, mine)), "clips heard backwards by the base")
     return dict(group.gather(found))
 
 
-def backwards(own: Sequence[Utterance], written: dict[str, str]) -> list[Utterance]:
-    """Those clips, to train on."""
+def backwards(own: Sequence[Utterance], written: dict[str, str | None]) -> list[Utterance]:
+    """The clips that can be trained on, with their texts in the letters that the labels have."""
+    style = style_of(u.label for u in own)
+    in_style = {"upper": str.upper, "lower": str.lower, "cased": str}[style]
+    if not any(c.isupper() for u in own for c in u.label):
+        in_style = str.lower
+    texts = {name: in_style(text) for name, text in written.items() if text is not None}
     return [
-        u.with_(backwards=True, text=written[u.id], target=written[u.id])
-        for u in own
-        if u.id in written
+        u.with_(backwards=True, text=texts[u.id], target=texts[u.id]) for u in own if u.id in texts
     ]

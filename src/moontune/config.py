@@ -152,7 +152,7 @@ class TrainConfig:
         float, Range((0.0, MOST_OTHERS), "it is a share of the clips of an update")
     ] = 0.15
     """Share of the clips in training that are the run's own, heard backwards, with what the base
-    writes for them, mostly nothing: against forgetting, without other speech. 0: none."""
+    writes for them, often nothing: against forgetting, without other speech. 0: none."""
     max_steps: Annotated[int | None, Range((1, 1_000_000), "a step is one optimizer update")] = None
     """Optimizer updates. Default: picked for the data."""
     lr: Annotated[

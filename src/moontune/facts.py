@@ -98,6 +98,12 @@ def plain(value: Any) -> Any:
 def machine_facts(m: dict[str, Any]) -> Section:
     env, base, device, t = m["environment"], m["base_model"], m["device"], m["training"]
     rate = t["utterances_seen"] / max(t["seconds"] - t["seconds_validating"], 1e-9)
+    back = t.get("heard_backwards", {"clips": 0})
+    turned = (
+        f", {back['clips']} clips heard backwards too, with nothing to write for {back['empty']}"
+        if back["clips"]
+        else ""
+    )
     rows = [
         [
             "base",
@@ -110,7 +116,7 @@ def machine_facts(m: dict[str, Any]) -> Section:
             f"{t['steps']} updates ({t['stopped']}), {t['skipped']} skipped, "
             f"{t['trainable_parameters']:,} parameters, matrix products in "
             f"{t.get('dtype', 'float32')}, {t['seconds']:.0f} s of which "
-            f"{t['seconds_validating']:.0f} s validating, {rate:.1f} clips a second",
+            f"{t['seconds_validating']:.0f} s validating, {rate:.1f} clips a second{turned}",
         ],
         ["seconds", ", ".join(f"{k} {v:.0f}" for k, v in m["timings_s"].items())],
         ["python", f"{env['python']} on {env['platform']}"],

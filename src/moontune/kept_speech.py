@@ -24,7 +24,7 @@ class KeptSpeech:
     Keyed by the samples' hash, so that the same recording is kept once, whatever its name. Beyond
     `memory_bytes` it is kept in a file without a name in `folder`, which is gone with the process;
     where the disk has no room, it is computed again each time. `load_audio` is asked once for each
-    utterance's file.
+    utterance's file, and once more where it is heard backwards.
     """
 
     def __init__(

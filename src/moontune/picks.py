@@ -13,7 +13,8 @@ from moontune.markdown import percent
 
 BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
 _EPOCHS = (9.0, 4.0)  # times over few clips, and over many
-_HEARD = (800, 1_600, 12_000)  # clips in all: at least, where few are many, and at most
+# Of them in all, at least, and where few are many; and of all there is to hear, at most.
+_HEARD = (800, 1_600, 12_000)
 _RATE = 2e-4
 _FEW_ERRORS = 0.1  # of the words
 
@@ -63,14 +64,15 @@ def with_picks(config: RunConfig, picks: list[Pick]) -> RunConfig:
 def _updates(config: RunConfig, data: Data) -> Pick:
     few, many = _EPOCHS
     least, enough, most = _HEARD
-    heard = round(max(min(few * data.clips, enough), many * data.clips))
-    heard = min(max(heard, least), most)
     own = 1 - config.train.backwards_share - config.general.replay_share  # of the clips in training
+    heard = round(max(min(few * data.clips, enough), many * data.clips))
+    most = round(most * own)
+    heard = min(max(heard, least), most)
     updates = max(1, round(heard / (config.train.batch_size * config.train.grad_accum * own)))
     why = f"{heard / data.clips:.3g} times over {data.clips} clips"
-    if heard in _HEARD:
+    if heard in (least, enough, most):
         how = {least: "at least ", most: "at most "}.get(heard, "")
-        why += f", {how}{heard:,} clips in all"
+        why += f", {how}{heard:,} in all"
     return Pick("max_steps", updates, why)
 
 

@@ -200,11 +200,11 @@ def resolve(config: RunConfig) -> RunConfig:
         if augment != ("none",):
             raise UserError(f"augment = {' '.join(augment)}: none stands alone; take it out")
         config = dataclasses.replace(config, train=dataclasses.replace(config.train, augment=()))
-    if config.train.backwards_share + config.general.replay_share > MOST_OTHERS:
+    if config.train.backwards_share + config.general.replay_share > MOST_OTHERS + 1e-9:
         raise UserError(
             f"--backwards-share {config.train.backwards_share:g} and --replay-share "
-            f"{config.general.replay_share:g} leave too few places for the run's own clips; give "
-            f"at most {MOST_OTHERS:g} in sum"
+            f"{config.general.replay_share:g} leave too few places for the run's own clips: at "
+            f"most {MOST_OTHERS:g} in sum; give less of one, such as --backwards-share 0"
         )
     if not config.lora.lora_targets:
         raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")

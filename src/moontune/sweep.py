@@ -128,6 +128,7 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
     asked = run.record()["sweep"]
     space = dimensions(tuple(asked["tune"]), config)
     done: list[dict[str, Any]] = []
+    heard_backwards: dict[str, str | None] = {}  # by the base, which is the same in every trial
     for number in range(asked["trials"]):
         kept = _recorded(_folder(run, number))
         if kept is None:
@@ -140,7 +141,8 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
             values = {} if trial is None else trial.params
             what = told(values) if number else "the run's own settings"
             ui.stage(f"trial {number}", what, number + 1, asked["trials"])
-            kept = _do(run, config, number, values, _Watched(ui, trial), space)
+            stage = _training(run, number, heard_backwards)
+            kept = _do(run, config, number, values, _Watched(ui, trial), space, stage)
             ui.note(_outcome(kept, done))
         done.append(kept)
     return done
@@ -242,6 +244,7 @@ def _do(
     values: dict[str, Any],
     ui: _Watched,
     space: list[Dimension],
+    stage: Stage,
 ) -> dict[str, Any]:
     own = configured(config, values) if number else config
     fork = _begun(_folder(run, number), own)
@@ -249,7 +252,7 @@ def _do(
         fork = fork_run(run, _folder(run, number), own, list(BEFORE))
     state = "finished"
     try:
-        run_stage(fork, fork.config(), _training(run, number), ui)
+        run_stage(fork, fork.config(), stage, ui)
         training = fork.read("train.json")
         if number and training["stopped"].startswith("aborted"):
             state = "aborted"
@@ -283,14 +286,13 @@ def _begun(folder: Path, config: RunConfig) -> RunDir | None:
     return fork if replace(made, output=config.output) == config else None
 
 
-def _training(run: RunDir, number: int) -> Stage:
+def _training(run: RunDir, number: int, heard_backwards: dict[str, str | None]) -> Stage:
     """A trial's training. It validates on the clips that the first did: how many a training takes
     depends on its length, and losses of other clips say nothing of settings."""
-    stage = stage_named("train")
-    if not number:
-        return stage
-    clips = RunDir(_folder(run, 0)).read("train.json")["val_utterances"]
-    return replace(stage, run=partial(train_stage, val_clips=clips))
+    first = RunDir(_folder(run, 0))
+    clips = first.read("train.json")["val_utterances"] if number else None
+    train = partial(train_stage, val_clips=clips, heard_backwards=heard_backwards)
+    return replace(stage_named("train"), run=train)
 
 
 def told(values: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from moontune.facts import plain
 from moontune.files import read_jsonl, write_json
 from moontune.general_speech import more_speech
 from moontune.interrupts import finishing_first
-from moontune.manifest import Utterance, manifest_hash, read_rows
+from moontune.manifest import Utterance, manifest_hash, read_rows, write_manifest
 from moontune.model_stages import load_for_stage
 from moontune.parallel import SOLO, Group
 from moontune.picks import BASE_CLIPS, Data, Pick, open_settings, pick, with_picks
@@ -38,8 +38,12 @@ def train_stage(
     ui: Ui,
     group: Group = SOLO,
     val_clips: int | None = None,
+    heard_backwards: dict[str, str | None] | None = None,
 ) -> dict[str, Any]:
-    """`val_clips`: how many clips to validate on, else what `validation_sample` takes."""
+    """`val_clips`: how many clips to validate on, else what `validation_sample` takes.
+
+    `heard_backwards`: what the base writes for clips backwards, known already; gets the new ones.
+    """
     import torch
 
     from moontune.adapter import (
@@ -50,7 +54,7 @@ def train_stage(
         set_adapter_state,
         trainable_parameters,
     )
-    from moontune.backwards import backwards, written_backwards
+    from moontune.backwards import backwards, chosen, written_backwards
     from moontune.checkpoint import Keeper
     from moontune.device import training_dtype
     from moontune.evaluate import evaluate
@@ -58,6 +62,7 @@ def train_stage(
     from moontune.train import train
     from moontune.transcribe import load_audio
 
+    known = {} if heard_backwards is None else heard_backwards
     used: dict[str, Any] = {}
     base = load_for_stage(run, config, used, group)
     own, val, replay = group.of_lead(
@@ -80,19 +85,22 @@ def train_stage(
     saved = group.of_lead(lambda: _saved(keeper, run, ui))
     if saved is None:
         config, picks = _picked(config, own, val, wer, ui)
-        written = written_backwards(base, own, config, group)
+        some = chosen(own, config.train)
+        new = [u for u in some if u.id not in known]
+        cap = config.eval.token_cap
+        known |= written_backwards(base, new, cap, group, ui.progress) if new else {}
+        written = {u.id: known[u.id] for u in some}
         keeper.about = {"picks": [asdict(p) for p in picks], "backwards": written}
     else:
         keeper.about = saved.facts["about"]
         picks = [Pick.from_row(p) for p in keeper.about["picks"]]
         config, written = with_picks(config, picks), keeper.about["backwards"]
         ui.note(f"going on after update {saved.facts['progress']['step']}")
-    others = [
-        (replay, config.general.replay_share),
-        (backwards(own, written), config.train.backwards_share),
-    ]
-    if written:
-        ui.note(f"{len(written)} of the clips are heard backwards too, against forgetting")
+    turned = backwards(own, written)
+    others = [(replay, config.general.replay_share)]
+    if written:  # few that can be used have few places, or they were learnt by heart
+        others.append((turned, config.train.backwards_share * len(turned) / len(written)))
+        _say_backwards(turned, written, ui)
     validated = _validated(config, val, val_clips, ui)
     listened = spread(val, _LISTENED)
     said = _said(base, listened, config) if group.lead else []
@@ -133,11 +141,13 @@ def train_stage(
         "dtype": dtype,
         "val_utterances": len(validated),
         "processes": group.size,
+        "heard_backwards": {"clips": len(turned), "empty": sum(not u.label for u in turned)},
         "picked": {p.name: p.value for p in picks},
         "why": {p.name: p.why for p in picks},
         "collapsed": wrong,
     }
     write_json(run / "train.json", summary)
+    write_manifest(run.manifest("backwards"), turned)
     ui.note(
         f"{result.stopped} after {result.steps} updates; kept step {result.best_step}, "
         f"validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
@@ -170,6 +180,17 @@ def _is_logged(run: RunDir, length_bytes: int) -> bool:
         return len(told) == length_bytes and all(json.loads(x) for x in told.splitlines())
     except ValueError:
         return False
+
+
+def _say_backwards(turned: list[Utterance], written: dict[str, str | None], ui: Ui) -> None:
+    if not turned:
+        ui.note("remark: no clip is heard backwards: the base comes to no end with any of them")
+        return
+    nothing = sum(not u.label for u in turned)
+    ui.note(
+        f"against forgetting, {len(turned)} clips are heard backwards too, with what the base "
+        f"writes for them, nothing for {nothing}"
+    )
 
 
 def _said(base: Base, clips: list[Utterance], config: RunConfig) -> list[Transcript]:

@@ -64,7 +64,7 @@ def shared_batches(utterances: Sequence[Utterance], group: Group) -> list[list[i
 
 
 def load_audio(u: Utterance) -> np.ndarray:
-    """Samples of an utterance that was usable before. Raises UserError."""
+    """Samples of an utterance that was usable before, as it is heard. Raises UserError."""
     try:
         samples = read_audio(u.audio_filepath)
     except AudioError as error:

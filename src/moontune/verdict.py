@@ -13,7 +13,7 @@ from moontune.wording import show, show_interval
 LOSS_GAIN = 0.1  # nats per target token, at least half of them in words
 WER_GAIN = 0.05  # relative
 WER_LOSS = 0.05  # relative: from here on a run got clearly worse, sure or not
-REMEDY = "try --replay-share 0.2, fewer updates or a lower rate"
+REMEDY = "try --replay-share 0.2, a larger --backwards-share, fewer updates or a lower rate"
 HABIT_LOSS = 0.1  # share of transcripts that are no longer written as sentences
 _OF_FIGURES = (  # a smoke run has none to judge
     *("improved", "WER not worse", "transcripts are speech", "test clips unseen"),
