@@ -90,7 +90,8 @@ class RunDir:
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""
         file = self.path / "config.toml"
-        settings = {"backwards_share": 0.0} | read_settings(file)  # runs older than it had none
+        settings = read_settings(file)
+        settings.setdefault("backwards_share", 0.0)  # runs older than the setting had none
         began = Path(self.record()["environment"].get("folder", "."))
         for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
             value = settings.get(name)
