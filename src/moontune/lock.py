@@ -1,4 +1,4 @@
-"""One process at a time on a run's folder. No torch here."""
+"""One process at a time on a run's folder, and on the report. No torch here."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ def alone_on(run: Path) -> Iterator[None]:
             with suppress(OSError):  # another user's may stay
                 file.unlink(missing_ok=True)
             os.close(handle)
+
+
+@contextmanager
+def taking_turns(file: Path) -> Iterator[None]:
+    """Within the block no other process of moontune changes a file that runs share; another waits.
+
+    What one that was killed left half written of it is removed.
+    """
+    import fcntl
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    folder = None
+    try:
+        with suppress(OSError):  # a file system without locks
+            folder = os.open(file.parent, os.O_RDONLY)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            remove_left_over(file)
+        yield
+    finally:
+        if folder is not None:
+            os.close(folder)
 
 
 def _outermost(run: Path) -> Path:

@@ -9,6 +9,7 @@ from moontune.config import RunConfig
 from moontune.errors import UserError
 from moontune.facts import Section, facts_of
 from moontune.files import read_jsonl, write_text
+from moontune.lock import taking_turns
 from moontune.markdown import cell, code, table
 from moontune.pages import run_page
 from moontune.report_figures import changed, groups, kept, result
@@ -117,7 +118,8 @@ def write_report(run: RunDir, config: RunConfig, section: str, page: str) -> Non
     write_text(run / "report.html", page)
     file = config.report.report_file
     check_report_file(file)
-    write_text(file, merged(file, run_key(run), section))
+    with taking_turns(file):
+        write_text(file, merged(file, run_key(run), section))
 
 
 def run_key(run: RunDir) -> str:
