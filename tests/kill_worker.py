@@ -71,8 +71,8 @@ def attempt(job: dict, folder: Path, at: int | None) -> tuple[bool, int]:
 
         torch.set_num_threads(1)
         checkpoint.SHARE = job["share"]
-        artifact.subprocess = Forks()  # type: ignore[assignment]
         killer = Killer(folder, at)
+        artifact.subprocess = Forks(killer)  # type: ignore[assignment]
         going_on = ["--resume"] if (folder / "outputs/r/run.json").is_file() else []
         code = main(["run", *going_on, *job["flags"]])
         os.write(writing, json.dumps([code, killer.count]).encode())
@@ -96,11 +96,15 @@ class Forks:
 
     DEVNULL = subprocess.DEVNULL
 
+    def __init__(self, killer: Killer) -> None:
+        self._killer = killer
+
     def run(self, words: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         child = os.fork()
         if child == 0:
             from moontune import stt
 
+            self._killer.at = None  # it is the run that is killed, not this
             os._exit(stt.main(words[4:]))
         _, status = os.waitpid(child, 0)
         return subprocess.CompletedProcess(words, os.waitstatus_to_exitcode(status), "", "")
