@@ -49,9 +49,11 @@ def written_backwards(
 
 def backwards(own: Sequence[Utterance], written: dict[str, str | None]) -> list[Utterance]:
     """The clips that can be trained on, with their texts in the letters that the labels have."""
-    style = style_of(u.label for u in own)
-    in_style = {"upper": str.upper, "lower": str.lower, "cased": str}[style]
-    if not any(c.isupper() for u in own for c in u.label):
+    labels = [u.label for u in own]
+    in_style = str
+    if style_of(labels) == "upper":
+        in_style = str.upper
+    elif not any(c.isupper() for label in labels for c in label):
         in_style = str.lower
     texts = {name: in_style(text) for name, text in written.items() if text is not None}
     return [
