@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ SENTENCES = (
     "two lamps burn all night",
     "his crew ate fresh bread",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes that share the cores have one each, and so has what their tests start."""
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(autouse=True)

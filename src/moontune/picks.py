@@ -5,6 +5,7 @@ The rules stand in docs/recipe.md beside what they were made from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,7 +58,7 @@ def pick(config: RunConfig, data: Data) -> tuple[RunConfig, list[Pick]]:
     return with_picks(config, picks), picks
 
 
-def with_picks(config: RunConfig, picks: list[Pick]) -> RunConfig:
+def with_picks(config: RunConfig, picks: Iterable[Pick]) -> RunConfig:
     return replace(config, train=replace(config.train, **{p.name: p.value for p in picks}))
 
 

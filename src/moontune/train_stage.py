@@ -27,6 +27,7 @@ from moontune.stage_ui import Ui
 if TYPE_CHECKING:
     from moontune.checkpoint import Keeper, State
     from moontune.model import Base
+    from moontune.train import TrainResult
 
 _LISTENED = 16  # validation clips that must still be heard as speech
 _FINISHING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
@@ -87,14 +88,15 @@ def train_stage(
         config, picks = _picked(config, own, val, wer, ui)
         some = chosen(own, config.train)
         new = [u for u in some if u.id not in known]
-        cap = config.eval.token_cap
-        known |= written_backwards(base, new, cap, group, ui.progress) if new else {}
+        if new:
+            cap = config.eval.token_cap
+            known |= written_backwards(base, new, cap, group, ui.progress)
         written = {u.id: known[u.id] for u in some}
         keeper.about = {"picks": [asdict(p) for p in picks], "backwards": written}
     else:
         keeper.about = saved.facts["about"]
-        picks = [Pick.from_row(p) for p in keeper.about["picks"]]
-        config, written = with_picks(config, picks), keeper.about["backwards"]
+        config = with_picks(config, map(Pick.from_row, keeper.about["picks"]))
+        written = keeper.about["backwards"]
         ui.note(f"going on after update {saved.facts['progress']['step']}")
     turned = backwards(own, written)
     others = [(replay, config.general.replay_share)]
@@ -136,24 +138,20 @@ def train_stage(
         result = result.of_base()
     save_adapter(model, base, run.adapter, start)
     save_processor(base, run.processor)
+    write_manifest(run.manifest("backwards"), turned)
+    picks = keeper.about["picks"]
     summary = asdict(result) | {
         "trainable_parameters": count,
         "dtype": dtype,
         "val_utterances": len(validated),
         "processes": group.size,
         "heard_backwards": {"clips": len(turned), "empty": sum(not u.label for u in turned)},
-        "picked": {p.name: p.value for p in picks},
-        "why": {p.name: p.why for p in picks},
+        "picked": {p["name"]: p["value"] for p in picks},
+        "why": {p["name"]: p["why"] for p in picks},
         "collapsed": wrong,
     }
     write_json(run / "train.json", summary)
-    write_manifest(run.manifest("backwards"), turned)
-    ui.note(
-        f"{result.stopped} after {result.steps} updates; kept step {result.best_step}, "
-        f"validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
-    )
-    if result.skipped:
-        ui.note(f"remark: {result.skipped} updates were skipped for a non-finite loss or gradient")
+    _say_result(result, ui)
     return used
 
 
@@ -191,6 +189,15 @@ def _say_backwards(turned: list[Utterance], written: dict[str, str | None], ui: 
         f"against forgetting, {len(turned)} clips are heard backwards too, with what the base "
         f"writes for them, nothing for {nothing}"
     )
+
+
+def _say_result(result: TrainResult, ui: Ui) -> None:
+    ui.note(
+        f"{result.stopped} after {result.steps} updates; kept step {result.best_step}, "
+        f"validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
+    )
+    if result.skipped:
+        ui.note(f"remark: {result.skipped} updates were skipped for a non-finite loss or gradient")
 
 
 def _said(base: Base, clips: list[Utterance], config: RunConfig) -> list[Transcript]:
