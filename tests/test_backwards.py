@@ -17,7 +17,6 @@ from moontune.cli import main
 from moontune.config import TrainConfig
 from moontune.decoding import TokenCap
 from moontune.manifest import Utterance, read_rows, to_row
-from moontune.rundir import RunDir
 from moontune.sources.wheel import sample_wheel
 from moontune.transcribe import Transcriber, load_audio
 
@@ -145,13 +144,3 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
     assert {u.label for u in heard if u.backwards} == {""}
     assert (run / "lora_adapter/adapter_model.safetensors").read_bytes() == whole
     assert json.loads((run / "train.json").read_text())["steps"] == 5
-
-
-def test_a_run_older_than_the_setting_heard_none(finished, tmp_path) -> None:
-    run = RunDir(tmp_path / "r")
-    shutil.copytree(finished[0] / "outputs/r", run.path)
-    assert run.config().train.backwards_share > 0
-    file = run / "config.toml"
-    lines = file.read_text().splitlines()
-    file.write_text("\n".join(line for line in lines if not line.startswith("backwards_share")))
-    assert run.config().train.backwards_share == 0

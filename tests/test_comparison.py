@@ -119,6 +119,27 @@ def test_one_clip_proves_nothing_and_alike_clips_little() -> None:
         assert compare(*pair(1, clips), seed=1)["measures"]["wer"]["outcome"] == outcome
 
 
+def test_clips_that_differ_are_not_less_few() -> None:
+    """Each gains an error, of 10 words or 11: chance does that to two clips one time in four."""
+    before, after = pair(1, 4)
+    longer = row("c0-0", "s0", f"Then {TRUTH}", "Then the bed goat sails home.")
+    before[0], after[0] = longer, row("c0-0", "s0", f"Then {TRUTH}", f"Then {TRUTH}")
+    wer = compare(before, after, seed=1)["measures"]["wer"]
+    assert wer["difference_interval"][1] < 0
+    assert wer["outcome"] == "undecided"
+
+
+def test_many_nameless_clips_are_no_speaker_whose_clips_are_resampled() -> None:
+    before, after = pair(2, 6)
+    nameless = [
+        [r | {"id": f"n{i}", "speaker": None} for i, r in enumerate(part * 2)]
+        for part in (before, after)
+    ]
+    c = compare(before + nameless[0], after + nameless[1], seed=1)
+    assert c["bootstrap"]["units"] == 2 + 24
+    assert c["measures"]["wer"]["same_speakers"] is None
+
+
 def test_one_nameless_clip_does_not_turn_speakers_into_clips() -> None:
     before, after = pair(3, 10)
     before[0] = before[0] | {"speaker": None}

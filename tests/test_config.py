@@ -26,6 +26,12 @@ def test_defaults_leave_to_the_data_what_depends_on_it() -> None:
     assert remarks(c) == []
 
 
+def test_off_is_a_word_in_yaml_too(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("general: off\n")
+    read = read_settings(tmp_path / "c.yaml")
+    assert with_settings(RunConfig(), read, "c.yaml").general.general == "off"
+
+
 @pytest.mark.parametrize("suffix", ["toml", "yaml"])
 @pytest.mark.parametrize("sectioned", [True, False])
 def test_files_flat_or_sectioned_toml_or_yaml(tmp_path: Path, suffix: str, sectioned: bool) -> None:

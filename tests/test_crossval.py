@@ -215,10 +215,13 @@ def test_folds_that_collapsed_or_exploded_are_told(finished, tmp_path) -> None:
     shutil.copytree(run / "fold-1", fold)
     with (fold / "train_log.jsonl").open("a") as log:
         log.write('{"event": "update", "step": 9, "grad_norm": 1e7}\n')
-    folds = [Fold(RunDir(fold), {"skipped": 0, "best_step": 1}, {}, {}, None)]
+    refused = {"skipped": 0, "best_step": 0, "collapsed": "of 9 transcripts 8 are empty"}
+    folds = [Fold(RunDir(fold), refused, {}, {}, None)]
     told = pooled._cautions(comparison | {"collapsed": "of 24 transcripts 20 are empty"}, folds)
     assert "Caution: the tuned models collapsed: of 24 transcripts 20 are empty." in told
     assert any("in fold-1 gradients exploded in 1 update" in text for text in told)
+    assert any("in fold-1 the base was kept, not the update" in text for text in told)
+    assert not any("no update was better" in text for text in told)
 
 
 def test_the_best_of_one_fold_is_no_measure_for_the_next() -> None:
@@ -250,6 +253,8 @@ def test_a_run_and_an_unfinished_cross_validation_are_not_mistaken_for_each_othe
     assert main(["sample", *flags(tiny_model, noise_manifest, "s")]) == 0
     assert main(["crossval", "--resume", "--run-name", "s"]) == 2
     assert "is a single run" in capsys.readouterr().err
+    assert main(["sample", "--resume", "--run-name", "s"]) == 2
+    assert "use: moontune run --resume" in capsys.readouterr().err
     record = Path("outputs/s/run.json")
     record.write_text(json.dumps(json.loads(record.read_text()) | {"asked_folds": 9}))
     Path("outputs/s/fold-9").mkdir()  # killed while it was making them

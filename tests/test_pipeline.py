@@ -13,6 +13,7 @@ from conftest import flags
 
 from moontune.cli import main
 from moontune.files import read_jsonl as rows_of
+from moontune.rundir import RunDir
 
 
 def test_everything_promised_is_in_the_runs_folder(finished) -> None:
@@ -248,6 +249,19 @@ def test_a_failed_stage_undoes_nothing(tmp_path, monkeypatch, finished) -> None:
     assert {n: Path(f"outputs/r/{n}").read_text() for n in before} == before
 
 
+def test_a_run_older_than_a_setting_did_without(tmp_path, finished) -> None:
+    run = RunDir(tmp_path / "r")
+    shutil.copytree(finished[0] / "outputs/r", run.path)
+    file, before = run / "config.toml", run.config()
+    newer = ("backwards_share", "wise_ft", "token_dropout", "token_margin", "dtype")
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(line for line in lines if not line.startswith(newer)))
+    train, ours = run.config().train, before.train
+    assert (train.backwards_share, train.wise_ft, train.token_dropout) == (0.0, 1.0, 0.0)
+    assert (ours.backwards_share, ours.wise_ft, ours.token_dropout) != (0.0, 1.0, 0.0)
+    assert run.config().eval.token_margin == 2 < before.eval.token_margin
+
+
 def test_resume_may_change_the_report_and_nothing_else(
     tmp_path, monkeypatch, capsys, finished
 ) -> None:
@@ -259,6 +273,7 @@ def test_resume_may_change_the_report_and_nothing_else(
         assert "differs from the run's" in capsys.readouterr().err
     assert main(["run", "--run-name", "r", "--resume", "--preset", "offline"]) == 2
     assert main(["run", "--run-name", "r", "--resume", "--report-file", "other.md"]) in (0, 1)
+    assert Path("outputs/r/report.md").read_text() in Path("other.md").read_text()
 
 
 def test_other_base_weights_are_refused(

@@ -67,7 +67,7 @@ def test_as_near_as_whole_speakers_allow(seconds, seed) -> None:
 
     everything = itertools.product(range(3), repeat=len(sizes))
     best = min(cost(p) for p in everything if set(p) == {0, 1, 2})
-    assert cost(assign(sizes, [1] * len(sizes), wanted, seed)) <= best + 0.0051
+    assert cost(assign(sizes, wanted, seed)) <= best + 0.0051
 
 
 def test_one_speaker_with_over_half_trains() -> None:

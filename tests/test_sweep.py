@@ -60,13 +60,15 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
     assert (run / f"trial-{best['number']}/metrics.json").is_file()
     assert json.loads((run / "run.json").read_text())["complete"]
     assert "sweep" in (finished / "docs/training_report.md").read_text()
+    shown = (run / "report.md").read_text()
+    assert "| 0 | 0.0002 | 8 |" in shown  # though no trial could have had rank 8
+    assert "sweep, 4 trials" in (run / "report.html").read_text()
     if best["number"]:
         own, won = (
             read_jsonl(run / f"trial-{n}/predictions_tuned.jsonl") for n in (0, best["number"])
         )
         again = compare(own, won, 42)
         assert found["comparison"]["measures"] == json.loads(json.dumps(again["measures"]))
-        assert "sweep, 4 trials" in (run / "report.html").read_text()
 
 
 def test_its_trials_are_compared_like_runs(finished, tmp_path, monkeypatch, capsys) -> None:
@@ -102,7 +104,7 @@ def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatc
         patch.setattr(ConsoleUi, "training", interrupted)
         assert main(["sweep", "--resume", "--run-name", "s"]) == 130
     assert "moontune sweep --resume --run-name s" in capsys.readouterr().err
-    assert main(["sweep", "--resume", "--run-name", "s"]) == 0
+    assert main(["sweep", "--resume", "--run-name", "s", "--report-clips", "3"]) == 0
     assert "going on after update 2" in capsys.readouterr().out
     assert trials_of(run) == before
     assert not list(run.rglob("checkpoint*"))

@@ -31,7 +31,7 @@ Row = dict[str, Any]
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
 _FEW = 5  # clips of a speaker
-_FEW_ALIKE = 6  # that all moved one way: by a sign test, fewer could be chance
+_FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, fewer could be chance
 
 # What is summed over clips, and over what: the figure is the ratio.
 MEASURES: dict[str, tuple[Callable[[Row], float], Callable[[Row], float]]] = {
@@ -163,7 +163,8 @@ def _measure(
         estimate(values)
         for values in ([above(r) for r in before], [above(r) for r in after], changes)
     )
-    same = within.ratio(changes, over) if unit == "speaker" and _several(before) else None
+    several = unit == "speaker" and _several(groups_of(before)[0])
+    same = within.ratio(changes, over) if several else None
     if one is None or other is None or change is None:
         return dict.fromkeys(
             (
@@ -174,7 +175,7 @@ def _measure(
         )
     small = 0 <= change.value < USUAL_GAIN * one.value
     effect = USUAL_GAIN * one.value if small else change.value
-    found = outcome(change)
+    found = outcome(change, len(before))
     return {
         "before": one.value,
         "after": other.value,
@@ -190,23 +191,28 @@ def _measure(
         else clips_needed(len(before), draws.units, change.standard_error, effect),
         "same_speakers": None
         if same is None
-        else {"difference_interval": list(same.interval or ()), "outcome": outcome(same)},
+        else {
+            "difference_interval": list(same.interval or ()),
+            "outcome": outcome(same, len(before)),
+        },
     }
 
 
-def _several(rows: Sequence[Row]) -> bool:
-    """Whether speakers have clips enough to resample them: a clip that is its speaker's only one
-    would never vary."""
-    clips = Counter(r["speaker"] for r in rows)
-    return sum(n for n in clips.values() if n < _FEW) <= 0.2 * len(rows)
+def _several(groups: Sequence[str]) -> bool:
+    """Whether speakers have clips enough to resample them: a clip that is its speaker's only one,
+    or has none, would never vary."""
+    clips = Counter(groups)
+    return sum(n for n in clips.values() if n < _FEW) <= 0.2 * len(groups)
 
 
-def outcome(change: Estimate) -> str:
+def outcome(change: Estimate, clips: int) -> str:
     """Better or worse where the interval of the difference leaves zero out.
 
-    A few units that all changed by one amount have an interval of no width, which says nothing.
+    A few clips that all changed alike have one that is far too short, and a few units that changed
+    by one amount one of no width: neither says anything.
     """
-    if change.interval is None or (not change.standard_error and change.units < _FEW_ALIKE):
+    few = clips < _FEWEST or (not change.standard_error and change.units < _FEWEST)
+    if change.interval is None or few:
         return "undecided"
     low, high = change.interval
     return "better" if high < 0 else "worse" if low > 0 else "undecided"

@@ -182,7 +182,7 @@ class TrainConfig:
     early_stop_patience: Annotated[int, Range((0, 10_000), "it counts validations")] = 5
     """Stop after this many validations without a new best; 0 never stops early."""
     max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
-    """Give up after this many updates with a non-finite loss or gradient."""
+    """So many updates with a non-finite loss or gradient are borne; one more ends the training."""
 
     # What may be left to be picked for the data (`picks.py`), once it is.
 

@@ -95,7 +95,7 @@ def _card(name: str, m: dict[str, Any], labels: tuple[str, str]) -> Card:
     unit = NATS if name == "loss" else RATE
     title = _TITLES[name]
     found = m["outcome"] or ""
-    same = m.get("same_speakers")
+    same = m["same_speakers"]
     return Card(
         title=title,
         unit="nats per target token" if name == "loss" else "",
@@ -143,7 +143,7 @@ def _levels(title: str, m: dict[str, Any], unit: Unit, labels: tuple[str, str]) 
 def _difference(title: str, m: dict[str, Any], unit: Unit) -> Markup | None:
     if m["difference"] is None:
         return None
-    same = m.get("same_speakers")
+    same = m["same_speakers"]
     text = f"{unit.change(m['difference'])}, interval {unit.interval(m['difference_interval'])}."
     return plots.change(
         m["difference"],

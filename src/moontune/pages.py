@@ -15,16 +15,26 @@ from moontune.rundir import RunDir
 from moontune.settings import to_dict
 
 
-def run_page(run: RunDir, config: RunConfig, facts: Sequence[Section] = ()) -> str:
-    """The page of a run that has its metrics, with more `facts` before its own."""
+def run_page(
+    run: RunDir,
+    config: RunConfig,
+    facts: Sequence[Section] = (),
+    heading: tuple[str, str] | None = None,
+    remarks: Sequence[str] = (),
+) -> str:
+    """The page of a run that has its metrics, with more `facts` and `remarks` before its own.
+
+    `heading` is what stands above the title, and the title.
+    """
     m = run.read("metrics.json")
     general = m["general"]
+    kind, title = heading or ("run report", m["run"])
     page = Page(
-        kind="run report",
-        title=m["run"],
+        kind=kind,
+        title=title,
         accepted=m["accepted"],
         sentence=m["comparison"]["sentences"]["wer"],
-        cautions=_why(m["verdict"]) + m["verdict"]["cautions"],
+        cautions=[*remarks, *_why(m["verdict"]), *m["verdict"]["cautions"]],
         names=("base", "tuned"),
         comparison=m["comparison"],
         general=general if general["comparison"] else None,
@@ -75,7 +85,8 @@ def comparison_page(
             ("seconds of training", "seconds"),
         )
     ]
-    commands = [words for r in runs for words in r.record()["environment"]["commands"]]
+    all_commands = [words for r in runs for words in r.record()["environment"]["commands"]]
+    commands = [list(words) for words in dict.fromkeys(map(tuple, all_commands))]
     page = Page(
         kind=heading[0],
         title=heading[1],

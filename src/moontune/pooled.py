@@ -137,13 +137,19 @@ def _cautions(comparison: dict[str, Any], folds: list[Fold]) -> list[str]:
         skipped = fold.training["skipped"]
         if skipped:
             found.append(f"Caution: {fold.run.path.name} left out {counted(skipped, 'update')}.")
-        if not fold.training["best_step"]:
+        collapsed = fold.training.get("collapsed")
+        if collapsed:
+            found.append(
+                f"Caution: in {fold.run.path.name} the base was kept, not the update with the "
+                f"least loss: {collapsed}."
+            )
+        elif not fold.training["best_step"]:
             found.append(f"Caution: in {fold.run.path.name} no update was better than the base.")
     shared = [_leaks(fold, "audio") for fold in folds]
     if any(shared):
         found.append(
-            f"Caution: {sum(shared)} recordings stand in two splits of a fold, so the figures are "
-            "not of unseen clips."
+            f"Caution: in {sum(map(bool, shared))} of the folds recordings stand in two splits "
+            f"({max(shared)} at most), so the figures are not of unseen clips."
         )
     heard = [fold.general for fold in folds if fold.general is not None]
     if heard:

@@ -207,7 +207,8 @@ def _resumed(args: Any, command: list[str], held: contextlib.ExitStack) -> tuple
     held.enter_context(alone_on(run.path))
     made = run.verb
     if made != command[0]:
-        remedy = "give another --run-name" if made == "run" else f"use: moontune {made} --resume"
+        another = made == "run" and command[0] != "sample"
+        remedy = "give another --run-name" if another else f"use: moontune {made} --resume"
         raise UserError(f"{run.path}: is {KINDS[made]}; {remedy}")
     saved = run.config()
     wanted = _parse_new_run(command[1:], command[0], saved).settings
@@ -236,6 +237,8 @@ def _resumed(args: Any, command: list[str], held: contextlib.ExitStack) -> tuple
         change_trials(run, **given)
     for remark in check_room(config, begun=True):
         print(f"remark: {remark}")
+    if made == "run" and config.report != saved.report:
+        run.forget_stages(["verdict", "report"])
     run.add_command(command)
     run.save_config(config)
     return run, config

@@ -37,6 +37,13 @@ _PACKAGES = (
     "whisper-normalizer",
     "tokenizers",
 )
+_WITHOUT = {  # what runs did that are older than a setting
+    "dtype": "float32",
+    "token_margin": 2,
+    "token_dropout": 0.0,
+    "wise_ft": 1.0,
+    "backwards_share": 0.0,
+}
 _BEFORE_TRAINING = (
     "split.json",
     "base_transcripts.json",
@@ -90,8 +97,7 @@ class RunDir:
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""
         file = self.path / "config.toml"
-        settings = read_settings(file)
-        settings.setdefault("backwards_share", 0.0)  # runs older than the setting had none
+        settings = _WITHOUT | read_settings(file)
         began = Path(self.record()["environment"].get("folder", "."))
         for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
             value = settings.get(name)

@@ -73,16 +73,17 @@ class Dimension:
 
     def of(self, config: RunConfig) -> Any:
         """The configuration's own value as a trial would have it; None if none could."""
-        own = _value(config, self.name)
+        own = value_of(config, self.name)
         if not self.choices:
             return own if own is not None and self.low <= own <= self.high else None
         for choice in self.choices:
-            if _value(configured(config, {self.name: choice}), self.name) == own:
+            if value_of(configured(config, {self.name: choice}), self.name) == own:
                 return choice
         return None
 
 
-def _value(config: RunConfig, name: str) -> Any:
+def value_of(config: RunConfig, name: str) -> Any:
+    """A setting of the adapter or of its training."""
     return getattr(config.lora if hasattr(config.lora, name) else config.train, name)
 
 

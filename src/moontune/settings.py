@@ -63,6 +63,8 @@ def _coerce(hint: Any, value: Any) -> Any:
             raise TypeError("expected a list")
         return tuple(_coerce(options[0], item) for item in items)
     if getattr(hint, "__origin__", None) is Literal:
+        if value is False and "off" in options:  # YAML 1.1 reads off so
+            return "off"
         if value not in options:
             raise ValueError(f"expected one of {', '.join(map(str, options))}")
         return value

@@ -127,11 +127,10 @@ def _placed(
     names = sorted(groups)
     # fsum: exact, so that the order of rows cannot decide a tie
     seconds = [math.fsum(u.duration or 0.0 for u in groups[name]) for name in names]
-    counts = [len(groups[name]) for name in names]
     total = math.fsum(seconds)
     if total <= 0:
         raise UserError("the utterances have no duration; clean them before splitting")
-    placed = assign([s / total for s in seconds], counts, wanted, seed)
+    placed = assign([s / total for s in seconds], wanted, seed)
     return dict(zip(names, placed, strict=True))
 
 
@@ -215,15 +214,13 @@ def groups_of(utterances: Sequence[Utterance], split_by: str) -> dict[str, list[
     return groups
 
 
-def assign(
-    sizes: Sequence[float], counts: Sequence[int], wanted: Sequence[float], seed: int
-) -> list[int]:
+def assign(sizes: Sequence[float], wanted: Sequence[float], seed: int) -> list[int]:
     """Place whole groups into splits; returns the split index of each group.
 
     Minimises the sum of absolute differences between achieved and wanted shares by local search
     (moves and swaps) from many seeded starts. Among placements equally near (to half a per cent),
     the one with more groups in the smaller of validation and test wins: their figures rest on how
-    many speakers they hold. Every split gets at least one group. `counts` breaks remaining ties.
+    many speakers they hold. Every split gets at least one group.
     """
     n, k = len(sizes), len(wanted)
     best: tuple[tuple[float, int, float], list[int]] | None = None
@@ -239,7 +236,7 @@ def assign(
         if best is None or rank < best[0]:
             best = (rank, placed)
     if best is None:  # cannot happen with n >= k; kept as our own check
-        raise AssertionError(f"no placement of {n} groups into {k} splits; counts {list(counts)}")
+        raise AssertionError(f"no placement of {n} groups into {k} splits")
     return best[1]
 
 

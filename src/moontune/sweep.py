@@ -283,7 +283,8 @@ def _begun(folder: Path, config: RunConfig) -> RunDir | None:
     if not fork.checkpoint.is_file():
         return None
     made = fork.config()
-    return fork if replace(made, output=config.output) == config else None
+    same = replace(made, output=config.output, report=config.report)
+    return fork if same == config else None
 
 
 def _training(run: RunDir, number: int, heard_backwards: dict[str, str | None]) -> Stage:
@@ -325,7 +326,7 @@ def measure_winner(run: RunDir, trials: list[dict[str, Any]], ui: Ui) -> None:
         trial = RunDir(_folder(run, number))
         config = trial.config()
         # Their reports stand in the sweep's folder; the collected one has the sweep's.
-        own = replace(config.report, report_file=run / "trials.md")
+        own = replace(run.config().report, report_file=run / "trials.md")
         done = trial.stages()
         for name in _AFTER:
             if name not in done:

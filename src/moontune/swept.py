@@ -6,7 +6,7 @@ from typing import Any
 
 from moontune.comparison import compare
 from moontune.config import RunConfig
-from moontune.facts import Section, command_facts, setting_facts
+from moontune.facts import Section, command_facts, plain, setting_facts
 from moontune.files import write_json
 from moontune.markdown import cell
 from moontune.pages import comparison_page, run_page
@@ -14,6 +14,7 @@ from moontune.predictions import stored_predictions
 from moontune.report import facts_table, write_report
 from moontune.report_figures import changed, drawn, edits, measures, result
 from moontune.rundir import RunDir
+from moontune.search_space import value_of
 from moontune.sweep import best_of, told
 from moontune.wording import origin_text
 
@@ -29,6 +30,7 @@ def conclude(run: RunDir, config: RunConfig, trials: list[dict[str, Any]]) -> di
         "run": run.record()["name"],
         "trials": trials,
         "winner": winner,
+        "own": _own(run, tested[0]),
         "tested": {trial.path.name: _figures(m) for trial, m in zip(tested, metrics, strict=True)},
         "data": metrics[0]["data"],
         "environment": run.record()["environment"],
@@ -47,16 +49,23 @@ def conclude(run: RunDir, config: RunConfig, trials: list[dict[str, Any]]) -> di
     text = _markdown(found, metrics, rows, facts)
     names = (OWN, f"trial-{winner}")
     clips = config.report.report_clips
+    heading = (f"sweep, {len(trials)} trials", found["run"])
     if winner:
         remarks = [found["sentence"], *metrics[1]["verdict"]["cautions"]]
         pair = (tested[0], tested[1])
-        heading = (f"sweep, {len(trials)} trials", found["run"])
         page = comparison_page(pair, names, found["comparison"], remarks, clips, facts[:1], heading)
     else:
-        page = run_page(tested[0], config, facts[:1])
+        page = run_page(tested[0], config, facts[:1], heading, [found["sentence"]])
     write_report(run, config, text, page)
     run.mark_complete()
     return found
+
+
+def _own(run: RunDir, first: RunDir) -> dict[str, Any]:
+    """What the trial of the run's own settings had of those that were searched."""
+    config = first.used_config()
+    names = [word.partition("=")[0] for word in run.record()["sweep"]["tune"]]
+    return {name: plain(value_of(config, name)) for name in names}
 
 
 def _figures(m: dict[str, Any]) -> dict[str, Any]:
@@ -97,10 +106,9 @@ def sentence_of(found: dict[str, Any]) -> str:
 
 
 def _trial_facts(found: dict[str, Any]) -> Section:
-    names = list(dict.fromkeys(name for t in found["trials"] for name in t["values"]))
-    rows = []
+    names, rows = list(found["own"]), []
     for t in sorted(found["trials"], key=lambda t: t["best_val_loss"]):
-        values = [t["values"].get(name, "-") for name in names]
+        values = [(t["values"] if t["number"] else found["own"])[name] for name in names]
         shown = [f"{v:.3g}" if isinstance(v, float) else v for v in values]
         said = {"pruned": "given up early", "aborted": "aborted"}.get(t["state"], "")
         said = "best" if t["number"] == found["winner"] else said
