@@ -9,6 +9,7 @@ import pytest
 
 from moontune.config import PRESETS, RunConfig
 from moontune.errors import UserError
+from moontune.facts import setting_facts
 from moontune.picks import open_settings
 from moontune.settings import read_settings, remarks, resolve, to_dict, to_toml, with_settings
 
@@ -164,6 +165,13 @@ def test_what_needs_no_torch_imports_no_torch(module: str) -> None:
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_scale_stays_when_only_the_rank_is_given() -> None:
+    for rank in (4, RunConfig().lora.lora_r):
+        assert settings(lora_r=rank).lora.alpha == 2 * rank
+        assert ["lora_alpha", f"{2 * rank}"] in setting_facts(settings(lora_r=rank)).rows
+    assert settings(lora_r=4, lora_alpha=16).lora.alpha == 16
 
 
 def test_the_plans_preset_is_the_plan_to_the_letter() -> None:

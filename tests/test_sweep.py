@@ -61,7 +61,7 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
     assert json.loads((run / "run.json").read_text())["complete"]
     assert "sweep" in (finished / "docs/training_report.md").read_text()
     shown = (run / "report.md").read_text()
-    assert "| 0 | 0.0002 | 8 |" in shown  # though no trial could have had rank 8
+    assert "| 0 | 0.0002 | 32 |" in shown  # though no trial could have had rank 32
     assert "sweep, 4 trials" in (run / "report.html").read_text()
     if best["number"]:
         own, won = (

@@ -39,7 +39,7 @@ def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
     peft_config = PeftLoraConfig(
         task_type=None,
         r=config.lora_r,
-        lora_alpha=config.lora_alpha,  # type: ignore[arg-type]
+        lora_alpha=config.alpha,  # type: ignore[arg-type]
         lora_dropout=config.lora_dropout,
         use_rslora=config.lora_variant == "rslora",
         use_dora=config.lora_variant == "dora",

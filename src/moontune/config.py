@@ -101,12 +101,12 @@ class LabelConfig:
 
 @dataclass(frozen=True)
 class LoraConfig:
-    lora_r: Annotated[int, Range((1, 256), "the rank cannot exceed the layer's width, 288")] = 8
+    lora_r: Annotated[int, Range((1, 256), "the rank cannot exceed the layer's width, 288")] = 32
     """Rank of the adapter."""
     lora_alpha: Annotated[
-        float, Range((0.1, 1024), "alpha / r scales the adapter and must be above zero")
-    ] = 16.0
-    """Scale: the update is multiplied by alpha / r."""
+        float | None, Range((0.1, 1024), "alpha / r scales the adapter and must be above zero")
+    ] = None
+    """Scale: the update is multiplied by alpha / r. Default: twice the rank."""
     lora_dropout: Annotated[
         float, Range((0.0, 0.9), "it is the probability to drop an adapter's input")
     ] = 0.05
@@ -125,6 +125,10 @@ class LoraConfig:
     lora_variant: Literal["lora", "rslora", "dora", "pissa"] = "lora"
     """`rslora` scales by alpha / sqrt(r); `dora` learns lengths of weights too, slower; `pissa`
     starts from the weights' largest directions, and is saved as LoRA of twice the rank."""
+
+    @property
+    def alpha(self) -> float:
+        return 2.0 * self.lora_r if self.lora_alpha is None else self.lora_alpha
 
 
 @dataclass(frozen=True)
@@ -334,6 +338,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "offline": {
         "source": "synthetic",
         "model_id": "bundled",
+        "lora_r": 8,
         "lr": 5e-4,  # robots of one grammar are soon learnt
         "max_steps": 150,
         "wise_ft": 1.0,  # and there is nothing else to keep

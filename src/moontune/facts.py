@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.config import RunConfig
@@ -82,6 +82,7 @@ def command_facts(commands: list[list[str]]) -> Section:
 
 def setting_facts(config: RunConfig, why: dict[str, str] | None = None) -> Section:
     """Settings, with what they were picked for: `why` of those that were."""
+    config = replace(config, lora=replace(config.lora, lora_alpha=config.lora.alpha))
     rows = [[k, plain(v)] for section in to_dict(config).values() for k, v in section.items()]
     picked = "; ".join(f"{name}: {reason}" for name, reason in (why or {}).items())
     note = f"Picked for the data: {picked}." if picked else ""

@@ -13,9 +13,9 @@ from moontune.config import RunConfig
 from moontune.markdown import percent
 
 BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
-_EPOCHS = (9.0, 4.0)  # times over few clips, and over many
+_EPOCHS = (4.5, 2.0)  # times over few clips, and over many
 # Of them in all, at least, and where few are many; and of all there is to hear, at most.
-_HEARD = (800, 1_600, 12_000)
+_HEARD = (400, 800, 12_000)
 _RATE = 2e-4
 _FEW_ERRORS = 0.1  # of the words
 

@@ -14,9 +14,9 @@ from moontune.settings import resolve, with_settings
 # more; otherwise a list of values, of which a list is written with +.
 SPACES = {
     "lr": "3e-5..1e-3",
-    "max_steps": "100,200,300,500",
-    "lora_r": "4,8,16,32",
-    "lora_alpha": "8,16,32,64",
+    "max_steps": "50,100,200,500",
+    "lora_r": "8,16,32,64",
+    "lora_alpha": "16,32,64,128",
     "lora_dropout": "0..0.2",
     "lora_part": "both,encoder,decoder",
     "lora_variant": "lora,rslora,dora,pissa",
@@ -84,6 +84,8 @@ class Dimension:
 
 def value_of(config: RunConfig, name: str) -> Any:
     """A setting of the adapter or of its training."""
+    if name == "lora_alpha":
+        return config.lora.alpha
     return getattr(config.lora if hasattr(config.lora, name) else config.train, name)
 
 
@@ -105,7 +107,7 @@ def configured(config: RunConfig, values: dict[str, Any]) -> RunConfig:
         larger = changed.lora.lora_r / config.lora.lora_r
         if changed.lora.lora_variant == "rslora":
             larger = larger**0.5
-        alpha = config.lora.lora_alpha * larger
+        alpha = config.lora.alpha * larger
         changed = replace(changed, lora=replace(changed.lora, lora_alpha=alpha))
     return resolve(changed)
 
