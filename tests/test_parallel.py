@@ -185,7 +185,7 @@ def torchrun(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 def test_a_run_under_torchrun_is_one_run(
     tmp_path, monkeypatch, tiny_model, noise_manifest, one_thread
 ) -> None:
-    given = flags(tiny_model, noise_manifest, lora_dropout=0.0, dtype="float32")
+    given = flags(tiny_model, noise_manifest, lora_dropout=0.0, lora_r=8, dtype="float32")
     done = torchrun(tmp_path, "run", *given)
     monkeypatch.chdir(tmp_path)
     code = main(["run", *given, "--run-name", "solo"])

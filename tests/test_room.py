@@ -74,7 +74,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_the_run_goes_on_from_there(
     monkeypatch.setattr(room, "_REST_BYTES", 0)
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
     monkeypatch.chdir(tmp_path)
-    asked = flags(tiny_model, noise_manifest, report_file="report.md", max_steps=8)
+    asked = flags(tiny_model, noise_manifest, report_file="report.md", max_steps=8, lora_r=8)
     whole = tmp_path / "whole"
     assert main(["run", *asked, "--output-dir", str(whole / "outputs")]) in (0, 1)
     filler = small_disk / "filler"

@@ -12,8 +12,8 @@ from moontune.errors import UserError
 from moontune.paths import cache_dir
 
 # A run's folder: adapter, optimizer state twice while it is replaced, page with audio, processor.
-RUN_BYTES = 150_000_000
-_REST_BYTES = 40_000_000  # the state, twice
+RUN_BYTES = 250_000_000
+_REST_BYTES = 150_000_000  # the state, twice
 _CACHE_BYTES = 300_000_000  # a base, and audio that is made or streamed
 # The loop's peak on a CPU is 1.4 GB (docs/performance.md); under half of it nothing is loaded.
 MEMORY_BYTES = 1_500_000_000
