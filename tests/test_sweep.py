@@ -276,12 +276,14 @@ def test_a_sweep_goes_by_the_loss() -> None:
         sweep.check_sweep(config, 3, ("lr",))
 
 
-def test_every_named_space_is_of_settings_that_can_be() -> None:
-    for name in SPACES:
-        plan = resolve(with_settings(RunConfig(), PRESETS["plan"], "plan"))
-        [found] = dimensions((name,), plan)
-        assert found.distribution() is not None
-        assert found.of(plan) is not None, name
+def test_the_search_learns_from_the_trial_of_the_own_settings_in_every_named_space() -> None:
+    picked = {"max_steps": 118, "warmup_steps": 12, "lr": 2e-4, "augment": "none"}
+    for settings in (PRESETS["plan"], picked):
+        own = resolve(with_settings(RunConfig(), settings, "own"))
+        for name in SPACES:
+            [found] = dimensions((name,), own)
+            assert found.distribution() is not None
+            assert found.of(own) is not None, name
 
 
 def test_a_range_of_a_setting_that_counts_is_of_whole_numbers() -> None:
