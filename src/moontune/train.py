@@ -137,37 +137,8 @@ def train(
         at = Progress(first, first, seconds_validating=time.perf_counter() - begun)
     earlier = at.seconds
     while not (ended := _ended(at, config)):
-        started = time.perf_counter()
-        at.step += 1
         clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
-        at.seen += len(clips)
-        loss, tokens = _accumulate(losses, clips, trainee.parameters, group)
-        group.sum_gradients(trainee.parameters)
-        norm = float(torch.nn.utils.clip_grad_norm_(trainee.parameters, config.max_grad_norm))
-        rate = learning_rate(at.step, config)
-        usable = math.isfinite(loss) and math.isfinite(norm)
-        if usable:
-            for settings in trainee.optimizer.param_groups:
-                settings["lr"] = rate
-            trainee.optimizer.step()
-            trainee.average.update()
-            at.last_loss = loss
-        else:
-            at.skipped += 1
-        trainee.optimizer.zero_grad(set_to_none=True)
-        tell(
-            {
-                "event": "update",
-                "step": at.step,
-                "loss": loss if math.isfinite(loss) else None,
-                "lr": rate,
-                "grad_norm": norm if math.isfinite(norm) else None,
-                "tokens": tokens,
-                "clips": len(clips),
-                "seconds": round(time.perf_counter() - started, 4),
-                "skipped": not usable,
-            }
-        )
+        tell(_update(at, clips, trainee, losses, config, group))
         due = at.step % config.validation_every == 0 or at.step == config.updates
         if due and at.skipped <= config.max_skipped_updates:
             started = time.perf_counter()
@@ -183,6 +154,11 @@ def train(
             keeper.after_update(lambda: trainee.state(at), group)
     set_adapter_state(model, trainee.best)
     base.net.eval()
+    at.seconds = earlier + time.perf_counter() - begun
+    return _result(at, ended)
+
+
+def _result(at: Progress, ended: str) -> TrainResult:
     return TrainResult(
         steps=at.step,
         best_step=at.best_step,
@@ -194,9 +170,48 @@ def train(
         skipped=at.skipped,
         stopped=ended,
         utterances_seen=at.seen,
-        seconds=round(earlier + time.perf_counter() - begun, 3),
+        seconds=round(at.seconds, 3),
         seconds_validating=round(at.seconds_validating, 3),
     )
+
+
+def _update(
+    at: Progress,
+    clips: Sequence[Utterance],
+    trainee: Trainee,
+    losses: Losses,
+    config: TrainConfig,
+    group: Group,
+) -> dict[str, Any]:
+    """One update of the weights, left out where its numbers are not finite; returns its event."""
+    started = time.perf_counter()
+    at.step += 1
+    at.seen += len(clips)
+    loss, tokens = _accumulate(losses, clips, trainee.parameters, group)
+    group.sum_gradients(trainee.parameters)
+    norm = float(torch.nn.utils.clip_grad_norm_(trainee.parameters, config.max_grad_norm))
+    rate = learning_rate(at.step, config)
+    usable = math.isfinite(loss) and math.isfinite(norm)
+    if usable:
+        for settings in trainee.optimizer.param_groups:
+            settings["lr"] = rate
+        trainee.optimizer.step()
+        trainee.average.update()
+        at.last_loss = loss
+    else:
+        at.skipped += 1
+    trainee.optimizer.zero_grad(set_to_none=True)
+    return {
+        "event": "update",
+        "step": at.step,
+        "loss": loss if math.isfinite(loss) else None,
+        "lr": rate,
+        "grad_norm": norm if math.isfinite(norm) else None,
+        "tokens": tokens,
+        "clips": len(clips),
+        "seconds": round(time.perf_counter() - started, 4),
+        "skipped": not usable,
+    }
 
 
 def _ended(at: Progress, config: TrainConfig) -> str:

@@ -55,7 +55,7 @@ def train_stage(
         set_adapter_state,
         trainable_parameters,
     )
-    from moontune.backwards import backwards, chosen, written_backwards
+    from moontune.backwards import backwards
     from moontune.checkpoint import Keeper
     from moontune.device import training_dtype
     from moontune.evaluate import evaluate
@@ -63,7 +63,6 @@ def train_stage(
     from moontune.train import train
     from moontune.transcribe import load_audio
 
-    known = {} if heard_backwards is None else heard_backwards
     used: dict[str, Any] = {}
     base = load_for_stage(run, config, used, group)
     own, val, replay = group.of_lead(
@@ -86,12 +85,8 @@ def train_stage(
     saved = group.of_lead(lambda: _saved(keeper, run, ui))
     if saved is None:
         config, picks = _picked(config, own, val, wer, ui)
-        some = chosen(own, config.train)
-        new = [u for u in some if u.id not in known]
-        if new:
-            cap = config.eval.token_cap
-            known |= written_backwards(base, new, cap, group, ui.progress)
-        written = {u.id: known[u.id] for u in some}
+        known = {} if heard_backwards is None else heard_backwards
+        written = _heard_backwards(base, own, config, known, group, ui)
         keeper.about = {"picks": [asdict(p) for p in picks], "backwards": written}
     else:
         keeper.about = saved.facts["about"]
@@ -145,7 +140,7 @@ def train_stage(
         "dtype": dtype,
         "val_utterances": len(validated),
         "processes": group.size,
-        "heard_backwards": {"clips": len(turned), "empty": sum(not u.label for u in turned)},
+        "heard_backwards": {"clips": len(turned), "empty": _empty(turned)},
         "picked": {p["name"]: p["value"] for p in picks},
         "why": {p["name"]: p["why"] for p in picks},
         "collapsed": wrong,
@@ -180,14 +175,35 @@ def _is_logged(run: RunDir, length_bytes: int) -> bool:
         return False
 
 
+def _heard_backwards(
+    base: Base,
+    own: list[Utterance],
+    config: RunConfig,
+    known: dict[str, str | None],
+    group: Group,
+    ui: Ui,
+) -> dict[str, str | None]:
+    """What the base writes for the clips chosen to be heard backwards; `known` gets what is new."""
+    from moontune.backwards import chosen, written_backwards
+
+    some = chosen(own, config.train)
+    new = [u for u in some if u.id not in known]
+    if new:
+        known |= written_backwards(base, new, config.eval.token_cap, group, ui.progress)
+    return {u.id: known[u.id] for u in some}
+
+
+def _empty(turned: list[Utterance]) -> int:
+    return sum(not u.label for u in turned)
+
+
 def _say_backwards(turned: list[Utterance], written: dict[str, str | None], ui: Ui) -> None:
     if not turned:
         ui.note("remark: no clip is heard backwards: the base comes to no end with any of them")
         return
-    nothing = sum(not u.label for u in turned)
     ui.note(
         f"against forgetting, {len(turned)} clips are heard backwards too, with what the base "
-        f"writes for them, nothing for {nothing}"
+        f"writes for them, nothing for {_empty(turned)}"
     )
 
 
