@@ -22,7 +22,7 @@ SPACES = {
     "lora_variant": "lora,rslora,dora,pissa",
     "lora_targets": "q_proj+v_proj,q_proj+k_proj+v_proj+o_proj,q_proj+k_proj+v_proj+o_proj+fc1+fc2",
     "grad_accum": "4,8,16",
-    "warmup_steps": "0..100",
+    "warmup_steps": "0,25,50,100",
     "lr_schedule": "cosine,linear,constant",
     "weight_decay": "0,0.01,0.1",
     "ema_decay": "0,0.95,0.98,0.99",
