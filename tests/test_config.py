@@ -11,7 +11,15 @@ from moontune.config import PRESETS, RunConfig
 from moontune.errors import UserError
 from moontune.facts import setting_facts
 from moontune.picks import open_settings
-from moontune.settings import read_settings, remarks, resolve, to_dict, to_toml, with_settings
+from moontune.settings import (
+    in_effect,
+    read_settings,
+    remarks,
+    resolve,
+    to_dict,
+    to_toml,
+    with_settings,
+)
 
 
 def settings(**values) -> RunConfig:
@@ -191,3 +199,12 @@ def test_the_defaults_are_the_same_when_saved_and_read_again(tmp_path) -> None:
     (tmp_path / "c.toml").write_text(to_toml(config))
     again = with_settings(RunConfig(), read_settings(tmp_path / "c.toml"), "c.toml")
     assert repr(again) == repr(config)
+
+
+def test_what_follows_from_other_settings_is_there_to_show_once_it_is_known() -> None:
+    shown = in_effect(settings(max_steps=118))
+    assert (shown.lora.lora_alpha, shown.train.warmup_steps) == (64, 11)
+    assert shown.train.eval_every_steps == 11
+    assert in_effect(settings()).train.warmup_steps is None  # before the updates are picked
+    given = settings(max_steps=118, warmup_steps=0, eval_every_steps=5, lora_alpha=7)
+    assert in_effect(given) == given

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from moontune.config import RunConfig
 from moontune.markdown import percent
 from moontune.rundir import RunDir
-from moontune.settings import to_dict
+from moontune.settings import in_effect, to_dict
 from moontune.wording import origin_text
 
 
@@ -82,8 +82,8 @@ def command_facts(commands: list[list[str]]) -> Section:
 
 def setting_facts(config: RunConfig, why: dict[str, str] | None = None) -> Section:
     """Settings, with what they were picked for: `why` of those that were."""
-    config = replace(config, lora=replace(config.lora, lora_alpha=config.lora.alpha))
-    rows = [[k, plain(v)] for section in to_dict(config).values() for k, v in section.items()]
+    sections = to_dict(in_effect(config)).values()
+    rows = [[k, plain(v)] for section in sections for k, v in section.items()]
     picked = "; ".join(f"{name}: {reason}" for name, reason in (why or {}).items())
     note = f"Picked for the data: {picked}." if picked else ""
     return Section("Settings", ["setting", "value"], rows, note)

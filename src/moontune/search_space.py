@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from moontune.config import LoraConfig, RunConfig, TrainConfig
 from moontune.errors import UserError
-from moontune.settings import resolve, with_settings
+from moontune.settings import in_effect, resolve, with_settings
 
 # Where `--tune NAME` alone looks. A..B is a range, taken on a logarithmic scale if B is 10 A or
 # more; otherwise a list of values, of which a list is written with +.
@@ -83,9 +83,8 @@ class Dimension:
 
 
 def value_of(config: RunConfig, name: str) -> Any:
-    """A setting of the adapter or of its training."""
-    if name == "lora_alpha":
-        return config.lora.alpha
+    """A setting of the adapter or of its training, as it is in effect."""
+    config = in_effect(config)
     return getattr(config.lora if hasattr(config.lora, name) else config.train, name)
 
 

@@ -163,6 +163,17 @@ def to_toml(config: RunConfig) -> str:
     return tomli_w.dumps(to_dict(config))
 
 
+def in_effect(config: RunConfig) -> RunConfig:
+    """With what is left open and follows from other settings, to show or to compare: a saved
+    configuration leaves it open, so that it still follows where another is forked from it."""
+    lora, train = config.lora, config.train
+    lora = dataclasses.replace(lora, lora_alpha=lora.alpha)
+    if train.max_steps is not None:
+        every = train.validation_every
+        train = dataclasses.replace(train, warmup_steps=train.warmup, eval_every_steps=every)
+    return dataclasses.replace(config, lora=lora, train=train)
+
+
 def resolve(config: RunConfig) -> RunConfig:
     """Fill in what follows from other settings, then check everything. Raises UserError."""
     data = config.data
