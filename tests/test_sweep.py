@@ -63,7 +63,9 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
     assert "sweep" in (finished / "docs/training_report.md").read_text()
     shown = (run / "report.md").read_text()
     assert "| 0 | 0.0002 | 32 |" in shown  # though no trial could have had rank 32
-    assert "sweep, 4 trials" in (run / "report.html").read_text()
+    page = (run / "report.html").read_text()
+    assert "sweep, 4 trials" in page
+    assert "not set" not in page  # lora_alpha is left open in one and follows from the rank
     if best["number"]:
         own, won = (
             read_jsonl(run / f"trial-{n}/predictions_tuned.jsonl") for n in (0, best["number"])

@@ -12,7 +12,7 @@ from moontune.files import read_jsonl
 from moontune.html_report import Page, render_page
 from moontune.manifest import read_rows
 from moontune.rundir import RunDir
-from moontune.settings import to_dict
+from moontune.settings import in_effect, to_dict
 
 
 def run_page(
@@ -71,7 +71,7 @@ def comparison_page(
     `heading` is what stands above the title, and the title.
     """
     heading = heading or ("comparison of two runs", f"{names[0]} and {names[1]}")
-    used = [to_dict(r.used_config()) for r in runs]
+    used = [to_dict(in_effect(r.used_config())) for r in runs]
     configs = [{k: v for section in all_.values() for k, v in section.items()} for all_ in used]
     keys = [k for k in configs[0] | configs[1] if configs[0].get(k) != configs[1].get(k)]
     differing = [[k, *(plain(c.get(k, "not set")) for c in configs)] for k in keys]
