@@ -22,12 +22,12 @@ import transformers
 import tyro
 from defaults import default_manifests, default_model
 
-from moontune.audio import SAMPLE_RATE_HZ
-from moontune.greedy import greedy
-from moontune.manifest import Utterance, read_manifest
-from moontune.model import Base, load_base, target_ids
-from moontune.scoring import corpus_wer, word_edits
-from moontune.transcribe import Transcriber, load_audio
+from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.data.manifest import Utterance, read_manifest
+from moontune.evaluation.error_rates import corpus_wer, word_edits
+from moontune.models.base_model import Base, load_base, target_ids
+from moontune.models.packed.greedy import greedy
+from moontune.models.transcriber import Transcriber, load_audio
 
 EOS = 2
 

@@ -19,9 +19,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from moontune.audio import SAMPLE_RATE_HZ, read_audio
-from moontune.decoding import TokenCap
-from moontune.onnx_model import OnnxTranscriber
+from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.models.decoding import TokenCap
+from moontune.models.onnx import OnnxTranscriber
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from chromium import Chromium, find_chromium

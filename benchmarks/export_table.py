@@ -20,14 +20,14 @@ from typing import Any
 
 import torch
 
-from moontune.decoding import TokenCap, batches
-from moontune.export import ExportArgs, write_products
-from moontune.far_side import Product, Speech, figures, hear
-from moontune.manifest import read_manifest
-from moontune.model import load_base
-from moontune.onnx_model import OnnxTranscriber
-from moontune.transcribe import Transcriber, load_audio
-from moontune.ui import ConsoleUi
+from moontune.cli.console import ConsoleUi
+from moontune.data.manifest import read_manifest
+from moontune.export.command import ExportArgs, write_products
+from moontune.export.measure import Product, Speech, figures, hear
+from moontune.models.base_model import load_base
+from moontune.models.decoding import TokenCap, batches
+from moontune.models.onnx import OnnxTranscriber
+from moontune.models.transcriber import Transcriber, load_audio
 
 
 def in_batches(base: Any, speech: Speech) -> Product:

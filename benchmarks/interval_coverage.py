@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from moontune.bootstrap import Draws, Estimate, by_group, less_sure, within_groups
+from moontune.evaluation.bootstrap import Draws, Estimate, by_group, less_sure, within_groups
 
 SPEAKERS = (2, 3, 4, 5, 6, 8, 12, 20, 40)
 CLIPS = 100

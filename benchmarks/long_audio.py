@@ -23,16 +23,16 @@ import numpy as np
 import tyro
 from defaults import default_manifests, default_model
 
-from moontune.audio import SAMPLE_RATE_HZ
-from moontune.config import EvalConfig
-from moontune.decoding import Transcript, batches
-from moontune.device import choose_device
-from moontune.listen import listen, loops
-from moontune.manifest import Utterance, read_manifest
-from moontune.model import load_base
-from moontune.pieces import Cutting
-from moontune.scoring import corpus_wer, word_edits
-from moontune.transcribe import Transcriber, load_audio
+from moontune.config.schema import EvalConfig
+from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.data.manifest import Utterance, read_manifest
+from moontune.evaluation.error_rates import corpus_wer, word_edits
+from moontune.models.base_model import load_base
+from moontune.models.decoding import Transcript, batches
+from moontune.models.transcriber import Transcriber, load_audio
+from moontune.system.device import choose_device
+from moontune.transcribe.long_form import listen, loops
+from moontune.transcribe.segmentation import Cutting
 
 CAP = EvalConfig().token_cap
 WINDOW = 30 * SAMPLE_RATE_HZ

@@ -22,9 +22,9 @@ from speed_adapter import fill
 from speed_work import Work, answer, preloaded
 from transformers import AutoProcessor
 
-from moontune.config import EvalConfig
-from moontune.manifest import read_manifest
-from moontune.text import normalize
+from moontune.config.schema import EvalConfig
+from moontune.data.manifest import read_manifest
+from moontune.data.truecasing import normalize
 
 
 @torch.no_grad()

@@ -36,7 +36,7 @@ from transformers import (
     TrainerCallback,
 )
 
-from moontune.manifest import Utterance, read_manifest
+from moontune.data.manifest import Utterance, read_manifest
 
 IGNORED = -100
 

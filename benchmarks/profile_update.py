@@ -22,12 +22,12 @@ from defaults import SHARED, default_model
 from speed_work import ALPHA, RANK, UPDATE, Sites, preloaded, sentence_case
 from torch.profiler import ProfilerActivity, profile
 
-from moontune.adapter import attach_lora
-from moontune.config import LoraConfig
-from moontune.device import training_dtype
-from moontune.losses import Losses
-from moontune.manifest import Utterance, read_manifest
-from moontune.model import Base, load_base, target_ids
+from moontune.config.schema import LoraConfig
+from moontune.data.manifest import Utterance, read_manifest
+from moontune.models.adapter import attach_lora
+from moontune.models.base_model import Base, load_base, target_ids
+from moontune.system.device import training_dtype
+from moontune.training.losses import Losses
 
 KINDS = {
     "front end": ("convolution", "conv1d", "group_norm", "tanh"),

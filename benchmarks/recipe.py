@@ -24,19 +24,19 @@ import numpy as np
 import tyro
 from defaults import SHARED, default_model
 
-from moontune import adapter
-from moontune.cli import main as moontune
-from moontune.comparison import compare
-from moontune.config import LoraConfig
-from moontune.files import read_jsonl
-from moontune.manifest import read_rows, write_manifest
-from moontune.pipeline import run_stage, stage_named
-from moontune.rundir import RunDir, fork_run
-from moontune.scoring import corpus_wer, word_edits
-from moontune.settings import resolve, with_settings
-from moontune.split import SPLITS
-from moontune.ui import ConsoleUi
-from moontune.wording import show_interval
+from moontune.cli.console import ConsoleUi
+from moontune.cli.dispatch import main as moontune
+from moontune.config.loading import resolve, with_settings
+from moontune.config.schema import LoraConfig
+from moontune.data.manifest import read_rows, write_manifest
+from moontune.data.splitting import SPLITS
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.error_rates import corpus_wer, word_edits
+from moontune.evaluation.phrasing import show_interval
+from moontune.models import adapter
+from moontune.pipeline.run_dir import RunDir, fork_run
+from moontune.pipeline.runner import run_stage, stage_named
+from moontune.system.files import read_jsonl
 
 SETS = {"accented_english": "adventure_game", "adventure_game": "accented_english"}
 

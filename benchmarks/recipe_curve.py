@@ -17,9 +17,9 @@ from typing import Any
 import tyro
 from recipe import SETS, parsed, rows_of
 
-from moontune.comparison import compare
-from moontune.manifest import read_rows
-from moontune.rundir import RunDir
+from moontune.data.manifest import read_rows
+from moontune.evaluation.comparison import compare
+from moontune.pipeline.run_dir import RunDir
 
 COLOURS = {"accented_english": "#2563a8", "adventure_game": "#b4541a"}
 

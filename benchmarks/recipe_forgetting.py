@@ -15,15 +15,15 @@ from pathlib import Path
 import tyro
 from recipe import SETS, place, rows_of
 
-from moontune.adapter import load_adapter
-from moontune.comparison import compare
-from moontune.evaluate import evaluate
-from moontune.files import read_jsonl, write_jsonl
-from moontune.manifest import read_rows
-from moontune.model import load_base
-from moontune.rundir import RunDir
-from moontune.transcribe import load_audio
-from moontune.wording import show_interval
+from moontune.data.manifest import read_rows
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.evaluate import evaluate
+from moontune.evaluation.phrasing import show_interval
+from moontune.models.adapter import load_adapter
+from moontune.models.base_model import load_base
+from moontune.models.transcriber import load_audio
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import read_jsonl, write_jsonl
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from defaults import SHARED, default_model
 from speed_startup import MOONTUNE
 from speed_work import in_mib, peak_mib, sentence_case
 
-from moontune.manifest import Utterance, read_manifest, write_manifest
+from moontune.data.manifest import Utterance, read_manifest, write_manifest
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from moontune.adapter import attach_lora
-    from moontune.config import LoraConfig
-    from moontune.device import training_dtype
-    from moontune.losses import Losses
-    from moontune.model import load_base
-    from moontune.stream import shuffled
-    from moontune.transcribe import load_audio
+    from moontune.config.schema import LoraConfig
+    from moontune.models.adapter import attach_lora
+    from moontune.models.base_model import load_base
+    from moontune.models.transcriber import load_audio
+    from moontune.system.device import training_dtype
+    from moontune.training.losses import Losses
+    from moontune.training.sampling import shuffled
 
     origin = {u.id: u for u in rows}
     # A path of its own makes each repetition a file of its own to what is kept.

@@ -36,7 +36,7 @@ from speed_contest import HERE, Contest, Pair, python
 from speed_startup import startup
 from speed_work import UPDATE, Sites, sentence_case
 
-from moontune.manifest import Utterance, read_manifest
+from moontune.data.manifest import Utterance, read_manifest
 
 WARM_UP = 2  # updates
 PARTS = ("training", "decoder", "evaluation", "startup")
@@ -175,7 +175,9 @@ def main(args: Args) -> None:
     env = dict(os.environ, TOKENIZERS_PARALLELISM="false")
     if args.threads:
         env |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(args.threads))
-    folder_of = "import sys; from moontune.hub import locate; print(locate(sys.argv[1])[0])"
+    folder_of = (
+        "import sys; from moontune.models.locate import locate; print(locate(sys.argv[1])[0])"
+    )
     model = python(["-c", folder_of, args.model_id], env).strip().split("\n")[-1]
     peaks = json.loads(python([str(HERE / "machine.py")], env))
     versions = [f"{n} {importlib.metadata.version(n)}" for n in ("torch", "transformers", "peft")]

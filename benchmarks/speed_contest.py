@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moontune.manifest import Utterance, write_manifest
+from moontune.data.manifest import Utterance, write_manifest
 
 HERE = Path(__file__).resolve().parent
 

@@ -17,13 +17,13 @@ from machine import update_flops
 from speed_adapter import fill
 from speed_work import ALPHA, RANK, UPDATE, Work, answer, in_order, preloaded
 
-from moontune.adapter import attach_lora
-from moontune.config import EvalConfig, LoraConfig, TrainConfig
-from moontune.evaluate import evaluate
-from moontune.front_end import FrontEnd
-from moontune.manifest import read_manifest
-from moontune.model import Base, load_base, target_ids
-from moontune.train import train
+from moontune.config.schema import EvalConfig, LoraConfig, TrainConfig
+from moontune.data.manifest import read_manifest
+from moontune.evaluation.evaluate import evaluate
+from moontune.models.adapter import attach_lora
+from moontune.models.base_model import Base, load_base, target_ids
+from moontune.models.packed.front_end import FrontEnd
+from moontune.training.loop import train
 
 
 def adapted(work: Work) -> tuple[Base, Any]:

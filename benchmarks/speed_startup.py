@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from moontune.config import TrainConfig
+from moontune.config.schema import TrainConfig
 
 MOONTUNE = str(Path(sys.executable).with_name("moontune"))
 STAGES_BEFORE = ("clean", "split", "labels", "baseline")

@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from moontune.manifest import Utterance
-from moontune.text import restore_style, style_of
+from moontune.data.manifest import Utterance
+from moontune.data.truecasing import restore_style, style_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,7 @@ class Work:
 
 def in_order(rows: Sequence[Utterance], work: Work) -> list[Utterance]:
     """The clips of all updates in the order in which moontune takes them."""
-    from moontune.stream import shuffled
+    from moontune.training.sampling import shuffled
 
     return list(islice(shuffled(rows, work.seed), work.updates * UPDATE))
 
@@ -75,7 +75,7 @@ def sentence_case(rows: Sequence[Utterance]) -> list[Utterance]:
 
 def preloaded(rows: Sequence[Utterance]) -> Callable[[Utterance], np.ndarray]:
     """Their audio, decoded beforehand."""
-    from moontune.transcribe import load_audio
+    from moontune.models.transcriber import load_audio
 
     clips = {u.audio_filepath: load_audio(u) for u in rows}
     return lambda u: clips[u.audio_filepath]

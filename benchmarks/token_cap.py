@@ -27,12 +27,12 @@ import tyro
 from batching import read
 from defaults import default_manifests, default_model
 
-from moontune.audio import SAMPLE_RATE_HZ
-from moontune.decoding import TokenCap
-from moontune.greedy import greedy
-from moontune.model import Base, load_base, target_ids
-from moontune.scoring import Edits, corpus_wer, word_edits
-from moontune.transcribe import Transcriber, load_audio
+from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
+from moontune.models.base_model import Base, load_base, target_ids
+from moontune.models.decoding import TokenCap
+from moontune.models.packed.greedy import greedy
+from moontune.models.transcriber import Transcriber, load_audio
 
 RATES = (6.5, 7.0, 8.0, 10.0, 13.0)
 MARGINS = (2, 4, 6, 8, 12, 16, 24)

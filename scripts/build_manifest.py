@@ -2,7 +2,7 @@
 
 import sys
 
-from moontune.heldout import main
+from moontune.data.heldout import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,7 +2,7 @@
 
 import sys
 
-from moontune.stt import main
+from moontune.evaluation.clip_list import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moontune.tiny import tiny_net, tiny_processor
+from moontune.models.tiny_random import tiny_net, tiny_processor
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 HUB_TOKEN = "secret-of-the-environment"  # as HF_TOKEN: it must reach no file
@@ -51,14 +51,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_base(tiny_model: Path) -> Any:
     """The tiny model loaded; tests must not change it (attach adapters to `fresh_base`)."""
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     return load_base(str(tiny_model), None, "cpu")
 
 
 @pytest.fixture
 def fresh_base(tiny_model: Path) -> Any:
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     return load_base(str(tiny_model), None, "cpu")
 
@@ -70,7 +70,7 @@ def bundled_base() -> Any:
         importlib.metadata.distribution("moonshine-voice")
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("moonshine-voice is not installed (extra `bundled`)")
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     return load_base("bundled", None, "cpu")
 
@@ -85,7 +85,7 @@ def noise(seed: int, seconds: float) -> np.ndarray:
 @pytest.fixture(scope="session")
 def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 short clips of 8 speakers, every one with another sentence, as a manifest."""
-    from moontune.audio import write_flac
+    from moontune.data.audio import write_flac
 
     folder = tmp_path_factory.mktemp("noise")
     rows = []
@@ -124,7 +124,7 @@ def flags(model: Path, manifest: Path, name: str = "r", **more: object) -> list[
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, int]:
     """A finished run, made as a user makes it, in a folder of its own; copy it to change it."""
-    from moontune.cli import main
+    from moontune.cli.dispatch import main
 
     where = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:

@@ -193,8 +193,8 @@ import contextlib, io, json, sys, time
 slept = []
 time.sleep = slept.append
 from pathlib import Path
-from moontune import hub, hub_client
-from moontune.cli import main
+from moontune.models import locate as hub; from moontune.system import hub_client
+from moontune.cli.dispatch import main
 from moontune.errors import UserError
 hub_client.TIMEOUT_S = 0.5
 print("ready", flush=True)
@@ -210,7 +210,7 @@ for line in sys.stdin:
                 path, name, revision = hub.locate(asked["model"], asked.get("revision"))
                 answer |= {"path": str(path), "name": name, "revision": revision}
             else:
-                from moontune.sources.librispeech import sample_librispeech
+                from moontune.data.sources.librispeech import sample_librispeech
                 asked["audio_dir"] = Path(asked["audio_dir"])
                 sample = sample_librispeech(**asked)
                 answer |= {"ids": [u.id for u in sample.utterances], "origin": sample.origin}

@@ -15,7 +15,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-MODULES = ("moontune.run_verbs", "moontune.report", "moontune.metrics", "moontune.evaluate")
+MODULES = (
+    "moontune.cli.run",
+    "moontune.report.run_markdown",
+    "moontune.pipeline.stages.verdict",
+    "moontune.evaluation.evaluate",
+)
 MODULES += ("jiwer", "soundfile", "soxr", "tyro", "rich.console", "whisper_normalizer.english")
 COUNTED = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
 
@@ -66,8 +71,9 @@ def attempt(job: dict, folder: Path, at: int | None) -> tuple[bool, int]:
             os.dup2(output.fileno(), 2)
         import torch
 
-        from moontune import artifact, checkpoint
-        from moontune.cli import main
+        from moontune.cli.dispatch import main
+        from moontune.pipeline.stages import artifact
+        from moontune.training import checkpoint
 
         torch.set_num_threads(1)
         checkpoint.SHARE = job["share"]
@@ -102,7 +108,7 @@ class Forks:
     def run(self, words: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         child = os.fork()
         if child == 0:
-            from moontune import stt
+            from moontune.evaluation import clip_list as stt
 
             self._killer.at = None  # it is the run that is killed, not this
             os._exit(stt.main(words[4:]))
@@ -111,7 +117,7 @@ class Forks:
 
 
 def main() -> None:
-    from moontune.lean import import_transformers
+    from moontune.system.fast_imports import import_transformers
 
     job = json.loads(Path(sys.argv[1]).read_text())
     import_transformers()

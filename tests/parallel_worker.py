@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from moontune.adapter import adapter_state, attach_lora
-from moontune.backwards import written_backwards
-from moontune.config import LoraConfig, TrainConfig
-from moontune.decoding import TokenCap
-from moontune.evaluate import evaluate
-from moontune.launcher import join
-from moontune.manifest import Utterance, read_manifest
-from moontune.model import Base, load_base
-from moontune.parallel import SOLO, Group
-from moontune.stream import shuffled
-from moontune.train import Losses, train
-from moontune.transcribe import load_audio
+from moontune.config.schema import LoraConfig, TrainConfig
+from moontune.data.manifest import Utterance, read_manifest
+from moontune.evaluation.evaluate import evaluate
+from moontune.models.adapter import adapter_state, attach_lora
+from moontune.models.base_model import Base, load_base
+from moontune.models.decoding import TokenCap
+from moontune.models.transcriber import load_audio
+from moontune.system.distributed import SOLO, Group
+from moontune.system.launcher import join
+from moontune.training.loop import Losses, train
+from moontune.training.reversed_clips import written_backwards
+from moontune.training.sampling import shuffled
 
 UPDATES = 6
 CASES = {  # name -> batch size
@@ -61,14 +61,14 @@ def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[
         token_dropout=0.0,
     )
     log: list[dict[str, Any]] = []
-    import moontune.train
+    from moontune.training import loop
 
-    moontune.train.Losses = Watched
+    loop.Losses = Watched
     try:
         stream = shuffled(rows[:12], 7)
         result = train(adapted, base, stream, rows[12:17], load, config, 7, log.append, group=group)
     finally:
-        moontune.train.Losses = Losses
+        loop.Losses = Losses
     return {
         "log": log,
         "used": used,

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from moontune.audio import SAMPLE_RATE_HZ, write_flac
-from moontune.comparison import compare
-from moontune.facts import Section
-from moontune.html_report import Page
-from moontune.scoring import character_edits, word_edits
-from moontune.text import normalize
+from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.data.truecasing import normalize
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.error_rates import character_edits, word_edits
+from moontune.report.html.page import Page
+from moontune.report.provenance import Section
 
 
 def row(id: str, reference: str, hypothesis: str, speaker: str | None = "anna", **more: Any):

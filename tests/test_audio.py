@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio, write_flac
+from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio, write_flac
 
 
 def tone(rate: int, seconds: float = 0.5) -> np.ndarray:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from moontune import augment
-from moontune.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
-from moontune.augment import TokenDropout, augmented, masked
+from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
+from moontune.training import augmentation as augment
+from moontune.training.augmentation import TokenDropout, augmented, masked
 
 TIME = np.arange(SAMPLE_RATE_HZ, dtype=np.float32) / SAMPLE_RATE_HZ
 TONE = (0.3 * np.sin(2 * np.pi * 440 * TIME) + 0.05 * np.sin(2 * np.pi * 6000 * TIME)).astype("f4")

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from conftest import noise
 
-from moontune import backwards as module
-from moontune.audio import read_audio, write_flac
-from moontune.backwards import backwards, chosen, written_backwards
-from moontune.cli import main
-from moontune.config import TrainConfig
-from moontune.decoding import TokenCap
-from moontune.manifest import Utterance, read_rows, to_row
-from moontune.sources.wheel import sample_wheel
-from moontune.transcribe import Transcriber, load_audio
+from moontune.cli.dispatch import main
+from moontune.config.schema import TrainConfig
+from moontune.data.audio import read_audio, write_flac
+from moontune.data.manifest import Utterance, read_rows, to_row
+from moontune.data.sources.bundled_speech import sample_wheel
+from moontune.models.decoding import TokenCap
+from moontune.models.transcriber import Transcriber, load_audio
+from moontune.training import reversed_clips as module
+from moontune.training.reversed_clips import backwards, chosen, written_backwards
 
 CAP = TokenCap(6.5, 8)
 
@@ -86,8 +86,8 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
     finished, tmp_path, monkeypatch, capsys
 ) -> None:
     """Those that were written down when it began, to the bit as if it had not been stopped."""
-    from moontune import checkpoint, losses
-    from moontune.ui import ConsoleUi
+    from moontune.cli.console import ConsoleUi
+    from moontune.training import checkpoint, losses
 
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished[0] / "outputs/r", "outputs/r")

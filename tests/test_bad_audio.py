@@ -16,11 +16,11 @@ import pytest
 import soundfile
 from conftest import noise
 
-from moontune.audio import AudioError, TooLongError, read_audio, write_flac
-from moontune.audio_stream import audio_blocks, length_s
-from moontune.clean import clean
-from moontune.config import CleanConfig
-from moontune.manifest import Utterance
+from moontune.config.schema import CleanConfig
+from moontune.data.audio import AudioError, TooLongError, read_audio, write_flac
+from moontune.data.audio_stream import audio_blocks, length_s
+from moontune.data.cleaning import clean
+from moontune.data.manifest import Utterance
 
 CLIP = noise(3, 0.5)
 FORMATS = [

@@ -12,12 +12,12 @@ import pytest
 import soundfile
 from conftest import noise
 
-from moontune import stt
-from moontune.cli import main
+from moontune.cli.dispatch import main
+from moontune.data.manifest import each_utterance, read_manifest
+from moontune.data.splitting import check_groups
 from moontune.errors import UserError
-from moontune.files import read_jsonl
-from moontune.manifest import each_utterance, read_manifest
-from moontune.split import check_groups
+from moontune.evaluation import clip_list as stt
+from moontune.system.files import read_jsonl
 
 GOOD = {"audio_filepath": "/a.wav", "text": "Two words.", "speaker": "s1"}
 

@@ -14,14 +14,14 @@ import torch
 from conftest import noise
 from safetensors.torch import load_file, save_file
 
-from moontune import stt
-from moontune.adapter import attach_lora, load_adapter, save_adapter
-from moontune.audio import write_flac
-from moontune.cli import main
-from moontune.config import LoraConfig
+from moontune.cli.dispatch import main
+from moontune.config.schema import LoraConfig
+from moontune.data.audio import write_flac
 from moontune.errors import UserError
-from moontune.model import load_base
-from moontune.recognizer import open_recognizer
+from moontune.evaluation import clip_list as stt
+from moontune.models.adapter import attach_lora, load_adapter, save_adapter
+from moontune.models.base_model import load_base
+from moontune.transcribe.recognizer import open_recognizer
 
 Mend = Callable[[Path], object]
 

@@ -26,7 +26,7 @@ from hub_stand_in import (
 )
 from test_librispeech import SPLIT, clip, row, write_parquet
 
-from moontune.hub_client import FIRST_WAITS_S, WAITS_S
+from moontune.system.hub_client import FIRST_WAITS_S, WAITS_S
 
 TOKEN = "hf_secretsecretsecret"
 _number = itertools.count()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moontune.bootstrap import Draws, Estimate, by_group, clips_needed, within_groups
+from moontune.evaluation.bootstrap import Draws, Estimate, by_group, clips_needed, within_groups
 
 
 def ratio(draws: Draws, numerator, denominator) -> Estimate:

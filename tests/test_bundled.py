@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moontune import bundled, paths
 from moontune.errors import UserError
+from moontune.models import bundled
+from moontune.system import cache as paths
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REFERENCE = SHARED / "reference" / "bundled_moonshine_tiny.json"
@@ -129,7 +130,7 @@ def _record_entry(name: str, content: bytes) -> importlib.metadata.PackagePath:
 
 def _clips() -> dict[str, np.ndarray]:
     """The recordings at 16 kHz, cut as the reference JSON names them."""
-    from moontune.audio import read_audio
+    from moontune.data.audio import read_audio
 
     samples = {path.name: read_audio(path) for path, _ in bundled.bundled_recordings()}
     clips = {}
@@ -351,7 +352,7 @@ def test_second_call_neither_builds_nor_imports_torch(model_dir: Path) -> None:
     code = f"""
         import sys, time
         from pathlib import Path
-        from moontune import bundled
+        from moontune.models import bundled
         bundled._build = None
         start = time.perf_counter()
         print(bundled.bundled_model_dir(Path({str(model_dir.parent)!r})))
@@ -417,7 +418,7 @@ _RACE = """
     from pathlib import Path
     if sys.argv[2] == "without locks":
         sys.modules["fcntl"] = None
-    from moontune.paths import cached_folder
+    from moontune.system.cache import cached_folder
 
     def build(folder):
         with open(sys.argv[1] + "/built", "a") as log:
@@ -445,7 +446,7 @@ def test_a_killed_build_leaves_no_folder_and_its_scratch_is_removed_later(tmp_pa
     code = f"""
         import os, signal
         from pathlib import Path
-        from moontune.paths import cached_folder
+        from moontune.system.cache import cached_folder
 
         def build(folder):
             (folder / "a").write_text("half")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from sample_page import AFTER, BEFORE
 
-from moontune.changed_clips import _shares, changed_clips
+from moontune.report.html.changed_clips import _shares, changed_clips
 
 
 def test_most_changed_clips_first_and_broken_ones_too() -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from test_train import SPLIT, load_audio
 
-from moontune.adapter import adapter_state, attach_lora
-from moontune.checkpoint import Keeper
-from moontune.config import LoraConfig, TrainConfig
-from moontune.model import load_base
-from moontune.stream import mixed
-from moontune.train import train
+from moontune.config.schema import LoraConfig, TrainConfig
+from moontune.models.adapter import adapter_state, attach_lora
+from moontune.models.base_model import load_base
+from moontune.training.checkpoint import Keeper
+from moontune.training.loop import train
+from moontune.training.sampling import mixed
 
 SETTINGS = TrainConfig(
     max_steps=9,
@@ -119,9 +119,9 @@ def test_the_state_of_another_training_or_half_a_file_is_not_taken_up(tiny_model
 
 
 def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch) -> None:
-    from moontune import checkpoint
-    from moontune.checkpoint import State
-    from moontune.parallel import SOLO
+    from moontune.system.distributed import SOLO
+    from moontune.training import checkpoint
+    from moontune.training.checkpoint import State
 
     now, writes = 0.0, []
     monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: now)

@@ -6,10 +6,10 @@ import numpy as np
 import soundfile
 from conftest import noise
 
-from moontune.audio import write_flac
-from moontune.clean import clean
-from moontune.config import CleanConfig
-from moontune.manifest import Utterance
+from moontune.config.schema import CleanConfig
+from moontune.data.audio import write_flac
+from moontune.data.cleaning import clean
+from moontune.data.manifest import Utterance
 
 
 def test_every_unusable_row_is_dropped_with_its_reason(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from moontune.cli import _STAGE_VERBS, main
-from moontune.pipeline import STAGES
+from moontune.cli.dispatch import _STAGE_VERBS, main
+from moontune.pipeline.runner import STAGES
 
 
 def mistake(capsys, *argv: str) -> str:
@@ -139,7 +139,14 @@ def test_unreachable_hub_says_so_at_once_and_names_the_offline_choices(noise_man
     }
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "moontune.cli", "run", "--manifest", str(noise_manifest)),
+            *(
+                sys.executable,
+                "-m",
+                "moontune",
+                "run",
+                "--manifest",
+                str(noise_manifest),
+            ),
             *("--run-name", "r"),
         ],
         capture_output=True,

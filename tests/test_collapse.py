@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from conftest import SENTENCES
 
-from moontune.collapse import collapsed, repeats
-from moontune.decoding import Transcript
+from moontune.evaluation.degeneration import collapsed, repeats
+from moontune.models.decoding import Transcript
 
 
 def written(count: int, *others: Transcript) -> list[Transcript]:

@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import pytest
 
-from moontune.comparison import compare
+from moontune.data.truecasing import normalize
 from moontune.errors import UserError
-from moontune.scoring import character_edits, word_edits
-from moontune.text import normalize
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.error_rates import character_edits, word_edits
 
 
 def row(ident: str, speaker: str | None, reference: str, hypothesis: str, **more) -> dict:

@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moontune.config import PRESETS, RunConfig
-from moontune.errors import UserError
-from moontune.facts import setting_facts
-from moontune.picks import open_settings
-from moontune.settings import (
+from moontune.config.loading import (
     in_effect,
     read_settings,
     remarks,
@@ -20,6 +16,10 @@ from moontune.settings import (
     to_toml,
     with_settings,
 )
+from moontune.config.recommended import open_settings
+from moontune.config.schema import PRESETS, RunConfig
+from moontune.errors import UserError
+from moontune.report.provenance import setting_facts
 
 
 def settings(**values) -> RunConfig:

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from test_pipeline import flags
 from test_split import speakers, utterances
 
-from moontune import pooled
-from moontune.cli import main
+from moontune.cli.console import ConsoleUi
+from moontune.cli.dispatch import main
+from moontune.data.splitting import SPLITS, split_folds
 from moontune.errors import UserError
-from moontune.files import read_jsonl
-from moontune.pooled import Fold
-from moontune.rundir import RunDir
-from moontune.split import SPLITS, split_folds
-from moontune.transcribe import Transcriber
-from moontune.ui import ConsoleUi
+from moontune.models.transcriber import Transcriber
+from moontune.pipeline.experiments import crossval_report as pooled
+from moontune.pipeline.experiments.crossval_report import Fold
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import read_jsonl
 
 
 @settings(deadline=None, max_examples=30)

@@ -5,8 +5,8 @@ import warnings
 import pytest
 import torch
 
-from moontune.device import choose_device, missing_operator, watch_fallbacks
 from moontune.errors import UserError
+from moontune.system.device import choose_device, missing_operator, watch_fallbacks
 
 FALLBACK = (
     "The operator 'aten::_linalg_svd.U' is not currently supported on the MPS backend and will "

@@ -14,9 +14,12 @@ import pytest
 import torch
 from transformers import MoonshineForConditionalGeneration
 
-from moontune import doctor, selftest, subjects, surroundings
-from moontune.cli import main
-from moontune.subjects import tiny_subject
+from moontune.cli.dispatch import main
+from moontune.doctor import command as doctor
+from moontune.doctor import environment as surroundings
+from moontune.doctor import fixtures as subjects
+from moontune.doctor import selftest
+from moontune.doctor.fixtures import tiny_subject
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +61,7 @@ def test_a_real_base_is_tried_where_there_is_one(bundled_base, capsys, monkeypat
         assert finding.state == "ok", finding
     monkeypatch.setattr(selftest, "OF_BASES", {"aligned": selftest.base_is_aligned})
     monkeypatch.setattr(
-        "moontune.evaluate.target_ids", lambda t, text, eos: [eos, *t(text).input_ids]
+        "moontune.evaluation.evaluate.target_ids", lambda t, text, eos: [eos, *t(text).input_ids]
     )
     [_, failed] = doctor._base_test(None)
     assert failed.state == "FAILED"
@@ -86,21 +89,21 @@ def test_a_wrong_base_is_the_users_mistake(alone, capsys, monkeypatch) -> None:
 
 
 def no_eos(monkeypatch) -> None:
-    from moontune.model import target_ids
+    from moontune.models.base_model import target_ids
 
-    monkeypatch.setattr("moontune.losses.target_ids", lambda *of: target_ids(*of)[:-1])
+    monkeypatch.setattr("moontune.training.losses.target_ids", lambda *of: target_ids(*of)[:-1])
 
 
 def with_bos(monkeypatch) -> None:
-    from moontune.model import target_ids
+    from moontune.models.base_model import target_ids
 
-    monkeypatch.setattr("moontune.losses.target_ids", lambda *of: [1, *target_ids(*of)])
+    monkeypatch.setattr("moontune.training.losses.target_ids", lambda *of: [1, *target_ids(*of)])
 
 
 def no_eos_in_evaluation(monkeypatch) -> None:
-    from moontune.model import target_ids
+    from moontune.models.base_model import target_ids
 
-    monkeypatch.setattr("moontune.evaluate.target_ids", lambda *of: target_ids(*of)[:-1])
+    monkeypatch.setattr("moontune.evaluation.evaluate.target_ids", lambda *of: target_ids(*of)[:-1])
 
 
 def theirs(change):
@@ -135,7 +138,7 @@ def padded_clips(monkeypatch) -> None:
     """The usual way: clips padded to a common length before the front end."""
     import numpy as np
 
-    from moontune.front_end import FrontEnd
+    from moontune.models.packed.front_end import FrontEnd
 
     heard = FrontEnd.__call__
 
@@ -147,11 +150,11 @@ def padded_clips(monkeypatch) -> None:
 
 def wrong_mask(monkeypatch) -> None:
     """Greedy writing looks at the padding behind shorter clips."""
-    monkeypatch.setattr("moontune.greedy._hidden", lambda layout, heads: None)
+    monkeypatch.setattr("moontune.models.packed.greedy._hidden", lambda layout, heads: None)
 
 
 def endless(monkeypatch) -> None:
-    monkeypatch.setattr("moontune.greedy._ended", lambda tokens, eos: tokens)
+    monkeypatch.setattr("moontune.models.packed.greedy._ended", lambda tokens, eos: tokens)
 
 
 def lively_start(monkeypatch) -> None:

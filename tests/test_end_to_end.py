@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moontune.cli import main
+from moontune.cli.dispatch import main
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from moontune.decoding import TokenCap
-from moontune.evaluate import evaluate
-from moontune.losses import Losses
-from moontune.manifest import read_manifest
-from moontune.scoring import corpus_wer, relative_gain, word_edits
-from moontune.transcribe import load_audio
+from moontune.data.manifest import read_manifest
+from moontune.evaluation.error_rates import corpus_wer, relative_gain, word_edits
+from moontune.evaluation.evaluate import evaluate
+from moontune.models.decoding import TokenCap
+from moontune.models.transcriber import load_audio
+from moontune.training.losses import Losses
 
 
 def test_word_edits_are_of_normalised_text() -> None:
@@ -77,7 +77,7 @@ def test_loss_is_on_the_target_and_wer_on_the_reference(tiny_base, noise_manifes
 
 def test_words_cost_the_real_model_the_same_in_any_style(tmp_path, bundled_base) -> None:
     """ALL-CAPS labels cost much more, but as typography: the words were heard as well."""
-    from moontune.sources.wheel import sample_wheel
+    from moontune.data.sources.bundled_speech import sample_wheel
 
     rows = sample_wheel(tmp_path).utterances[2:6]
     found = {}

@@ -15,13 +15,13 @@ import torch
 from conftest import noise
 from safetensors.torch import load_file, save_file
 
-from moontune.cli import main
-from moontune.decoding import TokenCap
+from moontune.cli.dispatch import main
+from moontune.data.manifest import read_rows
 from moontune.errors import UserError
-from moontune.files import read_jsonl, write_json
-from moontune.manifest import read_rows
-from moontune.merge import merged, refuse_other_tensors
-from moontune.transcribe import Transcriber, load_audio
+from moontune.models.decoding import TokenCap
+from moontune.models.merge import merged, refuse_other_tensors
+from moontune.models.transcriber import Transcriber, load_audio
+from moontune.system.files import read_jsonl, write_json
 
 CAP = TokenCap(6.5, 8)
 STAGES = ("clean", "split", "labels", "baseline", "train")
@@ -91,8 +91,8 @@ def test_the_card_names_base_data_figures_and_licence(run) -> None:
 
 def test_merged_is_a_model_for_model_id(run, tmp_path) -> None:
     clips = [noise(50 + i, s) for i, s in enumerate((895 / 16_000, 0.7, 2.3))]
-    from moontune.adapter import load_adapter
-    from moontune.model import load_base
+    from moontune.models.adapter import load_adapter
+    from moontune.models.base_model import load_base
 
     tuned = load_base(str(facts(run)["base"]["asked"]), None, "cpu")
     load_adapter(tuned, run / "lora_adapter")
@@ -105,7 +105,7 @@ def test_merged_is_a_model_for_model_id(run, tmp_path) -> None:
     assert one == other
     listed = tmp_path / "list.txt"
     listed.write_text(f"{read_rows(run / 'manifests/test.jsonl')[0].audio_filepath}\n")
-    from moontune import stt
+    from moontune.evaluation import clip_list as stt
 
     given = ["--model-id", str(run / "export/merged"), "--audio-list", str(listed)]
     assert stt.main([*given, "--output", str(tmp_path / "o.json"), "--device", "cpu"]) == 0
@@ -117,8 +117,8 @@ def test_onnx_transcribes_without_torch_what_torch_does(run, tmp_path) -> None:
     code = (
         "import sys, json, numpy as np\n"
         "from pathlib import Path\n"
-        "from moontune.decoding import TokenCap\n"
-        "from moontune.onnx_model import OnnxTranscriber\n"
+        "from moontune.models.decoding import TokenCap\n"
+        "from moontune.models.onnx import OnnxTranscriber\n"
         "clips = list(np.load(sys.argv[1]).values())\n"
         "heard = OnnxTranscriber(Path(sys.argv[2]))(clips, TokenCap(6.5, 8))\n"
         "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules)\n"
@@ -130,14 +130,14 @@ def test_onnx_transcribes_without_torch_what_torch_does(run, tmp_path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     wanted = Transcriber(load_base(str(run / "export/merged"), None, "cpu"))(clips, CAP)
     assert json.loads(done.stdout) == [[w.text, w.tokens, w.truncated] for w in wanted]
 
 
 def test_ort_files_write_what_the_8_bit_onnx_does(run) -> None:
-    from moontune.onnx_model import OnnxTranscriber
+    from moontune.models.onnx import OnnxTranscriber
 
     clips = [load_audio(u) for u in read_rows(run / "manifests/test.jsonl")][:2]
     tokenizer = run / "export/onnx/tokenizer.json"
@@ -257,7 +257,7 @@ def fake_runtime(tmp_path, monkeypatch) -> Path:
 
 
 def test_the_vendors_runtime_is_heard_clip_by_clip(fake_runtime) -> None:
-    from moontune.vendor import runtime_version, vendor_python, vendor_transcripts
+    from moontune.export.vendor_runtime import runtime_version, vendor_python, vendor_transcripts
 
     python = vendor_python(Path(sys.executable))
     assert runtime_version(python) == "9.9"
@@ -284,7 +284,7 @@ def test_a_row_of_the_vendors_runtime_or_a_remark(
         raise UserError("moonshine-voice cannot be installed")
 
     monkeypatch.setenv("MOONTUNE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("moontune.vendor._make", offline)
+    monkeypatch.setattr("moontune.export.vendor_runtime._make", offline)
     assert main(["export", str(copy)]) == 0
     said = capsys.readouterr().out
     assert "vendor's runtime was not measured: moonshine-voice cannot be installed" in said

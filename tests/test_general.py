@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from conftest import noise
 
-from moontune.audio import write_flac
-from moontune.cli import main
-from moontune.config import DataConfig, GeneralConfig, OutputConfig, RunConfig
-from moontune.decoding import TokenCap
+from moontune.cli.dispatch import main
+from moontune.config.loading import resolve
+from moontune.config.schema import DataConfig, GeneralConfig, OutputConfig, RunConfig
+from moontune.data.audio import write_flac
+from moontune.data.manifest import Utterance, read_manifest, write_manifest
+from moontune.data.sources.general_speech import sample_general, sample_replay, spread
 from moontune.errors import UserError
-from moontune.files import read_jsonl
-from moontune.manifest import Utterance, read_manifest, write_manifest
-from moontune.settings import resolve
-from moontune.sources.general import sample_general, sample_replay, spread
-from moontune.stream import mixed, shuffled
+from moontune.models.decoding import TokenCap
+from moontune.system.files import read_jsonl
+from moontune.training.sampling import mixed, shuffled
 
 
 def config(**general) -> RunConfig:
@@ -75,9 +75,9 @@ def test_what_was_not_asked_for_may_be_missing_but_not_what_was(tmp_path) -> Non
 
 
 def test_recordings_of_the_wheel_are_what_their_texts_say(tmp_path, bundled_base) -> None:
-    from moontune.evaluate import evaluate
-    from moontune.sources.wheel import sample_wheel
-    from moontune.transcribe import load_audio
+    from moontune.data.sources.bundled_speech import sample_wheel
+    from moontune.evaluation.evaluate import evaluate
+    from moontune.models.transcriber import load_audio
 
     rows = sample_wheel(tmp_path).utterances
     done = evaluate(bundled_base, rows, load_audio, cap=TokenCap(6.5, 8))

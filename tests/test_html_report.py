@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from sample_page import AFTER, BEFORE, SAID, page, row, silence, write_clips
 
-from moontune.audio import SAMPLE_RATE_HZ, write_flac
-from moontune.clip_audio import clip_audio
-from moontune.comparison import compare
-from moontune.facts import Section
-from moontune.html_report import prose, render_page, short_names
+from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.evaluation.comparison import compare
+from moontune.report.html.clip_audio import clip_audio
+from moontune.report.html.page import prose, render_page, short_names
+from moontune.report.provenance import Section
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}

@@ -19,7 +19,7 @@ COMMIT = "a" * 40
 CODE = """
 import json, sys
 from moontune.errors import UserError
-from moontune.hub import locate
+from moontune.models.locate import locate
 try:
     path, hub_id, revision = locate(sys.argv[1], sys.argv[2] or None)
     print(json.dumps([str(path), hub_id, revision, sorted(p.name for p in path.iterdir())]))
@@ -128,7 +128,7 @@ def test_a_folder_in_bfloat16_is_a_base_like_others(tmp_path, tiny_model) -> Non
     import torch
     from transformers import MoonshineForConditionalGeneration
 
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     shutil.copytree(tiny_model, tmp_path / "m")
     net = MoonshineForConditionalGeneration.from_pretrained(tiny_model, dtype=torch.bfloat16)

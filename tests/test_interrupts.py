@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from moontune.interrupts import finishing_first
-from moontune.ui import ConsoleUi
+from moontune.cli.console import ConsoleUi
+from moontune.system.signals import finishing_first
 
 
 @pytest.fixture(autouse=True)

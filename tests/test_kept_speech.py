@@ -10,13 +10,14 @@ import pytest
 import torch
 from conftest import noise
 
-from moontune import augment, kept_speech
-from moontune.adapter import attach_lora
-from moontune.augment import Augment, TokenDropout
-from moontune.config import LoraConfig
-from moontune.kept_speech import KeptSpeech
-from moontune.losses import Losses
-from moontune.manifest import Utterance
+from moontune.config.schema import LoraConfig
+from moontune.data.manifest import Utterance
+from moontune.models.adapter import attach_lora
+from moontune.training import augmentation as augment
+from moontune.training import feature_cache as kept_speech
+from moontune.training.augmentation import Augment, TokenDropout
+from moontune.training.feature_cache import KeptSpeech
+from moontune.training.losses import Losses
 
 CLIPS = {f"c{i}": np.full(10 + i, i, np.float32) for i in range(6)} | {
     "again": np.full(12, 2, np.float32)  # what c2 holds

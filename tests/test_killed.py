@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import flags
 
-from moontune.files import read_jsonl
+from moontune.system.files import read_jsonl
 
 WORKER = Path(__file__).parent / "kill_worker.py"
 KILLS = 15  # of each of two series of runs

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moontune.labels import make_labels
-from moontune.manifest import Utterance
+from moontune.data.labels import make_labels
+from moontune.data.manifest import Utterance
 
 
 def parts(text: str) -> dict[str, list[Utterance]]:

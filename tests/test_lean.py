@@ -11,12 +11,12 @@ import sys
 import pytest
 import torch
 
-from moontune.device import lay_aside
-from moontune.lean import hidden
+from moontune.system.device import lay_aside
+from moontune.system.fast_imports import hidden
 
 LEAN = """
 import gc, sys
-from moontune.lean import import_transformers
+from moontune.system.fast_imports import import_transformers
 import_transformers()
 loaded = sorted({"scipy", "sklearn", "triton"} & set(sys.modules))
 from transformers import MoonshineForConditionalGeneration

@@ -24,12 +24,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from moontune.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.data.sources import librispeech
+from moontune.data.sources.base import Sample
+from moontune.data.sources.librispeech import sample_librispeech
+from moontune.data.sources.parquet import folder_files
 from moontune.errors import UserError
-from moontune.sources import librispeech
-from moontune.sources.base import Sample
-from moontune.sources.librispeech import sample_librispeech
-from moontune.sources.parquet import folder_files
 
 SPLIT = "train.clean.100"
 SHARDS, SPEAKERS_A_SHARD, ROWS_A_SPEAKER = 6, 6, 6
@@ -308,9 +308,9 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CHILD = """
 import json, sys
 from pathlib import Path
-from moontune import hub_client
+from moontune.system import hub_client
 from moontune.errors import UserError
-from moontune.sources.librispeech import sample_librispeech
+from moontune.data.sources.librispeech import sample_librispeech
 assert not {"datasets", "torch", "pyarrow", "soundfile"} & set(sys.modules), "heavy import"
 hub_client.sleep = lambda seconds: None
 audio_dir, *calls = sys.argv[1:]
@@ -461,8 +461,8 @@ def test_a_hub_on_loopback(corpus: Path, tmp_path: Path) -> None:
 def test_general_speech_is_test_clean_of_the_same_corpus(corpus, tmp_path) -> None:
     import dataclasses
 
-    from moontune.config import DataConfig, GeneralConfig, RunConfig
-    from moontune.sources.general import sample_general, sample_replay
+    from moontune.config.schema import DataConfig, GeneralConfig, RunConfig
+    from moontune.data.sources.general_speech import sample_general, sample_replay
 
     config = dataclasses.replace(
         RunConfig(),

@@ -10,14 +10,14 @@ import sys
 
 import pytest
 
-from moontune.cli import main
+from moontune.cli.dispatch import main
 from moontune.errors import UserError
-from moontune.lock import alone_on
+from moontune.pipeline.run_lock import alone_on
 
 HOLDER = """
 import sys
 from pathlib import Path
-from moontune.lock import alone_on
+from moontune.pipeline.run_lock import alone_on
 with alone_on(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

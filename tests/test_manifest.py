@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moontune.data.manifest import Utterance, manifest_hash, read_manifest, write_manifest
 from moontune.errors import UserError
-from moontune.manifest import Utterance, manifest_hash, read_manifest, write_manifest
 
 
 def written(tmp_path: Path, *lines: str, name: str = "m.jsonl") -> Path:

@@ -10,7 +10,9 @@ import pytest
 import torch
 from conftest import SENTENCES, noise
 
-from moontune.adapter import (
+from moontune.config.schema import EvalConfig, LoraConfig
+from moontune.errors import UserError
+from moontune.models.adapter import (
     adapter_state,
     attach_lora,
     load_adapter,
@@ -18,12 +20,10 @@ from moontune.adapter import (
     trainable_parameters,
     trained_on,
 )
-from moontune.config import EvalConfig, LoraConfig
-from moontune.decoding import TokenCap
-from moontune.errors import UserError
-from moontune.front_end import FrontEnd
-from moontune.model import Base, load_base, target_ids
-from moontune.packed import Packed, end_to_end
+from moontune.models.base_model import Base, load_base, target_ids
+from moontune.models.decoding import TokenCap
+from moontune.models.packed.front_end import FrontEnd
+from moontune.models.packed.moonshine import Packed, end_to_end
 
 EOS = 2
 
@@ -183,7 +183,7 @@ def test_model_folders_that_cannot_be_used(tmp_path: Path, tiny_model: Path) -> 
 
 
 def test_shortest_clip_gives_one_frame(tiny_base) -> None:
-    from moontune.audio import SHORTEST_SAMPLES
+    from moontune.data.audio import SHORTEST_SAMPLES
 
     front = FrontEnd(tiny_base.net)
     assert len(front(np.zeros(SHORTEST_SAMPLES, "float32"))) == 1
@@ -191,9 +191,9 @@ def test_shortest_clip_gives_one_frame(tiny_base) -> None:
 
 def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
     """About 1-2 nats on matching text; 6-10 would mean shifted labels."""
-    from moontune.audio import read_audio
-    from moontune.bundled import bundled_recordings
-    from moontune.transcribe import Transcriber
+    from moontune.data.audio import read_audio
+    from moontune.models.bundled import bundled_recordings
+    from moontune.models.transcriber import Transcriber
 
     path, text = next(r for r in bundled_recordings() if "beckett" in r[0].name)
     samples = read_audio(path)

@@ -10,15 +10,15 @@ import pytest
 import torch
 from conftest import noise
 
-from moontune.bundled import bundled_ort_files, bundled_recordings
-from moontune.decoding import TokenCap
 from moontune.errors import UserError
-from moontune.export import ExportArgs
-from moontune.graph_files import size, write_onnx, write_ort
-from moontune.onnx_graph import quantized
-from moontune.onnx_model import DECODER, ENCODER, OnnxTranscriber, open_session
-from moontune.tokenizer_bin import pack, token_bytes, unpack
-from moontune.transcribe import Transcriber
+from moontune.export.command import ExportArgs
+from moontune.export.onnx_builder import quantized
+from moontune.export.onnx_files import size, write_onnx, write_ort
+from moontune.export.tokenizer_bin import pack, token_bytes, unpack
+from moontune.models.bundled import bundled_ort_files, bundled_recordings
+from moontune.models.decoding import TokenCap
+from moontune.models.onnx import DECODER, ENCODER, OnnxTranscriber, open_session
+from moontune.models.transcriber import Transcriber
 
 CAP = TokenCap(6.5, 8)
 
@@ -134,7 +134,7 @@ def described(values: Any) -> list[tuple[str, str, list[Any]]]:
 
 def spoken() -> list[np.ndarray]:
     """Pieces of the recordings in the wheel."""
-    from moontune.audio import read_audio
+    from moontune.data.audio import read_audio
 
     (short, _), (long, _) = bundled_recordings()
     one, other = read_audio(short), read_audio(long)

@@ -10,24 +10,24 @@ import pytest
 import torch
 from conftest import SENTENCES, noise
 
-from moontune import attention, front_end, greedy
-from moontune.adapter import attach_lora
-from moontune.attention import (
+from moontune.config.schema import EvalConfig, LoraConfig
+from moontune.data.audio import SHORTEST_SAMPLES
+from moontune.data.manifest import Utterance, read_manifest
+from moontune.models.adapter import attach_lora
+from moontune.models.base_model import Base, target_ids
+from moontune.models.packed import attention, front_end, greedy
+from moontune.models.packed.attention import (
     cross_attention,
     padded_cross_attention,
     padded_self_attention,
     self_attention,
 )
-from moontune.audio import SHORTEST_SAMPLES
-from moontune.config import EvalConfig, LoraConfig
-from moontune.front_end import FrontEnd
-from moontune.layout import Layout
-from moontune.manifest import Utterance, read_manifest
-from moontune.model import Base, target_ids
-from moontune.packed import Packed, end_to_end
-from moontune.projection import dropout_mask
-from moontune.rotary import Rotary
-from moontune.transcribe import Transcriber, load_audio
+from moontune.models.packed.front_end import FrontEnd
+from moontune.models.packed.layout import Layout
+from moontune.models.packed.lora_linear import dropout_mask
+from moontune.models.packed.moonshine import Packed, end_to_end
+from moontune.models.packed.rotary import Rotary
+from moontune.models.transcriber import Transcriber, load_audio
 
 EOS = 2
 TARGETS: Any = ("q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2")
@@ -193,7 +193,9 @@ def test_filler_rows_change_neither_losses_nor_gradients(fresh_base, monkeypatch
         return found.detach(), gradients(model, found.sum())
 
     losses, grads = measured()
-    monkeypatch.setattr("moontune.packed.filled", lambda count, dtype, device: count + 50)
+    monkeypatch.setattr(
+        "moontune.models.packed.moonshine.filled", lambda count, dtype, device: count + 50
+    )
     filled_losses, filled_grads = measured()
     assert torch.allclose(losses, filled_losses, atol=1e-5)
     for name, grad in grads.items():

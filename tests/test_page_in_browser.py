@@ -10,9 +10,9 @@ import pytest
 from chromium import Chromium, find_chromium
 from sample_page import AFTER, BEFORE, page, row, write_clips
 
-from moontune.facts import Section
-from moontune.html_report import render_page
-from moontune.scoring import word_edits
+from moontune.evaluation.error_rates import word_edits
+from moontune.report.html.page import render_page
+from moontune.report.provenance import Section
 
 
 @pytest.fixture(scope="module")

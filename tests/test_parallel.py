@@ -16,10 +16,10 @@ import pytest
 import torch
 from test_pipeline import flags
 
-from moontune.cli import main
+from moontune.cli.dispatch import main
 from moontune.errors import UserError
-from moontune.launcher import join, lone_environment
-from moontune.parallel import SOLO, Group
+from moontune.system.distributed import SOLO, Group
+from moontune.system.launcher import join, lone_environment
 
 BIN = Path(sys.executable).parent
 LIMIT_S = 180  # for a hang; a process takes a few seconds
@@ -124,7 +124,7 @@ def test_shares_hold_every_item_once_and_cost_about_the_same() -> None:
 
 def test_without_a_launcher_there_is_one_process_and_no_torch() -> None:
     code = (
-        "import sys; from moontune.launcher import join\n"
+        "import sys; from moontune.system.launcher import join\n"
         "sys.exit(join().size != 1 or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], env=environment()).returncode == 0
@@ -152,9 +152,9 @@ def test_an_incomplete_launch_is_a_mistake(monkeypatch) -> None:
 def test_a_process_that_fails_alone_ends_the_other(failure, lead_says, other_code) -> None:
     code = (
         "import os, sys\n"
-        "from moontune.command_line import reporting_mistakes\n"
+        "from moontune.cli.arguments import reporting_mistakes\n"
         "from moontune.errors import UserError\n"
-        "from moontune.launcher import join\n"
+        "from moontune.system.launcher import join\n"
         "with reporting_mistakes() as outcome:\n"
         "    outcome.group = join()\n"
         f"    if not outcome.group.lead: {failure}\n"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from conftest import flags
 
-from moontune.cli import main
-from moontune.config import PRESETS, RunConfig
-from moontune.picks import Data, open_settings, pick
-from moontune.rundir import RunDir
-from moontune.settings import resolve, with_settings
+from moontune.cli.dispatch import main
+from moontune.config.loading import resolve, with_settings
+from moontune.config.recommended import Data, open_settings, pick
+from moontune.config.schema import PRESETS, RunConfig
+from moontune.pipeline.run_dir import RunDir
 
 
 def picked(data: Data, **given: object) -> dict[str, Any]:

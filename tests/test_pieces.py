@@ -11,9 +11,9 @@ from conftest import noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moontune.audio import SAMPLE_RATE_HZ
-from moontune.pieces import Cutting, Piece, hysteresis, pieces, quietest, runs
-from moontune.vad import FRAME, SpeechDetector
+from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.transcribe.segmentation import Cutting, Piece, hysteresis, pieces, quietest, runs
+from moontune.transcribe.vad import FRAME, SpeechDetector
 
 CUTTING = Cutting()
 SECOND = SAMPLE_RATE_HZ
@@ -139,8 +139,8 @@ def test_hysteresis_goes_on_over_stretches() -> None:
 
 
 def test_the_detector_hears_speech_and_nothing_else(bundled_base) -> None:
-    from moontune.audio import read_audio
-    from moontune.bundled import bundled_recordings
+    from moontune.data.audio import read_audio
+    from moontune.models.bundled import bundled_recordings
 
     said = read_audio(bundled_recordings()[0][0])
     whole = SpeechDetector()

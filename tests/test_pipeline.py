@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import flags
 
-from moontune.cli import main
-from moontune.files import read_jsonl as rows_of
-from moontune.rundir import RunDir
+from moontune.cli.dispatch import main
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import read_jsonl as rows_of
 
 
 def test_everything_promised_is_in_the_runs_folder(finished) -> None:
@@ -353,7 +353,7 @@ def test_evaluations_that_differ_are_not_compared(tmp_path, monkeypatch, capsys,
 
 def test_the_fresh_process_gets_the_commit_that_was_evaluated(tmp_path, finished) -> None:
     """Else a hub that moved on between the two would give it another model."""
-    from moontune.rundir import open_run, pinned_revision
+    from moontune.pipeline.run_dir import open_run, pinned_revision
 
     shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
     run = open_run(tmp_path / "r")

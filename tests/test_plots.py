@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from moontune import plots
-from moontune.curve_plot import curves
-from moontune.plots import Level, axis, dumbbell, forest, levels
+from moontune.report.html import svg as plots
+from moontune.report.html.loss_curve import curves
+from moontune.report.html.svg import Level, axis, dumbbell, forest, levels
 
 finite = st.floats(-1e6, 1e6, allow_nan=False).filter(lambda v: v == 0 or abs(v) > 1e-6)
 

@@ -9,9 +9,9 @@ import torch
 from peft import LoraConfig
 from peft.tuners.lora import Linear
 
-from moontune import projection
-from moontune.losses import FRAMES
-from moontune.projection import Projection, filled
+from moontune.models.packed import lora_linear as projection
+from moontune.models.packed.lora_linear import Projection, filled
+from moontune.training.losses import FRAMES
 
 CPU = torch.device("cpu")
 

@@ -10,11 +10,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moontune.data.manifest import FIELD_NAMES, Utterance, read_manifest
+from moontune.data.splitting import SPLITS, check_groups, groups_of, split_folds, split_utterances
+from moontune.data.truecasing import is_latin, normalize, plain, style_of
 from moontune.errors import UserError
-from moontune.manifest import FIELD_NAMES, Utterance, read_manifest
-from moontune.scoring import character_edits, corpus_wer, sum_edits, word_edits, words_heard
-from moontune.split import SPLITS, check_groups, groups_of, split_folds, split_utterances
-from moontune.text import is_latin, normalize, plain, style_of
+from moontune.evaluation.error_rates import (
+    character_edits,
+    corpus_wer,
+    sum_edits,
+    word_edits,
+    words_heard,
+)
 
 names = st.sampled_from([name for known in FIELD_NAMES.values() for name in known] + ["where"])
 values = st.recursive(

@@ -19,8 +19,8 @@ import pytest
 import yaml
 from hub_stand_in import Asker
 
-from moontune.cli import main
-from moontune.hub_client import WAITS_S
+from moontune.cli.dispatch import main
+from moontune.system.hub_client import WAITS_S
 
 
 class Hub(BaseHTTPRequestHandler):

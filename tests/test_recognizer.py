@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from conftest import noise
 
-from moontune.adapter import PROVENANCE, attach_lora, save_adapter, save_processor
-from moontune.config import EvalConfig, LoraConfig, ModelConfig, RunConfig
-from moontune.decoding import TokenCap, Transcript
+from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig
 from moontune.errors import UserError
-from moontune.recognizer import open_recognizer
-from moontune.rundir import RunDir, create_run
+from moontune.models.adapter import PROVENANCE, attach_lora, save_adapter, save_processor
+from moontune.models.decoding import TokenCap, Transcript
+from moontune.pipeline.run_dir import RunDir, create_run
+from moontune.transcribe.recognizer import open_recognizer
 
 CLIPS = [noise(1, 1.0), noise(2, 1.7)]
 
@@ -126,9 +126,9 @@ def test_an_exported_pair_needs_no_torch_model(tmp_path, monkeypatch) -> None:
         def __call__(self, clips: list[np.ndarray], cap: TokenCap) -> list[Transcript]:
             return [Transcript(f"{self.folder.name} {len(c)}", [2], False) for c in clips]
 
-    stub = ModuleType("moontune.onnx_model")
+    stub = ModuleType("moontune.models.onnx")
     stub.OnnxTranscriber = OnnxTranscriber  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "moontune.onnx_model", stub)
+    monkeypatch.setitem(sys.modules, "moontune.models.onnx", stub)
     for name in ("encoder_model.onnx", "decoder_model_merged.onnx", "config.json"):
         (tmp_path / name).write_bytes(b"")
     found = open_recognizer(str(tmp_path))

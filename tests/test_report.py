@@ -4,11 +4,11 @@ import threading
 import time
 from pathlib import Path
 
-from moontune import report
-from moontune.config import ReportConfig, RunConfig
-from moontune.markdown import cell, code, table
-from moontune.report import merged
-from moontune.rundir import create_run
+from moontune.config.schema import ReportConfig, RunConfig
+from moontune.pipeline.run_dir import create_run
+from moontune.report import run_markdown as report
+from moontune.report.markdown import cell, code, table
+from moontune.report.run_markdown import merged
 
 
 def test_cells_are_inert() -> None:

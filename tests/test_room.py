@@ -10,8 +10,8 @@ import pytest
 from conftest import flags
 from test_killed import left
 
-from moontune import room
-from moontune.cli import main
+from moontune.cli.dispatch import main
+from moontune.pipeline import preflight as room
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_memory_that_will_not_do_is_told(monkeypatch, capsys, tiny_model, noise_
 def test_a_disk_that_fills_up_loses_nothing_and_the_run_goes_on_from_there(
     small_disk, tmp_path, tiny_model, noise_manifest, monkeypatch, capsys
 ) -> None:
-    from moontune import checkpoint
+    from moontune.training import checkpoint
 
     monkeypatch.setattr(room, "RUN_BYTES", 0)
     monkeypatch.setattr(room, "_REST_BYTES", 0)
@@ -84,7 +84,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_the_run_goes_on_from_there(
             first.append(False)
             filler.write_bytes(b"x" * (os.statvfs(small_disk).f_bavail * 4096 - 20_000))
 
-    from moontune.ui import ConsoleUi
+    from moontune.cli.console import ConsoleUi
 
     monkeypatch.setattr(ConsoleUi, "training", lambda self, e, n: fill_up(e, n))
     capsys.readouterr()

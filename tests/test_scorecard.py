@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from moontune.cli import main
+from moontune.cli.dispatch import main
 from moontune.errors import UserError
-from moontune.predictions import read_predictions
-from moontune.scorecard import ScoreArgs, score
+from moontune.evaluation.predictions import read_predictions
+from moontune.pipeline.experiments.score_predictions import ScoreArgs, score
 
 
 def write(path: Path, *rows: dict | str) -> Path:

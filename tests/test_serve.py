@@ -16,12 +16,12 @@ import soundfile
 from chromium import Chromium, find_chromium
 from conftest import noise
 
-from moontune.cli import main
-from moontune.kept import Kept
-from moontune.manifest import read_manifest
-from moontune.marked import marked
-from moontune.serve import serve_at
-from moontune.serve_app import Heard, Limits, application
+from moontune.cli.dispatch import main
+from moontune.data.manifest import read_manifest
+from moontune.evaluation.marked import marked
+from moontune.serve.app import Heard, Limits, application
+from moontune.serve.command import serve_at
+from moontune.serve.corrected_clips import Kept
 
 BASE, TUNED = "The quick brown fox, he jumps.", "the quick brown dog jumps."
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moontune.data.manifest import Utterance
+from moontune.data.splitting import SPLITS, assign, split_utterances
 from moontune.errors import UserError
-from moontune.manifest import Utterance
-from moontune.split import SPLITS, assign, split_utterances
 
 SHARES: Any = {"val_share": 0.1, "test_share": 0.1}
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from moontune.steadiness import unsteady
+from moontune.training.stability import unsteady
 
 
 def log(norms, losses=(2.0, 1.8, 1.7)) -> list[dict]:

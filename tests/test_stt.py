@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from moontune import heldout, stt
-from moontune.manifest import read_manifest
+from moontune.data import heldout
+from moontune.data.manifest import read_manifest
+from moontune.evaluation import clip_list as stt
 
 
 def transcribe(model: Path, audio_list: Path, output: Path, *more: str) -> int:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from moontune.style import in_style_of, retention
-from moontune.text import normalize
+from moontune.data.truecasing import normalize
+from moontune.evaluation.typography import in_style_of, retention
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moontune.subtitles import LINE, Stretch, cues, srt, vtt
+from moontune.transcribe.subtitles import LINE, Stretch, cues, srt, vtt
 
 words = st.lists(st.text("abcdefgh,.?!&<>-", min_size=1, max_size=12), min_size=1, max_size=80)
 spans = st.lists(st.floats(0.01, 9), min_size=2, max_size=8)

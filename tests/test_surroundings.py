@@ -17,9 +17,9 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from moontune import surroundings
-from moontune.doctor import lines
-from moontune.surroundings import Finding
+from moontune.doctor import environment as surroundings
+from moontune.doctor.command import lines
+from moontune.doctor.environment import Finding
 
 
 def by_name(found) -> dict[str, Finding]:

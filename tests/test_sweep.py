@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 from test_pipeline import flags
 
-from moontune import checkpoint, sweep, swept
-from moontune.cli import main
-from moontune.comparison import compare
-from moontune.config import PRESETS, LoraConfig, RunConfig, TrainConfig
+from moontune.cli.console import ConsoleUi
+from moontune.cli.dispatch import main
+from moontune.config.loading import resolve, with_settings
+from moontune.config.recommended import Data, pick
+from moontune.config.schema import PRESETS, LoraConfig, RunConfig, TrainConfig
 from moontune.errors import UserError
-from moontune.files import read_jsonl, write_json
-from moontune.picks import Data, pick
-from moontune.rundir import RunDir
-from moontune.search_space import SPACES, configured, dimensions
-from moontune.settings import resolve, with_settings
-from moontune.ui import ConsoleUi
+from moontune.evaluation.comparison import compare
+from moontune.pipeline.experiments import sweep
+from moontune.pipeline.experiments import sweep_report as swept
+from moontune.pipeline.experiments.search_space import SPACES, configured, dimensions
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import read_jsonl, write_json
+from moontune.training import checkpoint
 
 TUNE = ["--tune", "lr=1e-3..1e-2", "lora_r=2,4"]
 

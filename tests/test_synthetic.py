@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from moontune.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.data.manifest import Utterance, manifest_hash
+from moontune.data.sources import espeak, synthetic
+from moontune.data.sources.base import Sample
+from moontune.data.sources.espeak import Espeak
+from moontune.data.sources.harbour_sentences import FRAMES, MOST_SENTENCES, WORDS, plain, sentences
+from moontune.data.sources.synthetic import sample_silence, sample_synthetic, voices
 from moontune.errors import UserError
-from moontune.manifest import Utterance, manifest_hash
-from moontune.sources import espeak, synthetic
-from moontune.sources.base import Sample
-from moontune.sources.espeak import Espeak
-from moontune.sources.sentences import FRAMES, MOST_SENTENCES, WORDS, plain, sentences
-from moontune.sources.synthetic import sample_silence, sample_synthetic, voices
 
 needs_espeak = pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None,
@@ -189,7 +189,7 @@ def test_another_folder_and_another_process_give_the_same_bytes(
     spoken: tuple[Path, Sample], tmp_path: Path
 ) -> None:
     program = (
-        "import sys; from pathlib import Path; from moontune.sources import synthetic as s;"
+        "import sys; from pathlib import Path; from moontune.data.sources import synthetic as s;"
         f"s.sample_synthetic(utterances={CLIPS}, seed=0, audio_dir=Path(sys.argv[1]));"
         "assert 'torch' not in sys.modules"
     )

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moontune.text import case_lexicon, normalize, normalizer_name, restore_style, style_of
+from moontune.data.truecasing import (
+    case_lexicon,
+    normalize,
+    normalizer_name,
+    restore_style,
+    style_of,
+)
 
 WORDS = st.lists(
     st.sampled_from(["YES", "THAT'S", "I", "DOOR", "DRASCULA", "TWENTY", "LIFE,", "GO!", "-"]),

@@ -15,12 +15,13 @@ import pytest
 from conftest import HUB_TOKEN, flags
 from hostile import TOKEN
 
-from moontune import files, paths
-from moontune.audio_stream import held
-from moontune.cli import main
-from moontune.credentials import redacted
+from moontune.cli.dispatch import main
+from moontune.config.loading import read_settings
+from moontune.data.audio_stream import held
 from moontune.errors import UserError
-from moontune.settings import read_settings
+from moontune.system import cache as paths
+from moontune.system import files
+from moontune.system.redaction import redacted
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(p for d in ("src", "scripts", "benchmarks") for p in (ROOT / d).rglob("*.py"))
@@ -202,7 +203,7 @@ def test_programs_are_started_with_words_and_nothing_to_read(
 
     shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("moontune.artifact.subprocess.run", run)
+    monkeypatch.setattr("moontune.pipeline.stages.artifact.subprocess.run", run)
     assert main(["artifact", "r", "--overwrite"]) == 2
     [(words, options)] = started
     assert isinstance(words, list)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from moontune.errors import UserError
-from moontune.model import load_base, load_processor
-from moontune.push import _not_ours
+from moontune.export.push import _not_ours
+from moontune.models.base_model import load_base, load_processor
 
 
 @pytest.mark.parametrize("file", ["processor_config.json", "tokenizer_config.json"])
@@ -48,7 +48,7 @@ def test_a_config_picks_no_kernel(tiny_model: Path, tmp_path: Path) -> None:
 def test_a_runs_files_follow_the_umask(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; os.umask(int(sys.argv[1], 8))\n"
-        "from moontune.files import new_folder, write_text\n"
+        "from moontune.system.files import new_folder, write_text\n"
         "with new_folder(Path(sys.argv[2])) as folder: write_text(folder / 'a', 'x')\n"
     )
     for mask, folder, file in (("077", 0o700, 0o600), ("027", 0o750, 0o640), ("22", 0o755, 0o644)):

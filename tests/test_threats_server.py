@@ -22,9 +22,9 @@ from conftest import noise
 from test_serve import Page, wav
 
 from moontune.errors import UserError
-from moontune.kept import Kept
-from moontune.serve import ServeArgs, serve_at
-from moontune.serve_app import Heard, Limits, _read, _Refused, application
+from moontune.serve.app import Heard, Limits, _read, _Refused, application
+from moontune.serve.command import ServeArgs, serve_at
+from moontune.serve.corrected_clips import Kept
 
 PATIENCE_S = 0.5
 

@@ -19,16 +19,16 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from test_html_report import Reader
 
-from moontune import export_card, model_card
-from moontune.cli import main
-from moontune.listen import Said
-from moontune.markdown import cell, code, table
-from moontune.pieces import FRAME, Cutting, Piece
-from moontune.recordings import Recording
-from moontune.report import merged, run_key
-from moontune.rundir import RunDir
-from moontune.transcript_files import Format, Printed, rendered
-from moontune.ui import ConsoleUi
+from moontune.cli.console import ConsoleUi
+from moontune.cli.dispatch import main
+from moontune.export import export_card, model_card
+from moontune.pipeline.run_dir import RunDir
+from moontune.report.markdown import cell, code, table
+from moontune.report.run_markdown import merged, run_key
+from moontune.transcribe.long_form import Said
+from moontune.transcribe.recordings import Recording
+from moontune.transcribe.segmentation import FRAME, Cutting, Piece
+from moontune.transcribe.writers import Format, Printed, rendered
 
 texts = pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from conftest import noise
 
-from moontune.adapter import adapter_state, attach_lora
-from moontune.config import LoraConfig, TrainConfig
-from moontune.losses import Losses
-from moontune.manifest import Utterance
-from moontune.packed import Packed
-from moontune.stream import shuffled, validation_sample
-from moontune.train import learning_rate, train
-from moontune.trainee import Validated
+from moontune.config.schema import LoraConfig, TrainConfig
+from moontune.data.manifest import Utterance
+from moontune.models.adapter import adapter_state, attach_lora
+from moontune.models.packed.moonshine import Packed
+from moontune.training.loop import learning_rate, train
+from moontune.training.losses import Losses
+from moontune.training.sampling import shuffled, validation_sample
+from moontune.training.state import Validated
 
 TEXTS = ("aa", "bb bb", "cc cc cc", "dd")
 CLIPS = {f"u{i}": noise(i, 0.4 + 0.1 * i) for i in range(len(TEXTS))}
@@ -84,7 +84,7 @@ def test_only_the_adapter_trains(fresh_base) -> None:
 
 
 def test_same_seed_same_adapter_with_dropout(tiny_model) -> None:
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     def state(seed: int):
         base = load_base(str(tiny_model), None, "cpu")
@@ -99,7 +99,7 @@ def test_same_seed_same_adapter_with_dropout(tiny_model) -> None:
 @pytest.mark.parametrize(("batch_size", "grad_accum"), [(4, 1), (2, 2)])
 def test_accumulation_weights_by_target_tokens(tiny_model, batch_size, grad_accum) -> None:
     """However an update's clips fall into micro-batches, loss and adapter come out the same."""
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     def curve(b: int, g: int):
         events: list[dict] = []
@@ -126,7 +126,7 @@ def test_first_update_loss_is_the_mean_over_all_its_tokens(fresh_base) -> None:
 
 
 def fresh_base_again(base):
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     return load_base(base.origin.path, None, "cpu")
 
@@ -202,7 +202,7 @@ def test_every_epoch_holds_each_utterance_once() -> None:
 
 def test_kept_adapter_is_the_average_of_the_updates(tiny_model) -> None:
     """With a decay the adapter moves less far than the last weights; without, it is them."""
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
 
     def moved(decay: float) -> float:
         base = load_base(str(tiny_model), None, "cpu")
@@ -216,7 +216,7 @@ def test_kept_adapter_is_the_average_of_the_updates(tiny_model) -> None:
 
 
 def test_average_of_weights() -> None:
-    from moontune.average import WeightAverage
+    from moontune.training.averaging import WeightAverage
 
     weight = torch.nn.Parameter(torch.zeros(1))
     average = WeightAverage([weight], 0.5)
@@ -254,7 +254,7 @@ def test_bfloat16_trains_too_and_the_adapter_stays_float32(fresh_base) -> None:
 @pytest.mark.parametrize("part", ["both", "decoder"])
 def test_what_does_not_train_is_computed_once_a_clip(fresh_base, monkeypatch, part) -> None:
     """The front end always; the whole encoder where no adapter is on it. Audio is read once."""
-    from moontune.front_end import FrontEnd
+    from moontune.models.packed.front_end import FrontEnd
 
     calls = {"front": 0, "encode": 0, "read": 0}
 
@@ -283,8 +283,8 @@ def test_what_does_not_train_is_computed_once_a_clip(fresh_base, monkeypatch, pa
 
 def test_passes_of_one_clip_give_the_same_update(tiny_model, monkeypatch) -> None:
     """How many clips go through at once is a matter of speed and memory only."""
-    from moontune import losses as module
-    from moontune.model import load_base
+    from moontune.models.base_model import load_base
+    from moontune.training import losses as module
 
     def curve() -> list[float]:
         events: list[dict] = []
@@ -333,8 +333,8 @@ def test_both_weighs_loss_and_wer_by_what_they_were_of_the_base() -> None:
 
 
 def test_where_memory_does_not_do_less_goes_through_at_once(tiny_model, monkeypatch) -> None:
-    from moontune.adapter import adapter_state
-    from moontune.model import load_base
+    from moontune.models.adapter import adapter_state
+    from moontune.models.base_model import load_base
 
     whole, _ = run(load_base(str(tiny_model), None, "cpu"), token_dropout=0.0)
     passes, used = Losses.passes, []
@@ -347,12 +347,12 @@ def test_where_memory_does_not_do_less_goes_through_at_once(tiny_model, monkeypa
             yield losses
 
     monkeypatch.setattr(Losses, "passes", little_room)
-    monkeypatch.setattr("moontune.train._LEAST_FRAMES", 1_000)
+    monkeypatch.setattr("moontune.training.loop._LEAST_FRAMES", 1_000)
     tight, result = run(load_base(str(tiny_model), None, "cpu"), token_dropout=0.0)
     assert {2_048, 1_024} == set(used)
     assert result.skipped == 0
     for name, value in adapter_state(whole).items():
         assert torch.allclose(adapter_state(tight)[name], value, atol=1e-6), name
-    monkeypatch.setattr("moontune.train._LEAST_FRAMES", 2_048)
+    monkeypatch.setattr("moontune.training.loop._LEAST_FRAMES", 2_048)
     with pytest.raises(torch.OutOfMemoryError):
         run(load_base(str(tiny_model), None, "cpu"))

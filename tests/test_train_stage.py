@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from moontune import train_stage
-from moontune.cli import main
-from moontune.decoding import Transcript
-from moontune.losses import Losses
+from moontune.cli.dispatch import main
+from moontune.models.decoding import Transcript
+from moontune.pipeline.stages import train as train_stage
+from moontune.training.losses import Losses
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def test_a_training_that_was_stopped_goes_on_with_the_settings_it_had(
     trained, monkeypatch, capsys
 ) -> None:
     """By the line that is told, whatever flags it was begun with; and without its log, anew."""
-    from moontune import checkpoint
-    from moontune.ui import ConsoleUi
+    from moontune.cli.console import ConsoleUi
+    from moontune.training import checkpoint
 
     training = ConsoleUi.training
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from moontune import recognizer as recognizers
-from moontune.audio import SAMPLE_RATE_HZ, AudioError, read_audio
-from moontune.audio_stream import audio_blocks, length_s
-from moontune.bundled import bundled_recordings
-from moontune.cli import main
-from moontune.decoding import TokenCap, Transcript
-from moontune.listen import listen, loops
-from moontune.recognizer import Recognizer
-from moontune.recordings import find_recordings
-from moontune.scoring import corpus_wer, word_edits
+from moontune.cli.dispatch import main
+from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
+from moontune.data.audio_stream import audio_blocks, length_s
+from moontune.evaluation.error_rates import corpus_wer, word_edits
+from moontune.models.bundled import bundled_recordings
+from moontune.models.decoding import TokenCap, Transcript
+from moontune.transcribe import recognizer as recognizers
+from moontune.transcribe.long_form import listen, loops
+from moontune.transcribe.recognizer import Recognizer
+from moontune.transcribe.recordings import find_recordings
 
 CAP = TokenCap(6.5, 8)
 
@@ -222,7 +222,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(folder, fake, capsys) 
 def test_an_interruption_keeps_what_is_done_and_skip_existing_goes_on(
     folder, fake, capsys, monkeypatch
 ) -> None:
-    monkeypatch.setattr("moontune.desk._WINDOW_S", {"cpu": 25.0})
+    monkeypatch.setattr("moontune.transcribe.batching._WINDOW_S", {"cpu": 25.0})
     fake.stop_at = 3
     go = ["transcribe", "in", "--output-dir", "out"]
     assert main(go) == 130
@@ -246,7 +246,7 @@ def test_a_file_that_breaks_off_keeps_what_came_before(folder, fake, capsys, mon
                 raise AudioError("cannot be decoded (broken)")
             yield block
 
-    monkeypatch.setattr("moontune.desk.audio_blocks", breaking)
+    monkeypatch.setattr("moontune.transcribe.batching.audio_blocks", breaking)
     assert main(["transcribe", "in/long.ogg", "in/a.wav", "--output-dir", "out"]) == 2
     err = capsys.readouterr().err
     assert "moontune: in/long.ogg: cannot be decoded (broken); kept: the first " in err
@@ -292,7 +292,7 @@ def test_mistakes_have_one_line(folder, capsys, argv, message) -> None:
 def test_a_recording_is_heard_as_evaluation_hears_it_and_a_long_one_no_worse(
     folder, speech, bundled_base, capsys
 ) -> None:
-    from moontune.transcribe import Transcriber
+    from moontune.models.transcriber import Transcriber
 
     transcribe = Transcriber(bundled_base)
     [alone] = transcribe([speech], CAP)

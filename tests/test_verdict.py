@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from moontune.cli import main
-from moontune.verdict import judge
-from moontune.wording import typography
+from moontune.cli.dispatch import main
+from moontune.evaluation.acceptance import judge
+from moontune.evaluation.phrasing import typography
 
 
 def figures(loss: float, wer: float | None, truncated: int = 0) -> dict:

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moontune.scoring import word_edits
-from moontune.worddiff import Word, compare
+from moontune.evaluation.error_rates import word_edits
+from moontune.evaluation.word_diff import Word, compare
 
 LIKELY = "the cat sat, I've twenty one 21 uh Mr. mister a. colour color $5 five dollars - ß 😀"
 words = st.lists(st.sampled_from(LIKELY.split()), max_size=8).map(" ".join)

@@ -2,6 +2,6 @@
 
 import sys
 
-from moontune.cli import main
+from moontune.cli.dispatch import main
 
 sys.exit(main())

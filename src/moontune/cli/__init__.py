@@ -1,0 +1,1 @@
+from moontune.cli.dispatch import main as main

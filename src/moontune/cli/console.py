@@ -1,0 +1,258 @@
+"""What the command line draws: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from moontune.evaluation.phrasing import LABELS, counted, show, show_interval
+from moontune.system.formatting import Lasting, printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from moontune.pipeline.experiments.score_predictions import Scorecard
+
+_PLAIN_EVERY_S = 15.0
+
+
+class ConsoleUi:
+    """Progress of stages. On a terminal a bar that vanishes; in a file a line now and then."""
+
+    def __init__(
+        self, stream: TextIO | None = None, log: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """`log` is told what stays on the screen."""
+        from rich.console import Console
+
+        self._log = log
+        self.console = Console(
+            file=Lasting(stream or sys.stdout),  # type: ignore[arg-type]
+            highlight=False,
+            emoji=False,
+            soft_wrap=True,
+        )
+        self._bar: Any = None
+        self._task: Any = None
+        self._last = 0.0
+        self._begun = 0.0
+        self._recent: list[tuple[float, int]] = []
+        self._val_loss: float | None = None
+        self._best = float("inf")
+
+    def stage(self, name: str, summary: str, index: int, count: int) -> None:
+        self.close()
+        self._best, self._val_loss = float("inf"), None
+        self._log(f"{name}: {summary}")
+        self.console.print(f"[bold]\\[{index}/{count}] {name}[/bold]: {summary}")
+
+    def note(self, text: str) -> None:
+        self._log(f"  {printable(text)}")
+        self.console.print("  " + printable(text), markup=False)
+
+    def progress(self, done: int, wanted: int, what: str) -> None:
+        self._draw(done, wanted, what, done == wanted)
+
+    def training(self, event: dict[str, Any], max_steps: int) -> None:
+        if event["event"] == "validation":
+            value = event["val_loss"]
+            if value is None:
+                self.note(f"update {event['step']}: validation loss not finite")
+                return
+            self._val_loss = value
+            if "val_wer" in event:  # which of the two decides is told when training ends
+                wer = f"WER {100 * event['val_wer']:.2f} %"
+                self.note(f"update {event['step']}: validation loss {value:.4f}, {wer}")
+                return
+            best = " (best)" if value < self._best else ""
+            self._best = min(self._best, value)
+            self.note(f"update {event['step']}: validation loss {value:.4f}{best}")
+            return
+        loss = "not finite, skipped" if event["loss"] is None else f"{event['loss']:.3f}"
+        val = "" if self._val_loss is None else f", validation {self._val_loss:.3f}"
+        rate = event["clips"] / max(event["seconds"], 1e-9)
+        what = f"loss {loss}{val}, {rate:.1f} clips/s"
+        self._draw(event["step"], max_steps, what, event["step"] == max_steps)
+
+    def _draw(self, done: int, wanted: int, what: str, last: bool) -> None:
+        now, what = time.monotonic(), printable(what)
+        if not self.console.is_terminal:
+            if done == 1 or not self._begun:
+                self._begun = self._last = now
+            if now - self._last >= _PLAIN_EVERY_S and not last:
+                self._last = now
+                left = (now - self._begun) / max(done - 1, 1) * (wanted - done)
+                self.note(f"{done}/{wanted} {what}, {left:.0f} s left")
+            return
+        if self._bar is None:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+
+            self._bar = Progress(
+                TextColumn("  "),
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}", markup=False),
+                console=self.console,
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(what, total=wanted)
+        self._bar.update(self._task, completed=done, total=wanted, description=what)
+        if last:
+            self.close()
+
+    def close(self) -> None:
+        self._begun = 0.0
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def verdict(self, metrics: dict[str, Any]) -> None:
+        """The before/after table, the checks, and the sentence."""
+        from rich.table import Table
+
+        checks = Table("check", "", "detail", box=None, pad_edge=False)
+        for c in metrics["verdict"]["checks"]:
+            mark = "[green]ok[/green]" if c["passed"] else "[red]FAILED[/red]"
+            checks.add_row(_cell(c["name"]), mark, _cell(c["detail"]))
+        self.console.print()
+        self.figures(metrics["comparison"], ("base", "tuned"))
+        self.console.print()
+        self.console.print(checks)
+        self.console.print()
+        self._log(metrics["verdict"]["sentence"])
+        style = "bold green" if metrics["accepted"] else "bold red"
+        self.console.print(printable(metrics["verdict"]["sentence"]), style=style, markup=False)
+        for line in metrics["verdict"]["findings"] + metrics["verdict"]["cautions"]:
+            self.console.print(printable(line), markup=False)
+
+    def figures(self, comparison: dict[str, Any], names: tuple[str, str] | None) -> None:
+        """The measures with their intervals; of one model where `names` is None."""
+        from rich.table import Column, Table
+
+        heads = ("", "") if names is None else ("", *names, "change")
+        more = () if names is None else ("P(better)",)
+        heads = [Column(_cell(head)) for head in heads]
+        table = Table(*heads, "95 % interval", *more, box=None, pad_edge=False)
+        for name, label in LABELS.items():
+            m = comparison["measures"].get(name)
+            if m is None or m["before"] is None:
+                continue
+            if names is None:
+                ends = (show(name, end) for end in m["after_interval"] or ())
+                table.add_row(label, show(name, m["after"]), " to ".join(ends))
+                continue
+            table.add_row(
+                label,
+                show(name, m["before"]),
+                show(name, m["after"]),
+                show(name, m["difference"], difference=True).removesuffix(" points"),
+                show_interval(name, m["difference_interval"]).removesuffix(" points"),
+                f"{100 * m['probability_better']:.1f} %",
+            )
+        self.console.print(table)
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        from rich.table import Column, Table
+
+        table = Table(*(Column(_cell(name)) for name in head), box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*map(_cell, row))
+        self.console.print(table)
+
+    def crossval(self, found: dict[str, Any]) -> None:
+        """What the folds say together, and each of them."""
+        from rich.table import Table
+
+        table = Table(
+            "fold", "clips", "speakers", "WER base", "WER tuned", box=None, pad_edge=False
+        )
+        for fold in found["folds"]:
+            rates = ("-" if w is None else f"{100 * w:.2f} %" for w in fold["wer"])
+            table.add_row(fold["fold"], str(fold["utterances"]), str(fold["speakers"]), *rates)
+        self.console.print()
+        self.console.print(table)
+        self.console.print()
+        self.figures(found["comparison"], ("base", "tuned"))
+        self.console.print()
+        for line in [*found["comparison"]["sentences"].values(), *found["cautions"]]:
+            self.console.print(printable(line), markup=False)
+
+    def sweep(self, found: dict[str, Any], names: tuple[str, str]) -> None:
+        """The winner of a sweep against the run's own settings, and against the base."""
+        self.console.print()
+        if "comparison" in found:
+            self.figures(found["comparison"], names)
+            self.console.print()
+        self.console.print(printable(found["sentence"]), style="bold", markup=False)
+        if "comparison" in found:
+            self.note(f"{names[1]} against {names[0]}: {found['comparison']['sentences']['wer']}")
+        best = found["tested"][f"trial-{found['winner']}"]
+        self.note(f"trial-{found['winner']} against the base: {best['sentence']}")
+
+    def scorecard(self, card: Scorecard) -> None:
+        """What `moontune score` found."""
+        c, names = card.comparison, card.names
+        size = f"{counted(c['utterances'], 'clip')}, {counted(c['words'], 'word')}"
+        self.note(f"{size}, {c['seconds'] / 60:.1f} minutes")
+        self.figures(c, names)
+        self.note("")
+        for side, name in zip(("before", "after"), names or (None, ""), strict=True):
+            if name is None:
+                continue
+            e = c["edits"][side]
+            self.note(
+                f"{name + ': ' if name else ''}{e['substitutions']} substitutions, "
+                f"{e['deletions']} deletions, {e['insertions']} insertions, "
+                f"{c['truncated'][side]} clips cut by the token cap"
+            )
+        for title, rows in (("speaker", c["by_speaker"]), ("length", c["by_duration"])):
+            self._groups(title, rows, names)
+        if names is not None:
+            for key in ("words_fixed", "words_broken"):
+                listed = ", ".join(f"{word} {n}" for word, n in c[key]) or "none"
+                self.note(f"{key.replace('_', ' ')}: {listed}")
+            for text in c["sentences"].values():
+                self.note(text)
+        b = c["bootstrap"]
+        self.note(
+            f"intervals: {b['resamples']} resamples of {b['units']} {b['unit']}s, seed {b['seed']}"
+        )
+        for remark in card.remarks:
+            self.note(f"remark: {remark}")
+
+    def _groups(
+        self, title: str, rows: list[dict[str, Any]], names: tuple[str, str] | None
+    ) -> None:
+        from rich.table import Column, Table
+
+        rates = ("WER",) if names is None else tuple(f"WER {name}" for name in names)
+        heads = [Column(_cell(rate)) for rate in rates]
+        table = Table(title, "clips", "words", *heads, box=None, pad_edge=False)
+        for row in rows:
+            sides = ("after",) if names is None else ("before", "after")
+            rates = ("-" if row[s] is None else f"{100 * row[s]:.2f} %" for s in sides)
+            table.add_row(
+                _cell(row["name"]),
+                str(row["utterances"]),
+                str(row["words"]),
+                *rates,
+            )
+        self.console.print(table)
+        self.console.print()
+
+
+def _cell(text: str) -> Text:
+    """Text as it is: rich would read markup in a plain string, links among it."""
+    from rich.text import Text
+
+    return Text(printable(text))

@@ -1,0 +1,212 @@
+"""The command line: the verbs, and where each of them goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from moontune.cli.arguments import parse, reporting_mistakes
+from moontune.errors import ACCEPTED, UserError
+from moontune.system.distributed import Group
+from moontune.system.launcher import join, leads
+
+_RUN_VERBS = {
+    "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
+    "crossval": "train and test once for every fold of speakers, results pooled",
+    "sweep": "train with other settings, test what validated best",
+}
+_FIGURE_VERBS = {
+    "score": "compute every figure again from predictions or runs, pooled",
+    "compare": "two runs on the same test clips, side by side",
+}
+_USE_VERBS = {
+    "export": "the tuned model as plain weights, ONNX and .ort files, each measured",
+    "transcribe": "recordings to text, SRT or VTT with the base or what was tuned",
+    "serve": "a page to speak to base and tuned model, and to keep what you correct",
+    "push": "adapter, processor and model card to the hub",
+    "doctor": "look at this machine and at the versions below moontune",
+}
+_STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
+    "sample": "take utterances from the source into a new run",
+    "clean": "drop what cannot be used, with reasons",
+    "split": "fix train, val and test, no speaker in two",
+    "labels": "write training text in the base's style",
+    "baseline": "measure the base on the test split",
+    "train": "train the adapter, keep the best",
+    "evaluate": "measure the tuned model likewise",
+    "artifact": "reload it in a fresh process",
+    "verdict": "accept or not, with the reasons",
+    "report": "write the report",
+}
+
+_HELP = """usage: moontune VERB ...
+
+Adapt a Moonshine speech model with LoRA and measure honestly whether it helped.
+
+{run}
+
+stages of a run, each also on its own: moontune sample [--flags], then moontune STAGE outputs/NAME
+{stages}
+
+figures:
+{figures}
+
+use:
+{use}
+
+moontune VERB --help lists a verb's flags. Start with one of:
+  moontune run --preset offline            minutes, no network, no recordings
+  moontune run --manifest my.jsonl         your own audio
+  moontune run                             300 utterances of LibriSpeech, streamed
+
+exit codes: 0 accepted, 1 not accepted, 2 a mistake in what was given
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of the `moontune` command; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    verb, words = (argv[0], argv[1:]) if argv else ("--help", [])
+    computes = (
+        verb in (*_RUN_VERBS, *_STAGE_VERBS)
+        and verb != "sample"
+        and not {"-h", "--help"} & {*words}
+    )
+    with reporting_mistakes() as outcome:
+        if computes:
+            outcome.group = join()
+        elif not leads():  # one process does it for all
+            return outcome.code
+        outcome.code = _do(verb, words, outcome.group)
+    return outcome.code
+
+
+def _do(verb: str, words: list[str], group: Group) -> int:
+    if verb in ("-h", "--help", "help"):
+        print(_help())
+    elif verb in ("-V", "--version", "version"):
+        import importlib.metadata
+
+        print(f"moontune {importlib.metadata.version('moontune')}")
+    elif verb in (*_RUN_VERBS, *_STAGE_VERBS):
+        from moontune.cli import run as run_verbs
+
+        return run_verbs.do(verb, words, group)
+    elif verb in (small := _small_verbs()):
+        return small[verb](words) or ACCEPTED
+    else:
+        import difflib
+
+        known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS, *_USE_VERBS]
+        close = difflib.get_close_matches(verb, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "see moontune --help"
+        raise UserError(f"unknown verb {verb!r}; {hint}")
+    return ACCEPTED
+
+
+def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:
+    return {
+        "score": _score,
+        "compare": _compare,
+        "export": _export,
+        "transcribe": _transcribe,
+        "serve": _serve,
+        "push": _push,
+        "doctor": _doctor,
+    }
+
+
+def _help() -> str:
+    def listed(verbs: dict[str, str]) -> str:
+        return "\n".join(f"  {name:10} {what}" for name, what in verbs.items())
+
+    parts = {
+        "run": _RUN_VERBS,
+        "stages": _STAGE_VERBS,
+        "figures": _FIGURE_VERBS,
+        "use": _USE_VERBS,
+    }
+    return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
+
+
+def _score(argv: list[str]) -> None:
+    from moontune.cli.console import ConsoleUi
+    from moontune.pipeline.experiments.score_predictions import ScoreArgs, score
+    from moontune.system.files import write_json
+
+    args = parse(ScoreArgs, argv, prog="moontune score")
+    card = score(args)
+    ConsoleUi().scorecard(card)
+    if args.json is not None:
+        write_json(args.json, card.comparison)
+
+
+def _compare(argv: list[str]) -> None:
+    from moontune.cli.console import ConsoleUi
+    from moontune.pipeline.experiments.compare_runs import CompareArgs, compare_runs
+
+    found = compare_runs(parse(CompareArgs, argv, prog="moontune compare"))
+    ui = ConsoleUi()
+    ui.figures(found.comparison, found.names)
+    for line in found.findings + found.remarks:
+        ui.note(line)
+    print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
+
+
+def _export(argv: list[str]) -> None:
+    from moontune.cli.console import ConsoleUi
+    from moontune.export.command import ExportArgs, export
+    from moontune.export.export_card import HEAD, lines
+
+    args = parse(ExportArgs, argv, prog="moontune export")
+    ui = ConsoleUi()
+    try:
+        made = export(args, ui)
+    finally:
+        ui.close()
+    if made.rows:
+        ui.table(HEAD, lines(made.rows))
+    for line in made.findings:
+        ui.note(line)
+    print(f"written: {made.folder}")
+
+
+def _transcribe(argv: list[str]) -> int:
+    from moontune.cli.console import ConsoleUi
+    from moontune.transcribe.command import TranscribeArgs, transcribe_files
+
+    args = parse(TranscribeArgs, argv, prog="moontune transcribe")
+    out, err = sys.stdout, sys.stderr  # a live bar puts others in their place
+
+    def complain(text: str) -> None:
+        print(f"moontune: {text}", file=err, flush=True)
+
+    ui = ConsoleUi(err)
+    tally = transcribe_files(args, ui, complain, out, sys.stdin.buffer)
+    ui.note(tally.sentence())
+    return tally.code
+
+
+def _push(argv: list[str]) -> None:
+    from moontune.export.push import PushArgs, push
+
+    folder, address = push(parse(PushArgs, argv, prog="moontune push"))
+    print(f"written: {folder}")
+    print("nothing was uploaded (--dry-run)" if address is None else f"uploaded: {address}")
+
+
+def _doctor(argv: list[str]) -> int:
+    from moontune.doctor.command import DoctorArgs, doctor
+
+    args = parse(DoctorArgs, argv, prog="moontune doctor")
+    return doctor(args, lambda line: print(line, flush=True))
+
+
+def _serve(argv: list[str]) -> None:
+    from moontune.serve.command import ServeArgs, serve
+
+    serve(parse(ServeArgs, argv, prog="moontune serve"), lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""What a run picks for its data where no flag says otherwise, and why. No torch here.
+
+The rules stand in docs/recipe.md beside what they were made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from moontune.config.schema import RunConfig
+from moontune.report.markdown import percent
+
+BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
+_EPOCHS = (4.5, 2.0)  # times over few clips, and over many
+# Of them in all, at least, and where few are many; and of all there is to hear, at most.
+_HEARD = (400, 800, 12_000)
+_RATE = 2e-4
+_FEW_ERRORS = 0.1  # of the words
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the rules look at."""
+
+    clips: int  # to train on
+    wer: float | None  # of the base, on the validation split; None: not measured
+
+
+@dataclass(frozen=True)
+class Pick:
+    name: str
+    value: Any
+    why: str
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Pick:
+        """From JSON, which has no tuples."""
+        value = row["value"]
+        return cls(row["name"], tuple(value) if isinstance(value, list) else value, row["why"])
+
+
+def open_settings(config: RunConfig) -> list[str]:
+    """Settings that are left to be picked."""
+    given = {
+        "max_steps": config.train.max_steps,
+        "lr": config.train.lr,
+        "augment": config.train.augment,
+    }
+    return [name for name, value in given.items() if value is None]
+
+
+def pick(config: RunConfig, data: Data) -> tuple[RunConfig, list[Pick]]:
+    """The configuration with everything picked that was left open."""
+    rules = {"max_steps": _updates, "lr": _rate, "augment": _augment}
+    picks = [rules[name](config, data) for name in open_settings(config)]
+    return with_picks(config, picks), picks
+
+
+def with_picks(config: RunConfig, picks: Iterable[Pick]) -> RunConfig:
+    return replace(config, train=replace(config.train, **{p.name: p.value for p in picks}))
+
+
+def _updates(config: RunConfig, data: Data) -> Pick:
+    few, many = _EPOCHS
+    least, enough, most = _HEARD
+    own = 1 - config.train.backwards_share - config.general.replay_share  # of the clips in training
+    heard = round(max(min(few * data.clips, enough), many * data.clips))
+    most = round(most * own)
+    heard = min(max(heard, least), most)
+    updates = max(1, round(heard / (config.train.batch_size * config.train.grad_accum * own)))
+    why = f"{heard / data.clips:.3g} times over {data.clips} clips"
+    if heard in (least, enough, most):
+        how = {least: "at least ", most: "at most "}.get(heard, "")
+        why += f", {how}{heard:,} in all"
+    return Pick("max_steps", updates, why)
+
+
+def _rate(config: RunConfig, data: Data) -> Pick:
+    if data.wer is None:
+        return Pick("lr", _RATE, "the base's WER is not known")
+    told = f"the base has {percent(data.wer)} WER on validation clips"
+    if data.wer < _FEW_ERRORS:
+        return Pick("lr", _RATE / 2, f"{told}, under {percent(_FEW_ERRORS)}: change it gently")
+    return Pick("lr", _RATE, told)
+
+
+def _augment(config: RunConfig, data: Data) -> Pick:
+    return Pick("augment", (), "changed audio brought nothing in the study (docs/recipe.md)")

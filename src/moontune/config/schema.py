@@ -1,0 +1,375 @@
+"""Every setting, once: its name, default, meaning and allowed range. No torch here.
+
+The flags of the command line, the keys of a configuration file and the saved `config.toml` are
+derived from these classes (`settings.py`). Names are unique across sections, so that a file may be
+flat or sectioned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from moontune.models.decoding import TokenCap
+
+MOST_OTHERS = 0.9  # of the clips in training that are not the run's own as they are
+Augmentation = Literal["none", "speed", "gain", "noise", "codec", "mask"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be: refused outside `sane` with `why`, remarked on outside `plan`."""
+
+    sane: tuple[float, float]
+    why: str
+    plan: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    source: Literal["librispeech", "manifest", "synthetic", "silence"] | None = None
+    """Where utterances come from. Default: `manifest` if one is given, else `librispeech`.
+    `synthetic` and `silence` need no network and no recordings."""
+    manifest: Path | None = None
+    """JSONL manifest of your own, one utterance a line."""
+    dataset: str = "openslr/librispeech_asr"
+    """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
+    dataset_revision: str | None = None
+    """Commit of the dataset to pin; default: the newest."""
+    dataset_split: str = "train.clean.100"
+    """Part of LibriSpeech to sample, as in train.clean.100, test.clean, test.other."""
+    utterances: Annotated[
+        int | None,
+        Range((5, 100_000), "fewer cannot be split, more is not a small adaptation", (200, 500)),
+    ] = None
+    """How many utterances to sample. Default: 300, or every row of your own manifest."""
+    rows_per_speaker: Annotated[
+        int, Range((1, 10_000), "at least one row of each speaker is needed")
+    ] = 10
+    """At most this many LibriSpeech rows of one speaker, so that there are dozens of speakers."""
+
+
+@dataclass(frozen=True)
+class CleanConfig:
+    min_duration_s: Annotated[
+        float, Range((0.056, 30.0), "the model's convolutions need 895 samples, 0.056 s")
+    ] = 0.3
+    """Shorter clips are dropped."""
+    max_duration_s: Annotated[
+        float, Range((1.0, 60.0), "the model was trained on clips of 4-30 s")
+    ] = 30.0
+    """Longer clips are dropped."""
+    max_chars_per_s: Annotated[
+        float, Range((5.0, 1000.0), "even fast speech has about 20 characters a second")
+    ] = 40.0
+    """Clips with more text than this for their length are dropped: nobody can say it that fast."""
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    val_share: Annotated[float, Range((0.01, 0.45), "training needs the larger part")] = 0.1
+    """Share of the audio for validation."""
+    test_share: Annotated[float, Range((0.01, 0.45), "training needs the larger part")] = 0.1
+    """Share of the audio for the test split; the rest trains. (crossval has its folds instead.)"""
+    split_by: Literal["speaker", "utterance"] = "speaker"
+    """`speaker`: no speaker in two splits. `utterance` mixes speakers and overstates gains."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    model_id: str = "UsefulSensors/moonshine-tiny"
+    """The base: a hub id, a folder saved by save_pretrained, or `bundled` (8-bit, offline)."""
+    revision: str | None = None
+    """Commit of the base to pin; default: the newest."""
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """Where to compute. `auto`: cuda if there is one, else mps, else cpu."""
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    label_style: Literal["auto", "as-written", "restore", "lower"] = "auto"
+    """How training text is written. `restore` gives ALL-CAPS or bare lower-case references the
+    case and punctuation the base model writes; `auto` restores only where references need it."""
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    lora_r: Annotated[int, Range((1, 256), "the rank cannot exceed the layer's width, 288")] = 32
+    """Rank of the adapter."""
+    lora_alpha: Annotated[
+        float | None, Range((0.1, 1024), "alpha / r scales the adapter and must be above zero")
+    ] = None
+    """Scale: the update is multiplied by alpha / r. Default: twice the rank."""
+    lora_dropout: Annotated[
+        float, Range((0.0, 0.9), "it is the probability to drop an adapter's input")
+    ] = 0.05
+    """Dropout on the adapter's input."""
+    lora_targets: tuple[Literal["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"], ...] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "fc1",
+        "fc2",
+    )
+    """Linear layers to adapt; attention names cover cross-attention too."""
+    lora_part: Literal["both", "encoder", "decoder"] = "both"
+    """Which half of the model to adapt."""
+    lora_variant: Literal["lora", "rslora", "dora", "pissa"] = "lora"
+    """`rslora` scales by alpha / sqrt(r); `dora` learns lengths of weights too, slower; `pissa`
+    starts from the weights' largest directions, and is saved as LoRA of twice the rank."""
+
+    @property
+    def alpha(self) -> float:
+        return 2.0 * self.lora_r if self.lora_alpha is None else self.lora_alpha
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    batch_size: Annotated[int, Range((1, 256), "an update needs at least one clip")] = 1
+    """Clips in a micro-batch; an update takes batch_size * grad_accum clips, and how many go
+    through the model at once, which changes nothing, is chosen for speed and memory."""
+    grad_accum: Annotated[
+        int, Range((1, 1024), "an update needs at least one micro-batch", (8, 16))
+    ] = 8
+    """Micro-batches per optimizer update; the update's loss is the mean over all its tokens."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the matrix products in training and its validation; figures before and after are always
+    measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it, else
+    float32."""
+    augment: tuple[Augmentation, ...] | None = None
+    """Changes of the audio, drawn anew each time a clip is trained on: `speed` and pitch, `gain`,
+    added `noise`, a telephone's sound (`codec`), for which the front end is computed again each
+    time; or `mask`, which blanks short stretches and some channels of what the front end gave.
+    Default: picked for the data; `none` changes nothing."""
+    token_dropout: Annotated[float, Range((0.0, 0.5), "it is a share of the tokens")] = 0.2
+    """Share of the tokens before the one to write that are replaced by others in training and its
+    validation, so that the decoder listens more and trusts less in what it wrote."""
+    backwards_share: Annotated[
+        float, Range((0.0, MOST_OTHERS), "it is a share of the clips of an update")
+    ] = 0.15
+    """Share of the clips in training that are the run's own, heard backwards, with what the base
+    writes for them, often nothing: against forgetting, without other speech. 0: none."""
+    max_steps: Annotated[int | None, Range((1, 1_000_000), "a step is one optimizer update")] = None
+    """Optimizer updates. Default: picked for the data."""
+    lr: Annotated[
+        float | None, Range((1e-7, 1e-2), "beyond it LoRA on this model does not train")
+    ] = None
+    """Peak learning rate. Default: picked for the data."""
+    warmup_steps: Annotated[int | None, Range((0, 100_000), "it counts optimizer updates")] = None
+    """Updates over which the rate rises from zero (at most a fifth of max_steps is used).
+    Default: a tenth of max_steps."""
+    lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the rate falls after the warm-up, to zero at max_steps."""
+    weight_decay: Annotated[float, Range((0.0, 1.0), "AdamW's decay is a fraction")] = 0.0
+    """AdamW weight decay on the adapter."""
+    max_grad_norm: Annotated[float, Range((1e-3, 1e6), "gradients are clipped to it")] = 1.0
+    """Gradients are scaled down to this norm."""
+    ema_decay: Annotated[float, Range((0.0, 0.9999), "an average's decay is below one")] = 0.98
+    """The adapter kept is a moving average over about 1 / (1 - this) updates; 0 takes the last."""
+    wise_ft: Annotated[float, Range((0.05, 1.0), "it is a share of the way from the base")] = 0.75
+    """How far to go from the base towards what was learnt (WiSE-FT): less keeps more of what the
+    base knew. Applied whenever the adapter is validated or kept."""
+    eval_every_steps: Annotated[int | None, Range((1, 1_000_000), "it counts updates")] = None
+    """Updates between validations, on the whole validation split or, if it has more than 64 clips,
+    on as many as keep validation under a tenth of the time. Default: a tenth of max_steps."""
+    keep_best_by: Literal["loss", "wer", "both"] = "loss"
+    """What decides which update is the best on the validation split: its loss, its word error rate
+    (slower: every validation transcribes), or the sum of both, each relative to the base's."""
+    early_stop_patience: Annotated[int, Range((0, 10_000), "it counts validations")] = 5
+    """Stop after this many validations without a new best; 0 never stops early."""
+    max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
+    """So many updates with a non-finite loss or gradient are borne; one more ends the training."""
+
+    # What may be left to be picked for the data (`picks.py`), once it is.
+
+    @property
+    def updates(self) -> int:
+        assert self.max_steps is not None
+        return self.max_steps
+
+    @property
+    def peak_lr(self) -> float:
+        assert self.lr is not None
+        return self.lr
+
+    @property
+    def warmup(self) -> int:
+        return self.updates // 10 if self.warmup_steps is None else self.warmup_steps
+
+    @property
+    def validation_every(self) -> int:
+        if self.eval_every_steps is None:
+            return max(1, self.updates // 10)
+        return self.eval_every_steps
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    tokens_per_second: Annotated[
+        float, Range((1.0, 50.0), "the model's own cap is 6.5 tokens a second")
+    ] = 6.5
+    """A transcript may have int(seconds * this) + token_margin tokens: uncapped, it can loop."""
+    token_margin: Annotated[int, Range((0, 64), "a loop may go on for so many tokens")] = 8
+    """Tokens beyond the rate: the model card's 2 cuts short, fast clips; 8 cut none of 1,202."""
+    artifact_clips: Annotated[int, Range((3, 5), "the artifact test uses 3 to 5 clips")] = 5
+    """Held-out clips that the reloaded artifact transcribes in a fresh process."""
+
+    @property
+    def token_cap(self) -> TokenCap:
+        return TokenCap(self.tokens_per_second, self.token_margin)
+
+
+@dataclass(frozen=True)
+class GeneralConfig:
+    general: Literal["auto", "librispeech", "bundled", "manifest", "off"] = "auto"
+    """General speech, not trained on, that shows what the adapter forgot. `auto`: LibriSpeech
+    test-clean, or where that cannot be had the recordings in the `bundled` extra."""
+    general_manifest: Path | None = None
+    """General speech of your own for that check, as a manifest."""
+    general_utterances: Annotated[
+        int, Range((5, 100_000), "fewer clips show nothing, and every clip is measured twice")
+    ] = 100
+    """At most this many clips of it, of as many speakers as there are."""
+    replay_share: Annotated[
+        float, Range((0.0, MOST_OTHERS), "it is a share of the clips of an update")
+    ] = 0.0
+    """Share of the clips in training that is general speech, against forgetting; 0: none."""
+    replay_manifest: Path | None = None
+    """General speech of your own to replay. Default: LibriSpeech train-clean-100."""
+    replay_utterances: Annotated[int, Range((5, 100_000), "fewer would be learnt by heart")] = 300
+    """At most this many clips of it, of as many speakers as there are."""
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    run_name: str | None = None
+    """Name of the run's folder; default: source and time."""
+    output_dir: Path = Path("outputs")
+    """Runs are written below it."""
+    seed: Annotated[int, Range((0, 2**31 - 1), "it seeds 32-bit generators")] = 42
+    """Seed of the sampling, the split, the adapter's start, the order and the dropout."""
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    report_file: Path = Path("docs/training_report.md")
+    """The report that collects all runs, newest first."""
+    report_clips: Annotated[int, Range((0, 200), "each clip's audio is embedded in the page")] = 12
+    """Changed clips to show with audio in `report.html`."""
+    smoke: bool = False
+    """Accept on artifacts alone (only for the sources `synthetic` and `silence`)."""
+
+
+# tyro drops the prefix of a section named "", so that the flag is --lr, not --train.lr.
+FLAT = tyro.conf.arg(name="")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
+
+    data: Annotated[DataConfig, FLAT] = field(default_factory=DataConfig)
+    clean: Annotated[CleanConfig, FLAT] = field(default_factory=CleanConfig)
+    split: Annotated[SplitConfig, FLAT] = field(default_factory=SplitConfig)
+    model: Annotated[ModelConfig, FLAT] = field(default_factory=ModelConfig)
+    device: Annotated[DeviceConfig, FLAT] = field(default_factory=DeviceConfig)
+    labels: Annotated[LabelConfig, FLAT] = field(default_factory=LabelConfig)
+    lora: Annotated[LoraConfig, FLAT] = field(default_factory=LoraConfig)
+    train: Annotated[TrainConfig, FLAT] = field(default_factory=TrainConfig)
+    eval: Annotated[EvalConfig, FLAT] = field(default_factory=EvalConfig)
+    general: Annotated[GeneralConfig, FLAT] = field(default_factory=GeneralConfig)
+    output: Annotated[OutputConfig, FLAT] = field(default_factory=OutputConfig)
+    report: Annotated[ReportConfig, FLAT] = field(default_factory=ReportConfig)
+
+
+@dataclass(frozen=True)
+class NewRunArgs:
+    """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
+
+    config_file: Annotated[Path | None, tyro.conf.arg(name="config")] = None
+    """TOML or YAML file of settings; flags override it."""
+    preset: str | None = None
+    """Named settings under the file and flags: `offline` (bundled model, synthetic speech), `plan`
+    (the settings moontune was planned with: 500 updates of 8 clips at 3e-4, rank 8)."""
+    resume: bool = False
+    """Go on with the run of this --run-name from its last finished stage."""
+    overwrite: bool = False
+    """Replace a run of this --run-name."""
+    settings: Annotated[RunConfig, FLAT] = field(default_factory=RunConfig)
+
+
+Folds = int | Literal["speaker"]
+
+
+@dataclass(frozen=True)
+class CrossvalArgs(NewRunArgs):
+    """Cross-validate: every clip is tested once, by an adapter that never met its speaker (or, with
+    --split-by utterance, the clip)."""
+
+    folds: Folds = 5
+    """So many trainings, each tested on another part of the speakers; `speaker`: one a speaker."""
+
+
+@dataclass(frozen=True)
+class SweepArgs(NewRunArgs):
+    """Search: train with other settings, keep what validates best, and only then test it against
+    the run's own settings."""
+
+    trials: int = 12
+    """So many trainings, the run's own settings first; what does badly is given up early."""
+    tune: tuple[str, ...] = ("lr", "max_steps", "lora_dropout", "augment")
+    """Settings to try, NAME or with values: `lr=1e-4..1e-3`, `lora_r=4,8`; a list's items are
+    joined by +, and none is the empty list."""
+
+
+DEFAULT_UTTERANCES = 300
+PLAN_MINUTES = (30.0, 60.0)
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # Offline in minutes on two cores: the model inside a PyPI package, spoken by espeak-ng voices.
+    "offline": {
+        "source": "synthetic",
+        "model_id": "bundled",
+        "lora_r": 8,
+        "lr": 5e-4,  # robots of one grammar are soon learnt
+        "max_steps": 150,
+        "wise_ft": 1.0,  # and there is nothing else to keep
+        "backwards_share": 0.0,
+    },
+    # What moontune was first planned with, whatever the defaults become.
+    "plan": {
+        "val_share": 0.1,
+        "test_share": 0.1,
+        "lora_r": 8,
+        "lora_alpha": 16,
+        "lora_dropout": 0.05,
+        "lora_targets": ["q_proj", "k_proj", "v_proj", "o_proj"],
+        "lora_part": "both",
+        "lora_variant": "lora",
+        "batch_size": 1,
+        "grad_accum": 8,
+        "max_steps": 500,
+        "lr": 3e-4,
+        "warmup_steps": 50,
+        "eval_every_steps": 50,
+        "keep_best_by": "loss",
+        "lr_schedule": "cosine",
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "early_stop_patience": 5,
+        "ema_decay": 0.0,
+        "wise_ft": 1.0,
+        "augment": ["none"],
+        "token_dropout": 0.0,
+        "backwards_share": 0.0,
+        "replay_share": 0.0,
+    },
+}

@@ -1,0 +1,164 @@
+"""Audio files or bytes to the one form the model hears: float32, mono, 16 kHz, shape (samples,)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+SAMPLE_RATE_HZ = 16_000
+# The convolutions (127/64, 7/3, 3/2, no padding) need this many samples for one frame.
+SHORTEST_SAMPLES = 895
+
+# A header may claim anything: nothing is allocated by what it says, and no rate outside of these
+# is resampled.
+_BLOCK_S = 10.0
+_BLOCK_VALUES = 2**20
+_RATES_HZ = (1_000, 768_000)
+_LONGEST_S = 3600.0
+# Full scale is 1; float files go a little beyond. What is far beyond is written in other units.
+_LOUDEST = 100.0
+# How libsndfile remarks, in its log, that a file ends before its header says.
+_CUT_OFF = re.compile(r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_PIPED_BYTES = 2**31 - 2**16  # a WAV that was piped out claims about that or twice that
+_SMALL_LOSS = 0.01
+
+
+class AudioError(ValueError):
+    """The audio cannot be used; the text says why, without the path."""
+
+
+class TooLongError(AudioError):
+    """There is more of it than was asked for."""
+
+
+def read_audio(source: Path | bytes, longest_s: float = _LONGEST_S) -> np.ndarray:
+    """Decode a file or its bytes; returns float32 mono at 16 kHz, shape (samples,).
+
+    Channels are averaged; other rates are resampled with soxr at its high quality. Raises
+    AudioError if it is missing, empty, not decodable, cut off, or holds samples that are NaN,
+    infinite or far beyond full scale; TooLongError, when that much was decoded, if it is longer
+    than `longest_s`.
+    """
+    with opened(source) as file, decoding():
+        rate, blocks, frames = file.samplerate, [], 0
+        for block in mono_blocks(file):
+            blocks.append(block)
+            frames += len(block)
+            if frames > longest_s * rate:
+                told = header_s(file)
+                found = f"{told:.1f} s" if told > longest_s else "more"
+                raise TooLongError(f"{found}, at most {longest_s:g} s")
+        mono = np.concatenate(blocks)
+        if rate != SAMPLE_RATE_HZ:
+            import soxr
+
+            mono = soxr.resample(mono, rate, SAMPLE_RATE_HZ)
+    if mono.size == 0:
+        raise AudioError("holds no samples")
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+@contextmanager
+def opened(source: Path | bytes | BinaryIO) -> Iterator[Any]:
+    """The `soundfile.SoundFile` of a file, of its bytes or of an open one that can seek.
+
+    It is to be read from its beginning to its end. Raises AudioError.
+    """
+    import soundfile
+
+    with ExitStack() as stack:
+        with decoding():
+            if isinstance(source, Path):
+                if source.exists() and not (source.is_file() or source.is_dir()):
+                    raise AudioError("is a pipe or a device, not an audio file")  # it may not end
+                stream: Any = stack.enter_context(open(source, "rb", buffering=0))
+            else:
+                stream = io.BytesIO(source) if isinstance(source, bytes) else source
+            if stream.seek(0, io.SEEK_END) == 0:
+                raise AudioError("cannot be decoded (it is empty, 0 bytes)")
+            stream.seek(0)
+            what: Any = stream.fileno() if isinstance(source, Path) else _Stream(stream)
+            file: Any = stack.enter_context(soundfile.SoundFile(what, closefd=False))
+            if not _RATES_HZ[0] <= file.samplerate <= _RATES_HZ[1]:
+                raise AudioError(f"claims a rate of {file.samplerate} Hz, which is no sound's")
+        # A file that can seek is made to after each block, which breaks an mp3's sound there.
+        file.seekable = lambda: False
+        yield file
+
+
+class _Stream:
+    """What libsndfile reads bytes by. An exception in there would be printed, not raised."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream: Any = stream
+        self.read, self.readinto, self.tell = stream.read, self._stream.readinto, stream.tell
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> None:
+        with suppress(ValueError, OSError):  # a broken file sends it before its beginning
+            self._stream.seek(offset, whence)
+
+
+def mono_blocks(file: Any) -> Iterator[np.ndarray]:
+    """An opened file's sound at its own rate, channels averaged, each block (samples,) float32.
+
+    Raises AudioError where it cannot be used, at the block that cannot; a file that is cut off,
+    at its end.
+    """
+    frames = max(1, min(int(_BLOCK_S * file.samplerate), _BLOCK_VALUES // file.channels))
+    empty = True
+    while len(block := file.read(frames, dtype="float32", always_2d=True)):
+        empty = False
+        peak = float(np.abs(block).max())
+        if not np.isfinite(peak):
+            raise AudioError("holds NaN or infinite samples")
+        if peak > _LOUDEST:
+            raise AudioError(f"holds samples up to {peak:.3g}, where 1 is full scale; rescale it")
+        yield block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
+    if empty:
+        raise AudioError("holds no samples")
+    for claimed, there in _CUT_OFF.findall(file.extra_info):
+        whole, part = int(claimed), int(there)
+        if whole < _PIPED_BYTES and part < (1 - _SMALL_LOSS) * whole:
+            raise AudioError(f"is cut off: {100 * part / whole:.0f} % of what its header tells")
+
+
+def header_s(file: Any) -> float:
+    """Seconds of an opened file as its header says; 0 where it says nothing sensible."""
+    return file.frames / file.samplerate if 0 < file.frames < 2**40 else 0.0
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Turn what the system and libsndfile raise within the block into an AudioError."""
+    import soundfile
+
+    try:
+        yield
+    except AudioError:
+        raise
+    except FileNotFoundError:
+        raise AudioError("no such file") from None
+    except IsADirectoryError:
+        raise AudioError("is a folder, not an audio file") from None
+    except OSError as error:
+        raise AudioError(f"cannot be opened ({error.strerror or error})") from None
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
+        detail = getattr(error, "error_string", str(error)).strip().rstrip(".")
+        raise AudioError(f"cannot be decoded ({detail})") from None
+
+
+def write_flac(path: Path, samples: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:
+    """Write mono float32 samples as 16-bit FLAC, whole or not at all."""
+    import soundfile
+
+    from moontune.system.files import write_bytes
+
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, rate_hz, format="FLAC", subtype="PCM_16")
+    write_bytes(path, stream.getvalue())

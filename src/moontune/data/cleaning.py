@@ -1,0 +1,90 @@
+"""Which utterances can be used, and for each that cannot, why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from moontune.config.schema import CleanConfig
+from moontune.data.audio import (
+    SAMPLE_RATE_HZ,
+    SHORTEST_SAMPLES,
+    AudioError,
+    TooLongError,
+    read_audio,
+)
+from moontune.data.manifest import Dropped, Utterance
+from moontune.data.sources.base import Progress, no_progress
+from moontune.data.truecasing import normalize
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    utterances: list[Utterance]  # durations are those of the decoded audio
+    dropped: list[Dropped]
+    audio_sha256: dict[str, str]  # utterance id -> hash of its samples
+
+
+def clean(
+    utterances: Sequence[Utterance],
+    config: CleanConfig,
+    *,
+    keep_silence: bool = False,
+    need_speaker: bool = False,
+    progress: Progress = no_progress,
+) -> Cleaned:
+    """Read every clip and drop what cannot be trained on or scored, with the reason by row.
+
+    `need_speaker` drops clips whose speaker is not known, so that no split can share one.
+    """
+    kept: list[Utterance] = []
+    dropped: list[Dropped] = []
+    hashes: dict[str, str] = {}
+
+    def look(u: Utterance) -> tuple[Utterance, str | None, str, str]:
+        if need_speaker and u.speaker is None:
+            return u, None, "no speaker", "the split by speakers cannot place it; name its speaker"
+        return _look(u, config, keep_silence)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for done, (u, digest, reason, detail) in enumerate(pool.map(look, utterances), start=1):
+            if digest is None:
+                dropped.append(Dropped(u.where or str(u.audio_filepath), u.id, reason, detail))
+            else:
+                kept.append(u)
+                hashes[u.id] = digest
+            progress(done, len(utterances), "clips read")
+    return Cleaned(kept, dropped, hashes)
+
+
+def _look(
+    u: Utterance, config: CleanConfig, keep_silence: bool
+) -> tuple[Utterance, str | None, str, str]:
+    """(utterance with its true duration, hash or None, reason, detail)."""
+    most = config.max_chars_per_s * config.max_duration_s
+    if len(u.text) > most:  # before a book is normalised
+        detail = f"{len(u.text)} characters, at most {most:g} in the longest clip"
+        return u, None, "too much text for the audio", detail
+    if not any(c.isalnum() for c in normalize(u.text)):
+        return u, None, "empty text", f"no word is left of {u.text[:40]!r} after normalisation"
+    try:
+        samples = read_audio(u.audio_filepath, config.max_duration_s)
+    except TooLongError as error:
+        return u, None, "too long", str(error)
+    except AudioError as error:
+        return u, None, "unreadable", f"{u.audio_filepath}: {error}"
+    seconds = len(samples) / SAMPLE_RATE_HZ
+    u = u.with_(duration=round(seconds, 3))
+    if len(samples) < SHORTEST_SAMPLES or seconds < config.min_duration_s:
+        return u, None, "too short", f"{seconds:.3f} s, at least {config.min_duration_s:g} s"
+    rate = len(u.text) / seconds
+    if rate > config.max_chars_per_s:
+        detail = f"{rate:.0f} characters a second, at most {config.max_chars_per_s:g}"
+        return u, None, "too much text for the audio", detail
+    if not keep_silence and float(np.abs(samples).max()) < 1e-3:
+        return u, None, "silent", "no sample above -60 dB"
+    return u, hashlib.sha256(samples.tobytes()).hexdigest()[:16], "", ""

@@ -1,0 +1,82 @@
+"""A small manifest of held-out clips with audio beside it: `scripts/build_manifest.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from moontune.config.schema import CleanConfig, DataConfig
+from moontune.data.manifest import Utterance, write_manifest
+from moontune.data.sources.base import Progress, no_progress
+from moontune.errors import UserError
+
+
+@dataclass(frozen=True)
+class ManifestArgs:
+    """Sample clips into a manifest."""
+
+    output: Path
+    """The JSONL manifest to write; sampled audio goes into `audio/` beside it, and that of
+    --source manifest stays where it is."""
+    split: str = "test.clean"
+    """Part of LibriSpeech, as in test.clean, test.other, train.clean.100."""
+    samples: int = 5
+    """How many clips."""
+    source: Literal["librispeech", "manifest", "synthetic", "silence"] = "librispeech"
+    """Where they come from."""
+    dataset: str = DataConfig.dataset
+    """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
+    manifest: Path | None = None
+    """With --source manifest: the manifest to choose from."""
+    seed: int = 42
+    """Decides which clips."""
+    rows_per_speaker: int = 1
+    """At most this many LibriSpeech clips of one speaker."""
+
+
+def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list[Utterance]:
+    """Sample, clean and write; returns what was written. Raises UserError."""
+    from moontune.data.cleaning import clean
+    from moontune.data.sources.dispatch import sample
+
+    if args.samples < 1:
+        raise UserError(f"--samples {args.samples}: at least 1 is needed")
+    if args.source == "manifest" and args.manifest is None:
+        raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
+    if args.manifest is not None and args.manifest.resolve() == args.output.resolve():
+        raise UserError(f"--output {args.output} is the manifest it chooses from; name another")
+    config = DataConfig(
+        source=args.source,
+        manifest=args.manifest,
+        dataset=args.dataset,
+        dataset_split=args.split,
+        utterances=args.samples,
+        rows_per_speaker=args.rows_per_speaker,
+    )
+    folder = args.output.resolve().parent / "audio"
+    taken = sample(config, CleanConfig(), seed=args.seed, audio_dir=folder, progress=progress)
+    done = clean(taken.utterances, CleanConfig(), keep_silence=args.source == "silence")
+    dropped = [*taken.dropped, *done.dropped]
+    if not done.utterances:
+        why = f"{dropped[0].where}: {dropped[0].detail}" if dropped else "the source is empty"
+        raise UserError(f"no usable clip was found ({why})")
+    write_manifest(args.output, [dataclasses.replace(u, target=None) for u in done.utterances])
+    return done.utterances
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of scripts/build_manifest.py."""
+    from moontune.cli.arguments import parse, reporting_mistakes
+
+    with reporting_mistakes() as outcome:
+        words = sys.argv[1:] if argv is None else argv
+        args = parse(ManifestArgs, words, prog="build_manifest.py")
+        rows = build_manifest(args)
+        speakers = len({u.speaker for u in rows})
+        if len(rows) < args.samples:
+            print(f"remark: {len(rows)} of {args.samples} clips were found")
+        print(f"written: {args.output}, {len(rows)} clips of {speakers} speakers")
+    return outcome.code

@@ -1,0 +1,284 @@
+"""Utterances and the JSONL manifests that list them, one utterance a line."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from moontune.errors import UserError
+from moontune.system.files import write_jsonl
+
+# The first name of each field is the one moontune writes; the others are what NeMo,
+# `moonshine_voice.lora`, Common Voice and `datasets` exports use for the same thing.
+FIELD_NAMES: dict[str, tuple[str, ...]] = {
+    "audio_filepath": ("audio_filepath", "audio", "path", "wav", "audio_path", "file", "filename"),
+    "text": ("text", "transcript", "sentence", "transcription", "reference"),
+    "duration": ("duration", "seconds", "duration_s", "length_s"),
+    "speaker": ("speaker", "speaker_id", "client_id", "spk"),
+    "id": ("id", "utterance_id", "utt_id", "key"),
+    "target": ("target",),
+}
+
+_LONGEST_TEXT = 20_000  # a quarter of an hour; normalising takes time with the square of it
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording and what is said in it.
+
+    `text` is the reference as its author wrote it and is what WER is scored against. `target` is
+    the same words in the style the model is trained to write; None until labels are made.
+    """
+
+    id: str
+    audio_filepath: Path
+    text: str
+    duration: float | None  # seconds; None until the audio was read
+    speaker: str | None
+    target: str | None = None
+    where: str | None = field(default=None, compare=False)  # "my.jsonl:12", the row it came from
+    backwards: bool = False  # heard from its end; in no manifest
+
+    @property
+    def label(self) -> str:
+        """The text the model is trained on."""
+        return self.text if self.target is None else self.target
+
+    @property
+    def length_s(self) -> float:
+        """Its duration, or a second where that is not known: for sharing work out."""
+        return self.duration or 1.0
+
+    def with_(self, **changes: Any) -> Utterance:
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that cannot be used, with the place it came from and the reason."""
+
+    where: str  # "manifest.jsonl:12" or an utterance id
+    id: str
+    reason: str  # a short kind, as counted: "unreadable", "too short", ...
+    detail: str
+
+
+def _pick(row: dict[str, Any], field: str) -> Any:
+    for name in FIELD_NAMES[field]:
+        value = row.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def _text(row: dict[str, Any], field: str) -> str | None:
+    value = _pick(row, field)
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"{field} must be a string, found {type(value).__name__}")
+
+
+def _name(row: dict[str, Any], field: str) -> str | None:
+    """A string or a number, as a string; pandas writes 7.0 for 7 where some rows have none."""
+    value = _pick(row, field)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    raise ValueError(f"{field} must be a string or a number, found {type(value).__name__}")
+
+
+def _duration(row: dict[str, Any]) -> float | None:
+    value = _pick(row, "duration")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"duration must be seconds, found {_short(value)}") from None
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"duration must be 0 or more seconds, found {seconds}")
+    return seconds
+
+
+def _audio(row: dict[str, Any]) -> str:
+    value = _pick(row, "audio_filepath")
+    if isinstance(value, dict):  # a `datasets` Audio column: {"path": ..., "bytes": null}
+        value = value.get("path")
+    if not isinstance(value, str) or not value.strip():
+        names = ", ".join(FIELD_NAMES["audio_filepath"][:4])
+        raise ValueError(f"no audio path; give one of the fields {names}")
+    if "\0" in value:
+        raise ValueError(f"audio path {_short(value)} holds a zero byte")
+    return value
+
+
+def _short(value: Any) -> str:
+    try:
+        shown = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"a {type(value).__name__}"
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
+def _parse(row: Any, base: str, where: str) -> Utterance:
+    """One decoded JSON line as an Utterance; raises ValueError with what is wrong."""
+    if not isinstance(row, dict):
+        raise ValueError(f"expected a JSON object, found {type(row).__name__}")
+    audio, text, target = _audio(row), _text(row, "text") or "", _text(row, "target")
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(
+            f"text has {len(text)} characters, at most {_LONGEST_TEXT} to an utterance"
+        )
+    speaker, ident, seconds = _name(row, "speaker"), _name(row, "id"), _duration(row)
+    try:
+        "\0".join((audio, text, speaker or "", ident or "", target or "")).encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is not text") from None
+    file = audio
+    if audio.startswith("~"):
+        try:
+            file = str(Path(audio).expanduser())
+        except RuntimeError as error:
+            raise ValueError(f"audio path {_short(audio)}: {error}") from None
+    return Utterance(
+        id=Path(audio).stem if ident is None else ident,
+        audio_filepath=Path(os.path.normpath(os.path.join(base, file))),
+        text=text,
+        duration=seconds,
+        speaker=speaker or None,
+        target=target,
+        where=where,
+    )
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """A manifest's lines, without its byte order mark. Raises UserError."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # it may not end
+            raise UserError(f"{path}: is a pipe or a device; write the manifest to a file first")
+        with open(path, "rb") as stream:
+            first = stream.readline()
+            if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
+            yield first.removeprefix(codecs.BOM_UTF8)
+            yield from stream
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such manifest; check the path") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; give the .jsonl file inside it") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_manifest(path: Path, *, own: bool = False) -> tuple[list[Utterance], list[Dropped]]:
+    """Read a JSONL manifest; relative audio paths are resolved against its folder.
+
+    Returns the usable rows and the broken ones, each with `file:line`. Ids used twice get a suffix
+    so that every utterance stays addressable. `own`: a run wrote it, and its rows say where they
+    came from. Raises UserError where no row can be used at all.
+    """
+    bad: list[Dropped] = []
+    return list(_each(Path(path), bad, own=own)), bad
+
+
+def each_utterance(path: Path) -> Iterator[Utterance]:
+    """The usable rows of a manifest, one by one. Raises UserError as `read_manifest` does."""
+    return _each(Path(path), [], own=False)
+
+
+def _each(path: Path, bad: list[Dropped], *, own: bool) -> Iterator[Utterance]:
+    taken: set[str] = set()
+    base = str(path.resolve().parent)
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            decoded = json.loads(line.decode())
+            if own and isinstance(decoded, dict) and decoded.get("where"):
+                where = str(decoded["where"])
+            row = _parse(decoded, base, where)
+        except (ValueError, RecursionError) as error:
+            bad.append(_broken(error, where, number))
+            continue
+        if row.id in taken:
+            name = row.id
+            while name in taken:
+                name = f"{name}#{number}"
+            row = row.with_(id=name)
+        taken.add(row.id)
+        yield row
+    if not taken:
+        if not bad:
+            raise UserError(f"{path}: is empty; put one JSON object a line in it")
+        first = bad[0]
+        hint = "; a manifest holds one JSON object a line" if first.reason == "not JSON" else ""
+        none = f"none of the {len(bad)} rows is usable"
+        raise UserError(f"{first.where}: {first.reason}: {first.detail}; {none}{hint}")
+
+
+def _broken(error: Exception, where: str, number: int) -> Dropped:
+    ident = f"line {number}"
+    if isinstance(error, json.JSONDecodeError):
+        return Dropped(where, ident, "not JSON", f"{error.msg} at column {error.colno}")
+    if isinstance(error, RecursionError):
+        return Dropped(where, ident, "not JSON", "nested too deep")
+    if isinstance(error, UnicodeDecodeError):
+        detail = f"{error.reason} at byte {error.start} of the line"
+        return Dropped(where, ident, "not UTF-8", detail)
+    return Dropped(where, ident, "bad row", str(error))
+
+
+def read_rows(path: Path) -> list[Utterance]:
+    """Rows of a manifest that a run wrote; it may hold none. Raises UserError."""
+    if Path(path).is_file() and Path(path).stat().st_size == 0:
+        return []
+    return read_manifest(path, own=True)[0]
+
+
+def to_row(
+    utterance: Utterance, base: Path | None = None, *, keep_where: bool = False
+) -> dict[str, Any]:
+    """The manifest's JSON object; the audio path relative to `base` where it lies below it."""
+    audio = utterance.audio_filepath
+    if base is not None and audio.is_absolute() and audio.is_relative_to(base):
+        audio = audio.relative_to(base)
+    row: dict[str, Any] = {
+        "audio_filepath": audio.as_posix(),
+        "text": utterance.text,
+        "duration": utterance.duration,
+        "speaker": utterance.speaker,
+        "id": utterance.id,
+    }
+    if utterance.target is not None:
+        row["target"] = utterance.target
+    if keep_where:
+        row["where"] = utterance.where
+    return row
+
+
+def write_manifest(
+    path: Path, utterances: Iterable[Utterance], *, keep_where: bool = False
+) -> None:
+    """Write a manifest beside itself and rename it into place.
+
+    `keep_where` keeps the place each row came from, for reports of what is dropped later.
+    """
+    path = Path(path)
+    base = path.resolve().parent
+    write_jsonl(path, (to_row(u, base, keep_where=keep_where) for u in utterances))
+
+
+def manifest_hash(utterances: Iterable[Utterance]) -> str:
+    """What an evaluation is over: ids, references and targets, in order (not where files lie)."""
+    digest = hashlib.sha256()
+    for u in utterances:
+        digest.update(json.dumps([u.id, u.text, u.target, u.duration, u.speaker]).encode())
+    return digest.hexdigest()[:16]

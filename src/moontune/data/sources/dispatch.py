@@ -1,0 +1,60 @@
+"""The configured source's utterances."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from moontune.config.schema import DEFAULT_UTTERANCES, CleanConfig, DataConfig
+from moontune.data.manifest import read_manifest
+from moontune.data.sources.base import Progress, Sample, no_progress
+
+
+def sample(
+    config: DataConfig,
+    limits: CleanConfig,
+    *,
+    seed: int,
+    audio_dir: Path,
+    patient: bool = True,
+    progress: Progress = no_progress,
+) -> Sample:
+    """Sample utterances as configured; generated or downloaded audio goes below `audio_dir`.
+
+    `patient`: whether to wait for a hub that never answered yet.
+    """
+    wanted = config.utterances or DEFAULT_UTTERANCES
+    if config.source == "librispeech":
+        from moontune.data.sources.librispeech import sample_librispeech
+
+        return sample_librispeech(
+            dataset=config.dataset,
+            split=config.dataset_split,
+            utterances=wanted,
+            seed=seed,
+            rows_per_speaker=config.rows_per_speaker,
+            audio_dir=audio_dir,
+            min_duration_s=limits.min_duration_s,
+            max_duration_s=limits.max_duration_s,
+            revision=config.dataset_revision,
+            patient=patient,
+            progress=progress,
+        )
+    if config.source == "manifest":
+        assert config.manifest is not None  # config.resolve saw to it
+        return sample_manifest(config.manifest, config.utterances, seed)
+    from moontune.data.sources import synthetic
+
+    make = synthetic.sample_silence if config.source == "silence" else synthetic.sample_synthetic
+    return make(utterances=wanted, seed=seed, audio_dir=audio_dir, progress=progress)
+
+
+def sample_manifest(path: Path, utterances: int | None, seed: int) -> Sample:
+    """All rows of a manifest, or a seeded choice of `utterances` of them in file order."""
+    rows, bad = read_manifest(path)
+    total = len(rows)
+    if utterances is not None and utterances < total:
+        chosen = set(random.Random(seed).sample(range(total), utterances))
+        rows = [row for index, row in enumerate(rows) if index in chosen]
+    origin = {"source": "manifest", "manifest": str(path), "rows": total}
+    return Sample(rows, bad, origin)

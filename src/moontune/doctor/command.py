@@ -1,0 +1,136 @@
+"""`moontune doctor`: what is around moontune and under it, a line each."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from moontune.doctor import environment as surroundings
+from moontune.doctor.environment import Finding
+from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
+from moontune.evaluation.phrasing import counted
+
+if TYPE_CHECKING:
+    from moontune.doctor.fixtures import Subject
+
+_WIDTH = 80
+_INSTALL = 'pip install "moontune[bundled]"'
+_DEFAULT_BASE = "UsefulSensors/moonshine-tiny"
+
+
+@dataclass(frozen=True)
+class DoctorArgs:
+    """Look at this machine, at the versions below moontune, and at what its figures rest on.
+
+    Exit code 0: nothing failed, 1: a check failed.
+    """
+
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """The device to try."""
+    model_id: str | None = None
+    """A base to try too: a folder, `bundled`, or a hub id that is in the cache. Default: `bundled`
+    where that extra is installed, else the cached moonshine-tiny, else none."""
+    output_dir: Path = Path("outputs")
+    """Where runs would be written."""
+    json: Path | None = None
+    """Write what was found to this file as well."""
+
+
+def doctor(args: DoctorArgs, say: Callable[[str], None]) -> int:
+    """Examine everything and say a line or two of each; returns the exit code. Raises UserError."""
+    found: list[Finding] = []
+    for finding in examine(args):
+        if not found or finding.group != found[-1].group:
+            say(finding.group)
+        for line in lines(finding):
+            say(line)
+        found.append(finding)
+    if args.json is not None:
+        from moontune.system.files import write_json
+
+        write_json(args.json, {"findings": [asdict(f) for f in found]})
+    counts = {state: sum(f.state == state for f in found) for state in ("ok", "remark", "FAILED")}
+    remarks = counted(counts["remark"], "remark")
+    say(f"{counts['ok']} ok, {remarks}, {counts['FAILED']} FAILED")
+    return NOT_ACCEPTED if counts["FAILED"] else ACCEPTED
+
+
+def lines(finding: Finding) -> list[str]:
+    """A finding for a terminal of 80 columns: state, name, what was found; below it what to do."""
+    indent = " " * 24
+    text = f"  {finding.state:7}{finding.name:14} {finding.detail}"
+    wrapped = textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    if finding.remedy:
+        wrapped += textwrap.wrap(
+            f"-> {finding.remedy}",
+            _WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent + "   ",
+            break_on_hyphens=False,
+        )
+    return wrapped
+
+
+def examine(args: DoctorArgs) -> Iterator[Finding]:
+    """Every check, the quick ones first. Raises UserError for a device or base that is lacking."""
+    yield from surroundings.versions()
+    yield surroundings.hub()
+    yield from surroundings.disk(args.output_dir)
+    yield from surroundings.codecs()
+    yield from surroundings.device(args.device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # transformers', of its own
+        yield from _tiny_test()
+        yield from _base_test(args.model_id)
+
+
+def _tiny_test() -> Iterator[Finding]:
+    from moontune.doctor.fixtures import tiny_subject
+    from moontune.doctor.selftest import CHECKS
+
+    yield from _tried("self-test (tiny random model)", tiny_subject, CHECKS)
+
+
+def _base_test(model_id: str | None) -> Iterator[Finding]:
+    """The same on a real base, and whether it is aligned with speech."""
+    from moontune.doctor.fixtures import find_base, real_subject
+    from moontune.doctor.selftest import OF_BASES
+
+    group = "self-test (real base)"
+    found = find_base(model_id, _DEFAULT_BASE)
+    if found is None:
+        said = f"none tried: {model_id or _DEFAULT_BASE} is not in the hub's cache"
+        yield Finding(group, "base", "remark", said, f"{_INSTALL}, or give --model-id a folder")
+        return
+    subject = real_subject(found)
+    yield Finding(group, "base", "ok", subject.base.origin.asked)
+    checks = dict(OF_BASES)
+    if not subject.speech:
+        del checks["aligned"]
+        said = "no speech with known text is here, so its loss says nothing"
+        yield Finding(group, "aligned", "remark", said, _INSTALL)
+    yield from _tried(group, lambda: subject, checks)
+
+
+def _tried(
+    group: str, make: Callable[[], Subject], checks: dict[str, Callable[[Subject], str]]
+) -> Iterator[Finding]:
+    """A finding for each check. Whatever a changed stack raises is a check that failed."""
+    from moontune.doctor.selftest import STACK, Broken
+
+    subject = None
+    for name, check in checks.items():
+        try:
+            subject = subject or make()
+            yield Finding(group, name, "ok", check(subject))
+        except Broken as broken:
+            yield Finding(group, name, "FAILED", str(broken), STACK)
+        except UserError:
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            yield Finding(group, name, "FAILED", textwrap.shorten(said, 300), STACK)

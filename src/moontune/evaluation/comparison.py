@@ -1,0 +1,283 @@
+"""Two sets of predictions on the same clips: what changed, where, and how sure that is. No torch.
+
+Everything is computed from prediction rows (`predictions_*.jsonl`), so that anyone can do it again.
+"before" is the base and "after" the tuned model, or two runs; a negative difference is a gain.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from moontune.errors import UserError
+from moontune.evaluation.bootstrap import (
+    CONFIDENCE,
+    Draws,
+    Estimate,
+    by_group,
+    clips_needed,
+    less_sure,
+    within_groups,
+)
+from moontune.evaluation.degeneration import collapsed
+from moontune.evaluation.error_rates import Edits, corpus_wer, sum_edits, words_heard
+from moontune.evaluation.phrasing import USUAL_GAIN, sentence, typography
+from moontune.evaluation.typography import retention
+from moontune.models.decoding import Transcript
+
+Row = dict[str, Any]
+_BANDS_S = (2.0, 4.0, 8.0, 16.0)
+_LISTED = 15  # words most often fixed or broken
+_FEW = 5  # clips of a speaker
+_FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, fewer could be chance
+
+# What is summed over clips, and over what: the figure is the ratio.
+MEASURES: dict[str, tuple[Callable[[Row], float], Callable[[Row], float]]] = {
+    "wer": (lambda r: edits_of(r).errors, lambda r: edits_of(r).words),
+    "cer": (lambda r: r["characters"]["errors"], lambda r: r["characters"]["characters"]),
+    "loss": (lambda r: r["loss"], lambda r: r["target_tokens"]),
+    "loss_words": (lambda r: r["loss_words"], lambda r: r["target_tokens"]),
+    "loss_typography": (lambda r: r["loss"] - r["loss_words"], lambda r: r["target_tokens"]),
+}
+
+
+def unlike(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What two evaluations' summaries must share and do not: then their figures say nothing."""
+    return [
+        key
+        for key in ("manifest", "audio", "normalizer", "decoding")
+        if before.get(key) != after.get(key)
+    ]
+
+
+def edits_of(row: Row) -> Edits:
+    return Edits(**row["edits"])
+
+
+def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str, Any]:
+    """Figures of both with intervals, and of their paired difference. Raises UserError.
+
+    The rows must be of the same clips with the same references. Losses are left out where rows
+    have none or the targets differ.
+    """
+    after = _paired(before, after)
+    groups, unit = groups_of(before)
+    draws = by_group(groups, seed)
+    within = within_groups(groups, seed) if unit == "speaker" else draws
+    same_losses = all(
+        "loss" in a and "loss" in b and a["target"] == b["target"]
+        for a, b in zip(before, after, strict=True)
+    )
+    measures = {
+        name: _measure(name, before, after, draws, within, unit)
+        for name in MEASURES
+        if same_losses or not name.startswith("loss")
+    }
+    heard = [_heard(b, a) for b, a in zip(before, after, strict=True)]
+    changes = [edits_of(a).errors - edits_of(b).errors for b, a in zip(before, after, strict=True)]
+    result: dict[str, Any] = {
+        "utterances": len(before),
+        "speakers": len({r["speaker"] for r in before if r["speaker"] is not None}),
+        "words": sum(r["edits"]["words"] for r in before),
+        "seconds": round(sum(r["duration"] for r in before), 1),
+        "bootstrap": {
+            "unit": unit,
+            "units": draws.units,
+            "resamples": len(draws.counts),
+            "confidence": CONFIDENCE,
+            "seed": seed,
+        },
+        "measures": measures,
+        "edits": {"before": _edits(before), "after": _edits(after)},
+        "truncated": {
+            "before": sum(r["truncated"] for r in before),
+            "after": sum(r["truncated"] for r in after),
+        },
+        "clips": {
+            "fixed": sum(c < 0 for c in changes),
+            "broken": sum(c > 0 for c in changes),
+            "same": sum(c == 0 for c in changes),
+        },
+        "by_speaker": _grouped(before, after, lambda r: str(r["speaker"] or "unknown")),
+        "by_duration": _by_duration(before, after),
+        "words_fixed": _most(word for fixed, _ in heard for word in fixed),
+        "words_broken": _most(word for _, broken in heard for word in broken),
+        "style": retention([r["hypothesis"] for r in before], [r["hypothesis"] for r in after]),
+        "collapsed": collapsed(_transcripts(before), _transcripts(after)),
+    }
+    result["sentences"] = {
+        name: sentence(name, measures[name], result) for name in ("wer", "loss") if name in measures
+    }
+    if "loss" in measures:
+        result["sentences"]["typography"] = typography(measures)
+    return result
+
+
+def _paired(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
+    """`after` in the order of `before`. Raises UserError where they are not of the same clips."""
+    found = {r["id"]: r for r in after}
+    lacking = [r["id"] for r in before if r["id"] not in found]
+    if lacking or len(after) != len(before) or not before:
+        raise UserError(
+            f"the predictions are not of the same clips ({len(before)} and {len(after)}, "
+            f"{len(lacking)} of the first not in the second); compare runs with one test split"
+        )
+    rows = [found[r["id"]] for r in before]
+    for a, b in zip(before, rows, strict=True):
+        if a["reference"] != b["reference"]:
+            raise UserError(
+                f"clip {a['id']} has two references ({a['reference']!r}, {b['reference']!r}); "
+                "compare runs with one test split"
+            )
+    return rows
+
+
+def groups_of(rows: Sequence[Row]) -> tuple[list[str], str]:
+    """What is resampled: speakers, a clip without one standing for itself; clips where there are
+    not two speakers."""
+    speakers = {r["speaker"] for r in rows if r["speaker"] is not None}
+    if len(speakers) < 2:
+        return [f"clip {i}" for i in range(len(rows))], "clip"
+    names = (r["speaker"] for r in rows)
+    return [f"clip {i}" if s is None else f"speaker {s}" for i, s in enumerate(names)], "speaker"
+
+
+def _measure(
+    name: str,
+    before: Sequence[Row],
+    after: Sequence[Row],
+    draws: Draws,
+    within: Draws,
+    unit: str,
+) -> dict[str, Any]:
+    above, below = MEASURES[name]
+    over = [below(r) for r in before]
+
+    def estimate(values: list[float]) -> Estimate | None:
+        return less_sure(draws.ratio(values, over), within.ratio(values, over))
+
+    changes = [above(a) - above(b) for b, a in zip(before, after, strict=True)]
+    one, other, change = (
+        estimate(values)
+        for values in ([above(r) for r in before], [above(r) for r in after], changes)
+    )
+    several = unit == "speaker" and _several(groups_of(before)[0])
+    same = within.ratio(changes, over) if several else None
+    if one is None or other is None or change is None:
+        return dict.fromkeys(
+            (
+                *("before", "after", "difference", "relative"),
+                *("before_interval", "after_interval", "difference_interval"),
+                *("probability_better", "outcome", "utterances_needed", "same_speakers"),
+            )
+        )
+    small = 0 <= change.value < USUAL_GAIN * one.value
+    effect = USUAL_GAIN * one.value if small else change.value
+    found = outcome(change, len(before))
+    return {
+        "before": one.value,
+        "after": other.value,
+        "difference": change.value,
+        "relative": change.value / one.value if one.value else None,
+        "before_interval": _above_zero(one),
+        "after_interval": _above_zero(other),
+        "difference_interval": None if change.interval is None else list(change.interval),
+        "probability_better": change.below_zero,
+        "outcome": found,
+        "utterances_needed": None
+        if found != "undecided"
+        else clips_needed(len(before), draws.units, change.standard_error, effect),
+        "same_speakers": None
+        if same is None
+        else {
+            "difference_interval": list(same.interval or ()),
+            "outcome": outcome(same, len(before)),
+        },
+    }
+
+
+def _several(groups: Sequence[str]) -> bool:
+    """Whether speakers have clips enough to resample them: a clip that is its speaker's only one,
+    or has none, would never vary."""
+    clips = Counter(groups)
+    return sum(n for n in clips.values() if n < _FEW) <= 0.2 * len(groups)
+
+
+def outcome(change: Estimate, clips: int) -> str:
+    """Better or worse where the interval of the difference leaves zero out.
+
+    A few clips that all changed alike have one that is far too short, and a few units that changed
+    by one amount one of no width: neither says anything.
+    """
+    few = clips < _FEWEST or (not change.standard_error and change.units < _FEWEST)
+    if change.interval is None or few:
+        return "undecided"
+    low, high = change.interval
+    return "better" if high < 0 else "worse" if low > 0 else "undecided"
+
+
+def _above_zero(figure: Estimate) -> list[float] | None:
+    return figure.interval and [max(0.0, end) for end in figure.interval]
+
+
+def _transcripts(rows: Sequence[Row]) -> list[Transcript]:
+    return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
+
+
+def _edits(rows: Sequence[Row]) -> dict[str, int]:
+    total = sum_edits(map(edits_of, rows))
+    return {
+        "substitutions": total.substitutions,
+        "deletions": total.deletions,
+        "insertions": total.insertions,
+        "words": total.words,
+    }
+
+
+def _heard(before: Row, after: Row) -> tuple[list[str], list[str]]:
+    """Words of the reference that only the second model heard, and those that only the first."""
+    words = before["normalized_reference"].split()
+    one, other = (words_heard(words, r["normalized_hypothesis"].split()) for r in (before, after))
+    marked = list(zip(words, one, other, strict=True))
+    return [w for w, a, b in marked if b and not a], [w for w, a, b in marked if a and not b]
+
+
+def _most(words: Any) -> list[list[Any]]:
+    counts = sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))
+    return [[word, n] for word, n in counts[:_LISTED]]
+
+
+def _grouped(
+    before: Sequence[Row], after: Sequence[Row], key: Callable[[Row], str]
+) -> list[dict[str, Any]]:
+    groups: dict[str, list[tuple[Row, Row]]] = {}
+    for b, a in zip(before, after, strict=True):
+        groups.setdefault(key(b), []).append((b, a))
+    rows = []
+    for name, pairs in sorted(groups.items()):
+        one, other = ([edits_of(p[side]) for p in pairs] for side in (0, 1))
+        rows.append(
+            {
+                "name": name,
+                "utterances": len(pairs),
+                "words": sum(e.words for e in one),
+                "before": corpus_wer(one),
+                "after": corpus_wer(other),
+                "before_errors": sum(e.errors for e in one),
+                "after_errors": sum(e.errors for e in other),
+            }
+        )
+    return rows
+
+
+def _by_duration(before: Sequence[Row], after: Sequence[Row]) -> list[dict[str, Any]]:
+    names = [
+        f"under {_BANDS_S[0]:g} s",
+        *(f"{low:g} to {high:g} s" for low, high in itertools.pairwise(_BANDS_S)),
+        f"{_BANDS_S[-1]:g} s and more",
+    ]
+    band = {r["id"]: names[sum(r["duration"] >= end for end in _BANDS_S)] for r in before}
+    rows = _grouped(before, after, lambda r: band[r["id"]])
+    return sorted(rows, key=lambda row: names.index(row["name"]))

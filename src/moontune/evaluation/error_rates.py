@@ -1,0 +1,90 @@
+"""Word and character error rates from references and hypotheses. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from moontune.data.truecasing import normalize
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Word edits that turn a normalised reference into a normalised hypothesis."""
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    words: int  # in the normalised reference
+
+    @property
+    def errors(self) -> int:
+        return self.substitutions + self.deletions + self.insertions
+
+
+def word_edits(reference: str, hypothesis: str) -> Edits:
+    """Edits between two texts after Whisper's English normalisation of both."""
+    ref, hyp = normalize(reference), normalize(hypothesis)
+    if not ref:
+        return Edits(0, 0, len(hyp.split()), 0)
+    import jiwer
+
+    out = jiwer.process_words(ref, hyp)
+    return Edits(out.substitutions, out.deletions, out.insertions, len(ref.split()))
+
+
+def sum_edits(edits: Iterable[Edits]) -> Edits:
+    rows = list(edits)
+    return Edits(
+        sum(e.substitutions for e in rows),
+        sum(e.deletions for e in rows),
+        sum(e.insertions for e in rows),
+        sum(e.words for e in rows),
+    )
+
+
+def corpus_wer(edits: Iterable[Edits]) -> float | None:
+    """Sum of edits over sum of reference words; None where there is no reference word."""
+    total = sum_edits(edits)
+    return total.errors / total.words if total.words else None
+
+
+@dataclass(frozen=True)
+class CharacterEdits:
+    """Character edits, spaces included, between a normalised reference and hypothesis."""
+
+    errors: int
+    characters: int  # in the normalised reference
+
+
+def character_edits(reference: str, hypothesis: str) -> CharacterEdits:
+    """Edits between two texts after Whisper's English normalisation of both."""
+    from rapidfuzz.distance import Levenshtein
+
+    ref, hyp = normalize(reference), normalize(hypothesis)
+    return CharacterEdits(Levenshtein.distance(ref, hyp), len(ref))
+
+
+def corpus_cer(edits: Iterable[CharacterEdits]) -> float | None:
+    """Sum of edits over sum of reference characters; None where there are none."""
+    rows = list(edits)
+    characters = sum(e.characters for e in rows)
+    return sum(e.errors for e in rows) / characters if characters else None
+
+
+def words_heard(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
+    """For each word of a normalised reference, whether the aligned hypothesis has it."""
+    from rapidfuzz.distance import Levenshtein
+
+    heard = [False] * len(reference)
+    for op in Levenshtein.opcodes(reference, hypothesis):
+        if op.tag == "equal":
+            heard[op.src_start : op.src_end] = [True] * (op.src_end - op.src_start)
+    return heard
+
+
+def relative_gain(before: float | None, after: float | None) -> float | None:
+    """How much smaller `after` is, as a share of `before`; None where that has no meaning."""
+    if before is None or after is None or before == 0:
+        return None
+    return (before - after) / before

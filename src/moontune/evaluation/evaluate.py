@@ -1,0 +1,185 @@
+"""Loss and transcripts of a model on a manifest: one code path for the base and the tuned model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.data.manifest import Utterance, manifest_hash
+from moontune.data.truecasing import normalize, normalizer_name
+from moontune.evaluation.error_rates import (
+    CharacterEdits,
+    Edits,
+    character_edits,
+    corpus_cer,
+    corpus_wer,
+    sum_edits,
+    word_edits,
+)
+from moontune.evaluation.typography import in_style_of
+from moontune.models.base_model import Base, target_ids
+from moontune.models.decoding import TokenCap
+from moontune.models.transcriber import Transcriber, shared_batches
+from moontune.system.distributed import SOLO, Group
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LoadAudio = Callable[[Utterance], "np.ndarray"]
+Step = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model wrote for one clip, and what every figure is computed from."""
+
+    id: str
+    speaker: str | None
+    duration: float  # seconds
+    reference: str
+    target: str  # the reference in training style, which the loss is measured on
+    hypothesis: str
+    normalized_reference: str
+    normalized_hypothesis: str
+    tokens: list[int]  # greedy, EOS included where it came
+    truncated: bool  # the token cap ended it
+    loss: float  # summed over target tokens, nats
+    loss_words: float  # of the same words in the model's own case and punctuation, if that is less
+    target_tokens: int
+    edits: Edits
+    characters: CharacterEdits
+
+    def row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's figures on one manifest, with what made them comparable."""
+
+    loss: float  # nats per target token, EOS included
+    loss_words: float  # what is left of it when case and punctuation are the model's own
+    wer: float | None
+    cer: float | None
+    edits: Edits
+    utterances: int
+    truncated: int
+    target_tokens: int
+    manifest: str  # hash of ids, references and targets
+    audio: str  # hash of the samples that were heard
+    normalizer: str
+    decoding: dict[str, Any]
+    predictions: list[Prediction]
+
+    def summary(self) -> dict[str, Any]:
+        row = asdict(self)
+        del row["predictions"]
+        return row
+
+
+@torch.no_grad()
+def evaluate(
+    base: Base,
+    utterances: Sequence[Utterance],
+    load_audio: LoadAudio,
+    *,
+    cap: TokenCap,
+    step: Step | None = None,
+    group: Group = SOLO,
+) -> Evaluation:
+    """Loss per target token and corpus WER; `base.net` may carry an adapter.
+
+    Figures of a clip do not depend on the clips it shares a batch with: see `packed`. The
+    processes of `group` share the batches, and every one of them returns the whole.
+    """
+    base.net.eval()
+    transcriber = Transcriber(base)
+    found: list[tuple[int, Prediction, bytes]] = []
+    mine = shared_batches(utterances, group)
+    for indices in mine:
+        part = [utterances[i] for i in indices]
+        clips = [load_audio(u) for u in part]
+        heard = [hashlib.sha256(clip.tobytes()).digest() for clip in clips]
+        predictions = _predict(base, transcriber, part, clips, cap)
+        found += zip(indices, predictions, heard, strict=True)
+        if step:
+            step(len(found), sum(map(len, mine)))
+    found = sorted(group.gather(found), key=lambda f: f[0])
+    audio = hashlib.sha256(b"".join(digest for _, _, digest in found)).hexdigest()[:16]
+    return _summarize([p for _, p, _ in found], utterances, audio, cap)
+
+
+def _predict(
+    base: Base,
+    transcriber: Transcriber,
+    utterances: Sequence[Utterance],
+    clips: Sequence[np.ndarray],
+    cap: TokenCap,
+) -> list[Prediction]:
+    packed = transcriber.packed
+    memory = transcriber.hear(clips)
+    durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
+    written = transcriber.write(memory, durations, cap)
+
+    def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
+        labels = [target_ids(base.tokenizer, text, packed.eos) for text in texts]
+        return packed.losses(memory, labels), [len(ids) for ids in labels]
+
+    losses, lengths = losses_of([u.label for u in utterances])
+    own = [in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]
+    own_losses, _ = losses_of(own)
+    return [
+        Prediction(
+            id=u.id,
+            speaker=u.speaker,
+            duration=round(durations[i], 3),
+            reference=u.text,
+            target=u.label,
+            hypothesis=written[i].text,
+            normalized_reference=normalize(u.text),
+            normalized_hypothesis=normalize(written[i].text),
+            tokens=written[i].tokens,
+            truncated=written[i].truncated,
+            loss=losses[i],
+            loss_words=min(losses[i], own_losses[i]),
+            target_tokens=lengths[i],
+            edits=word_edits(u.text, written[i].text),
+            characters=character_edits(u.text, written[i].text),
+        )
+        for i, u in enumerate(utterances)
+    ]
+
+
+def _summarize(
+    predictions: Sequence[Prediction],
+    utterances: Sequence[Utterance],
+    audio: str,
+    cap: TokenCap,
+) -> Evaluation:
+    """Corpus figures: sums over clips, never averages of ratios."""
+    tokens = sum(p.target_tokens for p in predictions)
+    edits = [p.edits for p in predictions]
+    return Evaluation(
+        loss=sum(p.loss for p in predictions) / tokens,
+        loss_words=sum(p.loss_words for p in predictions) / tokens,
+        wer=corpus_wer(edits),
+        cer=corpus_cer(p.characters for p in predictions),
+        edits=sum_edits(edits),
+        utterances=len(predictions),
+        truncated=sum(p.truncated for p in predictions),
+        target_tokens=tokens,
+        manifest=manifest_hash(utterances),
+        audio=audio,
+        normalizer=normalizer_name(),
+        decoding={
+            "method": "greedy",
+            "tokens_per_second": cap.per_second,
+            "token_margin": cap.margin,
+        },
+        predictions=list(predictions),
+    )

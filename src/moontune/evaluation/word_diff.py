@@ -1,0 +1,184 @@
+"""What a hypothesis got wrong, word by word as it was written. No torch here.
+
+Words are aligned by their normalised form, the one WER counts, and shown as they were written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from moontune.data.truecasing import normalize
+
+Kind = Literal["same", "style", "wrong", "extra", "missing"]
+Change = Literal["", "fixed", "broken"]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a hypothesis, or one that it lacks."""
+
+    text: str
+    kind: Kind  # style: right, but for case, punctuation or what the normaliser drops
+    said: str = ""  # for a wrong word, what the reference has in its place
+    change: Change = ""  # against the other model
+
+
+class _Chunk(NamedTuple):
+    """Written words that are normalised together, as in "twenty one" to 21."""
+
+    raw: str
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Text:
+    chunks: list[_Chunk]
+    tokens: list[str]
+    owner: list[int]  # of each token, the chunk it belongs to
+
+    def raw(self, tokens: Sequence[int]) -> str:
+        """What was written for some tokens."""
+        return " ".join(self.chunks[c].raw for c in dict.fromkeys(self.owner[t] for t in tokens))
+
+
+def compare(
+    reference: str, before: str, after: str, *, style: bool
+) -> tuple[list[Word], list[Word]]:
+    """Both hypotheses with their errors marked, and what the second fixed or broke.
+
+    `style` marks words that differ from the reference only in case or punctuation.
+    """
+    ref, first, second = _read(reference), _read(before), _read(after)
+    old, new = _Alignment(ref, first), _Alignment(ref, second)
+    return list(_words(old, None, style)), list(_words(new, old, style))
+
+
+class _Alignment:
+    """Which token of a hypothesis stands for which token of the reference."""
+
+    def __init__(self, ref: _Text, hyp: _Text) -> None:
+        from rapidfuzz.distance import Levenshtein
+
+        self.ref, self.hyp = ref, hyp
+        self.steps: list[tuple[str, int, int]] = []
+        self.heard: set[int] = set()  # reference tokens that are right
+        self.extra: Counter[int] = Counter()  # insertions before each reference token
+        for op in Levenshtein.opcodes(ref.tokens, hyp.tokens):
+            length = max(op.src_end - op.src_start, op.dest_end - op.dest_start)
+            for k in range(length):
+                self.steps.append((op.tag, op.src_start + k, op.dest_start + k))
+            if op.tag == "equal":
+                self.heard.update(range(op.src_start, op.src_end))
+            elif op.tag == "insert":
+                self.extra[op.src_start] += length
+
+
+def _words(now: _Alignment, old: _Alignment | None, style: bool) -> Iterator[Word]:
+    """The hypothesis in order, each written chunk once, missing words where they belong."""
+    ref, hyp = now.ref, now.hyp
+    of_chunk: dict[int, list[tuple[str, int]]] = {}
+    for tag, i, j in now.steps:
+        if tag != "delete":
+            of_chunk.setdefault(hyp.owner[j], []).append((tag, i))
+    following = 0  # the next chunk to write
+    missing: list[int] = []
+    for tag, i, j in now.steps:
+        if tag == "delete":
+            missing.append(i)
+            continue
+        yield from _missing(ref, missing, old)
+        missing = []
+        while following <= hyp.owner[j]:
+            yield _word(now, following, of_chunk.get(following, []), old, style)
+            following += 1
+    yield from _missing(ref, missing, old)
+    for rest in range(following, len(hyp.chunks)):
+        yield _word(now, rest, of_chunk.get(rest, []), old, style)
+
+
+def _word(
+    now: _Alignment,
+    chunk: int,
+    steps: list[tuple[str, int]],
+    old: _Alignment | None,
+    style: bool,
+) -> Word:
+    text = now.hyp.chunks[chunk].raw
+    tags = {tag for tag, _ in steps}
+    if not tags:  # nothing that WER counts
+        return Word(text, "style" if style else "same")
+    partners = [i for tag, i in steps if tag != "insert"]
+    if tags == {"equal"}:
+        fixed = old is not None and any(i not in old.heard for i in partners)
+        differs = style and now.ref.raw(partners) != text
+        return Word(text, "style" if differs else "same", "", "fixed" if fixed else "")
+    if tags == {"insert"}:
+        gap = steps[0][1]
+        more = old is not None and now.extra[gap] > old.extra[gap]
+        return Word(text, "extra", "", "broken" if more else "")
+    wrong = [i for tag, i in steps if tag == "replace"]
+    broken = old is not None and any(i in old.heard for i in wrong)
+    return Word(text, "wrong", now.ref.raw(partners), "broken" if broken else "")
+
+
+def _missing(ref: _Text, tokens: list[int], old: _Alignment | None) -> Iterator[Word]:
+    """Reference words that were not written; part of one ("have" of I've) as its token."""
+    gone = set(tokens)
+    written: set[int] = set()
+    for i in tokens:
+        chunk = ref.owner[i]
+        if chunk in written:
+            continue
+        own = [t for t, owner in enumerate(ref.owner) if owner == chunk]
+        lost = [t for t in own if t in gone]
+        written.add(chunk)
+        text = ref.chunks[chunk].raw if lost == own else " ".join(ref.tokens[t] for t in lost)
+        broken = old is not None and any(t in old.heard for t in lost)
+        yield Word(text, "missing", "", "broken" if broken else "")
+
+
+def _read(text: str) -> _Text:
+    """A text as written words, each with the tokens that WER counts for it."""
+    chunks = [_Chunk(word, tuple(normalize(word).split())) for word in text.split()]
+    whole = normalize(text).split()
+    if [t for c in chunks for t in c.tokens] != whole:
+        chunks = _joined(chunks, whole)
+    owner = [i for i, c in enumerate(chunks) for _ in c.tokens]
+    return _Text(chunks, whole, owner)
+
+
+def _joined(words: list[_Chunk], whole: list[str]) -> list[_Chunk]:
+    """Words joined where the text as a whole is normalised otherwise than word by word."""
+    from rapidfuzz.distance import Levenshtein
+
+    single = [t for w in words for t in w.tokens]
+    start = [0]
+    for w in words:
+        start.append(start[-1] + len(w.tokens))
+    same = {
+        op.src_start + k: op.dest_start + k
+        for op in Levenshtein.opcodes(single, whole)
+        if op.tag == "equal"
+        for k in range(op.src_end - op.src_start)
+    }
+    chunks: list[_Chunk] = []
+    group: list[str] = []
+    taken = 0
+    for w, word in enumerate(words):
+        places = [same.get(t) for t in range(start[w], start[w + 1])]
+        first = places[0] if places else None
+        if first is None or None in places or places != list(range(first, first + len(places))):
+            group.append(word.raw)
+            continue
+        if group:
+            chunks.append(_Chunk(" ".join(group), tuple(whole[taken:first])))
+            group, taken = [], first
+        end = first + len(places)
+        chunks.append(_Chunk(word.raw, tuple(whole[taken:end])))
+        taken = end
+    if group or taken < len(whole):
+        chunks.append(_Chunk(" ".join(group), tuple(whole[taken:])))
+    return chunks

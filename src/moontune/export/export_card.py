@@ -1,0 +1,146 @@
+"""The README of an export: what it is, how good, and how each file is used. No torch here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moontune.export.model_card import data_of
+from moontune.models.locate import is_hub_id
+from moontune.report.markdown import cell, percent, table
+
+_USE = """## Use
+
+```python
+# transformers
+from transformers import AutoProcessor, MoonshineForConditionalGeneration
+model = MoonshineForConditionalGeneration.from_pretrained("merged")
+processor = AutoProcessor.from_pretrained("merged")
+
+# ONNX, without PyTorch; `samples` is float32 mono 16 kHz
+from moontune.models.decoding import TokenCap
+from moontune.models.onnx import OnnxTranscriber
+[heard] = OnnxTranscriber("onnx-int8")([samples], TokenCap(6.5, 8))
+print(heard.text)
+
+# Moonshine's own runtime, `pip install moonshine-voice`
+from moonshine_voice import ModelArch, Transcriber
+transcriber = Transcriber(model_path="ort", model_arch=ModelArch.TINY)
+for line in transcriber.transcribe_without_streaming(samples.tolist(), 16_000).lines:
+    print(line.text)
+```
+"""
+
+_FILES = """## Files
+
+| folder | what it is |
+|---|---|
+| `merged/` | the tuned model as `save_pretrained` writes it, the adapter added into the weights |
+| `onnx/` | `encoder_model.onnx` and `decoder_model_merged.onnx` in float32, and `tokenizer.json` |
+| `onnx-int8/` | the same with matrices in 8 bit, one scale for each output{spared} |
+| `ort/` | what Moonshine's runtime loads: the 8-bit graphs as `.ort`, and `tokenizer.bin` |
+| `predictions/` | what each product wrote for each test clip |
+
+ONNX opset {opset}, IR version {ir_version}; all lengths and the batch are dynamic. Inputs and
+outputs are those of Moonshine's own graphs: `input_values` (batch, samples) float32 and
+`attention_mask` (batch, samples) int64 to `last_hidden_state`; `input_ids`,
+`encoder_hidden_states`, `past_key_values.N.decoder.key` and so on, and `use_cache_branch` to
+`logits` and `present.*`. On the first call `use_cache_branch` is false, the pasts are ignored; on
+later calls keep the encoder's pasts of the first call, since `present.*.encoder.*` are empty then.
+Decode one clip at a time, or clips of one length; the encoder alone takes padded ones.
+"""
+
+
+def card(facts: dict[str, Any]) -> str:
+    """Markdown with the metadata block that the model hub reads."""
+    listed = ", ".join(facts["spared"])
+    spared = f"; in {listed} the products are in float32" if listed else ""
+    files = _FILES.format(spared=cell(spared), opset=facts["opset"], ir_version=facts["ir_version"])
+    parts = [_metadata(facts), f"# {cell(facts['run'])}", _summary(facts), _products(facts)]
+    return "\n\n".join(p.strip() for p in [*parts, files, _USE, _licence()] if p) + "\n"
+
+
+def _metadata(facts: dict[str, Any]) -> str:
+    lines = ["license: mit", "pipeline_tag: automatic-speech-recognition", "language: en"]
+    if is_hub_id(facts["base"]["hub_id"]):
+        lines.append(f"base_model: {facts['base']['hub_id']}")
+    return "\n".join(["---", *lines, "tags: [moonshine, onnx, lora]", "---"])
+
+
+def _summary(facts: dict[str, Any]) -> str:
+    base, split = facts["base"], facts["split"]
+    revision = f", revision {base['revision']}" if base["revision"] else ""
+    measured = facts["comparison"]["measures"]["wer"]
+    rows = [
+        (name, _rate(measured[side], measured[f"{side}_interval"]))
+        for name, side in (("before (the base)", "before"), ("after (tuned)", "after"))
+    ]
+    parts = ", ".join(
+        f"{name} {s['utterances']} clips of {s['speakers']} speakers" for name, s in split.items()
+    )
+    decoding = facts["decoding"]
+    return "\n\n".join(
+        [
+            f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base['hub_id'])}"
+            f"{cell(revision)}, weights' SHA-256 {cell(base['sha256'][:16])}.",
+            f"Data: {data_of(facts)} ({parts}).",
+            table(("test split", "WER, 95 % interval"), rows),
+            cell(facts["comparison"]["sentences"]["wer"]),
+            f"WER is that of the corpus, after {cell(facts['normalizer'])}; greedy, at most "
+            f"int(seconds x {decoding['tokens_per_second']:g}) + {decoding['token_margin']} "
+            "tokens a clip.",
+        ]
+    )
+
+
+def _rate(value: float | None, interval: list[float] | None) -> str:
+    return percent(value) + ("" if interval is None else f" ({_ends(interval)})")
+
+
+def _ends(interval: list[float] | None) -> str:
+    return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+
+
+HEAD = ("product", "WER", "95 % interval", "same text", "tokens", "MB", "speed")
+
+
+def lines(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The table of products, as text."""
+    return [
+        (
+            row["name"],
+            percent(row["wer"]),
+            _ends(row["wer_interval"]),
+            f"{row['same_text']}/{row['clips']}",
+            f"{100 * row['token_agreement']:.1f} %",
+            "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}",
+            "" if row["times_real_time"] is None else f"{row['times_real_time']:.1f}x",
+        )
+        for row in rows
+    ]
+
+
+def _products(facts: dict[str, Any]) -> str:
+    if "table" not in facts:
+        return "The products were not measured (`--no-measure`)."
+    machine = facts["environment"]["platform"]
+    note = (
+        f"Every product heard the {facts['table'][0]['clips']} test clips "
+        f"({facts['audio_seconds'] / 60:.1f} minutes) one by one, on {facts['threads']} thread"
+        f"{'' if facts['threads'] == 1 else 's'} of {cell(machine)}; speed is against real time. "
+        "Text and tokens are compared with those of PyTorch, tuned."
+    )
+    if facts["vendor_runtime"]:
+        note += (
+            f" The runtime is {cell(facts['vendor_runtime'])}: it cuts each clip at pauses first, "
+            "has a token cap of its own, and tells no tokens, so they are those of its text."
+        )
+    findings = "\n".join(f"- {cell(line)}" for line in facts["findings"])
+    return "\n\n".join(["## Measured", table(HEAD, lines(facts["table"])), note, findings])
+
+
+def _licence() -> str:
+    return (
+        "## Licence\n\nThe published English Moonshine models are under the MIT licence, and so "
+        "are these weights as far as they are theirs. Whether they may be shared also depends on "
+        "the recordings they were tuned on, whose licence moontune does not know."
+    )

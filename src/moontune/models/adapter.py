@@ -1,0 +1,180 @@
+"""The LoRA adapter: attached to a base, saved as a standard peft folder, loaded back."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from moontune.config.schema import LoraConfig
+from moontune.errors import UserError
+from moontune.models.base_model import Base, not_finite, pickle_hint, reason_of
+from moontune.pipeline.run_dir import PROVENANCE
+from moontune.system.files import new_folder, write_json
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+
+def _target_pattern(config: LoraConfig) -> str:
+    """peft takes a regular expression that must match a module's whole name."""
+    names = "|".join(config.lora_targets)
+    half = {"both": "(encoder|decoder)", "encoder": "encoder", "decoder": "decoder"}
+    return rf".*\b{half[config.lora_part]}\.layers\..*\.({names})"
+
+
+def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
+    """Put an untrained adapter on the base; only its weights require gradients.
+
+    `task_type` stays None: peft's task wrappers inject `input_ids`, which Moonshine lacks.
+    """
+    from peft import LoraConfig as PeftLoraConfig
+    from peft import get_peft_model
+
+    torch.manual_seed(seed)
+    peft_config = PeftLoraConfig(
+        task_type=None,
+        r=config.lora_r,
+        lora_alpha=config.alpha,  # type: ignore[arg-type]
+        lora_dropout=config.lora_dropout,
+        use_rslora=config.lora_variant == "rslora",
+        use_dora=config.lora_variant == "dora",
+        init_lora_weights="pissa" if config.lora_variant == "pissa" else True,
+        target_modules=_target_pattern(config),
+        base_model_name_or_path=base.origin.hub_id,
+    )
+    base.net.name_or_path = base.origin.hub_id  # peft would write the local path instead
+    model = get_peft_model(base.net, peft_config)  # type: ignore[arg-type]
+    return model  # type: ignore[return-value]
+
+
+def trainable_parameters(model: PeftModel) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def adapter_state(model: PeftModel) -> dict[str, torch.Tensor]:
+    """A copy of the adapter's weights on the CPU."""
+    return {
+        name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad
+    }
+
+
+def set_adapter_state(model: PeftModel, state: dict[str, torch.Tensor]) -> None:
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.requires_grad:
+                p.copy_(state[name])
+
+
+def save_adapter(
+    model: PeftModel, base: Base, folder: Path, start: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Write the peft folder beside itself and rename it into place.
+
+    PiSSA takes the adapter's `start` out of the base's weights: what is saved is the difference
+    from that start, as plain LoRA of twice the rank, which fits the base as it was.
+    """
+    with new_folder(folder) as temporary:
+        # peft would ask the hub for the base's config.json, only to warn of resized embeddings
+        model.save_pretrained(str(temporary), save_embedding_layers=False)
+        config_file = temporary / "adapter_config.json"
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+        config["base_model_name_or_path"] = base.origin.hub_id
+        config["revision"] = base.origin.revision if base.origin.from_hub else None
+        if config["init_lora_weights"] == "pissa":
+            assert start is not None
+            _save_difference(temporary / "adapter_model.safetensors", start)
+            config |= {"r": 2 * config["r"], "lora_alpha": 2 * config["lora_alpha"]}
+            config["init_lora_weights"] = True
+        write_json(config_file, config)
+        write_json(temporary / PROVENANCE, {"base": _public_origin(base)})
+        (temporary / "README.md").unlink(missing_ok=True)  # peft's empty card template
+
+
+def _save_difference(file: Path, start: dict[str, torch.Tensor]) -> None:
+    """B A - B0 A0 = [B | -B0] [A ; A0], for the file's A and B and the start's A0 and B0."""
+    from safetensors.torch import load_file, save_file
+
+    first = {name.replace(".default.", "."): value for name, value in start.items()}
+    doubled = {
+        name: torch.cat([value, first[name]])
+        if ".lora_A." in name
+        else torch.cat([value, -first[name]], dim=1)
+        for name, value in load_file(file).items()
+    }
+    save_file(doubled, file, metadata={"format": "pt"})
+
+
+def save_processor(base: Base, folder: Path) -> None:
+    """Write the processor's snapshot beside itself and rename it into place."""
+    with new_folder(folder) as temporary:
+        base.processor.save_pretrained(str(temporary))
+
+
+def _public_origin(base: Base) -> dict[str, Any]:
+    origin = asdict(base.origin)
+    del origin["path"]
+    return origin
+
+
+def load_adapter(base: Base, folder: Path) -> PeftModel:
+    """Put a saved adapter on the base, ready to transcribe. Raises UserError if it does not fit."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    config, weights = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+    if not config.is_file():
+        raise UserError(f"{folder}: holds no adapter_config.json; give a peft adapter folder")
+    if not weights.is_file():
+        instead = pickle_hint(folder, "adapter_model") or "; the adapter is incomplete"
+        raise UserError(f"{folder}: holds no adapter_model.safetensors{instead}")
+    _check_config(config)
+    try:
+        state = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{weights}: is damaged ({error}); copy or train it again") from None
+    if name := not_finite(state):
+        raise UserError(f"{weights}: holds NaN or infinite weights, first in {name}; train again")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of missing keys, which are refused below
+            model = PeftModel.from_pretrained(base.net, str(folder))  # type: ignore[arg-type]
+    except Exception as error:  # peft, safetensors and torch raise many kinds for a bad folder
+        reason = reason_of(error)
+        raise UserError(f"{folder}: does not fit {base.origin.asked} ({reason})") from error
+    have = set(state)
+    want = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    if have != want:
+        odd = sorted(have ^ want)[0]
+        raise UserError(
+            f"{folder}: does not fit {base.origin.asked} ({len(have ^ want)} tensors are missing "
+            f"or unknown, first {odd})"
+        )
+    return model.to(base.device).eval()
+
+
+def _check_config(file: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        text = file.read_text(encoding="utf-8")
+        if not isinstance(json.loads(text, parse_constant=refuse), dict):
+            raise ValueError("expected an object")
+    except ValueError as error:
+        raise UserError(f"{file}: is not JSON ({error}); copy or train the adapter again") from None
+
+
+def trained_on(folder: Path) -> dict[str, Any] | None:
+    """The base an adapter of moontune's was trained on; None for adapters of others."""
+    try:
+        made = json.loads((Path(folder) / PROVENANCE).read_text(encoding="utf-8"))["base"]
+        return {"asked": str(made["asked"]), "sha256": str(made["sha256"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

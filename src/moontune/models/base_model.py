@@ -1,0 +1,188 @@
+"""The Moonshine model: where it comes from, its processor, and the labels it is trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from moontune.data.truecasing import plain
+from moontune.errors import UserError
+from moontune.models.locate import locate
+from moontune.system.device import tune_memory
+from moontune.system.fast_imports import import_transformers
+
+if TYPE_CHECKING:
+    from transformers import MoonshineForConditionalGeneration
+
+_PADDED_TOKENS = 128  # some models have a few more embeddings than tokens
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which base this is, so that an adapter can name it and refuse another."""
+
+    asked: str  # what the user gave
+    path: str  # the folder it was loaded from
+    hub_id: str  # what peft's adapter_config.json names
+    revision: str | None
+    sha256: str  # of the weights file
+    from_hub: bool  # then the revision is a commit that can be asked for again
+
+
+@dataclass(frozen=True)
+class Base:
+    net: MoonshineForConditionalGeneration
+    processor: Any
+    origin: Origin
+    device: str
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.processor.tokenizer
+
+
+def load_processor(folder: Path) -> Any:
+    """Feature extractor and tokenizer of a saved processor. Raises UserError."""
+    import_transformers()
+    from transformers import AutoProcessor
+
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such processor folder; check the path")
+    try:
+        # Code in a folder is never run, nor is it asked on the terminal whether to.
+        processor = AutoProcessor.from_pretrained(str(folder), trust_remote_code=False)
+        processor.tokenizer  # noqa: B018
+    except Exception as error:  # transformers raises many kinds for a broken folder
+        raise UserError(f"{folder}: is not a usable processor ({reason_of(error)})") from error
+    return processor
+
+
+def with_processor(base: Base, folder: Path) -> Base:
+    """The base with a processor saved apart, such as a run's. Raises UserError."""
+    processor = load_processor(folder)
+    if processor.tokenizer.get_vocab() != base.tokenizer.get_vocab():
+        raise UserError(
+            f"{folder}: is the processor of another model: its tokenizer's tokens are not those of "
+            f"{base.origin.asked}; give the one saved with the adapter"
+        )
+    return dataclasses.replace(base, processor=processor)
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what a library says, and the next where the first only announces it."""
+    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
+    return " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1]) or type(error).__name__
+
+
+def pickle_hint(folder: Path, name: str) -> str:
+    """What to do about weights that are there as a pickle only, which may run code when opened."""
+    if not (folder / f"{name}.bin").is_file():
+        return ""
+    return (
+        f", only {name}.bin, a pickle, which can run code and is not opened; if you trust it: "
+        f'python -c "import torch, safetensors.torch as s; '
+        f"s.save_file({{k: v.clone() for k, v in torch.load('{name}.bin').items()}}, "
+        f"'{_SAFE[name]}', {{'format': 'pt'}})\""
+    )
+
+
+_SAFE = {
+    "pytorch_model": "model.safetensors",
+    "adapter_model": "adapter_model.safetensors",
+}
+
+
+def load_base(model_id: str, revision: str | None, device: str) -> Base:
+    """Load net and processor in float32 on `device`. Raises UserError."""
+    import_transformers()
+    from transformers import MoonshineForConditionalGeneration
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # its table of what does not fit; we say it
+    tune_memory()
+    path, hub_id, resolved = locate(model_id, revision)
+    weights = path / "model.safetensors"
+    if not weights.is_file():
+        instead = pickle_hint(path, "pytorch_model") or "; give a complete model folder"
+        raise UserError(f"{path}: holds no model.safetensors{instead}")
+    if (kind := _model_type(path)) != "moonshine":
+        raise UserError(f"{path}: is a model of type {kind}; moontune adapts type moonshine alone")
+    try:
+        loaded: Any = MoonshineForConditionalGeneration.from_pretrained(
+            path,
+            dtype=torch.float32,
+            attn_implementation="sdpa",  # a config may name compiled code of the hub
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
+        net, info = loaded
+    except Exception as error:  # transformers raises many kinds for a broken folder
+        reason = reason_of(error)
+        raise UserError(f"{path}: is not a usable Moonshine model ({reason})") from error
+    _check_weights(net, info, weights)
+    processor = load_processor(path)
+    spare = net.config.vocab_size - len(processor.tokenizer)
+    if not 0 <= spare < _PADDED_TOKENS:
+        raise UserError(
+            f"{path}: its tokenizer has {len(processor.tokenizer)} tokens and its model "
+            f"{net.config.vocab_size}; they are not of one model"
+        )
+    if net.config.pad_token_id is None:  # a config built by hand; the loss needs one
+        net.config.pad_token_id = net.config.eos_token_id
+    with open(weights, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    from_hub = re.fullmatch("[0-9a-f]{40}", resolved or "") is not None
+    origin = Origin(model_id, str(path), hub_id, resolved, digest, from_hub)
+    # Otherwise cuDNN's convolutions keep 10 bits of float32's mantissa.
+    torch.backends.cudnn.allow_tf32 = False
+    net.to(device).eval()  # type: ignore[arg-type]
+    return Base(net, processor, origin, device)
+
+
+def _model_type(path: Path) -> str:
+    try:
+        return str(json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "moonshine"  # loading says what is wrong
+
+
+def _check_weights(net: Any, info: dict[str, Any], weights: Path) -> None:
+    """Raises UserError where the file does not hold the net that its config.json tells of."""
+    missing, other = sorted(info["missing_keys"]), sorted(info["mismatched_keys"])
+    if missing:
+        raise UserError(f"{weights}: lacks {len(missing)} tensors, first {missing[0]}")
+    if other:
+        name, found, wanted = other[0][0], tuple(other[0][1]), tuple(other[0][2])
+        raise UserError(
+            f"{weights}: {len(other)} tensors are not of the shapes that config.json tells, first "
+            f"{name}, {found} for {wanted}; give a folder whose files belong together"
+        )
+    if name := not_finite(net.state_dict()):
+        raise UserError(
+            f"{weights}: holds NaN or infinite weights, first in {name}; bring a whole copy"
+        )
+
+
+def not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:
+    """The first tensor that holds NaN or infinite values."""
+    return next((name for name, t in tensors.items() if not bool(t.isfinite().all())), None)
+
+
+def target_ids(tokenizer: Any, text: str, eos_token_id: int) -> list[int]:
+    """Label ids of a text: its tokens without BOS, then EOS.
+
+    The tokenizer's own template adds BOS and no EOS. A label with BOS makes the decoder start
+    `1, 1`; one without EOS teaches the model never to stop. A `</s>` in the text is five
+    characters, not the end.
+    """
+    ids = tokenizer(plain(text), add_special_tokens=False, split_special_tokens=True).input_ids
+    return [*ids, eos_token_id]

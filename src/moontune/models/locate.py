@@ -1,0 +1,212 @@
+"""Where a base lies: the hub, a local folder, or rebuilt from PyPI packages. No torch here."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from moontune.errors import UserError
+from moontune.system.hub_client import NoAnswer, patient_hub, say
+
+OFFLINE_CHOICES = "give --model-id a local folder, or --model-id bundled for the offline model"
+HUB_ALIASES = {  # the vendor renamed its organisation
+    "UsefulSensors": "moonshine-ai",
+    "moonshine-ai": "UsefulSensors",
+}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# A copy of Moonshine tiny is told from a tuned model of its shape by the bytes of three tensors.
+_TELLING = (
+    "model.encoder.conv1.weight",
+    "model.encoder.layers.3.self_attn.v_proj.weight",
+    "model.decoder.layers.5.mlp.fc2.weight",
+)
+_KNOWN = {
+    "9dd0eea1289d281c": "UsefulSensors/moonshine-tiny",
+    "ca6e066bace597dd": "UsefulSensors/moonshine-tiny",  # as `bundled` rebuilds it
+}
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_NEEDED = ("config.json", "model.safetensors")
+_NOT_THE_HUB = (
+    "{name}: what answers is not the hub; log in to this network (a browser shows its page), check "
+    f"HF_ENDPOINT, or {OFFLINE_CHOICES}"
+)
+
+
+def locate(model_id: str, revision: str | None = None) -> tuple[Path, str, str | None]:
+    """Folder, hub id and revision of a base. Raises UserError; never picks another model."""
+    if revision is not None and (model_id == "bundled" or _is_folder(model_id)):
+        raise UserError(f"--revision names a commit of the hub, and {model_id} is local; drop it")
+    if model_id == "bundled":
+        from moontune.models.bundled import bundled_model_dir
+
+        return bundled_model_dir(), "UsefulSensors/moonshine-tiny", "bundled moonshine-voice 0.0.4"
+    if _is_folder(model_id):
+        folder = Path(model_id).expanduser()
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
+        return folder, _hub_name(folder), None
+    if not is_hub_id(model_id):
+        raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
+    return _download(model_id, revision)
+
+
+def is_hub_id(model_id: str) -> bool:
+    """Whether it can name a model on the hub, OWNER/NAME."""
+    return _HUB_ID.fullmatch(model_id) is not None
+
+
+def _is_folder(model_id: str) -> bool:
+    try:
+        return Path(model_id).expanduser().is_dir()
+    except RuntimeError:  # ~nobody
+        return False
+
+
+def _hub_name(folder: Path) -> str:
+    """The hub id of a local copy, told by its weights; the path itself for any other model."""
+    from safetensors import SafetensorError, safe_open
+
+    config = folder / "config.json"
+    try:
+        if not isinstance(json.loads(config.read_text(encoding="utf-8")), dict):
+            raise ValueError("expected an object")
+    except ValueError as error:
+        raise UserError(f"{config}: is not JSON ({error}); mend it") from None
+    digest = hashlib.sha256()
+    try:
+        with safe_open(folder / "model.safetensors", "numpy") as weights:
+            for name in _TELLING:
+                digest.update(weights.get_tensor(name).astype("<f4").tobytes())
+    except (OSError, SafetensorError, TypeError):  # none, broken, bfloat16: not the hub's
+        return str(folder.resolve())
+    return _KNOWN.get(digest.hexdigest()[:16], str(folder.resolve()))
+
+
+def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | None]:
+    from huggingface_hub import constants
+
+    owner, name = model_id.split("/")
+    names = [model_id] + ([f"{HUB_ALIASES[owner]}/{name}"] if owner in HUB_ALIASES else [])
+    found = _cached(names, revision)
+    fixed = re.fullmatch("[0-9a-f]{40}", revision or "") is not None
+    if found is None or not (fixed or constants.HF_HUB_OFFLINE):
+        try:
+            with patient_hub(patient=found is None):
+                found = _fetched(names, revision)
+        except NoAnswer as error:
+            if found is None:
+                raise UserError(
+                    f"cannot reach the model hub for {model_id} ({error}); {error.remedy} (files "
+                    f"that came whole are kept), or {OFFLINE_CHOICES}"
+                ) from None
+            _remark(f"remark: {error}; going on with {found[0]} as it was downloaded before")
+    candidate, path = found
+    return path, candidate, path.name if path.parent.name == "snapshots" else revision
+
+
+@functools.cache
+def _remark(line: str) -> None:
+    """Once: a run asks for its base at several stages."""
+    say(line)
+
+
+def _cached(names: list[str], revision: str | None) -> tuple[str, Path] | None:
+    """The first of them that was downloaded whole and is as it was then."""
+    from huggingface_hub import snapshot_download
+
+    for name in names:
+        try:
+            path = snapshot_download(
+                name, revision=revision, allow_patterns=_FILES, local_files_only=True
+            )
+        except (OSError, ValueError):  # not there, or not all of it; or no name for the hub
+            continue
+        folder = Path(path)
+        if all((folder / file).is_file() for file in _NEEDED) and not _removed_broken(folder):
+            return name, folder
+    return None
+
+
+def _fetched(names: list[str], revision: str | None) -> tuple[str, Path]:
+    """What the hub has under the first of these names that it knows."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    for name in names:
+        try:
+            return name, _whole(name, revision)
+        except GatedRepoError:
+            raise UserError(f"{name} is gated; accept its terms and run `hf auth login`") from None
+        except RevisionNotFoundError:
+            raise UserError(f"{name} has no revision {revision}; check --revision") from None
+        except (RepositoryNotFoundError, HFValidationError):
+            continue
+        except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+            refusal = error if isinstance(error, HfHubHTTPError) else error.__cause__
+            if not isinstance(refusal, HfHubHTTPError):
+                raise UserError(_NOT_THE_HUB.format(name=name)) from None
+            status = refusal.response.status_code
+            if status == 401:  # so the hub says "no such model" to those it does not know
+                continue
+            raise UserError(
+                f"the hub refused {name} ({status}); log in with `hf auth login` as somebody who "
+                f"may read it, or {OFFLINE_CHOICES}"
+            ) from None
+        except (ValueError, KeyError, TypeError, AssertionError):  # a login page of a hotel, say
+            raise UserError(_NOT_THE_HUB.format(name=name)) from None
+    raise UserError(
+        f"the hub has no model {' or '.join(names)} that it shows to you; check --model-id, and "
+        "if it is private or gated log in with `hf auth login` (a wrong HF_TOKEN hides all models)"
+    )
+
+
+def _whole(name: str, revision: str | None) -> Path:
+    """Download what is not there yet, and once again what came broken."""
+    from huggingface_hub import snapshot_download
+
+    broken: list[str] = []
+    for _ in range(2):
+        try:
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))
+        except OSError as error:
+            # Its own error for a file that is not as long as was promised has neither.
+            if type(error) is not OSError or error.errno is not None:
+                raise
+            broken = ["a file"]
+        else:
+            broken = _removed_broken(folder)
+            if not broken:
+                return folder
+    raise UserError(
+        f"{name}: {' and '.join(broken)} came from the hub twice with other content than it "
+        f"promised, and was not kept; try another network or later, or {OFFLINE_CHOICES}"
+    )
+
+
+def _removed_broken(folder: Path) -> list[str]:
+    """Files of a snapshot that are not what the hub said they are; they are deleted.
+
+    The cache links to a file named by the hub's ETag: for weights the SHA-256 of their content.
+    """
+    broken = []
+    for file in sorted(f for f in folder.iterdir() if f.is_symlink()):
+        content = folder / file.readlink()
+        if not re.fullmatch("[0-9a-f]{64}", content.name):
+            continue
+        with file.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() == content.name:
+                continue
+        file.unlink()
+        content.unlink()
+        broken.append(file.name)
+        say(f"{file.name} is broken, its hash is not the hub's; it was deleted")
+    return broken

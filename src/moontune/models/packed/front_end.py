@@ -1,0 +1,70 @@
+"""Moonshine's convolutional front end: samples to what the encoder's layers see, clip by clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from moontune.data.audio import SHORTEST_SAMPLES
+
+if TYPE_CHECKING:
+    from transformers import MoonshineForConditionalGeneration
+
+
+_AT_ONCE = 512  # windows
+
+
+class FrontEnd:
+    """(samples,) of one clip to (frames, width) float32. It never trains, so that can be kept.
+
+    The norm runs over all of a clip's time: clips padded to a common length would be heard
+    differently. Therefore each clip goes alone.
+
+    On a CPU the convolutions are matrix products over windows: PyTorch's own would compile a kernel
+    for every new length of a clip, which costs more than the convolution does.
+    """
+
+    def __init__(self, net: MoonshineForConditionalGeneration) -> None:
+        encoder: Any = net.model.encoder
+        self._norm = encoder.groupnorm
+        assert self._norm.num_groups == 1
+        on_cpu = self._norm.weight.device.type == "cpu"
+        convolve = _Windows if on_cpu else _convolution
+        self._layers = [convolve(conv) for conv in (encoder.conv1, encoder.conv2, encoder.conv3)]
+
+    @torch.no_grad()
+    def __call__(self, clip: np.ndarray) -> torch.Tensor:
+        assert len(clip) >= SHORTEST_SAMPLES, "a clip is shorter than one frame"
+        first, second, third = self._layers
+        norm = self._norm
+        x = torch.tanh(first(torch.from_numpy(clip).to(norm.weight.device)[:, None]))
+        variance, mean = torch.var_mean(x, correction=0)
+        x = (x - mean).mul_(torch.rsqrt(variance + norm.eps)).mul_(norm.weight).add_(norm.bias)
+        return functional.gelu(third(functional.gelu(second(x)))).contiguous()
+
+
+def _convolution(conv: nn.Conv1d) -> Callable[[torch.Tensor], torch.Tensor]:
+    """PyTorch's convolution over rows, (time, width)."""
+    return lambda rows: conv(rows.t()[None])[0].t()
+
+
+class _Windows:
+    """A convolution without padding over rows, (time, width), as matrix products."""
+
+    def __init__(self, conv: nn.Conv1d) -> None:
+        self._weight = conv.weight.detach().permute(0, 2, 1).flatten(1).contiguous()
+        self._bias = conv.bias
+        self._size, self._step = conv.kernel_size[0], conv.stride[0]
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        width = rows.shape[1]
+        count = (len(rows) - self._size) // self._step + 1
+        windows = rows.as_strided((count, self._size * width), (self._step * width, 1))
+        # The product copies its windows, which overlap, so not all of a long clip's at once.
+        parts = windows.split(_AT_ONCE)
+        return torch.cat([functional.linear(part, self._weight, self._bias) for part in parts])

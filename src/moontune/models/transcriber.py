@@ -1,0 +1,72 @@
+"""Audio to text with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
+from moontune.data.manifest import Utterance
+from moontune.errors import UserError
+from moontune.models.base_model import Base
+from moontune.models.decoding import TokenCap, Transcript, batches
+from moontune.models.packed.greedy import greedy
+from moontune.models.packed.moonshine import Memory, Packed, joined, passes
+from moontune.system.distributed import Group
+
+# Frames that go through the encoder at once, which bounds the memory.
+_FRAMES = {"cpu": 2_000, "cuda": 50_000, "mps": 50_000}
+
+
+class Transcriber:
+    """A base, with the adapter on it as it is now, ready to hear and to write, in float32."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self.packed = Packed(base.net, merged=True)
+
+    @torch.no_grad()
+    def hear(self, clips: Sequence[np.ndarray]) -> Memory:
+        """What the decoder needs of clips of float32 mono 16 kHz samples, each (samples,)."""
+        packed, most = self.packed, _FRAMES[self.packed.device.type]
+        fronts = passes(map(packed.features, clips), most)
+        return joined([packed.remember(packed.encode(front)) for front in fronts])
+
+    def write(
+        self, memory: Memory, durations_s: Sequence[float], cap: TokenCap
+    ) -> list[Transcript]:
+        """Greedy transcripts of what was heard, each under its own token cap."""
+        found = greedy(self.packed, memory, [cap(seconds) for seconds in durations_s])
+        return [
+            Transcript(
+                self._base.tokenizer.decode(tokens, skip_special_tokens=True).strip(),
+                tokens,
+                tokens[-1:] != [self.packed.eos],
+            )
+            for tokens in found
+        ]
+
+    def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
+        return self.write(self.hear(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
+
+
+def shared_batches(utterances: Sequence[Utterance], group: Group) -> list[list[int]]:
+    """This process's batches. Whole ones, so that every figure is that of one process to the bit.
+
+    Few clips are few batches, and may leave a process without work; it is seconds then.
+    """
+    return group.mine(
+        list(batches([u.length_s for u in utterances])),
+        lambda indices: sum(utterances[i].length_s for i in indices),
+    )
+
+
+def load_audio(u: Utterance) -> np.ndarray:
+    """Samples of an utterance that was usable before, as it is heard. Raises UserError."""
+    try:
+        samples = read_audio(u.audio_filepath)
+    except AudioError as error:
+        raise UserError(f"{u.audio_filepath}: {error}; bring it back, or sample again") from None
+    return samples[::-1].copy() if u.backwards else samples

@@ -1,0 +1,124 @@
+"""`moontune crossval`: a run for every fold, each trained and measured. No torch here."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import partial
+
+from moontune.config.schema import Folds, RunConfig
+from moontune.data.manifest import read_manifest, read_rows, write_manifest
+from moontune.data.splitting import SPLITS, check_count, groups_of, split_folds
+from moontune.errors import UserError
+from moontune.pipeline.run_dir import RunDir, create_run
+from moontune.pipeline.runner import run_stage, stage_named
+from moontune.pipeline.stages.measure import labels_stage
+from moontune.system.distributed import SOLO, Group
+from moontune.system.files import new_folder, remove_folder, write_json
+from moontune.system.progress import Ui
+
+BEFORE = ("sample", "clean")  # done once, for all folds
+_OF_A_FOLD = ("labels", "baseline", "train", "evaluate")
+
+
+def check_folds(config: RunConfig, folds: Folds) -> None:
+    """Raises UserError, before anything is spent, for folds that the data cannot have."""
+    if folds == "speaker":
+        return
+    if folds < 3:
+        raise UserError(
+            f"--folds {folds}: what a fold leaves must be enough to train and to validate; give 3 "
+            "or more, or use moontune run"
+        )
+    if config.data.manifest is not None:
+        by = config.split.split_by
+        check_count(groups_of(read_manifest(config.data.manifest)[0], by), folds, by)
+
+
+def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
+    """Give a run of cleaned utterances its folds: runs of their own, split and ready to go on."""
+    hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
+    splits = split_folds(
+        read_rows(run.manifest("clean")),
+        folds=run.record()["asked_folds"],
+        val_share=config.split.val_share,
+        seed=config.output.seed,
+        split_by=config.split.split_by,
+        audio_key=lambda u: hashes.get(u.id, ""),
+    )
+    done, command = run.stages(), run.commands()[-1]
+    for left_over in run.path.glob("fold-*"):  # cut short, and perhaps of another number of folds
+        remove_folder(left_over)
+    for number, split in enumerate(splits, 1):
+        path = run / f"fold-{number}"
+        with new_folder(path) as empty:
+            fold = create_run(_of_fold(config, run, number), empty, path.name, command)
+            shutil.copytree(run / "manifests", empty / "manifests")
+            for name in SPLITS:
+                write_manifest(fold.manifest(name), split.parts[name])
+            summary = split.summary()
+            write_json(fold / "split.json", summary)
+            for name in BEFORE:
+                fold.finish_stage(name, done[name])
+            leaks = {"leakage": summary["leakage"]["counts"], "seconds": 0.0}
+            fold.finish_stage("split", leaks)
+        size = ", ".join(f"{name} {len(split.parts[name])} clips" for name in SPLITS)
+        ui.note(f"fold {number}: {size}, {split.shares['test'].speakers} speakers in test")
+    run.note(folds=len(splits))
+
+
+def _of_fold(config: RunConfig, run: RunDir, number: int) -> RunConfig:
+    """So that the fold can be gone on with as a run: `moontune run --resume`, the artifact too."""
+    place = replace(config.output, run_name=f"fold-{number}", output_dir=run.path)
+    return replace(config, output=place)
+
+
+def do_folds(run: RunDir, ui: Ui, group: Group = SOLO) -> None:
+    """Train and measure every fold, those left over from an interrupted cross-validation first."""
+    group.of_lead(lambda: _check_unchanged(run))
+    count = group.of_lead(lambda: run.record()["folds"])
+    written: dict[str, str] = {}  # the base's transcripts, which are the same in every fold
+    for number in range(1, count + 1):
+        fold = RunDir(run / f"fold-{number}")
+        done = group.of_lead(fold.stages)
+        for name in _OF_A_FOLD:
+            if name in done:
+                continue
+            stage = stage_named(name)
+            if name == "labels":
+                stage = replace(stage, run=partial(labels_stage, written=written))
+            ui.stage(f"fold {number}: {name}", stage.summary, number, count)
+            run_stage(fold, group.of_lead(fold.config), stage, ui, group)
+
+
+def _check_unchanged(run: RunDir) -> None:
+    """Raises UserError where a fold is gone, or was done again with settings of its own."""
+    config = run.config()
+    for number in range(1, run.record()["folds"] + 1):
+        path = run / f"fold-{number}"
+        if not (path / "run.json").is_file():
+            raise UserError(f"{path}: is missing; start the cross-validation over with --overwrite")
+        own, wanted = RunDir(path).config(), _of_fold(config, run, number)
+        for section in ("clean", "split", "model", "labels", "lora", "train", "eval", "general"):
+            if getattr(own, section) != getattr(wanted, section):
+                raise UserError(
+                    f"{path}: has other {section} settings than the cross-validation; redo it with "
+                    "those, or start over with --overwrite"
+                )
+
+
+def refuse_other_folds(run: RunDir, folds: Folds) -> None:
+    """Raises UserError where a cross-validation to go on with has other folds.
+
+    As long as none were made, their number may still be changed.
+    """
+    record = run.record()
+    if folds == record["asked_folds"]:
+        return
+    if "folds" in record:
+        raise UserError(
+            f"--folds {folds} differs from the {record['asked_folds']} it has; a resumed "
+            "cross-validation keeps its folds: leave it out, or start another"
+        )
+    check_folds(run.config(), folds)
+    run.note(asked_folds=folds)  # none were made yet

@@ -1,0 +1,89 @@
+"""`moontune score`: every figure again from prediction files or runs, pooled. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from moontune.config.loading import check_values
+from moontune.config.schema import OutputConfig
+from moontune.errors import UserError
+from moontune.evaluation.comparison import compare, unlike
+from moontune.evaluation.predictions import read_predictions
+from moontune.pipeline.run_dir import RunDir, evaluated_run
+from moontune.system.files import check_output
+
+
+@dataclass(frozen=True)
+class ScoreArgs:
+    """Compute every figure again from predictions, with intervals. Several are pooled."""
+
+    predictions: tyro.conf.Positional[tuple[Path, ...]]
+    """Prediction files (JSONL), or runs' folders: those are scored tuned against base."""
+    against: tuple[Path, ...] | None = None
+    """Prediction files of another model on the same clips, to compare with (the `before`)."""
+    seed: int = OutputConfig.seed
+    """Seed of the bootstrap."""
+    json: Path | None = None
+    """Also write all figures to this file."""
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    comparison: dict[str, Any]
+    names: tuple[str, str] | None  # None: one model, nothing is compared
+    remarks: list[str]
+
+
+def score(args: ScoreArgs) -> Scorecard:
+    """Raises UserError."""
+    check_values(seed=args.seed)
+    if args.json is not None:
+        check_output(args.json, "--json", [*args.predictions, *(args.against or ())])
+    if not args.predictions:
+        raise UserError("give predictions or a run: moontune score outputs/NAME")
+    if args.against is not None and not args.against:
+        raise UserError("--against needs the other model's predictions: --against FILE")
+    folders = [path for path in args.predictions if path.is_dir()]
+    if folders and (args.against or len(folders) < len(args.predictions)):
+        raise UserError("give runs' folders alone, or prediction files with --against FILES")
+    if folders:
+        runs = [_evaluated(path) for path in folders]
+        before, after = (
+            [run / f"predictions_{which}.jsonl" for run in runs] for which in ("base", "tuned")
+        )
+        names = ("base", "tuned")
+    else:
+        after = list(args.predictions)
+        before, names = list(args.against or ()), ("before", "after") if args.against else None
+    remarks: list[str] = []
+    rows = _pool(after, remarks)
+    others = _pool(before, remarks) if names else rows
+    return Scorecard(compare(others, rows, args.seed), names, remarks)
+
+
+def _evaluated(path: Path) -> RunDir:
+    """A run whose base and tuned model were measured under the same conditions."""
+    run = evaluated_run(path)
+    if differing := unlike(run.read("eval_base.json"), run.read("eval_tuned.json")):
+        raise UserError(f"{path}: base and tuned differ in {differing[0]}; measure them again")
+    return run
+
+
+def _pool(files: Sequence[Path], remarks: list[str]) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for number, file in enumerate(files):
+        found, differing = read_predictions(file, f"{number}:" if number else "")
+        if differing:
+            remarks.append(
+                f"{file}: {differing} rows hold other edits or normalised texts than computed here"
+            )
+        for row in found:
+            if row["id"] in rows:
+                raise UserError(f"{file}: clip {row['id']} was there before; give every clip once")
+            rows[row["id"]] = row
+    return list(rows.values())

@@ -1,0 +1,67 @@
+"""Whether there is room for a run, asked before an hour is spent. No torch here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from moontune.config.schema import RunConfig
+from moontune.errors import UserError
+from moontune.system.cache import cache_dir
+
+# A run's folder: adapter, optimizer state twice while it is replaced, page with audio, processor.
+RUN_BYTES = 250_000_000
+_REST_BYTES = 150_000_000  # the state, twice
+_CACHE_BYTES = 300_000_000  # a base, and audio that is made or streamed
+# The loop's peak on a CPU is 1.4 GB (docs/performance.md); under half of it nothing is loaded.
+MEMORY_BYTES = 1_500_000_000
+_HOPELESS_BYTES = 700_000_000
+
+
+def check_room(config: RunConfig, *, begun: bool = False) -> list[str]:
+    """Remarks on what is scarce. Raises UserError where a folder cannot be written to, or disk or
+    memory will not do; one that was begun needs little more disk."""
+    _check_folder(config.output.output_dir, _REST_BYTES if begun else RUN_BYTES, "--output-dir")
+    _check_folder(config.report.report_file.parent, 0, "--report-file")
+    try:  # all that it wants from there may be in it already
+        _check_folder(cache_dir(), 0 if begun else _CACHE_BYTES, "MOONTUNE_CACHE")
+    except UserError as error:
+        return [str(error), *_memory()]
+    return _memory()
+
+
+def _check_folder(folder: Path, least_bytes: int, remedy: str) -> None:
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        raise UserError(f"{there}: is no folder, so {folder} cannot be made; give another {remedy}")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{there}: cannot be written to ({error.strerror}); give another {remedy}"
+        ) from None
+    disk = shutil.disk_usage(there)
+    if disk.total and disk.free < least_bytes:  # a file system may tell nothing
+        raise UserError(
+            f"{there}: {disk.free / 1e6:,.0f} MB are free on its disk and {least_bytes / 1e6:,.0f} "
+            f"are needed; make room, or give another {remedy}"
+        )
+
+
+def _memory() -> list[str]:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    if free + psutil.swap_memory().free < _HOPELESS_BYTES:
+        raise UserError(
+            f"{free / 1e6:,.0f} MB of memory are free and about {MEMORY_BYTES / 1e6:,.0f} are "
+            "needed; close other programs"
+        )
+    if free < MEMORY_BYTES:
+        return [f"{free / 1e6:,.0f} MB of memory are free, which may be too little: it can be slow"]
+    return []

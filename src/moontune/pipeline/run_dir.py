@@ -1,0 +1,298 @@
+"""A run's folder: its files, the record of finished stages, and what made it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from moontune.config.loading import read_settings, to_toml, with_settings
+from moontune.config.schema import RunConfig
+from moontune.errors import UserError
+from moontune.pipeline.run_log import RunLog
+from moontune.system.files import new_folder, read_json, write_json, write_text
+
+PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
+KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PACKAGES = (
+    "moontune",
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "jiwer",
+    "whisper-normalizer",
+    "tokenizers",
+)
+_WITHOUT = {  # what runs did that are older than a setting
+    "dtype": "float32",
+    "token_margin": 2,
+    "token_dropout": 0.0,
+    "wise_ft": 1.0,
+    "backwards_share": 0.0,
+}
+_BEFORE_TRAINING = (
+    "split.json",
+    "base_transcripts.json",
+    *(f"{what}eval_base.json" for what in ("", "general_")),
+    *(f"{what}predictions_base.jsonl" for what in ("", "general_")),
+)
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of one run. Every file is written whole; `run.json` records the finished stages."""
+
+    path: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def manifest(self, name: str) -> Path:
+        return self.path / "manifests" / f"{name}.jsonl"
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "lora_adapter"
+
+    @property
+    def processor(self) -> Path:
+        return self.path / "processor"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an unfinished training stands."""
+        return self.path / "checkpoint.safetensors"
+
+    def artifacts(self) -> dict[str, Path]:
+        """What a complete run leaves, by name."""
+        files = {
+            "adapter config": self.adapter / "adapter_config.json",
+            "adapter weights": self.adapter / "adapter_model.safetensors",
+            "processor": self.processor / "tokenizer.json",
+            "resolved config": self / "config.toml",
+            "training log": self / "train_log.jsonl",
+            "base predictions": self / "predictions_base.jsonl",
+            "tuned predictions": self / "predictions_tuned.jsonl",
+            "artifact test": self / "artifact_test.json",
+        }
+        return files | {f"{n} manifest": self.manifest(n) for n in ("train", "val", "test")}
+
+    def read(self, name: str) -> dict[str, Any]:
+        return read_json(self.path / name)
+
+    def config(self) -> RunConfig:
+        """The saved configuration; relative paths in it hold in the folder the run began in."""
+        file = self.path / "config.toml"
+        settings = _WITHOUT | read_settings(file)
+        began = Path(self.record()["environment"].get("folder", "."))
+        for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
+            value = settings.get(name)
+            if value and not Path(value).exists() and (began / value).exists():
+                settings[name] = str(began / value)
+        return with_settings(RunConfig(), settings, str(file))
+
+    def used_config(self) -> RunConfig:
+        """The configuration with what training picked for the data, once it has."""
+        config, made = self.config(), self / "train.json"
+        if "train" not in self.stages():
+            return config
+        return with_settings(config, read_json(made).get("picked", {}), str(made))
+
+    def save_config(self, config: RunConfig) -> None:
+        write_text(self / "config.toml", to_toml(config))
+
+    def add_command(self, command: list[str]) -> None:
+        record = self.record()
+        record["environment"]["commands"].append(command)
+        write_json(self / "run.json", record)
+        self._log_command(command)
+
+    def _log_command(self, command: list[str]) -> None:
+        """What made what follows in the log."""
+        versions = ", ".join(f"{k} {v}" for k, v in versions_here().items())
+        RunLog(self.path)(f"$ moontune {shlex.join(command)}\n{versions}")
+
+    def commands(self) -> list[list[str]]:
+        return self.record()["environment"]["commands"]
+
+    @property
+    def verb(self) -> str:
+        """What made the folder."""
+        record = self.record()
+        return "crossval" if "asked_folds" in record else "sweep" if "sweep" in record else "run"
+
+    def record(self) -> dict[str, Any]:
+        return self.read("run.json")
+
+    def note(self, **facts: Any) -> None:
+        """Add to the run's record."""
+        write_json(self / "run.json", self.record() | facts)
+
+    def stages(self) -> dict[str, dict[str, Any]]:
+        return self.record()["stages"]
+
+    def finish_stage(self, name: str, facts: dict[str, Any]) -> None:
+        record = self.record()
+        record["stages"][name] = facts
+        write_json(self / "run.json", record)
+
+    def forget_stages(self, names: list[str]) -> None:
+        record = self.record()
+        for name in names:
+            record["stages"].pop(name, None)
+        record["complete"] = False
+        write_json(self / "run.json", record)
+
+    def mark_complete(self) -> None:
+        """The last thing a run writes."""
+        write_json(self / "run.json", {**self.record(), "complete": True})
+
+
+def default_name(config: RunConfig) -> str:
+    return f"{config.data.source}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def new_run_path(config: RunConfig, *, overwrite: bool) -> Path:
+    """Where the run will be. Raises UserError if that cannot be, changing nothing."""
+    name = config.output.run_name or default_name(config)
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"--run-name {name!r} cannot name a folder; use letters, digits, '.', '_' and '-'"
+        )
+    path = config.output.output_dir / name
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file; give another --run-name")
+    if path.is_dir() and any(path.iterdir()):
+        if not overwrite:
+            raise UserError(
+                f"{path}: exists already; add --resume to go on with it, --overwrite to "
+                "replace it, or another --run-name"
+            )
+        if not (path / "run.json").is_file():
+            raise UserError(f"{path}: is not a run of moontune, so it is not overwritten")
+    return path
+
+
+def create_run(config: RunConfig, folder: Path, name: str, command: list[str]) -> RunDir:
+    """Begin a run in an empty folder."""
+    run = RunDir(folder)
+    run.save_config(config)
+    record = {"name": name, "environment": environment(command), "stages": {}, "complete": False}
+    write_json(run / "run.json", record)
+    run._log_command(command)
+    return run
+
+
+def fork_run(run: RunDir, path: Path, config: RunConfig, stages: list[str]) -> RunDir:
+    """A run of its own in `path` that has done `stages`, all before training, as `run` has.
+
+    Its configuration is `config` but for the place.
+    """
+    place = replace(config.output, run_name=path.name, output_dir=path.parent)
+    done = run.stages()
+    with new_folder(path) as empty:
+        config = replace(config, output=place)
+        fork = create_run(config, empty, path.name, run.commands()[-1])
+        shutil.copytree(run / "manifests", empty / "manifests")
+        for file in run.path.iterdir():
+            if file.name in _BEFORE_TRAINING:
+                shutil.copyfile(file, empty / file.name)
+        for name in stages:
+            fork.finish_stage(name, done[name])
+    return RunDir(path)
+
+
+def open_run(path: Path) -> RunDir:
+    """A run's folder that exists. Raises UserError."""
+    path = Path(path)
+    if not (path / "run.json").is_file() or not (path / "config.toml").is_file():
+        raise UserError(f"{path}: is not a run of moontune; give a folder such as outputs/NAME")
+    try:
+        RunDir(path).record()["stages"].items()
+    except (KeyError, AttributeError):
+        raise UserError(f"{path / 'run.json'}: is damaged; start over with --overwrite") from None
+    return RunDir(path)
+
+
+def single_run(path: Path) -> RunDir:
+    """A run's folder that does not hold several runs. Raises UserError."""
+    run = open_run(path)
+    if run.verb != "run":
+        one = run / {"crossval": "fold-1", "sweep": "trial-0"}[run.verb]
+        raise UserError(f"{run.path}: is {KINDS[run.verb]}; name one of its runs, such as {one}")
+    return run
+
+
+def pinned_revision(run: RunDir, config: RunConfig) -> str | None:
+    """The hub's commit that the run's stages used: the newest may be another by now. Else the one
+    asked for."""
+    used = (facts["base"] for facts in run.stages().values() if "base" in facts)
+    return next((base["revision"] for base in used if base["from_hub"]), config.model.revision)
+
+
+def evaluated_run(path: Path) -> RunDir:
+    """A run, or a cross-validation, whose tuned model was measured. Raises UserError."""
+    run = open_run(path)
+    if "evaluate" in run.stages():
+        return run
+    go_on = {
+        "run": f"was not evaluated; go on with it: moontune evaluate {path}",
+        "crossval": f"is not done; go on: moontune crossval --resume --run-name {path.name}",
+        "sweep": f"is a sweep; name one of its runs, such as {run / 'trial-0'}",
+    }
+    raise UserError(f"{path}: {go_on[run.verb]}")
+
+
+def environment(command: list[str]) -> dict[str, Any]:
+    """Versions, machine and command line: what somebody needs to make the run again."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "commands": [command],
+        "folder": str(Path.cwd()),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "versions": versions_here(),
+        "git_revision": _git_revision(),
+    }
+
+
+def versions_here() -> dict[str, str]:
+    """Of moontune and of what it computes with."""
+    found = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _git_revision() -> str | None:
+    """Commit of moontune's own source, if it runs from a checkout."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        return None
+    try:
+        out = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return out.stdout.strip()

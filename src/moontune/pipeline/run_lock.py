@@ -1,0 +1,123 @@
+"""One process at a time on a run's folder, and on the report. No torch here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from moontune.errors import UserError
+from moontune.system.files import remove_left_over
+
+
+@contextmanager
+def alone_on(run: Path) -> Iterator[None]:
+    """Within the block no other process of moontune works on the run's folder, there or not yet.
+
+    A fold or a trial is locked as the run that it is part of. The system lets go of the lock when
+    its process ends, however it ends; what that one left half written is removed. Raises UserError
+    where the folder is taken, and says by whom.
+    """
+    whole = _outermost(Path(run).resolve())
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    file = whole.parent / f".{whole.name}.lock"
+    handle = _locked(file, whole)
+    try:
+        if handle is not None:
+            remove_left_over(whole)
+        yield
+    finally:
+        if handle is not None:
+            with suppress(OSError):  # another user's may stay
+                file.unlink(missing_ok=True)
+            os.close(handle)
+
+
+@contextmanager
+def taking_turns(file: Path) -> Iterator[None]:
+    """Within the block no other process of moontune changes a file that runs share; another waits.
+
+    What one that was killed left half written of it is removed.
+    """
+    import fcntl
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    folder = None
+    try:
+        with suppress(OSError):  # a file system without locks
+            folder = os.open(file.parent, os.O_RDONLY)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            remove_left_over(file)
+        yield
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
+def _outermost(run: Path) -> Path:
+    while (run.parent / "run.json").is_file():
+        run = run.parent
+    return run
+
+
+def _locked(file: Path, run: Path) -> int | None:
+    """An open file with the system's lock on it; None where there can be none."""
+    import fcntl
+
+    while (handle := _opened(file)) is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            whose = _read(handle)
+            os.close(handle)
+            raise UserError(
+                f"{run}: {whose} works on it; wait for it to end, or give another --run-name"
+            ) from None
+        except OSError:  # a file system without locks
+            return handle
+        if _is_still(file, handle):
+            with suppress(OSError):  # left by another user, to whom it belongs
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, json.dumps(_me()).encode(), 0)
+            return handle
+        os.close(handle)  # its last owner removed it in between
+    return None
+
+
+def _opened(file: Path) -> int | None:
+    for how in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        with suppress(PermissionError, FileNotFoundError):
+            return os.open(file, how, 0o644)
+    return None  # the folder cannot be written
+
+
+def _is_still(file: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(file), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _me() -> dict[str, object]:
+    return {
+        "process": os.getpid(),
+        "machine": socket.gethostname(),
+        "since": time.strftime("%H:%M:%S on %Y-%m-%d"),
+        "command": shlex.join(["moontune", *sys.argv[1:]]),
+    }
+
+
+def _read(handle: int) -> str:
+    """Who holds the lock, in words."""
+    try:
+        whose = json.loads(os.pread(handle, 10_000, 0))
+        words = f"process {whose['process']} on {whose['machine']}, since {whose['since']}"
+        return f"another moontune ({words}: {whose['command'][:200]})"
+    except (ValueError, KeyError, TypeError):
+        return "another moontune"

@@ -1,0 +1,102 @@
+"""Losses of utterances in training: what does not train computed once, passes of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from moontune.data.manifest import Utterance
+from moontune.evaluation.evaluate import LoadAudio
+from moontune.models.base_model import Base, target_ids
+from moontune.models.packed.moonshine import Packed, end_to_end, passes
+from moontune.system.distributed import SOLO, Group
+from moontune.training.augmentation import Augment, TokenDropout
+from moontune.training.feature_cache import KeptSpeech
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Encoder frames, 41.6 a second, that go through the model at once, which bounds the memory.
+FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
+
+
+class Losses:
+    """Losses of utterances under the adapter as it is, computed in `dtype`.
+
+    What lies below the first layer that trains is computed once for each clip and kept: the
+    convolutional front end, and the whole encoder if no adapter is on it.
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        load_audio: LoadAudio,
+        dtype: torch.dtype,
+        augment: Augment | None = None,
+        token_dropout: TokenDropout | None = None,
+    ) -> None:
+        """`augment` makes another clip of a clip each time, where gradients are recorded; what
+        it changes the input of is then computed again. `token_dropout` changes what the decoder is
+        told that it has written: anew each time where gradients are recorded, else always alike."""
+        self._base, self._load_audio, self._augment = base, load_audio, augment
+        self._token_dropout = token_dropout
+        self.packed = Packed(base.net, dtype)
+        self.frames = FRAMES[self.packed.device.type]
+        self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
+        self.kept = KeptSpeech(self._compute, load_audio)
+
+    def labels(self, utterances: Sequence[Utterance]) -> list[list[int]]:
+        return [target_ids(self._base.tokenizer, u.label, self.packed.eos) for u in utterances]
+
+    def passes(
+        self, utterances: Sequence[Utterance], labels: Sequence[list[int]]
+    ) -> Iterator[torch.Tensor]:
+        """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
+        heard = (self._hear(u).to(self.packed.device) for u in utterances)
+        done = 0
+        for clips in passes(heard, self.frames):
+            states = self.packed.encode(clips) if self._encoder_trains else clips
+            count = len(clips.layout.lengths)
+            memory = self.packed.remember(states)
+            part = labels[done : done + count]
+            yield self.packed.token_losses(memory, part, self._written(part))
+            done += count
+
+    def _written(self, labels: Sequence[list[int]]) -> list[list[int]] | None:
+        if self._token_dropout is None:
+            return None
+        drawn = torch.is_grad_enabled()
+        change = self._token_dropout.drawn if drawn else self._token_dropout.fixed
+        return [change(ids) for ids in labels]
+
+    def _hear(self, u: Utterance) -> torch.Tensor:
+        if self._augment is None or not torch.is_grad_enabled():
+            return self.kept(u)
+        with torch.no_grad():
+            if self._encoder_trains and not self._augment.changes_samples:
+                return self._augment.features(self.kept(u))
+            front = self.packed.features(self._augment.samples(self._load_audio(u)))
+            return self._frozen_part(self._augment.features(front))
+
+    @torch.no_grad()
+    def _compute(self, samples: np.ndarray) -> torch.Tensor:
+        return self._frozen_part(self.packed.features(samples))
+
+    def _frozen_part(self, front: torch.Tensor) -> torch.Tensor:
+        """What is below the first layer that trains."""
+        if self._encoder_trains:
+            return front
+        # A copy, or what is kept would hold on to the filler behind it.
+        return self.packed.encode(end_to_end([front])).rows[: len(front)].clone()
+
+    @torch.no_grad()
+    def mean(self, utterances: Sequence[Utterance], group: Group = SOLO) -> float:
+        """Nats per target token over a whole split (validation during training): the loss that is
+        trained on, wrong words and all, so that what stops training is what it is for."""
+        mine = group.mine(utterances, lambda u: u.length_s)
+        labels = self.labels(mine)
+        total = sum(float(losses.cpu().double().sum()) for losses in self.passes(mine, labels))
+        total, tokens = group.sums(total, sum(map(len, labels)))
+        return total / tokens

@@ -1,0 +1,142 @@
+"""`moontune transcribe`: recordings of any length to text with times. No torch here."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TextIO
+
+import tyro
+
+from moontune.config.loading import check_values
+from moontune.config.schema import ModelConfig
+from moontune.data.audio import AudioError
+from moontune.data.audio_stream import held, length_s
+from moontune.errors import UserError
+from moontune.models.decoding import TokenCap
+from moontune.system.formatting import printable
+from moontune.transcribe.batching import Desk, Tally
+from moontune.transcribe.recordings import Recording, find_recordings
+from moontune.transcribe.segmentation import Cutting
+from moontune.transcribe.writers import Filed, Format, Output, Printed
+
+
+@dataclass(frozen=True)
+class TranscribeArgs:
+    """Turn recordings into text: wav, flac, mp3, ogg of any rate, channels and length."""
+
+    files: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Files, folders (searched for audio), or - for a recording on standard input."""
+    model: str = ModelConfig.model_id
+    """Who listens: a run (outputs/NAME), a peft adapter, a folder from save_pretrained or one with
+    an exported ONNX pair, a hub id, or `bundled` (offline)."""
+    format: tyro.conf.UseAppendAction[tuple[Format, ...]] = ()
+    """text (default), jsonl, srt or vtt; give it several times for several."""
+    output_dir: Path | None = None
+    """Write NAME.txt, NAME.srt, ... here; default: print, where it is one format."""
+    skip_existing: bool = False
+    """Leave out recordings whose transcripts are in --output-dir already: goes on after an
+    interruption."""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """Where to compute."""
+    model_id: str | None = None
+    """The base for an adapter or a run: a hub id, a folder or `bundled`. Default: its own."""
+    revision: str | None = None
+    """Commit of a base on the hub; default: the newest, or the one an adapter was trained on."""
+    tokens_per_second: float | None = None
+    """The token cap's rate; default: the run's, else 6.5. 13 for scripts other than Latin."""
+    speech_threshold: float = Cutting.threshold
+    """Sound this likely to be speech is heard, 0 to 1: lower for faint voices, higher for noise."""
+
+
+def transcribe_files(
+    args: TranscribeArgs, ui: Any, complain: Callable[[str], None], stdout: TextIO, stdin: BinaryIO
+) -> Tally:
+    """Do it. What cannot be read is told by `complain`, a line each, and the rest goes on.
+
+    Raises UserError for what is wrong with the request, and KeyboardInterrupt that says what was
+    kept.
+    """
+    forms = _checked(args)
+    recordings = find_recordings(args.files)
+
+    def tell(text: str) -> None:  # names of files, and what libraries say of them
+        complain(printable(text))
+
+    several = len(recordings) > 1
+    if args.output_dir is None and several and forms[0] in ("srt", "vtt"):
+        raise UserError(f"--format {forms[0]} of several recordings; add --output-dir DIR")
+    cutting = replace(Cutting(), threshold=args.speech_threshold)
+    if args.output_dir is None:
+        output: Output = Printed(
+            *(stdout, forms[0], args.model, cutting, ui.close), several=several
+        )
+    else:
+        output = Filed(args.output_dir, forms, args.model, cutting, skip=args.skip_existing)
+    wanted = [r for r in recordings if not output.done(r)]
+    tally = Tally(skipped=len(recordings) - len(wanted))
+    with ExitStack() as stack:
+        if any(r.path is None for r in wanted):
+            stdin = stack.enter_context(held(stdin))
+        lengths = dict(_readable(wanted, stdin, tally, tell))
+        if not lengths:
+            return tally
+        if args.output_dir is not None:  # found out now, not after hours of listening
+            _make_writable(args.output_dir)
+        from moontune.transcribe.recognizer import open_recognizer
+
+        recognizer = open_recognizer(args.model, args.device, args.model_id, args.revision)
+        if recognizer.note:
+            ui.note(f"note: {recognizer.note}")
+        cap = recognizer.cap
+        if args.tokens_per_second is not None:
+            cap = TokenCap(args.tokens_per_second, cap.margin)
+        tally.device = recognizer.device
+        desk = Desk(recognizer, cap, cutting, output, tally, ui, lengths)
+        desk.work(stdin, tell)
+    return tally
+
+
+def _checked(args: TranscribeArgs) -> tuple[Format, ...]:
+    """The formats. Raises UserError for flags that make no sense."""
+    forms: tuple[Format, ...] = tuple(dict.fromkeys(args.format)) or ("text",)
+    if args.tokens_per_second is not None:
+        check_values(tokens_per_second=args.tokens_per_second)
+    if not 0 < args.speech_threshold < 1:
+        raise UserError(f"--speech-threshold {args.speech_threshold:g}: give one between 0 and 1")
+    if args.output_dir is None:
+        if len(forms) > 1:
+            raise UserError("several formats need files; add --output-dir DIR")
+        if args.skip_existing:
+            raise UserError("--skip-existing looks into --output-dir; add --output-dir DIR")
+    elif args.output_dir.exists() and not args.output_dir.is_dir():
+        raise UserError(f"--output-dir {args.output_dir}: is a file; name a folder")
+    return forms
+
+
+def _make_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f"--output-dir {folder}: cannot be written ({error.strerror}); name another folder"
+        ) from None
+
+
+def _readable(
+    recordings: Sequence[Recording],
+    stdin: BinaryIO,
+    tally: Tally,
+    complain: Callable[[str], None],
+) -> Iterator[tuple[Recording, float]]:
+    """The recordings that can be opened, with their seconds."""
+    for recording in recordings:
+        try:
+            yield recording, length_s(recording.path or stdin)
+        except AudioError as error:
+            tally.failed += 1
+            complain(f"{recording.shown}: {error}")

@@ -1,0 +1,170 @@
+"""One thing that turns clips into text: a run, an adapter, a model's folder, a hub id, ONNX."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moontune.config.schema import EvalConfig
+from moontune.errors import UserError
+from moontune.models.decoding import TokenCap, Transcript
+from moontune.models.locate import is_hub_id
+
+ACCEPTED = (
+    "give a run (outputs/NAME), a peft adapter, a folder from save_pretrained, a folder with "
+    "encoder_model.onnx and decoder_model_merged.onnx, a hub id, or bundled"
+)
+_ONNX = ("encoder_model.onnx", "decoder_model_merged.onnx")
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """Call it with clips of float32 mono 16 kHz, each (samples,), and a cap of tokens."""
+
+    name: str  # what was asked for
+    kind: str  # "run", "adapter", "model" or "onnx"
+    device: str
+    cap: TokenCap  # the one a run was evaluated with, else the default
+    note: str | None  # what the user should know, such as that an adapter is on other weights
+    transcribe: Callable[[Sequence[np.ndarray], TokenCap], list[Transcript]]
+
+    def __call__(
+        self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
+    ) -> list[Transcript]:
+        return self.transcribe(clips, cap or self.cap)
+
+
+def open_recognizer(
+    what: str, device: str = "auto", model_id: str | None = None, revision: str | None = None
+) -> Recognizer:
+    """Load what `what` names. Raises UserError, with what is accepted where it is none of that.
+
+    `model_id` is the base for an adapter or a run, instead of the one it was trained on; `revision`
+    a commit of a base on the hub.
+    """
+    kind = _kind(what)
+    if model_id is not None and kind not in ("run", "adapter"):
+        raise UserError(f"--model-id is the base of an adapter, and {what} is none; drop it")
+    if kind == "onnx":
+        return _onnx(what)
+    if kind == "model":
+        return _loaded(what, "model", device, _Parts(what, revision))
+    folder = Path(what).expanduser()
+    parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
+    if model_id is not None:
+        parts = dataclasses.replace(parts, base=model_id, revision=revision)
+    return _loaded(what, kind, device, parts)
+
+
+def _kind(what: str) -> str:
+    if what == "bundled":
+        return "model"
+    try:
+        folder = Path(what).expanduser()
+    except RuntimeError:  # ~nobody
+        folder = Path(what)
+    if not folder.is_dir():
+        if is_hub_id(what) and not folder.exists():
+            return "model"
+        state = "is a file" if folder.exists() else "no such folder"
+        raise UserError(f"{what}: {state}; {ACCEPTED}")
+    if (folder / "run.json").is_file():
+        return "run"
+    if (folder / "adapter_config.json").is_file():
+        return "adapter"
+    if all((folder / name).is_file() for name in _ONNX):
+        return "onnx"
+    if (folder / "config.json").is_file():
+        return "model"
+    if all((folder / "onnx" / name).is_file() for name in _ONNX):
+        raise UserError(f"{what}: holds several forms of a model; name one, as {folder / 'onnx'}")
+    raise UserError(f"{what}: holds no model; {ACCEPTED}")
+
+
+@dataclass(frozen=True)
+class _Parts:
+    base: str
+    revision: str | None = None
+    adapter: Path | None = None
+    processor: Path | None = None
+    cap: TokenCap = EvalConfig().token_cap
+
+
+def _parts_of_run(folder: Path) -> _Parts:
+    from moontune.pipeline.run_dir import single_run
+
+    run = single_run(folder)
+    if not (run.adapter / "adapter_config.json").is_file():
+        raise UserError(f"{folder}: has no adapter; do its training first")
+    config, parts = run.config(), _parts_of_adapter(run.adapter)
+    processor = run.processor if run.processor.is_dir() else None
+    # The folder that the run began in is known to the run alone.
+    base = config.model.model_id if parts.revision is None else parts.base
+    return dataclasses.replace(parts, base=base, processor=processor, cap=config.eval.token_cap)
+
+
+def _parts_of_adapter(folder: Path) -> _Parts:
+    """Its base as moontune noted it, else as peft did."""
+    from moontune.pipeline.run_dir import PROVENANCE
+
+    try:
+        made = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["base"]
+        return _Parts(str(made["asked"]), made["revision"] if made["from_hub"] else None, folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    try:
+        peft = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        base, revision = peft["base_model_name_or_path"], peft.get("revision")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        base = revision = None
+    if not isinstance(base, str):
+        raise UserError(f"{folder}: does not say which base it is for; add --model-id BASE")
+    return _Parts(base, revision if isinstance(revision, str) else None, folder)
+
+
+def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
+    from moontune.models.base_model import load_base, with_processor
+    from moontune.models.transcriber import Transcriber
+    from moontune.system.device import choose_device
+
+    chosen = choose_device(device).name
+    try:
+        base = load_base(parts.base, parts.revision, chosen)
+    except UserError as error:
+        if parts.adapter is None:  # then --model-id would be --model
+            raise UserError(str(error).replace("--model-id", "--model")) from None
+        raise UserError(f"the base of {parts.adapter}: {error}") from None
+    note = None
+    if parts.adapter is not None:
+        note = _adapted(base, parts.adapter)
+        if parts.processor is not None:
+            base = with_processor(base, parts.processor)
+    return Recognizer(what, kind, chosen, parts.cap, note, Transcriber(base))
+
+
+def _adapted(base: Any, adapter: Path) -> str | None:
+    """Put the adapter on the base; what to tell where it was trained on other weights."""
+    from moontune.models.adapter import load_adapter, trained_on
+
+    load_adapter(base, adapter)
+    made_on = trained_on(adapter)
+    if not made_on or made_on["sha256"] == base.origin.sha256:
+        return None
+    return (
+        f"the adapter was trained on {made_on['asked']} (weights {made_on['sha256'][:12]}), "
+        f"not on these weights ({base.origin.sha256[:12]})"
+    )
+
+
+def _onnx(what: str) -> Recognizer:
+    from moontune.models.onnx import OnnxTranscriber
+
+    return Recognizer(
+        what, "onnx", "cpu", EvalConfig().token_cap, None, OnnxTranscriber(Path(what).expanduser())
+    )
