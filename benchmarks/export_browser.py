@@ -23,7 +23,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
 from moontune.models.decoding import TokenCap
 from moontune.models.onnx import OnnxTranscriber
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 from chromium import Chromium, find_chromium
 
 PAGE = """<!doctype html><title>moontune</title><script type="module">

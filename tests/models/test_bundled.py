@@ -25,7 +25,7 @@ from moontune.errors import UserError
 from moontune.models import bundled
 from moontune.system import cache as paths
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 REFERENCE = SHARED / "reference" / "bundled_moonshine_tiny.json"
 PUBLISHED = SHARED / "models" / "moonshine-tiny"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_file(), reason=f"no {REFERENCE}")

@@ -14,7 +14,7 @@ from conftest import flags
 
 from moontune.system.files import read_jsonl
 
-WORKER = Path(__file__).parent / "kill_worker.py"
+WORKER = Path(__file__).parents[1] / "support/kill_worker.py"
 KILLS = 15  # of each of two series of runs
 
 

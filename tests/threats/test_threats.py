@@ -23,7 +23,7 @@ from moontune.system import cache as paths
 from moontune.system import files
 from moontune.system.redaction import redacted
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for d in ("src", "scripts", "benchmarks") for p in (ROOT / d).rglob("*.py"))
 
 
@@ -34,7 +34,8 @@ def test_each_line_of_the_threat_model_has_its_test() -> None:
         named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row.split(" | ")[-1])
         assert named, row
         for file, test in named:
-            assert f"\ndef {test}(" in (ROOT / "tests" / file).read_text(), test
+            (path,) = (ROOT / "tests").rglob(file)
+            assert f"\ndef {test}(" in path.read_text(), test
 
 
 MODULES = {

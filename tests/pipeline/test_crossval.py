@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_pipeline import flags
-from test_split import speakers, utterances
+from test_runner import flags
+from test_splitting import speakers, utterances
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main

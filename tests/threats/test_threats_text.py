@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
-from test_html_report import Reader
+from test_page import Reader
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
