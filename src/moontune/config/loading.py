@@ -28,7 +28,7 @@ def _known_keys() -> dict[str, tuple[str, Any]]:
     }
 
 
-def _coerce(hint: Any, value: Any) -> Any:
+def _coerce(hint: Any, value: Any) -> Any:  # noqa: C901
     """A value from a file as the setting's type; raises TypeError or ValueError."""
     if hasattr(hint, "__metadata__"):
         hint = get_args(hint)[0]

@@ -52,7 +52,7 @@ def difference(base: dict[str, Any], tuned: dict[str, Any]) -> dict[str, float |
     }
 
 
-def judge(
+def judge(  # noqa: PLR0913, PLR0917
     base: dict[str, Any],
     tuned: dict[str, Any],
     comparison: dict[str, Any],

@@ -59,7 +59,7 @@ def hear(
     return Product(name, rows, size, seconds)
 
 
-def hear_in_vendors(
+def hear_in_vendors(  # noqa: PLR0917
     name: str, size: int, python: Path, folder: Path, speech: Speech, threads: int, step: Step
 ) -> Product:
     """The same in the vendor's runtime, which has a token cap of its own and cuts at pauses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
+import torch  # noqa: TID253
 
 from moontune.errors import UserError
 from moontune.models.adapter import load_adapter

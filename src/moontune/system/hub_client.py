@@ -105,7 +105,7 @@ class _Rules:
         self._patient, self._answered = patient, False
         self._lock, self._said = threading.Lock(), set[str]()
 
-    def send(self, plainly: Any, request: Any, **options: Any) -> Any:
+    def send(self, plainly: Any, request: Any, **options: Any) -> Any:  # noqa: C901
         """Send a request, again if need be; `plainly` is the client's own `send`."""
         limit_s = TIMEOUT_S if request.method in ("GET", "HEAD") else WRITE_TIMEOUT_S
         timeouts = request.extensions["timeout"]

@@ -70,7 +70,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (1 - left)))
 
 
-def train(
+def train(  # noqa: PLR0913, PLR0917
     model: PeftModel,
     base: Base,
     stream: Iterator[Utterance],

@@ -78,7 +78,7 @@ def _clock(seconds: float) -> str:
 class Desk:
     """Pieces come in, file after file; transcripts go out in the same order."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         transcribe: Transcribe,
         cap: TokenCap,

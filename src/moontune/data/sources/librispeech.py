@@ -30,7 +30,7 @@ from moontune.system.files import write_bytes, write_json
 from moontune.system.hub_client import NoAnswer, patient_hub
 
 
-def sample_librispeech(
+def sample_librispeech(  # noqa: PLR0913
     *,
     dataset: str,
     split: str,

@@ -72,7 +72,7 @@ def padded_cross_attention(
     return _padded(q.float(), k, v, queries, keys, heads, False).to(q.dtype)
 
 
-def _padded(
+def _padded(  # noqa: PLR0917
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,

@@ -237,7 +237,7 @@ def _untried(
     return next((v for v in named if v not in tried), None)
 
 
-def _do(
+def _do(  # noqa: PLR0917
     run: RunDir,
     config: RunConfig,
     number: int,

@@ -17,7 +17,7 @@ from moontune.system.files import write_json, write_jsonl
 from moontune.system.progress import Ui
 
 
-def labels_stage(
+def labels_stage(  # noqa: C901
     run: RunDir,
     config: RunConfig,
     ui: Ui,

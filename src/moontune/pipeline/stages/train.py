@@ -33,7 +33,7 @@ _LISTENED = 16  # validation clips that must still be heard as speech
 _FINISHING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
 
 
-def train_stage(
+def train_stage(  # noqa: PLR0915
     run: RunDir,
     config: RunConfig,
     ui: Ui,

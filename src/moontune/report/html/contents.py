@@ -57,7 +57,7 @@ def _why(verdict: dict[str, Any]) -> list[str]:
     return [f"Not accepted: {c['name']}: {c['detail']}." for c in failed]
 
 
-def comparison_page(
+def comparison_page(  # noqa: PLR0917
     runs: tuple[RunDir, ...],
     names: tuple[str, str],
     comparison: dict[str, Any],

@@ -149,7 +149,7 @@ def levels(rows: Sequence[Level], show: Format, title: str, text: str) -> Markup
     return figure([*marks, *tick_labels(scale, bottom + 14, show)], bottom + 18, title, text)
 
 
-def change(
+def change(  # noqa: PLR0917
     value: float,
     interval: Interval | None,
     inner: Interval | None,
