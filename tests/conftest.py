@@ -8,23 +8,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from builders import HUB_TOKEN, SENTENCES, SHARED, flags, noise
 
 from moontune.models.tiny_random import tiny_net, tiny_processor
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-HUB_TOKEN = "secret-of-the-environment"  # as HF_TOKEN: it must reach no file
-SENTENCES = (
-    "the red boat sails home",
-    "a cold wind blows north",
-    "seven birds sing at dawn",
-    "old maps show the bay",
-    "rain fell on the quay",
-    "she mends the long net",
-    "two lamps burn all night",
-    "his crew ate fresh bread",
-)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,13 +62,6 @@ def bundled_base() -> Any:
     return load_base("bundled", None, "cpu")
 
 
-def noise(seed: int, seconds: float) -> np.ndarray:
-    """A clip of shaped noise, float32 16 kHz."""
-    rng = np.random.default_rng(seed)
-    samples = rng.standard_normal(int(16_000 * seconds)).astype(np.float32)
-    return 0.1 * np.convolve(samples, np.ones(8, np.float32) / 8, mode="same")
-
-
 @pytest.fixture(scope="session")
 def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 short clips of 8 speakers, every one with another sentence, as a manifest."""
@@ -104,21 +84,6 @@ def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "manifest.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
-
-
-def flags(model: Path, manifest: Path, name: str = "r", **more: object) -> list[str]:
-    """Of a run that takes seconds."""
-    settings = {
-        "manifest": manifest,
-        "model-id": model,
-        "run-name": name,
-        "device": "cpu",
-        "max-steps": 4,
-        "eval-every-steps": 2,
-        "grad-accum": 2,
-        "general": "off",
-    } | {k.replace("_", "-"): v for k, v in more.items()}
-    return [word for k, v in settings.items() for word in (f"--{k}", str(v))]
 
 
 @pytest.fixture(scope="session")

@@ -28,29 +28,11 @@ def in_an_empty_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_help_names_every_verb_and_loads_nothing_heavy() -> None:
-    code = (
-        "import sys, moontune.cli as c; c.main(['--help'])\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'tyro', 'rich', 'datasets'}\n"
-        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+def test_help_names_every_verb(capsys) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
     for verb in ("run", *_STAGE_VERBS):
-        assert f"\n  {verb} " in run.stdout
-
-
-def test_help_of_verbs_loads_no_torch() -> None:
-    code = (
-        "import sys, moontune.cli as c\n"
-        "try: c.main(['run', '--help'])\n"
-        "except SystemExit: pass\n"
-        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert run.returncode == 0
-    assert "--max-steps" in run.stdout
-    assert "0.98" in run.stdout  # a default, from the dataclass
+        assert f"\n  {verb} " in shown
 
 
 def test_verbs_listed_in_help_are_the_pipelines() -> None:

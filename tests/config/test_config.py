@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -142,37 +140,6 @@ def test_setting_names_are_unique_so_that_files_may_be_flat() -> None:
         for f in dataclasses.fields(getattr(RunConfig(), s.name))
     ]
     assert len(fields) == len(set(fields))
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        "config",
-        "decoding",
-        "manifest",
-        "split",
-        "text",
-        "scoring",
-        "report",
-        "verdict",
-        "metrics",
-        "doctor",
-        "cli",
-        "rundir",
-        "html_report",
-        "comparison",
-        "scorecard",
-        "side_by_side",
-    ],
-)
-def test_what_needs_no_torch_imports_no_torch(module: str) -> None:
-    code = (
-        f"import sys, moontune.{module} as m\n"
-        "if m.__name__.endswith('text'): m.normalize('x')\n"
-        "if m.__name__.endswith('scoring'): m.word_edits('a b', 'a')\n"
-        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_the_scale_stays_when_only_the_rank_is_given() -> None:

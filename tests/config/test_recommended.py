@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import flags
+from builders import flags
 
 from moontune.cli.dispatch import main
 from moontune.config.loading import resolve, with_settings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from conftest import noise
+from builders import noise
 
 from moontune.config.schema import CleanConfig
 from moontune.data.audio import write_flac

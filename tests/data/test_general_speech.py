@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from conftest import noise
+from builders import noise
 
 from moontune.cli.dispatch import main
 from moontune.config.loading import resolve

@@ -1,34 +1,17 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import speakers, utterances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moontune.data.manifest import Utterance
 from moontune.data.splitting import SPLITS, assign, split_utterances
 from moontune.errors import UserError
 
 SHARES: Any = {"val_share": 0.1, "test_share": 0.1}
-
-
-def utterances(seconds_by_speaker: dict[str, list[float]]) -> list[Utterance]:
-    return [
-        Utterance(f"{s}-{i}", Path(f"/{s}-{i}.wav"), f"{s} says {i}", d, s)
-        for s, all_seconds in seconds_by_speaker.items()
-        for i, d in enumerate(all_seconds)
-    ]
-
-
-speakers = st.dictionaries(
-    st.text("abcdefgh", min_size=1, max_size=4),
-    st.lists(st.floats(0.5, 20), min_size=1, max_size=6),
-    min_size=3,
-    max_size=12,
-)
 
 
 @settings(deadline=None, max_examples=40)

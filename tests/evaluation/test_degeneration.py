@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import SENTENCES
+from builders import SENTENCES
 
 from moontune.evaluation.degeneration import collapsed, repeats
 from moontune.models.decoding import Transcript

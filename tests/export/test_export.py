@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import noise
+from builders import noise
 from safetensors.torch import load_file, save_file
 
 from moontune.cli.dispatch import main

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import noise
+from builders import noise
 
 from moontune.errors import UserError
 from moontune.export.command import ExportArgs

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import noise
+from builders import noise
 
 from moontune.config.schema import CleanConfig
 from moontune.data.audio import AudioError, TooLongError, read_audio, write_flac

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from conftest import noise
+from builders import noise
 
 from moontune.cli.dispatch import main
 from moontune.data.manifest import each_utterance, read_manifest

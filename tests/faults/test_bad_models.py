@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import noise
+from builders import noise
 from safetensors.torch import load_file, save_file
 
 from moontune.cli.dispatch import main

@@ -24,7 +24,7 @@ from hub_stand_in import (
     stall,
     status,
 )
-from test_librispeech import SPLIT, clip, row, write_parquet
+from librispeech_tree import SPLIT, clip, row, write_parquet
 
 from moontune.system.hub_client import FIRST_WAITS_S, WAITS_S
 

@@ -7,8 +7,8 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-from conftest import flags
-from test_killed import left
+from builders import flags
+from run_outcome import left
 
 from moontune.cli.dispatch import main
 from moontune.pipeline import preflight as room

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import flags
-
-from moontune.system.files import read_jsonl
+from builders import flags
+from run_outcome import left
 
 WORKER = Path(__file__).parents[1] / "support/kill_worker.py"
 KILLS = 15  # of each of two series of runs
@@ -33,26 +32,6 @@ def done(folder: Path, words: list[str], kills: list[int], share: float) -> dict
     out = subprocess.run([sys.executable, WORKER, file], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
     return json.loads(Path(job["result"]).read_text())
-
-
-def figures(value: Any) -> Any:
-    """All that a run found, without what is of the clock and of the command line."""
-    clock = ("seconds", "seconds_validating", "timings_s", "environment", "started", "output_dir")
-    if isinstance(value, dict):
-        return {k: figures(v) for k, v in value.items() if k not in clock}
-    return [figures(v) for v in value] if isinstance(value, list) else value
-
-
-def left(folder: Path | str) -> dict[str, Any]:
-    run = Path(folder) / "outputs/r"
-    found: dict[str, Any] = {
-        name: json.loads((run / name).read_text())
-        for name in ("metrics.json", "train.json", "split.json", "eval_base.json")
-    }
-    for name in ("train_log", "predictions_base", "predictions_tuned"):
-        found[name] = read_jsonl(run / f"{name}.jsonl")
-    adapter = (run / "lora_adapter/adapter_model.safetensors").read_bytes()
-    return figures(found) | {"adapter": adapter}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SENTENCES, noise
+from builders import SENTENCES, noise
 
 from moontune.config.schema import EvalConfig, LoraConfig
 from moontune.errors import UserError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import SENTENCES, noise
+from builders import SENTENCES, noise
 
 from moontune.config.schema import EvalConfig, LoraConfig
 from moontune.data.audio import SHORTEST_SAMPLES

@@ -9,10 +9,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from builders import flags, speakers, utterances
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_runner import flags
-from test_splitting import speakers, utterances
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import flags
+from builders import flags
 
 from moontune.cli.dispatch import main
 from moontune.pipeline.run_dir import RunDir

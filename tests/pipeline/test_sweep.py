@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_runner import flags
+from builders import flags
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from html_reader import Reader
 from sample_page import AFTER, BEFORE, SAID, page, row, silence, write_clips
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
@@ -16,7 +16,6 @@ from moontune.report.html.clip_audio import clip_audio
 from moontune.report.html.page import prose, render_page, short_names
 from moontune.report.provenance import Section
 
-VOID = {"meta", "link", "br", "hr", "img", "input"}
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}
 HOSTILE = [
     "<script>alert('x')</script>",
@@ -30,41 +29,6 @@ HOSTILE = [
     "👩‍👩‍👧 naïve 😀",
     "\ud800 lone",
 ]
-
-
-class Reader(HTMLParser):
-    """The elements of a page; an error where one is not closed, or closes what is not open."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text: list[str] = []
-        self.feed(html)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), attrs
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] not in ("style", "title", "desc"):
-            self.text.append(data)
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(self.text).split())
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module")

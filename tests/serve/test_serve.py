@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import io
-import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from builders import noise, wav
 from chromium import Chromium, find_chromium
-from conftest import noise
+from serve_client import Page
 
 from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
@@ -24,33 +21,6 @@ from moontune.serve.command import serve_at
 from moontune.serve.corrected_clips import Kept
 
 BASE, TUNED = "The quick brown fox, he jumps.", "the quick brown dog jumps."
-
-
-@dataclass
-class Page:
-    """A server of its own, with models that always write the same."""
-
-    port: int
-    kept: Path
-    heard: list[np.ndarray]
-    token: str = ""
-
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str):
-        given = {"Host": f"127.0.0.1:{self.port}", "X-Moontune": self.token} | {
-            k.replace("_", "-"): v for k, v in headers.items()
-        }
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        line.request(method, path, body, given)
-        answer = line.getresponse()
-        return answer.status, answer.read().decode(), answer.headers
-
-    def hear(self, audio: bytes, **headers: str):
-        status, text, _ = self.ask("POST", "/transcribe", audio, **headers)
-        return status, json.loads(text)
-
-    def keep(self, **asked: str):
-        status, text, _ = self.ask("POST", "/keep", json.dumps(asked).encode())
-        return status, json.loads(text)
 
 
 @pytest.fixture
@@ -77,13 +47,6 @@ def page(tmp_path: Path) -> Page:
     _, text, _ = made.ask("GET", "/")
     made.token = text.split('moontune-token" content="')[1].split('"')[0]
     return made
-
-
-def wav(seconds: float, rate: int = 44_100, kind: str = "WAV") -> bytes:
-    stream = io.BytesIO()
-    samples = noise(1, seconds * rate / 16_000)
-    soundfile.write(stream, np.stack([samples, samples], axis=1), rate, format=kind)
-    return stream.getvalue()
 
 
 def test_both_transcripts_come_back_with_their_differences(page: Page) -> None:

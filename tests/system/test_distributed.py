@@ -14,7 +14,7 @@ from pathlib import Path
 import parallel_worker
 import pytest
 import torch
-from test_runner import flags
+from builders import flags
 
 from moontune.cli.dispatch import main
 from moontune.errors import UserError

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import HUB_TOKEN, flags
+from builders import HUB_TOKEN, flags
 from hostile import TOKEN
 
 from moontune.cli.dispatch import main

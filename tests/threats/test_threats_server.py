@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import noise
-from test_serve import Page, wav
+from builders import noise, wav
+from serve_client import Page
 
 from moontune.errors import UserError
 from moontune.serve.app import Heard, Limits, _read, _Refused, application

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import yaml
 from hostile import TEXTS, obeyed
+from html_reader import Reader
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
-from test_page import Reader
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_loop import SPLIT, load_audio
+from training_clips import SPLIT, load_audio
 
 from moontune.config.schema import LoraConfig, TrainConfig
 from moontune.models.adapter import adapter_state, attach_lora

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import noise
+from builders import noise
 
 from moontune.config.schema import LoraConfig
 from moontune.data.manifest import Utterance

@@ -2,31 +2,18 @@ from __future__ import annotations
 
 import math
 from itertools import islice, pairwise
-from pathlib import Path
 
 import pytest
 import torch
-from conftest import noise
+from training_clips import SPLIT, TEXTS, load_audio
 
 from moontune.config.schema import LoraConfig, TrainConfig
-from moontune.data.manifest import Utterance
 from moontune.models.adapter import adapter_state, attach_lora
 from moontune.models.packed.moonshine import Packed
 from moontune.training.loop import learning_rate, train
 from moontune.training.losses import Losses
 from moontune.training.sampling import shuffled, validation_sample
 from moontune.training.state import Validated
-
-TEXTS = ("aa", "bb bb", "cc cc cc", "dd")
-CLIPS = {f"u{i}": noise(i, 0.4 + 0.1 * i) for i in range(len(TEXTS))}
-SPLIT = [
-    Utterance(f"u{i}", Path(f"u{i}"), text, len(CLIPS[f"u{i}"]) / 16_000, "s")
-    for i, text in enumerate(TEXTS)
-]
-
-
-def load_audio(u: Utterance):
-    return CLIPS[u.id][::-1].copy() if u.backwards else CLIPS[u.id]
 
 
 def run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import noise
+from builders import noise
 
 from moontune.cli.dispatch import main
 from moontune.config.schema import TrainConfig

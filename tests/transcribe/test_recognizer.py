@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import noise
+from builders import noise
 
 from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig
 from moontune.errors import UserError

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import noise
+from builders import noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
