@@ -196,7 +196,7 @@ def test_refusals_in_one_line(copy, capsys, monkeypatch) -> None:
         assert said in refusal(copy, capsys)
     record["stages"]["evaluate"]["base"]["sha256"] = "0" * 64
     write_json(copy / "run.json", record)
-    assert "not the weights" in refusal(copy, capsys)
+    assert "weights are not those of stage evaluate" in refusal(copy, capsys)
     assert main(["export", str(copy / "nowhere")]) == 2
     assert "is not a run" in capsys.readouterr().err
     import importlib.util

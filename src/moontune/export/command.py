@@ -15,6 +15,7 @@ import tyro
 
 from moontune.data.manifest import read_rows
 from moontune.errors import UserError
+from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, pinned_revision, single_run
 from moontune.pipeline.run_lock import alone_on
 from moontune.system.files import new_folder, write_json, write_jsonl, write_text
@@ -89,11 +90,7 @@ def _checked(args: ExportArgs) -> tuple[RunDir, Any]:
 
     used, config = run.stages()["evaluate"]["base"], run.config()
     base = load_base(config.model.model_id, pinned_revision(run, config), "cpu")
-    if base.origin.sha256 != used["sha256"]:
-        raise UserError(
-            f"{base.origin.path}: not the weights that the run was evaluated with "
-            f"({used['sha256'][:12]}); bring those back"
-        )
+    require_same_weights(base.origin.sha256, used["sha256"], "evaluate", "bring those back")
     return run, base
 
 

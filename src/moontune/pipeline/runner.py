@@ -11,16 +11,16 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import each_utterance, read_manifest
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.stages.measure import baseline_stage, evaluate_stage, labels_stage
-from moontune.pipeline.stages.sample import (
-    artifact_stage,
-    clean_stage,
-    report_stage,
-    sample_stage,
-    split_stage,
-    verdict_stage,
-)
+from moontune.pipeline.stages.artifact import artifact_stage
+from moontune.pipeline.stages.baseline import baseline_stage
+from moontune.pipeline.stages.clean import clean_stage
+from moontune.pipeline.stages.evaluate import evaluate_stage
+from moontune.pipeline.stages.labels import labels_stage
+from moontune.pipeline.stages.report import report_stage
+from moontune.pipeline.stages.sample import sample_stage
+from moontune.pipeline.stages.split import split_stage
 from moontune.pipeline.stages.train import train_stage
+from moontune.pipeline.stages.verdict import verdict_stage
 from moontune.system.distributed import SOLO, Group
 from moontune.system.progress import Ui
 

@@ -12,7 +12,7 @@ from moontune.data.splitting import SPLITS, check_count, groups_of, split_folds
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir, create_run
 from moontune.pipeline.runner import run_stage, stage_named
-from moontune.pipeline.stages.measure import labels_stage
+from moontune.pipeline.stages.labels import labels_stage
 from moontune.system.distributed import SOLO, Group
 from moontune.system.files import new_folder, remove_folder, write_json
 from moontune.system.progress import Ui
@@ -77,7 +77,7 @@ def do_folds(run: RunDir, ui: Ui, group: Group = SOLO) -> None:
     """Train and measure every fold, those left over from an interrupted cross-validation first."""
     group.of_lead(lambda: _check_unchanged(run))
     count = group.of_lead(lambda: run.record()["folds"])
-    written: dict[str, str] = {}  # the base's transcripts, which are the same in every fold
+    transcripts: dict[str, str] = {}  # the base's transcripts, which are the same in every fold
     for number in range(1, count + 1):
         fold = RunDir(run / f"fold-{number}")
         done = group.of_lead(fold.stages)
@@ -86,7 +86,7 @@ def do_folds(run: RunDir, ui: Ui, group: Group = SOLO) -> None:
                 continue
             stage = stage_named(name)
             if name == "labels":
-                stage = replace(stage, run=partial(labels_stage, written=written))
+                stage = replace(stage, run=partial(labels_stage, known=transcripts))
             ui.stage(f"fold {number}: {name}", stage.summary, number, count)
             run_stage(fold, group.of_lead(fold.config), stage, ui, group)
 

@@ -1,4 +1,4 @@
-"""The proof of the artifact: adapter and processor, reloaded in a fresh process, held-out clips."""
+"""Stage artifact: adapter and processor reloaded in a fresh process, on held-out clips."""
 
 from __future__ import annotations
 
@@ -9,9 +9,20 @@ from typing import Any
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_manifest, write_manifest
 from moontune.errors import UserError
+from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, pinned_revision
 from moontune.system.files import read_jsonl, write_json
 from moontune.system.launcher import lone_environment
+from moontune.system.progress import Ui
+
+
+def artifact_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    done = artifact_test(run, config)
+    ui.note(
+        f"fresh process: {done['clips_identical']} of {done['clips_compared']} clips gave "
+        "identical token ids"
+    )
+    return {}
 
 
 def choose_clips(test: list[Utterance], count: int) -> list[Utterance]:
@@ -52,11 +63,12 @@ def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
         raise UserError(f"the artifact cannot be used in a fresh process: {last}")
     result = run.read("artifact_test.json")
     expected = {r["id"]: r for r in read_jsonl(run / "predictions_tuned.jsonl")}
-    if result["base_sha256"] != run.stages()["evaluate"]["base"]["sha256"]:
-        raise UserError(
-            "the base's weights changed after the evaluation; do it again: "
-            f"moontune evaluate {run.path} --overwrite"
-        )
+    require_same_weights(
+        result["base_sha256"],
+        run.stages()["evaluate"]["base"]["sha256"],
+        "evaluate",
+        f"do it again: moontune evaluate {run.path} --overwrite",
+    )
     same = 0
     for clip in result["clips"]:
         clip["identical_tokens"] = clip["tokens"] == expected[clip["id"]]["tokens"]

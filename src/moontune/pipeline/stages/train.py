@@ -15,9 +15,9 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, manifest_hash, read_rows, write_manifest
 from moontune.evaluation.degeneration import collapsed
 from moontune.models.decoding import Transcript
+from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import more_speech
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.stages.measure import load_for_stage
 from moontune.report.provenance import plain
 from moontune.system.distributed import SOLO, Group
 from moontune.system.files import read_jsonl, write_json
@@ -63,8 +63,7 @@ def train_stage(  # noqa: PLR0915
     from moontune.training.reversed_clips import backwards
     from moontune.training.sampling import mixed, spread
 
-    used: dict[str, Any] = {}
-    base = load_for_stage(run, config, used, group)
+    base, used = load_base_for(run, config, group)
     own, val, replay = group.of_lead(
         lambda: (
             read_rows(run.manifest("train")),

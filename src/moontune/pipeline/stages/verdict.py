@@ -1,4 +1,4 @@
-"""metrics.json: everything a run measured, in one file."""
+"""Stage verdict: the run judged, and everything it measured in metrics.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json
+from moontune.system.progress import Ui
 from moontune.training.stability import unsteady
+
+
+def verdict_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    metrics = write_metrics(run, config)
+    return {"accepted": metrics["accepted"]}
 
 
 def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:

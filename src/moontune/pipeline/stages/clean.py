@@ -1,0 +1,65 @@
+"""Stage clean: utterances that cannot be used dropped, with the reasons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from moontune.config.schema import PLAN_MINUTES, RunConfig
+from moontune.data.cleaning import clean
+from moontune.data.manifest import read_rows, write_manifest
+from moontune.data.truecasing import is_latin
+from moontune.errors import UserError
+from moontune.pipeline.general_speech import clean_more_speech
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import read_jsonl, write_json, write_jsonl
+from moontune.system.progress import Ui
+
+
+def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    sampled = read_rows(run.manifest("sampled"))
+    result = clean(
+        sampled,
+        config.clean,
+        keep_silence=config.data.source == "silence",
+        need_speaker=config.split.split_by == "speaker",
+        progress=ui.progress,
+    )
+    before = [r for r in read_jsonl(run.manifest("dropped")) if r["stage"] == "sample"]
+    rows = before + [{"stage": "clean", **asdict(d)} for d in result.dropped]
+    write_jsonl(run.manifest("dropped"), rows)
+    write_json(run / "manifests/audio_sha256.json", result.audio_sha256)
+    reasons = dict(Counter(r["reason"] for r in rows).most_common())
+    minutes = sum(u.duration or 0.0 for u in result.utterances) / 60
+    for reason, count in reasons.items():
+        example = next(r for r in rows if r["reason"] == reason)
+        ui.note(f"dropped {count}: {reason}, e.g. {example['where']}: {example['detail']}")
+    if len(result.utterances) < 3:
+        raise UserError(
+            f"{len(result.utterances)} of {len(sampled)} utterances are usable and at least 3 are "
+            f"needed; see {run.manifest('dropped')} for the reasons"
+        )
+    ui.note(f"{len(result.utterances)} usable utterances, {minutes:.1f} minutes")
+    low, high = PLAN_MINUTES
+    remarks = []
+    if not low <= minutes <= high:
+        remarks.append(f"{minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
+    foreign = [u for u in sampled if not is_latin(u.text)]
+    if foreign:
+        remarks.append(
+            f"{len(foreign)} texts are not in Latin script, e.g. {foreign[0].where}; where the "
+            "base is for their language, --tokens-per-second 13 gives it room"
+        )
+    for remark in remarks:
+        ui.note(f"remark: {remark}")
+    write_manifest(run.manifest("clean"), result.utterances)
+    remark = clean_more_speech(run, config, ui, result)
+    return {
+        "utterances": len(result.utterances),
+        "minutes": round(minutes, 2),
+        "speakers": len({u.speaker for u in result.utterances}),
+        "dropped": reasons,
+        "remarks": remarks,
+        "general_remark": remark,
+    }

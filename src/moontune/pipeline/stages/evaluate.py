@@ -1,0 +1,36 @@
+"""Stage evaluate: the tuned model measured as the base was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moontune.config.schema import RunConfig
+from moontune.errors import UserError
+from moontune.evaluation.comparison import unlike
+from moontune.pipeline.base_of_run import load_base_for
+from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.measure import measure
+from moontune.system.distributed import SOLO, Group
+from moontune.system.progress import Ui
+
+
+def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
+    from moontune.models.adapter import load_adapter
+
+    base, base_facts = load_base_for(run, config, group)
+    load_adapter(base, run.adapter)  # what is on disk, not what was in memory
+    measure(run, config, ui, base, "tuned", group)
+    for prefix in ("", "general_"):
+        if group.lead and (run / f"{prefix}eval_tuned.json").is_file():
+            _require_same_conditions(run, prefix)
+    return base_facts
+
+
+def _require_same_conditions(run: RunDir, prefix: str) -> None:
+    before, after = (run.read(f"{prefix}eval_{which}.json") for which in ("base", "tuned"))
+    if differing := unlike(before, after):
+        key = differing[0]
+        raise UserError(
+            f"the baseline was measured with another {key} ({before[key]}, now {after[key]}); "
+            f"measure again from: moontune baseline {run.path} --overwrite"
+        )

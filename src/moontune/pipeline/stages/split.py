@@ -1,0 +1,44 @@
+"""Stage split: train, val and test, no speaker in two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moontune.config.schema import RunConfig
+from moontune.data.manifest import read_rows, write_manifest
+from moontune.data.splitting import SPLITS, split_utterances
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import write_json
+from moontune.system.progress import Ui
+
+
+def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    utterances = read_rows(run.manifest("clean"))
+    hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
+    done = split_utterances(
+        utterances,
+        val_share=config.split.val_share,
+        test_share=config.split.test_share,
+        seed=config.output.seed,
+        split_by=config.split.split_by,
+        audio_key=lambda u: hashes.get(u.id, ""),
+    )
+    for name in SPLITS:
+        write_manifest(run.manifest(name), done.parts[name])
+        s = done.shares[name]
+        ui.note(
+            f"{name:5} {s.utterances:4} clips, {s.speakers:3} speakers, {s.seconds / 60:5.1f} min "
+            f"({100 * s.share:.1f} %, wanted {100 * s.wanted:.0f} %)"
+        )
+    summary = done.summary()
+    counts = summary["leakage"]["counts"]
+    if config.split.split_by == "utterance" and any(u.speaker is None for u in utterances):
+        ui.note("remark: not every clip names its speaker, so shared speakers cannot be counted")
+    ui.note(
+        "shared between splits: "
+        + ", ".join(
+            f"{n} {kind}{'' if n == 1 or kind == 'audio' else 's'}" for kind, n in counts.items()
+        )
+    )
+    write_json(run / "split.json", summary)
+    return {"leakage": counts}
