@@ -1,7 +1,7 @@
 """How the cost of a run grows with the hours of audio: time and memory of preparing and training.
 
-    uv run python benchmarks/scale.py
-    uv run python benchmarks/scale.py --hours 0.5 5 --manifest my.jsonl
+    uv run python -m benchmarks.scale
+    uv run python -m benchmarks.scale --hours 0.5 5 --manifest my.jsonl
 
 The hours are made by repeating a manifest's clips. Preparing is `moontune sample`, `clean` and
 `split` on the repeated rows. For training each repetition is made another recording, by noise far
@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from defaults import SHARED, default_model
-from speed_startup import MOONTUNE
-from speed_work import in_mib, peak_mib, sentence_case
 
+from benchmarks.paths import ROOT, SHARED, default_model
+from benchmarks.speed.startup import MOONTUNE
+from benchmarks.speed.work import in_mib, peak_mib, sentence_case
 from moontune.data.manifest import Utterance, read_manifest, write_manifest
 
 
@@ -139,7 +139,10 @@ def main(args: Args) -> None:
         words = ["--worker", "--hours", hours, "--manifest", args.manifest]
         words += ["--model-id", args.model_id, "--updates", args.updates]
         done = subprocess.run(
-            [sys.executable, __file__, *map(str, words)], check=True, stdout=subprocess.PIPE
+            [sys.executable, "-m", "benchmarks.scale", *map(str, words)],
+            check=True,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
         )
         f = json.loads(done.stdout.splitlines()[-1])
         with tempfile.TemporaryDirectory() as folder:

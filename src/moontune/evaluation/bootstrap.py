@@ -3,8 +3,8 @@
 A corpus figure is a ratio of sums over clips: errors over words, nats over target tokens. Speakers
 are drawn with replacement, each with all its clips, the same ones for both models. With few
 speakers the plain percentile interval is far too short (3 speakers: it covers the truth 79-81 % of
-the time, not 95 %; `benchmarks/interval_coverage.py`), so the draws are spread about the estimate
-by sqrt(k / (k - 1)) * t(k - 1) / z: the expanded percentile interval of Hesterberg, "What teachers
+the time, not 95 %; `benchmarks/statistics/`), so the draws are spread about the estimate by
+sqrt(k / (k - 1)) * t(k - 1) / z: the expanded percentile interval of Hesterberg, "What teachers
 should know about the bootstrap", 2015, section 4.
 """
 

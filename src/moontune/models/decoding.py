@@ -21,7 +21,7 @@ class TokenCap:
     """The most new tokens of a greedy transcript, EOS included: without a limit it can loop.
 
     The rate is the model card's, 6.5 a second for Latin scripts; the margin is for clips of a
-    second or two, where fast speech needs more than the rate gives (`benchmarks/token_cap.py`).
+    second or two, where fast speech needs more than the rate gives (`benchmarks/decoding/`).
     """
 
     per_second: float

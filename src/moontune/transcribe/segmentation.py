@@ -20,7 +20,7 @@ _SMOOTH = 5  # frames around a cut within speech that shall have little voice
 
 @dataclass(frozen=True)
 class Cutting:
-    """How to cut; the lengths are of speech without the padding. `benchmarks/long_audio.py`."""
+    """How to cut; the lengths are of speech without the padding, from `benchmarks/decoding/`."""
 
     longest_s: float = 29.0
     """A piece with its padding stays within the 30 s that Moonshine was trained on."""

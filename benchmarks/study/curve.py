@@ -1,7 +1,7 @@
 """What more data buys: a picture and a table from a study's runs with `clips=N`.
 
-    uv run python benchmarks/recipe.py STUDY --settings clips=25 clips=50 clips=100 clips=200
-    uv run python benchmarks/recipe_curve.py STUDY --picture docs/data_size.svg
+    uv run python -m benchmarks.study.study STUDY --settings clips=25 clips=50 clips=100 clips=200
+    uv run python -m benchmarks.study.curve STUDY --picture docs/data_size.svg
 
 Every point pools the folds of a set, tested whole; intervals are by speaker, of the tuned model
 against the base. Folds leave different numbers of clips to train on: the last point has them all.
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from recipe import SETS, parsed, rows_of
 
+from benchmarks.study.study import SETS, parsed, rows_of
 from moontune.data.manifest import read_rows
 from moontune.evaluation.comparison import compare
 from moontune.pipeline.run_dir import RunDir

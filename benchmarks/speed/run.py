@@ -1,10 +1,10 @@
 """How fast moontune trains and evaluates, beside what people use, in one run on one machine.
 
-    uv run python benchmarks/speed.py
-    uv run python benchmarks/speed.py --manifest my.jsonl --parts training,evaluation
+    uv run python -m benchmarks.speed.run
+    uv run python -m benchmarks.speed.run --manifest my.jsonl --parts training,evaluation
 
-The peers are Hugging Face's `Seq2SeqTrainer` with peft (`peer_trainer.py`) and the usual loop over
-clips (`peer_evaluate.py`); ours is `speed_ours.py`. Both get the same clips in the same order, the
+The peers are Hugging Face's `Seq2SeqTrainer` with peft (`peer_trainer`) and the usual loop over
+clips (`peer_evaluate.py`); ours is `ours.py`. Both get the same clips in the same order, the
 same start of the adapter and the same settings on the CPU, the peer in float32, each time in a
 fresh process, in turns: peer, ours, peer, ours. Audio is decoded beforehand in both.
 
@@ -31,11 +31,11 @@ from pathlib import Path
 from statistics import median
 
 import tyro
-from defaults import SHARED, default_model
-from speed_contest import HERE, Contest, Pair, python
-from speed_startup import startup
-from speed_work import UPDATE, Sites, sentence_case
 
+from benchmarks.paths import SHARED, default_model
+from benchmarks.speed.contest import Contest, Pair, python
+from benchmarks.speed.startup import startup
+from benchmarks.speed.work import UPDATE, Sites, sentence_case
 from moontune.data.manifest import Utterance, read_manifest
 
 WARM_UP = 2  # updates
@@ -179,7 +179,7 @@ def main(args: Args) -> None:
         "import sys; from moontune.models.locate import locate; print(locate(sys.argv[1])[0])"
     )
     model = python(["-c", folder_of, args.model_id], env).strip().split("\n")[-1]
-    peaks = json.loads(python([str(HERE / "machine.py")], env))
+    peaks = json.loads(python(["-m", "benchmarks.speed.machine"], env))
     versions = [f"{n} {importlib.metadata.version(n)}" for n in ("torch", "transformers", "peft")]
     print(
         f"{manifest.parent.name}, base {args.model_id}, {', '.join(versions)}, "

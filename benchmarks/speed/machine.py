@@ -1,6 +1,6 @@
 """How much arithmetic a LoRA update needs, and how much this machine does at best.
 
-python benchmarks/machine.py        prints JSON: GFLOP/s of torch.mm in float32 and bfloat16
+uv run python -m benchmarks.speed.machine    # JSON: GFLOP/s of torch.mm in float32 and bfloat16
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import json
 import time
 
 import torch
-from speed_work import RANK, Sites
+
+from benchmarks.speed.work import RANK, Sites
 
 WIDTH, INNER, LAYERS, VOCABULARY = 288, 1152, 6, 32_768  # Moonshine tiny, both halves alike
 

@@ -1,6 +1,6 @@
 """What both contenders of the speed benchmark are given, and the shape of their answers.
 
-`speed.py` starts each contender as `python CONTENDER.py --task ... --manifest ... --out FILE`, in a
+`run.py` starts each contender as `python CONTENDER.py --task ... --manifest ... --out FILE`, in a
 process of its own; the contender writes one JSON object to FILE. No torch here: the process that
 starts the others must stay small, since a child's peak memory begins at its parent's.
 """

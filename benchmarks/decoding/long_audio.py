@@ -1,6 +1,6 @@
 """What cutting a long recording costs in words: clips of a set put end to end, heard in pieces.
 
-    python benchmarks/long_audio.py
+    uv run python -m benchmarks.decoding.long_audio
 
 Every recording is about ten minutes of a shared set's clips, one speaker after the other, with a
 pause between clips: none, half a second, or anything up to four seconds. WER is of the whole text,
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from defaults import default_manifests, default_model
 
+from benchmarks.paths import default_manifests, default_model
 from moontune.config.schema import EvalConfig
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, read_manifest

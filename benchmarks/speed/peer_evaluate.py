@@ -1,7 +1,7 @@
 """The peer's evaluation: the loop people write, one clip at a time, and jiwer on the texts.
 
-    python benchmarks/peer_evaluate.py --task evaluate --manifest my.jsonl --model-id DIR \\
-        --out out.json
+    uv run python -m benchmarks.speed.peer_evaluate --task evaluate --manifest my.jsonl \\
+        --model-id DIR --out out.json
 
 Processor, `generate` under the token cap that moontune gives the clip, and a forward with labels
 for the loss. The audio is decoded beforehand; reading it is not timed. The normaliser is Whisper's
@@ -17,11 +17,11 @@ import jiwer
 import torch
 import transformers
 import tyro
-from peer_model import SAMPLE_RATE_HZ, lora_model
-from speed_adapter import fill
-from speed_work import Work, answer, preloaded
 from transformers import AutoProcessor
 
+from benchmarks.speed.adapter import fill
+from benchmarks.speed.peer_model import SAMPLE_RATE_HZ, lora_model
+from benchmarks.speed.work import Work, answer, preloaded
 from moontune.config.schema import EvalConfig
 from moontune.data.manifest import read_manifest
 from moontune.data.truecasing import normalize

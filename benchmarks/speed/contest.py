@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paths import ROOT
 from moontune.data.manifest import Utterance, write_manifest
-
-HERE = Path(__file__).resolve().parent
 
 Pair = tuple[dict[str, Any], dict[str, Any]]  # the answers of the peer and of ours in one round
 
@@ -32,28 +31,30 @@ class Contest:
         """Let both do their work on the rows, in turns."""
         manifest = self.folder / "rows.jsonl"
         write_manifest(manifest, rows)
-        peer = {"train": "peer_trainer.py", "evaluate": "peer_evaluate.py"}[task]
+        peer = {"train": "peer_trainer", "evaluate": "peer_evaluate"}[task]
         return [
             (
                 self._one(peer, task, manifest, peer_options),
-                self._one("speed_ours.py", task, manifest, our_options),
+                self._one("ours", task, manifest, our_options),
             )
             for _ in range(self.rounds)
         ]
 
-    def _one(self, script: str, task: str, manifest: Path, options: dict) -> dict[str, Any]:
+    def _one(self, module: str, task: str, manifest: Path, options: dict) -> dict[str, Any]:
         out = self.folder / "answer.json"
         out.unlink(missing_ok=True)
         given = {"task": task, "manifest": manifest, "model-id": self.model, "out": out}
         given |= options | {"seed": self.seed}
         words = [str(word) for k, v in given.items() for word in (f"--{k}", v)]
-        python([str(HERE / script), *words], self.env)
+        python(["-m", f"benchmarks.speed.{module}", *words], self.env)
         return json.loads(out.read_text(encoding="utf-8"))
 
 
 def python(words: list[str], env: dict[str, str]) -> str:
     """Output of a Python process; its complaint ends this one."""
-    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *words], env=env, capture_output=True, text=True, cwd=ROOT
+    )
     if done.returncode:
-        raise SystemExit(f"{words[0]} failed:\n{done.stderr.strip()[-3000:]}")
+        raise SystemExit(f"{words[1]} failed:\n{done.stderr.strip()[-3000:]}")
     return done.stdout

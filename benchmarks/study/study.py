@@ -1,8 +1,8 @@
 """A study of settings on folds of the shared recordings: train, test, and say how sure it is.
 
-    uv run python benchmarks/recipe.py STUDY                            # the defaults alone
-    uv run python benchmarks/recipe.py STUDY --settings lr=1e-4 lora_r=16,lr=5e-4 --seeds 42 43
-    uv run python benchmarks/recipe.py STUDY --table                    # what is there, as Markdown
+    uv run python -m benchmarks.study.study STUDY                            # the defaults alone
+    uv run python -m benchmarks.study.study STUDY --settings lr=1e-4 lora_r=16,lr=5e-4 --seeds 42 43
+    uv run python -m benchmarks.study.study STUDY --table        # what is there, as Markdown
 
 A setting is `key=value` pairs as in a configuration file, separated by commas, the items of a list
 by `+`; `default` is none. `clips=N` trains and validates on N clips of what there is, `trim=WER`
@@ -22,8 +22,8 @@ from unittest import mock
 
 import numpy as np
 import tyro
-from defaults import SHARED, default_model
 
+from benchmarks.paths import SHARED, default_model
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main as moontune
 from moontune.config.loading import resolve, with_settings

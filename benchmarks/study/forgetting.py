@@ -1,7 +1,7 @@
 """What a study's adapters forgot, on every clip of the other set instead of a hundred.
 
-    uv run python benchmarks/recipe.py STUDY --seeds 42 43 44
-    uv run python benchmarks/recipe_forgetting.py STUDY
+    uv run python -m benchmarks.study.study STUDY --seeds 42 43 44
+    uv run python -m benchmarks.study.forgetting STUDY
 
 Those that were measured are not measured again. The table pools folds and seeds of a setting;
 intervals are by speaker, of the tuned model against the base.
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from recipe import SETS, place, rows_of
 
+from benchmarks.study.study import SETS, place, rows_of
 from moontune.data.manifest import read_rows
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.evaluate import evaluate

@@ -1,6 +1,6 @@
 """How many tokens a transcript needs: what each rule int(seconds * r) + m would cut or let loop.
 
-    python benchmarks/token_cap.py
+    uv run python -m benchmarks.decoding.token_cap
 
 Greedy decoding is prefix-consistent (a cap only cuts), so every clip is decoded once under one
 generous cap, int(13 * seconds) + 40, and every rule is applied to what came out. Prints Markdown.
@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
-from batching import read
-from defaults import default_manifests, default_model
 
+from benchmarks.decoding.batching import read
+from benchmarks.paths import default_manifests, default_model
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
 from moontune.models.base_model import Base, load_base, target_ids

@@ -1,6 +1,6 @@
 """The exported graphs on whole sets of recordings: do they write PyTorch's tokens, and how well?
 
-    uv run python benchmarks/export_table.py ../shared/data/accented_english/manifest.jsonl \\
+    uv run python -m benchmarks.export.table ../shared/data/accented_english/manifest.jsonl \\
         ../shared/data/adventure_game/manifest.jsonl --model-id ../shared/models/moonshine-tiny
 
 Writes the graphs of a base, or of a run's tuned model (`--adapter-dir`), to a temporary folder;

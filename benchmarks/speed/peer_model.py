@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from speed_work import ALPHA, ATTENTION, RANK, Work
 from transformers import MoonshineForConditionalGeneration
+
+from benchmarks.speed.work import ALPHA, ATTENTION, RANK, Work
 
 SAMPLE_RATE_HZ = 16_000
 

@@ -1,7 +1,7 @@
 """Where the time of an update goes: transformers' modules clip by clip, as in a Trainer, and ours.
 
-    uv run python benchmarks/profile_update.py
-    uv run python benchmarks/profile_update.py --sites decoder --manifest my.jsonl
+    uv run python -m benchmarks.speed.profile_update
+    uv run python -m benchmarks.speed.profile_update --sites decoder --manifest my.jsonl
 
 By `torch.profiler` on a CPU, after every clip has been met twice. Prints Markdown: milliseconds of
 operators an update of 8 clips by kind of work, and how many there were; and the
@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 import tyro
-from defaults import SHARED, default_model
-from speed_work import ALPHA, RANK, UPDATE, Sites, preloaded, sentence_case
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.paths import SHARED, default_model
+from benchmarks.speed.work import ALPHA, RANK, UPDATE, Sites, preloaded, sentence_case
 from moontune.config.schema import LoraConfig
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.models.adapter import attach_lora

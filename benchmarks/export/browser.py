@@ -1,7 +1,7 @@
 """The exported ONNX pair in a browser: headless Chromium, onnxruntime-web, the same tokens?
 
     npm pack onnxruntime-web && tar xzf onnxruntime-web-*.tgz
-    uv run python benchmarks/export_browser.py outputs/NAME/export/onnx package CLIP.wav ...
+    uv run python -m benchmarks.export.browser outputs/NAME/export/onnx package CLIP.wav ...
 
 Writes with onnxruntime in Python and in the browser, and exits with 1 where tokens differ. Those of
 8 bit may: a sum that differs in its last bit is now and then rounded to another step.
@@ -23,7 +23,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
 from moontune.models.decoding import TokenCap
 from moontune.models.onnx import OnnxTranscriber
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/support"))
 from chromium import Chromium, find_chromium
 
 PAGE = """<!doctype html><title>moontune</title><script type="module">

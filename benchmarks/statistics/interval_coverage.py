@@ -3,7 +3,7 @@
 Simulated: every speaker has a gain of its own about a true one of zero, clips scatter about it, and
 either all speakers have as many clips or the first has half of them. Prints a Markdown table:
 
-    uv run python benchmarks/interval_coverage.py
+    uv run python -m benchmarks.statistics.interval_coverage
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How much transcripts and losses depend on batching: the usual way and moontune's.
 
-    python benchmarks/batching.py
+    uv run python -m benchmarks.decoding.batching
 
 Each clip alone is the truth. The usual way pads with the processor, passes its attention mask to
 `generate` and caps a batch by its longest clip (as people do); here each transcript is then cut at
@@ -20,8 +20,8 @@ import numpy as np
 import torch
 import transformers
 import tyro
-from defaults import default_manifests, default_model
 
+from benchmarks.paths import default_manifests, default_model
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.evaluation.error_rates import corpus_wer, word_edits

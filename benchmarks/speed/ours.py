@@ -1,6 +1,7 @@
 """The speed benchmark's other contender: moontune's own training loop and evaluation.
 
-    python benchmarks/speed_ours.py --task train --manifest my.jsonl --model-id DIR --out out.json
+    uv run python -m benchmarks.speed.ours --task train --manifest my.jsonl --model-id DIR \\
+        --out out.json
 
 Only public functions: `attach_lora`, `train`, `evaluate`. The audio is decoded beforehand, as the
 peer's is; validation is left to the untimed ends, on the shortest clip.
@@ -13,10 +14,10 @@ from typing import Any
 
 import torch
 import tyro
-from machine import update_flops
-from speed_adapter import fill
-from speed_work import ALPHA, RANK, UPDATE, Work, answer, in_order, preloaded
 
+from benchmarks.speed.adapter import fill
+from benchmarks.speed.machine import update_flops
+from benchmarks.speed.work import ALPHA, RANK, UPDATE, Work, answer, in_order, preloaded
 from moontune.config.schema import EvalConfig, LoraConfig, TrainConfig
 from moontune.data.manifest import read_manifest
 from moontune.evaluation.evaluate import evaluate

@@ -1,6 +1,7 @@
 """The peer: LoRA on Moonshine with Hugging Face's `Seq2SeqTrainer` and peft, as its users write it.
 
-    python benchmarks/peer_trainer.py --task train --manifest my.jsonl --model-id DIR --out out.json
+    uv run python -m benchmarks.speed.peer_trainer --task train --manifest my.jsonl \\
+        --model-id DIR --out out.json
 
 In the way of transformers' `run_speech_recognition_seq2seq.py`: features and labels are prepared
 once by `map`, a collator pads them, the Trainer does the rest. Where its users slow it down, this
@@ -27,8 +28,6 @@ import torch
 import transformers
 import tyro
 from datasets import Dataset
-from peer_model import SAMPLE_RATE_HZ, lora_model
-from speed_work import UPDATE, Work, answer, in_order
 from transformers import (
     AutoProcessor,
     Seq2SeqTrainer,
@@ -36,6 +35,8 @@ from transformers import (
     TrainerCallback,
 )
 
+from benchmarks.speed.peer_model import SAMPLE_RATE_HZ, lora_model
+from benchmarks.speed.work import UPDATE, Work, answer, in_order
 from moontune.data.manifest import Utterance, read_manifest
 
 IGNORED = -100

@@ -1,10 +1,11 @@
-"""Where the benchmarks look for data and a base when none is given. No torch here."""
+"""Where the benchmarks look for data and a base when none is given."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]  # of the repository
+SHARED = ROOT.parent / "shared"
 
 
 def default_manifests() -> tuple[Path, ...]:
