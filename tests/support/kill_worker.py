@@ -17,7 +17,7 @@ from pathlib import Path
 
 MODULES = (
     "moontune.cli.run",
-    "moontune.report.run_markdown",
+    "moontune.pipeline.stages.report",
     "moontune.pipeline.stages.verdict",
     "moontune.evaluation.evaluate",
 )

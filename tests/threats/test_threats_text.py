@@ -23,8 +23,8 @@ from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.export import export_card, model_card
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.report import section_key, with_section_first
 from moontune.report.markdown import cell, code, table
-from moontune.report.run_markdown import merged, run_key
 from moontune.transcribe.long_form import Said
 from moontune.transcribe.recordings import Recording
 from moontune.transcribe.segmentation import FRAME, Cutting, Piece
@@ -185,10 +185,10 @@ def test_the_collected_report_is_no_other_file(run: RunDir, tmp_path: Path, caps
 
 
 def test_a_section_ends_where_it_ends(run: RunDir, tmp_path: Path) -> None:
-    key = run_key(run)
-    first = merged(tmp_path / "no.md", key, "one\n")
+    key = section_key(run)
+    first = with_section_first(tmp_path / "no.md", key, "one\n")
     (tmp_path / "r.md").write_text(first)
-    again = merged(tmp_path / "r.md", key, "two\n")
+    again = with_section_first(tmp_path / "r.md", key, "two\n")
     assert again.count("<!--") == 2
     assert "one" not in again
     assert "<script" not in again

@@ -16,7 +16,7 @@ from moontune.pipeline.stages.baseline import baseline_stage
 from moontune.pipeline.stages.clean import clean_stage
 from moontune.pipeline.stages.evaluate import evaluate_stage
 from moontune.pipeline.stages.labels import labels_stage
-from moontune.pipeline.stages.report import report_stage
+from moontune.pipeline.stages.report import check_report_file, report_stage
 from moontune.pipeline.stages.sample import sample_stage
 from moontune.pipeline.stages.split import split_stage
 from moontune.pipeline.stages.train import train_stage
@@ -75,7 +75,6 @@ def stale_after(stage: Stage) -> list[str]:
 def check_data(config: RunConfig) -> None:
     """Find what is wrong with data and report before anything is spent. Raises UserError."""
     from moontune.data.splitting import check_groups
-    from moontune.report.run_markdown import check_report_file
 
     check_report_file(config.report.report_file)
     for more in (config.general.general_manifest, config.general.replay_manifest):

@@ -13,11 +13,12 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.phrasing import counted, origin_text, show
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.report import write_report
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import changed, edits, groups, measures
 from moontune.report.markdown_tables import drawn as intervals
 from moontune.report.provenance import Section, command_facts, plain, setting_facts
-from moontune.report.run_markdown import facts_table, write_report
+from moontune.report.run_markdown import facts_table
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.training.stability import unsteady
 

@@ -11,11 +11,12 @@ from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.experiments.search_space import value_of
 from moontune.pipeline.experiments.sweep import best_of, told
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.report import write_report
 from moontune.report.html.contents import comparison_page, run_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import changed, drawn, edits, measures, result
 from moontune.report.provenance import Section, command_facts, plain, setting_facts
-from moontune.report.run_markdown import facts_table, write_report
+from moontune.report.run_markdown import facts_table
 from moontune.system.files import write_json
 
 OWN = "own settings"  # what trial 0 is called
