@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from sample_page import AFTER, BEFORE, SAID, page, row, silence, write_clips
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.evaluation.comparison import compare
-from moontune.report.html.clip_audio import clip_audio
-from moontune.report.html.page import prose, render_page, short_names
+from moontune.report.html.changed_clips import clip_audio
+from moontune.report.html.page import render_page, short_names
+from moontune.report.html.templating import prose
 from moontune.report.provenance import Section
 
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}
@@ -251,9 +253,7 @@ def _luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_has_the_contrast_of_wcag_aa(scheme: int) -> None:
-    import moontune
-
-    style = (Path(moontune.__file__).parent / "templates" / "style.css").read_text()
+    style = (resources.files("moontune.report.html") / "templates/style.css").read_text()
     blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     colours = dict(re.findall(r"--([\w-]+): #([0-9a-f]{6});", blocks[scheme]))
     pairs = [(ink, "paper") for ink in ("ink", "muted", "before", "better", "worse")]

@@ -14,7 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -31,18 +31,19 @@ from moontune.data.audio_stream import audio_blocks, length_s
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.marked import marked
-from moontune.report.html.page import templates
+from moontune.report.html.templating import templates
 from moontune.serve.corrected_clips import Kept
 
 _REMEMBERED = 32  # clips that can still be kept
 _WAITING = 4  # requests at once
 _JSON_BYTES = 20_000
 _MOST_CHANNELS, _MOST_RATE_HZ = 8, 192_000  # a block of 10 s is 61 MB then
-_HERE = Path(__file__).parents[1] / "templates"
+_REPORT = resources.files("moontune.report.html") / "templates"  # its style is this page's too
+_SERVE = resources.files("moontune.serve") / "templates"
 _FILES = {
-    "/style.css": ("text/css", ("style.css", "serve.css")),
-    "/serve.js": ("text/javascript", ("serve.js",)),
-    "/recorder.js": ("text/javascript", ("recorder.js",)),
+    "/style.css": ("text/css", (_REPORT / "style.css", _SERVE / "serve.css")),
+    "/serve.js": ("text/javascript", (_SERVE / "serve.js",)),
+    "/recorder.js": ("text/javascript", (_SERVE / "recorder.js",)),
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -100,7 +101,7 @@ def application(
 
     async def page(request: Request) -> Response:
         text = (
-            templates()
+            templates(__package__)
             .get_template("serve.html.j2")
             .render(
                 title=title,
@@ -114,8 +115,8 @@ def application(
         return Response(text, media_type="text/html", headers=_HEADERS)
 
     async def file(request: Request) -> Response:
-        kind, names = _FILES[request.url.path]
-        text = "".join((_HERE / name).read_text(encoding="utf-8") for name in names)
+        kind, files = _FILES[request.url.path]
+        text = "".join(file.read_text(encoding="utf-8") for file in files)
         return Response(text, media_type=kind, headers=_HEADERS)
 
     async def transcribe(request: Request) -> Response:

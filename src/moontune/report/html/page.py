@@ -1,25 +1,21 @@
-"""A run, or two runs compared, as one HTML page that needs nothing else. No torch here.
+"""A run, or two runs compared, as one HTML page that needs nothing else.
 
-Layout and words are in `templates/`. Every value is escaped there, and freed of characters that
-could hide or reorder text, because transcripts, names and paths are other people's.
+Layout and words are in `templates/report.html.j2`.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from moontune.report.html.changed_clips import changed_clips
 from moontune.report.html.figures import group_table, loss_parts, measure_cards
 from moontune.report.html.loss_curve import curves
-from moontune.report.html.templating import FIXED_SPACE, visible
+from moontune.report.html.templating import templates
 from moontune.report.provenance import Section
 
 _SHORT = 14  # characters of a name that fits into a plot
@@ -64,7 +60,7 @@ def render_page(page: Page, clips: int) -> str:
         "general_cards": measure_cards(page.general["comparison"], labels) if page.general else [],
         "curves": training_curves(page.train_log, page.kept_step),
     }
-    return templates().get_template("report.html.j2").render(values)
+    return templates(__package__).get_template("report.html.j2").render(values)
 
 
 def word_errors(comparison: dict[str, Any]) -> list[tuple[str, int, int]]:
@@ -103,36 +99,3 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     size = max(1, math.ceil(len(points) / _CURVE_POINTS))
     parts = [points[i : i + size] for i in range(0, len(points), size)]
     return [(sum(x for x, _ in p) / len(p), sum(y for _, y in p) / len(p)) for p in parts]
-
-
-@functools.cache
-def templates() -> Environment:
-    made = Environment(
-        loader=PackageLoader("moontune"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["percent"] = _percent
-    made.filters["prose"] = prose
-    made.filters["count"] = lambda n: f"{n:,}"
-    made.filters["span"] = _span
-    made.filters["signed"] = lambda n: f"{n:+,}".replace("-", "−") if n else "0"
-    return made
-
-
-def prose(text: str) -> str:
-    """A sentence of the Markdown report with the signs of a printed page."""
-    text = text.replace(" -> ", " → ").replace(" %", FIXED_SPACE + "%")
-    return re.sub(r"(?<![\w.)-])-(?=\d)", "−", text)
-
-
-def _percent(value: float | None, digits: int = 0) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f}{FIXED_SPACE}%"
-
-
-def _span(seconds: float) -> str:
-    """A length of time as people say it."""
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

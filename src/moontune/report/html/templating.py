@@ -1,14 +1,55 @@
-"""Text that others wrote, made safe to stand in HTML and SVG. No torch here."""
+"""Templates and elements that hold any text: what others wrote stays text in HTML and SVG.
+
+Every value is escaped, and freed of characters that could hide or reorder text, because
+transcripts, names and paths are other people's.
+"""
 
 from __future__ import annotations
 
+import functools
+import re
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 FIXED_SPACE = "\u00a0"
 _KEPT = FIXED_SPACE + "\u200d"  # the joiner holds emoji together
+
+
+@functools.cache
+def templates(package: str) -> Environment:
+    """The templates in a package's folder `templates`, with the filters below."""
+    environment = Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = _percent
+    environment.filters["prose"] = prose
+    environment.filters["count"] = lambda n: f"{n:,}"
+    environment.filters["span"] = _span
+    environment.filters["signed"] = lambda n: f"{n:+,}".replace("-", "−") if n else "0"
+    return environment
+
+
+def prose(text: str) -> str:
+    """A sentence of the Markdown report with the signs of a printed page."""
+    text = text.replace(" -> ", " → ").replace(" %", FIXED_SPACE + "%")
+    return re.sub(r"(?<![\w.)-])-(?=\d)", "−", text)
+
+
+def _percent(value: float | None, digits: int = 0) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f}{FIXED_SPACE}%"
+
+
+def _span(seconds: float) -> str:
+    """A length of time as people say it."""
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def visible(value: Any) -> Any:
