@@ -2,7 +2,7 @@
 
 import sys
 
-from moontune.data.heldout import main
+from moontune.cli.build_manifest import main
 
 if __name__ == "__main__":
     sys.exit(main())

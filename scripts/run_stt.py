@@ -2,7 +2,7 @@
 
 import sys
 
-from moontune.evaluation.clip_list import main
+from moontune.cli.run_stt import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -27,10 +27,10 @@ import tyro
 
 from benchmarks.decoding.batching import read
 from benchmarks.paths import default_manifests, default_model
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
 from moontune.models.base_model import Base, load_base, target_ids
-from moontune.models.decoding import TokenCap
 from moontune.models.packed.greedy import greedy
 from moontune.models.transcriber import Transcriber, load_audio
 

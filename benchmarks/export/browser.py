@@ -19,8 +19,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
-from moontune.models.decoding import TokenCap
 from moontune.models.onnx import OnnxTranscriber
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/support"))

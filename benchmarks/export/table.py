@@ -21,11 +21,12 @@ from typing import Any
 import torch
 
 from moontune.cli.console import ConsoleUi
+from moontune.config.schema import TokenCap
 from moontune.data.manifest import read_manifest
 from moontune.export.command import ExportArgs, write_products
 from moontune.export.measure import Product, Speech, figures, hear
 from moontune.models.base_model import load_base
-from moontune.models.decoding import TokenCap, batches
+from moontune.models.decoding import batches
 from moontune.models.onnx import OnnxTranscriber
 from moontune.models.transcriber import Transcriber, load_audio
 

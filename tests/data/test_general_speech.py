@@ -13,12 +13,11 @@ from builders import noise
 
 from moontune.cli.dispatch import main
 from moontune.config.loading import resolve
-from moontune.config.schema import DataConfig, GeneralConfig, OutputConfig, RunConfig
+from moontune.config.schema import DataConfig, GeneralConfig, OutputConfig, RunConfig, TokenCap
 from moontune.data.audio import write_flac
 from moontune.data.manifest import Utterance, read_manifest, write_manifest
 from moontune.data.sources.general_speech import sample_general, sample_replay, spread
 from moontune.errors import UserError
-from moontune.models.decoding import TokenCap
 from moontune.system.files import read_jsonl
 from moontune.training.sampling import mixed, shuffled
 

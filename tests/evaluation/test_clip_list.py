@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from moontune.data import heldout
+from moontune.cli import build_manifest, run_stt
 from moontune.data.manifest import read_manifest
-from moontune.evaluation import clip_list as stt
 
 
 def transcribe(model: Path, audio_list: Path, output: Path, *more: str) -> int:
     given = ["--model-id", str(model), "--audio-list", str(audio_list), "--output", str(output)]
-    return stt.main([*given, "--device", "cpu", *more])
+    return run_stt.main([*given, "--device", "cpu", *more])
 
 
 def test_manifest_gives_references_and_wer(tmp_path, tiny_model, noise_manifest) -> None:
@@ -72,11 +71,11 @@ def test_bad_adapter_and_processor_folders(tmp_path, tiny_model, noise_manifest,
 def test_build_manifest_samples_into_one_folder(tmp_path, noise_manifest) -> None:
     out = tmp_path / "data/heldout.jsonl"
     given = ["--source", "manifest", "--manifest", str(noise_manifest), "--output", str(out)]
-    assert heldout.main([*given, "--samples", "4", "--seed", "3"]) == 0
+    assert build_manifest.main([*given, "--samples", "4", "--seed", "3"]) == 0
     rows, _ = read_manifest(out)
     assert len(rows) == 4
     assert all(u.audio_filepath.is_file() for u in rows)
     first = out.read_text()
-    assert heldout.main([*given, "--samples", "4", "--seed", "3"]) == 0
+    assert build_manifest.main([*given, "--samples", "4", "--seed", "3"]) == 0
     assert out.read_text() == first
-    assert heldout.main([*given, "--samples", "0"]) == 2
+    assert build_manifest.main([*given, "--samples", "0"]) == 2

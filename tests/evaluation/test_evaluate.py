@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
+from moontune.config.schema import TokenCap
 from moontune.data.manifest import read_manifest
 from moontune.evaluation.error_rates import corpus_wer, relative_gain, word_edits
 from moontune.evaluation.evaluate import evaluate
-from moontune.models.decoding import TokenCap
 from moontune.models.transcriber import load_audio
 from moontune.training.losses import Losses
 

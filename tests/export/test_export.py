@@ -17,9 +17,9 @@ from choices import assert_decided
 from safetensors.torch import load_file, save_file
 
 from moontune.cli.dispatch import main
+from moontune.config.schema import TokenCap
 from moontune.data.manifest import read_rows
 from moontune.errors import UserError
-from moontune.models.decoding import TokenCap
 from moontune.models.merge import merged, refuse_other_tensors
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.system.files import read_jsonl, write_json
@@ -112,10 +112,10 @@ def test_merged_is_a_model_for_model_id(run, tmp_path) -> None:
     assert one == other
     listed = tmp_path / "list.txt"
     listed.write_text(f"{read_rows(run / 'manifests/test.jsonl')[0].audio_filepath}\n")
-    from moontune.evaluation import clip_list as stt
+    from moontune.cli import run_stt
 
     given = ["--model-id", str(run / "export/merged"), "--audio-list", str(listed)]
-    assert stt.main([*given, "--output", str(tmp_path / "o.json"), "--device", "cpu"]) == 0
+    assert run_stt.main([*given, "--output", str(tmp_path / "o.json"), "--device", "cpu"]) == 0
 
 
 def test_onnx_transcribes_without_torch_what_torch_does(run, tmp_path) -> None:
@@ -124,7 +124,7 @@ def test_onnx_transcribes_without_torch_what_torch_does(run, tmp_path) -> None:
     code = (
         "import sys, json, numpy as np\n"
         "from pathlib import Path\n"
-        "from moontune.models.decoding import TokenCap\n"
+        "from moontune.config.schema import TokenCap\n"
         "from moontune.models.onnx import OnnxTranscriber\n"
         "clips = list(np.load(sys.argv[1]).values())\n"
         "heard = OnnxTranscriber(Path(sys.argv[2]))(clips, TokenCap(6.5, 8))\n"

@@ -10,13 +10,14 @@ import pytest
 import torch
 from builders import noise
 
+from moontune.config.schema import TokenCap
+from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.errors import UserError
 from moontune.export.command import ExportArgs
 from moontune.export.onnx_builder import quantized
 from moontune.export.onnx_files import size, write_onnx, write_ort
 from moontune.export.tokenizer_bin import pack, token_bytes, unpack
-from moontune.models.bundled import bundled_ort_files, bundled_recordings
-from moontune.models.decoding import TokenCap
+from moontune.models.bundled import bundled_ort_files
 from moontune.models.onnx import DECODER, ENCODER, OnnxTranscriber, open_session
 from moontune.models.transcriber import Transcriber
 

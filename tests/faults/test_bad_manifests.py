@@ -12,11 +12,11 @@ import pytest
 import soundfile
 from builders import noise
 
+from moontune.cli import run_stt
 from moontune.cli.dispatch import main
 from moontune.data.manifest import each_utterance, read_manifest
 from moontune.data.splitting import check_groups
 from moontune.errors import UserError
-from moontune.evaluation import clip_list as stt
 from moontune.system.files import read_jsonl
 
 GOOD = {"audio_filepath": "/a.wav", "text": "Two words.", "speaker": "s1"}
@@ -84,7 +84,7 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path, capsys, monkeypatch) -> 
         assert main(["sample", "--manifest", file, "--general", "off"]) == 2
         assert f"{file}: is a pipe or a device" in capsys.readouterr().err
     for file in ("pipe.jsonl", "pipe.txt", "/dev/zero"):
-        assert stt.main(["--audio-list", file, "--output", "o.json"]) == 2
+        assert run_stt.main(["--audio-list", file, "--output", "o.json"]) == 2
         assert f"{file}: is a pipe or a device" in capsys.readouterr().err
     assert not Path("outputs").exists() or not list(Path("outputs").iterdir())
 

@@ -14,11 +14,11 @@ import torch
 from builders import noise
 from safetensors.torch import load_file, save_file
 
+from moontune.cli import run_stt
 from moontune.cli.dispatch import main
 from moontune.config.schema import LoraConfig
 from moontune.data.audio import write_flac
 from moontune.errors import UserError
-from moontune.evaluation import clip_list as stt
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter
 from moontune.models.base_model import load_base
 from moontune.transcribe.recognizer import open_recognizer
@@ -154,7 +154,7 @@ def door(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -
 
     def ask(*words: str) -> tuple[int, str]:
         given = ["--audio-list", f"{tmp_path}/list.txt", "--output", f"{tmp_path}/o.json"]
-        code = stt.main([*given, "--device", "cpu", "--model-id", str(tiny_model), *words])
+        code = run_stt.main([*given, "--device", "cpu", "--model-id", str(tiny_model), *words])
         return code, capsys.readouterr().err.strip()
 
     return ask

@@ -10,7 +10,7 @@ import pytest
 import torch
 from builders import SENTENCES, noise
 
-from moontune.config.schema import EvalConfig, LoraConfig
+from moontune.config.schema import EvalConfig, LoraConfig, TokenCap
 from moontune.errors import UserError
 from moontune.models.adapter import (
     adapter_state,
@@ -21,7 +21,6 @@ from moontune.models.adapter import (
     trained_on,
 )
 from moontune.models.base_model import Base, load_base, target_ids
-from moontune.models.decoding import TokenCap
 from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.moonshine import Packed, end_to_end
 
@@ -192,7 +191,7 @@ def test_shortest_clip_gives_one_frame(tiny_base) -> None:
 def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
     """About 1-2 nats on matching text; 6-10 would mean shifted labels."""
     from moontune.data.audio import read_audio
-    from moontune.models.bundled import bundled_recordings
+    from moontune.data.sources.bundled_speech import bundled_recordings
     from moontune.models.transcriber import Transcriber
 
     path, text = next(r for r in bundled_recordings() if "beckett" in r[0].name)

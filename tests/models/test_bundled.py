@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from moontune.data.sources import bundled_speech
 from moontune.errors import UserError
 from moontune.models import bundled
 from moontune.system import cache as paths
+from moontune.system import package_files
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 REFERENCE = SHARED / "reference" / "bundled_moonshine_tiny.json"
@@ -104,7 +106,7 @@ def processor(model_dir: Path) -> Any:
 def fake_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Both packages as small stand-in files with their digests recorded; returns their root."""
     files = [bundled._ENCODER, bundled._DECODER, bundled._TOKENIZER]
-    files += [f"moonshine_voice/assets/{name}" for name in bundled._RECORDINGS]
+    files += [f"moonshine_voice/assets/{name}" for name in bundled_speech._RECORDINGS]
     root = tmp_path / "site-packages"
     for name in files:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +134,7 @@ def _clips() -> dict[str, np.ndarray]:
     """The recordings at 16 kHz, cut as the reference JSON names them."""
     from moontune.data.audio import read_audio
 
-    samples = {path.name: read_audio(path) for path, _ in bundled.bundled_recordings()}
+    samples = {path.name: read_audio(path) for path, _ in bundled_speech.bundled_recordings()}
     clips = {}
     for name in TRANSCRIPTS:
         cut = re.fullmatch(r"([\w.]+)(?:\[(\d+):(\d+)s\])?", name)
@@ -247,8 +249,8 @@ def test_processor_round_trip(processor: Any) -> None:
 
 
 def test_recordings_say_what_their_texts_say(packages: None) -> None:
-    texts = {path.name: text for path, text in bundled.bundled_recordings()}
-    assert all(path.is_file() for path, _ in bundled.bundled_recordings())
+    texts = {path.name: text for path, text in bundled_speech.bundled_recordings()}
+    assert all(path.is_file() for path, _ in bundled_speech.bundled_recordings())
     for name, text in texts.items():
         heard = " ".join(t for clip, t in TRANSCRIPTS.items() if clip.startswith(name))
         said_words, heard_words = (re.findall(r"[a-z]+", t.lower()) for t in (text, heard))
@@ -299,7 +301,7 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_pa
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "distribution", distribution)
-    for call in (lambda: bundled.bundled_model_dir(tmp_path), bundled.bundled_recordings):
+    for call in (lambda: bundled.bundled_model_dir(tmp_path), bundled_speech.bundled_recordings):
         with pytest.raises(UserError, match=r"moonshine-voice; .*moontune\[bundled\]"):
             call()
 
@@ -341,7 +343,7 @@ def test_unwritable_cache_says_where_to_point(fake_packages: Path, tmp_path: Pat
 def test_digest_is_computed_where_the_package_records_none(fake_packages: Path) -> None:
     recorded = bundled._sources()
     package = SimpleNamespace(files=None, locate_file=lambda file: fake_packages / file)
-    computed: Any = bundled._asset(package, "moonshine-voice", bundled._ENCODER)  # type: ignore[arg-type]
+    computed: Any = package_files.package_file(package, "moonshine-voice", bundled._ENCODER)  # type: ignore[arg-type]
     assert dataclasses.asdict(computed) == dataclasses.asdict(recorded["encoder"])
 
 

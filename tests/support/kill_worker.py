@@ -108,10 +108,10 @@ class Forks:
     def run(self, words: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         child = os.fork()
         if child == 0:
-            from moontune.evaluation import clip_list as stt
+            from moontune.cli import run_stt
 
             self._killer.at = None  # it is the run that is killed, not this
-            os._exit(stt.main(words[4:]))
+            os._exit(run_stt.main(words[4:]))
         _, status = os.waitpid(child, 0)
         return subprocess.CompletedProcess(words, os.waitstatus_to_exitcode(status), "", "")
 

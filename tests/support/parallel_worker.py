@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from moontune.config.schema import LoraConfig, TrainConfig
+from moontune.config.schema import LoraConfig, TokenCap, TrainConfig
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import adapter_state, attach_lora
 from moontune.models.base_model import Base, load_base
-from moontune.models.decoding import TokenCap
 from moontune.models.transcriber import load_audio
 from moontune.system.distributed import SOLO, Group
 from moontune.system.launcher import join

@@ -11,11 +11,10 @@ import pytest
 from builders import noise
 
 from moontune.cli.dispatch import main
-from moontune.config.schema import TrainConfig
+from moontune.config.schema import TokenCap, TrainConfig
 from moontune.data.audio import read_audio, write_flac
 from moontune.data.manifest import Utterance, read_rows, to_row
 from moontune.data.sources.bundled_speech import sample_wheel
-from moontune.models.decoding import TokenCap
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.training import reversed_clips as module
 from moontune.training.reversed_clips import backwards, chosen, written_backwards

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from builders import noise
 
-from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig
+from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig, TokenCap
 from moontune.errors import UserError
 from moontune.models.adapter import PROVENANCE, attach_lora, save_adapter, save_processor
-from moontune.models.decoding import TokenCap, Transcript
+from moontune.models.decoding import Transcript
 from moontune.pipeline.run_dir import RunDir, create_run
 from moontune.transcribe.recognizer import open_recognizer
 

@@ -140,7 +140,7 @@ def test_hysteresis_goes_on_over_stretches() -> None:
 
 def test_the_detector_hears_speech_and_nothing_else(bundled_base) -> None:
     from moontune.data.audio import read_audio
-    from moontune.models.bundled import bundled_recordings
+    from moontune.data.sources.bundled_speech import bundled_recordings
 
     said = read_audio(bundled_recordings()[0][0])
     whole = SpeechDetector()

@@ -14,11 +14,12 @@ import pytest
 import soundfile
 
 from moontune.cli.dispatch import main
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.audio_stream import audio_blocks, length_s
+from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.evaluation.error_rates import corpus_wer, word_edits
-from moontune.models.bundled import bundled_recordings
-from moontune.models.decoding import TokenCap, Transcript
+from moontune.models.decoding import Transcript
 from moontune.transcribe import recognizer as recognizers
 from moontune.transcribe.long_form import listen, loops
 from moontune.transcribe.recognizer import Recognizer

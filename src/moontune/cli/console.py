@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from moontune.evaluation.phrasing import LABELS, counted, show, show_interval
-from moontune.system.formatting import Lasting, printable
+from moontune.evaluation.phrasing import LABELS, show, show_interval
+from moontune.system.formatting import Lasting, counted, printable
 
 if TYPE_CHECKING:
     from rich.text import Text

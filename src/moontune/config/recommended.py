@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.config.schema import RunConfig
-from moontune.report.markdown import percent
+from moontune.system.formatting import percent
 
 BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
 _EPOCHS = (4.5, 2.0)  # times over few clips, and over many

@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from moontune.models.decoding import TokenCap
-
 MOST_OTHERS = 0.9  # of the clips in training that are not the run's own as they are
 Augmentation = Literal["none", "speed", "gain", "noise", "codec", "mask"]
 
@@ -209,6 +207,25 @@ class TrainConfig:
         if self.eval_every_steps is None:
             return max(1, self.updates // 10)
         return self.eval_every_steps
+
+
+@dataclass(frozen=True)
+class TokenCap:
+    """The most new tokens of a greedy transcript, EOS included: without a limit it can loop.
+
+    The rate is the model card's, 6.5 a second for Latin scripts; the margin is for clips of a
+    second or two, where fast speech needs more than the rate gives (`benchmarks/decoding/`).
+    """
+
+    per_second: float
+    margin: int
+
+    def __call__(self, duration_s: float) -> int:
+        """Tokens for a clip of so many seconds, at least one."""
+        return max(1, int(duration_s * self.per_second) + self.margin)
+
+    def __str__(self) -> str:
+        return f"int(seconds x {self.per_second:g}) + {self.margin}"
 
 
 @dataclass(frozen=True)

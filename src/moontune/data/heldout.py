@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -65,18 +64,3 @@ def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list
         raise UserError(f"no usable clip was found ({why})")
     write_manifest(args.output, [dataclasses.replace(u, target=None) for u in done.utterances])
     return done.utterances
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Entry of scripts/build_manifest.py."""
-    from moontune.cli.arguments import parse, reporting_mistakes
-
-    with reporting_mistakes() as outcome:
-        words = sys.argv[1:] if argv is None else argv
-        args = parse(ManifestArgs, words, prog="build_manifest.py")
-        rows = build_manifest(args)
-        speakers = len({u.speaker for u in rows})
-        if len(rows) < args.samples:
-            print(f"remark: {len(rows)} of {args.samples} clips were found")
-        print(f"written: {args.output}, {len(rows)} clips of {speakers} speakers")
-    return outcome.code

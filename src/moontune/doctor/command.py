@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from moontune.doctor import environment as surroundings
 from moontune.doctor.environment import Finding
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
-from moontune.evaluation.phrasing import counted
+from moontune.system.formatting import counted
 
 if TYPE_CHECKING:
     from moontune.doctor.fixtures import Subject

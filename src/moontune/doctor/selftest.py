@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from moontune.config.schema import LoraConfig
+from moontune.config.schema import LoraConfig, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance
 from moontune.doctor.fixtures import Subject
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter
 from moontune.models.base_model import Base
-from moontune.models.decoding import TokenCap
 from moontune.models.packed.moonshine import Packed, end_to_end
 from moontune.training.losses import Losses
 

@@ -5,22 +5,25 @@ This is also the artifact test's fresh process: it knows nothing but the files i
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from moontune.config.loading import check_values
-from moontune.config.schema import EvalConfig
-from moontune.data.audio import AudioError, TooLongError, read_audio
+from moontune.config.schema import EvalConfig, TokenCap
+from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, TooLongError, read_audio
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.data.truecasing import normalizer_name
 from moontune.errors import UserError
-from moontune.evaluation.error_rates import corpus_wer, word_edits
-from moontune.models.decoding import TokenCap
+from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
+from moontune.system.device import choose_device
 from moontune.system.files import write_json
-from moontune.system.formatting import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from moontune.models.base_model import Base
 
 _LONGEST_S = 300.0  # each clip is heard in one piece
 
@@ -76,57 +79,11 @@ def read_audio_list(path: Path) -> list[Utterance]:
 def run_stt(args: SttArgs) -> dict[str, Any]:
     """Transcribe as asked, write the result and return it. Raises UserError."""
     check_values(tokens_per_second=args.tokens_per_second, token_margin=args.token_margin)
-    cap = TokenCap(args.tokens_per_second, args.token_margin)
     clips = read_audio_list(args.audio_list)
-    audio = []
-    for u in clips:
-        try:
-            audio.append(read_audio(u.audio_filepath, _LONGEST_S))
-        except TooLongError as error:
-            instead = "cut it, or use moontune transcribe"
-            raise UserError(f"{u.audio_filepath}: {error}; {instead}") from None
-        except AudioError as error:
-            raise UserError(f"{u.audio_filepath}: {error}; correct {args.audio_list}") from None
-    from moontune.models.adapter import load_adapter, trained_on
-    from moontune.models.base_model import load_base, with_processor
-    from moontune.models.transcriber import Transcriber
-    from moontune.system.device import choose_device
-
+    audio = [_read(u, args.audio_list) for u in clips]
     device = choose_device(args.device)
-    base = load_base(args.model_id, args.revision, device.name)
-    note = None
-    if args.adapter_dir is not None:
-        load_adapter(base, args.adapter_dir)
-        made_on = trained_on(args.adapter_dir)
-        if made_on and made_on["sha256"] != base.origin.sha256:
-            note = (
-                f"the adapter was trained on {made_on['asked']} "
-                f"(weights {made_on['sha256'][:12]}), not on these weights "
-                f"({base.origin.sha256[:12]})"
-            )
-    if args.processor_dir is not None:
-        base = with_processor(base, args.processor_dir)
-    transcribe = Transcriber(base)
-    rows = []
-    all_edits = []
-    for u, samples in zip(clips, audio, strict=True):
-        begun = time.perf_counter()
-        [out] = transcribe([samples], cap)
-        row: dict[str, Any] = {
-            "id": u.id,
-            "audio_filepath": str(u.audio_filepath),
-            "duration": round(len(samples) / 16_000, 3),
-            "transcript": out.text,
-            "tokens": out.tokens,
-            "truncated": out.truncated,
-            "seconds": round(time.perf_counter() - begun, 3),
-        }
-        if u.text:
-            edits = word_edits(u.text, out.text)
-            all_edits.append(edits)
-            wer = corpus_wer([edits])
-            row |= {"reference": u.text, "errors": edits.errors, "words": edits.words, "wer": wer}
-        rows.append(row)
+    base, warning = _opened(args, device.name)
+    rows, edits = _transcribed(base, clips, audio, args)
     result = {
         "model_id": args.model_id,
         "base": base.origin.hub_id,
@@ -138,30 +95,60 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
         "tokens_per_second": args.tokens_per_second,
         "token_margin": args.token_margin,
         "normalizer": normalizer_name(),
-        "wer": corpus_wer(all_edits) if all_edits else None,
-        "note": note,
+        "wer": corpus_wer(edits) if edits else None,
+        "note": warning,
         "clips": rows,
     }
     write_json(args.output, result)
     return result
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry of scripts/run_stt.py."""
-    from moontune.cli.arguments import parse, reporting_mistakes
-
-    with reporting_mistakes() as outcome:
-        args = parse(SttArgs, sys.argv[1:] if argv is None else argv, prog="run_stt.py")
-        result = run_stt(args)
-        for row in result["clips"]:
-            print(printable(f"{row['id']}: {row['transcript']}"))
-        if result["wer"] is not None:
-            print(f"WER {100 * result['wer']:.2f} % ({result['normalizer']})")
-        if result["note"]:
-            print(printable(f"note: {result['note']}"), file=sys.stderr)
-        print(f"written: {args.output}")
-    return outcome.code
+def _read(u: Utterance, audio_list: Path) -> np.ndarray:
+    """Samples of a clip that is transcribed in one piece. Raises UserError."""
+    try:
+        return read_audio(u.audio_filepath, _LONGEST_S)
+    except TooLongError as error:
+        instead = "cut it, or use moontune transcribe"
+        raise UserError(f"{u.audio_filepath}: {error}; {instead}") from None
+    except AudioError as error:
+        raise UserError(f"{u.audio_filepath}: {error}; correct {audio_list}") from None
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _opened(args: SttArgs, device: str) -> tuple[Base, str | None]:
+    """The base with adapter and processor as asked, and a warning where they do not belong."""
+    from moontune.models.adapter import load_adapted
+    from moontune.models.base_model import load_base
+
+    base = load_base(args.model_id, args.revision, device)
+    return load_adapted(base, args.adapter_dir, args.processor_dir)
+
+
+def _transcribed(
+    base: Base, clips: list[Utterance], audio: list[np.ndarray], args: SttArgs
+) -> tuple[list[dict[str, Any]], list[Edits]]:
+    """A row a clip, and the edits of those that have a reference; each clip by itself."""
+    from moontune.models.transcriber import Transcriber
+
+    transcribe = Transcriber(base)
+    cap = TokenCap(args.tokens_per_second, args.token_margin)
+    rows: list[dict[str, Any]] = []
+    all_edits = []
+    for u, samples in zip(clips, audio, strict=True):
+        begun = time.perf_counter()
+        [transcript] = transcribe([samples], cap)
+        row: dict[str, Any] = {
+            "id": u.id,
+            "audio_filepath": str(u.audio_filepath),
+            "duration": round(len(samples) / SAMPLE_RATE_HZ, 3),
+            "transcript": transcript.text,
+            "tokens": transcript.tokens,
+            "truncated": transcript.truncated,
+            "seconds": round(time.perf_counter() - begun, 3),
+        }
+        if u.text:
+            edits = word_edits(u.text, transcript.text)
+            all_edits.append(edits)
+            wer = corpus_wer([edits])
+            row |= {"reference": u.text, "errors": edits.errors, "words": edits.words, "wer": wer}
+        rows.append(row)
+    return rows, all_edits

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, manifest_hash
 from moontune.data.truecasing import normalize, normalizer_name
@@ -23,14 +24,12 @@ from moontune.evaluation.error_rates import (
 )
 from moontune.evaluation.typography import in_style_of
 from moontune.models.base_model import Base, target_ids
-from moontune.models.decoding import TokenCap
-from moontune.models.transcriber import Transcriber, shared_batches
+from moontune.models.transcriber import LoadAudio, Transcriber, shared_batches
 from moontune.system.distributed import SOLO, Group
 
 if TYPE_CHECKING:
     import numpy as np
 
-LoadAudio = Callable[[Utterance], "np.ndarray"]
 Step = Callable[[int, int], None]
 
 

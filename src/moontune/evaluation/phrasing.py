@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from moontune.system.formatting import counted
+
 USUAL_GAIN = 0.05  # relative: asked for where nothing was gained
 LABELS = {
     "wer": "WER",
@@ -45,11 +47,6 @@ def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
             f"({show_interval(name, same['difference_interval'])}); for others that is not sure"
         )
     return text + "."
-
-
-def counted(n: int, noun: str) -> str:
-    """`1 clip`, `2 clips`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def show(name: str, value: float, *, difference: bool = False) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from moontune.export.model_card import data_of
 from moontune.models.locate import is_hub_id
-from moontune.report.markdown import cell, percent, table
+from moontune.report.markdown import cell, table
+from moontune.system.formatting import percent
 
 _USE = """## Use
 

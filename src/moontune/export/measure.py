@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.predictions import prediction_row
 from moontune.export.vendor_runtime import vendor_transcripts
-from moontune.models.decoding import TokenCap, Transcript
+from moontune.models.decoding import Transcript
 
 Step = Callable[[int, int], None]
 Transcribe = Callable[[Sequence[np.ndarray], TokenCap], list[Transcript]]

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from moontune.evaluation.phrasing import counted, sentence
-from moontune.models.decoding import TokenCap
+from moontune.config.schema import TokenCap
+from moontune.evaluation.phrasing import sentence
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import drawn, measures
+from moontune.system.formatting import counted
 
 _USE = """```python
 import soundfile

@@ -14,8 +14,9 @@ import tyro
 
 from moontune.errors import UserError
 from moontune.export.model_card import card
+from moontune.models.adapter import PROVENANCE
 from moontune.models.locate import is_hub_id
-from moontune.pipeline.run_dir import PROVENANCE, RunDir, single_run
+from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_lock import alone_on
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.hub_client import NoAnswer, patient_hub

@@ -12,12 +12,14 @@ import torch
 
 from moontune.config.schema import LoraConfig
 from moontune.errors import UserError
-from moontune.models.base_model import Base, not_finite, pickle_hint, reason_of
-from moontune.pipeline.run_dir import PROVENANCE
+from moontune.models.base_model import Base, not_finite, pickle_hint, reason_of, with_processor
 from moontune.system.files import new_folder, write_json
 
 if TYPE_CHECKING:
     from peft import PeftModel
+
+
+PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
 
 
 def _target_pattern(config: LoraConfig) -> str:
@@ -157,6 +159,27 @@ def load_adapter(base: Base, folder: Path) -> PeftModel:
             f"or unknown, first {odd})"
         )
     return model.to(base.device).eval()
+
+
+def load_adapted(
+    base: Base, adapter: Path | None, processor: Path | None
+) -> tuple[Base, str | None]:
+    """The base with a saved adapter and processor, where they are given, ready to transcribe.
+
+    And a warning where the adapter was trained on other weights. Raises UserError if one does not
+    fit.
+    """
+    warning = None
+    if adapter is not None:
+        load_adapter(base, adapter)
+        made_on = trained_on(adapter)
+        if made_on and made_on["sha256"] != base.origin.sha256:
+            warning = (
+                f"the adapter was trained on {made_on['asked']} "
+                f"(weights {made_on['sha256'][:12]}), not on these weights "
+                f"({base.origin.sha256[:12]})"
+            )
+    return (base if processor is None else with_processor(base, processor)), warning
 
 
 def _check_config(file: Path) -> None:

@@ -8,26 +8,28 @@ holds the tokenizer. Neither package is imported: both load native libraries at 
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import importlib.metadata
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moontune.errors import UserError
 from moontune.system import cache as paths
 from moontune.system.fast_imports import import_transformers
+from moontune.system.package_files import (
+    BUNDLED_VERSION,
+    INSTALL,
+    MODEL_PACKAGE,
+    TOKENIZER_PACKAGE,
+    PackageFile,
+    installed,
+    package_file,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
-MODEL_PACKAGE = "moonshine-voice"
-# 0.0.44 to 0.1.0 hold int8 convolutions, later ones no model at all.
-BUNDLED_VERSION = "0.0.4"
-TOKENIZER_PACKAGE = "useful-moonshine-onnx"
 # Raise it when this file would write another folder from the same packages.
 BUILDER_FORMAT = 1
 
@@ -35,42 +37,6 @@ _ENCODER = "moonshine_voice/assets/tiny-en/encoder_model.ort"
 _DECODER = "moonshine_voice/assets/tiny-en/decoder_model_merged.ort"
 _TOKENIZER = "moonshine_onnx/assets/tokenizer.json"
 _RUNTIME_TOKENIZER = "moonshine_voice/assets/tiny-en/tokenizer.bin"
-_INSTALL = 'install them with: pip install "moontune[bundled]"'
-
-# What is said in the recordings of the moonshine-voice wheel: a line of Beckett, Worstward Ho, and
-# the first sentence of Dickens, A Tale of Two Cities, as printed. Both checkpoints hear "a season"
-# for its two "the season", by 0.3 to 2.5 nats; the reader may have said so.
-_RECORDINGS = {
-    "beckett.wav": "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better.",
-    "two_cities.wav": (
-        "It was the best of times, it was the worst of times, it was the age of wisdom, it was "
-        "the age of foolishness, it was the epoch of belief, it was the epoch of incredulity, it "
-        "was the season of light, it was the season of darkness, it was the spring of hope, it "
-        "was the winter of despair, we had everything before us, we had nothing before us, we "
-        "were all going direct to heaven, we were all going direct the other way. In short, the "
-        "period was so far like the present period that some of its noisiest authorities "
-        "insisted on its being received, for good or for evil, in the superlative degree of "
-        "comparison only."
-    ),
-}
-
-
-@dataclass(frozen=True)
-class _Asset:
-    """One file of an installed package, with the digest its package says it has."""
-
-    path: Path
-    sha256: str
-    package: str
-
-    def read(self) -> bytes:
-        content = self.path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise UserError(
-                f"{self.path} is damaged: it is not the file {self.package} was installed with; "
-                f"reinstall {self.package}"
-            )
-        return content
 
 
 def bundled_model_dir(cache_dir: Path | None = None) -> Path:
@@ -94,64 +60,27 @@ def bundled_model_dir(cache_dir: Path | None = None) -> Path:
         ) from error
 
 
-def bundled_recordings() -> list[tuple[Path, str]]:
-    """The recordings in the moonshine-voice wheel (16 and 48 kHz WAV) and what is said in each.
-
-    beckett.wav lasts 10 s, two_cities.wav 44 s. The texts are the books', not a transcript's.
-    """
-    package = _distribution(MODEL_PACKAGE, BUNDLED_VERSION)
-    return [
-        (_asset(package, MODEL_PACKAGE, f"moonshine_voice/assets/{name}").path, text)
-        for name, text in _RECORDINGS.items()
-    ]
-
-
 def bundled_ort_files() -> list[Path]:
     """The vendor's own model as its runtime loads it: two `.ort` files and `tokenizer.bin`.
 
     Raises UserError if they are not installed.
     """
-    package = _distribution(MODEL_PACKAGE, BUNDLED_VERSION)
+    package = installed(MODEL_PACKAGE, BUNDLED_VERSION)
     files = (_ENCODER, _DECODER, _RUNTIME_TOKENIZER)
-    return [_asset(package, MODEL_PACKAGE, file).path for file in files]
+    return [package_file(package, MODEL_PACKAGE, file).path for file in files]
 
 
-def _distribution(name: str, version: str | None = None) -> importlib.metadata.Distribution:
-    try:
-        found = importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        raise UserError(f"the bundled model needs the package {name}; {_INSTALL}") from None
-    if version is not None and found.version != version:
-        raise UserError(
-            f"the bundled model needs {name} {version}, found {found.version}, which does not "
-            f"hold the same model; {_INSTALL}"
-        )
-    return found
-
-
-def _asset(package: importlib.metadata.Distribution, name: str, file: str) -> _Asset:
-    path = Path(str(package.locate_file(file)))
-    if not path.is_file():
-        raise UserError(f"{name} is installed without {file}; reinstall {name}")
-    # The RECORD of the wheel holds the digest, which spares hashing 71 MB at every start.
-    recorded = next((entry.hash for entry in package.files or () if str(entry) == file), None)
-    if recorded is not None and recorded.mode == "sha256":
-        return _Asset(path, base64.urlsafe_b64decode(recorded.value + "=").hex(), name)
-    with path.open("rb") as stream:
-        return _Asset(path, hashlib.file_digest(stream, "sha256").hexdigest(), name)
-
-
-def _sources() -> dict[str, _Asset]:
-    model = _distribution(MODEL_PACKAGE, BUNDLED_VERSION)
-    tokenizer = _distribution(TOKENIZER_PACKAGE)
+def _sources() -> dict[str, PackageFile]:
+    model = installed(MODEL_PACKAGE, BUNDLED_VERSION)
+    tokenizer = installed(TOKENIZER_PACKAGE)
     return {
-        "encoder": _asset(model, MODEL_PACKAGE, _ENCODER),
-        "decoder": _asset(model, MODEL_PACKAGE, _DECODER),
-        "tokenizer": _asset(tokenizer, TOKENIZER_PACKAGE, _TOKENIZER),
+        "encoder": package_file(model, MODEL_PACKAGE, _ENCODER),
+        "decoder": package_file(model, MODEL_PACKAGE, _DECODER),
+        "tokenizer": package_file(tokenizer, TOKENIZER_PACKAGE, _TOKENIZER),
     }
 
 
-def _build(sources: dict[str, _Asset], folder: Path) -> None:
+def _build(sources: dict[str, PackageFile], folder: Path) -> None:
     """Write config, weights and processor into an empty folder, as `save_pretrained` does."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -179,7 +108,7 @@ def _build(sources: dict[str, _Asset], folder: Path) -> None:
     shutil.copymode(folder / "config.json", folder / "model.safetensors")
 
 
-def _processor(tokenizer: _Asset, vocab_size: int) -> Any:
+def _processor(tokenizer: PackageFile, vocab_size: int) -> Any:
     from transformers import PreTrainedTokenizerFast, Wav2Vec2FeatureExtractor, Wav2Vec2Processor
 
     tokenizer.read()  # for its digest
@@ -225,7 +154,7 @@ def _checked_state(weights: dict[str, np.ndarray], config: Any) -> dict[str, Any
     return {name: value for name, value in state.items() if name != "proj_out.weight"}
 
 
-def _read_weights(sources: dict[str, _Asset]) -> dict[str, np.ndarray]:
+def _read_weights(sources: dict[str, PackageFile]) -> dict[str, np.ndarray]:
     """Every weight in both graphs as float32, by its name in the PyTorch model."""
     encoder = _graph(sources["encoder"].read())
     # The decoder is one If node: the branch without a cache is the one that computes keys and
@@ -245,7 +174,7 @@ def _graph(content: bytes) -> Any:
             InferenceSession,
         )
     except ImportError as error:
-        raise UserError(f"the bundled model needs onnxruntime ({error}); {_INSTALL}") from None
+        raise UserError(f"the bundled model needs onnxruntime ({error}); {INSTALL}") from None
     session: Any = InferenceSession.GetRootAs(content, 0)
     return session.Model().Graph()
 

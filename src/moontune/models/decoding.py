@@ -16,25 +16,6 @@ class Transcript:
     truncated: bool  # the token cap ended it
 
 
-@dataclass(frozen=True)
-class TokenCap:
-    """The most new tokens of a greedy transcript, EOS included: without a limit it can loop.
-
-    The rate is the model card's, 6.5 a second for Latin scripts; the margin is for clips of a
-    second or two, where fast speech needs more than the rate gives (`benchmarks/decoding/`).
-    """
-
-    per_second: float
-    margin: int
-
-    def __call__(self, duration_s: float) -> int:
-        """Tokens for a clip of so many seconds, at least one."""
-        return max(1, int(duration_s * self.per_second) + self.margin)
-
-    def __str__(self) -> str:
-        return f"int(seconds x {self.per_second:g}) + {self.margin}"
-
-
 def batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:
     """Indices of clips of like length together, so that they end at about the same token."""
     order = sorted(range(len(lengths_s)), key=lengths_s.__getitem__)

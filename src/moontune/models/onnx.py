@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
-from moontune.models.decoding import TokenCap, Transcript
+from moontune.models.decoding import Transcript
 
 ENCODER, DECODER, TOKENIZER = "encoder_model", "decoder_model_merged", "tokenizer.json"
 _START, _END = 1, 2  # of every Moonshine; a graph of moontune's says its own

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.models.base_model import Base
-from moontune.models.decoding import TokenCap, Transcript, batches
+from moontune.models.decoding import Transcript, batches
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.moonshine import Memory, Packed, joined, passes
 from moontune.system.distributed import Group
 
+LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz
 # Frames that go through the encoder at once, which bounds the memory.
 _FRAMES = {"cpu": 2_000, "cuda": 50_000, "mps": 50_000}
 

@@ -21,7 +21,6 @@ from moontune.errors import UserError
 from moontune.pipeline.run_log import RunLog
 from moontune.system.files import new_folder, read_json, write_json, write_text
 
-PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
 KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PACKAGES = (

@@ -29,7 +29,3 @@ def code(text: str) -> str:
     ticks = "`" * (max((len(m) for m in re.findall("`+", text)), default=0) + 1)
     pad = " " if "`" in text else ""
     return f"{ticks}{pad}{text}{pad}{ticks}"
-
-
-def percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f} %"

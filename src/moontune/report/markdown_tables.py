@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from moontune.config.schema import TokenCap
 from moontune.evaluation.comparison import edits_of
-from moontune.evaluation.phrasing import LABELS, counted, show, show_interval
-from moontune.models.decoding import TokenCap
-from moontune.report.markdown import cell, percent, table
+from moontune.evaluation.phrasing import LABELS, show, show_interval
+from moontune.report.markdown import cell, table
+from moontune.system.formatting import counted, percent
 
 
 def result(m: dict[str, Any]) -> str:

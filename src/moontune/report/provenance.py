@@ -10,7 +10,7 @@ from moontune.config.loading import in_effect, to_dict
 from moontune.config.schema import RunConfig
 from moontune.evaluation.phrasing import origin_text
 from moontune.pipeline.run_dir import RunDir
-from moontune.report.markdown import percent
+from moontune.system.formatting import percent
 
 
 @dataclass(frozen=True)

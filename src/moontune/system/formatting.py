@@ -39,3 +39,12 @@ class Lasting:
                 raise
             self._stream = open(os.devnull, "w")  # noqa: SIM115
             return None
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f} %"
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

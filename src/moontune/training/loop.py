@@ -13,9 +13,9 @@ import torch
 from moontune.config.schema import TrainConfig
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
-from moontune.evaluation.evaluate import LoadAudio
 from moontune.models.adapter import set_adapter_state
 from moontune.models.base_model import Base
+from moontune.models.transcriber import LoadAudio
 from moontune.system.device import out_of_memory
 from moontune.system.distributed import SOLO, Group
 from moontune.training.checkpoint import Keeper

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from moontune.data.manifest import Utterance
-from moontune.evaluation.evaluate import LoadAudio
 from moontune.models.base_model import Base, target_ids
 from moontune.models.packed.moonshine import Packed, end_to_end, passes
+from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SOLO, Group
 from moontune.training.augmentation import Augment, TokenDropout
 from moontune.training.feature_cache import KeptSpeech

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from moontune.config.schema import TrainConfig
+from moontune.config.schema import TokenCap, TrainConfig
 from moontune.data.manifest import Utterance
 from moontune.data.sources.base import Progress, no_progress
 from moontune.data.truecasing import style_of
 from moontune.models.base_model import Base
-from moontune.models.decoding import TokenCap
 from moontune.models.transcriber import Transcriber, load_audio, shared_batches
 from moontune.system.distributed import SOLO, Group
 from moontune.training.sampling import spread

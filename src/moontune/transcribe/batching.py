@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError
 from moontune.data.audio_stream import audio_blocks
 from moontune.errors import ACCEPTED, USER_MISTAKE
-from moontune.evaluation.phrasing import counted
-from moontune.models.decoding import TokenCap
+from moontune.system.formatting import counted
 from moontune.transcribe.long_form import Said, Transcribe, transcribe_pieces
 from moontune.transcribe.recordings import Recording
 from moontune.transcribe.segmentation import Cutting, Piece, pieces

@@ -12,11 +12,10 @@ from typing import Any, BinaryIO, Literal, TextIO
 import tyro
 
 from moontune.config.loading import check_values
-from moontune.config.schema import ModelConfig
+from moontune.config.schema import ModelConfig, TokenCap
 from moontune.data.audio import AudioError
 from moontune.data.audio_stream import held, length_s
 from moontune.errors import UserError
-from moontune.models.decoding import TokenCap
 from moontune.system.formatting import printable
 from moontune.transcribe.batching import Desk, Tally
 from moontune.transcribe.recordings import Recording, find_recordings

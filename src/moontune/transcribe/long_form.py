@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
-from moontune.models.decoding import TokenCap, Transcript, batches
+from moontune.models.decoding import Transcript, batches
 from moontune.transcribe.segmentation import Cutting, Piece, pieces
 
 Transcribe = Callable[[Sequence[np.ndarray], TokenCap], list[Transcript]]

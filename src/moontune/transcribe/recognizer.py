@@ -7,13 +7,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from moontune.config.schema import EvalConfig
+from moontune.config.schema import EvalConfig, TokenCap
 from moontune.errors import UserError
-from moontune.models.decoding import TokenCap, Transcript
+from moontune.models.decoding import Transcript
 from moontune.models.locate import is_hub_id
 
 ACCEPTED = (
@@ -111,7 +110,7 @@ def _parts_of_run(folder: Path) -> _Parts:
 
 def _parts_of_adapter(folder: Path) -> _Parts:
     """Its base as moontune noted it, else as peft did."""
-    from moontune.pipeline.run_dir import PROVENANCE
+    from moontune.models.adapter import PROVENANCE
 
     try:
         made = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["base"]
@@ -129,7 +128,8 @@ def _parts_of_adapter(folder: Path) -> _Parts:
 
 
 def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
-    from moontune.models.base_model import load_base, with_processor
+    from moontune.models.adapter import load_adapted
+    from moontune.models.base_model import load_base
     from moontune.models.transcriber import Transcriber
     from moontune.system.device import choose_device
 
@@ -140,26 +140,8 @@ def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
         if parts.adapter is None:  # then --model-id would be --model
             raise UserError(str(error).replace("--model-id", "--model")) from None
         raise UserError(f"the base of {parts.adapter}: {error}") from None
-    note = None
-    if parts.adapter is not None:
-        note = _adapted(base, parts.adapter)
-        if parts.processor is not None:
-            base = with_processor(base, parts.processor)
+    base, note = load_adapted(base, parts.adapter, parts.processor)
     return Recognizer(what, kind, chosen, parts.cap, note, Transcriber(base))
-
-
-def _adapted(base: Any, adapter: Path) -> str | None:
-    """Put the adapter on the base; what to tell where it was trained on other weights."""
-    from moontune.models.adapter import load_adapter, trained_on
-
-    load_adapter(base, adapter)
-    made_on = trained_on(adapter)
-    if not made_on or made_on["sha256"] == base.origin.sha256:
-        return None
-    return (
-        f"the adapter was trained on {made_on['asked']} (weights {made_on['sha256'][:12]}), "
-        f"not on these weights ({base.origin.sha256[:12]})"
-    )
 
 
 def _onnx(what: str) -> Recognizer:

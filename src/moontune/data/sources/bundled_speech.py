@@ -12,7 +12,12 @@ from pathlib import Path
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio, write_flac
 from moontune.data.manifest import Utterance
 from moontune.data.sources.base import Sample
-from moontune.models.bundled import bundled_recordings
+from moontune.system.package_files import (
+    BUNDLED_VERSION,
+    MODEL_PACKAGE,
+    installed,
+    package_file,
+)
 
 # Ends in seconds, in the middle of pauses, and what is said up to there.
 _PIECES: dict[str, tuple[tuple[float, str], ...]] = {
@@ -33,6 +38,36 @@ _PIECES: dict[str, tuple[tuple[float, str], ...]] = {
         (44.37, "for good or for evil, in the superlative degree of comparison only."),
     ),
 }
+
+
+# What is said in the recordings of the moonshine-voice wheel: a line of Beckett, Worstward Ho, and
+# the first sentence of Dickens, A Tale of Two Cities, as printed. Both checkpoints hear "a season"
+# for its two "the season", by 0.3 to 2.5 nats; the reader may have said so.
+_RECORDINGS = {
+    "beckett.wav": "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better.",
+    "two_cities.wav": (
+        "It was the best of times, it was the worst of times, it was the age of wisdom, it was "
+        "the age of foolishness, it was the epoch of belief, it was the epoch of incredulity, it "
+        "was the season of light, it was the season of darkness, it was the spring of hope, it "
+        "was the winter of despair, we had everything before us, we had nothing before us, we "
+        "were all going direct to heaven, we were all going direct the other way. In short, the "
+        "period was so far like the present period that some of its noisiest authorities "
+        "insisted on its being received, for good or for evil, in the superlative degree of "
+        "comparison only."
+    ),
+}
+
+
+def bundled_recordings() -> list[tuple[Path, str]]:
+    """The recordings in the moonshine-voice wheel (16 and 48 kHz WAV) and what is said in each.
+
+    beckett.wav lasts 10 s, two_cities.wav 44 s. The texts are the books', not a transcript's.
+    """
+    package = installed(MODEL_PACKAGE, BUNDLED_VERSION)
+    return [
+        (package_file(package, MODEL_PACKAGE, f"moonshine_voice/assets/{name}").path, text)
+        for name, text in _RECORDINGS.items()
+    ]
 
 
 def sample_wheel(audio_dir: Path) -> Sample:

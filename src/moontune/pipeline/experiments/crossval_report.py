@@ -10,7 +10,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_rows, write_manifest
 from moontune.evaluation.acceptance import REMEDY, cautions
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.phrasing import counted, origin_text, show
+from moontune.evaluation.phrasing import origin_text, show
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import write_report
@@ -20,6 +20,7 @@ from moontune.report.markdown_tables import drawn as intervals
 from moontune.report.provenance import Section, command_facts, plain, setting_facts
 from moontune.report.run_markdown import facts_table
 from moontune.system.files import read_jsonl, write_json, write_jsonl
+from moontune.system.formatting import counted
 from moontune.training.stability import unsteady
 
 FORGOTTEN = 0.005  # WER on general speech, mean over the folds

@@ -51,7 +51,7 @@ def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
     if revision is not None:
         command += ["--revision", revision]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "moontune.evaluation.clip_list", *command],
+        [sys.executable, "-P", "-m", "moontune.cli.run_stt", *command],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

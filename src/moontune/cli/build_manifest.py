@@ -1,0 +1,21 @@
+"""Entry of scripts/build_manifest.py: held-out clips of a source as a manifest."""
+
+from __future__ import annotations
+
+import sys
+
+from moontune.cli.arguments import parse, reporting_mistakes
+from moontune.data.heldout import ManifestArgs, build_manifest
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of scripts/build_manifest.py."""
+    with reporting_mistakes() as outcome:
+        words = sys.argv[1:] if argv is None else argv
+        args = parse(ManifestArgs, words, prog="build_manifest.py")
+        rows = build_manifest(args)
+        speakers = len({u.speaker for u in rows})
+        if len(rows) < args.samples:
+            print(f"remark: {len(rows)} of {args.samples} clips were found")
+        print(f"written: {args.output}, {len(rows)} clips of {speakers} speakers")
+    return outcome.code

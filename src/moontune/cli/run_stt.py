@@ -1,0 +1,28 @@
+"""Entry of scripts/run_stt.py, and of the artifact test's fresh process."""
+
+from __future__ import annotations
+
+import sys
+
+from moontune.cli.arguments import parse, reporting_mistakes
+from moontune.evaluation.clip_list import SttArgs, run_stt
+from moontune.system.formatting import printable
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of scripts/run_stt.py."""
+    with reporting_mistakes() as outcome:
+        args = parse(SttArgs, sys.argv[1:] if argv is None else argv, prog="run_stt.py")
+        result = run_stt(args)
+        for row in result["clips"]:
+            print(printable(f"{row['id']}: {row['transcript']}"))
+        if result["wer"] is not None:
+            print(f"WER {100 * result['wer']:.2f} % ({result['normalizer']})")
+        if result["note"]:
+            print(printable(f"note: {result['note']}"), file=sys.stderr)
+        print(f"written: {args.output}")
+    return outcome.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
