@@ -163,6 +163,13 @@ def to_toml(config: RunConfig) -> str:
     return tomli_w.dumps(to_dict(config))
 
 
+def setting_text(value: Any) -> Any:
+    """A setting's value in words; whole numbers and text as they are."""
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else value
+
+
 def in_effect(config: RunConfig) -> RunConfig:
     """With what is left open and follows from other settings, to show or to compare: a saved
     configuration leaves it open, so that it still follows where another is forked from it."""

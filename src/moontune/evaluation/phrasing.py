@@ -74,8 +74,3 @@ def typography(measures: dict[str, Any]) -> str:
         heard = "better" in (measures["loss_words"]["outcome"], measures["wer"]["outcome"])
         text += ": most of it is typography" + ("" if heard else ", not better hearing")
     return text + "."
-
-
-def origin_text(origin: dict[str, Any]) -> str:
-    """Where data is from, without the folder it happens to lie in."""
-    return ", ".join(f"{k} {v}" for k, v in origin.items() if k != "folder")

@@ -6,9 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from moontune.config.loading import in_effect, to_dict
+from moontune.config.loading import in_effect, setting_text, to_dict
 from moontune.config.schema import RunConfig
-from moontune.evaluation.phrasing import origin_text
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.formatting import percent
 
@@ -63,6 +62,11 @@ def data_facts(m: dict[str, Any]) -> Section:
     return Section("Data and split", head, rows, note)
 
 
+def origin_text(origin: dict[str, Any]) -> str:
+    """The source of data in words, without the folder it happens to lie in."""
+    return ", ".join(f"{k} {v}" for k, v in origin.items() if k != "folder")
+
+
 def artifact_facts(run: RunDir) -> Section:
     a = run.read("artifact_test.json")
     rows = [
@@ -83,17 +87,10 @@ def command_facts(commands: list[list[str]]) -> Section:
 def setting_facts(config: RunConfig, why: dict[str, str] | None = None) -> Section:
     """Settings, with what they were picked for: `why` of those that were."""
     sections = to_dict(in_effect(config)).values()
-    rows = [[k, plain(v)] for section in sections for k, v in section.items()]
+    rows = [[k, setting_text(v)] for section in sections for k, v in section.items()]
     picked = "; ".join(f"{name}: {reason}" for name, reason in (why or {}).items())
     note = f"Picked for the data: {picked}." if picked else ""
     return Section("Settings", ["setting", "value"], rows, note)
-
-
-def plain(value: Any) -> Any:
-    """A setting's value in words."""
-    if isinstance(value, list | tuple):
-        return " ".join(map(str, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else value
 
 
 def machine_facts(m: dict[str, Any]) -> Section:

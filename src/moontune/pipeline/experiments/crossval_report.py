@@ -6,18 +6,19 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_rows, write_manifest
 from moontune.evaluation.acceptance import REMEDY, cautions
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.phrasing import origin_text, show
+from moontune.evaluation.phrasing import show
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import write_report
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import changed, edits, groups, measures
 from moontune.report.markdown_tables import drawn as intervals
-from moontune.report.provenance import Section, command_facts, plain, setting_facts
+from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
 from moontune.report.run_markdown import facts_table
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.formatting import counted
@@ -125,7 +126,9 @@ def _row(fold: Fold) -> dict[str, Any]:
 def _picked(folds: list[dict[str, Any]]) -> dict[str, str]:
     """What the folds picked, each for its own data."""
     names = dict.fromkeys(name for fold in folds for name in fold["picked"])
-    values = {name: [str(plain(fold["picked"].get(name))) for fold in folds] for name in names}
+    values = {
+        name: [str(setting_text(fold["picked"].get(name))) for fold in folds] for name in names
+    }
     return {name: ", ".join(dict.fromkeys(found)) for name, found in values.items()}
 
 

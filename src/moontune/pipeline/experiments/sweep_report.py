@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.phrasing import origin_text
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.experiments.search_space import value_of
 from moontune.pipeline.experiments.sweep import best_of, told
@@ -15,7 +15,7 @@ from moontune.pipeline.stages.report import write_report
 from moontune.report.html.contents import comparison_page, run_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import changed, drawn, edits, measures, result
-from moontune.report.provenance import Section, command_facts, plain, setting_facts
+from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
 from moontune.report.run_markdown import facts_table
 from moontune.system.files import write_json
 
@@ -66,7 +66,7 @@ def _own(run: RunDir, first: RunDir) -> dict[str, Any]:
     """What the trial of the run's own settings had of those that were searched."""
     config = first.used_config()
     names = [word.partition("=")[0] for word in run.record()["sweep"]["tune"]]
-    return {name: plain(value_of(config, name)) for name in names}
+    return {name: setting_text(value_of(config, name)) for name in names}
 
 
 def _figures(m: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from moontune.config.loading import setting_text
 from moontune.config.recommended import BASE_CLIPS, Data, Pick, open_settings, pick, with_picks
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, manifest_hash, read_rows, write_manifest
@@ -18,7 +19,6 @@ from moontune.models.decoding import Transcript
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import more_speech
 from moontune.pipeline.run_dir import RunDir
-from moontune.report.provenance import plain
 from moontune.system.distributed import SOLO, Group
 from moontune.system.files import read_jsonl, write_json
 from moontune.system.progress import Ui
@@ -236,7 +236,7 @@ def _picked(
     base_wer = wer(spread(val, BASE_CLIPS)) if "lr" in open_settings(config) else None
     config, picks = pick(config, Data(len(own), base_wer))
     for p in picks:
-        ui.note(f"{p.name} {plain(p.value)}: {p.why}")
+        ui.note(f"{p.name} {setting_text(p.value)}: {p.why}")
     return config, picks
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from moontune.config.loading import in_effect, to_dict
+from moontune.config.loading import in_effect, setting_text, to_dict
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_rows
 from moontune.pipeline.run_dir import RunDir
 from moontune.report.html.page import Page, render_page
-from moontune.report.provenance import Section, command_facts, facts_of, plain
+from moontune.report.provenance import Section, command_facts, facts_of
 from moontune.system.files import read_jsonl
 
 
@@ -74,7 +74,7 @@ def comparison_page(  # noqa: PLR0917
     used = [to_dict(in_effect(r.used_config())) for r in runs]
     configs = [{k: v for section in all_.values() for k, v in section.items()} for all_ in used]
     keys = [k for k in configs[0] | configs[1] if configs[0].get(k) != configs[1].get(k)]
-    differing = [[k, *(plain(c.get(k, "not set")) for c in configs)] for k in keys]
+    differing = [[k, *(setting_text(c.get(k, "not set")) for c in configs)] for k in keys]
     trainings = [r.read("train.json") for r in runs]
     kept = [
         [label, *(round(t[key], 4) for t in trainings)]
