@@ -7,6 +7,7 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import flags, speakers, utterances
@@ -19,9 +20,10 @@ from moontune.data.splitting import SPLITS, split_folds
 from moontune.errors import UserError
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.experiments import crossval_report as pooled
-from moontune.pipeline.experiments.crossval_report import Fold
+from moontune.pipeline.experiments.crossval_report import FoldResults
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl
+from moontune.training.summary import TrainingSummary
 
 
 @settings(deadline=None, max_examples=30)
@@ -193,11 +195,18 @@ def test_folds_share_the_bases_transcripts_and_have_the_labels_of_a_run(
     assert [(fold / name).read_bytes() for name in names] == shared
 
 
+def training(**row: Any) -> TrainingSummary:
+    figures = ("steps", "best_step", "first_val_loss", "best_val_loss", "seconds")
+    counts = ("utterances_seen", "seconds_validating", "trainable_parameters")
+    whole = dict.fromkeys((*figures, *counts), 1) | {"skipped": 0, "stopped": "max_steps"}
+    return TrainingSummary.from_json(whole | row)
+
+
 @pytest.mark.parametrize(("after", "warns"), [((0.11, 0.12), True), ((0.10, 0.108), False)])
 def test_forgetting_in_the_mean_of_the_folds_is_told(finished, after, warns) -> None:
     run = RunDir(finished / "outputs/cv")
     folds = [
-        Fold(RunDir(run / f"fold-{n}"), {"skipped": 0, "best_step": 1}, {}, {}, (0.1, wer))
+        FoldResults(RunDir(run / f"fold-{n}"), training(), {}, {}, (0.1, wer))
         for n, wer in enumerate(after, 1)
     ]
     comparison = run.read("crossval.json")["comparison"]
@@ -214,8 +223,8 @@ def test_folds_that_collapsed_or_exploded_are_told(finished, tmp_path) -> None:
     shutil.copytree(run / "fold-1", fold)
     with (fold / "train_log.jsonl").open("a") as log:
         log.write('{"event": "update", "step": 9, "grad_norm": 1e7}\n')
-    refused = {"skipped": 0, "best_step": 0, "collapsed": "of 9 transcripts 8 are empty"}
-    folds = [Fold(RunDir(fold), refused, {}, {}, None)]
+    refused = training(best_step=0, collapsed="of 9 transcripts 8 are empty")
+    folds = [FoldResults(RunDir(fold), refused, {}, {}, None)]
     told = pooled._cautions(comparison | {"collapsed": "of 24 transcripts 20 are empty"}, folds)
     assert "Caution: the tuned models collapsed: of 24 transcripts 20 are empty." in told
     assert any("in fold-1 gradients exploded in 1 update" in text for text in told)

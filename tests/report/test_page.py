@@ -12,11 +12,13 @@ from html_reader import Reader
 from sample_page import AFTER, BEFORE, SAID, page, row, silence, write_clips
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.evaluation.acceptance import Check
 from moontune.evaluation.comparison import compare
 from moontune.report.html.changed_clips import clip_audio
-from moontune.report.html.page import render_page, short_names
+from moontune.report.html.page import Heading, render_page, short_names
 from moontune.report.html.templating import prose
 from moontune.report.provenance import Section
+from moontune.report.results import GeneralSpeech, LossHistory
 
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}
 HOSTILE = [
@@ -99,12 +101,12 @@ def test_what_others_wrote_stays_text(text: str, tmp_path: Path) -> None:
     hostile = page(
         before,
         after,
-        title=text,
+        heading=Heading(text, text),
         sentence=text,
         cautions=[text],
         names=(text, text),
-        general={"origin": {text: text}, "comparison": compare(before, after, 1)},
-        checks=[{"name": text, "passed": False, "detail": text}],
+        general=GeneralSpeech(compare(before, after, 1), {text: text}),
+        checks=[Check(text, False, text)],
         audio={before[0]["id"]: tmp_path / "no"},
         facts=facts,
     )
@@ -190,7 +192,7 @@ def test_two_runs_have_no_verdict_and_long_names_get_letters() -> None:
     two = page(
         BEFORE,
         AFTER,
-        title=" against ".join(names),
+        heading=Heading("comparison", " against ".join(names)),
         accepted=None,
         names=names,
         checks=[],
@@ -207,14 +209,14 @@ def test_two_runs_have_no_verdict_and_long_names_get_letters() -> None:
 
 
 ODD = {
-    "silence": lambda: page(*silence(), accepted=False, kept_step=None),
+    "silence": lambda: page(*silence(), accepted=False, best_step=None),
     "one speaker": lambda: page(BEFORE[:2], AFTER[:2]),
     "one clip": lambda: page(BEFORE[:1], AFTER[:1]),
     "nothing changed": lambda: page(BEFORE, BEFORE),
     "worse": lambda: page(AFTER, BEFORE, accepted=False),
-    "no log": lambda: page(BEFORE, AFTER, train_log=[], kept_step=None),
+    "no log": lambda: page(BEFORE, AFTER, losses=LossHistory(), best_step=None),
     "other targets": lambda: page(BEFORE, [{**r, "target": "other"} for r in AFTER]),
-    "no general": lambda: page(BEFORE, AFTER, general=None, general_note="None was found."),
+    "no general": lambda: page(BEFORE, AFTER, general=GeneralSpeech(None, None, "None was found.")),
     "no facts": lambda: page(BEFORE, AFTER, facts=[], checks=[], cautions=[]),
     "forty speakers": lambda: page(
         *(

@@ -11,7 +11,7 @@ from chromium import Chromium, find_chromium
 from sample_page import AFTER, BEFORE, page, row, write_clips
 
 from moontune.evaluation.error_rates import word_edits
-from moontune.report.html.page import render_page
+from moontune.report.html.page import Heading, render_page
 from moontune.report.provenance import Section
 
 
@@ -41,7 +41,7 @@ def opened(browser: Chromium, tmp_path: Path, clips: dict[str, Path]) -> Chromiu
         [*AFTER, {**right, "edits": asdict(word_edits("a", "a"))}],
         audio=clips,
         names=names,
-        title=" against ".join(names),
+        heading=Heading("comparison", " against ".join(names)),
         facts=[wide, Section("Commands", [], [["k" * 400]])],
     )
     path = tmp_path / "report.html"

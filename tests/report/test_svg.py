@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from moontune.report.html import svg as plots
 from moontune.report.html.loss_curve import curves
-from moontune.report.html.svg import Level, axis, dumbbell, forest, levels
+from moontune.report.html.svg import Caption, Whisker, axis, change, dumbbell, forest, levels
 
 finite = st.floats(-1e6, 1e6, allow_nan=False).filter(lambda v: v == 0 or abs(v) > 1e-6)
 
@@ -46,25 +45,25 @@ def test_an_axis_does_not_make_much_of_next_to_nothing() -> None:
 def level_plot() -> Markup:
     return levels(
         [
-            Level("base", "before", 0.27, [0.2, 0.35]),
-            Level("<tuned & co>", "after", 0.23, None),
+            ("base", Whisker(0.27, [0.2, 0.35], "before")),
+            ("<tuned & co>", Whisker(0.23, None, "after")),
         ],
         lambda v: f"{100 * v:g} %",
-        "Rates",
-        "base 27 %",
+        Caption("Rates", "base 27 %"),
     )
 
 
 def change_plot(value: float = -0.04) -> Markup:
-    return plots.change(value, [-0.09, 0.01], [-0.05, -0.03], "better", str, "Change", "−4")
+    whisker = Whisker(value, [-0.09, 0.01], "better", inner=[-0.05, -0.03])
+    return change(whisker, str, Caption("Change", "−4"))
 
 
 TRAIN = [(i, 2.0 - i / 200) for i in range(1, 200)]
 VALIDATION = [(0, 1.9), (50, 1.2), (100, 1.0), (200, 1.1)]
 
 
-def curve_plot(kept: int | None = 100) -> Markup:
-    return curves(TRAIN, VALIDATION, kept, "Loss", "It falls.")
+def curve_plot(best_step: int | None = 100) -> Markup:
+    return curves(TRAIN, VALIDATION, best_step, Caption("Loss", "It falls."))
 
 
 @pytest.mark.parametrize("svg", [level_plot(), change_plot(), curve_plot()])
@@ -111,7 +110,7 @@ def test_a_difference_is_drawn_against_zero() -> None:
     assert percent(interval.get("x1")) < percent(dot.get("cx")) < percent(interval.get("x2"))
     assert percent(inner.get("x1")) > percent(interval.get("x1"))
     assert "better" in str(svg)
-    assert marks(forest(axis([0.0, 1.0]), 0.5, [0.2, 0.9], "worse"), "line", "zero")
+    assert marks(forest(axis([0.0, 1.0]), Whisker(0.5, [0.2, 0.9], "worse")), "line", "zero")
 
 
 def test_the_kept_update_is_marked_on_the_validation_curve() -> None:
@@ -132,10 +131,10 @@ def test_a_kept_update_at_either_end_keeps_its_label_inside(kept: int) -> None:
 
 def test_an_outlier_of_training_does_not_flatten_the_curves() -> None:
     wild = [(1, 500.0), *TRAIN[1:]]
-    svg = curves(wild, VALIDATION, None, "Loss", "")
+    svg = curves(wild, VALIDATION, None, Caption("Loss", ""))
     heights = [float(e.get("cy", "0")) for e in marks(svg, "circle", "dot")]
     assert max(heights) - min(heights) > 50
 
 
 def test_curves_without_training_losses() -> None:
-    assert len(marks(curves([], [(0, 1.0)], 0, "Loss", ""), "circle", "dot")) == 1
+    assert len(marks(curves([], [(0, 1.0)], 0, Caption("Loss", "")), "circle", "dot")) == 1

@@ -10,10 +10,12 @@ import numpy as np
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.truecasing import normalize
+from moontune.evaluation.acceptance import Check
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import character_edits, word_edits
-from moontune.report.html.page import Page
+from moontune.report.html.page import Heading, Page
 from moontune.report.provenance import Section
+from moontune.report.results import GeneralSpeech, LossHistory
 
 
 def row(id: str, reference: str, hypothesis: str, speaker: str | None = "anna", **more: Any):
@@ -64,20 +66,18 @@ def page(before: list[dict], after: list[dict], **more: Any) -> Page:
     compared = compare(before, after, 42)
     facts = [Section("Split", ["split", "clips"], [["train", 9]], "A note."), COMMANDS]
     whole = Page(
-        kind="run report",
-        title="first-run",
+        heading=Heading("run report", "first-run"),
         accepted=True,
         sentence="Accepted: WER 20.00 % -> 12.00 % on 5 held-out clips.",
         cautions=["Caution: 5 test clips are few."],
         names=("base", "tuned"),
         comparison=compared,
-        general={"origin": {"source": "elsewhere", "rows": 5}, "comparison": compared},
-        general_note=None,
-        checks=[{"name": "improved", "passed": True, "detail": "WER -40 %"}],
+        general=GeneralSpeech(compared, {"source": "elsewhere", "rows": 5}),
+        checks=[Check("improved", True, "WER -40 %")],
         predictions=(before, after),
         audio={},
-        train_log=LOG,
-        kept_step=20,
+        losses=LossHistory.from_rows(LOG),
+        best_step=20,
         facts=facts,
     )
     return replace(whole, **more)

@@ -145,12 +145,12 @@ def _compare(argv: list[str]) -> None:
     from moontune.cli.console import ConsoleUi
     from moontune.pipeline.experiments.compare_runs import CompareArgs, compare_runs
 
-    found = compare_runs(parse(CompareArgs, argv, prog="moontune compare"))
+    runs, page = compare_runs(parse(CompareArgs, argv, prog="moontune compare"))
     ui = ConsoleUi()
-    ui.figures(found.comparison, found.names)
-    for line in found.findings + found.remarks:
+    ui.figures(runs.comparison, runs.names)
+    for line in runs.findings:
         ui.note(line)
-    print(f"written: {found.page} and {found.page.with_suffix('.md').name}")
+    print(f"written: {page} and {page.with_suffix('.md').name}")
 
 
 def _export(argv: list[str]) -> None:

@@ -89,7 +89,7 @@ def _crossval(argv: list[str], group: Group, held: contextlib.ExitStack) -> None
 
 def _sweep(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
     from moontune.pipeline.experiments.sweep import BEFORE, do_trials, measure_winner
-    from moontune.pipeline.experiments.sweep_report import OWN, conclude
+    from moontune.pipeline.experiments.sweep_report import OWN, write_sweep_report
     from moontune.pipeline.runner import stage_named
 
     if group.size > 1:
@@ -105,7 +105,7 @@ def _sweep(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
             measure_winner(run, trials, ui)
     finally:
         ui.close()
-    found = conclude(run, config, trials)
+    found = write_sweep_report(run, config, trials)
     best = f"trial-{found['winner']}"
     ui.sweep(found, (OWN, best))
     print(f"the best trial is a run of its own: {run / best}")

@@ -11,7 +11,7 @@ from typing import Any
 from moontune.config.schema import TokenCap
 from moontune.evaluation.phrasing import sentence
 from moontune.report.markdown import cell, code, table
-from moontune.report.markdown_tables import drawn, measures
+from moontune.report.markdown_tables import bootstrap_note, measures
 from moontune.system.formatting import counted
 
 _USE = """```python
@@ -88,7 +88,7 @@ def _parts(m: dict[str, Any], repo: str) -> list[str]:
         measures(m["comparison"]),
         f"WER and CER on {cell(m['baseline']['normalizer'])}; greedy, at most "
         f"{TokenCap(decoding['tokens_per_second'], decoding['token_margin'])} tokens. "
-        + drawn(m["comparison"]),
+        + bootstrap_note(m["comparison"]),
         *_forgetting(m),
         table(("split", "clips", "speakers", "minutes"), shares),
         "## Use",

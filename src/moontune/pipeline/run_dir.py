@@ -17,9 +17,11 @@ from typing import Any
 
 from moontune.config.loading import read_settings, to_toml, with_settings
 from moontune.config.schema import RunConfig
+from moontune.data.manifest import read_rows
 from moontune.errors import UserError
 from moontune.pipeline.run_log import RunLog
-from moontune.system.files import new_folder, read_json, write_json, write_text
+from moontune.report.results import ArtifactTest, LossHistory, RunMetrics, RunResults
+from moontune.system.files import new_folder, read_json, read_jsonl, write_json, write_text
 
 KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -92,6 +94,27 @@ class RunDir:
 
     def read(self, name: str) -> dict[str, Any]:
         return read_json(self.path / name)
+
+    def results(self) -> RunResults:
+        """The run as its reports show it. Raises UserError for one that was never judged so."""
+        metrics = self.read("metrics.json")
+        if "comparison" not in metrics:
+            raise UserError(
+                f"{self.path}: was judged by an older moontune; again: moontune verdict {self.path}"
+            )
+        return RunResults(
+            metrics=RunMetrics.from_json(metrics),
+            config=self.used_config(),
+            losses=LossHistory.from_rows(read_jsonl(self / "train_log.jsonl")),
+            before=read_jsonl(self / "predictions_base.jsonl"),
+            after=read_jsonl(self / "predictions_tuned.jsonl"),
+            artifact=ArtifactTest.from_json(self.read("artifact_test.json")),
+            audio=self.test_audio(),
+        )
+
+    def test_audio(self) -> dict[str, Path]:
+        """Files of the test split's clips by id."""
+        return {u.id: u.audio_filepath for u in read_rows(self.manifest("test"))}
 
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""

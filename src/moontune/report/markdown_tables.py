@@ -1,30 +1,26 @@
-"""The figures of a run's Markdown report: a comparison with its intervals, in tables."""
+"""A comparison with its intervals in Markdown tables."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from moontune.config.schema import TokenCap
 from moontune.evaluation.comparison import edits_of
 from moontune.evaluation.phrasing import LABELS, show, show_interval
 from moontune.report.markdown import cell, table
+from moontune.report.results import Row, RunMetrics
 from moontune.system.formatting import counted, percent
 
 
-def result(m: dict[str, Any]) -> str:
-    base, c = m["baseline"], m["comparison"]
+def result(metrics: RunMetrics) -> str:
+    """The comparison of base and tuned model, and the conditions that both were measured under."""
+    base, comparison = metrics.baseline, metrics.comparison
     note = (
-        f"{counted(c['utterances'], 'test clip')} of {counted(c['speakers'], 'speaker')}, "
-        f"{counted(c['words'], 'word')}, "
-        f"{base['target_tokens']} target tokens. WER and CER on {cell(base['normalizer'])}; "
-        f"greedy, at most {_cap(base['decoding'])} tokens. " + drawn(c)
+        f"{counted(comparison['utterances'], 'test clip')} of "
+        f"{counted(comparison['speakers'], 'speaker')}, {counted(comparison['words'], 'word')}, "
+        f"{base.target_tokens} target tokens. WER and CER on {cell(base.normalizer)}; "
+        f"greedy, at most {base.token_cap} tokens. " + bootstrap_note(comparison)
     )
-    return measures(c) + "\n\n" + edits(c) + "\n\n" + note
-
-
-def _cap(decoding: dict[str, Any]) -> TokenCap:
-    """The cap of an evaluation; those from before `token_margin` had a margin of 2."""
-    return TokenCap(decoding["tokens_per_second"], decoding.get("token_margin", 2))
+    return measures(comparison) + "\n\n" + edits(comparison) + "\n\n" + note
 
 
 def measures(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:
@@ -62,7 +58,7 @@ def edits(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:
     return table(("", *names, "change"), ((n, x, y, f"{y - x:+d}") for n, x, y in rows))
 
 
-def drawn(c: dict[str, Any]) -> str:
+def bootstrap_note(c: dict[str, Any]) -> str:
     b = c["bootstrap"]
     return (
         f"Intervals: {100 * b['confidence']:.0f} %, paired bootstrap of {b['units']} {b['unit']}s, "
@@ -99,21 +95,20 @@ def groups(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str
     return "\n\n".join(parts)
 
 
-def kept(m: dict[str, Any]) -> str:
+def forgetting(metrics: RunMetrics) -> str:
     """What the adapter left of the base: general speech, and its way of writing."""
     text = "### What it kept\n\n"
-    general = m["general"]
-    if general["comparison"] is None:
-        text += cell(general["remark"] or "General speech was not looked at (--general off).")
+    general = metrics.general
+    if general.comparison is None:
+        text += cell(general.remark or "General speech was not looked at (--general off).")
     else:
-        c = general["comparison"]
+        comparison = general.comparison
         text += (
-            f"On {c['utterances']} clips of general speech that it was not trained on:\n\n"
-            + measures(c)
-            + f"\n\n{drawn(c)}\n\n"
-            + _style(c["style"], "general")
+            f"On {comparison['utterances']} clips of general speech that it was not trained on:"
+            f"\n\n{measures(comparison)}\n\n{bootstrap_note(comparison)}\n\n"
+            + _style(comparison["style"], "general")
         )
-    return text + "\n\n" + _style(m["comparison"]["style"], "test")
+    return text + "\n\n" + _style(metrics.comparison["style"], "test")
 
 
 def _style(style: dict[str, Any], which: str) -> str:
@@ -131,18 +126,19 @@ def _style(style: dict[str, Any], which: str) -> str:
 
 
 def changed(
-    before: list[dict[str, Any]],
-    after: list[dict[str, Any]],
+    before: list[Row],
+    after: list[Row],
     names: tuple[str, str] = ("base", "tuned"),
 ) -> str:
     """The clips whose errors changed most, with what was said and written."""
-    others = {r["id"]: r for r in before}
-    found = [(edits_of(r).errors - edits_of(others[r["id"]]).errors, r) for r in after]
-    found.sort(key=lambda pair: pair[0])
-    fixed, broken = [f for f in found if f[0] < 0], [f for f in found if f[0] > 0]
+    bases = {row["id"]: row for row in before}
+    pairs = [(bases[row["id"]], row) for row in after]
+    changes = [(edits_of(b).errors - edits_of(a).errors, a, b) for a, b in pairs]
+    changes.sort(key=lambda change: change[0])
+    fixed, broken = [c for c in changes if c[0] < 0], [c for c in changes if c[0] > 0]
     rows = [
-        (f"{d:+d}", r["id"], r["reference"], others[r["id"]]["hypothesis"], r["hypothesis"])
-        for d, r in [*fixed[:5], *broken[-3:]]
+        (f"{difference:+d}", b["id"], b["reference"], a["hypothesis"], b["hypothesis"])
+        for difference, a, b in [*fixed[:5], *broken[-3:]]
     ]
     text = "### Clips that changed\n\n"
     text += f"Fewer errors in {counted(len(fixed), 'clip')}, more in {len(broken)}."

@@ -1,4 +1,4 @@
-"""What made a run: its data, artifact, commands, settings and machine, as tables. No torch here."""
+"""The provenance of a run as tables: its data, artifact, commands, settings and machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from moontune.config.loading import in_effect, setting_text, to_dict
 from moontune.config.schema import RunConfig
-from moontune.pipeline.run_dir import RunDir
+from moontune.report.results import ArtifactTest, RunMetrics, RunResults
 from moontune.system.formatting import percent
 
 
@@ -22,41 +22,42 @@ class Section:
     note: str = ""
 
 
-def facts_of(run: RunDir, m: dict[str, Any]) -> list[Section]:
-    """All of them, in the order of the reports; `m` is the run's metrics."""
+def provenance_of(results: RunResults) -> list[Section]:
+    """All of them, in the order of the reports."""
     return [
-        data_facts(m),
-        artifact_facts(run),
-        command_facts(m["environment"]["commands"]),
-        setting_facts(run.used_config(), m["training"].get("why")),
-        machine_facts(m),
+        data_facts(results.metrics),
+        artifact_facts(results.artifact),
+        command_facts(results.commands),
+        setting_facts(results.config, results.metrics.training.reasons),
+        machine_facts(results.metrics),
     ]
 
 
-def data_facts(m: dict[str, Any]) -> Section:
+def data_facts(metrics: RunMetrics) -> Section:
+    data, general = metrics.data, metrics.general
     rows = [
         [
             name,
-            s["utterances"],
-            s["speakers"],
-            f"{s['seconds'] / 60:.1f}",
-            f"{100 * s['share']:.1f} % of {100 * s['wanted']:.0f} %",
+            split.utterances,
+            split.speakers,
+            f"{split.seconds / 60:.1f}",
+            f"{100 * split.share:.1f} % of {100 * split.wanted:.0f} %",
         ]
-        for name, s in m["split"].items()
+        for name, split in data.splits.items()
     ]
-    leaks = ", ".join(f"{n} {kind}" for kind, n in m["leakage"].items())
-    dropped = ", ".join(f"{n} {why}" for why, n in m["data"]["dropped"].items()) or "none"
-    labels = m["labels"]
-    general = m["general"]
+    leaks = ", ".join(f"{n} {kind}" for kind, n in data.leakage.items())
+    dropped = ", ".join(f"{n} {reason}" for reason, n in data.dropped.items()) or "none"
     more = "".join(
-        f" {use}: {origin_text(general[key])}."
-        for use, key in (("Checked for forgetting on", "origin"), ("Replayed", "replay"))
-        if general[key]
+        f" {use}: {origin_text(origin)}."
+        for use, origin in (
+            ("Checked for forgetting on", general.origin),
+            ("Replayed", general.replay),
+        )
+        if origin
     )
     note = (
         f"Shared between splits: {leaks}. Dropped: {dropped}. References are "
-        f"{labels['references']}, labels {labels['used']}. "
-        f"Origin: {origin_text(m['data']['origin'])}.{more}"
+        f"{data.references}, labels {data.labels}. Origin: {origin_text(data.origin)}.{more}"
     )
     head = ["split", "clips", "speakers", "minutes", "share of the audio, of wanted"]
     return Section("Data and split", head, rows, note)
@@ -67,15 +68,14 @@ def origin_text(origin: dict[str, Any]) -> str:
     return ", ".join(f"{k} {v}" for k, v in origin.items() if k != "folder")
 
 
-def artifact_facts(run: RunDir) -> Section:
-    a = run.read("artifact_test.json")
+def artifact_facts(artifact: ArtifactTest) -> Section:
     rows = [
-        [c["id"], c.get("reference", ""), c["transcript"], "yes" if c["identical_tokens"] else "NO"]
-        for c in a["clips"]
+        [clip.id, clip.reference, clip.transcript, "yes" if clip.same_tokens else "NO"]
+        for clip in artifact.clips
     ]
     note = (
-        f"Reloaded in a fresh process on {a['device']}, WER {percent(a['wer'])} on these clips: "
-        f"scripts/{shlex.join(a['command'])}"
+        f"Reloaded in a fresh process on {artifact.device}, WER {percent(artifact.wer)} on these "
+        f"clips: scripts/{shlex.join(artifact.command)}"
     )
     return Section("The artifact", ["clip", "reference", "transcript", "same tokens"], rows, note)
 
@@ -84,42 +84,44 @@ def command_facts(commands: list[list[str]]) -> Section:
     return Section("Commands", [], [["moontune " + shlex.join(words)] for words in commands])
 
 
-def setting_facts(config: RunConfig, why: dict[str, str] | None = None) -> Section:
-    """Settings, with what they were picked for: `why` of those that were."""
+def setting_facts(config: RunConfig, reasons: dict[str, str] | None = None) -> Section:
+    """Settings in effect; `reasons` of those that were recommended for the data."""
     sections = to_dict(in_effect(config)).values()
     rows = [[k, setting_text(v)] for section in sections for k, v in section.items()]
-    picked = "; ".join(f"{name}: {reason}" for name, reason in (why or {}).items())
-    note = f"Picked for the data: {picked}." if picked else ""
+    recommended = "; ".join(f"{name}: {reason}" for name, reason in (reasons or {}).items())
+    note = f"Picked for the data: {recommended}." if recommended else ""
     return Section("Settings", ["setting", "value"], rows, note)
 
 
-def machine_facts(m: dict[str, Any]) -> Section:
-    env, base, device, t = m["environment"], m["base_model"], m["device"], m["training"]
-    rate = t["utterances_seen"] / max(t["seconds"] - t["seconds_validating"], 1e-9)
-    back = t.get("heard_backwards", {"clips": 0})
-    turned = (
-        f", {back['clips']} clips heard backwards too, with nothing to write for {back['empty']}"
-        if back["clips"]
-        else ""
-    )
+def machine_facts(metrics: RunMetrics) -> Section:
+    environment, base, device = metrics.environment, metrics.base, metrics.device
+    versions = ", ".join(f"{k} {v}" for k, v in environment.versions.items())
     rows = [
-        [
-            "base",
-            f"{base['asked']} ({base['hub_id']}, revision {base['revision'] or 'not stated'})",
-        ],
-        ["weights", f"sha256 {base['sha256'][:16]}"],
-        ["device", f"{device['name']} ({device['reason']}), {device['dtype']}"],
-        [
-            "training",
-            f"{t['steps']} updates ({t['stopped']}), {t['skipped']} skipped, "
-            f"{t['trainable_parameters']:,} parameters, matrix products in "
-            f"{t.get('dtype', 'float32')}, {t['seconds']:.0f} s of which "
-            f"{t['seconds_validating']:.0f} s validating, {rate:.1f} clips a second{turned}",
-        ],
-        ["seconds", ", ".join(f"{k} {v:.0f}" for k, v in m["timings_s"].items())],
-        ["python", f"{env['python']} on {env['platform']}"],
-        ["versions", ", ".join(f"{k} {v}" for k, v in env["versions"].items())],
-        ["source", env["git_revision"] or "installed package"],
-        ["started", env["started"]],
+        ["base", f"{base.asked} ({base.hub_id}, revision {base.revision or 'not stated'})"],
+        ["weights", f"sha256 {base.sha256[:16]}"],
+        ["device", f"{device.name} ({device.reason}), {device.dtype}"],
+        ["training", _training(metrics)],
+        ["seconds", ", ".join(f"{k} {v:.0f}" for k, v in metrics.stage_seconds.items())],
+        ["python", f"{environment.python} on {environment.platform}"],
+        ["versions", versions],
+        ["source", environment.git_revision or "installed package"],
+        ["started", environment.started],
     ]
-    return Section("Machine and versions", ["", ""], rows, ". ".join(m["remarks"]))
+    return Section("Machine and versions", ["", ""], rows, ". ".join(metrics.remarks))
+
+
+def _training(metrics: RunMetrics) -> str:
+    training = metrics.training
+    figures, reversed_clips = training.figures, training.reversed_clips
+    text = (
+        f"{figures.steps} updates ({training.stopped}), {training.skipped} skipped, "
+        f"{training.trainable_parameters:,} parameters, matrix products in {training.dtype}, "
+        f"{figures.seconds:.0f} s of which {training.seconds_validating:.0f} s validating, "
+        f"{training.utterances_per_second:.1f} clips a second"
+    )
+    if not reversed_clips.clips:
+        return text
+    return (
+        f"{text}, {reversed_clips.clips} clips heard backwards too, with nothing to write for "
+        f"{reversed_clips.empty}"
+    )

@@ -2,71 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir
+from moontune.evaluation.acceptance import Check
 from moontune.report.markdown import cell, code, table
-from moontune.report.markdown_tables import changed, groups, kept, result
-from moontune.report.provenance import Section, facts_of
-from moontune.system.files import read_jsonl
+from moontune.report.markdown_tables import changed, forgetting, groups, result
+from moontune.report.provenance import Section, provenance_of
+from moontune.report.results import LossHistory, RunResults
 
 
-def render(run: RunDir) -> str:
-    """The run's section, from what its folder holds."""
-    m = run.read("metrics.json")
-    if "comparison" not in m:
-        raise UserError(
-            f"{run.path}: was judged by an older moontune; again: moontune verdict {run.path}"
-        )
+def render(results: RunResults) -> str:
+    metrics, verdict = results.metrics, results.metrics.verdict
     parts = [
-        f"## {cell(m['run'])}",
-        f"**{cell(m['verdict']['sentence'])}**",
-        *map(cell, m["verdict"]["findings"]),
-        *map(cell, m["verdict"]["cautions"]),
-        result(m),
-        "### Checks\n\n"
-        + table(
-            ("check", "", "detail"),
-            (
-                (c["name"], "yes" if c["passed"] else "NO", c["detail"])
-                for c in m["verdict"]["checks"]
-            ),
-        ),
-        _training(m, read_jsonl(run / "train_log.jsonl")),
-        groups(m["comparison"]),
-        changed(
-            read_jsonl(run / "predictions_base.jsonl"), read_jsonl(run / "predictions_tuned.jsonl")
-        ),
-        kept(m),
-        *map(facts_table, facts_of(run, m)),
+        f"## {cell(results.name)}",
+        f"**{cell(verdict.sentence)}**",
+        *map(cell, verdict.findings),
+        *map(cell, verdict.cautions),
+        result(metrics),
+        _checks(verdict.checks),
+        _training(results.losses, metrics.training.figures.best_step),
+        groups(metrics.comparison),
+        changed(results.before, results.after),
+        forgetting(metrics),
+        *map(section_text, provenance_of(results)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _training(m: dict[str, Any], log: list[dict[str, Any]]) -> str:
-    t = m["training"]
-    updates = [e for e in log if e["event"] == "update" and e["loss"] is not None]
-    rows = []
-    before = 0
-    for e in log:
-        if e["event"] != "validation":
-            continue
-        part = [u for u in updates if before < u["step"] <= e["step"]]
-        tokens = sum(u["tokens"] for u in part)
-        mean = sum(u["loss"] * u["tokens"] for u in part) / tokens if tokens else None
-        kept = "kept" if e["step"] == t["best_step"] else ""
-        rows.append(
-            (e["step"], *("-" if v is None else f"{v:.4f}" for v in (mean, e["val_loss"])), kept)
-        )
-        before = e["step"]
-    return "### Training\n\n" + table(
-        ("update", "train loss since the last row", "validation loss", ""), rows
-    )
+def _checks(checks: list[Check]) -> str:
+    rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in checks]
+    return "### Checks\n\n" + table(("check", "", "detail"), rows)
 
 
-def facts_table(section: Section) -> str:
-    """A table of facts; without a head, lines of code."""
+def _training(losses: LossHistory, best_step: float) -> str:
+    """Validation losses, each with the training loss since the one before."""
+    rows, before = [], 0
+    for validation in losses.validations:
+        since = [
+            (s.loss, s.tokens)
+            for s in losses.steps
+            if s.loss is not None and before < s.step <= validation.step
+        ]
+        tokens = sum(n for _, n in since)
+        mean = sum(loss * n for loss, n in since) / tokens if tokens else None
+        figures = ("-" if v is None else f"{v:.4f}" for v in (mean, validation.loss))
+        rows.append((validation.step, *figures, "kept" if validation.step == best_step else ""))
+        before = validation.step
+    head = ("update", "train loss since the last row", "validation loss", "")
+    return "### Training\n\n" + table(head, rows)
+
+
+def section_text(section: Section) -> str:
+    """A section as a table; without a head, as lines of code."""
     text = f"### {cell(section.title)}"
     if section.head:
         text += "\n\n" + table(section.head, section.rows)

@@ -1,10 +1,9 @@
-"""`moontune compare`: the tuned models of two runs on the same test clips. No torch here."""
+"""`moontune compare`: the tuned models of two runs on the same test clips."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 
@@ -14,9 +13,12 @@ from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, unlike
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
+from moontune.report.html.contents import comparison_page
 from moontune.report.markdown import cell
-from moontune.report.markdown_tables import changed, drawn, edits, groups, measures
+from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures
+from moontune.report.results import ComparedRun, RunComparison
 from moontune.system.files import check_output, write_text
+from moontune.training.summary import TrainingFigures
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,9 @@ class CompareArgs:
     """Seed of the bootstrap."""
 
 
-@dataclass(frozen=True)
-class SideBySide:
-    names: tuple[str, str]
-    comparison: dict[str, Any]
-    findings: list[str]
-    remarks: list[str]
-    page: Path
-
-
-def compare_runs(args: CompareArgs) -> SideBySide:
-    """Compare, and write the page and the Markdown beside it. Raises UserError."""
-    from moontune.report.html.contents import comparison_page
-
+def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
+    """Compare, and write the page and the Markdown beside it; the page's path is returned too.
+    Raises UserError."""
     check_values(seed=args.seed, report_clips=args.report_clips)
     runs = tuple(evaluated_run(path) for path in args.runs)
     if runs[0].path.resolve() == runs[1].path.resolve():
@@ -56,17 +48,29 @@ def compare_runs(args: CompareArgs) -> SideBySide:
     if page.suffix != ".html":
         raise UserError(f"--output {page}: name a file that ends in .html")
     remarks = _check(runs, names)
-    rows = tuple(stored_predictions(run / "predictions_tuned.jsonl") for run in runs)
+    before, after = (compared_run(run, name) for run, name in zip(runs, names, strict=True))
     try:
-        found = compare(rows[0], rows[1], args.seed)
+        comparison = compare(before.predictions, after.predictions, args.seed)
     except UserError as error:
         raise UserError(f"{names[0]} and {names[1]} cannot be compared: {error}") from None
-    findings = list(found["sentences"].values())
-    if "loss" not in found["measures"]:
+    if "loss" not in comparison["measures"]:
         remarks.insert(0, "Their labels differ in style, so losses are not compared.")
-    write_text(page, comparison_page(runs, names, found, remarks, args.report_clips))
-    write_text(page.with_suffix(".md"), _markdown(names, found, rows, findings + remarks))
-    return SideBySide(names, found, findings, remarks, page)
+    result = RunComparison(before, after, comparison, remarks)
+    write_text(page, comparison_page(result, args.report_clips))
+    write_text(page.with_suffix(".md"), _markdown(result))
+    return result, page
+
+
+def compared_run(run: RunDir, name: str) -> ComparedRun:
+    """One side of a comparison, from a folder whose tuned model was measured."""
+    return ComparedRun(
+        name=name,
+        config=run.used_config(),
+        training=TrainingFigures.from_json(run.read("train.json")),
+        commands=run.commands(),
+        predictions=stored_predictions(run / "predictions_tuned.jsonl"),
+        audio=run.test_audio(),
+    )
 
 
 def _beside(run: RunDir) -> Path:
@@ -100,16 +104,15 @@ def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
     return [f"They adapt two different bases (weights {bases[0]} and {bases[1]})."]
 
 
-def _markdown(
-    names: tuple[str, str], c: dict[str, Any], rows: tuple[Any, ...], findings: list[str]
-) -> str:
+def _markdown(runs: RunComparison) -> str:
+    names, comparison = runs.names, runs.comparison
     parts = [
         f"# {cell(names[0])} and {cell(names[1])}",
-        *map(cell, findings),
-        measures(c, names),
-        edits(c, names),
-        drawn(c),
-        groups(c, names),
-        changed(rows[0], rows[1], names),
+        *map(cell, runs.findings),
+        measures(comparison, names),
+        edits(comparison, names),
+        bootstrap_note(comparison),
+        groups(comparison, names),
+        changed(runs.before.predictions, runs.after.predictions, names),
     ]
     return "\n\n".join(parts) + "\n"

@@ -1,9 +1,10 @@
-"""What the folds of a cross-validation say together: figures, cautions, report. No torch here."""
+"""The folds of a cross-validation together: figures, cautions, report."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from moontune.config.loading import setting_text
@@ -15,24 +16,26 @@ from moontune.evaluation.phrasing import show
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import write_report
+from moontune.report.html.contents import crossval_page
 from moontune.report.markdown import cell
-from moontune.report.markdown_tables import changed, edits, groups, measures
-from moontune.report.markdown_tables import drawn as intervals
+from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures
 from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
-from moontune.report.run_markdown import facts_table
+from moontune.report.results import CrossvalResults
+from moontune.report.run_markdown import section_text
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.formatting import counted
 from moontune.training.stability import unsteady
+from moontune.training.summary import TrainingFigures, TrainingSummary
 
 FORGOTTEN = 0.005  # WER on general speech, mean over the folds
 
 
 @dataclass(frozen=True)
-class Fold:
-    """What a fold's run came to."""
+class FoldResults:
+    """A fold's run, trained and measured."""
 
     run: RunDir
-    training: dict[str, Any]
+    training: TrainingSummary
     before: dict[str, Any]  # eval_base.json
     after: dict[str, Any]
     general: tuple[float, float] | None  # WER on general speech, base and tuned
@@ -49,7 +52,8 @@ def pool(run: RunDir, config: RunConfig) -> dict[str, Any]:
     write_json(run / "eval_base.json", _together([fold.before for fold in folds]))
     write_json(run / "eval_tuned.json", _together([fold.after for fold in folds]))
     write_manifest(run.manifest("test"), [u for fold in folds for u in _tested(fold)])
-    write_json(run / "train.json", _trainings([fold.training for fold in folds]))
+    training = _mean_training([fold.training.figures for fold in folds])
+    write_json(run / "train.json", asdict(training))
     comparison = compare(rows["base"], rows["tuned"], config.output.seed)
     last = folds[-1].run.stages()["evaluate"]
     run.finish_stage("evaluate", last)
@@ -65,24 +69,33 @@ def pool(run: RunDir, config: RunConfig) -> dict[str, Any]:
         "environment": run.record()["environment"],
     }
     write_json(run / "crossval.json", found)
-    _report(run, config, found, rows)
+    results = CrossvalResults(
+        name=found["run"],
+        folds=len(folds),
+        comparison=comparison,
+        cautions=found["cautions"],
+        before=rows["base"],
+        after=rows["tuned"],
+        audio=run.test_audio(),
+    )
+    _report(run, config, found, results)
     run.mark_complete()
     return found
 
 
-def _read(fold: RunDir) -> Fold:
+def _read(fold: RunDir) -> FoldResults:
     files = [fold / f"general_eval_{which}.json" for which in ("base", "tuned")]
     wers = [fold.read(file.name)["wer"] for file in files if file.is_file()]
-    return Fold(
+    return FoldResults(
         fold,
-        fold.read("train.json"),
+        TrainingSummary.from_json(fold.read("train.json")),
         fold.read("eval_base.json"),
         fold.read("eval_tuned.json"),
         (wers[0], wers[1]) if len(wers) == 2 and None not in wers else None,
     )
 
 
-def _tested(fold: Fold) -> list[Utterance]:
+def _tested(fold: FoldResults) -> list[Utterance]:
     return read_rows(fold.run.manifest("test"))
 
 
@@ -96,16 +109,23 @@ def _together(evaluations: list[dict[str, Any]]) -> dict[str, Any]:
     return same | {"manifest": digest("manifest"), "audio": digest("audio")}
 
 
-def _trainings(of_folds: list[dict[str, Any]]) -> dict[str, Any]:
-    def mean(key: str) -> float:
-        return sum(t[key] for t in of_folds) / len(of_folds)
+def _mean_training(folds: list[TrainingFigures]) -> TrainingFigures:
+    """The mean of all figures but the time, of which it is the sum."""
 
-    means = {key: mean(key) for key in ("steps", "best_step", "first_val_loss", "best_val_loss")}
-    return means | {"seconds": sum(t["seconds"] for t in of_folds)}
+    def mean(figures: Iterable[float]) -> float:
+        return sum(figures) / len(folds)
+
+    return TrainingFigures(
+        steps=mean(f.steps for f in folds),
+        best_step=mean(f.best_step for f in folds),
+        first_val_loss=mean(f.first_val_loss for f in folds),
+        best_val_loss=mean(f.best_val_loss for f in folds),
+        seconds=sum(f.seconds for f in folds),
+    )
 
 
-def _row(fold: Fold) -> dict[str, Any]:
-    t = fold.training
+def _row(fold: FoldResults) -> dict[str, Any]:
+    training = fold.training
     return {
         "fold": fold.run.path.name,
         "utterances": fold.before["utterances"],
@@ -114,12 +134,12 @@ def _row(fold: Fold) -> dict[str, Any]:
         "wer": [fold.before["wer"], fold.after["wer"]],
         "loss": [fold.before["loss"], fold.after["loss"]],
         "general_wer": fold.general,
-        "steps": t["steps"],
-        "best_step": t["best_step"],
-        "skipped": t["skipped"],
-        "stopped": t["stopped"],
-        "seconds": t["seconds"],
-        "picked": t.get("picked", {}),
+        "steps": training.figures.steps,
+        "best_step": training.figures.best_step,
+        "skipped": training.skipped,
+        "stopped": training.stopped,
+        "seconds": training.figures.seconds,
+        "picked": training.recommended,
     }
 
 
@@ -132,23 +152,22 @@ def _picked(folds: list[dict[str, Any]]) -> dict[str, str]:
     return {name: ", ".join(dict.fromkeys(found)) for name, found in values.items()}
 
 
-def _cautions(comparison: dict[str, Any], folds: list[Fold]) -> list[str]:
+def _cautions(comparison: dict[str, Any], folds: list[FoldResults]) -> list[str]:
     found = cautions(comparison, None, folds[0].run.read("split.json"))
     if comparison["collapsed"]:
         found.append(f"Caution: the tuned models collapsed: {comparison['collapsed']}.")
     for fold in folds:
         for wrong in unsteady(read_jsonl(fold.run / "train_log.jsonl")):
             found.append(f"Caution: in {fold.run.path.name} {wrong}.")
-        skipped = fold.training["skipped"]
+        skipped = fold.training.skipped
         if skipped:
             found.append(f"Caution: {fold.run.path.name} left out {counted(skipped, 'update')}.")
-        collapsed = fold.training.get("collapsed")
-        if collapsed:
+        if fold.training.degenerated:
             found.append(
                 f"Caution: in {fold.run.path.name} the base was kept, not the update with the "
-                f"least loss: {collapsed}."
+                f"least loss: {fold.training.degenerated}."
             )
-        elif not fold.training["best_step"]:
+        elif not fold.training.figures.best_step:
             found.append(f"Caution: in {fold.run.path.name} no update was better than the base.")
     shared = [_leaks(fold, "audio") for fold in folds]
     if any(shared):
@@ -167,7 +186,7 @@ def _cautions(comparison: dict[str, Any], folds: list[Fold]) -> list[str]:
     return found
 
 
-def _leaks(fold: Fold, kind: str) -> int:
+def _leaks(fold: FoldResults, kind: str) -> int:
     return fold.run.read("split.json")["leakage"]["counts"][kind]
 
 
@@ -201,29 +220,28 @@ def _fold_facts(found: dict[str, Any]) -> Section:
 
 
 def _report(
-    run: RunDir, config: RunConfig, found: dict[str, Any], rows: dict[str, list[dict[str, Any]]]
+    run: RunDir, config: RunConfig, found: dict[str, Any], results: CrossvalResults
 ) -> None:
     """Write report.md and report.html, and put it first in the collected report."""
-    from moontune.report.html.contents import crossval_page
-
-    c = found["comparison"]
+    comparison = results.comparison
     sections = [
         _fold_facts(found),
         command_facts(found["environment"]["commands"]),
         setting_facts(config, _picked(found["folds"])),
     ]
+    sentences = comparison["sentences"]
     parts = [
-        f"## {cell(found['run'])}, cross-validation",
-        f"**{cell(c['sentences']['wer'])}**",
-        *(cell(c["sentences"][name]) for name in ("loss", "typography") if name in c["sentences"]),
-        *map(cell, found["cautions"]),
-        measures(c),
-        edits(c),
-        intervals(c),
-        *map(facts_table, sections[:1]),
-        groups(c),
-        changed(rows["base"], rows["tuned"]),
-        *map(facts_table, sections[1:]),
+        f"## {cell(results.name)}, cross-validation",
+        f"**{cell(sentences['wer'])}**",
+        *(cell(sentences[name]) for name in ("loss", "typography") if name in sentences),
+        *map(cell, results.cautions),
+        measures(comparison),
+        edits(comparison),
+        bootstrap_note(comparison),
+        section_text(sections[0]),
+        groups(comparison),
+        changed(results.before, results.after),
+        *map(section_text, sections[1:]),
     ]
-    page = crossval_page(run, found, (rows["base"], rows["tuned"]), sections, config)
+    page = crossval_page(results, sections, config.report.report_clips)
     write_report(run, config, "\n\n".join(parts) + "\n", page)

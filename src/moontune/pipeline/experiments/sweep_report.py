@@ -1,81 +1,87 @@
-"""What a sweep found: the winner against the run's own settings, and the report. No torch here."""
+"""The report of a sweep: its winner against the run's own settings and against the base."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.predictions import stored_predictions
+from moontune.pipeline.experiments.compare_runs import compared_run
 from moontune.pipeline.experiments.search_space import value_of
 from moontune.pipeline.experiments.sweep import best_of, told
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import write_report
 from moontune.report.html.contents import comparison_page, run_page
+from moontune.report.html.page import Heading
 from moontune.report.markdown import cell
-from moontune.report.markdown_tables import changed, drawn, edits, measures, result
+from moontune.report.markdown_tables import bootstrap_note, changed, edits, measures, result
 from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
-from moontune.report.run_markdown import facts_table
+from moontune.report.results import RunComparison, RunMetrics
+from moontune.report.run_markdown import section_text
 from moontune.system.files import write_json
 
 OWN = "own settings"  # what trial 0 is called
 
 
-def conclude(run: RunDir, config: RunConfig, trials: list[dict[str, Any]]) -> dict[str, Any]:
+def write_sweep_report(
+    run: RunDir, config: RunConfig, trials: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Write sweep.json and the report of a sweep whose winner was tested; returns sweep.json."""
     winner = best_of(trials)["number"]
     tested = [RunDir(run / f"trial-{number}") for number in sorted({0, winner})]
-    metrics = [trial.read("metrics.json") for trial in tested]
-    found = {
+    results = [trial.results() for trial in tested]
+    row = {
         "run": run.record()["name"],
         "trials": trials,
         "winner": winner,
-        "own": _own(run, tested[0]),
-        "tested": {trial.path.name: _figures(m) for trial, m in zip(tested, metrics, strict=True)},
-        "data": metrics[0]["data"],
+        "own": _own(run, results[0].config),
+        "tested": {t.path.name: _figures(r.metrics) for t, r in zip(tested, results, strict=True)},
+        "data": tested[0].read("metrics.json")["data"],
         "environment": run.record()["environment"],
     }
-    rows = tuple(stored_predictions(trial / "predictions_tuned.jsonl") for trial in tested)
+    pair = None
     if winner:
-        found["comparison"] = compare(rows[0], rows[1], config.output.seed)
-    found["tested_before"] = tested_before(run, trials, winner)
-    found["sentence"] = sentence_of(found)
-    write_json(run / "sweep.json", found)
+        names = (OWN, f"trial-{winner}")
+        before, after = (compared_run(t, name) for t, name in zip(tested, names, strict=True))
+        comparison = compare(before.predictions, after.predictions, config.output.seed)
+        row["comparison"] = comparison
+        pair = RunComparison(before, after, comparison, [])
+    row["tested_before"] = tested_before(run, trials, winner)
+    row["sentence"] = sentence_of(row)
+    write_json(run / "sweep.json", row)
     facts = [
-        _trial_facts(found),
-        command_facts(found["environment"]["commands"]),
+        _trial_facts(row),
+        command_facts(row["environment"]["commands"]),
         setting_facts(config),
     ]
-    text = _markdown(found, metrics, rows, facts)
-    names = (OWN, f"trial-{winner}")
+    heading = Heading(f"sweep, {len(trials)} trials", row["run"])
     clips = config.report.report_clips
-    heading = (f"sweep, {len(trials)} trials", found["run"])
-    if winner:
-        remarks = [found["sentence"], *metrics[1]["verdict"]["cautions"]]
-        pair = (tested[0], tested[1])
-        page = comparison_page(pair, names, found["comparison"], remarks, clips, facts[:1], heading)
+    if pair is None:
+        remarks = [row["sentence"]]
+        page = run_page(results[0], clips, heading=heading, facts=facts[:1], remarks=remarks)
     else:
-        page = run_page(tested[0], config, facts[:1], heading, [found["sentence"]])
-    write_report(run, config, text, page)
+        pair = replace(pair, remarks=[row["sentence"], *results[1].metrics.verdict.cautions])
+        page = comparison_page(pair, clips, heading=heading, facts=facts[:1])
+    write_report(run, config, _markdown(row, results[-1].metrics, pair, facts), page)
     run.mark_complete()
-    return found
+    return row
 
 
-def _own(run: RunDir, first: RunDir) -> dict[str, Any]:
-    """What the trial of the run's own settings had of those that were searched."""
-    config = first.used_config()
+def _own(run: RunDir, config: RunConfig) -> dict[str, Any]:
+    """The values of the run's own settings among those that were searched."""
     names = [word.partition("=")[0] for word in run.record()["sweep"]["tune"]]
     return {name: setting_text(value_of(config, name)) for name in names}
 
 
-def _figures(m: dict[str, Any]) -> dict[str, Any]:
-    """Of a tested trial: does it beat the base?"""
+def _figures(metrics: RunMetrics) -> dict[str, Any]:
+    """A tested trial against the base, as sweep.json has it."""
     return {
-        "sentence": m["comparison"]["sentences"]["wer"],
-        "wer": [m["baseline"]["wer"], m["tuned"]["wer"]],
-        "loss": [m["baseline"]["loss"], m["tuned"]["loss"]],
-        "accepted": m["accepted"],
+        "sentence": metrics.comparison["sentences"]["wer"],
+        "wer": [metrics.baseline.wer, metrics.tuned.wer],
+        "loss": [metrics.baseline.loss, metrics.tuned.loss],
+        "accepted": metrics.verdict.accepted,
     }
 
 
@@ -120,28 +126,25 @@ def _trial_facts(found: dict[str, Any]) -> Section:
 
 
 def _markdown(
-    found: dict[str, Any],
-    metrics: list[dict[str, Any]],
-    rows: tuple[list[dict[str, Any]], ...],
-    facts: list[Section],
+    row: dict[str, Any], best: RunMetrics, pair: RunComparison | None, facts: list[Section]
 ) -> str:
-    parts = [f"## {cell(found['run'])}, sweep", f"**{cell(found['sentence'])}**"]
-    if found["winner"]:
-        c, names = found["comparison"], (OWN, f"trial-{found['winner']}")
+    """The sweep's section: the winner against the run's own settings, where it is another, and
+    against the base."""
+    parts = [f"## {cell(row['run'])}, sweep", f"**{cell(row['sentence'])}**"]
+    if pair is not None:
         parts += [
-            *map(cell, c["sentences"].values()),
-            measures(c, names),
-            edits(c, names),
-            drawn(c),
+            *map(cell, pair.comparison["sentences"].values()),
+            measures(pair.comparison, pair.names),
+            edits(pair.comparison, pair.names),
+            bootstrap_note(pair.comparison),
         ]
-    best = metrics[-1]
     parts += [
-        f"### trial-{found['winner']} against the base",
-        cell(best["verdict"]["sentence"]),
-        *map(cell, best["verdict"]["cautions"]),
+        f"### trial-{row['winner']} against the base",
+        cell(best.verdict.sentence),
+        *map(cell, best.verdict.cautions),
         result(best),
+        section_text(facts[0]),
     ]
-    parts += map(facts_table, facts[:1])
-    if found["winner"]:
-        parts.append(changed(rows[0], rows[1], names))
-    return "\n\n".join([*parts, *map(facts_table, facts[1:])]) + "\n"
+    if pair is not None:
+        parts.append(changed(pair.before.predictions, pair.after.predictions, pair.names))
+    return "\n\n".join([*parts, *map(section_text, facts[1:])]) + "\n"

@@ -24,7 +24,9 @@ _HEAD = (
 
 def report_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write report.md and report.html, and put the run first in the collected report."""
-    write_report(run, config, render(run), run_page(run, config))
+    results = run.results()
+    page = run_page(results, config.report.report_clips)
+    write_report(run, config, render(results), page)
     ui.note(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
     return {}
 

@@ -1,151 +1,115 @@
-"""What a run, or two, put on their HTML page. No torch here."""
+"""The contents of pages: of a run, of two runs compared, of a cross-validation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from moontune.config.loading import in_effect, setting_text, to_dict
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import read_rows
-from moontune.pipeline.run_dir import RunDir
-from moontune.report.html.page import Page, render_page
-from moontune.report.provenance import Section, command_facts, facts_of
-from moontune.system.files import read_jsonl
+from moontune.evaluation.acceptance import Verdict
+from moontune.report.html.page import Heading, Page, render_page
+from moontune.report.provenance import Section, command_facts, provenance_of
+from moontune.report.results import CrossvalResults, RunComparison, RunResults
 
 
 def run_page(
-    run: RunDir,
-    config: RunConfig,
+    results: RunResults,
+    clips: int,
+    *,
+    heading: Heading | None = None,
     facts: Sequence[Section] = (),
-    heading: tuple[str, str] | None = None,
     remarks: Sequence[str] = (),
 ) -> str:
-    """The page of a run that has its metrics, with more `facts` and `remarks` before its own.
-
-    `heading` is what stands above the title, and the title.
-    """
-    m = run.read("metrics.json")
-    general = m["general"]
-    kind, title = heading or ("run report", m["run"])
+    """The page of a run, with more `facts` and `remarks` before its own; `clips` at most."""
+    metrics, verdict = results.metrics, results.metrics.verdict
     page = Page(
-        kind=kind,
-        title=title,
-        accepted=m["accepted"],
-        sentence=m["comparison"]["sentences"]["wer"],
-        cautions=[*remarks, *_why(m["verdict"]), *m["verdict"]["cautions"]],
-        names=("base", "tuned"),
-        comparison=m["comparison"],
-        general=general if general["comparison"] else None,
-        general_note=general["remark"] or "The settings asked for none.",
-        checks=m["verdict"]["checks"],
-        predictions=_predictions(run / "predictions_base.jsonl", run / "predictions_tuned.jsonl"),
-        audio=_audio(run),
-        train_log=read_jsonl(run / "train_log.jsonl"),
-        kept_step=m["training"]["best_step"],
-        facts=[*facts, *facts_of(run, m)],
+        heading=heading or Heading("run report", results.name),
+        sentence=metrics.comparison["sentences"]["wer"],
+        comparison=metrics.comparison,
+        predictions=(results.before, results.after),
+        audio=results.audio,
+        accepted=metrics.accepted,
+        cautions=[*remarks, *_reasons(verdict), *verdict.cautions],
+        general=metrics.general,
+        checks=verdict.checks,
+        losses=results.losses,
+        best_step=metrics.training.figures.best_step,
+        facts=[*facts, *provenance_of(results)],
     )
-    return render_page(page, config.report.report_clips)
+    return render_page(page, clips)
 
 
-def _why(verdict: dict[str, Any]) -> list[str]:
-    """What the chip alone does not say: a smoke run's leniency, or the checks that failed."""
-    if verdict["accepted"]:
-        return ["Accepted as a smoke run, on its artifacts alone."] if verdict["smoke"] else []
-    failed = [c for c in verdict["checks"] if not c["passed"]]
-    return [f"Not accepted: {c['name']}: {c['detail']}." for c in failed]
+def _reasons(verdict: Verdict) -> list[str]:
+    """Reasons the chip alone does not tell: a smoke run's leniency, or the checks that failed."""
+    if verdict.accepted:
+        return ["Accepted as a smoke run, on its artifacts alone."] if verdict.smoke else []
+    failed = [check for check in verdict.checks if not check.passed]
+    return [f"Not accepted: {check.name}: {check.detail}." for check in failed]
 
 
-def comparison_page(  # noqa: PLR0917
-    runs: tuple[RunDir, ...],
-    names: tuple[str, str],
-    comparison: dict[str, Any],
-    remarks: list[str],
+def comparison_page(
+    runs: RunComparison,
     clips: int,
+    *,
+    heading: Heading | None = None,
     facts: Sequence[Section] = (),
-    heading: tuple[str, str] | None = None,
 ) -> str:
-    """The page of two runs' tuned models side by side, with more `facts` before theirs.
-
-    `heading` is what stands above the title, and the title.
-    """
-    heading = heading or ("comparison of two runs", f"{names[0]} and {names[1]}")
-    used = [to_dict(in_effect(r.used_config())) for r in runs]
-    configs = [{k: v for section in all_.values() for k, v in section.items()} for all_ in used]
-    keys = [k for k in configs[0] | configs[1] if configs[0].get(k) != configs[1].get(k)]
-    differing = [[k, *(setting_text(c.get(k, "not set")) for c in configs)] for k in keys]
-    trainings = [r.read("train.json") for r in runs]
-    kept = [
-        [label, *(round(t[key], 4) for t in trainings)]
-        for label, key in (
-            ("updates", "steps"),
-            ("kept update", "best_step"),
-            ("validation loss", "best_val_loss"),
-            ("seconds of training", "seconds"),
-        )
-    ]
-    all_commands = [words for r in runs for words in r.record()["environment"]["commands"]]
-    commands = [list(words) for words in dict.fromkeys(map(tuple, all_commands))]
+    """The page of two runs' tuned models side by side, with more `facts` before theirs."""
+    names = runs.names
+    commands = dict.fromkeys(
+        tuple(words) for run in (runs.before, runs.after) for words in run.commands
+    )
     page = Page(
-        kind=heading[0],
-        title=heading[1],
-        accepted=None,
-        sentence=comparison["sentences"]["wer"],
-        cautions=remarks,
+        heading=heading or Heading("comparison of two runs", f"{names[0]} and {names[1]}"),
+        sentence=runs.comparison["sentences"]["wer"],
+        comparison=runs.comparison,
+        predictions=(runs.before.predictions, runs.after.predictions),
+        audio=runs.before.audio,
+        cautions=runs.remarks,
         names=names,
-        comparison=comparison,
-        general=None,
-        general_note=None,
-        checks=[],
-        predictions=_predictions(*(r / "predictions_tuned.jsonl" for r in runs)),
-        audio=_audio(runs[0]),
-        train_log=[],
-        kept_step=None,
         facts=[
             *facts,
-            Section("Settings that differ", ["setting", *names], differing),
-            Section("Training", ["", *names], kept),
-            command_facts(commands),
+            _differing_settings(runs),
+            _trainings(runs),
+            command_facts([list(words) for words in commands]),
         ],
     )
     return render_page(page, clips)
 
 
-def crossval_page(
-    run: RunDir,
-    found: dict[str, Any],
-    predictions: tuple[list[dict[str, Any]], list[dict[str, Any]]],
-    facts: list[Section],
-    config: RunConfig,
-) -> str:
-    """The page of a cross-validation; `found` is its `crossval.json`."""
+def _differing_settings(runs: RunComparison) -> Section:
+    before, after = (_settings(run.config) for run in (runs.before, runs.after))
+    names = [name for name in before | after if before.get(name) != after.get(name)]
+    rows = [[n, *(setting_text(s.get(n, "not set")) for s in (before, after))] for n in names]
+    return Section("Settings that differ", ["setting", *runs.names], rows)
+
+
+def _settings(config: RunConfig) -> dict[str, object]:
+    """Settings in effect by name."""
+    sections = to_dict(in_effect(config)).values()
+    return {name: value for section in sections for name, value in section.items()}
+
+
+def _trainings(runs: RunComparison) -> Section:
+    before, after = runs.before.training, runs.after.training
+    pairs = {
+        "updates": (before.steps, after.steps),
+        "kept update": (before.best_step, after.best_step),
+        "validation loss": (before.best_val_loss, after.best_val_loss),
+        "seconds of training": (before.seconds, after.seconds),
+    }
+    rows = [[label, *(round(figure, 4) for figure in pair)] for label, pair in pairs.items()]
+    return Section("Training", ["", *runs.names], rows)
+
+
+def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) -> str:
     page = Page(
-        kind=f"cross-validation, {len(found['folds'])} folds",
-        title=found["run"],
-        accepted=None,
-        sentence=found["comparison"]["sentences"]["wer"],
-        cautions=found["cautions"],
-        names=("base", "tuned"),
-        comparison=found["comparison"],
-        general=None,
-        general_note=None,
-        checks=[],
-        predictions=predictions,
-        audio=_audio(run),
-        train_log=[],
-        kept_step=None,
+        heading=Heading(f"cross-validation, {results.folds} folds", results.name),
+        sentence=results.comparison["sentences"]["wer"],
+        comparison=results.comparison,
+        predictions=(results.before, results.after),
+        audio=results.audio,
+        cautions=results.cautions,
         facts=facts,
     )
-    return render_page(page, config.report.report_clips)
-
-
-def _predictions(before: Path, after: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of both, in one order."""
-    rows = read_jsonl(before)
-    others = {r["id"]: r for r in read_jsonl(after)}
-    return rows, [others[r["id"]] for r in rows]
-
-
-def _audio(run: RunDir) -> dict[str, Path]:
-    return {u.id: u.audio_filepath for u in read_rows(run.manifest("test"))}
+    return render_page(page, clips)

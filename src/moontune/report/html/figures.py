@@ -1,13 +1,14 @@
-"""A comparison's figures as the page shows them: written numbers and their plots. No torch here."""
+"""A comparison's figures as the page shows them: written numbers and their svg."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from moontune.report.html import svg as plots
+from moontune.report.html import svg
 from moontune.report.html.templating import FIXED_SPACE
 
 _TITLES = {
@@ -64,7 +65,7 @@ NATS = Unit(1, 3, 3, "", "")
 
 @dataclass(frozen=True)
 class Card:
-    """One measure: its figures, what they mean, and the two plots."""
+    """One measure: its figures, what they mean, and the two svg."""
 
     title: str
     unit: str
@@ -129,15 +130,15 @@ def _levels(title: str, m: dict[str, Any], unit: Unit, labels: tuple[str, str]) 
     if m["before"] is None or m["after"] is None:
         return None
     rows = [
-        plots.Level(label, side, m[side], m[f"{side}_interval"])
+        (label, svg.Whisker(m[side], m[f"{side}_interval"], side))
         for label, side in zip(labels, ("before", "after"), strict=True)
     ]
     text = "; ".join(
-        f"{r.label} {unit.figure(r.value)}"
-        + (f" ({' to '.join(map(unit.figure, r.interval))})" if r.interval else "")
-        for r in rows
+        f"{label} {unit.figure(w.value)}"
+        + (f" ({' to '.join(map(unit.figure, w.interval))})" if w.interval else "")
+        for label, w in rows
     )
-    return plots.levels(rows, unit.tick, f"{title} with 95 % intervals", text + ".")
+    return svg.levels(rows, unit.tick, svg.Caption(f"{title} with 95 % intervals", text + "."))
 
 
 def _difference(title: str, m: dict[str, Any], unit: Unit) -> Markup | None:
@@ -145,14 +146,15 @@ def _difference(title: str, m: dict[str, Any], unit: Unit) -> Markup | None:
         return None
     same = m["same_speakers"]
     text = f"{unit.change(m['difference'])}, interval {unit.interval(m['difference_interval'])}."
-    return plots.change(
-        m["difference"],
-        m["difference_interval"],
-        same["difference_interval"] if same else None,
-        m["outcome"] or "undecided",
-        unit.change_tick,
-        f"Paired difference in {title.lower()}, left of zero is better",
-        text,
+    caption = svg.Caption(f"Paired difference in {title.lower()}, left of zero is better", text)
+    whisker = _whisker(m, same["difference_interval"] if same else None)
+    return svg.change(whisker, unit.change_tick, caption)
+
+
+def _whisker(m: dict[str, Any], inner: Sequence[float] | None = None) -> svg.Whisker:
+    """The difference in a measure."""
+    return svg.Whisker(
+        m["difference"], m["difference_interval"], m["outcome"] or "undecided", inner
     )
 
 
@@ -166,9 +168,9 @@ def loss_parts(comparison: dict[str, Any]) -> dict[str, Any] | None:
     whole = [n for n in ("loss",) if found.get(n) and found[n]["difference"] is not None]
     rows = [(n, found[n]) for n in [*measured, *whole]]
     ends = [v for _, m in rows for v in (m["difference"], *(m["difference_interval"] or ()))]
-    scale = plots.axis([0.0, *ends], ticks=3, least=0.01)
+    scale = svg.axis([0.0, *ends], ticks=3, least=0.01)
     return {
-        "head": plots.scale_row(scale, NATS.change_tick),
+        "head": svg.scale_row(scale, NATS.change_tick),
         "rows": [
             {
                 "name": _TITLES[n] if n != "loss" else "together",
@@ -177,9 +179,7 @@ def loss_parts(comparison: dict[str, Any]) -> dict[str, Any] | None:
                 "change": NATS.change(m["difference"]),
                 "interval": NATS.interval(m["difference_interval"]),
                 "outcome": m["outcome"] or "",
-                "plot": plots.forest(
-                    scale, m["difference"], m["difference_interval"], m["outcome"] or "undecided"
-                ),
+                "plot": svg.forest(scale, _whisker(m)),
             }
             for n, m in rows
         ],
@@ -192,13 +192,13 @@ def group_table(groups: list[dict[str, Any]], *, by_change: bool) -> dict[str, A
     if not groups:
         return None
     rates = [g[side] for g in groups for side in ("before", "after")]
-    scale = plots.axis([0.0, *rates], floor=0.0)
+    scale = svg.axis([0.0, *rates], floor=0.0)
     if by_change:
         groups = sorted(groups, key=lambda g: (_gap(g) is None, _gap(g) or 0.0, g["name"]))
     many = len(groups) > _MOST_GROUPS
     half = _MOST_GROUPS // 2
     return {
-        "head": plots.scale_row(scale, RATE.tick),
+        "head": svg.scale_row(scale, RATE.tick),
         "measured": any(_gap(g) is not None for g in groups),
         "left_out": len(groups) - _MOST_GROUPS if many else 0,
         "rows": [
@@ -209,7 +209,7 @@ def group_table(groups: list[dict[str, Any]], *, by_change: bool) -> dict[str, A
                 "after": RATE.figure(g["after"]),
                 "change": SHARE.signed(_gap(g)),
                 "outcome": _outcome(g),
-                "plot": plots.dumbbell(scale, g["before"], g["after"]),
+                "plot": svg.dumbbell(scale, g["before"], g["after"]),
             }
             for g in (groups[:half] + groups[-half:] if many else groups)
         ],
@@ -222,4 +222,4 @@ def _gap(group: dict[str, Any]) -> float | None:
 
 
 def _outcome(group: dict[str, Any]) -> str:
-    return "" if _gap(group) is None else plots.outcome(group["before"], group["after"])
+    return "" if _gap(group) is None else svg.outcome(group["before"], group["after"])

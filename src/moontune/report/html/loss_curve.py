@@ -1,4 +1,4 @@
-"""Loss curves of a training as inline SVG. No torch here."""
+"""Loss curves of a training as inline SVG."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from moontune.report.html.svg import Axis, axis, figure, pct, rule, tick_labels, write
+from moontune.report.html.svg import Axis, Caption, axis, figure, pct, rule, tick_labels, write
 from moontune.report.html.templating import element
 
 Points = Sequence[tuple[float, float]]
@@ -30,23 +30,25 @@ class _Frame:
         return round(_BOTTOM - (_BOTTOM - _TOP) * min(max(share, 0.0), 1.0), 2)
 
 
-def curves(train: Points, validation: Points, kept: int | None, title: str, text: str) -> Markup:
-    """Loss over updates: training faint, validation with points, the kept update marked."""
-    heights = [loss for _, loss in validation] + _usual(train)
+def curves(
+    training: Points, validation: Points, best_step: float | None, caption: Caption
+) -> Markup:
+    """Loss over steps: training faint, validation with points, the best step marked."""
+    heights = [loss for _, loss in validation] + _usual(training)
     frame = _Frame(
-        axis([step for step, _ in (*train, *validation)], floor=0.0, ticks=6, least=10.0),
+        axis([step for step, _ in (*training, *validation)], floor=0.0, ticks=6, least=10.0),
         axis(heights, floor=0.0, ticks=5, least=0.05),
     )
     marks = [
         *_scales(frame),
-        _lines(frame, train, validation),
+        _lines(frame, training, validation),
         *(
             element("circle", cx=pct(frame.x(step)), cy=frame.y(loss), r=3, class_="dot after")
             for step, loss in validation
         ),
-        *_kept(frame, validation, kept),
+        *_best(frame, validation, best_step),
     ]
-    return figure(marks, _HEIGHT, title, text)
+    return figure(marks, _HEIGHT, caption)
 
 
 def _scales(frame: _Frame) -> list[Markup]:
@@ -58,20 +60,20 @@ def _scales(frame: _Frame) -> list[Markup]:
     return [*marks, write(100, _BOTTOM + 33, "updates", "tick", "end")]
 
 
-def _lines(frame: _Frame, train: Points, validation: Points) -> Markup:
+def _lines(frame: _Frame, training: Points, validation: Points) -> Markup:
     """Polylines take no percentages, so they are stretched across; their strokes are not."""
-    drawn = [
+    lines = [
         element(
             "polyline",
             points=" ".join(f"{frame.x(step):.2f},{frame.y(loss)}" for step, loss in points),
             class_=f"curve {kind}",
             vector_effect="non-scaling-stroke",
         )
-        for points, kind in ((train, "train"), (validation, "validation"))
+        for points, kind in ((training, "train"), (validation, "validation"))
     ]
     return element(
         "svg",
-        Markup("").join(drawn),
+        Markup("").join(lines),
         width="100%",
         height=_HEIGHT,
         viewBox=f"0 0 100 {_HEIGHT}",
@@ -85,16 +87,16 @@ def _usual(points: Points) -> list[float]:
     return heights[: math.ceil(0.98 * len(heights))]
 
 
-def _kept(frame: _Frame, validation: Points, kept: int | None) -> list[Markup]:
-    if kept is None:
+def _best(frame: _Frame, validation: Points, best_step: float | None) -> list[Markup]:
+    if best_step is None:
         return []
-    x = frame.x(kept)
+    x = frame.x(best_step)
     anchor = "end" if x > 75 else "start" if x < 25 else "middle"
     marks = [
         rule(x, _TOP - 6, x, _BOTTOM, "kept"),
-        write(x, _TOP - 11, f"kept: update {kept:,}", "label keptlabel", anchor),
+        write(x, _TOP - 11, f"kept: update {best_step:,}", "label keptlabel", anchor),
     ]
     for step, loss in validation:
-        if step == kept:
+        if step == best_step:
             marks.append(element("circle", cx=pct(x), cy=frame.y(loss), r=7, class_="keptring"))
     return marks

@@ -6,64 +6,81 @@ Layout and words are in `templates/report.html.j2`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
+from moontune.evaluation.acceptance import Check
 from moontune.report.html.changed_clips import changed_clips
 from moontune.report.html.figures import group_table, loss_parts, measure_cards
 from moontune.report.html.loss_curve import curves
+from moontune.report.html.svg import Caption
 from moontune.report.html.templating import templates
 from moontune.report.provenance import Section
+from moontune.report.results import (
+    Comparison,
+    GeneralSpeech,
+    LossHistory,
+    Row,
+    StepLoss,
+    ValidationLoss,
+)
 
 _SHORT = 14  # characters of a name that fits into a plot
 _CURVE_POINTS = 50
 
 
 @dataclass(frozen=True)
-class Page:
-    """Everything that stands on the page; `comparison` is what `comparison.compare` returns."""
+class Heading:
+    """The title of a page, and above it the kind of page it is."""
 
-    kind: str  # what stands above the title
+    kind: str
     title: str
-    accepted: bool | None  # None: there is nothing to accept
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that stands on a page."""
+
+    heading: Heading
     sentence: str
-    cautions: list[str]
-    names: tuple[str, str]
-    comparison: dict[str, Any]
-    general: dict[str, Any] | None  # {"origin": {...}, "comparison": {...}}
-    general_note: str | None  # why there is no general check
-    checks: list[dict[str, Any]]
-    predictions: tuple[list[dict[str, Any]], list[dict[str, Any]]]
-    audio: dict[str, Path]
-    train_log: list[dict[str, Any]]
-    kept_step: int | None
-    facts: list[Section] = field(default_factory=list)
+    comparison: Comparison
+    predictions: tuple[list[Row], list[Row]]  # of the same clips
+    audio: dict[str, Path]  # the clips' files by id
+    names: tuple[str, str] = ("base", "tuned")
+    accepted: bool | None = None  # None: there is nothing to accept
+    cautions: Sequence[str] = ()
+    general: GeneralSpeech | None = None  # None: forgetting is not the question
+    checks: Sequence[Check] = ()
+    losses: LossHistory | None = None
+    best_step: float | None = None
+    facts: Sequence[Section] = ()
 
 
 def render_page(page: Page, clips: int) -> str:
     """The page as HTML, with the audio of at most `clips` clips inside."""
     labels = short_names(page.names)
-    c = page.comparison
+    comparison = page.comparison
+    forgetting = page.general.comparison if page.general else None
     values = {
         "page": page,
         "labels": labels,
-        "c": c,
-        "cards": measure_cards(c, labels),
-        "parts_of_loss": loss_parts(c),
-        "errors": word_errors(c),
-        "speakers": group_table(c["by_speaker"], by_change=True),
-        "durations": group_table(c["by_duration"], by_change=False),
+        "c": comparison,
+        "cards": measure_cards(comparison, labels),
+        "parts_of_loss": loss_parts(comparison),
+        "errors": word_errors(comparison),
+        "speakers": group_table(comparison["by_speaker"], by_change=True),
+        "durations": group_table(comparison["by_duration"], by_change=False),
         "clips": changed_clips(*page.predictions, page.audio, clips),
-        "general_cards": measure_cards(page.general["comparison"], labels) if page.general else [],
-        "curves": training_curves(page.train_log, page.kept_step),
+        "general_cards": measure_cards(forgetting, labels) if forgetting else [],
+        "curves": training_curves(page.losses, page.best_step) if page.losses else None,
     }
     return templates(__package__).get_template("report.html.j2").render(values)
 
 
-def word_errors(comparison: dict[str, Any]) -> list[tuple[str, int, int]]:
+def word_errors(comparison: Comparison) -> list[tuple[str, int, int]]:
     """Kinds of errors with their numbers before and after."""
     edits, cut = comparison["edits"], comparison["truncated"]
     kinds = ("substitutions", "deletions", "insertions")
@@ -76,22 +93,21 @@ def short_names(names: tuple[str, str]) -> tuple[str, str]:
     return names if max(map(len, names)) <= _SHORT else ("A", "B")
 
 
-def training_curves(log: list[dict[str, Any]], kept: int | None) -> Markup | None:
-    """Training and validation loss over updates; None if nothing was validated."""
-    train = _points(log, "update", "loss")
-    validation = _points(log, "validation", "val_loss")
+def training_curves(losses: LossHistory, best_step: float | None) -> Markup | None:
+    """Training and validation loss over steps; None if nothing was validated."""
+    training, validation = _points(losses.steps), _points(losses.validations)
     if not validation:
         return None
     text = f"Validation loss goes from {validation[0][1]:.3f} to {validation[-1][1]:.3f}."
-    at_kept = dict(validation).get(kept) if kept is not None else None
-    if at_kept is not None:
-        text += f" The adapter of update {kept} is kept, at {at_kept:.3f}."
-    return curves(_thinned(train), validation, kept, "Loss during training", text)
+    best_loss = dict(validation).get(best_step) if best_step is not None else None
+    if best_loss is not None:
+        text += f" The adapter of update {best_step} is kept, at {best_loss:.3f}."
+    caption = Caption("Loss during training", text)
+    return curves(_thinned(training), validation, best_step, caption)
 
 
-def _points(log: list[dict[str, Any]], event: str, key: str) -> list[tuple[float, float]]:
-    rows = [(e["step"], e.get(key)) for e in log if e["event"] == event]
-    return [(step, v) for step, v in rows if v is not None and math.isfinite(v)]
+def _points(losses: Sequence[StepLoss] | Sequence[ValidationLoss]) -> list[tuple[float, float]]:
+    return [(x.step, x.loss) for x in losses if x.loss is not None and math.isfinite(x.loss)]
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""Plots as inline SVG that fits any width: percent across, pixels down. No torch here.
+"""Plots as inline SVG that fits any width: percent across, pixels down.
 
 Text keeps its size on a phone because nothing is scaled by a viewBox. Colours are CSS classes of
 the page (`before`, `after`, `better`, `worse`), so dark mode and print need no second drawing.
@@ -62,14 +62,22 @@ def _round_values(low: float, high: float, count: int) -> tuple[float, ...]:
     return tuple(i * step for i in range(first, last + 1))
 
 
-def figure(marks: Iterable[Markup], height: int, title: str, text: str) -> Markup:
-    """A plot that says what it is, and what it shows, to who cannot see it."""
-    told = element("title", title) + element("desc", text)
+@dataclass(frozen=True)
+class Caption:
+    """The title of a plot, and in words what it shows, for those who cannot see it."""
+
+    title: str
+    text: str
+
+
+def figure(marks: Iterable[Markup], height: int, caption: Caption) -> Markup:
+    """A plot with its caption, which screen readers read."""
+    words = element("title", caption.title) + element("desc", caption.text)
     return element(
         "svg",
-        told + Markup("").join(marks),
+        words + Markup("").join(marks),
         role="img",
-        aria_label=f"{title}. {text}",
+        aria_label=f"{caption.title}. {caption.text}",
         class_="plot",
         width="100%",
         height=height,
@@ -113,64 +121,57 @@ def tick_labels(scale: Axis, y: float, show: Format) -> list[Markup]:
     return [write(scale.at(t), y, show(t), "tick") for t in scale.ticks]
 
 
-def _whisker(scale: Axis, value: float | None, interval: Interval | None, y: float, kind: str):
-    """A point with its interval."""
-    marks = []
-    if interval is not None:
-        low, high = scale.at(interval[0]), scale.at(interval[1])
+@dataclass(frozen=True)
+class Whisker:
+    """A value with its interval; `inner`, a narrower claim, lies within as a band."""
+
+    value: float | None
+    interval: Interval | None
+    kind: str  # class of its marks: before | after | better | worse | undecided
+    inner: Interval | None = None
+
+
+def _whisker_marks(scale: Axis, whisker: Whisker, y: float) -> list[Markup]:
+    marks, kind = [], whisker.kind
+    if whisker.inner is not None:
+        low, high = scale.at(whisker.inner[0]), scale.at(whisker.inner[1])
+        marks.append(rule(low, y, high, y, f"inner {kind}"))
+    if whisker.interval is not None:
+        low, high = scale.at(whisker.interval[0]), scale.at(whisker.interval[1])
         marks.append(rule(low, y, high, y, f"interval {kind}"))
         marks += [rule(x, y - 4, x, y + 4, f"cap {kind}") for x in (low, high)]
-    if value is not None:
-        marks.append(element("circle", cx=pct(scale.at(value)), cy=y, r=5, class_=f"dot {kind}"))
+    if whisker.value is not None:
+        x = pct(scale.at(whisker.value))
+        marks.append(element("circle", cx=x, cy=y, r=5, class_=f"dot {kind}"))
     return marks
 
 
-@dataclass(frozen=True)
-class Level:
-    """A measured value with its interval, to stand on one axis with others."""
-
-    label: str
-    kind: str  # before | after
-    value: float | None
-    interval: Interval | None
-
-
-def levels(rows: Sequence[Level], show: Format, title: str, text: str) -> Markup:
-    """Values with their intervals, one below the other on one axis."""
-    ends = [v for r in rows for v in (r.value, *(r.interval or ()))]
+def levels(rows: Sequence[tuple[str, Whisker]], show: Format, caption: Caption) -> Markup:
+    """Labelled values with their intervals, one below the other on one axis."""
+    ends = [end for _, w in rows for end in (w.value, *(w.interval or ()))]
     scale = axis(ends, floor=0.0, least=0.02)
     bottom = 34 * len(rows) + 4
     marks = grid(scale, 0, bottom)
-    for i, row in enumerate(rows):
-        if row.value is not None:
-            x = min(max(scale.at(row.value), 12), 88)
-            marks.append(write(x, 34 * i + 13, row.label, f"label {row.kind}"))
-        marks += _whisker(scale, row.value, row.interval, 34 * i + 24, row.kind)
-    return figure([*marks, *tick_labels(scale, bottom + 14, show)], bottom + 18, title, text)
+    for i, (label, whisker) in enumerate(rows):
+        if whisker.value is not None:
+            x = min(max(scale.at(whisker.value), 12), 88)
+            marks.append(write(x, 34 * i + 13, label, f"label {whisker.kind}"))
+        marks += _whisker_marks(scale, whisker, 34 * i + 24)
+    return figure([*marks, *tick_labels(scale, bottom + 14, show)], bottom + 18, caption)
 
 
-def change(  # noqa: PLR0917
-    value: float,
-    interval: Interval | None,
-    inner: Interval | None,
-    kind: str,
-    show: Format,
-    title: str,
-    text: str,
-) -> Markup:
-    """A paired difference with its interval against zero; `inner`, a narrower claim, as a band."""
-    scale = axis([0.0, value, *(interval or ()), *(inner or ())], least=0.01)
+def change(whisker: Whisker, show: Format, caption: Caption) -> Markup:
+    """A paired difference with its interval against zero."""
+    ends = (*(whisker.interval or ()), *(whisker.inner or ()))
+    scale = axis([0.0, whisker.value, *ends], least=0.01)
     zero = scale.at(0.0)
     marks = [*grid(scale, 0, 36), rule(zero, 0, zero, 36, "zero")]
     if zero > 22:
         marks.append(write(zero - 2, 9, "← better", "side", "end"))
     if zero < 78:
         marks.append(write(zero + 2, 9, "worse →", "side", "start"))
-    if inner is not None:
-        low, high = scale.at(inner[0]), scale.at(inner[1])
-        marks.append(rule(low, 24, high, 24, f"inner {kind}"))
-    marks += [*_whisker(scale, value, interval, 24, kind), *tick_labels(scale, 50, show)]
-    return figure(marks, 54, title, text)
+    marks += [*_whisker_marks(scale, whisker, 24), *tick_labels(scale, 50, show)]
+    return figure(marks, 54, caption)
 
 
 def scale_row(scale: Axis, show: Format) -> Markup:
@@ -199,7 +200,7 @@ def outcome(before: float, after: float) -> str:
     return "same" if before == after else "better" if after < before else "worse"
 
 
-def forest(scale: Axis, value: float | None, interval: Interval | None, kind: str) -> Markup:
+def forest(scale: Axis, whisker: Whisker) -> Markup:
     """A difference with its interval, on the axis of its table."""
     marks = [*grid(scale, 0, 26), rule(scale.at(0.0), 0, scale.at(0.0), 26, "zero")]
-    return ornament([*marks, *_whisker(scale, value, interval, 13, kind)], 26)
+    return ornament([*marks, *_whisker_marks(scale, whisker, 13)], 26)

@@ -1,0 +1,278 @@
+"""The values that reports are made of: one run's results, two runs compared, a cross-validation.
+
+Nothing here opens a run's folder: `RunDir.results()` reads one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moontune.config.schema import RunConfig, TokenCap
+from moontune.data.splitting import Share
+from moontune.evaluation.acceptance import Check, Verdict
+from moontune.system.device import Device
+from moontune.training.summary import TrainingFigures, TrainingSummary
+
+Row = dict[str, Any]  # of a predictions file
+Comparison = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EvaluationFigures:
+    """Figures of one model on the test split, and the conditions they hold under."""
+
+    loss: float  # nats per target token
+    wer: float | None
+    target_tokens: int
+    normalizer: str
+    token_cap: TokenCap
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> EvaluationFigures:
+        """Evaluations from before `token_margin` had a margin of 2."""
+        decoding = row["decoding"]
+        cap = TokenCap(decoding["tokens_per_second"], decoding.get("token_margin", 2))
+        return cls(row["loss"], row["wer"], row["target_tokens"], row["normalizer"], cap)
+
+
+@dataclass(frozen=True)
+class GeneralSpeech:
+    """General speech of a run: the forgetting check, and what was replayed in training."""
+
+    comparison: Comparison | None  # base and tuned model on clips not trained on
+    origin: dict[str, Any] | None = None  # of these clips
+    remark: str | None = None  # why there is no check
+    replay: dict[str, Any] | None = None  # origin of what was replayed
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> GeneralSpeech:
+        return cls(row["comparison"], row["origin"], row["remark"], row.get("replay"))
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The run's own data: where it is from, what was dropped, how it was divided and written."""
+
+    utterances: int
+    speakers: int
+    minutes: float
+    origin: dict[str, Any]
+    dropped: dict[str, int]  # by reason
+    splits: dict[str, Share]
+    leakage: dict[str, int]  # speakers, recordings and sentences in two splits
+    references: str  # their style: cased, upper or lower
+    labels: str  # how training text was made of them
+
+    @classmethod
+    def from_json(cls, metrics: dict[str, Any]) -> DataSummary:
+        data, labels = metrics["data"], metrics["labels"]
+        return cls(
+            utterances=data["utterances"],
+            speakers=data["speakers"],
+            minutes=data["minutes"],
+            origin=data["origin"],
+            dropped=data["dropped"],
+            splits={name: Share(**share) for name, share in metrics["split"].items()},
+            leakage=metrics["leakage"],
+            references=labels["references"],
+            labels=labels["used"],
+        )
+
+
+@dataclass(frozen=True)
+class BaseOrigin:
+    """The base's weights: what was asked for, what was found, and what others can ask for."""
+
+    asked: str
+    hub_id: str
+    revision: str | None
+    sha256: str
+    from_hub: bool
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> BaseOrigin:
+        return cls(*(row[k] for k in ("asked", "hub_id", "revision", "sha256", "from_hub")))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine, the versions and the commands of a run."""
+
+    started: str
+    commands: list[list[str]]
+    python: str
+    platform: str
+    versions: dict[str, str]
+    git_revision: str | None
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Environment:
+        names = ("started", "commands", "python", "platform", "versions", "git_revision")
+        return cls(*(row[name] for name in names))
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """metrics.json: everything a run measured, and what it was measured on."""
+
+    run: str
+    accepted: bool
+    verdict: Verdict
+    baseline: EvaluationFigures
+    tuned: EvaluationFigures
+    comparison: Comparison
+    general: GeneralSpeech
+    training: TrainingSummary
+    data: DataSummary
+    base: BaseOrigin
+    device: Device
+    environment: Environment
+    stage_seconds: dict[str, float]
+    remarks: list[str]
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> RunMetrics:
+        verdict = row["verdict"]
+        checks = [Check(**check) for check in verdict["checks"]]
+        return cls(
+            run=row["run"],
+            accepted=row["accepted"],
+            verdict=Verdict(**(verdict | {"checks": checks})),
+            baseline=EvaluationFigures.from_json(row["baseline"]),
+            tuned=EvaluationFigures.from_json(row["tuned"]),
+            comparison=row["comparison"],
+            general=GeneralSpeech.from_json(row["general"]),
+            training=TrainingSummary.from_json(row["training"]),
+            data=DataSummary.from_json(row),
+            base=BaseOrigin.from_json(row["base_model"]),
+            device=Device(**row["device"]),
+            environment=Environment.from_json(row["environment"]),
+            stage_seconds=row["timings_s"],
+            remarks=row["remarks"],
+        )
+
+
+@dataclass(frozen=True)
+class LossHistory:
+    """Losses over a training, from its log."""
+
+    steps: list[StepLoss] = field(default_factory=list)
+    validations: list[ValidationLoss] = field(default_factory=list)
+
+    @classmethod
+    def from_rows(cls, rows: list[dict[str, Any]]) -> LossHistory:
+        """Of the rows of train_log.jsonl."""
+        return cls(
+            [StepLoss(r["step"], r["loss"], r["tokens"]) for r in rows if r["event"] == "update"],
+            [ValidationLoss(r["step"], r["val_loss"]) for r in rows if r["event"] == "validation"],
+        )
+
+
+@dataclass(frozen=True)
+class StepLoss:
+    step: int
+    loss: float | None  # nats per target token; None where it was not finite
+    tokens: int
+
+
+@dataclass(frozen=True)
+class ValidationLoss:
+    step: int
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class ArtifactClip:
+    """A held-out clip, transcribed in a fresh process by what the run has saved."""
+
+    id: str
+    reference: str
+    transcript: str
+    same_tokens: bool  # as the evaluation's
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> ArtifactClip:
+        reference = row.get("reference", "")
+        return cls(row["id"], reference, row["transcript"], row["identical_tokens"])
+
+
+@dataclass(frozen=True)
+class ArtifactTest:
+    """The saved adapter and processor, loaded and used in a fresh process."""
+
+    device: str
+    command: list[str]
+    wer: float | None  # on these clips
+    clips: list[ArtifactClip]
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> ArtifactTest:
+        clips = [ArtifactClip.from_json(clip) for clip in row["clips"]]
+        return cls(row["device"], row["command"], row["wer"], clips)
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """A judged run, as its reports show it."""
+
+    metrics: RunMetrics
+    config: RunConfig  # with what was recommended for the data
+    losses: LossHistory
+    before: list[Row]  # predictions of the base on the test split
+    after: list[Row]  # of the tuned model
+    artifact: ArtifactTest
+    audio: dict[str, Path]  # files of the test split's clips by id
+
+    @property
+    def name(self) -> str:
+        return self.metrics.run
+
+    @property
+    def commands(self) -> list[list[str]]:
+        return self.metrics.environment.commands
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run, or a cross-validation, whose tuned model is set beside another's."""
+
+    name: str
+    config: RunConfig
+    training: TrainingFigures
+    commands: list[list[str]]
+    predictions: list[Row]  # of the tuned model on the test split
+    audio: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """The tuned models of two runs on the same test clips."""
+
+    before: ComparedRun
+    after: ComparedRun
+    comparison: Comparison
+    remarks: list[str]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.before.name, self.after.name
+
+    @property
+    def findings(self) -> list[str]:
+        """Sentences that say what the intervals say, and what to beware of."""
+        return [*self.comparison["sentences"].values(), *self.remarks]
+
+
+@dataclass(frozen=True)
+class CrossvalResults:
+    """All folds of a cross-validation together: every clip tested once."""
+
+    name: str
+    folds: int
+    comparison: Comparison
+    cautions: list[str]
+    before: list[Row]
+    after: list[Row]
+    audio: dict[str, Path]

@@ -1,0 +1,68 @@
+"""train.json: what a training did and what it was, for the verdict, the reports and the card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainingFigures:
+    """The figures by which trainings are set side by side; of a cross-validation their means."""
+
+    steps: float  # optimizer steps tried, skipped ones included
+    best_step: float  # 0: no step was better than the base
+    first_val_loss: float  # of the base
+    best_val_loss: float  # of the adapter that was saved
+    seconds: float
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> TrainingFigures:
+        names = ("steps", "best_step", "first_val_loss", "best_val_loss", "seconds")
+        return cls(**{name: row[name] for name in names})
+
+
+@dataclass(frozen=True)
+class ReversedClips:
+    """Clips trained on backwards too, against forgetting."""
+
+    clips: int = 0
+    empty: int = 0  # for which the base writes nothing
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """A training of one run; what older runs did not record has the value they were made with."""
+
+    figures: TrainingFigures
+    stopped: str  # "max_steps", "early stop" or "aborted: ..."
+    skipped: int  # steps left out for a non-finite loss or gradient
+    utterances_seen: int
+    seconds_validating: float
+    trainable_parameters: int
+    dtype: str = "float32"  # of the matrix products
+    reversed_clips: ReversedClips = ReversedClips()
+    recommended: dict[str, Any] = field(default_factory=dict)  # settings found by rule
+    reasons: dict[str, str] = field(default_factory=dict)  # for each of these
+    degenerated: str | None = None  # why the base was saved, not the step of the least loss
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> TrainingSummary:
+        return cls(
+            figures=TrainingFigures.from_json(row),
+            stopped=row["stopped"],
+            skipped=row["skipped"],
+            utterances_seen=row["utterances_seen"],
+            seconds_validating=row["seconds_validating"],
+            trainable_parameters=row["trainable_parameters"],
+            dtype=row.get("dtype", "float32"),
+            reversed_clips=ReversedClips(**row.get("heard_backwards", {})),
+            recommended=row.get("picked", {}),
+            reasons=row.get("why", {}),
+            degenerated=row.get("collapsed"),
+        )
+
+    @property
+    def utterances_per_second(self) -> float:
+        """While it trained: validation left out."""
+        return self.utterances_seen / max(self.figures.seconds - self.seconds_validating, 1e-9)
