@@ -87,7 +87,7 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
     from moontune.models.base_model import load_base
     from moontune.models.transcriber import load_audio
     from moontune.system.device import training_dtype
-    from moontune.training.losses import Losses
+    from moontune.training.losses import LossComputer
     from moontune.training.sampling import shuffled
 
     origin = {u.id: u for u in rows}
@@ -101,7 +101,7 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
 
     base = load_base(args.model_id, None, "cpu")
     attach_lora(base, LoraConfig(lora_dropout=0.0), 42)
-    losses = Losses(base, load, getattr(torch, training_dtype("cpu", "auto")))
+    losses = LossComputer(base, load, getattr(torch, training_dtype("cpu", "auto")))
     begun = time.perf_counter()
     for u in rows:
         losses.kept(u)

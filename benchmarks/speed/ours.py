@@ -24,7 +24,7 @@ from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import attach_lora
 from moontune.models.base_model import Base, load_base, target_ids
 from moontune.models.packed.front_end import FrontEnd
-from moontune.training.loop import train
+from moontune.training.loop import TrainingSetup, train
 
 
 def adapted(work: Work) -> tuple[Base, Any]:
@@ -69,15 +69,11 @@ def run_train(work: Work) -> None:
         early_stop_patience=0,
     )
     result = train(
-        model,
-        base,
+        TrainingSetup(model, base, store, work.seed, getattr(torch, work.dtype)),
         iter(order),
         [shortest],
-        store,
         config,
-        work.seed,
-        record,
-        getattr(torch, work.dtype),
+        on_event=record,
     )
     features = FrontEnd(base.net)
     eos = int(base.net.config.eos_token_id)  # type: ignore[arg-type]

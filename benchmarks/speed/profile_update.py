@@ -27,7 +27,7 @@ from moontune.data.manifest import Utterance, read_manifest
 from moontune.models.adapter import attach_lora
 from moontune.models.base_model import Base, load_base, target_ids
 from moontune.system.device import training_dtype
-from moontune.training.losses import Losses
+from moontune.training.losses import LossComputer
 
 KINDS = {
     "front end": ("convolution", "conv1d", "group_norm", "tanh"),
@@ -100,7 +100,7 @@ def clip_by_clip(base: Base, clips: list[Utterance], store: Any, labels: Any) ->
 
 
 def ours(base: Base, clips: list[Utterance], store: Any) -> Callable:
-    losses = Losses(base, store, getattr(torch, training_dtype("cpu", "auto")))
+    losses = LossComputer(base, store, getattr(torch, training_dtype("cpu", "auto")))
 
     def update(i: int) -> None:
         part: Sequence[Utterance] = clips[i * UPDATE : (i + 1) * UPDATE]

@@ -14,9 +14,10 @@ from moontune.config.loading import (
     to_toml,
     with_settings,
 )
-from moontune.config.recommended import open_settings
+from moontune.config.recommended import unset
 from moontune.config.schema import PRESETS, RunConfig
 from moontune.errors import UserError
+from moontune.pipeline.run_dir import create_run
 from moontune.report.provenance import setting_facts
 
 
@@ -29,7 +30,7 @@ def test_defaults_leave_to_the_data_what_depends_on_it() -> None:
     assert c.model.model_id == "UsefulSensors/moonshine-tiny"
     assert (c.data.source, c.data.dataset) == ("librispeech", "openslr/librispeech_asr")
     assert (c.data.utterances, c.split.val_share, c.split.test_share) == (300, 0.1, 0.1)
-    assert open_settings(c) == ["max_steps", "lr", "augment"]
+    assert unset(c) == ["max_steps", "lr"]
     assert remarks(c) == []
 
 
@@ -151,7 +152,7 @@ def test_the_scale_stays_when_only_the_rank_is_given() -> None:
 
 def test_the_plans_preset_is_the_plan_to_the_letter() -> None:
     config = resolve(with_settings(RunConfig(), PRESETS["plan"], "preset plan"))
-    assert open_settings(config) == []
+    assert unset(config) == []
     t, lora, split = config.train, config.lora, config.split
     assert (t.batch_size, t.grad_accum, t.max_steps, t.lr) == (1, 8, 500, 3e-4)
     assert (lora.lora_r, lora.lora_alpha, lora.lora_dropout) == (8, 16, 0.05)
@@ -175,3 +176,28 @@ def test_what_follows_from_other_settings_is_there_to_show_once_it_is_known() ->
     assert in_effect(settings()).train.warmup_steps is None  # before the updates are picked
     given = settings(max_steps=118, warmup_steps=0, eval_every_steps=5, lora_alpha=7)
     assert in_effect(given) == given
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("keep_best_by", "wer"), ("keep_best_by", "both"), ("lora_variant", "dora"),
+     ("lora_variant", "pissa")],
+)  # fmt: skip
+def test_what_is_no_more_is_refused_and_never_ignored(name: str, value: str) -> None:
+    with pytest.raises(UserError, match=rf"test: {name} = '{value}' is no more: .*take it out"):
+        settings(**{name: value})
+
+
+def test_a_file_that_asks_for_what_is_done_anyway_is_read() -> None:
+    assert settings(keep_best_by="loss", lora_r=4).lora.lora_r == 4
+
+
+def test_a_run_of_older_settings_opens_and_is_not_trained_again(tmp_path: Path) -> None:
+    run = create_run(RunConfig(), tmp_path, "r", ["run"])
+    text = (tmp_path / "config.toml").read_text().replace('"lora"', '"dora"')
+    (tmp_path / "config.toml").write_text(text.replace("[train]", '[train]\nkeep_best_by = "wer"'))
+    assert run.config() == RunConfig()
+    with pytest.raises(UserError, match="keep_best_by = 'wer' is no more"):
+        run.refuse_retired()
+    (tmp_path / "config.toml").write_text(text.replace('"dora"', '"lora"'))
+    run.refuse_retired()

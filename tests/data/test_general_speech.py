@@ -19,7 +19,7 @@ from moontune.data.manifest import Utterance, read_manifest, write_manifest
 from moontune.data.sources.general_speech import sample_general, sample_replay, spread
 from moontune.errors import UserError
 from moontune.system.files import read_jsonl
-from moontune.training.sampling import mixed, shuffled
+from moontune.training.sampling import mixture, shuffled
 
 
 def config(**general) -> RunConfig:
@@ -104,23 +104,23 @@ def test_settings_that_contradict_each_other_are_refused(general, says) -> None:
 
 def test_replay_takes_its_share_and_leaves_the_order_alone() -> None:
     own, other = utterances({"a": 10}), utterances({"g": 4})
-    drawn = list(islice(mixed(own, [(other, 0.25)], seed=5), 80))
+    drawn = list(islice(mixture(own, [(other, 0.25)], seed=5), 80))
     assert [u.speaker for u in drawn[:8]] == ["a", "a", "a", "g"] * 2
     assert Counter(u.id for u in drawn if u.speaker == "a") == {u.id: 6 for u in own}
     assert Counter(u.id for u in drawn if u.speaker == "g") == {u.id: 5 for u in other}
     for none in ([([], 0.25)], [(other, 0.0)], []):
-        alone = list(islice(mixed(own, none, seed=5), 20))
+        alone = list(islice(mixture(own, none, seed=5), 20))
         assert alone == list(islice(shuffled(own, 5), 20))
 
 
 def test_two_shares_each_have_their_places() -> None:
     own, general, more = (utterances({s: n}) for s, n in (("a", 10), ("g", 4), ("b", 7)))
-    drawn = list(islice(mixed(own, [(general, 0.25), (more, 0.125)], seed=5), 400))
+    drawn = list(islice(mixture(own, [(general, 0.25), (more, 0.125)], seed=5), 400))
     found = Counter(u.speaker for u in drawn)
     assert all(abs(found[s] - n) <= 1 for s, n in {"a": 250, "g": 100, "b": 50}.items())
     first, others = Counter(u.speaker for u in drawn[:24]), {"g": 6, "b": 3}
     assert all(abs(first[s] - n) <= 1 for s, n in others.items())  # evenly
-    every = list(islice(mixed(own, [(general, 0.45), (more, 0.45)], seed=5), 200))
+    every = list(islice(mixture(own, [(general, 0.45), (more, 0.45)], seed=5), 200))
     assert Counter(u.speaker for u in every)["a"] <= 22
 
 

@@ -10,7 +10,7 @@ from moontune.data.manifest import read_manifest
 from moontune.evaluation.error_rates import corpus_wer, relative_gain, word_edits
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.transcriber import load_audio
-from moontune.training.losses import Losses
+from moontune.training.losses import LossComputer
 
 
 def test_word_edits_are_of_normalised_text() -> None:
@@ -42,7 +42,7 @@ def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest)
     assert one.loss == pytest.approx(
         sum(p.loss for p in one.predictions) / sum(p.target_tokens for p in one.predictions)
     )
-    validation = Losses(tiny_base, load_audio, torch.float32).mean(rows)
+    validation = LossComputer(tiny_base, load_audio, torch.float32).mean(rows)
     assert one.loss == pytest.approx(validation, abs=1e-6)
     assert one.edits.words == sum(p.edits.words for p in one.predictions)
     assert one.utterances == 5

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from moontune.cli.dispatch import main
 from moontune.models.decoding import Transcript
 from moontune.pipeline.stages import train as train_stage
-from moontune.training.losses import Losses
+from moontune.training.losses import LossComputer
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, 
     loop = Transcript("pink " * 30, [5] * 30, truncated=True)
     speech = Transcript("The red boat.", [5, 2], truncated=False)
     said = iter([[speech] * 3, [loop] * 3])
-    monkeypatch.setattr(train_stage, "_said", lambda *_: next(said))
+    monkeypatch.setattr(train_stage, "_watched_transcripts", lambda *_: next(said))
     assert main(["train", str(trained), "--overwrite", "--lr", "1e-2"]) == 0
     assert "is not kept" in capsys.readouterr().out
     told = json.loads((trained / "train.json").read_text())
@@ -44,12 +44,12 @@ def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, 
 
 
 def test_a_loss_that_is_no_number_is_never_the_best(trained, monkeypatch) -> None:
-    mean = Losses.mean
+    mean = LossComputer.mean
     monkeypatch.setattr(
-        Losses, "mean", lambda self, *a: mean(self, *a) if not seen(self) else float("nan")
+        LossComputer, "mean", lambda self, *a: mean(self, *a) if not seen(self) else float("nan")
     )
 
-    def seen(losses: Losses) -> bool:
+    def seen(losses: LossComputer) -> bool:
         losses.asked = getattr(losses, "asked", 0) + 1  # type: ignore[attr-defined]
         return losses.asked > 1  # type: ignore[attr-defined]
 
@@ -61,7 +61,7 @@ def test_out_of_memory_is_one_line_that_says_what_to_do(trained, monkeypatch, ca
     def full(*_: object):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(Losses, "mean", full)
+    monkeypatch.setattr(LossComputer, "mean", full)
     assert main(["train", str(trained), "--overwrite"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1

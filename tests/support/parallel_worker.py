@@ -18,8 +18,9 @@ from moontune.models.base_model import Base, load_base
 from moontune.models.transcriber import load_audio
 from moontune.system.distributed import SOLO, Group
 from moontune.system.launcher import join
-from moontune.training.loop import Losses, train
-from moontune.training.reversed_clips import written_backwards
+from moontune.training import loop
+from moontune.training.losses import LossComputer
+from moontune.training.reversed_clips import base_transcripts_reversed
 from moontune.training.sampling import shuffled
 
 UPDATES = 6
@@ -36,7 +37,7 @@ def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[
     """One short training: its log, what it kept, and the clips this process computed."""
     used: list[str] = []
 
-    class Watched(Losses):
+    class Watched(LossComputer):
         def passes(self, utterances, labels):
             if torch.is_grad_enabled():
                 used.extend(u.id for u in utterances)
@@ -60,14 +61,13 @@ def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[
         token_dropout=0.0,
     )
     log: list[dict[str, Any]] = []
-    from moontune.training import loop
-
-    loop.Losses = Watched
+    loop.LossComputer = Watched
     try:
         stream = shuffled(rows[:12], 7)
-        result = train(adapted, base, stream, rows[12:17], load, config, 7, log.append, group=group)
+        setup = loop.TrainingSetup(adapted, base, load, 7, group=group)
+        result = loop.train(setup, stream, rows[12:17], config, on_event=log.append)
     finally:
-        loop.Losses = Losses
+        loop.LossComputer = LossComputer
     return {
         "log": log,
         "used": used,
@@ -89,7 +89,7 @@ def everything(model: str, manifest: Path, group: Group = SOLO) -> dict[str, Any
     cap, base = TokenCap(4.0, 2), load_base(model, None, "cpu")
     return found | {
         "evaluation": evaluated(base, many, cap, group),
-        "backwards": written_backwards(base, many, cap, group),
+        "backwards": base_transcripts_reversed(base, many, cap, group),
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from moontune.cli.console import ConsoleUi
-from moontune.system.signals import finishing_first
+from moontune.system.signals import stop_after_this_update
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def test_the_first_signal_asks_and_the_second_stops(capfd) -> None:
     before = signal.getsignal(signal.SIGINT)
 
     def block() -> None:
-        with finishing_first("finishing") as asked:
+        with stop_after_this_update("finishing") as asked:
             assert not asked()
             os.kill(os.getpid(), signal.SIGINT)
             assert asked()
@@ -50,7 +50,7 @@ def test_a_system_that_shuts_down_and_a_closed_terminal_count_as_well(number) ->
     seen: list[bool] = []
 
     def block() -> None:
-        with finishing_first("finishing") as asked:
+        with stop_after_this_update("finishing") as asked:
             os.kill(os.getpid(), number)
             seen.append(asked())
 
@@ -60,16 +60,16 @@ def test_a_system_that_shuts_down_and_a_closed_terminal_count_as_well(number) ->
 
 
 def test_a_signal_that_comes_too_late_to_be_asked_for_is_not_lost() -> None:
-    with pytest.raises(KeyboardInterrupt), finishing_first("finishing"):
+    with pytest.raises(KeyboardInterrupt), stop_after_this_update("finishing"):
         os.kill(os.getpid(), signal.SIGINT)
-    with finishing_first("finishing") as asked:
+    with stop_after_this_update("finishing") as asked:
         assert not asked()
 
 
 def test_under_nohup_a_closed_terminal_is_still_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with finishing_first("finishing") as asked:
+        with stop_after_this_update("finishing") as asked:
             os.kill(os.getpid(), signal.SIGHUP)
             assert not asked()
     finally:
@@ -84,7 +84,7 @@ def test_a_terminal_that_is_gone_and_a_second_hangup_change_nothing(monkeypatch)
     seen: list[bool] = []
 
     def block() -> None:
-        with finishing_first("finishing") as asked:
+        with stop_after_this_update("finishing") as asked:
             os.kill(os.getpid(), signal.SIGHUP)
             os.kill(os.getpid(), signal.SIGHUP)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -93,19 +93,6 @@ def test_a_terminal_that_is_gone_and_a_second_hangup_change_nothing(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         block()
     assert seen == [True]
-
-
-def test_a_search_that_gives_up_on_a_trial_just_then_stops_as_well() -> None:
-    class GivenUp(Exception):
-        pass
-
-    def block() -> None:
-        with finishing_first("finishing"):
-            os.kill(os.getpid(), signal.SIGINT)
-            raise GivenUp
-
-    with pytest.raises(KeyboardInterrupt):
-        block()
 
 
 def test_what_is_drawn_on_a_terminal_that_is_gone_is_lost_alone() -> None:
@@ -123,7 +110,7 @@ def test_what_a_launcher_passes_on_is_no_second_signal() -> None:
     seen: list[bool] = []
 
     def block() -> None:
-        with finishing_first("finishing", echo_s=60.0) as asked:
+        with stop_after_this_update("finishing", echo_s=60.0) as asked:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
             seen.append(asked())

@@ -12,9 +12,9 @@ from training_clips import SPLIT, load_audio
 from moontune.config.schema import LoraConfig, TrainConfig
 from moontune.models.adapter import adapter_state, attach_lora
 from moontune.models.base_model import load_base
-from moontune.training.checkpoint import Keeper
-from moontune.training.loop import train
-from moontune.training.sampling import mixed
+from moontune.training.checkpoint import Checkpointer
+from moontune.training.loop import TrainingSetup, train
+from moontune.training.sampling import mixture
 
 SETTINGS = TrainConfig(
     max_steps=9,
@@ -29,16 +29,15 @@ SETTINGS = TrainConfig(
 OTHERS = [(SPLIT[:1], 0.25), ([u.with_(backwards=True) for u in SPLIT], 0.2)]
 
 
-def trained(model: Path, keeper: Keeper | None = None, config: TrainConfig = SETTINGS):
+def trained(model: Path, checkpointer: Checkpointer | None = None, config: TrainConfig = SETTINGS):
     """In a base of its own, as in a new process."""
     log: list[dict] = []
     base = load_base(str(model), None, "cpu")
     adapted = attach_lora(base, LoraConfig(lora_dropout=0.2), 3)
     torch.manual_seed(99)  # a new process may have drawn before
-    stream = mixed(SPLIT, OTHERS, 7)
-    result = train(
-        adapted, base, stream, SPLIT[:2], load_audio, config, 7, log.append, keeper=keeper
-    )
+    stream = mixture(SPLIT, OTHERS, 7)
+    setup = TrainingSetup(adapted, base, load_audio, 7)
+    result = train(setup, stream, SPLIT[:2], config, on_event=log.append, checkpointer=checkpointer)
     return adapter_state(adapted), {**asdict(result), "seconds": 0, "seconds_validating": 0}, log
 
 
@@ -57,12 +56,16 @@ def stopped_after(model: Path, file: Path, updates: int, config: TrainConfig = S
 
     base = load_base(str(model), None, "cpu")
     adapted = attach_lora(base, LoraConfig(lora_dropout=0.2), 3)
-    stream = mixed(SPLIT, OTHERS, 7)
+    stream = mixture(SPLIT, OTHERS, 7)
     with pytest.raises(KeyboardInterrupt):
         train(
-            adapted, base, stream, SPLIT[:2], load_audio, config, 7, log.append,
-            keeper=Keeper(file, "k", stopping),
-        )  # fmt: skip
+            TrainingSetup(adapted, base, load_audio, 7),
+            stream,
+            SPLIT[:2],
+            config,
+            on_event=log.append,
+            checkpointer=Checkpointer(file, "k", stopping),
+        )
     return log
 
 
@@ -84,7 +87,7 @@ def test_stopped_after_any_update_it_ends_the_same_to_the_bit(
 ) -> None:
     file = tmp_path / "c.safetensors"
     before = stopped_after(tiny_model, file, updates)
-    after = trained(tiny_model, Keeper(file, "k"))
+    after = trained(tiny_model, Checkpointer(file, "k"))
     same(whole, after)
     assert told(before + after[2]) == told(whole[2])
 
@@ -92,7 +95,7 @@ def test_stopped_after_any_update_it_ends_the_same_to_the_bit(
 def test_stopped_after_every_update_it_ends_the_same(tiny_model, tmp_path, whole) -> None:
     file = tmp_path / "c.safetensors"
     log = [event for _ in range(8) for event in stopped_after(tiny_model, file, 1)]
-    after = trained(tiny_model, Keeper(file, "k"))
+    after = trained(tiny_model, Checkpointer(file, "k"))
     same(whole, after)
     assert told(log + after[2]) == told(whole[2])
 
@@ -105,23 +108,23 @@ def test_a_training_that_stops_early_still_does_when_gone_on_with(tiny_model, tm
     assert whole[1]["stopped"] == "early stop"
     file = tmp_path / "c.safetensors"
     stopped_after(tiny_model, file, whole[1]["steps"], config)  # just as it would have ended
-    same(whole, trained(tiny_model, Keeper(file, "k"), config))
+    same(whole, trained(tiny_model, Checkpointer(file, "k"), config))
 
 
 def test_the_state_of_another_training_or_half_a_file_is_not_taken_up(tiny_model, tmp_path) -> None:
     file = tmp_path / "c.safetensors"
     stopped_after(tiny_model, file, 3)
-    assert Keeper(file, "k").saved() is not None
-    assert Keeper(file, "other").saved() is None
+    assert Checkpointer(file, "k").saved() is not None
+    assert Checkpointer(file, "other").saved() is None
     file.write_bytes(file.read_bytes()[:-100])
-    assert Keeper(file, "k").saved() is None
-    assert Keeper(tmp_path / "none", "k").saved() is None
+    assert Checkpointer(file, "k").saved() is None
+    assert Checkpointer(tmp_path / "none", "k").saved() is None
 
 
 def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch) -> None:
     from moontune.system.distributed import SOLO
     from moontune.training import checkpoint
-    from moontune.training.checkpoint import State
+    from moontune.training.checkpoint import Checkpoint
 
     now, writes = 0.0, []
     monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: now)
@@ -132,9 +135,9 @@ def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch) ->
         now += 0.3
 
     monkeypatch.setattr(checkpoint, "write_bytes", slow_disk)
-    keeper = Keeper(tmp_path / "c", "k")
+    checkpointer = Checkpointer(tmp_path / "c", "k")
     for _ in range(1_000):
         now += 0.5
-        keeper.after_update(lambda: State({}, {}), SOLO)
+        checkpointer.after_update(lambda: Checkpoint({}, {}), SOLO)
     assert len(writes) > 10
     assert 0.3 * len(writes) <= 0.011 * now

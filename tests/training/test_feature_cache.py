@@ -1,8 +1,7 @@
-"""What is kept is what was computed, wherever it is kept, and memory has a bound."""
+"""What is cached is what was computed, and memory has a bound."""
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,9 @@ from moontune.config.schema import LoraConfig
 from moontune.data.manifest import Utterance
 from moontune.models.adapter import attach_lora
 from moontune.training import augmentation as augment
-from moontune.training import feature_cache as kept_speech
 from moontune.training.augmentation import Augment, TokenDropout
-from moontune.training.feature_cache import KeptSpeech
-from moontune.training.losses import Losses
+from moontune.training.feature_cache import FeatureCache
+from moontune.training.losses import LossComputer
 
 CLIPS = {f"c{i}": np.full(10 + i, i, np.float32) for i in range(6)} | {
     "again": np.full(12, 2, np.float32)  # what c2 holds
@@ -25,12 +23,12 @@ CLIPS = {f"c{i}": np.full(10 + i, i, np.float32) for i in range(6)} | {
 ROWS = [Utterance(name, Path(name), "", None, None) for name in CLIPS]
 
 
-class Kept:
-    """A store over CLIPS that counts what it is asked for."""
+class Counting:
+    """A cache over CLIPS that counts what it is asked for."""
 
     def __init__(self, **options) -> None:
         self.computed = self.read = 0
-        self.speech = KeptSpeech(self._compute, self._load, **options)
+        self.cache = FeatureCache(self._compute, self._load, **options)
 
     def _compute(self, samples: np.ndarray) -> torch.Tensor:
         self.computed += 1
@@ -42,72 +40,51 @@ class Kept:
 
     def check(self) -> None:
         for u in ROWS:
-            assert torch.equal(self.speech(u), torch.from_numpy(CLIPS[u.id])[:, None].expand(-1, 4))
+            assert torch.equal(self.cache(u), torch.from_numpy(CLIPS[u.id])[:, None].expand(-1, 4))
 
 
-@pytest.mark.parametrize("memory_bytes", [0, 300, 10_000])
-def test_each_recording_is_computed_once_and_comes_back_the_same(tmp_path, memory_bytes) -> None:
-    kept = Kept(memory_bytes=memory_bytes, folder=tmp_path)
+def test_each_recording_is_computed_once_and_comes_back_the_same() -> None:
+    counting = Counting()
     for _ in range(3):
-        kept.check()
-    assert kept.computed == 6  # `again` has the content of another
-    assert kept.read == 7
-    in_memory = sum(t.nbytes for t in kept.speech._in_memory.values())
-    assert in_memory <= memory_bytes
-    distinct = sum(c.nbytes * 4 for name, c in CLIPS.items() if name != "again")
-    assert kept.speech.spilled_bytes == distinct - in_memory
-    assert list(tmp_path.iterdir()) == []  # the file has no name that could be left behind
+        counting.check()
+    assert counting.computed == 6  # `again` has the content of another
+    assert counting.read == 7
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 300])
+def test_beyond_the_bound_it_is_computed_each_time(memory_bytes) -> None:
+    counting = Counting(memory_bytes=memory_bytes)
+    for _ in range(2):
+        counting.check()
+    cached = counting.cache._features
+    assert sum(t.nbytes for t in cached.values()) <= memory_bytes
+    assert len(cached) == (1 if memory_bytes else 0)
+    uncached = [name for name in CLIPS if name != "c0" or not memory_bytes]
+    assert counting.computed == 2 * len(uncached) + len(cached)
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 10_000])
-def test_a_clip_and_the_same_clip_backwards_are_two(tmp_path, memory_bytes) -> None:
+def test_a_clip_and_the_same_clip_backwards_are_two(memory_bytes) -> None:
     """Or the model would learn to write nothing for speech."""
     ramp = np.arange(20, dtype=np.float32)
     u = Utterance("ramp", Path("ramp"), "", None, None)
     for order in ((False, True), (True, False)):
-        kept = Kept(memory_bytes=memory_bytes, folder=tmp_path)
+        counting = Counting(memory_bytes=memory_bytes)
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(CLIPS, "ramp", ramp)
             for _ in range(2):
                 for back in order:
-                    first = kept.speech(u.with_(backwards=back))[0, 0]
+                    first = counting.cache(u.with_(backwards=back))[0, 0]
                     assert first == (19 if back else 0)
-        assert (kept.computed, kept.read) == (2, 2)
-
-
-@pytest.mark.parametrize("fits", [0, 3])
-def test_a_full_disk_costs_time_and_nothing_else(tmp_path, monkeypatch, fits) -> None:
-    """A disk that fills within a clip takes a part of it without complaint."""
-
-    class Full:
-        def seek(self, offset: int) -> None:
-            pass
-
-        def write(self, data: bytes) -> int:
-            if not fits:
-                raise OSError(errno.ENOSPC, "no space left")
-            return fits
-
-    monkeypatch.setattr(kept_speech, "_nameless_file", lambda folder: Full())
-    kept = Kept(memory_bytes=0, folder=tmp_path)
-    for _ in range(2):
-        kept.check()
-    assert kept.computed == 2 * 7
-
-
-def test_a_folder_that_cannot_be_written_is_no_mistake(tmp_path) -> None:
-    file = tmp_path / "file"
-    file.write_text("")
-    kept = Kept(memory_bytes=0, folder=file / "below")
-    kept.check()
-    assert kept.computed == 7
+        once = memory_bytes > 0
+        assert (counting.computed, counting.read) == ((2, 2) if once else (4, 4))
 
 
 def test_kept_states_hold_on_to_no_filler(fresh_base) -> None:
     """bfloat16 passes have filler rows; the bound on memory would not count them."""
     attach_lora(fresh_base, LoraConfig(lora_part="decoder"), 1)
-    losses = Losses(fresh_base, lambda u: noise(1, 1.0), torch.bfloat16)
-    kept = losses.kept(ROWS[0])
+    losses = LossComputer(fresh_base, lambda u: noise(1, 1.0), torch.bfloat16)
+    kept = losses.cache(ROWS[0])
     assert kept.untyped_storage().nbytes() == kept.nbytes
 
 
@@ -135,7 +112,7 @@ def test_augmented_audio_is_heard_anew_in_training_and_never_in_validation(
     monkeypatch.setitem(augment._HOW_OFTEN, "noise", 1.0)
     attach_lora(fresh_base, LoraConfig(lora_part=part), 1)
     change = Counted([kind])
-    losses = Losses(fresh_base, lambda u: noise(1, 2.0), torch.float32, change)
+    losses = LossComputer(fresh_base, lambda u: noise(1, 2.0), torch.float32, change)
     row = Utterance("a", Path("a"), "Some words.", None, None)
     labels = losses.labels([row])
     first = losses.mean([row])
@@ -150,9 +127,9 @@ def test_dropped_tokens_are_fed_and_never_targets(fresh_base) -> None:
     attach_lora(fresh_base, LoraConfig(lora_dropout=0.0), 1)
     row = Utterance("a", Path("a"), "Some words that are long enough to lose one.", None, None)
 
-    def losses(share: float) -> Losses:
+    def losses(share: float) -> LossComputer:
         dropout = TokenDropout(share, [30, 31], (1,))
-        return Losses(fresh_base, lambda u: noise(1, 2.0), torch.float32, None, dropout)
+        return LossComputer(fresh_base, lambda u: noise(1, 2.0), torch.float32, None, dropout)
 
     none, all_ = losses(0.0), losses(1.0)
     labels = none.labels([row])

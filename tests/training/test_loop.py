@@ -10,10 +10,9 @@ from training_clips import SPLIT, TEXTS, load_audio
 from moontune.config.schema import LoraConfig, TrainConfig
 from moontune.models.adapter import adapter_state, attach_lora
 from moontune.models.packed.moonshine import Packed
-from moontune.training.loop import learning_rate, train
-from moontune.training.losses import Losses
+from moontune.training.loop import GIVEN_UP, TrainingSetup, learning_rate, never, train
+from moontune.training.losses import LossComputer
 from moontune.training.sampling import shuffled, validation_sample
-from moontune.training.state import Validated
 
 
 def run(
@@ -24,23 +23,19 @@ def run(
     val=SPLIT[:2],
     seed=42,
     dtype=torch.float32,
-    val_wer=None,
+    prune=never,
     **settings,
 ):
     lora = lora or LoraConfig(lora_dropout=0.0)
     model = attach_lora(base, lora, 3)
     values = {"max_steps": 12, "lr": 5e-3, "eval_every_steps": 4, "grad_accum": 2} | settings
     result = train(
-        model,
-        base,
+        TrainingSetup(model, base, load_audio, seed, dtype),
         shuffled(SPLIT, seed),
         val,
-        load_audio,
         TrainConfig(**values),
-        seed,
-        log or (lambda event: None),
-        dtype,
-        val_wer=val_wer,
+        on_event=log or (lambda event: None),
+        prune=prune,
     )
     return model, result
 
@@ -52,7 +47,7 @@ def test_training_lowers_the_loss_and_keeps_the_best_adapter(fresh_base) -> None
     assert result.first_val_loss == validations[0]
     assert result.best_val_loss == min(validations.values()) < validations[0] - 0.1
     assert validations[result.best_step] == result.best_val_loss
-    assert Losses(fresh_base, load_audio, torch.float32).mean(SPLIT[:2]) == pytest.approx(
+    assert LossComputer(fresh_base, load_audio, torch.float32).mean(SPLIT[:2]) == pytest.approx(
         result.best_val_loss, abs=1e-6
     )
     updates = [e for e in events if e["event"] == "update"]
@@ -263,7 +258,8 @@ def test_what_does_not_train_is_computed_once_a_clip(fresh_base, monkeypatch, pa
 
     model = attach_lora(fresh_base, LoraConfig(lora_part=part, lora_dropout=0.0), 3)
     config = TrainConfig(max_steps=6, lr=3e-4, grad_accum=4, eval_every_steps=3)
-    train(model, fresh_base, shuffled(SPLIT, 1), SPLIT, read, config, 1, lambda event: None)
+    setup = TrainingSetup(model, fresh_base, read, 1)
+    train(setup, shuffled(SPLIT, 1), SPLIT, config, on_event=lambda event: None)
     assert calls["front"] == calls["read"] == len(SPLIT)
     assert calls["encode"] == (len(SPLIT) if part == "decoder" else 6 + 3)
 
@@ -294,37 +290,12 @@ def test_validation_takes_all_clips_or_a_spread_that_stays_cheap() -> None:
     assert len(validation_sample(many, TrainConfig(eval_every_steps=1))) == 64
 
 
-@pytest.mark.parametrize(
-    ("by", "kept"), [("loss", lambda e: e["val_loss"]), ("wer", lambda e: e["val_wer"])]
-)
-def test_the_update_kept_is_the_best_by_what_was_asked(fresh_base, by, kept) -> None:
-    wers = iter([0.5, 0.1, 0.4, 0.3])
-    events: list[dict] = []
-    _, result = run(fresh_base, events.append, keep_best_by=by, val_wer=lambda: next(wers))
-    found = {e["step"]: e for e in events if e["event"] == "validation"}
-    assert result.best_step == min(found, key=lambda step: kept(found[step]))
-    assert result.best_val_loss == found[result.best_step]["val_loss"]
-    assert result.best_val_wer == found[result.best_step].get("val_wer")
-    assert (by == "wer") == ("val_wer" in found[0])
-
-
-def test_both_weighs_loss_and_wer_by_what_they_were_of_the_base() -> None:
-    base = Validated(2.0, 0.4)
-    better = [Validated(1.0, 0.3), Validated(1.2, 0.2), Validated(0.9, 0.5)]
-    assert min(better, key=lambda v: v.badness(base, "both")) == better[1]
-    assert min(better, key=lambda v: v.badness(base, "loss")) == better[2]
-    wordless = [Validated(2.0, None), Validated(1.0, None)]
-    assert min(wordless, key=lambda v: v.badness(wordless[0], "both")) == wordless[1]
-    flawless = Validated(2.0, 0.0)
-    assert Validated(1.0, 0.1).badness(flawless, "both") < flawless.badness(flawless, "both")
-
-
 def test_where_memory_does_not_do_less_goes_through_at_once(tiny_model, monkeypatch) -> None:
     from moontune.models.adapter import adapter_state
     from moontune.models.base_model import load_base
 
     whole, _ = run(load_base(str(tiny_model), None, "cpu"), token_dropout=0.0)
-    passes, used = Losses.passes, []
+    passes, used = LossComputer.passes, []
 
     def little_room(self, utterances, labels):
         used.append(self.frames)
@@ -333,7 +304,7 @@ def test_where_memory_does_not_do_less_goes_through_at_once(tiny_model, monkeypa
                 raise torch.OutOfMemoryError(f"in pass {n}, after gradients of the ones before")
             yield losses
 
-    monkeypatch.setattr(Losses, "passes", little_room)
+    monkeypatch.setattr(LossComputer, "passes", little_room)
     monkeypatch.setattr("moontune.training.loop._LEAST_FRAMES", 1_000)
     tight, result = run(load_base(str(tiny_model), None, "cpu"), token_dropout=0.0)
     assert {2_048, 1_024} == set(used)
@@ -343,3 +314,17 @@ def test_where_memory_does_not_do_less_goes_through_at_once(tiny_model, monkeypa
     monkeypatch.setattr("moontune.training.loop._LEAST_FRAMES", 2_048)
     with pytest.raises(torch.OutOfMemoryError):
         run(load_base(str(tiny_model), None, "cpu"))
+
+
+def test_what_is_given_up_ends_after_that_validation(fresh_base) -> None:
+    asked: list[tuple[int, float]] = []
+
+    def prune(step: int, loss: float) -> bool:
+        asked.append((step, loss))
+        return step == 8
+
+    events: list[dict] = []
+    _, result = run(fresh_base, events.append, prune=prune, max_steps=12)
+    assert (result.stopped, result.steps) == (GIVEN_UP, 8)
+    validations = [(e["step"], e["val_loss"]) for e in events if e["event"] == "validation"]
+    assert asked == validations[1:]  # the base's own is not asked about

@@ -17,7 +17,11 @@ from moontune.data.manifest import Utterance, read_rows, to_row
 from moontune.data.sources.bundled_speech import sample_wheel
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.training import reversed_clips as module
-from moontune.training.reversed_clips import backwards, chosen, written_backwards
+from moontune.training.reversed_clips import (
+    as_training_clips,
+    base_transcripts_reversed,
+    choose,
+)
 
 CAP = TokenCap(6.5, 8)
 
@@ -37,9 +41,9 @@ def test_what_is_learnt_of_speech_backwards_is_what_the_base_writes(tmp_path, bu
     """Not what is said in it."""
     pytest.importorskip("moonshine_voice", reason="extra `bundled`", exc_type=ImportError)
     own = sample_wheel(tmp_path).utterances
-    written = written_backwards(bundled_base, own, CAP)
+    written = base_transcripts_reversed(bundled_base, own, CAP)
     assert written.keys() == {u.id for u in own}
-    turned = backwards(own, written)
+    turned = as_training_clips(own, written)
     assert len(turned) >= len(own) - 2
     transcribe = Transcriber(bundled_base)
     for u in turned:
@@ -48,9 +52,9 @@ def test_what_is_learnt_of_speech_backwards_is_what_the_base_writes(tmp_path, bu
         assert u.label == alone.text
         assert not alone.truncated
         assert u.label != next(o.text for o in own if o.id == u.id)
-    short = written_backwards(bundled_base, own, TokenCap(1.0, 0))
+    short = base_transcripts_reversed(bundled_base, own, TokenCap(1.0, 0))
     assert None in short.values()  # it comes to no end
-    assert not [u for u in backwards(own, short) if short[u.id] is None]
+    assert not [u for u in as_training_clips(own, short) if short[u.id] is None]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_what_is_learnt_of_speech_backwards_is_what_the_base_writes(tmp_path, bu
 )
 def test_they_are_written_in_the_letters_of_the_labels(labels, then) -> None:
     own = [Utterance(f"c{i}", Path("a"), "x", 1.0, "s", target=t) for i, t in enumerate(labels)]
-    [turned] = backwards(own, {"c0": "Oh, the Day.", "c1": None})
+    [turned] = as_training_clips(own, {"c0": "Oh, the Day.", "c1": None})
     assert (turned.id, turned.label, turned.text) == ("c0", then, then)
 
 
@@ -78,7 +82,7 @@ def test_as_many_are_chosen_as_there_are_places_for(monkeypatch) -> None:
     ):
         monkeypatch.setattr(module, "_MOST", most)
         settings = TrainConfig(max_steps=updates, backwards_share=share)
-        assert len(chosen(own, settings)) == count
+        assert len(choose(own, settings)) == count
 
 
 def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
@@ -95,7 +99,7 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
     words += ["--lr", "1e-3", "--grad-accum", "8"]
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
     heard: list[Utterance] = []
-    labels = losses.Losses.labels
+    labels = losses.LossComputer.labels
 
     def noted(self, utterances):
         import torch
@@ -104,7 +108,7 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
             heard.extend(utterances)
         return labels(self, utterances)
 
-    monkeypatch.setattr(losses.Losses, "labels", noted)
+    monkeypatch.setattr(losses.LossComputer, "labels", noted)
     asked = []
 
     def written(base, clips, *_: object) -> dict[str, str | None]:
@@ -113,7 +117,7 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
         text = "" if len(asked) == 1 else "something else"
         return {u.id: None if i < len(clips) / 2 else text for i, u in enumerate(clips)}
 
-    monkeypatch.setattr(module, "written_backwards", written)
+    monkeypatch.setattr(module, "base_transcripts_reversed", written)
     assert main(words) == 0
     some = [u for u in heard if u.backwards]
     usable = asked[0][-(len(asked[0]) // 2) :]

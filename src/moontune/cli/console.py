@@ -62,10 +62,6 @@ class ConsoleUi:
                 self.note(f"update {event['step']}: validation loss not finite")
                 return
             self._val_loss = value
-            if "val_wer" in event:  # which of the two decides is told when training ends
-                wer = f"WER {100 * event['val_wer']:.2f} %"
-                self.note(f"update {event['step']}: validation loss {value:.4f}, {wer}")
-                return
             best = " (best)" if value < self._best else ""
             self._best = min(self._best, value)
             self.note(f"update {event['step']}: validation loss {value:.4f}{best}")

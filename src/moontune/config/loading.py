@@ -71,6 +71,27 @@ def _coerce(hint: Any, value: Any) -> Any:  # noqa: C901
     raise AssertionError(f"setting type {hint!r} is not handled")
 
 
+_RETIRED = {  # values that an older moontune knew, and why they are no more
+    "keep_best_by": (("wer", "both"), "the update with the least validation loss is kept"),
+    "lora_variant": (("dora", "pissa"), "DoRA took twice the time, PiSSA heard no better"),
+}
+
+
+def retired(settings: dict[str, Any]) -> dict[str, str]:
+    """Settings of an older moontune that cannot be heeded any more, each with what to do."""
+    return {
+        name: f"{name} = {settings[name]!r} is no more: {why}; take it out"
+        for name, (values, why) in _RETIRED.items()
+        if settings.get(name) in values
+    }
+
+
+def without_retired(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a run of an older moontune, as far as they still are any."""
+    gone = retired(settings)
+    return {k: v for k, v in settings.items() if k not in gone and k != "keep_best_by"}
+
+
 def with_settings(config: RunConfig, settings: dict[str, Any], where: str) -> RunConfig:
     """A copy with named settings changed; `where` names their origin in errors.
 
@@ -79,8 +100,10 @@ def with_settings(config: RunConfig, settings: dict[str, Any], where: str) -> Ru
     known = _known_keys()
     if settings.get("manifest") is not None and "source" not in settings:
         settings = {**settings, "source": "manifest"}
+    for sentence in retired(settings).values():
+        raise UserError(f"{where}: {sentence}")
     changes: dict[str, dict[str, Any]] = {}
-    for name, value in settings.items():
+    for name, value in without_retired(settings).items():
         if name not in known:
             import difflib
 
@@ -216,7 +239,7 @@ def resolve(config: RunConfig) -> RunConfig:
             "use it with synthetic or silence"
         )
     augment = config.train.augment
-    if augment is not None and "none" in augment:
+    if "none" in augment:
         if augment != ("none",):
             raise UserError(f"augment = {' '.join(augment)}: none stands alone; take it out")
         config = dataclasses.replace(config, train=dataclasses.replace(config.train, augment=()))

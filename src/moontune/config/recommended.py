@@ -1,4 +1,4 @@
-"""What a run picks for its data where no flag says otherwise, and why. No torch here.
+"""What a run recommendations for its data where no flag says otherwise, and why.
 
 The rules stand in docs/recipe.md beside what they were made from.
 """
@@ -21,48 +21,51 @@ _FEW_ERRORS = 0.1  # of the words
 
 
 @dataclass(frozen=True)
-class Data:
-    """What the rules look at."""
+class DataSummary:
+    """The data, as far as the rules look at them."""
 
     clips: int  # to train on
     wer: float | None  # of the base, on the validation split; None: not measured
 
 
 @dataclass(frozen=True)
-class Pick:
+class Recommendation:
+    """A setting with the value for this data."""
+
     name: str
     value: Any
     why: str
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Pick:
+    def from_row(cls, row: dict[str, Any]) -> Recommendation:
         """From JSON, which has no tuples."""
         value = row["value"]
         return cls(row["name"], tuple(value) if isinstance(value, list) else value, row["why"])
 
 
-def open_settings(config: RunConfig) -> list[str]:
-    """Settings that are left to be picked."""
+def unset(config: RunConfig) -> list[str]:
+    """Settings that are left to be recommended."""
     given = {
         "max_steps": config.train.max_steps,
         "lr": config.train.lr,
-        "augment": config.train.augment,
     }
     return [name for name, value in given.items() if value is None]
 
 
-def pick(config: RunConfig, data: Data) -> tuple[RunConfig, list[Pick]]:
-    """The configuration with everything picked that was left open."""
-    rules = {"max_steps": _updates, "lr": _rate, "augment": _augment}
-    picks = [rules[name](config, data) for name in open_settings(config)]
-    return with_picks(config, picks), picks
+def recommend(config: RunConfig, data: DataSummary) -> tuple[RunConfig, list[Recommendation]]:
+    """The configuration with all that was left open recommended for the data."""
+    rules = {"max_steps": _updates, "lr": _rate}
+    recommendations = [rules[name](config, data) for name in unset(config)]
+    return with_recommendations(config, recommendations), recommendations
 
 
-def with_picks(config: RunConfig, picks: Iterable[Pick]) -> RunConfig:
-    return replace(config, train=replace(config.train, **{p.name: p.value for p in picks}))
+def with_recommendations(config: RunConfig, recommendations: Iterable[Recommendation]) -> RunConfig:
+    return replace(
+        config, train=replace(config.train, **{r.name: r.value for r in recommendations})
+    )
 
 
-def _updates(config: RunConfig, data: Data) -> Pick:
+def _updates(config: RunConfig, data: DataSummary) -> Recommendation:
     few, many = _EPOCHS
     least, enough, most = _HEARD
     own = 1 - config.train.backwards_share - config.general.replay_share  # of the clips in training
@@ -74,17 +77,15 @@ def _updates(config: RunConfig, data: Data) -> Pick:
     if heard in (least, enough, most):
         how = {least: "at least ", most: "at most "}.get(heard, "")
         why += f", {how}{heard:,} in all"
-    return Pick("max_steps", updates, why)
+    return Recommendation("max_steps", updates, why)
 
 
-def _rate(config: RunConfig, data: Data) -> Pick:
+def _rate(config: RunConfig, data: DataSummary) -> Recommendation:
     if data.wer is None:
-        return Pick("lr", _RATE, "the base's WER is not known")
+        return Recommendation("lr", _RATE, "the base's WER is not known")
     told = f"the base has {percent(data.wer)} WER on validation clips"
     if data.wer < _FEW_ERRORS:
-        return Pick("lr", _RATE / 2, f"{told}, under {percent(_FEW_ERRORS)}: change it gently")
-    return Pick("lr", _RATE, told)
-
-
-def _augment(config: RunConfig, data: Data) -> Pick:
-    return Pick("augment", (), "changed audio brought nothing in the study (docs/recipe.md)")
+        return Recommendation(
+            "lr", _RATE / 2, f"{told}, under {percent(_FEW_ERRORS)}: change it gently"
+        )
+    return Recommendation("lr", _RATE, told)

@@ -120,9 +120,8 @@ class LoraConfig:
     """Linear layers to adapt; attention names cover cross-attention too."""
     lora_part: Literal["both", "encoder", "decoder"] = "both"
     """Which half of the model to adapt."""
-    lora_variant: Literal["lora", "rslora", "dora", "pissa"] = "lora"
-    """`rslora` scales by alpha / sqrt(r); `dora` learns lengths of weights too, slower; `pissa`
-    starts from the weights' largest directions, and is saved as LoRA of twice the rank."""
+    lora_variant: Literal["lora", "rslora"] = "lora"
+    """`rslora` scales by alpha / sqrt(r), not alpha / r."""
 
     @property
     def alpha(self) -> float:
@@ -142,11 +141,11 @@ class TrainConfig:
     """Of the matrix products in training and its validation; figures before and after are always
     measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it, else
     float32."""
-    augment: tuple[Augmentation, ...] | None = None
+    augment: tuple[Augmentation, ...] = ()
     """Changes of the audio, drawn anew each time a clip is trained on: `speed` and pitch, `gain`,
     added `noise`, a telephone's sound (`codec`), for which the front end is computed again each
     time; or `mask`, which blanks short stretches and some channels of what the front end gave.
-    Default: picked for the data; `none` changes nothing."""
+    Default: `none`."""
     token_dropout: Annotated[float, Range((0.0, 0.5), "it is a share of the tokens")] = 0.2
     """Share of the tokens before the one to write that are replaced by others in training and its
     validation, so that the decoder listens more and trusts less in what it wrote."""
@@ -178,9 +177,6 @@ class TrainConfig:
     eval_every_steps: Annotated[int | None, Range((1, 1_000_000), "it counts updates")] = None
     """Updates between validations, on the whole validation split or, if it has more than 64 clips,
     on as many as keep validation under a tenth of the time. Default: a tenth of max_steps."""
-    keep_best_by: Literal["loss", "wer", "both"] = "loss"
-    """What decides which update is the best on the validation split: its loss, its word error rate
-    (slower: every validation transcribes), or the sum of both, each relative to the base's."""
     early_stop_patience: Annotated[int, Range((0, 10_000), "it counts validations")] = 5
     """Stop after this many validations without a new best; 0 never stops early."""
     max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
@@ -377,7 +373,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "lr": 3e-4,
         "warmup_steps": 50,
         "eval_every_steps": 50,
-        "keep_best_by": "loss",
         "lr_schedule": "cosine",
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,

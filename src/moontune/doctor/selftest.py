@@ -22,7 +22,7 @@ from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter
 from moontune.models.base_model import Base
 from moontune.models.packed.moonshine import Packed, end_to_end
-from moontune.training.losses import Losses
+from moontune.training.losses import LossComputer
 
 SAME = 1e-4  # relative: what sums in another order may differ by in float32
 ALIGNED = 3.0  # nats a token on matching text: an aligned base has 1 to 2, a shifted one 6 to 10
@@ -38,7 +38,7 @@ class Broken(Exception):
 
 def labels_end_in_eos(s: Subject) -> str:
     """Labels are the text's tokens and EOS; the tokenizer's own template has BOS and no EOS."""
-    made = Losses(s.base, s.hear, torch.float32).labels(s.utterances)
+    made = LossComputer(s.base, s.hear, torch.float32).labels(s.utterances)
     bos = s.base.tokenizer.bos_token_id
     for ids, u in zip(made, s.utterances, strict=True):
         if ids[-1:] != [s.eos]:
@@ -88,7 +88,7 @@ def batches_are_exact(s: Subject) -> str:
         written = _their_tokens(s.base, s.hear(u))
         if p.tokens != written:
             raise Broken(f"a clip's tokens are {p.tokens} in a batch, {written} alone")
-    trained = Losses(s.base, s.hear, torch.float32).mean(s.utterances)
+    trained = LossComputer(s.base, s.hear, torch.float32).mean(s.utterances)
     if _unlike(trained, done.loss):
         raise Broken(f"training's loss is {trained:.4f}, the evaluation's {done.loss:.4f}")
     return f"{len(done.predictions)} clips of unlike length, losses and tokens as alone"

@@ -44,8 +44,6 @@ def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
         lora_alpha=config.alpha,  # type: ignore[arg-type]
         lora_dropout=config.lora_dropout,
         use_rslora=config.lora_variant == "rslora",
-        use_dora=config.lora_variant == "dora",
-        init_lora_weights="pissa" if config.lora_variant == "pissa" else True,
         target_modules=_target_pattern(config),
         base_model_name_or_path=base.origin.hub_id,
     )
@@ -72,14 +70,8 @@ def set_adapter_state(model: PeftModel, state: dict[str, torch.Tensor]) -> None:
                 p.copy_(state[name])
 
 
-def save_adapter(
-    model: PeftModel, base: Base, folder: Path, start: dict[str, torch.Tensor] | None = None
-) -> None:
-    """Write the peft folder beside itself and rename it into place.
-
-    PiSSA takes the adapter's `start` out of the base's weights: what is saved is the difference
-    from that start, as plain LoRA of twice the rank, which fits the base as it was.
-    """
+def save_adapter(model: PeftModel, base: Base, folder: Path) -> None:
+    """Write the peft folder beside itself and rename it into place."""
     with new_folder(folder) as temporary:
         # peft would ask the hub for the base's config.json, only to warn of resized embeddings
         model.save_pretrained(str(temporary), save_embedding_layers=False)
@@ -87,28 +79,9 @@ def save_adapter(
         config = json.loads(config_file.read_text(encoding="utf-8"))
         config["base_model_name_or_path"] = base.origin.hub_id
         config["revision"] = base.origin.revision if base.origin.from_hub else None
-        if config["init_lora_weights"] == "pissa":
-            assert start is not None
-            _save_difference(temporary / "adapter_model.safetensors", start)
-            config |= {"r": 2 * config["r"], "lora_alpha": 2 * config["lora_alpha"]}
-            config["init_lora_weights"] = True
         write_json(config_file, config)
         write_json(temporary / PROVENANCE, {"base": _public_origin(base)})
         (temporary / "README.md").unlink(missing_ok=True)  # peft's empty card template
-
-
-def _save_difference(file: Path, start: dict[str, torch.Tensor]) -> None:
-    """B A - B0 A0 = [B | -B0] [A ; A0], for the file's A and B and the start's A0 and B0."""
-    from safetensors.torch import load_file, save_file
-
-    first = {name.replace(".default.", "."): value for name, value in start.items()}
-    doubled = {
-        name: torch.cat([value, first[name]])
-        if ".lora_A." in name
-        else torch.cat([value, -first[name]], dim=1)
-        for name, value in load_file(file).items()
-    }
-    save_file(doubled, file, metadata={"format": "pt"})
 
 
 def save_processor(base: Base, folder: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from moontune.config.loading import read_settings, to_toml, with_settings
+from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_rows
 from moontune.errors import UserError
@@ -119,13 +119,18 @@ class RunDir:
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""
         file = self.path / "config.toml"
-        settings = _WITHOUT | read_settings(file)
+        settings = _WITHOUT | without_retired(read_settings(file))
         began = Path(self.record()["environment"].get("folder", "."))
         for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
             value = settings.get(name)
             if value and not Path(value).exists() and (began / value).exists():
                 settings[name] = str(began / value)
         return with_settings(RunConfig(), settings, str(file))
+
+    def refuse_retired(self) -> None:
+        """Raises UserError if training would not be as the run's settings have it any more."""
+        for sentence in retired(read_settings(self / "config.toml")).values():
+            raise UserError(f"{self / 'config.toml'}: {sentence}, or begin another run")
 
     def used_config(self) -> RunConfig:
         """The configuration with what training picked for the data, once it has."""

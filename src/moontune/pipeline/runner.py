@@ -114,6 +114,8 @@ def _begin(run: RunDir, stage: Stage) -> None:
     lacking = [name for name in NAMES[:index] if name not in done]
     if lacking:
         raise UserError(f"{run.path}: stage {stage.name} needs `moontune {lacking[0]}` first")
+    if stage.name == "train":
+        run.refuse_retired()
     run.forget_stages([stage.name, *stale_after(stage)])
 
 

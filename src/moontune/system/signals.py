@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from moontune.errors import UserError
-
 # What a terminal sends on Ctrl-C, a system that shuts down, and a terminal that is closed.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def finishing_first(say: str, echo_s: float = 0.0) -> Iterator[Callable[[], bool]]:
+def stop_after_this_update(say: str, echo_s: float = 0.0) -> Iterator[Callable[[], bool]]:
     """Within the block the first signal to stop only makes the yielded function return True, and
     `say` is written to stderr; Ctrl-C after it raises KeyboardInterrupt at once. What was ignored
     before, as nohup has it, still is. A signal that comes within `echo_s` of the first is its echo:
@@ -42,12 +40,6 @@ def finishing_first(say: str, echo_s: float = 0.0) -> Iterator[Callable[[], bool
             signal.signal(number, take)
     try:
         yield lambda: bool(asked)
-    except (UserError, OSError):
-        raise
-    except Exception as error:  # how a sweep gives up on a trial, which may go on after it
-        if asked:
-            raise KeyboardInterrupt from error
-        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -21,7 +21,7 @@ _FIRST_S = 0.1  # what writing is taken to cost before it was done once
 
 
 @dataclass
-class State:
+class Checkpoint:
     """Tensors by name, and what is written as JSON beside them."""
 
     tensors: dict[str, torch.Tensor]
@@ -33,13 +33,31 @@ class State:
         return {k.removeprefix(head): t for k, t in self.tensors.items() if k.startswith(head)}
 
 
-def named(**parts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def prefixed(**parts: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors of several parts, each under its part's name."""
-    return {f"{part}/{k}": t for part, found in parts.items() for k, t in found.items()}
+    return {f"{part}/{k}": t for part, tensors in parts.items() for k, t in tensors.items()}
+
+
+def read_checkpoint(file: Path, key: str) -> Checkpoint | None:
+    """The state to go on from; None where there is none, or not of the training of this key.
+
+    Raises OSError where the disk does not give what it has.
+    """
+    if not file.exists():
+        return None
+    try:
+        with safe_open(file, "pt") as stored:
+            facts = json.loads((stored.metadata() or {})["state"])
+            if facts.pop("key") != key:
+                return None
+            names: list[str] = stored.keys()
+            return Checkpoint({name: stored.get_tensor(name) for name in names}, facts)
+    except (SafetensorError, KeyError, ValueError):
+        return None
 
 
 @dataclass
-class Keeper:
+class Checkpointer:
     """Writes a training's state now and then, so that at most a hundred times as long is lost as
     writing takes, and when it is asked to stop.
 
@@ -50,7 +68,7 @@ class Keeper:
     file: Path
     key: str
     stopping: Callable[[], bool] = lambda: False
-    log_bytes: Callable[[], int] = lambda: 0  # how long the training's log is, on disk
+    log_bytes: Callable[[], int] = lambda: 0  # length of the training's log on disk
     about: dict[str, Any] = field(default_factory=dict)
     _cost_s: float = _FIRST_S
     _last: float = field(init=False)
@@ -58,24 +76,11 @@ class Keeper:
     def __post_init__(self) -> None:
         self._last = time.perf_counter()
 
-    def saved(self) -> State | None:
-        """The state to go on from; None where there is none, or not of this training.
+    def saved(self) -> Checkpoint | None:
+        """The state to go on from, as `read_checkpoint` has it."""
+        return read_checkpoint(self.file, self.key)
 
-        Raises OSError where the disk does not give what it has.
-        """
-        if not self.file.exists():
-            return None
-        try:
-            with safe_open(self.file, "pt") as stored:
-                facts = json.loads((stored.metadata() or {})["state"])
-                if facts.pop("key") != self.key:
-                    return None
-                names: list[str] = stored.keys()
-                return State({name: stored.get_tensor(name) for name in names}, facts)
-        except (SafetensorError, KeyError, ValueError):
-            return None
-
-    def after_update(self, state: Callable[[], State], group: Group) -> None:
+    def after_update(self, state: Callable[[], Checkpoint], group: Group) -> None:
         """Save if it is time to. Raises KeyboardInterrupt, with all saved, if asked to stop."""
         stop = group.of_lead(self.stopping)
         if not stop and not group.of_lead(self._due):
@@ -89,7 +94,7 @@ class Keeper:
     def _due(self) -> bool:
         return (time.perf_counter() - self._last) * SHARE >= self._cost_s
 
-    def _save(self, state: State) -> None:
+    def _save(self, state: Checkpoint) -> None:
         begun = time.perf_counter()
         facts = state.facts | {"key": self.key, "log_bytes": self.log_bytes(), "about": self.about}
         tensors = {name: t.contiguous() for name, t in state.tensors.items()}

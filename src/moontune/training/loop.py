@@ -18,14 +18,16 @@ from moontune.models.base_model import Base
 from moontune.models.transcriber import LoadAudio
 from moontune.system.device import out_of_memory
 from moontune.system.distributed import SOLO, Group
-from moontune.training.checkpoint import Keeper
-from moontune.training.losses import Losses
-from moontune.training.state import Progress, Trainee, Validated
+from moontune.training.checkpoint import Checkpointer
+from moontune.training.losses import LossComputer
+from moontune.training.state import LoopProgress, TrainingState
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
-Log = Callable[[dict[str, Any]], None]
+OnEvent = Callable[[dict[str, Any]], None]
+Prune = Callable[[int, float], bool]  # of an update's number and its validation loss
+GIVEN_UP = "given up"
 _LEAST_FRAMES = 1_250  # a clip of 30 s goes through alone
 
 
@@ -37,23 +39,21 @@ class TrainResult:
     best_step: int  # 0: no update was better than the base
     best_val_loss: float  # of the update kept
     first_val_loss: float  # of the base
-    best_val_wer: float | None  # where WER had a say
-    first_val_wer: float | None
     last_train_loss: float | None
     skipped: int  # updates left out for a non-finite loss or gradient
-    stopped: str  # "max_steps", "early stop" or "aborted: ..."
+    stopped: str  # "max_steps", "early stop", "given up" or "aborted: ..."
     utterances_seen: int
     seconds: float
     seconds_validating: float
 
     def of_base(self) -> TrainResult:
         """With the base kept instead of the best update."""
-        return replace(
-            self,
-            best_step=0,
-            best_val_loss=self.first_val_loss,
-            best_val_wer=self.first_val_wer,
-        )
+        return replace(self, best_step=0, best_val_loss=self.first_val_loss)
+
+
+def never(step: int, loss: float) -> bool:
+    """The default of `prune`: train to the end."""
+    return False
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -70,140 +70,174 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (1 - left)))
 
 
-def train(  # noqa: PLR0913, PLR0917
-    model: PeftModel,
-    base: Base,
+@dataclass(frozen=True)
+class TrainingSetup:
+    """What a training works on, and in: an adapter on its base, audio, seed, type, processes."""
+
+    model: PeftModel  # wraps `base.net`
+    base: Base
+    load_audio: LoadAudio
+    seed: int
+    dtype: torch.dtype = torch.float32  # of the layers' matrix products; weights stay float32
+    group: Group = SOLO
+
+
+def train(
+    setup: TrainingSetup,
     stream: Iterator[Utterance],
     val_split: Sequence[Utterance],
-    load_audio: LoadAudio,
     config: TrainConfig,
-    seed: int,
-    log: Log,
-    dtype: torch.dtype = torch.float32,
-    group: Group = SOLO,
-    val_wer: Callable[[], float | None] | None = None,
-    keeper: Keeper | None = None,
+    *,
+    on_event: OnEvent,
+    prune: Prune = never,
+    checkpointer: Checkpointer | None = None,
 ) -> TrainResult:
-    """Train the adapter on `model`, which wraps `base.net`; leaves the best one in place.
+    """Train the adapter of `setup`; leaves the best one in place.
 
-    `stream` gives utterances without end; `val_split` is measured whole. The layers' matrix
-    products are computed in `dtype`, the adapter's weights and their moments are float32.
+    `stream` gives utterances without end; `val_split` is measured whole.
 
     The loss of an update is the mean over all its target tokens, however they fall into
     passes. What is validated and kept lies on the way from the start to the running average of the
     weights. The base's own validation (step 0) competes: an adapter that is never better is not
-    kept. `val_wer` measures the WER on `val_split`, for `keep_best_by` other than its loss. An
-    update with a non-finite loss or gradient changes nothing and is counted; beyond
-    `max_skipped_updates` training ends. `log` gets one dict an event, in the lead of `group` only.
+    kept. An update with a non-finite loss or gradient changes nothing and is counted; beyond
+    `max_skipped_updates` training ends. `on_event` gets one dict an event, in the main process of
+    the group only. `prune` is asked after each validation of an update, with its number and loss,
+    whether to give up.
 
-    `keeper` saves where the training stands; one that has such a state is gone on with, and ends as
-    if it had never stopped, on a CPU to the bit. Asked to stop, it raises KeyboardInterrupt.
+    `checkpointer` saves where the training stands; one that has such a state is gone on with, and
+    ends as if it had never stopped, on a CPU to the bit. Asked to stop, it raises
+    KeyboardInterrupt.
 
-    Every process of `group` draws the same clips from `stream` and computes the gradients of its
-    share; their sum, and so the weights, are the same in all of them.
+    Every process of the group draws the same clips from `stream` and computes the gradients of its
+    share; their sum, and so the weights, are the same in all of them. Raises UserError where the
+    base has no usable loss on `val_split`.
     """
     begun = time.perf_counter()
-    tell: Log = log if group.lead else lambda event: None
-    trainee = Trainee(model, base, config, seed, group)
-    losses = Losses(base, load_audio, dtype, trainee.augment, trainee.dropout)
+    group = setup.group
+    emit: OnEvent = on_event if group.lead else lambda event: None
+    state = TrainingState(setup.model, setup.base, config, setup.seed, group)
+    losses = LossComputer(
+        setup.base, setup.load_audio, setup.dtype, state.augment, state.token_dropout
+    )
 
-    def validate(step: int) -> Validated:
-        with trainee.average.applied():
-            base.net.eval()
+    def validate(step: int) -> float:
+        with state.average.applied():
+            setup.base.net.eval()
             loss = losses.mean(val_split, group)
-            usable = math.isfinite(loss)
-            wer = val_wer() if usable and val_wer and config.keep_best_by != "loss" else None
-        base.net.train()
-        event = {"event": "validation", "step": step, "val_loss": loss if usable else None}
-        tell(event if wer is None else event | {"val_wer": wer})
-        return Validated(loss, wer)
+        setup.base.net.train()
+        value = loss if math.isfinite(loss) else None
+        emit({"event": "validation", "step": step, "val_loss": value})
+        return loss
 
-    def badness(found: Validated) -> tuple[float, float]:
-        return found.badness(at.first, config.keep_best_by)
-
-    saved = group.of_lead(keeper.saved) if keeper else None
-    if saved is not None:
-        at = trainee.restore(saved)
-        for _ in range(at.seen):
-            next(stream)
-        base.net.train()
-    else:
-        first = validate(0)
-        if not math.isfinite(first.loss):
-            raise UserError(
-                "the base's loss on the validation split is not a number, so nothing can be better "
-                "than it; try it by: moontune doctor"
-            )
-        at = Progress(first, first, seconds_validating=time.perf_counter() - begun)
-    earlier = at.seconds
-    while not (ended := _ended(at, config)):
+    progress = _restored(state, stream, checkpointer, group)
+    if progress is None:
+        progress = _first_validation(validate, begun)
+    setup.base.net.train()
+    earlier = progress.seconds
+    while not (ending := _ending(progress, config)):
         clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
-        tell(_update(at, clips, trainee, losses, config, group))
-        due = at.step % config.validation_every == 0 or at.step == config.updates
-        if due and at.skipped <= config.max_skipped_updates:
-            started = time.perf_counter()
-            now = validate(at.step)
-            if math.isfinite(now.loss) and badness(now) < badness(at.best):
-                at.best, at.best_step, at.stale = now, at.step, 0
-                trainee.keep_best()
-            else:
-                at.stale += 1
-            at.seconds_validating += time.perf_counter() - started
-        at.seconds = earlier + time.perf_counter() - begun
-        if keeper:
-            keeper.after_update(lambda: trainee.state(at), group)
-    set_adapter_state(model, trainee.best)
-    base.net.eval()
-    at.seconds = earlier + time.perf_counter() - begun
-    return _result(at, ended)
+        emit(_update(progress, clips, state, losses, config, group))
+        due = progress.step % config.validation_every == 0 or progress.step == config.updates
+        if due and progress.skipped <= config.max_skipped_updates:
+            _compete(progress, state, validate, prune)
+        progress.seconds = earlier + time.perf_counter() - begun
+        if checkpointer:
+            checkpointer.after_update(lambda: state.checkpoint(progress), group)
+    set_adapter_state(setup.model, state.best)
+    setup.base.net.eval()
+    progress.seconds = earlier + time.perf_counter() - begun
+    return _result(progress, ending)
 
 
-def _result(at: Progress, ended: str) -> TrainResult:
+def _restored(
+    state: TrainingState,
+    stream: Iterator[Utterance],
+    checkpointer: Checkpointer | None,
+    group: Group,
+) -> LoopProgress | None:
+    """The progress of a saved training, its state and stream brought to where they were."""
+    checkpoint = group.of_lead(checkpointer.saved) if checkpointer else None
+    if checkpoint is None:
+        return None
+    progress = state.restore(checkpoint)
+    for _ in range(progress.seen):
+        next(stream)
+    return progress
+
+
+def _first_validation(validate: Callable[[int], float], begun: float) -> LoopProgress:
+    """The base's own validation. Raises UserError if its loss is not a number."""
+    loss = validate(0)
+    if not math.isfinite(loss):
+        raise UserError(
+            "the base's loss on the validation split is not a number, so nothing can be better "
+            "than it; try it by: moontune doctor"
+        )
+    return LoopProgress(loss, loss, seconds_validating=time.perf_counter() - begun)
+
+
+def _compete(
+    progress: LoopProgress,
+    state: TrainingState,
+    validate: Callable[[int], float],
+    prune: Prune,
+) -> None:
+    """Validate the weights as they are, and keep them if they are the best so far."""
+    started = time.perf_counter()
+    loss = validate(progress.step)
+    if math.isfinite(loss) and loss < progress.best_loss:
+        progress.best_loss, progress.best_step, progress.stale = loss, progress.step, 0
+        state.keep_best()
+    else:
+        progress.stale += 1
+    progress.seconds_validating += time.perf_counter() - started
+    progress.given_up = prune(progress.step, loss)
+
+
+def _result(progress: LoopProgress, ending: str) -> TrainResult:
     return TrainResult(
-        steps=at.step,
-        best_step=at.best_step,
-        best_val_loss=at.best.loss,
-        first_val_loss=at.first.loss,
-        best_val_wer=at.best.wer,
-        first_val_wer=at.first.wer,
-        last_train_loss=at.last_loss,
-        skipped=at.skipped,
-        stopped=ended,
-        utterances_seen=at.seen,
-        seconds=round(at.seconds, 3),
-        seconds_validating=round(at.seconds_validating, 3),
+        steps=progress.step,
+        best_step=progress.best_step,
+        best_val_loss=progress.best_loss,
+        first_val_loss=progress.first_loss,
+        last_train_loss=progress.last_loss,
+        skipped=progress.skipped,
+        stopped=ending,
+        utterances_seen=progress.seen,
+        seconds=round(progress.seconds, 3),
+        seconds_validating=round(progress.seconds_validating, 3),
     )
 
 
 def _update(
-    at: Progress,
+    progress: LoopProgress,
     clips: Sequence[Utterance],
-    trainee: Trainee,
-    losses: Losses,
+    state: TrainingState,
+    losses: LossComputer,
     config: TrainConfig,
     group: Group,
 ) -> dict[str, Any]:
     """One update of the weights, left out where its numbers are not finite; returns its event."""
     started = time.perf_counter()
-    at.step += 1
-    at.seen += len(clips)
-    loss, tokens = _accumulate(losses, clips, trainee.parameters, group)
-    group.sum_gradients(trainee.parameters)
-    norm = float(torch.nn.utils.clip_grad_norm_(trainee.parameters, config.max_grad_norm))
-    rate = learning_rate(at.step, config)
+    progress.step += 1
+    progress.seen += len(clips)
+    loss, tokens = _accumulate(losses, clips, state.parameters, group)
+    group.sum_gradients(state.parameters)
+    norm = float(torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm))
+    rate = learning_rate(progress.step, config)
     usable = math.isfinite(loss) and math.isfinite(norm)
     if usable:
-        for settings in trainee.optimizer.param_groups:
+        for settings in state.optimizer.param_groups:
             settings["lr"] = rate
-        trainee.optimizer.step()
-        trainee.average.update()
-        at.last_loss = loss
+        state.optimizer.step()
+        state.average.update()
+        progress.last_loss = loss
     else:
-        at.skipped += 1
-    trainee.optimizer.zero_grad(set_to_none=True)
+        progress.skipped += 1
+    state.optimizer.zero_grad(set_to_none=True)
     return {
         "event": "update",
-        "step": at.step,
+        "step": progress.step,
         "loss": loss if math.isfinite(loss) else None,
         "lr": rate,
         "grad_norm": norm if math.isfinite(norm) else None,
@@ -214,17 +248,22 @@ def _update(
     }
 
 
-def _ended(at: Progress, config: TrainConfig) -> str:
+def _ending(progress: LoopProgress, config: TrainConfig) -> str:
     """Why the training is over; empty where it is not."""
-    if at.skipped > config.max_skipped_updates:
-        return f"aborted: {at.skipped} updates had a non-finite loss or gradient"
-    if config.early_stop_patience and at.stale >= config.early_stop_patience:
+    if progress.given_up:
+        return GIVEN_UP
+    if progress.skipped > config.max_skipped_updates:
+        return f"aborted: {progress.skipped} updates had a non-finite loss or gradient"
+    if config.early_stop_patience and progress.stale >= config.early_stop_patience:
         return "early stop"
-    return "max_steps" if at.step >= config.updates else ""
+    return "max_steps" if progress.step >= config.updates else ""
 
 
 def _accumulate(
-    losses: Losses, clips: Sequence[Utterance], parameters: Sequence[torch.Tensor], group: Group
+    losses: LossComputer,
+    clips: Sequence[Utterance],
+    parameters: Sequence[torch.Tensor],
+    group: Group,
 ) -> tuple[float, int]:
     """Add the gradients of this process's share of an update.
 
@@ -233,14 +272,14 @@ def _accumulate(
     """
     labels = losses.labels(clips)
     tokens = sum(map(len, labels))
-    mine = group.mine(list(zip(clips, labels, strict=True)), lambda pair: pair[0].length_s)
+    share = group.mine(list(zip(clips, labels, strict=True)), lambda pair: pair[0].length_s)
     while True:
-        found = []
+        parts = []
         try:
-            for of_tokens in losses.passes([clip for clip, _ in mine], [ids for _, ids in mine]):
+            for of_tokens in losses.passes([clip for clip, _ in share], [ids for _, ids in share]):
                 loss = of_tokens.sum() / tokens
                 loss.backward()
-                found.append(loss.detach())
+                parts.append(loss.detach())
             break
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error) or losses.frames <= _LEAST_FRAMES:
@@ -250,5 +289,5 @@ def _accumulate(
             p.grad = None
         if losses.packed.device.type == "cuda":
             torch.cuda.empty_cache()
-    [loss] = group.sums(float(torch.stack(found).sum()) if found else 0.0)
+    [loss] = group.sums(float(torch.stack(parts).sum()) if parts else 0.0)
     return loss, tokens

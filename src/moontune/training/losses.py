@@ -13,7 +13,7 @@ from moontune.models.packed.moonshine import Packed, end_to_end, passes
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SOLO, Group
 from moontune.training.augmentation import Augment, TokenDropout
-from moontune.training.feature_cache import KeptSpeech
+from moontune.training.feature_cache import FeatureCache
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
 
 
-class Losses:
+class LossComputer:
     """Losses of utterances under the adapter as it is, computed in `dtype`.
 
     What lies below the first layer that trains is computed once for each clip and kept: the
@@ -45,7 +45,7 @@ class Losses:
         self.packed = Packed(base.net, dtype)
         self.frames = FRAMES[self.packed.device.type]
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
-        self.kept = KeptSpeech(self._compute, load_audio)
+        self.cache = FeatureCache(self._compute, load_audio)
 
     def labels(self, utterances: Sequence[Utterance]) -> list[list[int]]:
         return [target_ids(self._base.tokenizer, u.label, self.packed.eos) for u in utterances]
@@ -54,29 +54,29 @@ class Losses:
         self, utterances: Sequence[Utterance], labels: Sequence[list[int]]
     ) -> Iterator[torch.Tensor]:
         """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
-        heard = (self._hear(u).to(self.packed.device) for u in utterances)
-        done = 0
-        for clips in passes(heard, self.frames):
+        features = (self._features(u).to(self.packed.device) for u in utterances)
+        begin = 0
+        for clips in passes(features, self.frames):
             states = self.packed.encode(clips) if self._encoder_trains else clips
             count = len(clips.layout.lengths)
             memory = self.packed.remember(states)
-            part = labels[done : done + count]
-            yield self.packed.token_losses(memory, part, self._written(part))
-            done += count
+            part = labels[begin : begin + count]
+            yield self.packed.token_losses(memory, part, self._told(part))
+            begin += count
 
-    def _written(self, labels: Sequence[list[int]]) -> list[list[int]] | None:
+    def _told(self, labels: Sequence[list[int]]) -> list[list[int]] | None:
         if self._token_dropout is None:
             return None
-        drawn = torch.is_grad_enabled()
-        change = self._token_dropout.drawn if drawn else self._token_dropout.fixed
+        trains = torch.is_grad_enabled()
+        change = self._token_dropout.drawn if trains else self._token_dropout.fixed
         return [change(ids) for ids in labels]
 
-    def _hear(self, u: Utterance) -> torch.Tensor:
+    def _features(self, u: Utterance) -> torch.Tensor:
         if self._augment is None or not torch.is_grad_enabled():
-            return self.kept(u)
+            return self.cache(u)
         with torch.no_grad():
             if self._encoder_trains and not self._augment.changes_samples:
-                return self._augment.features(self.kept(u))
+                return self._augment.features(self.cache(u))
             front = self.packed.features(self._augment.samples(self._load_audio(u)))
             return self._frozen_part(self._augment.features(front))
 
@@ -95,8 +95,8 @@ class Losses:
     def mean(self, utterances: Sequence[Utterance], group: Group = SOLO) -> float:
         """Nats per target token over a whole split (validation during training): the loss that is
         trained on, wrong words and all, so that what stops training is what it is for."""
-        mine = group.mine(utterances, lambda u: u.length_s)
-        labels = self.labels(mine)
-        total = sum(float(losses.cpu().double().sum()) for losses in self.passes(mine, labels))
+        share = group.mine(utterances, lambda u: u.length_s)
+        labels = self.labels(share)
+        total = sum(float(losses.cpu().double().sum()) for losses in self.passes(share, labels))
         total, tokens = group.sums(total, sum(map(len, labels)))
         return total / tokens

@@ -1,4 +1,4 @@
-"""Which utterances a training hears, in what order. No torch here until one is drawn."""
+"""Which utterances a training hears, in what order. Torch is loaded when one is drawn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shuffled(utterances: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
 
 
 @dataclass
-class _Share:
+class _Quota:
     """Utterances that take every 1 / `share`-th place."""
 
     stream: Iterator[Utterance]
@@ -28,23 +28,23 @@ class _Share:
     due: float = 0.0
 
 
-def mixed(
+def mixture(
     own: Sequence[Utterance], others: Sequence[tuple[Sequence[Utterance], float]], seed: int
 ) -> Iterator[Utterance]:
     """The run's utterances without end, with a share of the places for each of `others`."""
-    ours = shuffled(own, seed)
-    shares = [
-        _Share(shuffled(rows, seed + i), share)
+    run_stream = shuffled(own, seed)
+    quotas = [
+        _Quota(shuffled(rows, seed + i), share)
         for i, (rows, share) in enumerate(others, start=1)
         if rows and share
     ]
     while True:
-        for s in shares:
-            s.due += s.share
-        first = next((s for s in shares if s.due >= 1), None)
+        for quota in quotas:
+            quota.due += quota.share
+        first = next((q for q in quotas if q.due >= 1), None)
         if first is not None:
             first.due -= 1
-        yield next(first.stream if first else ours)
+        yield next(first.stream if first else run_stream)
 
 
 def validation_sample(val_split: Sequence[Utterance], config: TrainConfig) -> list[Utterance]:
@@ -54,10 +54,10 @@ def validation_sample(val_split: Sequence[Utterance], config: TrainConfig) -> li
     between two validations will do; never fewer than 64.
     """
     between = config.validation_every * config.batch_size * config.grad_accum
-    return spread(val_split, max(64, between // 5))
+    return evenly_spaced(val_split, max(64, between // 5))
 
 
-def spread(utterances: Sequence[Utterance], most: int) -> list[Utterance]:
+def evenly_spaced(utterances: Sequence[Utterance], most: int) -> list[Utterance]:
     """All of them, or `most`, evenly spaced."""
     count = min(most, len(utterances))
     return [utterances[i * len(utterances) // count] for i in range(count)]

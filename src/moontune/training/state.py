@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,35 +14,19 @@ from moontune.system.device import random_state, set_random_state
 from moontune.system.distributed import Group
 from moontune.training.augmentation import Augment, TokenDropout
 from moontune.training.averaging import WeightAverage
-from moontune.training.checkpoint import State, named
+from moontune.training.checkpoint import Checkpoint, prefixed
 
 if TYPE_CHECKING:
+    import numpy as np
     from peft import PeftModel
 
 
-@dataclass(frozen=True)
-class Validated:
-    """What the validation split said of the weights as they were."""
-
-    loss: float
-    wer: float | None  # None: not asked, or no words to get wrong
-
-    def badness(self, base: Validated, by: str) -> tuple[float, float]:
-        """What the best update has least of; not finite if its loss is not."""
-        wer = self.wer if math.isfinite(self.loss) else None
-        if by == "loss" or wer is None:
-            return (self.loss, 0.0)
-        if by == "wer":
-            return (wer, self.loss)
-        return (self.loss / base.loss + (wer / base.wer if base.wer else wer), 0.0)
-
-
 @dataclass
-class Progress:
+class LoopProgress:
     """How far the training is."""
 
-    first: Validated  # of the base
-    best: Validated  # of the update kept
+    first_loss: float  # of the base, on the validation split
+    best_loss: float  # of the update kept
     best_step: int = 0  # 0: no update was better than the base
     step: int = 0  # optimizer updates tried
     stale: int = 0  # validations without a new best
@@ -52,10 +35,11 @@ class Progress:
     last_loss: float | None = None
     seconds: float = 0.0
     seconds_validating: float = 0.0
+    given_up: bool = False
 
 
-class Trainee:
-    """The adapter's weights, their optimizer and average, the best so far, and the dice."""
+class TrainingState:
+    """The adapter's weights, their optimizer and average, the best so far, and random states."""
 
     def __init__(
         self, model: PeftModel, base: Base, config: TrainConfig, seed: int, group: Group
@@ -73,10 +57,10 @@ class Trainee:
             fused=fused,
         )
         self.average = WeightAverage(self.parameters, config.ema_decay, config.wise_ft)
-        dice = (seed, group.rank)
-        self.augment = Augment(config.augment, dice) if config.augment else None
+        seeds = (seed, group.rank)
+        self.augment = Augment(config.augment, seeds) if config.augment else None
         words = _words(base) if config.token_dropout else []
-        self.dropout = TokenDropout(config.token_dropout, words, dice) if words else None
+        self.token_dropout = TokenDropout(config.token_dropout, words, seeds) if words else None
         torch.manual_seed(seed + group.rank)  # LoRA's dropout
 
     def keep_best(self) -> None:
@@ -84,52 +68,50 @@ class Trainee:
         with self.average.applied():
             self.best = adapter_state(self.model)
 
-    def state(self, progress: Progress) -> State:
+    def checkpoint(self, progress: LoopProgress) -> Checkpoint:
         """Where it stands, after an update. Every process of the group must ask."""
         start, average, averaged = self.average.state()
-        tensors = named(
+        tensors = prefixed(
             adapter=adapter_state(self.model),
             best=self.best,
             start=_numbered(start),
             average=_numbered(average),
         )
         for i, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= named(**{f"optimizer/{i}": moments})
-        dice = self._group.gather([self._dice()])
-        for rank, (of_torch, _) in enumerate(dice):
-            tensors |= named(**{f"dice/{rank}": of_torch})
+            tensors |= prefixed(**{f"optimizer/{i}": moments})
+        rngs = self._group.gather([self._random_states()])
+        for rank, (of_torch, _) in enumerate(rngs):
+            tensors |= prefixed(**{f"rng/{rank}": of_torch})
         facts = {
             "progress": asdict(progress),
             "averaged": averaged,
-            "dice": [of_numpy for _, of_numpy in dice],
+            "rng": [of_numpy for _, of_numpy in rngs],
         }
-        return State(tensors, facts)
+        return Checkpoint(tensors, facts)
 
-    def restore(self, state: State) -> Progress:
-        """Go on from a `state` of the same training in as many processes."""
-        set_adapter_state(self.model, state.part("adapter"))
-        self.best = state.part("best")
-        start, average = (_listed(state.part(name)) for name in ("start", "average"))
-        self.average.restore(start, average, state.facts["averaged"])
-        moments = state.part("optimizer")
+    def restore(self, checkpoint: Checkpoint) -> LoopProgress:
+        """Go on from a `checkpoint` of the same training in as many processes."""
+        set_adapter_state(self.model, checkpoint.part("adapter"))
+        self.best = checkpoint.part("best")
+        start, average = (_listed(checkpoint.part(name)) for name in ("start", "average"))
+        self.average.restore(start, average, checkpoint.facts["averaged"])
+        moments = checkpoint.part("optimizer")
         known = {int(name.split("/")[0]) for name in moments}
         optimizer = self.optimizer.state_dict()
-        optimizer["state"] = {i: state.part(f"optimizer/{i}") for i in sorted(known)}
+        optimizer["state"] = {i: checkpoint.part(f"optimizer/{i}") for i in sorted(known)}
         self.optimizer.load_state_dict(optimizer)
         rank = self._group.rank
-        set_random_state(self._device, state.part(f"dice/{rank}"))
-        for thing, dice in zip(self._drawers(), state.facts["dice"][rank], strict=True):
-            thing.rng.bit_generator.state = dice
-        found = Progress(**state.facts["progress"])
-        first, best = (Validated(**state.facts["progress"][k]) for k in ("first", "best"))
-        return replace(found, first=first, best=best)
+        set_random_state(self._device, checkpoint.part(f"rng/{rank}"))
+        for rng, bits in zip(self._generators(), checkpoint.facts["rng"][rank], strict=True):
+            rng.bit_generator.state = bits
+        return LoopProgress(**checkpoint.facts["progress"])
 
-    def _dice(self) -> tuple[dict[str, torch.Tensor], list[Any]]:
-        of_numpy = [thing.rng.bit_generator.state for thing in self._drawers()]
-        return random_state(self._device), of_numpy
+    def _random_states(self) -> tuple[dict[str, torch.Tensor], list[Any]]:
+        """Of torch on this device, and of what numpy draws."""
+        return random_state(self._device), [g.bit_generator.state for g in self._generators()]
 
-    def _drawers(self) -> list[Any]:
-        return [thing for thing in (self.augment, self.dropout) if thing is not None]
+    def _generators(self) -> list[np.random.Generator]:
+        return [x.rng for x in (self.augment, self.token_dropout) if x is not None]
 
 
 def _numbered(tensors: list[torch.Tensor]) -> dict[str, torch.Tensor]:

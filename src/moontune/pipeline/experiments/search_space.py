@@ -19,7 +19,7 @@ SPACES = {
     "lora_alpha": "16,32,64,128",
     "lora_dropout": "0..0.2",
     "lora_part": "both,encoder,decoder",
-    "lora_variant": "lora,rslora,dora,pissa",
+    "lora_variant": "lora,rslora",
     "lora_targets": "q_proj+v_proj,q_proj+k_proj+v_proj+o_proj,q_proj+k_proj+v_proj+o_proj+fc1+fc2",
     "grad_accum": "4,8,16",
     "warmup_steps": "0,25,50,100",
@@ -33,7 +33,6 @@ _NOT_TRIED = {"eval_every_steps", "early_stop_patience", "max_skipped_updates", 
     # The validation loss does not say what they are for.
     "token_dropout",
     "backwards_share",
-    "keep_best_by",
 }
 _LOGARITHMIC = 10.0  # ends so far apart or further
 

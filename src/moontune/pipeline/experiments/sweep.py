@@ -7,7 +7,7 @@ the search is built again from them, so that it can be gone on with after whatev
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -17,8 +17,8 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.experiments.search_space import Dimension, configured, dimensions
 from moontune.pipeline.run_dir import RunDir, fork_run
-from moontune.pipeline.runner import NAMES, Stage, run_stage, stage_named
-from moontune.pipeline.stages.train import train_stage
+from moontune.pipeline.runner import NAMES, run_stage, stage_named
+from moontune.pipeline.stages.train import GivenUp, TrialOptions
 from moontune.system.files import write_json
 from moontune.system.progress import Ui
 
@@ -36,11 +36,6 @@ def check_sweep(config: RunConfig, trials: int, tune: tuple[str, ...]) -> None:
     """Raises UserError, before anything is spent, for a search that cannot be."""
     _check_trials(trials)
     dimensions(tune, config)
-    if config.train.keep_best_by != "loss":
-        raise UserError(
-            f"--keep-best-by {config.train.keep_best_by}: trials are held against each other by "
-            "their validation loss; leave it out"
-        )
 
 
 def _check_trials(trials: int) -> None:
@@ -70,15 +65,11 @@ def change_trials(
     run.note(sweep=asked | {"trials": trials}, complete=False)
 
 
-class _Pruned(Exception):
-    """A trial is not worth going on with."""
+class _TrialUi:
+    """The command line's display of a trial, and the trial's validations."""
 
-
-class _Watched:
-    """The command line's display of a trial, which ends the trial where the pruner says so."""
-
-    def __init__(self, ui: Ui, trial: optuna.trial.Trial | None) -> None:
-        self._ui, self._trial = ui, trial
+    def __init__(self, ui: Ui) -> None:
+        self._ui = ui
         self.values: dict[int, float] = {}  # by update
         self.updates = 0  # that the training is of
 
@@ -93,16 +84,28 @@ class _Watched:
 
     def training(self, event: dict[str, Any], max_steps: int) -> None:
         self._ui.training(event, max_steps)
-        if event["event"] != "validation" or not event["step"]:
-            return
-        value = _NOT_FINITE if event["val_loss"] is None else event["val_loss"]
-        known = _by_tenth(self.values, max_steps)
-        self.values[event["step"]], self.updates = value, max_steps
-        tenth = _tenth(event["step"], max_steps)
-        if self._trial is not None and tenth not in known:
-            self._trial.report(value, tenth)
-            if self._trial.should_prune():
-                raise _Pruned
+        if event["event"] == "validation" and event["step"]:
+            value = _NOT_FINITE if event["val_loss"] is None else event["val_loss"]
+            self.values[event["step"]], self.updates = value, max_steps
+
+
+class _Pruner:
+    """Gives up on a trial that does badly beside those that were as far along."""
+
+    def __init__(self, trial: optuna.trial.Trial | None, ui: _TrialUi) -> None:
+        self._trial, self._ui = trial, ui
+        self._reported: set[int] = set()  # tenths
+
+    def __call__(self, step: int, loss: float) -> bool:
+        """Asked after each validation; what it was told is not told again."""
+        tenths = _by_tenth(self._ui.values, self._ui.updates)
+        new = tenths.keys() - self._reported
+        if self._trial is None or not new:
+            return False
+        for tenth in sorted(new):
+            self._trial.report(tenths[tenth], tenth)
+        self._reported |= new
+        return bool(self._trial.should_prune())
 
 
 def _tenth(step: int, updates: int) -> int:
@@ -114,10 +117,19 @@ def _tenth(step: int, updates: int) -> int:
 
 def _by_tenth(values: dict[int, float], updates: int) -> dict[int, float]:
     """Validations by tenth of the training, the first in each."""
-    found: dict[int, float] = {}
+    firsts: dict[int, float] = {}
     for step in sorted(values):
-        found.setdefault(_tenth(step, updates), values[step])
-    return found
+        firsts.setdefault(_tenth(step, updates), values[step])
+    return firsts
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What is tried: values by setting; none in trial 0, which has the run's own settings."""
+
+    number: int
+    values: dict[str, Any]
+    space: list[Dimension]
 
 
 def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
@@ -128,7 +140,7 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
     asked = run.record()["sweep"]
     space = dimensions(tuple(asked["tune"]), config)
     done: list[dict[str, Any]] = []
-    heard_backwards: dict[str, str | None] = {}  # by the base, which is the same in every trial
+    reversed_transcripts: dict[str, str | None] = {}  # of the base, the same in every trial
     for number in range(asked["trials"]):
         kept = _recorded(_folder(run, number))
         if kept is None:
@@ -141,8 +153,11 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[dict[str, Any]]:
             values = {} if trial is None else trial.params
             what = told(values) if number else "the run's own settings"
             ui.stage(f"trial {number}", what, number + 1, asked["trials"])
-            stage = _training(run, number, heard_backwards)
-            kept = _do(run, config, number, values, _Watched(ui, trial), space, stage)
+            trial_ui = _TrialUi(ui)
+            options = TrialOptions(
+                _val_clips(run, number), reversed_transcripts, _Pruner(trial, trial_ui)
+            )
+            kept = _run_trial(run, config, _Trial(number, values, space), trial_ui, options)
             ui.note(_outcome(kept, done))
         done.append(kept)
     return done
@@ -237,35 +252,31 @@ def _untried(
     return next((v for v in named if v not in tried), None)
 
 
-def _do(  # noqa: PLR0917
-    run: RunDir,
-    config: RunConfig,
-    number: int,
-    values: dict[str, Any],
-    ui: _Watched,
-    space: list[Dimension],
-    stage: Stage,
+def _run_trial(
+    run: RunDir, config: RunConfig, trial: _Trial, ui: _TrialUi, options: TrialOptions
 ) -> dict[str, Any]:
-    own = configured(config, values) if number else config
-    fork = _begun(_folder(run, number), own)
+    """Train a trial, or go on with it; returns what `trial.json` records."""
+    folder = _folder(run, trial.number)
+    own = configured(config, trial.values) if trial.number else config
+    fork = _begun(folder, own)
     if fork is None:
-        fork = fork_run(run, _folder(run, number), own, list(BEFORE))
+        fork = fork_run(run, folder, own, list(BEFORE))
+    stage = stage_named("train")
+    stage = replace(stage, run=partial(stage.run, options=options))
     state = "finished"
     try:
         run_stage(fork, fork.config(), stage, ui)
         training = fork.read("train.json")
-        if number and training["stopped"].startswith("aborted"):
+        if trial.number and training["stopped"].startswith("aborted"):
             state = "aborted"
         best, step = training["best_val_loss"], training["best_step"]
-    except _Pruned:
+    except GivenUp:
         state = "pruned"
         step = min(ui.values, key=lambda s: ui.values[s])
         best = ui.values[step]
-    if not number:
-        values = _own(space, fork.used_config())
     record = {
-        "number": number,
-        "values": values,
+        "number": trial.number,
+        "values": trial.values if trial.number else _own(trial.space, fork.used_config()),
         "state": state,
         "best_val_loss": best,
         "best_step": step,
@@ -287,13 +298,10 @@ def _begun(folder: Path, config: RunConfig) -> RunDir | None:
     return fork if same == config else None
 
 
-def _training(run: RunDir, number: int, heard_backwards: dict[str, str | None]) -> Stage:
-    """A trial's training. It validates on the clips that the first did: how many a training takes
+def _val_clips(run: RunDir, number: int) -> int | None:
+    """How many clips a trial validates on: as many as the first did. How many a training takes
     depends on its length, and losses of other clips say nothing of settings."""
-    first = RunDir(_folder(run, 0))
-    clips = first.read("train.json")["val_utterances"] if number else None
-    train = partial(train_stage, val_clips=clips, heard_backwards=heard_backwards)
-    return replace(stage_named("train"), run=train)
+    return RunDir(_folder(run, 0)).read("train.json")["val_utterances"] if number else None
 
 
 def told(values: dict[str, Any]) -> str:

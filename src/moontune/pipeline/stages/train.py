@@ -1,17 +1,25 @@
-"""The training stage: settings picked, the adapter trained, what was kept written."""
+"""Stage train: settings recommended for the data, the adapter trained, the best one written.
+
+In order: `_load_inputs`, `_decide` (or what a checkpoint says was decided), `_run_loop`,
+`_write_products`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from moontune.config.loading import setting_text
-from moontune.config.recommended import BASE_CLIPS, Data, Pick, open_settings, pick, with_picks
+from moontune.config.recommended import (
+    BASE_CLIPS,
+    DataSummary,
+    Recommendation,
+    recommend,
+    unset,
+    with_recommendations,
+)
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, manifest_hash, read_rows, write_manifest
 from moontune.evaluation.degeneration import collapsed
@@ -19,51 +27,103 @@ from moontune.models.decoding import Transcript
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import more_speech
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.training_log import TrainingLog, is_logged
+from moontune.system.device import training_dtype
 from moontune.system.distributed import SOLO, Group
-from moontune.system.files import read_jsonl, write_json
+from moontune.system.files import write_json
 from moontune.system.progress import Ui
-from moontune.system.signals import finishing_first
+from moontune.system.signals import stop_after_this_update
 
 if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+
     from moontune.models.base_model import Base
-    from moontune.training.checkpoint import Keeper, State
-    from moontune.training.loop import TrainResult
+    from moontune.training.checkpoint import Checkpoint
+    from moontune.training.loop import Prune, TrainResult
 
-_LISTENED = 16  # validation clips that must still be heard as speech
-_FINISHING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
+_WATCHED_CLIPS = 16  # of the validation split, whose transcripts must still be speech
+_STOPPING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
 
 
-def train_stage(  # noqa: PLR0915
+class GivenUp(Exception):
+    """A search gave up on this training, which leaves no adapter."""
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """What a search asks of the trainings it compares."""
+
+    val_clips: int | None = None  # to validate on; None: as many as `validation_sample` takes
+    reversed_transcripts: dict[str, str | None] | None = None  # known already; gets the new ones
+    prune: Prune | None = None  # asked after each validation whether to give up
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What the training is made of."""
+
+    base: Base
+    own: list[Utterance]
+    val: list[Utterance]
+    replay: list[Utterance]
+
+
+@dataclass(frozen=True)
+class _Decisions:
+    """What is settled before the first update, and what a checkpoint keeps of it."""
+
+    config: RunConfig  # with all that was recommended
+    recommendations: list[Recommendation]
+    reversed_transcripts: dict[str, str | None]  # by clip; None: the base came to no end
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "recommendations": [asdict(r) for r in self.recommendations],
+            "reversed_transcripts": self.reversed_transcripts,
+        }
+
+    @classmethod
+    def from_json(cls, config: RunConfig, saved: dict[str, Any]) -> _Decisions:
+        recommendations = [Recommendation.from_row(row) for row in saved["recommendations"]]
+        config = with_recommendations(config, recommendations)
+        return cls(config, recommendations, saved["reversed_transcripts"])
+
+
+def train_stage(
     run: RunDir,
     config: RunConfig,
     ui: Ui,
     group: Group = SOLO,
-    val_clips: int | None = None,
-    heard_backwards: dict[str, str | None] | None = None,
+    options: TrialOptions = TrialOptions(),
 ) -> dict[str, Any]:
-    """`val_clips`: how many clips to validate on, else what `validation_sample` takes.
+    """Train the adapter of a run; returns what `run.json` records of device and base.
 
-    `heard_backwards`: what the base writes for clips backwards, known already; gets the new ones.
+    Raises UserError, GivenUp, or KeyboardInterrupt with all saved.
     """
-    import torch
+    inputs, provenance = _load_inputs(run, config, group)
+    dtype = training_dtype(inputs.base.device, config.train.dtype)
+    key = _key(config, inputs, dtype, options.val_clips, group)
+    checkpoint = group.of_lead(lambda: _checkpoint(run, key, ui))
+    if checkpoint is None:
+        decisions = _decide(inputs, config, options, group, ui)
+    else:
+        decisions = _Decisions.from_json(config, checkpoint.facts["about"])
+        ui.note(f"going on after update {checkpoint.facts['progress']['step']}")
+    sources = _sources(inputs, decisions, ui)
+    validated = _validated(decisions.config, inputs.val, options.val_clips, ui)
+    training = _Training(run, inputs, decisions, sources, validated, dtype, group)
+    begin_bytes = checkpoint.facts["log_bytes"] if checkpoint else 0
+    trained = _run_loop(training, key, begin_bytes, options, ui)
+    if group.lead:
+        _write_products(training, trained)
+        _say_result(trained.result, ui)
+    return provenance
 
-    from moontune.evaluation.evaluate import evaluate
-    from moontune.models.adapter import (
-        adapter_state,
-        attach_lora,
-        save_adapter,
-        save_processor,
-        set_adapter_state,
-        trainable_parameters,
-    )
-    from moontune.models.transcriber import load_audio
-    from moontune.system.device import training_dtype
-    from moontune.training.checkpoint import Keeper
-    from moontune.training.loop import train
-    from moontune.training.reversed_clips import backwards
-    from moontune.training.sampling import mixed, spread
 
-    base, used = load_base_for(run, config, group)
+def _load_inputs(run: RunDir, config: RunConfig, group: Group) -> tuple[_Inputs, dict[str, Any]]:
+    """The base and the splits, and how `run.json` records the base."""
+    base, provenance = load_base_for(run, config, group)
     own, val, replay = group.of_lead(
         lambda: (
             read_rows(run.manifest("train")),
@@ -71,139 +131,249 @@ def train_stage(  # noqa: PLR0915
             more_speech(run, "replay"),
         )
     )
-
-    def wer(rows: list[Utterance]) -> float | None:
-        return evaluate(base, rows, load_audio, cap=config.eval.token_cap, group=group).wer
-
-    seed, dtype = config.output.seed, training_dtype(base.device, config.train.dtype)
-    made_of = [version("moontune"), config.train, config.lora, config.general.replay_share]
-    made_of += [config.eval.token_cap, seed, dtype, val_clips]
-    rows = [manifest_hash(part) for part in (own, val, replay)]
-    key = _digest(made_of, rows, base.origin.sha256, base.device, group.size)
-    keeper = Keeper(run.checkpoint, key)
-    saved = group.of_lead(lambda: _saved(keeper, run, ui))
-    if saved is None:
-        config, picks = _picked(config, own, val, wer, ui)
-        known = {} if heard_backwards is None else heard_backwards
-        written = _heard_backwards(base, own, config, known, group, ui)
-        keeper.about = {"picks": [asdict(p) for p in picks], "backwards": written}
-    else:
-        keeper.about = saved.facts["about"]
-        config = with_picks(config, map(Pick.from_row, keeper.about["picks"]))
-        written = keeper.about["backwards"]
-        ui.note(f"going on after update {saved.facts['progress']['step']}")
-    turned = backwards(own, written)
-    others = [(replay, config.general.replay_share)]
-    if written:  # few that can be used have few places, or they were learnt by heart
-        others.append((turned, config.train.backwards_share * len(turned) / len(written)))
-        _say_backwards(turned, written, ui)
-    validated = _validated(config, val, val_clips, ui)
-    listened = spread(val, _LISTENED)
-    said = _said(base, listened, config) if group.lead else []
-    model = attach_lora(base, config.lora, seed)
-    start = adapter_state(model)
-    count = trainable_parameters(model)
-    ui.note(f"{count:,} trainable parameters, matrix products in {dtype}")
-    log = TrainingLog(run, saved.facts["log_bytes"] if saved else 0, config, ui, group)
-    keeper.log_bytes = log.settled_bytes
-    with log, finishing_first(_FINISHING, 2.0 if group.size > 1 else 0.0) as keeper.stopping:
-        result = train(
-            model,
-            base,
-            mixed(own, others, seed),
-            validated,
-            load_audio,
-            config.train,
-            seed,
-            log,
-            getattr(torch, dtype),
-            group,
-            lambda: wer(validated),
-            keeper,
-        )
-    if not group.lead:
-        return used
-    wrong = collapsed(said, _said(base, listened, config))
-    if wrong is not None:
-        ui.note(
-            f"remark: update {result.best_step} is not kept, though its loss is the least: {wrong}"
-        )
-        set_adapter_state(model, start)
-        result = result.of_base()
-    save_adapter(model, base, run.adapter, start)
-    save_processor(base, run.processor)
-    write_manifest(run.manifest("backwards"), turned)
-    picks = keeper.about["picks"]
-    summary = asdict(result) | {
-        "trainable_parameters": count,
-        "dtype": dtype,
-        "val_utterances": len(validated),
-        "processes": group.size,
-        "heard_backwards": {"clips": len(turned), "empty": _empty(turned)},
-        "picked": {p["name"]: p["value"] for p in picks},
-        "why": {p["name"]: p["why"] for p in picks},
-        "collapsed": wrong,
-    }
-    write_json(run / "train.json", summary)
-    _say_result(result, ui)
-    return used
+    return _Inputs(base, own, val, replay), provenance
 
 
-def _saved(keeper: Keeper, run: RunDir, ui: Ui) -> State | None:
-    """The state to go on from. One that cannot be taken up is said so of, and removed."""
-    if not keeper.file.exists():
+def _key(
+    config: RunConfig, inputs: _Inputs, dtype: str, val_clips: int | None, group: Group
+) -> str:
+    """A hash of all that the training is made of: the checkpoint of another is not taken up."""
+    settings = [version("moontune"), config.train, config.lora, config.general.replay_share]
+    settings += [config.eval.token_cap, config.output.seed, dtype, val_clips]
+    rows = [manifest_hash(part) for part in (inputs.own, inputs.val, inputs.replay)]
+    parts = (settings, rows, inputs.base.origin.sha256, inputs.base.device, group.size)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _checkpoint(run: RunDir, key: str, ui: Ui) -> Checkpoint | None:
+    """The checkpoint to go on from. One that cannot be taken up is said so of, and removed."""
+    from moontune.training.checkpoint import read_checkpoint
+
+    if not run.checkpoint.exists():
         return None
-    state, why = keeper.saved(), "it is damaged, or of other settings"
-    if state is not None and not _is_logged(run, state.facts["log_bytes"]):
-        state, why = None, "its training log is not there as it was"
-    if state is None:
+    checkpoint, why = read_checkpoint(run.checkpoint, key), "it is damaged, or of other settings"
+    if checkpoint is not None and not is_logged(run, checkpoint.facts["log_bytes"]):
+        checkpoint, why = None, "its training log is not there as it was"
+    if checkpoint is None:
         ui.note(f"remark: the saved state is not gone on with: {why}; training begins anew")
-        keeper.file.unlink()
-    return state
+        run.checkpoint.unlink()
+    return checkpoint
 
 
-def _is_logged(run: RunDir, length_bytes: int) -> bool:
-    """Whether the log is there as far as a state knows it."""
-    file = run / "train_log.jsonl"
-    if not file.is_file():
-        return False
-    told = file.read_bytes()[:length_bytes]
-    try:
-        return len(told) == length_bytes and all(json.loads(x) for x in told.splitlines())
-    except ValueError:
-        return False
+def _decide(
+    inputs: _Inputs, config: RunConfig, options: TrialOptions, group: Group, ui: Ui
+) -> _Decisions:
+    """Settings recommended for the data where none were given, and the clips to reverse."""
+    from moontune.training.sampling import evenly_spaced
+
+    base_wer = None
+    if "lr" in unset(config):
+        base_wer = _wer(inputs.base, evenly_spaced(inputs.val, BASE_CLIPS), config, group)
+    config, recommendations = recommend(config, DataSummary(len(inputs.own), base_wer))
+    for r in recommendations:
+        ui.note(f"{r.name} {setting_text(r.value)}: {r.why}")
+    known = {} if options.reversed_transcripts is None else options.reversed_transcripts
+    transcripts = _reversed_transcripts(inputs, config, known, group, ui)
+    return _Decisions(config, recommendations, transcripts)
 
 
-def _heard_backwards(
-    base: Base,
-    own: list[Utterance],
+def _wer(base: Base, clips: list[Utterance], config: RunConfig, group: Group) -> float | None:
+    from moontune.evaluation.evaluate import evaluate
+    from moontune.models.transcriber import load_audio
+
+    return evaluate(base, clips, load_audio, cap=config.eval.token_cap, group=group).wer
+
+
+def _reversed_transcripts(
+    inputs: _Inputs,
     config: RunConfig,
     known: dict[str, str | None],
     group: Group,
     ui: Ui,
 ) -> dict[str, str | None]:
-    """What the base writes for the clips chosen to be heard backwards; `known` gets what is new."""
-    from moontune.training.reversed_clips import chosen, written_backwards
+    """The base's transcripts of the clips chosen to be reversed; `known` gets the new ones."""
+    from moontune.training.reversed_clips import base_transcripts_reversed, choose
 
-    some = chosen(own, config.train)
-    new = [u for u in some if u.id not in known]
+    chosen = choose(inputs.own, config.train)
+    new = [u for u in chosen if u.id not in known]
     if new:
-        known |= written_backwards(base, new, config.eval.token_cap, group, ui.progress)
-    return {u.id: known[u.id] for u in some}
+        known |= base_transcripts_reversed(
+            inputs.base, new, config.eval.token_cap, group, ui.progress
+        )
+    return {u.id: known[u.id] for u in chosen}
 
 
-def _empty(turned: list[Utterance]) -> int:
-    return sum(not u.label for u in turned)
+@dataclass(frozen=True)
+class _Sources:
+    """What is heard beside the run's own clips."""
+
+    reversed_clips: list[Utterance]
+    shares: list[tuple[list[Utterance], float]]  # utterances, and their share of the places
+
+    @property
+    def wordless(self) -> int:
+        return sum(not u.label for u in self.reversed_clips)
 
 
-def _say_backwards(turned: list[Utterance], written: dict[str, str | None], ui: Ui) -> None:
-    if not turned:
+def _sources(inputs: _Inputs, decisions: _Decisions, ui: Ui) -> _Sources:
+    from moontune.training.reversed_clips import as_training_clips
+
+    config, transcripts = decisions.config, decisions.reversed_transcripts
+    clips = as_training_clips(inputs.own, transcripts)
+    sources = _Sources(clips, [(inputs.replay, config.general.replay_share)])
+    if transcripts:  # few that can be used have few places, or they were learnt by heart
+        share = config.train.backwards_share * len(clips) / len(transcripts)
+        sources.shares.append((clips, share))
+    if transcripts and not clips:
         ui.note("remark: no clip is heard backwards: the base comes to no end with any of them")
-        return
-    ui.note(
-        f"against forgetting, {len(turned)} clips are heard backwards too, with what the base "
-        f"writes for them, nothing for {_empty(turned)}"
+    elif transcripts:
+        ui.note(
+            f"against forgetting, {len(clips)} clips are heard backwards too, with what the base "
+            f"writes for them, nothing for {sources.wordless}"
+        )
+    return sources
+
+
+def _validated(
+    config: RunConfig, val: list[Utterance], clips: int | None, ui: Ui
+) -> list[Utterance]:
+    """Utterances to validate on: `clips` of the split, or as many as `validation_sample` takes."""
+    from moontune.training.sampling import evenly_spaced, validation_sample
+
+    validated = validation_sample(val, config.train) if clips is None else evenly_spaced(val, clips)
+    if len(validated) < len(val):
+        ui.note(f"validating on {len(validated)} of the {len(val)} validation clips")
+    return validated
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A training that is about to begin, or to go on."""
+
+    run: RunDir
+    inputs: _Inputs
+    decisions: _Decisions
+    sources: _Sources
+    validated: list[Utterance]
+    dtype: str
+    group: Group
+
+    @property
+    def config(self) -> RunConfig:
+        return self.decisions.config
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The adapter as it will be saved, and how it came about."""
+
+    model: PeftModel
+    result: TrainResult
+    parameters: int  # that trained
+    discarded: str | None = None  # why the best update was not kept
+
+
+def _run_loop(
+    training: _Training, key: str, begin_bytes: int, options: TrialOptions, ui: Ui
+) -> _Trained:
+    """Train the adapter, and discard one that writes no speech.
+
+    Raises GivenUp, or KeyboardInterrupt with all saved.
+    """
+    import torch
+
+    from moontune.models.adapter import adapter_state, attach_lora, trainable_parameters
+    from moontune.models.transcriber import load_audio
+    from moontune.training.checkpoint import Checkpointer
+    from moontune.training.loop import GIVEN_UP, TrainingSetup, never, train
+    from moontune.training.sampling import mixture
+
+    run, inputs, group, config = training.run, training.inputs, training.group, training.config
+    watched = _watched_transcripts(training) if group.lead else []
+    model = attach_lora(inputs.base, config.lora, config.output.seed)
+    start = adapter_state(model)
+    parameters = trainable_parameters(model)
+    ui.note(f"{parameters:,} trainable parameters, matrix products in {training.dtype}")
+    setup = TrainingSetup(
+        model,
+        inputs.base,
+        load_audio,
+        config.output.seed,
+        getattr(torch, training.dtype),
+        group,
     )
+    stream = mixture(inputs.own, training.sources.shares, config.output.seed)
+    log = TrainingLog(run, begin_bytes, config.train.updates, ui, group)
+    echo_s = 2.0 if group.size > 1 else 0.0
+    with log, stop_after_this_update(_STOPPING, echo_s) as stopping:
+        result = train(
+            setup,
+            stream,
+            training.validated,
+            config.train,
+            on_event=log,
+            prune=options.prune or never,
+            checkpointer=Checkpointer(
+                run.checkpoint, key, stopping, log.settled_bytes, training.decisions.to_json()
+            ),
+        )
+    if result.stopped == GIVEN_UP:
+        raise GivenUp
+    trained = _Trained(model, result, parameters)
+    return _discard_if_degenerate(training, trained, start, watched, ui) if group.lead else trained
+
+
+def _watched_transcripts(training: _Training) -> list[Transcript]:
+    """What the model writes, as it is now, for some validation clips."""
+    from moontune.models.transcriber import Transcriber, load_audio
+    from moontune.training.sampling import evenly_spaced
+
+    transcribe = Transcriber(training.inputs.base)
+    clips = evenly_spaced(training.inputs.val, _WATCHED_CLIPS)
+    return [transcribe([load_audio(u)], training.config.eval.token_cap)[0] for u in clips]
+
+
+def _discard_if_degenerate(
+    training: _Training,
+    trained: _Trained,
+    start: dict[str, torch.Tensor],
+    before: list[Transcript],
+    ui: Ui,
+) -> _Trained:
+    """The untouched base in place of an adapter whose transcripts turned empty or into loops."""
+    from moontune.models.adapter import set_adapter_state
+
+    reason = collapsed(before, _watched_transcripts(training))
+    if reason is None:
+        return trained
+    ui.note(
+        f"remark: update {trained.result.best_step} is not kept, though its loss is the least: "
+        f"{reason}"
+    )
+    set_adapter_state(trained.model, start)
+    return replace(trained, result=trained.result.of_base(), discarded=reason)
+
+
+def _write_products(training: _Training, trained: _Trained) -> None:
+    """The adapter, the processor, the reversed clips and `train.json`."""
+    from moontune.models.adapter import save_adapter, save_processor
+
+    run, base, sources = training.run, training.inputs.base, training.sources
+    save_adapter(trained.model, base, run.adapter)
+    save_processor(base, run.processor)
+    write_manifest(run.manifest("backwards"), sources.reversed_clips)
+    recommendations = training.decisions.recommendations
+    summary = asdict(trained.result) | {
+        "trainable_parameters": trained.parameters,
+        "dtype": training.dtype,
+        "val_utterances": len(training.validated),
+        "processes": training.group.size,
+        "heard_backwards": {"clips": len(sources.reversed_clips), "empty": sources.wordless},
+        "picked": {r.name: r.value for r in recommendations},
+        "why": {r.name: r.why for r in recommendations},
+        "collapsed": trained.discarded,
+    }
+    write_json(run / "train.json", summary)
 
 
 def _say_result(result: TrainResult, ui: Ui) -> None:
@@ -213,79 +383,3 @@ def _say_result(result: TrainResult, ui: Ui) -> None:
     )
     if result.skipped:
         ui.note(f"remark: {result.skipped} updates were skipped for a non-finite loss or gradient")
-
-
-def _said(base: Base, clips: list[Utterance], config: RunConfig) -> list[Transcript]:
-    """What the model writes for some clips as it is now."""
-    from moontune.models.transcriber import Transcriber, load_audio
-
-    transcribe = Transcriber(base)
-    return [transcribe([load_audio(u)], config.eval.token_cap)[0] for u in clips]
-
-
-def _picked(
-    config: RunConfig,
-    own: list[Utterance],
-    val: list[Utterance],
-    wer: Callable[[list[Utterance]], float | None],
-    ui: Ui,
-) -> tuple[RunConfig, list[Pick]]:
-    """The configuration with what was left open picked for the data, and said."""
-    from moontune.training.sampling import spread
-
-    base_wer = wer(spread(val, BASE_CLIPS)) if "lr" in open_settings(config) else None
-    config, picks = pick(config, Data(len(own), base_wer))
-    for p in picks:
-        ui.note(f"{p.name} {setting_text(p.value)}: {p.why}")
-    return config, picks
-
-
-def _validated(
-    config: RunConfig, val: list[Utterance], clips: int | None, ui: Ui
-) -> list[Utterance]:
-    """What to validate on: `clips` of the split, or as many as `validation_sample` takes."""
-    from moontune.training.sampling import spread, validation_sample
-
-    found = validation_sample(val, config.train) if clips is None else spread(val, clips)
-    if len(found) < len(val):
-        ui.note(f"validating on {len(found)} of the {len(val)} validation clips")
-    return found
-
-
-def _digest(*things: Any) -> str:
-    """What tells a training from another."""
-    return hashlib.sha256(repr(things).encode()).hexdigest()[:16]
-
-
-class TrainingLog:
-    """Takes in what happens: into the run's log, in the lead alone, and before the user's eyes."""
-
-    def __init__(
-        self, run: RunDir, begin_bytes: int, config: RunConfig, ui: Ui, group: Group
-    ) -> None:
-        """What an earlier process logged stays as far as `begin_bytes`; of it the validations are
-        told again."""
-        self._updates, self._ui = config.train.updates, ui
-        file = run / "train_log.jsonl" if group.lead else os.devnull
-        self._stream = open(file, "ab")  # noqa: SIM115
-        if group.lead:
-            self._stream.truncate(begin_bytes)
-            for event in read_jsonl(run / "train_log.jsonl"):
-                if event["event"] == "validation":
-                    ui.training(event, self._updates)
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(event).encode() + b"\n")
-        self._stream.flush()
-        self._ui.training(event, self._updates)
-
-    def settled_bytes(self) -> int:
-        """How long the log is, all of it on the disk."""
-        os.fsync(self._stream.fileno())
-        return self._stream.tell()
-
-    def __enter__(self) -> TrainingLog:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stream.close()

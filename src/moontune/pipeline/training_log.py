@@ -1,0 +1,58 @@
+"""The log of a training: events into `train_log.jsonl` and before the user's eyes."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.distributed import Group
+from moontune.system.files import read_jsonl
+from moontune.system.progress import Ui
+
+LOG = "train_log.jsonl"
+
+
+class TrainingLog:
+    """Takes in a training's events: in the main process they are written, in all they are shown."""
+
+    def __init__(self, run: RunDir, begin_bytes: int, updates: int, ui: Ui, group: Group) -> None:
+        """What an earlier process logged stays as far as `begin_bytes`; of it the validations are
+        shown again."""
+        self._updates, self._ui = updates, ui
+        file = run / LOG if group.lead else os.devnull
+        self._stream = open(file, "ab")  # noqa: SIM115
+        if group.lead:
+            self._stream.truncate(begin_bytes)
+            for event in read_jsonl(run / LOG):
+                if event["event"] == "validation":
+                    ui.training(event, updates)
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(event).encode() + b"\n")
+        self._stream.flush()
+        self._ui.training(event, self._updates)
+
+    def settled_bytes(self) -> int:
+        """Length of the log, all of it on the disk."""
+        os.fsync(self._stream.fileno())
+        return self._stream.tell()
+
+    def __enter__(self) -> TrainingLog:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.close()
+
+
+def is_logged(run: RunDir, length_bytes: int) -> bool:
+    """True if the log is there as far as a checkpoint knows it."""
+    file = run / LOG
+    if not file.is_file():
+        return False
+    content = file.read_bytes()[:length_bytes]
+    try:
+        return len(content) == length_bytes and all(json.loads(x) for x in content.splitlines())
+    except ValueError:
+        return False
