@@ -21,10 +21,12 @@ from rich.console import Console
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
+from moontune.evaluation.acceptance import Check, Verdict
 from moontune.export import export_card, model_card
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import section_key, with_section_first
 from moontune.report.markdown import cell, code, table
+from moontune.report.results import RunMetrics
 from moontune.transcribe.long_form import Said
 from moontune.transcribe.recordings import Recording
 from moontune.transcribe.segmentation import FRAME, Cutting, Piece
@@ -39,13 +41,12 @@ def drawn(text: str) -> str:
     ui = ConsoleUi(stream)
     ui.console = Console(file=stream, force_terminal=True, highlight=False, width=200)
     row = {"name": text, "utterances": 1, "words": 2, "before": 0.1, "after": 0.2}
-    check = {"name": text, "passed": False, "detail": text}
-    verdict = {"checks": [check], "sentence": text, "findings": [text], "cautions": [text]}
+    verdict = Verdict(False, False, text, [text], [Check(text, False, text)], [text])
     ui.note(text)
     ui.table([text, "b"], [[text, text]])
     ui._groups("speaker", [row], (text, text))
     ui.figures({"measures": {}}, (text, text))
-    ui.verdict({"verdict": verdict, "comparison": {"measures": {}}, "accepted": False})
+    ui.verdict(verdict, {"measures": {}})
     ui.progress(1, 2, text)
     ui.close()
     return stream.getvalue()
@@ -202,7 +203,7 @@ def test_the_card_holds_it_as_text(text: str, run: RunDir) -> None:
     m["environment"]["versions"]["moontune"] = text
     m["baseline"]["normalizer"] = text
     m["base_model"] |= {"hub_id": "a/b", "from_hub": True, "revision": text, "sha256": text}
-    made = model_card.card(m, "anna/voice", text)
+    made = model_card.card(RunMetrics.from_json(m), "anna/voice", text)
     _, head, body = re.split("^---$", made, maxsplit=2, flags=re.MULTILINE)
     card = yaml.safe_load(head)
     assert card["license"] == text

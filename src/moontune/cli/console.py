@@ -13,7 +13,9 @@ from moontune.system.formatting import Lasting, counted, printable
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from moontune.evaluation.acceptance import Verdict
     from moontune.pipeline.experiments.score_predictions import Scorecard
+    from moontune.report.results import Comparison
 
 _PLAIN_EVERY_S = 15.0
 
@@ -112,23 +114,23 @@ class ConsoleUi:
             self._bar.stop()
             self._bar = None
 
-    def verdict(self, metrics: dict[str, Any]) -> None:
+    def verdict(self, verdict: Verdict, comparison: Comparison) -> None:
         """The before/after table, the checks, and the sentence."""
         from rich.table import Table
 
         checks = Table("check", "", "detail", box=None, pad_edge=False)
-        for c in metrics["verdict"]["checks"]:
-            mark = "[green]ok[/green]" if c["passed"] else "[red]FAILED[/red]"
-            checks.add_row(_cell(c["name"]), mark, _cell(c["detail"]))
+        for check in verdict.checks:
+            mark = "[green]ok[/green]" if check.passed else "[red]FAILED[/red]"
+            checks.add_row(_cell(check.name), mark, _cell(check.detail))
         self.console.print()
-        self.figures(metrics["comparison"], ("base", "tuned"))
+        self.figures(comparison, ("base", "tuned"))
         self.console.print()
         self.console.print(checks)
         self.console.print()
-        self._log(metrics["verdict"]["sentence"])
-        style = "bold green" if metrics["accepted"] else "bold red"
-        self.console.print(printable(metrics["verdict"]["sentence"]), style=style, markup=False)
-        for line in metrics["verdict"]["findings"] + metrics["verdict"]["cautions"]:
+        self._log(verdict.sentence)
+        style = "bold green" if verdict.accepted else "bold red"
+        self.console.print(printable(verdict.sentence), style=style, markup=False)
+        for line in verdict.findings + verdict.cautions:
             self.console.print(printable(line), markup=False)
 
     def figures(self, comparison: dict[str, Any], names: tuple[str, str] | None) -> None:

@@ -319,7 +319,7 @@ def _do_stages(run: Any, config: Any, stages: list[Any], group: Group = SOLO) ->
         return ACCEPTED
     if "verdict" not in done:
         return ACCEPTED
-    metrics = run.read("metrics.json")
-    ui.verdict(metrics)
+    metrics = run.metrics()
+    ui.verdict(metrics.verdict, metrics.comparison)
     print(f"run: {run.path}")
-    return ACCEPTED if metrics["accepted"] else NOT_ACCEPTED
+    return ACCEPTED if metrics.accepted else NOT_ACCEPTED

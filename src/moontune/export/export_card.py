@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from moontune.export.model_card import data_of
+from moontune.export.model_card import corpus_text
 from moontune.models.locate import is_hub_id
 from moontune.report.markdown import cell, table
+from moontune.report.results import Corpus
 from moontune.system.formatting import percent
 
 _USE = """## Use
@@ -83,7 +84,7 @@ def _summary(facts: dict[str, Any]) -> str:
         [
             f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base['hub_id'])}"
             f"{cell(revision)}, weights' SHA-256 {cell(base['sha256'][:16])}.",
-            f"Data: {data_of(facts)} ({parts}).",
+            f"Data: {corpus_text(Corpus.from_json(facts['data']))} ({parts}).",
             table(("test split", "WER, 95 % interval"), rows),
             cell(facts["comparison"]["sentences"]["wer"]),
             f"WER is that of the corpus, after {cell(facts['normalizer'])}; greedy, at most "

@@ -55,13 +55,13 @@ def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
     """Write what is to be uploaded into the run's `push` folder."""
     if "verdict" not in run.stages():
         raise UserError(f"{run.path}: is not finished; go on with: moontune run --resume")
-    metrics = run.read("metrics.json")
-    if not metrics["accepted"] and not anyway:
+    metrics = run.metrics()
+    if not metrics.accepted and not anyway:
         raise UserError(f"{run.path}: was not accepted; push it all the same with --anyway")
-    base = metrics["base_model"]
-    if not is_hub_id(base["hub_id"]):
+    hub_id = metrics.base.hub_id
+    if not is_hub_id(hub_id):
         raise UserError(
-            f"{run.path}: its base is {base['hub_id']}, which nobody else has; push that first, "
+            f"{run.path}: its base is {hub_id}, which nobody else has; push that first, "
             "and tune it from the hub"
         )
     folder = run / "push"

@@ -95,15 +95,19 @@ class RunDir:
     def read(self, name: str) -> dict[str, Any]:
         return read_json(self.path / name)
 
-    def results(self) -> RunResults:
-        """The run as its reports show it. Raises UserError for one that was never judged so."""
-        metrics = self.read("metrics.json")
-        if "comparison" not in metrics:
+    def metrics(self) -> RunMetrics:
+        """Everything the run measured. Raises UserError for one judged by an older version."""
+        row = self.read("metrics.json")
+        if "comparison" not in row:
             raise UserError(
                 f"{self.path}: was judged by an older moontune; again: moontune verdict {self.path}"
             )
+        return RunMetrics.from_json(row)
+
+    def results(self) -> RunResults:
+        """The judged run as its reports show it. Raises UserError."""
         return RunResults(
-            metrics=RunMetrics.from_json(metrics),
+            metrics=self.metrics(),
             config=self.used_config(),
             losses=LossHistory.from_rows(read_jsonl(self / "train_log.jsonl")),
             before=read_jsonl(self / "predictions_base.jsonl"),

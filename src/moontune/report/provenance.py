@@ -46,7 +46,7 @@ def data_facts(metrics: RunMetrics) -> Section:
         for name, split in data.splits.items()
     ]
     leaks = ", ".join(f"{n} {kind}" for kind, n in data.leakage.items())
-    dropped = ", ".join(f"{n} {reason}" for reason, n in data.dropped.items()) or "none"
+    dropped = ", ".join(f"{n} {reason}" for reason, n in data.corpus.dropped.items()) or "none"
     more = "".join(
         f" {use}: {origin_text(origin)}."
         for use, origin in (
@@ -57,7 +57,7 @@ def data_facts(metrics: RunMetrics) -> Section:
     )
     note = (
         f"Shared between splits: {leaks}. Dropped: {dropped}. References are "
-        f"{data.references}, labels {data.labels}. Origin: {origin_text(data.origin)}.{more}"
+        f"{data.references}, labels {data.labels}. Origin: {origin_text(data.corpus.origin)}.{more}"
     )
     head = ["split", "clips", "speakers", "minutes", "share of the audio, of wanted"]
     return Section("Data and split", head, rows, note)

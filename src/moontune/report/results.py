@@ -52,32 +52,39 @@ class GeneralSpeech:
 
 
 @dataclass(frozen=True)
-class DataSummary:
-    """The run's own data: where it is from, what was dropped, how it was divided and written."""
+class Corpus:
+    """Utterances that could be used, where they are from, and what was dropped."""
 
     utterances: int
     speakers: int
     minutes: float
-    origin: dict[str, Any]
+    origin: dict[str, Any]  # `source` and what asks for the same again
     dropped: dict[str, int]  # by reason
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Corpus:
+        names = ("utterances", "speakers", "minutes", "origin", "dropped")
+        return cls(*(row[name] for name in names))
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The run's own data, as it was divided and written."""
+
+    corpus: Corpus
     splits: dict[str, Share]
     leakage: dict[str, int]  # speakers, recordings and sentences in two splits
     references: str  # their style: cased, upper or lower
     labels: str  # how training text was made of them
 
     @classmethod
-    def from_json(cls, metrics: dict[str, Any]) -> DataSummary:
-        data, labels = metrics["data"], metrics["labels"]
+    def from_json(cls, metrics: dict[str, Any]) -> RunData:
         return cls(
-            utterances=data["utterances"],
-            speakers=data["speakers"],
-            minutes=data["minutes"],
-            origin=data["origin"],
-            dropped=data["dropped"],
+            corpus=Corpus.from_json(metrics["data"]),
             splits={name: Share(**share) for name, share in metrics["split"].items()},
             leakage=metrics["leakage"],
-            references=labels["references"],
-            labels=labels["used"],
+            references=metrics["labels"]["references"],
+            labels=metrics["labels"]["used"],
         )
 
 
@@ -125,7 +132,7 @@ class RunMetrics:
     comparison: Comparison
     general: GeneralSpeech
     training: TrainingSummary
-    data: DataSummary
+    data: RunData
     base: BaseOrigin
     device: Device
     environment: Environment
@@ -145,7 +152,7 @@ class RunMetrics:
             comparison=row["comparison"],
             general=GeneralSpeech.from_json(row["general"]),
             training=TrainingSummary.from_json(row["training"]),
-            data=DataSummary.from_json(row),
+            data=RunData.from_json(row),
             base=BaseOrigin.from_json(row["base_model"]),
             device=Device(**row["device"]),
             environment=Environment.from_json(row["environment"]),
