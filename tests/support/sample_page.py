@@ -1,4 +1,4 @@
-"""Pages to test: predictions as an evaluation writes them, and a page made of them."""
+"""Reports to test: predictions as an evaluation writes them, a page and a run's results of them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from moontune.config.schema import RunConfig, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.data.splitting import Share
 from moontune.data.truecasing import normalize
-from moontune.evaluation.acceptance import Check
+from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import character_edits, word_edits
 from moontune.report.html.page import Heading, Page
 from moontune.report.provenance import Section
-from moontune.report.results import GeneralSpeech, LossHistory
+from moontune.report.results import (
+    ArtifactTest,
+    BaseOrigin,
+    Corpus,
+    Environment,
+    EvaluationFigures,
+    GeneralSpeech,
+    LossHistory,
+    RunData,
+    RunMetrics,
+    RunResults,
+)
+from moontune.system.device import Device
+from moontune.training.summary import ReversedClips, TrainingFigures, TrainingSummary
 
 
 def row(id: str, reference: str, hypothesis: str, speaker: str | None = "anna", **more: Any):
@@ -86,6 +101,57 @@ def page(before: list[dict], after: list[dict], **more: Any) -> Page:
 COMMANDS = Section("Commands", [], [["moontune run --preset offline"]])
 BEFORE = [row(i, said, one, who) for i, said, one, _, who in SAID]
 AFTER = [row(i, said, other, who) for i, said, _, other, who in SAID]
+
+
+def results(best_step: int = 20) -> RunResults:
+    """A run's results as `RunDir.results` reads them."""
+    comparison = compare(BEFORE, AFTER, 42)
+    figures = TrainingFigures(40, best_step, first_val_loss=1.2, best_val_loss=0.9, seconds=12.0)
+    evaluation = EvaluationFigures(0.2, 0.2, 30, "a normalizer 1.0", TokenCap(6.5, 8))
+    sentence = f"Accepted. {comparison['sentences']['wer']}"
+    metrics = RunMetrics(
+        run="first-run",
+        accepted=True,
+        verdict=Verdict(True, False, sentence, [], [Check("improved", True, "WER -40 %")], []),
+        baseline=evaluation,
+        tuned=evaluation,
+        comparison=comparison,
+        general=GeneralSpeech(comparison, {"source": "elsewhere", "rows": 5}),
+        training=TrainingSummary(
+            figures=figures,
+            stopped="max_steps",
+            skipped=0,
+            utterances_seen=320,
+            seconds_validating=2.0,
+            trainable_parameters=2_654_208,
+            reversed_clips=ReversedClips(8, 3),
+            recommended={"lr": 5e-4},
+            reasons={"lr": "5 clips"},
+        ),
+        data=RunData(
+            corpus=Corpus(14, 5, 1.5, {"source": "manifest"}, {"too long": 1}),
+            splits={"train": Share(9, 2, 60.0, 0.8, 0.8), "test": Share(5, 3, 15.0, 0.2, 0.2)},
+            leakage={"speaker": 0, "audio": 0, "sentence": 0},
+            references="cased",
+            labels="as-written",
+        ),
+        base=BaseOrigin("bundled", "UsefulSensors/moonshine-tiny", None, "0" * 64, False),
+        device=Device("cpu", "asked for"),
+        environment=Environment(
+            "2026-11-27", [["run", "--preset", "offline"]], "3.11", "Linux", {"torch": "2"}, None
+        ),
+        stage_seconds={"train": 12.0},
+        remarks=[],
+    )
+    return RunResults(
+        metrics=metrics,
+        config=RunConfig(),
+        losses=LossHistory.from_rows(LOG),
+        before=BEFORE,
+        after=AFTER,
+        artifact=ArtifactTest("cpu", ["run_stt.py"], 0.1, []),
+        audio={},
+    )
 
 
 def silence() -> tuple[list[dict], list[dict]]:

@@ -1,0 +1,117 @@
+"""A run as Markdown and as a page, from values: no run's folder is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from html_reader import Reader
+from sample_page import results
+
+from moontune.evaluation.acceptance import Verdict
+from moontune.report.html.contents import comparison_page, crossval_page, run_page
+from moontune.report.results import (
+    ComparedRun,
+    CrossvalResults,
+    GeneralSpeech,
+    LossHistory,
+    RunComparison,
+    RunResults,
+    StepLoss,
+    ValidationLoss,
+)
+from moontune.report.run_markdown import render
+
+
+def without_check(run: RunResults, remark: str | None) -> RunResults:
+    general = GeneralSpeech(None, remark=remark)
+    return replace(run, metrics=replace(run.metrics, general=general))
+
+
+def test_a_section_holds_what_the_run_came_to() -> None:
+    text = render(results())
+    assert text.startswith("## first-run\n\n**Accepted.")
+    for part in (
+        "| improved | yes | WER -40 % |",
+        "5 test clips of 3 speakers, 25 words, 30 target tokens.",
+        "at most int(seconds x 6.5) + 8 tokens",
+        "| a1 | The red boat sails home. | The bed boat sales home. | The red boat sails home. |",
+        "On 5 clips of general speech that it was not trained on:",
+        "Checked for forgetting on: source elsewhere, rows 5.",
+        "| train | 9 | 2 | 1.0 | 80.0 % of 80 % |",
+        "Picked for the data: lr: 5 clips.",
+        "8 clips heard backwards too, with nothing to write for 3",
+        "`moontune run --preset offline`",
+    ):
+        assert part in text, part
+
+
+def test_training_losses_stand_beside_the_validation_that_follows() -> None:
+    steps = [StepLoss(1, 2.0, 1), StepLoss(2, 1.0, 3), StepLoss(3, None, 9), StepLoss(4, 0.5, 1)]
+    validations = [ValidationLoss(0, 3.0), ValidationLoss(3, 2.5), ValidationLoss(4, None)]
+    text = render(replace(results(best_step=3), losses=LossHistory(steps, validations)))
+    assert "| 0 | - | 3.0000 |  |" in text
+    assert "| 3 | 1.2500 | 2.5000 | kept |" in text  # by tokens, the step without a loss left out
+    assert "| 4 | 0.5000 | - |  |" in text
+
+
+@pytest.mark.parametrize(
+    ("remark", "section", "page"),
+    [
+        ("No clips were found.", "No clips were found.", "No clips were found."),
+        (None, "General speech was not looked at", "The settings asked for none."),
+    ],
+)
+def test_a_missing_forgetting_check_is_explained(remark, section, page) -> None:
+    run = without_check(results(), remark)
+    assert section in render(run)
+    assert page in Reader(run_page(run, 0)).words
+
+
+@pytest.mark.parametrize(
+    ("accepted", "smoke", "caution"),
+    [
+        (True, False, None),
+        (True, True, "Accepted as a smoke run, on its artifacts alone."),
+        (False, False, "Not accepted: stable training: 2 updates skipped."),
+    ],
+)
+def test_a_page_says_what_its_chip_alone_does_not(accepted, smoke, caution) -> None:
+    run = results()
+    checks = [*run.metrics.verdict.checks]
+    if not accepted:
+        checks.append(replace(checks[0], name="stable training", passed=False))
+        checks[-1] = replace(checks[-1], detail="2 updates skipped")
+    verdict = Verdict(accepted, smoke, "", [], checks, [])
+    metrics = replace(run.metrics, verdict=verdict, accepted=accepted)
+    page = run_page(replace(run, metrics=metrics), 0)
+    assert ("cautions" in page.split("</style>")[1]) == (caution is not None)
+    if caution:
+        assert caution in Reader(page).words
+
+
+def test_two_runs_show_the_settings_that_differ_and_every_command_once() -> None:
+    run = results()
+    config = replace(run.config, train=replace(run.config.train, lr=1e-3))
+
+    def side(name: str, config) -> ComparedRun:
+        training = run.metrics.training.figures
+        return ComparedRun(name, config, training, run.commands, run.after, {})
+
+    pair = RunComparison(side("one", run.config), side("two", config), run.metrics.comparison, [])
+    page = Reader(comparison_page(pair, 0))
+    assert "Settings that differ" in page.words
+    assert "lr not set 0.001" in page.words
+    assert "kept update 20 20" in page.words
+    assert page.words.count("moontune run --preset offline") == 1
+
+
+def test_a_cross_validation_has_a_page_of_its_own() -> None:
+    run = results()
+    folds = CrossvalResults(
+        "voices", 5, run.metrics.comparison, ["Caution: few."], run.before, run.after, {}
+    )
+    words = Reader(crossval_page(folds, [], 0)).words
+    assert "cross-validation, 5 folds" in words
+    assert "Caution: few." in words
+    assert "other speech" not in words
