@@ -44,6 +44,7 @@ class Utterance:
     target: str | None = None
     where: str | None = field(default=None, compare=False)  # "my.jsonl:12", the row it came from
     backwards: bool = False  # heard from its end; in no manifest
+    renamed: bool = field(default=False, compare=False)  # its id was another row's; in no manifest
 
     @property
     def label(self) -> str:
@@ -212,7 +213,7 @@ def _each(path: Path, bad: list[Dropped], *, own: bool) -> Iterator[Utterance]:
             name = row.id
             while name in taken:
                 name = f"{name}#{number}"
-            row = row.with_(id=name)
+            row = row.with_(id=name, renamed=True)
         taken.add(row.id)
         yield row
     if not taken:

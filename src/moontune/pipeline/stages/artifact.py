@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import RunConfig
@@ -17,9 +18,18 @@ from moontune.system.progress import Ui
 
 
 def artifact_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
-    done = artifact_test(run, config)
+    """Transcribe held-out clips in a fresh process, and write artifact_test.json: whether their
+    token ids are those of the evaluation."""
+    test, _ = read_manifest(run.manifest("test"))
+    write_manifest(run.manifest("artifact"), choose_clips(test, config.eval.artifact_clips))
+    output = run / "artifact_test.json"
+    arguments = _arguments(run, config, output)
+    _run_stt(arguments)
+    test_row = run.read(output.name) | {"command": ["run_stt.py", *arguments]}
+    _compare(run, test_row)
+    write_json(output, test_row)
     ui.note(
-        f"fresh process: {done['clips_identical']} of {done['clips_compared']} clips gave "
+        f"fresh process: {test_row['clips_identical']} of {test_row['clips_compared']} clips gave "
         "identical token ids"
     )
     return {}
@@ -31,13 +41,9 @@ def choose_clips(test: list[Utterance], count: int) -> list[Utterance]:
     return [test[(2 * i + 1) * len(test) // (2 * count)] for i in range(count)]
 
 
-def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
-    """Transcribe held-out clips in a fresh process and compare with the evaluation's token ids."""
-    test, _ = read_manifest(run.manifest("test"))
-    clips = choose_clips(test, config.eval.artifact_clips)
-    write_manifest(run.manifest("artifact"), clips)
-    output = run / "artifact_test.json"
-    command = [
+def _arguments(run: RunDir, config: RunConfig, output: Path) -> list[str]:
+    """Arguments of scripts/run_stt.py, by which anybody can do the test again."""
+    arguments = [
         *("--model-id", config.model.model_id),
         *("--adapter-dir", str(run.adapter)),
         *("--processor-dir", str(run.processor)),
@@ -48,36 +54,37 @@ def artifact_test(run: RunDir, config: RunConfig) -> dict[str, Any]:
         *("--token-margin", str(config.eval.token_margin)),
     ]
     revision = pinned_revision(run, config)
-    if revision is not None:
-        command += ["--revision", revision]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "moontune.cli.run_stt", *command],
+    return arguments if revision is None else [*arguments, "--revision", revision]
+
+
+def _run_stt(arguments: list[str]) -> None:
+    process = subprocess.run(
+        [sys.executable, "-P", "-m", "moontune.cli.run_stt", *arguments],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
         env=lone_environment() | {"PYTHONUTF8": "1"},
         check=False,
     )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if process.returncode != 0:
+        last = (process.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(f"the artifact cannot be used in a fresh process: {last}")
-    result = run.read("artifact_test.json")
-    expected = {r["id"]: r for r in read_jsonl(run / "predictions_tuned.jsonl")}
+
+
+def _compare(run: RunDir, test_row: dict[str, Any]) -> None:
+    """Add to the test's row which clips have the evaluation's token ids."""
     require_same_weights(
-        result["base_sha256"],
+        test_row["base_sha256"],
         run.stages()["evaluate"]["base"]["sha256"],
         "evaluate",
         f"do it again: moontune evaluate {run.path} --overwrite",
     )
-    same = 0
-    for clip in result["clips"]:
-        clip["identical_tokens"] = clip["tokens"] == expected[clip["id"]]["tokens"]
-        same += clip["identical_tokens"]
-    result |= {
-        "command": ["run_stt.py", *command],
-        "clips_compared": len(result["clips"]),
-        "clips_identical": same,
-        "identical_tokens": same == len(result["clips"]),
+    expected = {row["id"]: row["tokens"] for row in read_jsonl(run / "predictions_tuned.jsonl")}
+    for clip in test_row["clips"]:
+        clip["identical_tokens"] = clip["tokens"] == expected[clip["id"]]
+    identical = sum(clip["identical_tokens"] for clip in test_row["clips"])
+    test_row |= {
+        "clips_compared": len(test_row["clips"]),
+        "clips_identical": identical,
+        "identical_tokens": identical == len(test_row["clips"]),
     }
-    write_json(output, result)
-    return result

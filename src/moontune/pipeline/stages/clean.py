@@ -18,8 +18,9 @@ from moontune.system.progress import Ui
 
 
 def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    """Write the manifest `clean`, the reasons of all that was dropped, and hashes of the audio."""
     sampled = read_rows(run.manifest("sampled"))
-    result = clean(
+    cleaned = clean(
         sampled,
         config.clean,
         keep_silence=config.data.source == "silence",
@@ -27,20 +28,20 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         progress=ui.progress,
     )
     before = [r for r in read_jsonl(run.manifest("dropped")) if r["stage"] == "sample"]
-    rows = before + [{"stage": "clean", **asdict(d)} for d in result.dropped]
+    rows = before + [{"stage": "clean", **asdict(d)} for d in cleaned.dropped]
     write_jsonl(run.manifest("dropped"), rows)
-    write_json(run / "manifests/audio_sha256.json", result.audio_sha256)
+    write_json(run / "manifests/audio_sha256.json", cleaned.audio_sha256)
     reasons = dict(Counter(r["reason"] for r in rows).most_common())
-    minutes = sum(u.duration or 0.0 for u in result.utterances) / 60
+    minutes = sum(u.duration or 0.0 for u in cleaned.utterances) / 60
     for reason, count in reasons.items():
         example = next(r for r in rows if r["reason"] == reason)
         ui.note(f"dropped {count}: {reason}, e.g. {example['where']}: {example['detail']}")
-    if len(result.utterances) < 3:
+    if len(cleaned.utterances) < 3:
         raise UserError(
-            f"{len(result.utterances)} of {len(sampled)} utterances are usable and at least 3 are "
+            f"{len(cleaned.utterances)} of {len(sampled)} utterances are usable and at least 3 are "
             f"needed; see {run.manifest('dropped')} for the reasons"
         )
-    ui.note(f"{len(result.utterances)} usable utterances, {minutes:.1f} minutes")
+    ui.note(f"{len(cleaned.utterances)} usable utterances, {minutes:.1f} minutes")
     low, high = PLAN_MINUTES
     remarks = []
     if not low <= minutes <= high:
@@ -53,12 +54,12 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         )
     for remark in remarks:
         ui.note(f"remark: {remark}")
-    write_manifest(run.manifest("clean"), result.utterances)
-    remark = clean_more_speech(run, config, ui, result)
+    write_manifest(run.manifest("clean"), cleaned.utterances)
+    remark = clean_more_speech(run, config, ui, cleaned)
     return {
-        "utterances": len(result.utterances),
+        "utterances": len(cleaned.utterances),
         "minutes": round(minutes, 2),
-        "speakers": len({u.speaker for u in result.utterances}),
+        "speakers": len({u.speaker for u in cleaned.utterances}),
         "dropped": reasons,
         "remarks": remarks,
         "general_remark": remark,

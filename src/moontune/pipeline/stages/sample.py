@@ -1,4 +1,4 @@
-"""Stage sample: utterances taken from the source into a new run."""
+"""Stage sample: utterances corpus from the source into a new run."""
 
 from __future__ import annotations
 
@@ -16,24 +16,20 @@ from moontune.system.progress import Ui
 
 
 def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
-    taken = sample(
+    """Write the manifest `sampled`, the dropped rows, and the general speech beside them."""
+    corpus = sample(
         config.data,
         config.clean,
         seed=config.output.seed,
         audio_dir=cache_dir() / "audio",
         progress=ui.progress,
     )
-    write_manifest(run.manifest("sampled"), taken.utterances, keep_where=True)
-    write_jsonl(run.manifest("dropped"), [{"stage": "sample", **asdict(d)} for d in taken.dropped])
-    facts = {"utterances": len(taken.utterances), "dropped": len(taken.dropped)}
-    ui.note(f"{len(taken.utterances)} utterances from {config.data.source}")
-    again = [u for u in taken.utterances if u.where and u.id.endswith(f"#{_line(u.where)}")]
-    if again:
-        ui.note(
-            f"remark: {len(again)} ids were used before, e.g. {again[0].where}, now {again[0].id}"
-        )
-    return facts | {"origin": taken.origin} | sample_more_speech(run, config, ui)
-
-
-def _line(where: str) -> str:
-    return where.rpartition(":")[2]
+    write_manifest(run.manifest("sampled"), corpus.utterances, keep_where=True)
+    write_jsonl(run.manifest("dropped"), [{"stage": "sample", **asdict(d)} for d in corpus.dropped])
+    facts = {"utterances": len(corpus.utterances), "dropped": len(corpus.dropped)}
+    ui.note(f"{len(corpus.utterances)} utterances from {config.data.source}")
+    renamed = [u for u in corpus.utterances if u.renamed]
+    if renamed:
+        first = renamed[0]
+        ui.note(f"remark: {len(renamed)} ids were used before, e.g. {first.where}, now {first.id}")
+    return facts | {"origin": corpus.origin} | sample_more_speech(run, config, ui)

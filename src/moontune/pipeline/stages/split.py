@@ -13,9 +13,10 @@ from moontune.system.progress import Ui
 
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    """Write the manifests of the splits, and split.json with their shares and what they share."""
     utterances = read_rows(run.manifest("clean"))
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
-    done = split_utterances(
+    split = split_utterances(
         utterances,
         val_share=config.split.val_share,
         test_share=config.split.test_share,
@@ -24,13 +25,14 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         audio_key=lambda u: hashes.get(u.id, ""),
     )
     for name in SPLITS:
-        write_manifest(run.manifest(name), done.parts[name])
-        s = done.shares[name]
+        write_manifest(run.manifest(name), split.parts[name])
+        share = split.shares[name]
         ui.note(
-            f"{name:5} {s.utterances:4} clips, {s.speakers:3} speakers, {s.seconds / 60:5.1f} min "
-            f"({100 * s.share:.1f} %, wanted {100 * s.wanted:.0f} %)"
+            f"{name:5} {share.utterances:4} clips, {share.speakers:3} speakers, "
+            f"{share.seconds / 60:5.1f} min ({100 * share.share:.1f} %, wanted "
+            f"{100 * share.wanted:.0f} %)"
         )
-    summary = done.summary()
+    summary = split.summary()
     counts = summary["leakage"]["counts"]
     if config.split.split_by == "utterance" and any(u.speaker is None for u in utterances):
         ui.note("remark: not every clip names its speaker, so shared speakers cannot be counted")
