@@ -352,23 +352,20 @@ def test_digest_is_computed_where_the_package_records_none(fake_packages: Path) 
 
 def test_second_call_neither_builds_nor_imports_torch(model_dir: Path) -> None:
     code = f"""
-        import sys, time
+        import sys
         from pathlib import Path
         from moontune.models import bundled
         bundled._build = None
-        start = time.perf_counter()
         print(bundled.bundled_model_dir(Path({str(model_dir.parent)!r})))
-        print(time.perf_counter() - start)
         heavy = "torch transformers onnxruntime numpy moonshine_voice moonshine_onnx"
         print([name for name in heavy.split() if name in sys.modules])
     """
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
     )
-    folder, seconds, imported = run.stdout.splitlines()
+    folder, imported = run.stdout.splitlines()
     assert folder == str(model_dir)
     assert imported == "[]"
-    assert float(seconds) < 0.5  # 0.01 measured
 
 
 def test_a_build_prints_nothing_and_leaves_the_random_state(
