@@ -4,76 +4,65 @@ import html
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sample_page
 
 from moontune.cli.dispatch import main
-from moontune.evaluation.acceptance import judge
+from moontune.evaluation.acceptance import (
+    ArtifactEvidence,
+    Evidence,
+    ModelFigures,
+    Verdict,
+    judge,
+)
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.measures import Comparison, Habits, Interval, Measure, StyleRetention
 from moontune.evaluation.phrasing import typography
 
 
-def figures(loss: float, wer: float | None, truncated: int = 0) -> dict:
-    return {"loss": loss, "wer": wer, "truncated": truncated, "utterances": 50}
+def figures(loss: float, wer: float | None) -> ModelFigures:
+    return ModelFigures(loss, wer)
 
 
-GOOD = {"skipped": 0, "stopped": "max_steps"}
-SAME = {"identical_tokens": True, "clips_compared": 5, "clips_identical": 5}
+SAME = ArtifactEvidence(identical_tokens=True, clips_identical=5, clips_compared=5)
 
 
-SPLIT = {
-    "split_by": "speaker",
-    "shares": {"test": {"speakers": 3}},
-    "leakage": {"counts": {"speaker": 0, "audio": 0, "sentence": 0}},
-}
-
-
-def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9), collapsed=None) -> dict:
-    """What `judge` reads of a comparison: `words` is the share of the loss's change in words."""
-    loss = tuned["loss"] - base["loss"]
-    interval = {"difference_interval": [-0.1, 0.1], "outcome": sure, "same_speakers": None}
-    figures = {"before": base["wer"], "after": tuned["wer"]}
+def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9), collapsed=None) -> Comparison:
+    """A real comparison with these figures: `words` is the share of the loss's change in words."""
+    loss = tuned.loss - base.loss
+    interval: Any = {"difference_interval": Interval(-0.1, 0.1), "outcome": sure}
     measures = {
-        "wer": {"difference": 0.0, **figures, **interval},
-        "loss": {"difference": loss, **interval, "outcome": "better"},
-        "loss_words": {"difference": words * loss, **interval},
-        "loss_typography": {"difference": (1 - words) * loss, **interval},
+        "wer": Measure(base.wer, tuned.wer, 0.0, **interval),
+        "loss": Measure(difference=loss, **interval | {"outcome": "better"}),
+        "loss_words": Measure(difference=words * loss, **interval),
+        "loss_typography": Measure(difference=(1 - words) * loss, **interval),
     }
-    return {
-        "utterances": 50,
-        "collapsed": collapsed,
-        "measures": measures,
-        "style": {
-            "before": {"capital": 0.9, "punctuation": habits[0]},
-            "after": {"capital": 0.9, "punctuation": habits[1]},
-        },
-        "sentences": {
-            "wer": "WER says this.",
-            "loss": "Loss says that.",
-            "typography": typography(measures),
-        },
-    }
-
-
-def verdict(
-    base,
-    tuned,
-    training=GOOD,
-    missing=(),
-    artifact=SAME,
-    fallbacks=None,
-    split=SPLIT,
-    smoke=False,
-    found=None,
-    general=None,
-    unsteady=(),
-):
-    found = found or comparison(base, tuned)
-    fell_back = fallbacks or {}
-    return judge(
-        *(base, tuned, found, general, training, list(missing), artifact, fell_back, split, smoke),
-        unsteady,
+    rows = [sample_page.row(f"c{i}", "Some words.", "Some words.") for i in range(50)]
+    sentences = {"wer": "WER says this.", "loss": "Loss says that."}
+    return replace(
+        compare(rows, rows, seed=1),
+        collapsed=collapsed,
+        measures=measures,
+        style=StyleRetention(Habits(0.9, habits[0]), Habits(0.9, habits[1]), 100, 1.0, 1.0),
+        sentences=sentences | {"typography": typography(measures)},
     )
+
+
+def verdict(base, tuned, smoke=False, found=None, **changes: Any) -> Verdict:
+    evidence = Evidence(
+        base=base,
+        tuned=tuned,
+        comparison=found or comparison(base, tuned),
+        general=None,
+        split_by="speaker",
+        shared_recordings=0,
+        artifact=SAME,
+    )
+    return judge(replace(evidence, **changes), smoke)
 
 
 @pytest.mark.parametrize(
@@ -100,15 +89,13 @@ def test_gain_and_loss_rules(base, tuned, accepted) -> None:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"training": {"skipped": 1, "stopped": "max_steps"}}, "stable training"),
-        ({"training": {"skipped": 0, "stopped": "aborted: x"}}, "stable training"),
+        ({"skipped_updates": 1}, "stable training"),
+        ({"aborted": "aborted: x"}, "stable training"),
         ({"unsteady": ["gradients exploded"]}, "stable training"),
-        ({"fallbacks": {"aten::foo": 2}}, "no MPS fallback"),
-        ({"missing": ["processor"]}, "artifacts complete"),
-        (
-            {"artifact": {"identical_tokens": False, "clips_compared": 5, "clips_identical": 4}},
-            "same words in a fresh process",
-        ),
+        ({"mps_fallbacks": {"aten::foo": 2}}, "no MPS fallback"),
+        ({"missing_artifacts": ["processor"]}, "artifacts complete"),
+        ({"artifact": ArtifactEvidence(False, 4, 5)}, "same words in a fresh process"),
+        ({"discarded": "transcripts loop"}, "stable training"),
     ],
 )
 def test_anything_missing_or_unclean_is_not_accepted(change, name) -> None:
@@ -119,8 +106,7 @@ def test_anything_missing_or_unclean_is_not_accepted(change, name) -> None:
 
 
 def test_recordings_that_training_saw_are_not_held_out() -> None:
-    leaky = SPLIT | {"leakage": {"counts": {"speaker": 0, "audio": 2, "sentence": 0}}}
-    v = verdict(figures(1.0, 0.3), figures(0.5, 0.1), split=leaky)
+    v = verdict(figures(1.0, 0.3), figures(0.5, 0.1), shared_recordings=2)
     assert [c.name for c in v.checks if not c.passed] == ["test clips unseen"]
 
 
@@ -152,7 +138,7 @@ def test_forgetting_lost_habits_and_mixed_speakers_are_cautioned_of() -> None:
     assert "forgot general speech: WER on 50 clips" in forgot
     [unpunctuated] = verdict(*pair, found=comparison(*pair, habits=(0.9, 0.4))).cautions
     assert "40 % of the tuned model's transcripts end in punctuation, 90 %" in unpunctuated
-    [mixed] = verdict(*pair, split=SPLIT | {"split_by": "utterance"}).cautions
+    [mixed] = verdict(*pair, split_by="utterance").cautions
     assert "overstates" in mixed
 
 
@@ -174,8 +160,8 @@ def test_a_model_that_collapsed_on_general_speech_is_cautioned_of() -> None:
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 @pytest.mark.parametrize("broken", ["base", "tuned"])
 def test_a_loss_that_is_no_number_is_not_accepted_for_a_better_wer(loss, broken) -> None:
-    base, tuned = figures(1.0, 0.3), figures(0.9, 0.1)
-    (base if broken == "base" else tuned)["loss"] = loss
+    base = figures(loss if broken == "base" else 1.0, 0.3)
+    tuned = figures(loss if broken == "tuned" else 0.9, 0.1)
     v = verdict(base, tuned, found=comparison(figures(1.0, 0.3), figures(0.9, 0.1)))
     assert not v.accepted
     assert f"the {broken}{'' if broken == 'base' else ' model'}'s loss is not finite" in v.sentence
@@ -185,7 +171,7 @@ def test_smoke_looks_at_artifacts_alone() -> None:
     worse = (figures(1.0, 0.3), figures(2.0, 0.9))
     assert verdict(*worse, smoke=True).accepted
     assert "smoke" in verdict(*worse, smoke=True).sentence
-    assert not verdict(*worse, smoke=True, missing=["processor"]).accepted
+    assert not verdict(*worse, smoke=True, missing_artifacts=["processor"]).accepted
 
 
 def spoil(run: Path, file: str, change) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 
 import pytest
@@ -8,6 +9,7 @@ from moontune.data.truecasing import normalize
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import character_edits, word_edits
+from moontune.evaluation.measures import ClipCounts, Comparison
 
 
 def row(ident: str, speaker: str | None, reference: str, hypothesis: str, **more) -> dict:
@@ -42,26 +44,26 @@ def pair(speakers: int, clips: int, wrong: str = "The bed goat sails home."):
 
 def test_a_gain_of_every_speaker_is_better_and_named() -> None:
     c = compare(*pair(8, 4), seed=1)
-    wer = c["measures"]["wer"]
-    assert (wer["before"], wer["after"], wer["outcome"]) == (0.4, 0.0, "better")
-    assert wer["probability_better"] == 1.0
-    assert c["words_fixed"] == [["boat", 32], ["red", 32]]
-    assert c["words_broken"] == []
-    assert c["clips"] == {"fixed": 32, "broken": 0, "same": 0}
-    assert c["edits"]["before"]["substitutions"] == 64
-    assert [r["name"] for r in c["by_speaker"]] == [f"s{i}" for i in range(8)]
-    assert all(r["before_errors"] == 8 and r["after_errors"] == 0 for r in c["by_speaker"])
-    assert "WER is better: 40.00 % -> 0.00 %" in c["sentences"]["wer"]
+    wer = c.measures["wer"]
+    assert (wer.before, wer.after, wer.outcome) == (0.4, 0.0, "better")
+    assert wer.probability_better == 1.0
+    assert c.words_fixed == [("boat", 32), ("red", 32)]
+    assert c.words_broken == []
+    assert c.clips == ClipCounts(fixed=32, broken=0, same=0)
+    assert c.edits.before.substitutions == 64
+    assert [r.name for r in c.by_speaker] == [f"s{i}" for i in range(8)]
+    assert all(r.before_errors == 8 and r.after_errors == 0 for r in c.by_speaker)
+    assert "WER is better: 40.00 % -> 0.00 %" in c.sentences["wer"]
     backwards = compare(*pair(8, 4)[::-1], seed=1)
-    assert backwards["measures"]["wer"]["outcome"] == "worse"
-    assert backwards["words_broken"] == c["words_fixed"]
+    assert backwards.measures["wer"].outcome == "worse"
+    assert backwards.words_broken == c.words_fixed
 
 
 def test_loss_is_split_into_words_and_typography() -> None:
-    m = compare(*pair(3, 3), seed=1)["measures"]
-    assert m["loss"]["difference"] == pytest.approx(-0.5)
-    assert m["loss_words"]["difference"] == pytest.approx(-0.375)
-    assert m["loss_typography"]["difference"] == pytest.approx(-0.125)
+    m = compare(*pair(3, 3), seed=1).measures
+    assert m["loss"].difference == pytest.approx(-0.5)
+    assert m["loss_words"].difference == pytest.approx(-0.375)
+    assert m["loss_typography"].difference == pytest.approx(-0.125)
 
 
 def test_what_a_few_speakers_cannot_say_is_said() -> None:
@@ -71,17 +73,20 @@ def test_what_a_few_speakers_cannot_say_is_said() -> None:
         row(r["id"], "s2", TRUTH, "A bed goat sails.") if r["speaker"] == "s2" else r for r in after
     ]
     c = compare(before, spoilt, seed=1)
-    wer = c["measures"]["wer"]
-    assert wer["difference"] < -0.1
-    assert wer["outcome"] == "undecided"
-    assert wer["utterances_needed"] > 90
-    assert wer["same_speakers"]["outcome"] == "better"
-    text = c["sentences"]["wer"]
+    wer = c.measures["wer"]
+    assert wer.difference is not None
+    assert wer.difference < -0.1
+    assert wer.outcome == "undecided"
+    assert wer.utterances_needed is not None
+    assert wer.utterances_needed > 90
+    assert wer.same_speakers is not None
+    assert wer.same_speakers.outcome == "better"
+    text = c.sentences["wer"]
     assert "cannot be told apart with 90 clips of 3 speakers" in text
-    needed = f"{wer['utterances_needed']:,} clips, of more speakers in proportion, would"
+    needed = f"{wer.utterances_needed:,} clips, of more speakers in proportion, would"
     assert f"about {needed} show a gain of this size" in text
     assert "For these 3 speakers themselves it is better" in text
-    backwards = compare(spoilt, before, seed=1)["sentences"]["wer"]
+    backwards = compare(spoilt, before, seed=1).sentences["wer"]
     assert f"about {needed} show a loss of this size" in backwards
 
 
@@ -96,27 +101,29 @@ def test_two_speakers_that_happen_to_agree_are_not_certain() -> None:
             after.append(row(f"{speaker}{i}", speaker, TRUTH, wrong if heard in (1, 2) else TRUTH))
     before[0] = before[12] = row("a0", "a", TRUTH, "The bed goat sails home.")
     before[12] = before[12] | {"id": "b0", "speaker": "b"}
-    wer = compare(before, after, seed=1)["measures"]["wer"]
-    assert wer["outcome"] == "undecided"
-    low, high = wer["difference_interval"]
-    assert low < wer["difference"] < 0 < high
-    assert wer["utterances_needed"] > 24
+    wer = compare(before, after, seed=1).measures["wer"]
+    assert wer.outcome == "undecided"
+    assert wer.difference_interval is not None
+    assert wer.difference is not None
+    assert wer.difference_interval.low < wer.difference < 0 < wer.difference_interval.high
+    assert wer.utterances_needed is not None
+    assert wer.utterances_needed > 24
 
 
 def test_speakers_with_a_clip_each_are_not_resampled_within() -> None:
     before, after = pair(12, 1)
-    assert compare(before, after, seed=1)["measures"]["wer"]["same_speakers"] is None
+    assert compare(before, after, seed=1).measures["wer"].same_speakers is None
 
 
 def test_one_clip_proves_nothing_and_alike_clips_little() -> None:
     before, after = pair(1, 1)
     c = compare(before, after, seed=1)
-    wer = c["measures"]["wer"]
-    assert (wer["difference_interval"], wer["outcome"]) == (None, "undecided")
-    assert wer["probability_better"] == 0.5
-    assert "cannot be told apart with 1 clip (-40.00 points)." in c["sentences"]["wer"]
+    wer = c.measures["wer"]
+    assert (wer.difference_interval, wer.outcome) == (None, "undecided")
+    assert wer.probability_better == 0.5
+    assert "cannot be told apart with 1 clip (-40.00 points)." in c.sentences["wer"]
     for clips, outcome in ((3, "undecided"), (8, "better")):
-        assert compare(*pair(1, clips), seed=1)["measures"]["wer"]["outcome"] == outcome
+        assert compare(*pair(1, clips), seed=1).measures["wer"].outcome == outcome
 
 
 def test_clips_that_differ_are_not_less_few() -> None:
@@ -124,9 +131,10 @@ def test_clips_that_differ_are_not_less_few() -> None:
     before, after = pair(1, 4)
     longer = row("c0-0", "s0", f"Then {TRUTH}", "Then the bed goat sails home.")
     before[0], after[0] = longer, row("c0-0", "s0", f"Then {TRUTH}", f"Then {TRUTH}")
-    wer = compare(before, after, seed=1)["measures"]["wer"]
-    assert wer["difference_interval"][1] < 0
-    assert wer["outcome"] == "undecided"
+    wer = compare(before, after, seed=1).measures["wer"]
+    assert wer.difference_interval is not None
+    assert wer.difference_interval.high < 0
+    assert wer.outcome == "undecided"
 
 
 def test_many_nameless_clips_are_no_speaker_whose_clips_are_resampled() -> None:
@@ -136,15 +144,15 @@ def test_many_nameless_clips_are_no_speaker_whose_clips_are_resampled() -> None:
         for part in (before, after)
     ]
     c = compare(before + nameless[0], after + nameless[1], seed=1)
-    assert c["bootstrap"]["units"] == 2 + 24
-    assert c["measures"]["wer"]["same_speakers"] is None
+    assert c.bootstrap.units == 2 + 24
+    assert c.measures["wer"].same_speakers is None
 
 
 def test_one_nameless_clip_does_not_turn_speakers_into_clips() -> None:
     before, after = pair(3, 10)
     before[0] = before[0] | {"speaker": None}
-    b = compare(before, after, seed=1)["bootstrap"]
-    assert (b["unit"], b["units"]) == ("speaker", 4)
+    b = compare(before, after, seed=1).bootstrap
+    assert (b.unit, b.units) == ("speaker", 4)
 
 
 @pytest.mark.parametrize("speaker", [None, "ann"])
@@ -152,17 +160,17 @@ def test_without_two_speakers_clips_are_resampled(speaker) -> None:
     before, after = pair(1, 20)
     named = [[r | {"speaker": speaker} for r in rows] for rows in (before, after)]
     c = compare(*named, seed=1)
-    assert c["bootstrap"]["unit"] == "clip"
-    assert c["bootstrap"]["units"] == 20
-    assert c["measures"]["wer"]["outcome"] == "better"
+    assert c.bootstrap.unit == "clip"
+    assert c.bootstrap.units == 20
+    assert c.measures["wer"].outcome == "better"
 
 
 def test_no_reference_words_no_rates() -> None:
     rows = [row(f"c{i}", "s", "", "Hello.") for i in range(3)]
     c = compare(rows, rows, seed=1)
-    assert c["measures"]["wer"]["before"] is None
-    assert c["measures"]["loss"]["before"] == 1.0
-    assert "not measured" in c["sentences"]["wer"]
+    assert c.measures["wer"].before is None
+    assert c.measures["loss"].before == 1.0
+    assert "not measured" in c.sentences["wer"]
 
 
 def test_order_does_not_matter_but_clips_and_references_do() -> None:
@@ -173,17 +181,43 @@ def test_order_does_not_matter_but_clips_and_references_do() -> None:
     with pytest.raises(UserError, match="two references"):
         compare(before, [after[0] | {"reference": "Another."}, *after[1:]], seed=1)
     other_style = [r | {"target": "THE RED BOAT SAILS HOME"} for r in after]
-    assert set(compare(before, other_style, seed=1)["measures"]) == {"wer", "cer"}
+    assert set(compare(before, other_style, seed=1).measures) == {"wer", "cer"}
 
 
 def test_length_bands_hold_every_clip_once() -> None:
     lengths = (0.5, 2.0, 3.99, 4.0, 9.0, 16.0, 29.0)
     rows = [row(f"c{i}", "s", TRUTH, TRUTH, duration=d) for i, d in enumerate(lengths)]
-    bands = compare(rows, rows, seed=1)["by_duration"]
-    assert [(b["name"], b["utterances"]) for b in bands] == [
+    bands = compare(rows, rows, seed=1).by_duration
+    assert [(b.name, b.utterances) for b in bands] == [
         ("under 2 s", 1),
         ("2 to 4 s", 2),
         ("4 to 8 s", 1),
         ("8 to 16 s", 1),
         ("16 s and more", 2),
     ]
+
+
+@pytest.mark.parametrize(
+    "predictions", [pair(3, 4), pair(1, 1), ([row("c", None, "", "Hi.")], [row("c", None, "", "")])]
+)
+def test_a_comparison_is_read_back_from_json_as_it_was(predictions) -> None:
+    c = compare(*predictions, seed=1)
+    text = json.dumps(c.to_json())
+    again = Comparison.from_json(json.loads(text))
+    assert again == c
+    assert json.dumps(again.to_json()) == text
+
+
+def test_its_json_has_the_keys_that_runs_have_always_had() -> None:
+    keys = compare(*pair(3, 4), seed=1).to_json()
+    assert list(keys) == [
+        *("utterances", "speakers", "words", "seconds", "bootstrap", "measures", "edits"),
+        *("truncated", "clips", "by_speaker", "by_duration", "words_fixed", "words_broken"),
+        *("style", "collapsed", "sentences"),
+    ]
+    assert list(keys["measures"]["wer"]) == [
+        *("before", "after", "difference", "relative"),
+        *("before_interval", "after_interval", "difference_interval"),
+        *("probability_better", "outcome", "utterances_needed", "same_speakers"),
+    ]
+    assert json.loads(json.dumps(keys))["measures"]["wer"]["difference_interval"] == [-0.4, -0.4]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from moontune.data.truecasing import normalize
+from moontune.evaluation.measures import Habits
 from moontune.evaluation.typography import in_style_of, retention
 
 
@@ -25,11 +26,11 @@ def test_reference_is_written_as_the_model_writes(reference, hypothesis, written
 def test_retention_counts_habits_and_words_written_alike() -> None:
     base = ["Hello, Tom.", "It is late.", ""]
     same = retention(base, base)
-    assert same["before"] == same["after"] == {"capital": 1.0, "punctuation": 1.0}
-    assert (same["words_compared"], same["same_case"], same["same_punctuation"]) == (5, 1.0, 1.0)
+    assert same.before == same.after == Habits(1.0, 1.0)
+    assert (same.words_compared, same.same_case, same.same_punctuation) == (5, 1.0, 1.0)
     caps = retention(base, ["HELLO TOM", "it was late.", ""])
-    assert caps["after"] == {"capital": 0.5, "punctuation": 0.5}
-    assert caps["words_compared"] == 4  # hello, tom, it, late
-    assert caps["same_case"] == 0.25
-    assert caps["same_punctuation"] == 0.5
-    assert retention([""], [""])["same_case"] is None
+    assert caps.after == Habits(0.5, 0.5)
+    assert caps.words_compared == 4  # hello, tom, it, late
+    assert caps.same_case == 0.25
+    assert caps.same_punctuation == 0.5
+    assert retention([""], [""]).same_case is None

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.data.splitting import SPLITS, split_folds
 from moontune.errors import UserError
+from moontune.evaluation.measures import Comparison
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.experiments import crossval_report as pooled
 from moontune.pipeline.experiments.crossval_report import FoldResults
@@ -209,7 +211,7 @@ def test_forgetting_in_the_mean_of_the_folds_is_told(finished, after, warns) -> 
         FoldResults(RunDir(run / f"fold-{n}"), training(), {}, {}, (0.1, wer))
         for n, wer in enumerate(after, 1)
     ]
-    comparison = run.read("crossval.json")["comparison"]
+    comparison = Comparison.from_json(run.read("crossval.json")["comparison"])
     told = [text for text in pooled._cautions(comparison, folds) if "forgot" in text]
     assert bool(told) == warns
     assert all("10.00 % -> 11.50 %" in text for text in told)
@@ -217,15 +219,16 @@ def test_forgetting_in_the_mean_of_the_folds_is_told(finished, after, warns) -> 
 
 def test_folds_that_collapsed_or_exploded_are_told(finished, tmp_path) -> None:
     run = RunDir(finished / "outputs/cv")
-    comparison = run.read("crossval.json")["comparison"]
-    assert comparison["collapsed"] is None
+    comparison = Comparison.from_json(run.read("crossval.json")["comparison"])
+    assert comparison.collapsed is None
     fold = tmp_path / "fold-1"
     shutil.copytree(run / "fold-1", fold)
     with (fold / "train_log.jsonl").open("a") as log:
         log.write('{"event": "update", "step": 9, "grad_norm": 1e7}\n')
     refused = training(best_step=0, collapsed="of 9 transcripts 8 are empty")
     folds = [FoldResults(RunDir(fold), refused, {}, {}, None)]
-    told = pooled._cautions(comparison | {"collapsed": "of 24 transcripts 20 are empty"}, folds)
+    collapsed = replace(comparison, collapsed="of 24 transcripts 20 are empty")
+    told = pooled._cautions(collapsed, folds)
     assert "Caution: the tuned models collapsed: of 24 transcripts 20 are empty." in told
     assert any("in fold-1 gradients exploded in 1 update" in text for text in told)
     assert any("in fold-1 the base was kept, not the update" in text for text in told)

@@ -28,15 +28,15 @@ def test_references_and_hypotheses_are_enough(tmp_path) -> None:
     file = write(tmp_path / "p.jsonl", {"text": "RED BOAT", "pred_text": "red goat"})
     found = score(ScoreArgs((file,)))
     assert found.names is None
-    assert found.comparison["measures"]["wer"]["after"] == 0.5
-    assert "loss" not in found.comparison["measures"]
+    assert found.comparison.wer.after == 0.5
+    assert "loss" not in found.comparison.measures
 
 
 def test_edits_are_computed_not_believed(tmp_path) -> None:
     lie = {"substitutions": 0, "deletions": 0, "insertions": 0, "words": 2}
     file = write(tmp_path / "p.jsonl", rows("Red red.")[0] | {"edits": lie})
     found = score(ScoreArgs((file,)))
-    assert found.comparison["measures"]["wer"]["after"] == 0.5
+    assert found.comparison.wer.after == 0.5
     assert "1 rows hold other edits" in found.remarks[0]
     assert read_predictions(write(tmp_path / "q.jsonl", *rows("Red boat.")))[1] == 0
 
@@ -46,8 +46,8 @@ def test_files_are_pooled_and_compared(tmp_path, capsys) -> None:
     one = write(tmp_path / "b.jsonl", *rows("Red boat."))
     two = write(tmp_path / "c.jsonl", *rows("Red boat.", 12))
     found = score(ScoreArgs((one, two), against=(worse,)))
-    assert found.comparison["utterances"] == 24
-    assert found.comparison["measures"]["wer"]["outcome"] == "better"
+    assert found.comparison.utterances == 24
+    assert found.comparison.wer.outcome == "better"
     assert main(["score", str(one), str(two), "--against", str(worse)]) == 0
     out = capsys.readouterr().out
     assert "WER is better: 50.00 % -> 0.00 %" in out
@@ -99,7 +99,7 @@ def test_nothing_that_exists_for_a_run_is_written_over(tmp_path) -> None:
 def test_clips_without_targets_have_no_loss(tmp_path) -> None:
     none = {"loss": 1.0, "loss_words": 1.0, "target_tokens": 0}
     file = write(tmp_path / "p.jsonl", *(r | none for r in rows("Red boat.")))
-    assert "loss" not in score(ScoreArgs((file,))).comparison["measures"]
+    assert "loss" not in score(ScoreArgs((file,))).comparison.measures
 
 
 def test_what_cannot_be_scored_is_said(tmp_path) -> None:

@@ -74,7 +74,9 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
             read_jsonl(run / f"trial-{n}/predictions_tuned.jsonl") for n in (0, best["number"])
         )
         again = compare(own, won, 42)
-        assert found["comparison"]["measures"] == json.loads(json.dumps(again["measures"]))
+        assert found["comparison"]["measures"] == json.loads(
+            json.dumps(again.to_json()["measures"])
+        )
 
 
 def test_its_trials_are_compared_like_runs(finished, tmp_path, monkeypatch, capsys) -> None:

@@ -69,10 +69,10 @@ def test_the_page_says_what_there_is_to_say(clips: dict[str, Path]) -> None:
 
 def test_what_the_verdict_says_is_not_said_again() -> None:
     compared = compare(BEFORE, AFTER, 42)
-    said = f"Accepted. {compared['sentences']['wer']}"
+    said = f"Accepted. {compared.sentences['wer']}"
     html = render_page(page(BEFORE, AFTER, sentence=said, general=None), 0)
-    assert html.count(prose(compared["sentences"]["wer"]).replace(">", "&gt;")) == 1
-    assert html.count(prose(compared["sentences"]["loss"]).replace(">", "&gt;")) == 1
+    assert html.count(prose(compared.sentences["wer"]).replace(">", "&gt;")) == 1
+    assert html.count(prose(compared.sentences["loss"]).replace(">", "&gt;")) == 1
 
 
 def test_the_page_loads_nothing(clips: dict[str, Path]) -> None:

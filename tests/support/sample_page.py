@@ -108,7 +108,7 @@ def results(best_step: int = 20) -> RunResults:
     comparison = compare(BEFORE, AFTER, 42)
     figures = TrainingFigures(40, best_step, first_val_loss=1.2, best_val_loss=0.9, seconds=12.0)
     evaluation = EvaluationFigures(0.2, 0.2, 30, "a normalizer 1.0", TokenCap(6.5, 8))
-    sentence = f"Accepted. {comparison['sentences']['wer']}"
+    sentence = f"Accepted. {comparison.sentences['wer']}"
     metrics = RunMetrics(
         run="first-run",
         accepted=True,

@@ -18,10 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
+from sample_page import AFTER, BEFORE
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.evaluation.acceptance import Check, Verdict
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.measures import GroupRow
 from moontune.export import export_card, model_card
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import section_key, with_section_first
@@ -40,13 +43,14 @@ def drawn(text: str) -> str:
     stream = io.StringIO()
     ui = ConsoleUi(stream)
     ui.console = Console(file=stream, force_terminal=True, highlight=False, width=200)
-    row = {"name": text, "utterances": 1, "words": 2, "before": 0.1, "after": 0.2}
+    group = GroupRow(text, 1, 2, 0.1, 0.2, 1, 1)
+    comparison = compare(BEFORE, AFTER, 42)
     verdict = Verdict(False, False, text, [text], [Check(text, False, text)], [text])
     ui.note(text)
     ui.table([text, "b"], [[text, text]])
-    ui._groups("speaker", [row], (text, text))
-    ui.figures({"measures": {}}, (text, text))
-    ui.verdict(verdict, {"measures": {}})
+    ui._groups("speaker", [group], (text, text))
+    ui.figures(comparison, (text, text))
+    ui.verdict(verdict, comparison)
     ui.progress(1, 2, text)
     ui.close()
     return stream.getvalue()

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from moontune.evaluation.phrasing import LABELS, show, show_interval
-from moontune.system.formatting import Lasting, counted, printable
+from moontune.evaluation.measures import Comparison, GroupRow
+from moontune.evaluation.phrasing import measure_rows
+from moontune.system.formatting import Lasting, counted, percent, printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -133,7 +134,7 @@ class ConsoleUi:
         for line in verdict.findings + verdict.cautions:
             self.console.print(printable(line), markup=False)
 
-    def figures(self, comparison: dict[str, Any], names: tuple[str, str] | None) -> None:
+    def figures(self, comparison: Comparison, names: tuple[str, str] | None) -> None:
         """The measures with their intervals; of one model where `names` is None."""
         from rich.table import Column, Table
 
@@ -141,22 +142,12 @@ class ConsoleUi:
         more = () if names is None else ("P(better)",)
         heads = [Column(_cell(head)) for head in heads]
         table = Table(*heads, "95 % interval", *more, box=None, pad_edge=False)
-        for name, label in LABELS.items():
-            m = comparison["measures"].get(name)
-            if m is None or m["before"] is None:
-                continue
+        for row in measure_rows(comparison):
             if names is None:
-                ends = (show(name, end) for end in m["after_interval"] or ())
-                table.add_row(label, show(name, m["after"]), " to ".join(ends))
+                table.add_row(row.label, row.after, row.after_interval)
                 continue
-            table.add_row(
-                label,
-                show(name, m["before"]),
-                show(name, m["after"]),
-                show(name, m["difference"], difference=True).removesuffix(" points"),
-                show_interval(name, m["difference_interval"]).removesuffix(" points"),
-                f"{100 * m['probability_better']:.1f} %",
-            )
+            change, interval = (x.removesuffix(" points") for x in (row.change, row.interval))
+            table.add_row(row.label, row.before, row.after, change, interval, row.better)
         self.console.print(table)
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -180,16 +171,17 @@ class ConsoleUi:
         self.console.print()
         self.console.print(table)
         self.console.print()
-        self.figures(found["comparison"], ("base", "tuned"))
+        comparison = Comparison.from_json(found["comparison"])
+        self.figures(comparison, ("base", "tuned"))
         self.console.print()
-        for line in [*found["comparison"]["sentences"].values(), *found["cautions"]]:
+        for line in [*comparison.sentences.values(), *found["cautions"]]:
             self.console.print(printable(line), markup=False)
 
     def sweep(self, found: dict[str, Any], names: tuple[str, str]) -> None:
         """The winner of a sweep against the run's own settings, and against the base."""
         self.console.print()
         if "comparison" in found:
-            self.figures(found["comparison"], names)
+            self.figures(Comparison.from_json(found["comparison"]), names)
             self.console.print()
         self.console.print(printable(found["sentence"]), style="bold", markup=False)
         if "comparison" in found:
@@ -199,52 +191,48 @@ class ConsoleUi:
 
     def scorecard(self, card: Scorecard) -> None:
         """What `moontune score` found."""
-        c, names = card.comparison, card.names
-        size = f"{counted(c['utterances'], 'clip')}, {counted(c['words'], 'word')}"
-        self.note(f"{size}, {c['seconds'] / 60:.1f} minutes")
-        self.figures(c, names)
+        comparison, names = card.comparison, card.names
+        size = f"{counted(comparison.utterances, 'clip')}, {counted(comparison.words, 'word')}"
+        self.note(f"{size}, {comparison.seconds / 60:.1f} minutes")
+        self.figures(comparison, names)
         self.note("")
-        for side, name in zip(("before", "after"), names or (None, ""), strict=True):
+        sides = (
+            (comparison.edits.before, comparison.truncated.before),
+            (comparison.edits.after, comparison.truncated.after),
+        )
+        for (edits, cut), name in zip(sides, names or (None, ""), strict=True):
             if name is None:
                 continue
-            e = c["edits"][side]
             self.note(
-                f"{name + ': ' if name else ''}{e['substitutions']} substitutions, "
-                f"{e['deletions']} deletions, {e['insertions']} insertions, "
-                f"{c['truncated'][side]} clips cut by the token cap"
+                f"{name + ': ' if name else ''}{edits.substitutions} substitutions, "
+                f"{edits.deletions} deletions, {edits.insertions} insertions, "
+                f"{cut} clips cut by the token cap"
             )
-        for title, rows in (("speaker", c["by_speaker"]), ("length", c["by_duration"])):
+        groups = (("speaker", comparison.by_speaker), ("length", comparison.by_duration))
+        for title, rows in groups:
             self._groups(title, rows, names)
         if names is not None:
-            for key in ("words_fixed", "words_broken"):
-                listed = ", ".join(f"{word} {n}" for word, n in c[key]) or "none"
-                self.note(f"{key.replace('_', ' ')}: {listed}")
-            for text in c["sentences"].values():
+            words = (("fixed", comparison.words_fixed), ("broken", comparison.words_broken))
+            for kind, counts in words:
+                listed = ", ".join(f"{word} {count}" for word, count in counts) or "none"
+                self.note(f"words {kind}: {listed}")
+            for text in comparison.sentences.values():
                 self.note(text)
-        b = c["bootstrap"]
-        self.note(
-            f"intervals: {b['resamples']} resamples of {b['units']} {b['unit']}s, seed {b['seed']}"
-        )
+        b = comparison.bootstrap
+        self.note(f"intervals: {b.resamples} resamples of {b.units} {b.unit}s, seed {b.seed}")
         for remark in card.remarks:
             self.note(f"remark: {remark}")
 
-    def _groups(
-        self, title: str, rows: list[dict[str, Any]], names: tuple[str, str] | None
-    ) -> None:
+    def _groups(self, title: str, rows: list[GroupRow], names: tuple[str, str] | None) -> None:
         from rich.table import Column, Table
 
         rates = ("WER",) if names is None else tuple(f"WER {name}" for name in names)
         heads = [Column(_cell(rate)) for rate in rates]
         table = Table(title, "clips", "words", *heads, box=None, pad_edge=False)
         for row in rows:
-            sides = ("after",) if names is None else ("before", "after")
-            rates = ("-" if row[s] is None else f"{100 * row[s]:.2f} %" for s in sides)
-            table.add_row(
-                _cell(row["name"]),
-                str(row["utterances"]),
-                str(row["words"]),
-                *rates,
-            )
+            rates = (row.after,) if names is None else (row.before, row.after)
+            size = (str(row.utterances), str(row.words))
+            table.add_row(_cell(row.name), *size, *map(percent, rates))
         self.console.print(table)
         self.console.print()
 

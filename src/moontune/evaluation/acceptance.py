@@ -1,14 +1,16 @@
-"""Whether a run is accepted, and why. No torch here."""
+"""The acceptance of a run: its checks, one function each, and the sentences about it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from moontune.evaluation.error_rates import relative_gain
+from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show, show_interval
+from moontune.system.formatting import percent
 
 LOSS_GAIN = 0.1  # nats per target token, at least half of them in words
 WER_GAIN = 0.05  # relative
@@ -41,70 +43,66 @@ class Verdict:
         return asdict(self)
 
 
-def difference(base: dict[str, Any], tuned: dict[str, Any]) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class ModelFigures:
+    """Loss in nats per target token and WER of one model on the test split."""
+
+    loss: float
+    wer: float | None
+
+
+@dataclass(frozen=True)
+class ArtifactEvidence:
+    """What the saved adapter wrote in a fresh process, beside the evaluation."""
+
+    identical_tokens: bool
+    clips_identical: int = 0
+    clips_compared: int = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a run is judged by."""
+
+    base: ModelFigures
+    tuned: ModelFigures
+    comparison: Comparison  # of both on the test split
+    general: Comparison | None  # of both on general speech; None where there is none
+    split_by: str  # speaker or utterance
+    shared_recordings: int  # that stand in two splits
+    artifact: ArtifactEvidence
+    skipped_updates: int = 0
+    aborted: str | None = None  # why training ended before its time, with numbers not finite
+    discarded: str | None = None  # why the update of the least loss was not kept
+    unsteady: Sequence[str] = ()  # what `training.stability` found in the log
+    mps_fallbacks: dict[str, int] = field(default_factory=dict)  # operators, and how often
+    missing_artifacts: Sequence[str] = ()
+
+    @property
+    def difference(self) -> Difference:
+        return Difference.between(self.base, self.tuned)
+
+
+@dataclass(frozen=True)
+class Difference:
     """Tuned against base: negative loss and WER differences are gains."""
-    wers = (base["wer"], tuned["wer"])
-    known = None not in wers
-    return {
-        "loss": tuned["loss"] - base["loss"],
-        "wer": wers[1] - wers[0] if known else None,
-        "wer_relative_gain": relative_gain(*wers),
-    }
+
+    loss: float
+    wer: float | None
+    wer_relative_gain: float | None
+
+    @classmethod
+    def between(cls, base: ModelFigures, tuned: ModelFigures) -> Difference:
+        wer = None if base.wer is None or tuned.wer is None else tuned.wer - base.wer
+        return cls(tuned.loss - base.loss, wer, relative_gain(base.wer, tuned.wer))
 
 
-def judge(  # noqa: PLR0913, PLR0917
-    base: dict[str, Any],
-    tuned: dict[str, Any],
-    comparison: dict[str, Any],
-    general: dict[str, Any] | None,
-    training: dict[str, Any],
-    missing_artifacts: list[str],
-    artifact: dict[str, Any],
-    fallbacks: dict[str, int],
-    split: dict[str, Any],
-    smoke: bool,
-    unsteady: Sequence[str] = (),
-) -> Verdict:
+def judge(evidence: Evidence, smoke: bool) -> Verdict:
     """Accept a run whose loss or WER improved enough, that ran cleanly and left every artifact.
 
-    `comparison` is that of the test split (`comparison.compare`), `general` that of the general
-    speech, None where there is none; `unsteady` is what `steadiness.unsteady` found in the log.
+    A `smoke` run has no figures to judge.
     """
-    change = difference(base, tuned)
-    measures = comparison["measures"]
-    unstable = _unstable(base, tuned, training, unsteady)
-    shared = split["leakage"]["counts"]["audio"]
-    checks = [
-        _gain(change, base, tuned, measures["loss_words"]["difference"]),
-        _clearly_worse(change, base, tuned, measures["wer"]),
-        Check(
-            "transcripts are speech",
-            comparison["collapsed"] is None,
-            comparison["collapsed"] or "hardly more are empty or loop than the base's",
-        ),
-        Check(
-            "test clips unseen",
-            not shared,
-            f"{shared} recordings stand in two splits" if shared else "no recording in two splits",
-        ),
-        Check("stable training", not unstable, "; ".join(unstable) or "no update skipped"),
-        Check(
-            "no MPS fallback",
-            not fallbacks,
-            ", ".join(f"{k} ({v}x)" for k, v in fallbacks.items()) or "none reported",
-        ),
-        Check(
-            "artifacts complete",
-            not missing_artifacts,
-            "missing: " + ", ".join(missing_artifacts) if missing_artifacts else "all written",
-        ),
-        Check(
-            "same words in a fresh process",
-            bool(artifact.get("identical_tokens")),
-            f"{artifact.get('clips_identical', 0)} of {artifact.get('clips_compared', 0)} clips "
-            "gave identical token ids",
-        ),
-    ]
+    checks = [check(evidence) for check in CHECKS]
     judged = [check for check in checks if not (smoke and check.name in _OF_FIGURES)]
     accepted = all(check.passed for check in judged)
     failed = "; ".join(f"{c.name}: {c.detail}" for c in judged if not c.passed)
@@ -114,108 +112,165 @@ def judge(  # noqa: PLR0913, PLR0917
     return Verdict(
         accepted,
         smoke,
-        f"{word}. {comparison['sentences']['wer']}",
-        _findings(comparison, general),
+        f"{word}. {evidence.comparison.sentences['wer']}",
+        _findings(evidence.comparison, evidence.general),
         checks,
-        cautions(comparison, general, split),
+        cautions(evidence.comparison, evidence.general, evidence.split_by),
     )
 
 
-def _unstable(
-    base: dict[str, Any], tuned: dict[str, Any], training: dict[str, Any], unsteady: Sequence[str]
-) -> list[str]:
-    found = []
-    if training["skipped"]:
-        found.append(f"{training['skipped']} updates skipped")
-    if training["stopped"].startswith("aborted"):
-        found.append(training["stopped"])
-    if training.get("collapsed"):
-        found.append(f"the update of the least loss was not kept: {training['collapsed']}")
-    for name, figures in (("base", base), ("tuned model", tuned)):
-        if not math.isfinite(figures["loss"]):
-            found.append(f"the {name}'s loss is not finite")
-    return [*found, *unsteady]
-
-
-def _findings(comparison: dict[str, Any], general: dict[str, Any] | None) -> list[str]:
-    found = [comparison["sentences"][name] for name in ("loss", "typography")]
-    if general is not None:
-        found.append("General speech, not trained on: " + general["sentences"]["wer"])
-    return found
-
-
-def cautions(
-    comparison: dict[str, Any], general: dict[str, Any] | None, split: dict[str, Any]
-) -> list[str]:
-    """What to beware of in a comparison of base and tuned model, a sentence each."""
-    found = []
-    if split["split_by"] == "utterance":
-        found.append(
-            "Caution: clips were split without regard to speakers, which overstates gains."
-        )
-    for name, what in (("capital", "begin with a capital"), ("punctuation", "end in punctuation")):
-        before, after = (comparison["style"][side][name] for side in ("before", "after"))
-        if None not in (before, after) and after < before - HABIT_LOSS:
-            found.append(
-                f"Caution: {100 * after:.0f} % of the tuned model's transcripts {what}, "
-                f"{100 * before:.0f} % of the base's."
-            )
-    if general is not None:
-        if general["collapsed"]:
-            found.append(f"Caution: on general speech, {general['collapsed']}; {REMEDY}.")
-        for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
-            if surely_worse(name, general["measures"][name]):
-                found.append(
-                    f"Caution: it forgot general speech: {label} on {general['utterances']} clips "
-                    f"not trained on {_change(name, general['measures'][name])}; {REMEDY}."
-                )
-                break
-    return found
-
-
-def _change(name: str, m: dict[str, Any]) -> str:
-    return f"{show(name, m['before'])} -> {show(name, m['after'])} ({surely_worse(name, m)})"
-
-
-def surely_worse(name: str, measure: dict[str, Any]) -> str | None:
-    """The interval by which a measure is worse, for other speakers or at least for these."""
-    if measure["outcome"] == "worse":
-        return f"95 % interval {show_interval(name, measure['difference_interval'])}"
-    same = measure["same_speakers"]
-    if same and same["outcome"] == "worse":
-        interval = show_interval(name, same["difference_interval"])
-        return f"95 % interval for these speakers {interval}"
-    return None
-
-
-def _gain(
-    change: dict[str, Any], base: dict[str, Any], tuned: dict[str, Any], words: float
-) -> Check:
-    relative = change["wer_relative_gain"]
-    by_loss = change["loss"] <= -LOSS_GAIN + _ROUNDING and words <= change["loss"] / 2 + _ROUNDING
+def improved(evidence: Evidence) -> Check:
+    """The loss fell by LOSS_GAIN, half of it in words, or the WER by WER_GAIN, relative."""
+    base, tuned, change = evidence.base, evidence.tuned, evidence.difference
+    words = evidence.comparison.measures["loss_words"].difference
+    assert words is not None
+    relative = change.wer_relative_gain
+    by_loss = change.loss <= -LOSS_GAIN + _ROUNDING and words <= change.loss / 2 + _ROUNDING
     by_wer = relative is not None and relative >= WER_GAIN - _ROUNDING
     wer = "WER not measured" if relative is None else f"WER {100 * relative:+.1f} % relative gain"
     return Check(
         "improved",
         by_loss or by_wer,
-        f"loss {base['loss']:.3f} -> {tuned['loss']:.3f} (needs -{LOSS_GAIN}, half of it in words; "
+        f"loss {base.loss:.3f} -> {tuned.loss:.3f} (needs -{LOSS_GAIN}, half of it in words; "
         f"{words:+.3f} is); {wer} (needs +{100 * WER_GAIN:.0f} %)",
     )
 
 
-def _clearly_worse(
-    change: dict[str, Any], base: dict[str, Any], tuned: dict[str, Any], measure: dict[str, Any]
-) -> Check:
-    relative = change["wer_relative_gain"]
+def wer_not_worse(evidence: Evidence) -> Check:
+    """The WER is neither WER_LOSS worse, relative, nor surely worse."""
+    base, tuned = evidence.base.wer, evidence.tuned.wer
+    relative = evidence.difference.wer_relative_gain
     if relative is None:  # no reference words, or a base without an error
-        clearly = (tuned["wer"] or 0.0) > (base["wer"] or 0.0)
+        clearly = (tuned or 0.0) > (base or 0.0)
     else:
         clearly = relative <= -WER_LOSS + _ROUNDING
-    before, after = (_percent(x["wer"]) for x in (base, tuned))
-    surely = surely_worse("wer", measure)
+    surely = surely_worse("wer", evidence.comparison.wer)
+    before, after = ("not measured" if x is None else percent(x) for x in (base, tuned))
     detail = f"WER {before} -> {after}" + (f", {surely}" if surely else "")
     return Check("WER not worse", not (clearly or surely), detail)
 
 
-def _percent(value: float | None) -> str:
-    return "not measured" if value is None else f"{100 * value:.2f} %"
+def transcripts_are_speech(evidence: Evidence) -> Check:
+    """The tuned model's transcripts did not turn empty or into loops."""
+    collapsed = evidence.comparison.collapsed
+    return Check(
+        "transcripts are speech",
+        collapsed is None,
+        collapsed or "hardly more are empty or loop than the base's",
+    )
+
+
+def test_clips_unseen(evidence: Evidence) -> Check:
+    """No recording stands in two splits."""
+    shared = evidence.shared_recordings
+    return Check(
+        "test clips unseen",
+        not shared,
+        f"{shared} recordings stand in two splits" if shared else "no recording in two splits",
+    )
+
+
+def stable_training(evidence: Evidence) -> Check:
+    """No update was skipped, no gradient exploded, and the losses are numbers."""
+    faults = []
+    if evidence.skipped_updates:
+        faults.append(f"{evidence.skipped_updates} updates skipped")
+    if evidence.aborted:
+        faults.append(evidence.aborted)
+    if evidence.discarded:
+        faults.append(f"the update of the least loss was not kept: {evidence.discarded}")
+    for name, figures in (("base", evidence.base), ("tuned model", evidence.tuned)):
+        if not math.isfinite(figures.loss):
+            faults.append(f"the {name}'s loss is not finite")
+    faults += evidence.unsteady
+    return Check("stable training", not faults, "; ".join(faults) or "no update skipped")
+
+
+def no_mps_fallback(evidence: Evidence) -> Check:
+    """Nothing fell back from Apple's GPU to the CPU."""
+    fallbacks = evidence.mps_fallbacks
+    return Check(
+        "no MPS fallback",
+        not fallbacks,
+        ", ".join(f"{name} ({count}x)" for name, count in fallbacks.items()) or "none reported",
+    )
+
+
+def artifacts_complete(evidence: Evidence) -> Check:
+    """Every file that a run leaves is there."""
+    missing = evidence.missing_artifacts
+    detail = "missing: " + ", ".join(missing) if missing else "all written"
+    return Check("artifacts complete", not missing, detail)
+
+
+def same_words_in_a_fresh_process(evidence: Evidence) -> Check:
+    """The saved adapter, loaded in another process, writes the evaluation's token ids."""
+    artifact = evidence.artifact
+    return Check(
+        "same words in a fresh process",
+        artifact.identical_tokens,
+        f"{artifact.clips_identical} of {artifact.clips_compared} clips gave identical token ids",
+    )
+
+
+CHECKS: tuple[Callable[[Evidence], Check], ...] = (
+    improved,
+    wer_not_worse,
+    transcripts_are_speech,
+    test_clips_unseen,
+    stable_training,
+    no_mps_fallback,
+    artifacts_complete,
+    same_words_in_a_fresh_process,
+)
+
+
+def _findings(comparison: Comparison, general: Comparison | None) -> list[str]:
+    sentences = [comparison.sentences[name] for name in ("loss", "typography")]
+    if general is not None:
+        sentences.append("General speech, not trained on: " + general.sentences["wer"])
+    return sentences
+
+
+def cautions(comparison: Comparison, general: Comparison | None, split_by: str) -> list[str]:
+    """Sentences on what to beware of in a comparison of base and tuned model."""
+    sentences = []
+    if split_by == "utterance":
+        sentences.append(
+            "Caution: clips were split without regard to speakers, which overstates gains."
+        )
+    for name, what in (("capital", "begin with a capital"), ("punctuation", "end in punctuation")):
+        style = comparison.style
+        before, after = (getattr(side, name) for side in (style.before, style.after))
+        if None not in (before, after) and after < before - HABIT_LOSS:
+            sentences.append(
+                f"Caution: {100 * after:.0f} % of the tuned model's transcripts {what}, "
+                f"{100 * before:.0f} % of the base's."
+            )
+    if general is not None:
+        if general.collapsed:
+            sentences.append(f"Caution: on general speech, {general.collapsed}; {REMEDY}.")
+        for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
+            if surely_worse(name, general.measures[name]):
+                sentences.append(
+                    f"Caution: it forgot general speech: {label} on {general.utterances} clips "
+                    f"not trained on {_change(name, general.measures[name])}; {REMEDY}."
+                )
+                break
+    return sentences
+
+
+def _change(name: str, m: Measure) -> str:
+    assert m.before is not None
+    assert m.after is not None
+    return f"{show(name, m.before)} -> {show(name, m.after)} ({surely_worse(name, m)})"
+
+
+def surely_worse(name: str, measure: Measure) -> str | None:
+    """The interval by which a measure is worse, for other speakers or at least for these."""
+    if measure.outcome == "worse":
+        return f"95 % interval {show_interval(name, measure.difference_interval)}"
+    same = measure.same_speakers
+    if same and same.outcome == "worse":
+        return f"95 % interval for these speakers {show_interval(name, same.difference_interval)}"
+    return None

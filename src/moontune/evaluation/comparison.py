@@ -1,4 +1,4 @@
-"""Two sets of predictions on the same clips: what changed, where, and how sure that is. No torch.
+"""Two sets of predictions on the same clips: what changed, where, and how sure that is.
 
 Everything is computed from prediction rows (`predictions_*.jsonl`), so that anyone can do it again.
 "before" is the base and "after" the tuned model, or two runs; a negative difference is a gain.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from moontune.errors import UserError
@@ -23,6 +23,18 @@ from moontune.evaluation.bootstrap import (
 )
 from moontune.evaluation.degeneration import collapsed
 from moontune.evaluation.error_rates import Edits, corpus_wer, sum_edits, words_heard
+from moontune.evaluation.measures import (
+    BootstrapNote,
+    ClipCounts,
+    Comparison,
+    GroupRow,
+    Interval,
+    Measure,
+    Outcome,
+    SameSpeakers,
+    Sides,
+    Unit,
+)
 from moontune.evaluation.phrasing import USUAL_GAIN, sentence, typography
 from moontune.evaluation.typography import retention
 from moontune.models.decoding import Transcript
@@ -43,7 +55,7 @@ MEASURES: dict[str, tuple[Callable[[Row], float], Callable[[Row], float]]] = {
 }
 
 
-def unlike(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def differing_conditions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """What two evaluations' summaries must share and do not: then their figures say nothing."""
     return [
         key
@@ -56,7 +68,7 @@ def edits_of(row: Row) -> Edits:
     return Edits(**row["edits"])
 
 
-def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str, Any]:
+def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> Comparison:
     """Figures of both with intervals, and of their paired difference. Raises UserError.
 
     The rows must be of the same clips with the same references. Losses are left out where rows
@@ -75,44 +87,39 @@ def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> dict[str,
         for name in MEASURES
         if same_losses or not name.startswith("loss")
     }
-    heard = [_heard(b, a) for b, a in zip(before, after, strict=True)]
+    heard = [_words_changed(b, a) for b, a in zip(before, after, strict=True)]
     changes = [edits_of(a).errors - edits_of(b).errors for b, a in zip(before, after, strict=True)]
-    result: dict[str, Any] = {
-        "utterances": len(before),
-        "speakers": len({r["speaker"] for r in before if r["speaker"] is not None}),
-        "words": sum(r["edits"]["words"] for r in before),
-        "seconds": round(sum(r["duration"] for r in before), 1),
-        "bootstrap": {
-            "unit": unit,
-            "units": draws.units,
-            "resamples": len(draws.counts),
-            "confidence": CONFIDENCE,
-            "seed": seed,
-        },
-        "measures": measures,
-        "edits": {"before": _edits(before), "after": _edits(after)},
-        "truncated": {
-            "before": sum(r["truncated"] for r in before),
-            "after": sum(r["truncated"] for r in after),
-        },
-        "clips": {
-            "fixed": sum(c < 0 for c in changes),
-            "broken": sum(c > 0 for c in changes),
-            "same": sum(c == 0 for c in changes),
-        },
-        "by_speaker": _grouped(before, after, lambda r: str(r["speaker"] or "unknown")),
-        "by_duration": _by_duration(before, after),
-        "words_fixed": _most(word for fixed, _ in heard for word in fixed),
-        "words_broken": _most(word for _, broken in heard for word in broken),
-        "style": retention([r["hypothesis"] for r in before], [r["hypothesis"] for r in after]),
-        "collapsed": collapsed(_transcripts(before), _transcripts(after)),
-    }
-    result["sentences"] = {
-        name: sentence(name, measures[name], result) for name in ("wer", "loss") if name in measures
+    bootstrap = BootstrapNote(unit, draws.units, len(draws.counts), CONFIDENCE, seed)
+    speakers = len({r["speaker"] for r in before if r["speaker"] is not None})
+    sentences = {
+        name: sentence(name, measures[name], len(before), speakers, unit)
+        for name in ("wer", "loss")
+        if name in measures
     }
     if "loss" in measures:
-        result["sentences"]["typography"] = typography(measures)
-    return result
+        sentences["typography"] = typography(measures)
+    return Comparison(
+        utterances=len(before),
+        speakers=speakers,
+        words=sum(r["edits"]["words"] for r in before),
+        seconds=round(sum(r["duration"] for r in before), 1),
+        bootstrap=bootstrap,
+        measures=measures,
+        edits=Sides(sum_edits(map(edits_of, before)), sum_edits(map(edits_of, after))),
+        truncated=Sides(*(sum(r["truncated"] for r in rows) for rows in (before, after))),
+        clips=ClipCounts(
+            fixed=sum(c < 0 for c in changes),
+            broken=sum(c > 0 for c in changes),
+            same=sum(c == 0 for c in changes),
+        ),
+        by_speaker=_grouped(before, after, lambda r: str(r["speaker"] or "unknown")),
+        by_duration=_by_duration(before, after),
+        words_fixed=_most(word for fixed, _ in heard for word in fixed),
+        words_broken=_most(word for _, broken in heard for word in broken),
+        style=retention([r["hypothesis"] for r in before], [r["hypothesis"] for r in after]),
+        collapsed=collapsed(_transcripts(before), _transcripts(after)),
+        sentences=sentences,
+    )
 
 
 def _paired(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
@@ -134,7 +141,7 @@ def _paired(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
     return rows
 
 
-def groups_of(rows: Sequence[Row]) -> tuple[list[str], str]:
+def groups_of(rows: Sequence[Row]) -> tuple[list[str], Unit]:
     """What is resampled: speakers, a clip without one standing for itself; clips where there are
     not two speakers."""
     speakers = {r["speaker"] for r in rows if r["speaker"] is not None}
@@ -150,8 +157,8 @@ def _measure(
     after: Sequence[Row],
     draws: Draws,
     within: Draws,
-    unit: str,
-) -> dict[str, Any]:
+    unit: Unit,
+) -> Measure:
     above, below = MEASURES[name]
     over = [below(r) for r in before]
 
@@ -166,36 +173,28 @@ def _measure(
     several = unit == "speaker" and _several(groups_of(before)[0])
     same = within.ratio(changes, over) if several else None
     if one is None or other is None or change is None:
-        return dict.fromkeys(
-            (
-                *("before", "after", "difference", "relative"),
-                *("before_interval", "after_interval", "difference_interval"),
-                *("probability_better", "outcome", "utterances_needed", "same_speakers"),
-            )
-        )
+        return Measure()
     small = 0 <= change.value < USUAL_GAIN * one.value
     effect = USUAL_GAIN * one.value if small else change.value
-    found = outcome(change, len(before))
-    return {
-        "before": one.value,
-        "after": other.value,
-        "difference": change.value,
-        "relative": change.value / one.value if one.value else None,
-        "before_interval": _above_zero(one),
-        "after_interval": _above_zero(other),
-        "difference_interval": None if change.interval is None else list(change.interval),
-        "probability_better": change.below_zero,
-        "outcome": found,
-        "utterances_needed": None
-        if found != "undecided"
-        else clips_needed(len(before), draws.units, change.standard_error, effect),
-        "same_speakers": None
+    decided = outcome(change, len(before))
+    needed = None
+    if decided == "undecided":
+        needed = clips_needed(len(before), draws.units, change.standard_error, effect)
+    return Measure(
+        before=one.value,
+        after=other.value,
+        difference=change.value,
+        relative=change.value / one.value if one.value else None,
+        before_interval=_above_zero(one),
+        after_interval=_above_zero(other),
+        difference_interval=_interval(change),
+        probability_better=change.below_zero,
+        outcome=decided,
+        utterances_needed=needed,
+        same_speakers=None
         if same is None
-        else {
-            "difference_interval": list(same.interval or ()),
-            "outcome": outcome(same, len(before)),
-        },
-    }
+        else SameSpeakers(_interval(same), outcome(same, len(before))),
+    )
 
 
 def _several(groups: Sequence[str]) -> bool:
@@ -205,7 +204,7 @@ def _several(groups: Sequence[str]) -> bool:
     return sum(n for n in clips.values() if n < _FEW) <= 0.2 * len(groups)
 
 
-def outcome(change: Estimate, clips: int) -> str:
+def outcome(change: Estimate, clips: int) -> Outcome:
     """Better or worse where the interval of the difference leaves zero out.
 
     A few clips that all changed alike have one that is far too short, and a few units that changed
@@ -218,25 +217,19 @@ def outcome(change: Estimate, clips: int) -> str:
     return "better" if high < 0 else "worse" if low > 0 else "undecided"
 
 
-def _above_zero(figure: Estimate) -> list[float] | None:
-    return figure.interval and [max(0.0, end) for end in figure.interval]
+def _interval(figure: Estimate) -> Interval | None:
+    return Interval(*figure.interval) if figure.interval else None
+
+
+def _above_zero(figure: Estimate) -> Interval | None:
+    return Interval(*(max(0.0, end) for end in figure.interval)) if figure.interval else None
 
 
 def _transcripts(rows: Sequence[Row]) -> list[Transcript]:
     return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
 
 
-def _edits(rows: Sequence[Row]) -> dict[str, int]:
-    total = sum_edits(map(edits_of, rows))
-    return {
-        "substitutions": total.substitutions,
-        "deletions": total.deletions,
-        "insertions": total.insertions,
-        "words": total.words,
-    }
-
-
-def _heard(before: Row, after: Row) -> tuple[list[str], list[str]]:
+def _words_changed(before: Row, after: Row) -> tuple[list[str], list[str]]:
     """Words of the reference that only the second model heard, and those that only the first."""
     words = before["normalized_reference"].split()
     one, other = (words_heard(words, r["normalized_hypothesis"].split()) for r in (before, after))
@@ -244,14 +237,14 @@ def _heard(before: Row, after: Row) -> tuple[list[str], list[str]]:
     return [w for w, a, b in marked if b and not a], [w for w, a, b in marked if a and not b]
 
 
-def _most(words: Any) -> list[list[Any]]:
-    counts = sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))
-    return [[word, n] for word, n in counts[:_LISTED]]
+def _most(words: Iterable[str]) -> list[tuple[str, int]]:
+    """The words that come most often, with their counts."""
+    return sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))[:_LISTED]
 
 
 def _grouped(
     before: Sequence[Row], after: Sequence[Row], key: Callable[[Row], str]
-) -> list[dict[str, Any]]:
+) -> list[GroupRow]:
     groups: dict[str, list[tuple[Row, Row]]] = {}
     for b, a in zip(before, after, strict=True):
         groups.setdefault(key(b), []).append((b, a))
@@ -259,20 +252,20 @@ def _grouped(
     for name, pairs in sorted(groups.items()):
         one, other = ([edits_of(p[side]) for p in pairs] for side in (0, 1))
         rows.append(
-            {
-                "name": name,
-                "utterances": len(pairs),
-                "words": sum(e.words for e in one),
-                "before": corpus_wer(one),
-                "after": corpus_wer(other),
-                "before_errors": sum(e.errors for e in one),
-                "after_errors": sum(e.errors for e in other),
-            }
+            GroupRow(
+                name=name,
+                utterances=len(pairs),
+                words=sum(e.words for e in one),
+                before=corpus_wer(one),
+                after=corpus_wer(other),
+                before_errors=sum(e.errors for e in one),
+                after_errors=sum(e.errors for e in other),
+            )
         )
     return rows
 
 
-def _by_duration(before: Sequence[Row], after: Sequence[Row]) -> list[dict[str, Any]]:
+def _by_duration(before: Sequence[Row], after: Sequence[Row]) -> list[GroupRow]:
     names = [
         f"under {_BANDS_S[0]:g} s",
         *(f"{low:g} to {high:g} s" for low, high in itertools.pairwise(_BANDS_S)),
@@ -280,4 +273,4 @@ def _by_duration(before: Sequence[Row], after: Sequence[Row]) -> list[dict[str, 
     ]
     band = {r["id"]: names[sum(r["duration"] >= end for end in _BANDS_S)] for r in before}
     rows = _grouped(before, after, lambda r: band[r["id"]])
-    return sorted(rows, key=lambda row: names.index(row["name"]))
+    return sorted(rows, key=lambda row: names.index(row.name))

@@ -1,10 +1,11 @@
-"""Measures and their intervals in words, as the console and every report say them. No torch."""
+"""Measures and their intervals in words, as the console and every report say them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
+from moontune.evaluation.measures import Comparison, Measure
 from moontune.system.formatting import counted
 
 USUAL_GAIN = 0.05  # relative: asked for where nothing was gained
@@ -17,34 +18,32 @@ LABELS = {
 }
 
 
-def sentence(name: str, m: dict[str, Any], result: dict[str, Any]) -> str:
-    """What a measure's interval says, in plain words."""
+def sentence(name: str, m: Measure, utterances: int, speakers: int, unit: str) -> str:
+    """A measure's change and interval in plain words; `unit` is what was resampled."""
     label = {"wer": "WER", "loss": "Loss"}[name]
-    if m["before"] is None:
+    if m.before is None or m.after is None or m.difference is None:
         return f"{label} was not measured: there are no reference words."
-    clips = counted(result["utterances"], "clip")
-    by_speaker = result["bootstrap"]["unit"] == "speaker"
-    if by_speaker:
-        clips += f" of {counted(result['speakers'], 'speaker')}"
-    figures = f"{show(name, m['before'])} -> {show(name, m['after'])}"
-    change = show(name, m["difference"], difference=True)
-    span = change
-    if m["difference_interval"] is not None:
-        span += f", 95 % interval {show_interval(name, m['difference_interval'])}"
-    if m["outcome"] != "undecided":
-        return f"{label} is {m['outcome']}: {figures} ({span}; {clips})."
+    clips = counted(utterances, "clip")
+    if unit == "speaker":
+        clips += f" of {counted(speakers, 'speaker')}"
+    figures = f"{show(name, m.before)} -> {show(name, m.after)}"
+    span = show(name, m.difference, difference=True)
+    if m.difference_interval is not None:
+        span += f", 95 % interval {show_interval(name, m.difference_interval)}"
+    if m.outcome != "undecided":
+        return f"{label} is {m.outcome}: {figures} ({span}; {clips})."
     text = f"{label} {figures} cannot be told apart with {clips} ({span})"
-    if m["utterances_needed"]:
-        large = m["relative"] is not None and m["relative"] >= USUAL_GAIN
+    if m.utterances_needed:
+        large = m.relative is not None and m.relative >= USUAL_GAIN
         size = "a loss of this size" if large else "a gain of 5 %"
-        size = "a gain of this size" if m["difference"] < 0 else size
-        more = ", of more speakers in proportion," if by_speaker else ""
-        text += f"; about {m['utterances_needed']:,} clips{more} would show {size}"
-    same = m["same_speakers"]
-    if same and same["outcome"] != "undecided":
+        size = "a gain of this size" if m.difference < 0 else size
+        more = ", of more speakers in proportion," if unit == "speaker" else ""
+        text += f"; about {m.utterances_needed:,} clips{more} would show {size}"
+    same = m.same_speakers
+    if same and same.outcome != "undecided":
         text += (
-            f". For these {result['speakers']} speakers themselves it is {same['outcome']} "
-            f"({show_interval(name, same['difference_interval'])}); for others that is not sure"
+            f". For these {speakers} speakers themselves it is {same.outcome} "
+            f"({show_interval(name, same.difference_interval)}); for others that is not sure"
         )
     return text + "."
 
@@ -64,13 +63,57 @@ def show_interval(name: str, interval: Sequence[float] | None) -> str:
     return f"{low.removesuffix(' points')} to {high}"
 
 
-def typography(measures: dict[str, Any]) -> str:
-    """How much of the change in loss is words and how much case and punctuation, in a sentence."""
+def typography(measures: dict[str, Measure]) -> str:
+    """The words, and the case and punctuation, in a change in loss, in a sentence."""
     total, words, style = (
-        measures[name]["difference"] for name in ("loss", "loss_words", "loss_typography")
+        measures[name].difference or 0.0 for name in ("loss", "loss_words", "loss_typography")
     )
     text = f"Of the change in loss, {words:+.4f} is words and {style:+.4f} case and punctuation"
-    if measures["loss"]["outcome"] == "better" and words > total / 2:
-        heard = "better" in (measures["loss_words"]["outcome"], measures["wer"]["outcome"])
+    if measures["loss"].outcome == "better" and words > total / 2:
+        heard = "better" in (measures["loss_words"].outcome, measures["wer"].outcome)
         text += ": most of it is typography" + ("" if heard else ", not better hearing")
     return text + "."
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """A measure as a line of any table: figures as people read them."""
+
+    label: str
+    before: str
+    after: str
+    before_interval: str  # empty where there is none
+    after_interval: str
+    change: str
+    relative: str  # the change in per cent of the figure before; empty where that is zero
+    interval: str  # of the change
+    better: str  # the probability that the change is a gain
+    outcome: str
+
+
+def measure_rows(comparison: Comparison) -> list[MeasureRow]:
+    """All measures of a comparison that were measured, in the order of LABELS."""
+    return [
+        _measure_row(name, LABELS[name], comparison.measures[name])
+        for name in LABELS
+        if name in comparison.measures and comparison.measures[name].measured
+    ]
+
+
+def _measure_row(name: str, label: str, m: Measure) -> MeasureRow:
+    assert m.before is not None
+    assert m.after is not None
+    assert m.difference is not None
+    chance, relative = m.probability_better, m.relative
+    return MeasureRow(
+        label=label,
+        before=show(name, m.before),
+        after=show(name, m.after),
+        before_interval=" to ".join(show(name, end) for end in m.before_interval or ()),
+        after_interval=" to ".join(show(name, end) for end in m.after_interval or ()),
+        change=show(name, m.difference, difference=True),
+        relative="" if relative is None else f"{100 * relative:+.1f} %",
+        interval=show_interval(name, m.difference_interval),
+        better="-" if chance is None else f"{100 * chance:.1f} %",
+        outcome="cannot be told apart" if m.outcome == "undecided" else str(m.outcome),
+    )

@@ -1,12 +1,8 @@
-"""Case and punctuation, which WER cannot see: how models write, and whether two write alike.
-
-No torch here.
-"""
+"""Case and punctuation, which WER cannot see: how models write, and whether two write alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from moontune.data.truecasing import (
     ends_sentence,
@@ -16,6 +12,7 @@ from moontune.data.truecasing import (
     word_core,
     word_key,
 )
+from moontune.evaluation.measures import Habits, StyleRetention
 
 
 def in_style_of(reference: str, hypothesis: str) -> str:
@@ -31,7 +28,7 @@ def in_style_of(reference: str, hypothesis: str) -> str:
     return text if normalize(text) == normalize(reference) else reference
 
 
-def retention(before: Sequence[str], after: Sequence[str]) -> dict[str, Any]:
+def retention(before: Sequence[str], after: Sequence[str]) -> StyleRetention:
     """Shares of transcripts that begin with a capital and end in punctuation, for both; and, over
     the words both wrote, how often the case and the punctuation behind the word are the same."""
     words = same_case = same_marks = 0
@@ -40,13 +37,13 @@ def retention(before: Sequence[str], after: Sequence[str]) -> dict[str, Any]:
             words += 1
             same_case += word_core(a) == word_core(b)
             same_marks += a.rpartition(word_core(a))[2] == b.rpartition(word_core(b))[2]
-    return {
-        "before": _habits(before),
-        "after": _habits(after),
-        "words_compared": words,
-        "same_case": same_case / words if words else None,
-        "same_punctuation": same_marks / words if words else None,
-    }
+    return StyleRetention(
+        before=_habits(before),
+        after=_habits(after),
+        words_compared=words,
+        same_case=same_case / words if words else None,
+        same_punctuation=same_marks / words if words else None,
+    )
 
 
 def _agreeing(one: list[str], other: list[str]) -> list[tuple[str, str]]:
@@ -62,11 +59,11 @@ def _agreeing(one: list[str], other: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _habits(texts: Sequence[str]) -> dict[str, float | None]:
+def _habits(texts: Sequence[str]) -> Habits:
     """Of the transcripts that have words, how many are written as sentences are."""
     cores = [(word_core(text)[:1], ends_sentence(text)) for text in texts if word_core(text)]
     n = len(cores)
-    return {
-        "capital": sum(first.isupper() for first, _ in cores) / n if n else None,
-        "punctuation": sum(ends for _, ends in cores) / n if n else None,
-    }
+    return Habits(
+        capital=sum(first.isupper() for first, _ in cores) / n if n else None,
+        punctuation=sum(ends for _, ends in cores) / n if n else None,
+    )

@@ -137,7 +137,7 @@ def _facts(run: RunDir, base: Any, folder: Path, args: ExportArgs) -> dict[str, 
         "split": run.read("split.json")["shares"],
         "normalizer": evaluated["normalizer"],
         "decoding": evaluated["decoding"],
-        "comparison": compare(before, after, config.output.seed),
+        "comparison": compare(before, after, config.output.seed).to_json(),
         "opset": OPSET,
         "ir_version": IR_VERSION,
         "spared": list(args.spare),
@@ -284,6 +284,6 @@ def _findings(table: list[dict[str, Any]], products: list[Any], seed: int) -> li
     theirs = [p for p in products if p.name.endswith(", its own")]
     ours = [p for p in products if p.name.startswith("moonshine-voice") and p not in theirs]
     if ours and theirs:
-        said = compare(theirs[0].rows, ours[0].rows, seed)["sentences"]["wer"]
+        said = compare(theirs[0].rows, ours[0].rows, seed).sentences["wer"]
         found.append(f"In the vendor's runtime, its own model against the tuned one: {said}")
     return found

@@ -95,15 +95,15 @@ def figures(
 
     Tokens of products that tell only text are those of the text.
     """
-    measured = compare(reference.rows, product.rows, seed)["measures"]["wer"]
+    measured = compare(reference.rows, product.rows, seed).wer
     pairs = [_tokens(a, b, encode) for a, b in zip(product.rows, reference.rows, strict=True)]
     texts = zip(product.rows, reference.rows, strict=True)
     return {
         "name": product.name,
-        "wer": measured["after"],
-        "wer_interval": measured["after_interval"],
-        "wer_difference": measured["difference"],
-        "wer_difference_interval": measured["difference_interval"],
+        "wer": measured.after,
+        "wer_interval": measured.after_interval,
+        "wer_difference": measured.difference,
+        "wer_difference_interval": measured.difference_interval,
         "clips": len(pairs),
         "same_tokens": sum(a == b for a, b in pairs),
         "same_text": sum(a["hypothesis"] == b["hypothesis"] for a, b in texts),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 
-from moontune.evaluation.phrasing import sentence
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import bootstrap_note, measures
 from moontune.report.results import Corpus, GeneralSpeech, RunMetrics
@@ -42,15 +41,15 @@ def card(metrics: RunMetrics, repo: str, licence: str) -> str:
     """The card for the hub, from a run's metrics."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    wer = metrics.comparison["measures"]["wer"]
+    wer = metrics.comparison.wer
     results = None
-    if wer["after"] is not None:
+    if wer.after is not None:
         one = EvalResult(
             task_type="automatic-speech-recognition",
             dataset_type="private",
             dataset_name=f"held-out speakers of {corpus_text(metrics.data.corpus)}",
             metric_type="wer",
-            metric_value=round(100 * wer["after"], 2),
+            metric_value=round(100 * wer.after, 2),
             metric_name="WER, %",
         )
         results = [one]
@@ -106,7 +105,7 @@ def _parts(metrics: RunMetrics, repo: str) -> list[str]:
 def _forgetting(general: GeneralSpeech) -> list[str]:
     if not general.comparison:
         return []
-    wer = general.comparison["measures"]["wer"]
-    if wer["before"] is None:
+    wer = general.comparison.wer
+    if not wer.measured:
         return []
-    return [f"On other speech, not trained on: {cell(sentence('wer', wer, general.comparison))}"]
+    return [f"On other speech, not trained on: {cell(general.comparison.sentences['wer'])}"]

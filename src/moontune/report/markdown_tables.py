@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 
 from moontune.evaluation.comparison import edits_of
-from moontune.evaluation.phrasing import LABELS, show, show_interval
+from moontune.evaluation.measures import Comparison, StyleRetention
+from moontune.evaluation.phrasing import measure_rows
 from moontune.report.markdown import cell, table
 from moontune.report.results import Row, RunMetrics
 from moontune.system.formatting import counted, percent
@@ -15,58 +16,48 @@ def result(metrics: RunMetrics) -> str:
     """The comparison of base and tuned model, and the conditions that both were measured under."""
     base, comparison = metrics.baseline, metrics.comparison
     note = (
-        f"{counted(comparison['utterances'], 'test clip')} of "
-        f"{counted(comparison['speakers'], 'speaker')}, {counted(comparison['words'], 'word')}, "
+        f"{counted(comparison.utterances, 'test clip')} of "
+        f"{counted(comparison.speakers, 'speaker')}, {counted(comparison.words, 'word')}, "
         f"{base.target_tokens} target tokens. WER and CER on {cell(base.normalizer)}; "
         f"greedy, at most {base.token_cap} tokens. " + bootstrap_note(comparison)
     )
     return measures(comparison) + "\n\n" + edits(comparison) + "\n\n" + note
 
 
-def measures(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:
+def measures(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -> str:
     """Every measure of a comparison with its intervals."""
-    rows = []
-    for name, label in LABELS.items():
-        m = c["measures"].get(name)
-        if m is None or m["before"] is None:
-            continue
-        values = [
-            show(name, m[side])
-            + (f" ({' to '.join(show(name, end) for end in ends)})" if ends else "")
-            for side in ("before", "after")
-            for ends in (m[f"{side}_interval"],)
-        ]
-        relative = "" if m["relative"] is None else f" ({100 * m['relative']:+.1f} %)"
-        rows.append(
-            (
-                label,
-                *values,
-                show(name, m["difference"], difference=True) + relative,
-                show_interval(name, m["difference_interval"]),
-                f"{100 * m['probability_better']:.1f} %",
-                {"undecided": "cannot be told apart"}.get(m["outcome"], m["outcome"]),
-            )
+    rows = [
+        (
+            row.label,
+            row.before + (f" ({row.before_interval})" if row.before_interval else ""),
+            row.after + (f" ({row.after_interval})" if row.after_interval else ""),
+            row.change + (f" ({row.relative})" if row.relative else ""),
+            row.interval,
+            row.better,
+            row.outcome,
         )
+        for row in measure_rows(comparison)
+    ]
     head = ("", *names, "change (relative)", "95 % interval of the change", "P(better)", "")
     return table(head, rows)
 
 
-def edits(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:
-    before, after = c["edits"]["before"], c["edits"]["after"]
+def edits(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -> str:
+    before, after = asdict(comparison.edits.before), asdict(comparison.edits.after)
     rows = [(kind, before[kind], after[kind]) for kind in before if kind != "words"]
-    rows.append(("cut by the token cap", c["truncated"]["before"], c["truncated"]["after"]))
+    rows.append(("cut by the token cap", comparison.truncated.before, comparison.truncated.after))
     return table(("", *names, "change"), ((n, x, y, f"{y - x:+d}") for n, x, y in rows))
 
 
-def bootstrap_note(c: dict[str, Any]) -> str:
-    b = c["bootstrap"]
+def bootstrap_note(comparison: Comparison) -> str:
+    b = comparison.bootstrap
     return (
-        f"Intervals: {100 * b['confidence']:.0f} %, paired bootstrap of {b['units']} {b['unit']}s, "
-        f"{b['resamples']} resamples, seed {b['seed']}."
+        f"Intervals: {100 * b.confidence:.0f} %, paired bootstrap of {b.units} {b.unit}s, "
+        f"{b.resamples} resamples, seed {b.seed}."
     )
 
 
-def groups(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str:
+def groups(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -> str:
     """WER by speaker and by length, and the words most often fixed and broken."""
     rates = [f"WER {name}" for name in names]
     parts = [
@@ -76,21 +67,25 @@ def groups(c: dict[str, Any], names: tuple[str, str] = ("base", "tuned")) -> str
                 (title, "clips", "words", *rates, "errors"),
                 (
                     (
-                        row["name"],
-                        row["utterances"],
-                        row["words"],
-                        percent(row["before"]),
-                        percent(row["after"]),
-                        f"{row['before_errors']} -> {row['after_errors']}",
+                        row.name,
+                        row.utterances,
+                        row.words,
+                        percent(row.before),
+                        percent(row.after),
+                        f"{row.before_errors} -> {row.after_errors}",
                     )
-                    for row in c[key]
+                    for row in rows
                 ),
             )
-            for title, key in (("speaker", "by_speaker"), ("length", "by_duration"))
+            for title, rows in (
+                ("speaker", comparison.by_speaker),
+                ("length", comparison.by_duration),
+            )
         )
     ]
-    for title, key in (("fixed", "words_fixed"), ("broken", "words_broken")):
-        listed = ", ".join(f"{word} {n}" for word, n in c[key]) or "none"
+    words = (("fixed", comparison.words_fixed), ("broken", comparison.words_broken))
+    for title, counts in words:
+        listed = ", ".join(f"{word} {count}" for word, count in counts) or "none"
         parts.append(f"Words most often {title}: {cell(listed)}.")
     return "\n\n".join(parts)
 
@@ -104,24 +99,24 @@ def forgetting(metrics: RunMetrics) -> str:
     else:
         comparison = general.comparison
         text += (
-            f"On {comparison['utterances']} clips of general speech that it was not trained on:"
+            f"On {comparison.utterances} clips of general speech that it was not trained on:"
             f"\n\n{measures(comparison)}\n\n{bootstrap_note(comparison)}\n\n"
-            + _style(comparison["style"], "general")
+            + _style(comparison.style, "general")
         )
-    return text + "\n\n" + _style(metrics.comparison["style"], "test")
+    return text + "\n\n" + _style(metrics.comparison.style, "test")
 
 
-def _style(style: dict[str, Any], which: str) -> str:
+def _style(style: StyleRetention, which: str) -> str:
     habits = (("begin with a capital", "capital"), ("end in punctuation", "punctuation"))
     rows = [
-        (label, percent(style["before"][key]), percent(style["after"][key]))
+        (label, percent(getattr(style.before, key)), percent(getattr(style.after, key)))
         for label, key in habits
     ]
     return (
         table((f"{which} transcripts that", "base", "tuned"), rows)
-        + f"\n\nOf {style['words_compared']} words that both wrote, "
-        f"{percent(style['same_case'])} have the same case and "
-        f"{percent(style['same_punctuation'])} the same punctuation."
+        + f"\n\nOf {style.words_compared} words that both wrote, "
+        f"{percent(style.same_case)} have the same case and "
+        f"{percent(style.same_punctuation)} the same punctuation."
     )
 
 

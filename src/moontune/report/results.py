@@ -12,11 +12,11 @@ from typing import Any
 from moontune.config.schema import RunConfig, TokenCap
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
+from moontune.evaluation.measures import Comparison
 from moontune.system.device import Device
 from moontune.training.summary import TrainingFigures, TrainingSummary
 
 Row = dict[str, Any]  # of a predictions file
-Comparison = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,13 @@ class GeneralSpeech:
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> GeneralSpeech:
-        return cls(row["comparison"], row["origin"], row["remark"], row.get("replay"))
+        comparison = row["comparison"]
+        return cls(
+            Comparison.from_json(comparison) if comparison else None,
+            row["origin"],
+            row["remark"],
+            row.get("replay"),
+        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ class RunMetrics:
             verdict=Verdict(**(verdict | {"checks": checks})),
             baseline=EvaluationFigures.from_json(row["baseline"]),
             tuned=EvaluationFigures.from_json(row["tuned"]),
-            comparison=row["comparison"],
+            comparison=Comparison.from_json(row["comparison"]),
             general=GeneralSpeech.from_json(row["general"]),
             training=TrainingSummary.from_json(row["training"]),
             data=RunData.from_json(row),
@@ -269,7 +275,7 @@ class RunComparison:
     @property
     def findings(self) -> list[str]:
         """Sentences that say what the intervals say, and what to beware of."""
-        return [*self.comparison["sentences"].values(), *self.remarks]
+        return [*self.comparison.sentences.values(), *self.remarks]
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,11 @@ class TrainingSummary:
         )
 
     @property
+    def aborted(self) -> bool:
+        """True if it ended before its time, with numbers that are not finite."""
+        return self.stopped.startswith("aborted")
+
+    @property
     def utterances_per_second(self) -> float:
         """While it trained: validation left out."""
         return self.utterances_seen / max(self.figures.seconds - self.seconds_validating, 1e-9)

@@ -10,7 +10,7 @@ import tyro
 from moontune.config.loading import check_values
 from moontune.config.schema import OutputConfig, ReportConfig
 from moontune.errors import UserError
-from moontune.evaluation.comparison import compare, unlike
+from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
 from moontune.report.html.contents import comparison_page
@@ -53,7 +53,7 @@ def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
         comparison = compare(before.predictions, after.predictions, args.seed)
     except UserError as error:
         raise UserError(f"{names[0]} and {names[1]} cannot be compared: {error}") from None
-    if "loss" not in comparison["measures"]:
+    if "loss" not in comparison.measures:
         remarks.insert(0, "Their labels differ in style, so losses are not compared.")
     result = RunComparison(before, after, comparison, remarks)
     write_text(page, comparison_page(result, args.report_clips))
@@ -95,7 +95,7 @@ def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
         "normalizer": "their WER is of two normalisers; evaluate both with one version",
         "decoding": "their token caps differ; give runs of one --tokens-per-second, --token-margin",
     }
-    for key in unlike(first, second):
+    for key in differing_conditions(first, second):
         if key in said:
             raise UserError(f"{names[0]} and {names[1]} cannot be compared: {said[key]}")
     bases = [run.stages()["evaluate"]["base"]["sha256"][:12] for run in runs]

@@ -12,6 +12,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_rows, write_manifest
 from moontune.evaluation.acceptance import REMEDY, cautions
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import show
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir
@@ -59,7 +60,7 @@ def pool(run: RunDir, config: RunConfig) -> dict[str, Any]:
     run.finish_stage("evaluate", last)
     found = {
         "run": run.record()["name"],
-        "comparison": comparison,
+        "comparison": comparison.to_json(),
         "cautions": _cautions(comparison, folds),
         "folds": [_row(fold) for fold in folds],
         "split_by": config.split.split_by,
@@ -100,7 +101,7 @@ def _tested(fold: FoldResults) -> list[Utterance]:
 
 
 def _together(evaluations: list[dict[str, Any]]) -> dict[str, Any]:
-    """What makes two cross-validations comparable: `comparison.unlike` looks at it."""
+    """The conditions of all folds, which two cross-validations must share to be compared."""
 
     def digest(key: str) -> str:
         return hashlib.sha256("".join(e[key] for e in evaluations).encode()).hexdigest()[:16]
@@ -152,10 +153,10 @@ def _picked(folds: list[dict[str, Any]]) -> dict[str, str]:
     return {name: ", ".join(dict.fromkeys(found)) for name, found in values.items()}
 
 
-def _cautions(comparison: dict[str, Any], folds: list[FoldResults]) -> list[str]:
-    found = cautions(comparison, None, folds[0].run.read("split.json"))
-    if comparison["collapsed"]:
-        found.append(f"Caution: the tuned models collapsed: {comparison['collapsed']}.")
+def _cautions(comparison: Comparison, folds: list[FoldResults]) -> list[str]:
+    found = cautions(comparison, None, folds[0].run.read("split.json")["split_by"])
+    if comparison.collapsed:
+        found.append(f"Caution: the tuned models collapsed: {comparison.collapsed}.")
     for fold in folds:
         for wrong in unsteady(read_jsonl(fold.run / "train_log.jsonl")):
             found.append(f"Caution: in {fold.run.path.name} {wrong}.")
@@ -229,7 +230,7 @@ def _report(
         command_facts(found["environment"]["commands"]),
         setting_facts(config, _picked(found["folds"])),
     ]
-    sentences = comparison["sentences"]
+    sentences = comparison.sentences
     parts = [
         f"## {cell(results.name)}, cross-validation",
         f"**{cell(sentences['wer'])}**",

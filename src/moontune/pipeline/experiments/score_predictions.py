@@ -12,7 +12,8 @@ import tyro
 from moontune.config.loading import check_values
 from moontune.config.schema import OutputConfig
 from moontune.errors import UserError
-from moontune.evaluation.comparison import compare, unlike
+from moontune.evaluation.comparison import compare, differing_conditions
+from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import read_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
 from moontune.system.files import check_output
@@ -34,7 +35,7 @@ class ScoreArgs:
 
 @dataclass(frozen=True)
 class Scorecard:
-    comparison: dict[str, Any]
+    comparison: Comparison
     names: tuple[str, str] | None  # None: one model, nothing is compared
     remarks: list[str]
 
@@ -69,7 +70,7 @@ def score(args: ScoreArgs) -> Scorecard:
 def _evaluated(path: Path) -> RunDir:
     """A run whose base and tuned model were measured under the same conditions."""
     run = evaluated_run(path)
-    if differing := unlike(run.read("eval_base.json"), run.read("eval_tuned.json")):
+    if differing := differing_conditions(run.read("eval_base.json"), run.read("eval_tuned.json")):
         raise UserError(f"{path}: base and tuned differ in {differing[0]}; measure them again")
     return run
 

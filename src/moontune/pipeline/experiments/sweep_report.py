@@ -46,7 +46,7 @@ def write_sweep_report(
         names = (OWN, f"trial-{winner}")
         before, after = (compared_run(t, name) for t, name in zip(tested, names, strict=True))
         comparison = compare(before.predictions, after.predictions, config.output.seed)
-        row["comparison"] = comparison
+        row["comparison"] = comparison.to_json()
         pair = RunComparison(before, after, comparison, [])
     row["tested_before"] = tested_before(run, trials, winner)
     row["sentence"] = sentence_of(row)
@@ -78,7 +78,7 @@ def _own(run: RunDir, config: RunConfig) -> dict[str, Any]:
 def _figures(metrics: RunMetrics) -> dict[str, Any]:
     """A tested trial against the base, as sweep.json has it."""
     return {
-        "sentence": metrics.comparison["sentences"]["wer"],
+        "sentence": metrics.comparison.sentences["wer"],
         "wer": [metrics.baseline.wer, metrics.tuned.wer],
         "loss": [metrics.baseline.loss, metrics.tuned.loss],
         "accepted": metrics.verdict.accepted,
@@ -133,7 +133,7 @@ def _markdown(
     parts = [f"## {cell(row['run'])}, sweep", f"**{cell(row['sentence'])}**"]
     if pair is not None:
         parts += [
-            *map(cell, pair.comparison["sentences"].values()),
+            *map(cell, pair.comparison.sentences.values()),
             measures(pair.comparison, pair.names),
             edits(pair.comparison, pair.names),
             bootstrap_note(pair.comparison),

@@ -6,7 +6,7 @@ from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
-from moontune.evaluation.comparison import unlike
+from moontune.evaluation.comparison import differing_conditions
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.measure import measure
@@ -28,7 +28,7 @@ def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) 
 
 def _require_same_conditions(run: RunDir, prefix: str) -> None:
     before, after = (run.read(f"{prefix}eval_{which}.json") for which in ("base", "tuned"))
-    if differing := unlike(before, after):
+    if differing := differing_conditions(before, after):
         key = differing[0]
         raise UserError(
             f"the baseline was measured with another {key} ({before[key]}, now {after[key]}); "

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 from moontune.config.loading import remarks, to_dict
 from moontune.config.schema import RunConfig
-from moontune.evaluation.acceptance import difference, judge
+from moontune.evaluation.acceptance import (
+    ArtifactEvidence,
+    Evidence,
+    ModelFigures,
+    Verdict,
+    judge,
+)
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json
 from moontune.system.progress import Ui
 from moontune.training.stability import unsteady
+from moontune.training.summary import TrainingSummary
 
 
 def verdict_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -21,53 +31,92 @@ def verdict_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
 
 
 def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
-    """Judge the run from its files and write metrics.json."""
-    record = run.record()
-    stages = record["stages"]
+    """Judge the run from its files and write metrics.json; returns what it holds."""
+    evidence = gather_evidence(run, config)
+    metrics = _metrics_of(run, config, evidence, judge(evidence, config.report.smoke))
+    write_json(run / "metrics.json", metrics)
+    return metrics
+
+
+def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
+    """All that the run is judged by, from its files. Raises UserError."""
+    stages, artifact = run.stages(), run.read("artifact_test.json")
     base, tuned = run.read("eval_base.json"), run.read("eval_tuned.json")
-    training, artifact = run.read("train.json"), run.read("artifact_test.json")
-    split = run.read("split.json")
-    seed = config.output.seed
+    split, training = run.read("split.json"), TrainingSummary.from_json(run.read("train.json"))
     before, after = (
         stored_predictions(run / f"predictions_{which}.jsonl") for which in ("base", "tuned")
     )
-    comparison = compare(before, after, seed)
-    general = _general(run, stages, seed)
-    fallbacks: dict[str, int] = {}
-    for facts in stages.values():
-        for operator, count in facts.get("mps_fallbacks", {}).items():
-            fallbacks[operator] = fallbacks.get(operator, 0) + count
-    missing = [name for name, path in run.artifacts().items() if not path.is_file()]
     log = run.artifacts()["training log"]
-    wrong = unsteady(read_jsonl(log)) if log.is_file() else []
-    verdict = judge(
-        base,
-        tuned,
-        comparison,
-        general["comparison"],
-        training,
-        missing,
-        artifact,
-        fallbacks,
-        split,
-        config.report.smoke,
-        wrong,
+    return Evidence(
+        base=ModelFigures(base["loss"], base["wer"]),
+        tuned=ModelFigures(tuned["loss"], tuned["wer"]),
+        comparison=compare(before, after, config.output.seed),
+        general=_general(run, config.output.seed),
+        split_by=split["split_by"],
+        shared_recordings=split["leakage"]["counts"]["audio"],
+        artifact=ArtifactEvidence(
+            bool(artifact["identical_tokens"]),
+            artifact["clips_identical"],
+            artifact["clips_compared"],
+        ),
+        skipped_updates=training.skipped,
+        aborted=training.stopped if training.aborted else None,
+        discarded=training.degenerated,
+        unsteady=unsteady(read_jsonl(log)) if log.is_file() else [],
+        mps_fallbacks=_fallbacks(stages),
+        missing_artifacts=[n for n, path in run.artifacts().items() if not path.is_file()],
     )
-    metrics = {
+
+
+def _fallbacks(stages: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Operators that MPS handed to the CPU in any stage, and how often."""
+    fallbacks: Counter[str] = Counter()
+    for facts in stages.values():
+        fallbacks.update(facts.get("mps_fallbacks", {}))
+    return dict(fallbacks)
+
+
+def _general(run: RunDir, seed: int) -> Comparison | None:
+    """The check for forgetting; None where there was no general speech to check it on."""
+    files = [run / f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
+    rows = [stored_predictions(f) for f in files if f.is_file()]
+    stages = run.stages()
+    sampled = stages["sample"].get("general") is not None
+    if not sampled or stages["clean"].get("general_remark") or len(rows) < 2:
+        return None
+    return compare(rows[0], rows[1], seed)
+
+
+def _metrics_of(
+    run: RunDir, config: RunConfig, evidence: Evidence, verdict: Verdict
+) -> dict[str, Any]:
+    """metrics.json: everything the run measured, and what it was measured on."""
+    record = run.record()
+    stages = record["stages"]
+    training, artifact = run.read("train.json"), run.read("artifact_test.json")
+    sampled, cleaned = stages["sample"], stages["clean"]
+    general = evidence.general
+    general_remark = cleaned.get("general_remark") or sampled.get("general_remark")
+    return {
         "run": record["name"],
         "accepted": verdict.accepted,
         "verdict": verdict.row(),
-        "baseline": base,
-        "tuned": tuned,
-        "difference": difference(base, tuned),
-        "comparison": comparison,
-        "general": general,
+        "baseline": run.read("eval_base.json"),
+        "tuned": run.read("eval_tuned.json"),
+        "difference": asdict(evidence.difference),
+        "comparison": evidence.comparison.to_json(),
+        "general": {
+            "origin": sampled.get("general") if general else None,
+            "remark": general_remark,
+            "replay": sampled.get("replay"),
+            "comparison": general.to_json() if general else None,
+        },
         "training": training,
         "stability": {
             "skipped_updates": training["skipped"],
             "stopped": training["stopped"],
-            "unsteady": wrong,
-            "mps_fallbacks": fallbacks,
+            "unsteady": list(evidence.unsteady),
+            "mps_fallbacks": evidence.mps_fallbacks,
         },
         "artifact": {
             key: artifact[key]
@@ -75,32 +124,16 @@ def write_metrics(run: RunDir, config: RunConfig) -> dict[str, Any]:
         },
         "device": stages["train"]["device"],
         "base_model": stages["train"]["base"],
-        "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
-        "split": split["shares"],
+        "data": cleaned | {"origin": sampled["origin"]},
+        "split": run.read("split.json")["shares"],
         "leakage": stages["split"]["leakage"],
         "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")},
         "remarks": [
             *remarks(config),
-            *stages["clean"]["remarks"],
-            *([general["remark"]] if general["remark"] else []),
+            *cleaned["remarks"],
+            *([general_remark] if general_remark else []),
         ],
         "timings_s": {name: facts["seconds"] for name, facts in stages.items()},
         "config": to_dict(run.used_config()),
         "environment": record["environment"],
-    }
-    write_json(run / "metrics.json", metrics)
-    return metrics
-
-
-def _general(run: RunDir, stages: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The check for forgetting: where its speech is from, and the comparison if there was any."""
-    sampled, nothing_left = stages["sample"], stages["clean"].get("general_remark")
-    files = [run / f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
-    rows = [stored_predictions(f) for f in files if f.is_file()]
-    there = sampled.get("general") is not None and not nothing_left and len(rows) == 2
-    return {
-        "origin": sampled.get("general") if there else None,
-        "remark": nothing_left or sampled.get("general_remark"),
-        "replay": sampled.get("replay"),
-        "comparison": compare(rows[0], rows[1], seed) if there else None,
     }

@@ -24,7 +24,7 @@ def run_page(
     metrics, verdict = results.metrics, results.metrics.verdict
     page = Page(
         heading=heading or Heading("run report", results.name),
-        sentence=metrics.comparison["sentences"]["wer"],
+        sentence=metrics.comparison.sentences["wer"],
         comparison=metrics.comparison,
         predictions=(results.before, results.after),
         audio=results.audio,
@@ -61,7 +61,7 @@ def comparison_page(
     )
     page = Page(
         heading=heading or Heading("comparison of two runs", f"{names[0]} and {names[1]}"),
-        sentence=runs.comparison["sentences"]["wer"],
+        sentence=runs.comparison.sentences["wer"],
         comparison=runs.comparison,
         predictions=(runs.before.predictions, runs.after.predictions),
         audio=runs.before.audio,
@@ -105,7 +105,7 @@ def _trainings(runs: RunComparison) -> Section:
 def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) -> str:
     page = Page(
         heading=Heading(f"cross-validation, {results.folds} folds", results.name),
-        sentence=results.comparison["sentences"]["wer"],
+        sentence=results.comparison.sentences["wer"],
         comparison=results.comparison,
         predictions=(results.before, results.after),
         audio=results.audio,

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from moontune.evaluation.measures import Comparison, GroupRow, Measure
 from moontune.report.html import svg
 from moontune.report.html.templating import FIXED_SPACE
 
@@ -53,7 +54,7 @@ class Unit:
         text = f"{self.factor * value:+g}" if value else "0"
         return text.replace("-", "−")
 
-    def interval(self, ends: list[float] | None) -> str:
+    def interval(self, ends: Sequence[float] | None) -> str:
         return "–" if ends is None else " to ".join(self.signed(end) for end in ends)
 
 
@@ -82,9 +83,9 @@ class Card:
     difference: Markup | None
 
 
-def measure_cards(comparison: dict[str, Any], labels: tuple[str, str]) -> list[Card]:
+def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]:
     """WER, CER and loss, as far as they were measured."""
-    measures = comparison["measures"]
+    measures = comparison.measures
     return [
         _card(name, measures[name], labels)
         for name in ("wer", "cer", "loss")
@@ -92,20 +93,20 @@ def measure_cards(comparison: dict[str, Any], labels: tuple[str, str]) -> list[C
     ]
 
 
-def _card(name: str, m: dict[str, Any], labels: tuple[str, str]) -> Card:
+def _card(name: str, m: Measure, labels: tuple[str, str]) -> Card:
     unit = NATS if name == "loss" else RATE
     title = _TITLES[name]
-    found = m["outcome"] or ""
-    same = m["same_speakers"]
+    found = m.outcome or ""
+    same = m.same_speakers
     return Card(
         title=title,
         unit="nats per target token" if name == "loss" else "",
-        before=unit.figure(m["before"]),
-        after=unit.figure(m["after"]),
-        change=unit.change(m["difference"]),
-        relative="" if m["relative"] is None else SHARE.change(m["relative"]),
-        interval=unit.interval(m["difference_interval"]),
-        same_speakers=unit.interval(same["difference_interval"]) if same else "",
+        before=unit.figure(m.before),
+        after=unit.figure(m.after),
+        change=unit.change(m.difference),
+        relative="" if m.relative is None else SHARE.change(m.relative),
+        interval=unit.interval(m.difference_interval),
+        same_speakers=unit.interval(same.difference_interval) if same else "",
         outcome=found,
         outcome_text=_OUTCOMES.get(found, "Change"),
         sure=_sure(m),
@@ -114,23 +115,23 @@ def _card(name: str, m: dict[str, Any], labels: tuple[str, str]) -> Card:
     )
 
 
-def _sure(m: dict[str, Any]) -> str:
+def _sure(m: Measure) -> str:
     """How sure the sign is, and what would settle it."""
-    chance = m["probability_better"]
-    if chance is None or not any((m["difference"], *(m["difference_interval"] or ()))):
+    chance = m.probability_better
+    if chance is None or not any((m.difference, *(m.difference_interval or ()))):
         return ""
     share = "more than 99.9" if chance > 0.999 else "less than 0.1" if chance < 0.001 else None
     text = f"Better with a probability of {share or f'{100 * chance:.1f}'} %"
-    if m["outcome"] == "undecided" and m["utterances_needed"]:
-        text += f"; about {m['utterances_needed']:,} clips would tell"
+    if m.outcome == "undecided" and m.utterances_needed:
+        text += f"; about {m.utterances_needed:,} clips would tell"
     return text
 
 
-def _levels(title: str, m: dict[str, Any], unit: Unit, labels: tuple[str, str]) -> Markup | None:
-    if m["before"] is None or m["after"] is None:
+def _levels(title: str, m: Measure, unit: Unit, labels: tuple[str, str]) -> Markup | None:
+    if m.before is None or m.after is None:
         return None
     rows = [
-        (label, svg.Whisker(m[side], m[f"{side}_interval"], side))
+        (label, svg.Whisker(getattr(m, side), getattr(m, f"{side}_interval"), side))
         for label, side in zip(labels, ("before", "after"), strict=True)
     ]
     text = "; ".join(
@@ -141,44 +142,42 @@ def _levels(title: str, m: dict[str, Any], unit: Unit, labels: tuple[str, str]) 
     return svg.levels(rows, unit.tick, svg.Caption(f"{title} with 95 % intervals", text + "."))
 
 
-def _difference(title: str, m: dict[str, Any], unit: Unit) -> Markup | None:
-    if m["difference"] is None:
+def _difference(title: str, m: Measure, unit: Unit) -> Markup | None:
+    if m.difference is None:
         return None
-    same = m["same_speakers"]
-    text = f"{unit.change(m['difference'])}, interval {unit.interval(m['difference_interval'])}."
+    same = m.same_speakers
+    text = f"{unit.change(m.difference)}, interval {unit.interval(m.difference_interval)}."
     caption = svg.Caption(f"Paired difference in {title.lower()}, left of zero is better", text)
-    whisker = _whisker(m, same["difference_interval"] if same else None)
+    whisker = _whisker(m, same.difference_interval if same else None)
     return svg.change(whisker, unit.change_tick, caption)
 
 
-def _whisker(m: dict[str, Any], inner: Sequence[float] | None = None) -> svg.Whisker:
+def _whisker(m: Measure, inner: Sequence[float] | None = None) -> svg.Whisker:
     """The difference in a measure."""
-    return svg.Whisker(
-        m["difference"], m["difference_interval"], m["outcome"] or "undecided", inner
-    )
+    return svg.Whisker(m.difference, m.difference_interval, m.outcome or "undecided", inner)
 
 
-def loss_parts(comparison: dict[str, Any]) -> dict[str, Any] | None:
+def loss_parts(comparison: Comparison) -> dict[str, Any] | None:
     """The loss split into words and typography, as a table with a plot in it."""
-    found = comparison["measures"]
+    found = comparison.measures
     names = [n for n in ("loss_words", "loss_typography") if found.get(n)]
-    measured = [n for n in names if found[n]["difference"] is not None]
+    measured = [n for n in names if found[n].difference is not None]
     if not measured:
         return None
-    whole = [n for n in ("loss",) if found.get(n) and found[n]["difference"] is not None]
+    whole = [n for n in ("loss",) if found.get(n) and found[n].difference is not None]
     rows = [(n, found[n]) for n in [*measured, *whole]]
-    ends = [v for _, m in rows for v in (m["difference"], *(m["difference_interval"] or ()))]
+    ends = [v for _, m in rows for v in (m.difference, *(m.difference_interval or ()))]
     scale = svg.axis([0.0, *ends], ticks=3, least=0.01)
     return {
         "head": svg.scale_row(scale, NATS.change_tick),
         "rows": [
             {
                 "name": _TITLES[n] if n != "loss" else "together",
-                "before": NATS.figure(m["before"]),
-                "after": NATS.figure(m["after"]),
-                "change": NATS.change(m["difference"]),
-                "interval": NATS.interval(m["difference_interval"]),
-                "outcome": m["outcome"] or "",
+                "before": NATS.figure(m.before),
+                "after": NATS.figure(m.after),
+                "change": NATS.change(m.difference),
+                "interval": NATS.interval(m.difference_interval),
+                "outcome": m.outcome or "",
                 "plot": svg.forest(scale, _whisker(m)),
             }
             for n, m in rows
@@ -186,40 +185,37 @@ def loss_parts(comparison: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def group_table(groups: list[dict[str, Any]], *, by_change: bool) -> dict[str, Any] | None:
+def group_table(groups: list[GroupRow], *, by_change: bool) -> dict[str, Any] | None:
     """WER of each group from before to after; `by_change` puts the largest gain first. Of very
     many groups, the best and the worst."""
     if not groups:
         return None
-    rates = [g[side] for g in groups for side in ("before", "after")]
+    rates = [rate for g in groups for rate in (g.before, g.after)]
     scale = svg.axis([0.0, *rates], floor=0.0)
     if by_change:
-        groups = sorted(groups, key=lambda g: (_gap(g) is None, _gap(g) or 0.0, g["name"]))
+        groups = sorted(groups, key=lambda g: (g.difference is None, g.difference or 0.0, g.name))
     many = len(groups) > _MOST_GROUPS
     half = _MOST_GROUPS // 2
     return {
         "head": svg.scale_row(scale, RATE.tick),
-        "measured": any(_gap(g) is not None for g in groups),
+        "measured": any(g.difference is not None for g in groups),
         "left_out": len(groups) - _MOST_GROUPS if many else 0,
         "rows": [
             {
-                **g,
-                "name": g["name"] if len(g["name"]) <= _NAME else g["name"][:_NAME] + "…",
-                "before": RATE.figure(g["before"]),
-                "after": RATE.figure(g["after"]),
-                "change": SHARE.signed(_gap(g)),
+                **vars(g),
+                "name": g.name if len(g.name) <= _NAME else g.name[:_NAME] + "…",
+                "before": RATE.figure(g.before),
+                "after": RATE.figure(g.after),
+                "change": SHARE.signed(g.difference),
                 "outcome": _outcome(g),
-                "plot": svg.dumbbell(scale, g["before"], g["after"]),
+                "plot": svg.dumbbell(scale, g.before, g.after),
             }
             for g in (groups[:half] + groups[-half:] if many else groups)
         ],
     }
 
 
-def _gap(group: dict[str, Any]) -> float | None:
-    known = None not in (group["before"], group["after"])
-    return group["after"] - group["before"] if known else None
-
-
-def _outcome(group: dict[str, Any]) -> str:
-    return "" if _gap(group) is None else svg.outcome(group["before"], group["after"])
+def _outcome(group: GroupRow) -> str:
+    if group.before is None or group.after is None:
+        return ""
+    return svg.outcome(group.before, group.after)

@@ -71,8 +71,8 @@ def render_page(page: Page, clips: int) -> str:
         "cards": measure_cards(comparison, labels),
         "parts_of_loss": loss_parts(comparison),
         "errors": word_errors(comparison),
-        "speakers": group_table(comparison["by_speaker"], by_change=True),
-        "durations": group_table(comparison["by_duration"], by_change=False),
+        "speakers": group_table(comparison.by_speaker, by_change=True),
+        "durations": group_table(comparison.by_duration, by_change=False),
         "clips": changed_clips(*page.predictions, page.audio, clips),
         "general_cards": measure_cards(forgetting, labels) if forgetting else [],
         "curves": training_curves(page.losses, page.best_step) if page.losses else None,
@@ -82,10 +82,10 @@ def render_page(page: Page, clips: int) -> str:
 
 def word_errors(comparison: Comparison) -> list[tuple[str, int, int]]:
     """Kinds of errors with their numbers before and after."""
-    edits, cut = comparison["edits"], comparison["truncated"]
+    before, after, cut = comparison.edits.before, comparison.edits.after, comparison.truncated
     kinds = ("substitutions", "deletions", "insertions")
-    rows = [(kind, edits["before"][kind], edits["after"][kind]) for kind in kinds]
-    return [*rows, ("transcripts cut by the token cap", cut["before"], cut["after"])]
+    rows = [(kind, getattr(before, kind), getattr(after, kind)) for kind in kinds]
+    return [*rows, ("transcripts cut by the token cap", cut.before, cut.after)]
 
 
 def short_names(names: tuple[str, str]) -> tuple[str, str]:
