@@ -1,44 +1,47 @@
-"""The general speech of a run: what is checked for forgetting, and what is replayed in training."""
+"""The general speech of a run: clips for the forgetting check, and clips replayed in training."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from moontune.config.schema import RunConfig
+from moontune.data.cleaning import Cleaned, clean
 from moontune.data.manifest import Dropped, Utterance, read_rows, write_manifest
+from moontune.data.sources.general_speech import sample_general, sample_replay
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.cache import cache_dir
 from moontune.system.files import write_jsonl
 from moontune.system.progress import Ui
 
-if TYPE_CHECKING:
-    from moontune.data.cleaning import Cleaned
-
-_PURPOSE = {"general": "the check for forgetting", "replay": "replay"}
+Use = Literal["general", "replay"]  # the forgetting check, and replay: so their files are named
+_PURPOSE: dict[Use, str] = {"general": "the check for forgetting", "replay": "replay"}
 
 
-def more_speech(run: RunDir, name: str) -> list[Utterance]:
-    """Clips of the run's manifest `general` or `replay`; none where it has no such speech."""
-    file = run.manifest(name)
+def general_speech(run: RunDir, use: Use) -> list[Utterance]:
+    """The run's clips for one use; none where it has no such speech."""
+    return _read(run, use)
+
+
+def _read(run: RunDir, manifest: str) -> list[Utterance]:
+    file = run.manifest(manifest)
     return read_rows(file) if file.is_file() else []
 
 
-def sample_more_speech(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
-    """General speech for the forgetting check and for replay, where the settings want any."""
-    from moontune.data.sources.general_speech import sample_general, sample_replay
-
+def sample_general_speech(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+    """Sample clips for both uses, where the settings want any; returns where they are from."""
     general, remark = sample_general(config, cache_dir() / "audio", ui.progress)
     replay = sample_replay(config, cache_dir() / "audio", ui.progress)
     if remark:
         ui.note(f"remark: {remark}")
-    for name, found in (("general", general), ("replay", replay)):
-        rows = found.utterances if found else []
-        write_manifest(run.manifest(f"{name}_sampled"), rows, keep_where=True)
-        _write_dropped(run, name, found.dropped if found else [])
-        if found:
-            ui.note(f"{len(rows)} clips of general speech for {_PURPOSE[name]}")
+    samples: dict[Use, Any] = {"general": general, "replay": replay}
+    for use, sample in samples.items():
+        utterances = sample.utterances if sample else []
+        write_manifest(run.manifest(f"{use}_sampled"), utterances, keep_where=True)
+        _write_dropped(run, use, sample.dropped if sample else [])
+        if sample:
+            ui.note(f"{len(utterances)} clips of general speech for {_PURPOSE[use]}")
     return {
         "general": general.origin if general else None,
         "general_remark": remark,
@@ -46,65 +49,102 @@ def sample_more_speech(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]
     }
 
 
-def _write_dropped(run: RunDir, name: str, dropped: list[Dropped]) -> None:
-    write_jsonl(run.manifest(f"{name}_dropped"), [asdict(d) for d in dropped])
+def _write_dropped(run: RunDir, use: Use, dropped: list[Dropped]) -> None:
+    write_jsonl(run.manifest(f"{use}_dropped"), [asdict(d) for d in dropped])
 
 
-def clean_more_speech(run: RunDir, config: RunConfig, ui: Ui, own: Cleaned) -> str | None:
-    """Clean it, and leave out what is in the run's own data or is in both.
+@dataclass(frozen=True)
+class _Part:
+    """A part of a run's speech: what is in one must not be in another."""
 
-    Replay leaves out the run's speakers too, where the split keeps speakers whole: they might be in
-    the test split. The check leaves them out where it is drawn from the run's own corpus. Returns a
-    remark where nothing is left to check.
+    recordings: set[str]  # hashes of their samples
+    utterances: list[Utterance]
+
+    @property
+    def speakers(self) -> set[str]:
+        return {u.speaker for u in self.utterances if u.speaker is not None}
+
+
+def clean_general_speech(run: RunDir, config: RunConfig, ui: Ui, own: Cleaned) -> str | None:
+    """Clean the clips for both uses, and leave out what another part of the run has.
+
+    Returns a remark where nothing is left to check. Raises UserError where nothing is left of
+    what was asked for.
     """
-    from moontune.data.cleaning import clean
-
-    remark = None
-    facts = run.stages()["sample"]
-    heard, speakers = set(own.audio_sha256.values()), {u.speaker for u in own.utterances} - {None}
-    for name in ("general", "replay"):
-        sampled = more_speech(run, f"{name}_sampled")
-        origin = facts.get(name) or {}
-        replayed = name == "replay" and config.split.split_by == "speaker"
-        strangers = replayed or _same_corpus(facts["origin"], origin)
-        done = clean(sampled, config.clean, progress=ui.progress)
-        kept, left_out = [], []
-        for u in done.utterances:
-            if done.audio_sha256[u.id] in heard:
-                left_out.append(_left_out(u, "its audio is in the run's other data"))
-            elif strangers and u.speaker in speakers:
-                left_out.append(_left_out(u, f"speaker {u.speaker} is in the run's other data"))
-            else:
-                kept.append(u)
-        heard |= set(done.audio_sha256.values())
-        speakers |= {u.speaker for u in kept} - {None}
-        write_manifest(run.manifest(name), kept)
-        _write_dropped(run, name, [*done.dropped, *left_out])
-        if len(kept) < len(sampled):
-            ui.note(
-                f"{len(kept)} of {len(sampled)} clips of general speech for {_PURPOSE[name]} are "
-                f"used, the reasons are in {run.manifest(f'{name}_dropped')}"
-            )
-        if sampled and not kept:
-            remark = _nothing_left(config, name)
-            ui.note(f"remark: {remark}")
+    own_part = _Part(set(own.audio_sha256.values()), own.utterances)
+    check, remark = _clean_check(run, config, ui, own_part)
+    _clean_replay(run, config, ui, [own_part, check])
     return remark
+
+
+def _clean_check(run: RunDir, config: RunConfig, ui: Ui, own: _Part) -> tuple[_Part, str | None]:
+    """Of the run's own corpus, only other speakers are checked."""
+    sampled = _read(run, "general_sampled")
+    check = _clean(run, config, ui, "general", [own], same_speakers=not _own_corpus(run, "general"))
+    if check.utterances or not sampled:
+        return check, None
+    if config.general.general != "auto":
+        raise _nothing_left("general")
+    remark = f"forgetting is not checked: {_none_usable('general')}"
+    ui.note(f"remark: {remark}")
+    return check, remark
+
+
+def _clean_replay(run: RunDir, config: RunConfig, ui: Ui, others: list[_Part]) -> None:
+    """Where the split keeps speakers whole, one that is replayed might be in the test split."""
+    sampled = _read(run, "replay_sampled")
+    same_speakers = config.split.split_by != "speaker" and not _own_corpus(run, "replay")
+    replay = _clean(run, config, ui, "replay", others, same_speakers=same_speakers)
+    if sampled and not replay.utterances:
+        raise _nothing_left("replay")
+
+
+def _clean(
+    run: RunDir, config: RunConfig, ui: Ui, use: Use, others: list[_Part], *, same_speakers: bool
+) -> _Part:
+    """Write the manifest of one use and the reasons for what is not in it.
+
+    `same_speakers`: speakers of the other parts may be in this one.
+    """
+    sampled = _read(run, f"{use}_sampled")
+    cleaned = clean(sampled, config.clean, progress=ui.progress)
+    recordings = set[str]().union(*(part.recordings for part in others))
+    speakers = set[str]().union(*(part.speakers for part in others))
+    usable, left_out = [], []
+    for u in cleaned.utterances:
+        if cleaned.audio_sha256[u.id] in recordings:
+            left_out.append(_left_out(u, "its audio is in the run's other data"))
+        elif not same_speakers and u.speaker in speakers:
+            left_out.append(_left_out(u, f"speaker {u.speaker} is in the run's other data"))
+        else:
+            usable.append(u)
+    write_manifest(run.manifest(use), usable)
+    _write_dropped(run, use, [*cleaned.dropped, *left_out])
+    if len(usable) < len(sampled):
+        ui.note(
+            f"{len(usable)} of {len(sampled)} clips of general speech for {_PURPOSE[use]} are "
+            f"used, the reasons are in {run.manifest(f'{use}_dropped')}"
+        )
+    return _Part(set(cleaned.audio_sha256.values()), usable)
 
 
 def _left_out(u: Utterance, detail: str) -> Dropped:
     return Dropped(u.where or str(u.audio_filepath), u.id, "in the run's data", detail)
 
 
-def _nothing_left(config: RunConfig, name: str) -> str:
-    """What was not asked for may be missing; what was is a mistake."""
-    text = f"no clip for {_PURPOSE[name]} is usable and outside the run's own data"
-    if name == "general" and config.general.general == "auto":
-        return f"forgetting is not checked: {text}"
-    raise UserError(
-        f"{text}; run again with --overwrite and another manifest, or with --general off, "
-        "--replay-share 0"
+def _none_usable(use: Use) -> str:
+    return f"no clip for {_PURPOSE[use]} is usable and outside the run's own data"
+
+
+def _nothing_left(use: Use) -> UserError:
+    return UserError(
+        f"{_none_usable(use)}; run again with --overwrite and another manifest, or with --general "
+        "off, --replay-share 0"
     )
 
 
-def _same_corpus(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one.get(key) == other.get(key) for key in ("source", "manifest", "dataset"))
+def _own_corpus(run: RunDir, use: Use) -> bool:
+    """Speech for this use is drawn from where the run's own data is."""
+    facts = run.stages()["sample"]
+    own, other = facts["origin"], facts.get(use) or {}
+    return all(own.get(key) == other.get(key) for key in ("source", "manifest", "dataset"))

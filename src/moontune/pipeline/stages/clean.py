@@ -11,7 +11,7 @@ from moontune.data.cleaning import clean
 from moontune.data.manifest import read_rows, write_manifest
 from moontune.data.truecasing import is_latin
 from moontune.errors import UserError
-from moontune.pipeline.general_speech import clean_more_speech
+from moontune.pipeline.general_speech import clean_general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.progress import Ui
@@ -55,7 +55,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     for remark in remarks:
         ui.note(f"remark: {remark}")
     write_manifest(run.manifest("clean"), cleaned.utterances)
-    remark = clean_more_speech(run, config, ui, cleaned)
+    remark = clean_general_speech(run, config, ui, cleaned)
     return {
         "utterances": len(cleaned.utterances),
         "minutes": round(minutes, 2),

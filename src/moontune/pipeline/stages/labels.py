@@ -10,7 +10,7 @@ from moontune.data.labels import make_labels
 from moontune.data.manifest import Utterance, read_rows, write_manifest
 from moontune.data.splitting import SPLITS
 from moontune.pipeline.base_of_run import load_base_for
-from moontune.pipeline.general_speech import more_speech
+from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.distributed import SOLO, Group
 from moontune.system.files import write_json
@@ -34,7 +34,7 @@ def labels_stage(
     labels = make_labels(splits, style, transcripts)
     labelled = dict(labels.utterances)
     for name in ("general", "replay"):  # each in the style its own references need
-        utterances = group.of_lead(lambda name=name: more_speech(run, name))
+        utterances = group.of_lead(lambda name=name: general_speech(run, name))
         if utterances:
             extra = make_labels({"train": utterances}, style, transcripts)
             labelled[name] = extra.utterances["train"]

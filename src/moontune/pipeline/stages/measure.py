@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_rows
-from moontune.pipeline.general_speech import more_speech
+from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.distributed import Group
 from moontune.system.files import write_json, write_jsonl
@@ -46,4 +46,4 @@ def measure(run: RunDir, config: RunConfig, ui: Ui, base: Base, which: str, grou
 
 
 def _utterances(run: RunDir, clips: str) -> list[Utterance]:
-    return read_rows(run.manifest(clips)) if clips == "test" else more_speech(run, clips)
+    return read_rows(run.manifest("test")) if clips == "test" else general_speech(run, "general")

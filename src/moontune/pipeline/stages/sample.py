@@ -8,7 +8,7 @@ from typing import Any
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import write_manifest
 from moontune.data.sources.dispatch import sample
-from moontune.pipeline.general_speech import sample_more_speech
+from moontune.pipeline.general_speech import sample_general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.cache import cache_dir
 from moontune.system.files import write_jsonl
@@ -32,4 +32,4 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     if renamed:
         first = renamed[0]
         ui.note(f"remark: {len(renamed)} ids were used before, e.g. {first.where}, now {first.id}")
-    return facts | {"origin": corpus.origin} | sample_more_speech(run, config, ui)
+    return facts | {"origin": corpus.origin} | sample_general_speech(run, config, ui)

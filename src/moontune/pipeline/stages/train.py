@@ -25,7 +25,7 @@ from moontune.data.manifest import Utterance, manifest_hash, read_rows, write_ma
 from moontune.evaluation.degeneration import collapsed
 from moontune.models.decoding import Transcript
 from moontune.pipeline.base_of_run import load_base_for
-from moontune.pipeline.general_speech import more_speech
+from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.training_log import TrainingLog, is_logged
 from moontune.system.device import training_dtype
@@ -128,7 +128,7 @@ def _load_inputs(run: RunDir, config: RunConfig, group: Group) -> tuple[_Inputs,
         lambda: (
             read_rows(run.manifest("train")),
             read_rows(run.manifest("val")),
-            more_speech(run, "replay"),
+            general_speech(run, "replay"),
         )
     )
     return _Inputs(base, own, val, replay), provenance
