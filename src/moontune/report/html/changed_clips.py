@@ -20,7 +20,7 @@ _COMPRESSION = 0.5  # of soundfile's 0..1: about 35 kbit/s for speech at 16 kHz,
 
 @dataclass(frozen=True)
 class ClipAudio:
-    """Audio to play, or why there is none."""
+    """Audio to play as a `data:` URI, or the reason that there is none."""
 
     uri: str | None
     note: str
@@ -28,7 +28,7 @@ class ClipAudio:
 
 @dataclass(frozen=True)
 class ChangedClip:
-    """One clip: what was said, and what each model wrote."""
+    """One clip: its reference, and what each model wrote, word by word."""
 
     id: str
     speaker: str
@@ -56,24 +56,23 @@ def changed_clips(
 ) -> ChangedClips:
     """At most `count` clips, of those with fewer and those with more errors; in proportion, but a
     third for either, so that a page of a good run shows what it broke."""
-    new = {r["id"]: r for r in after}
-    pairs = [(r, new[r["id"]]) for r in before if r["id"] in new]
+    rows = {row["id"]: row for row in after}
+    pairs = [(row, rows[row["id"]]) for row in before if row["id"] in rows]
     fixed = sorted((p for p in pairs if _change(p) < 0), key=lambda p: (_change(p), p[0]["id"]))
     broken = sorted((p for p in pairs if _change(p) > 0), key=lambda p: (-_change(p), p[0]["id"]))
-    most, least = _shares(len(fixed), len(broken), count)
-    restored = style_of(r["reference"] for r in before) != "cased"
-    shown = [_shown(r, restored) for r in before]
-    style = style_of(shown) == "cased"
+    fixed_count, broken_count = _shares(len(fixed), len(broken), count)
+    restored = style_of(row["reference"] for row in before) != "cased"
+    cased = style_of(_reference(row, restored) for row in before) == "cased"
 
     def clip(pair: tuple[Row, Row]) -> ChangedClip:
-        return _clip(*pair, audio.get(pair[0]["id"]), _shown(pair[0], restored), style)
+        return _clip(pair, audio.get(pair[0]["id"]), _reference(pair[0], restored), cased)
 
     return ChangedClips(
-        [clip(p) for p in fixed[:most]],
-        [clip(p) for p in broken[:least]],
+        [clip(pair) for pair in fixed[:fixed_count]],
+        [clip(pair) for pair in broken[:broken_count]],
         len(fixed),
         len(broken),
-        restored and style,
+        restored and cased,
     )
 
 
@@ -82,24 +81,25 @@ def _change(pair: tuple[Row, Row]) -> int:
 
 
 def _shares(fixed: int, broken: int, count: int) -> tuple[int, int]:
-    """How many of either to show."""
+    """Numbers of either to show, at most `count` together."""
     if fixed + broken <= count:
         return fixed, broken
     third = math.ceil(count / 3)
-    least = round(count * broken / (fixed + broken))
-    least = max(least, min(broken, third), count - fixed)
-    least = min(least, broken, count - min(fixed, count - third, third))
-    return count - least, least
+    share = round(count * broken / (fixed + broken))
+    share = max(share, min(broken, third), count - fixed)
+    share = min(share, broken, count - min(fixed, count - third, third))
+    return count - share, share
 
 
-def _shown(row: Row, restored: bool) -> str:
+def _reference(row: Row, restored: bool) -> str:
     """The reference; in its training style where that is easier to read and has the same words."""
     target = row["target"]
     same = restored and normalize(target) == normalize(row["reference"])
     return target if same else row["reference"]
 
 
-def _clip(before: Row, after: Row, path: Path | None, reference: str, style: bool) -> ChangedClip:
+def _clip(pair: tuple[Row, Row], path: Path | None, reference: str, style: bool) -> ChangedClip:
+    before, after = pair
     one, other = compare(reference, before["hypothesis"], after["hypothesis"], style=style)
     return ChangedClip(
         id=before["id"],

@@ -1,10 +1,9 @@
-"""A comparison's figures as the page shows them: written numbers and their svg."""
+"""A comparison as the page shows it: cards and tables of written figures, with their plots."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -66,7 +65,7 @@ NATS = Unit(1, 3, 3, "", "")
 
 @dataclass(frozen=True)
 class Card:
-    """One measure: its figures, what they mean, and the two svg."""
+    """One measure: its figures, what they mean, and the two plots."""
 
     title: str
     unit: str
@@ -93,46 +92,46 @@ def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]
     ]
 
 
-def _card(name: str, m: Measure, labels: tuple[str, str]) -> Card:
+def _card(name: str, measure: Measure, labels: tuple[str, str]) -> Card:
     unit = NATS if name == "loss" else RATE
     title = _TITLES[name]
-    found = m.outcome or ""
-    same = m.same_speakers
+    outcome = measure.outcome or ""
+    same = measure.same_speakers
     return Card(
         title=title,
         unit="nats per target token" if name == "loss" else "",
-        before=unit.figure(m.before),
-        after=unit.figure(m.after),
-        change=unit.change(m.difference),
-        relative="" if m.relative is None else SHARE.change(m.relative),
-        interval=unit.interval(m.difference_interval),
+        before=unit.figure(measure.before),
+        after=unit.figure(measure.after),
+        change=unit.change(measure.difference),
+        relative="" if measure.relative is None else SHARE.change(measure.relative),
+        interval=unit.interval(measure.difference_interval),
         same_speakers=unit.interval(same.difference_interval) if same else "",
-        outcome=found,
-        outcome_text=_OUTCOMES.get(found, "Change"),
-        sure=_sure(m),
-        levels=_levels(title, m, unit, labels),
-        difference=_difference(title, m, unit),
+        outcome=outcome,
+        outcome_text=_OUTCOMES.get(outcome, "Change"),
+        sure=_certainty(measure),
+        levels=_levels(title, measure, unit, labels),
+        difference=_difference(title, measure, unit),
     )
 
 
-def _sure(m: Measure) -> str:
-    """How sure the sign is, and what would settle it."""
-    chance = m.probability_better
-    if chance is None or not any((m.difference, *(m.difference_interval or ()))):
+def _certainty(measure: Measure) -> str:
+    """The probability that the change is a gain, and how many clips would settle it."""
+    chance = measure.probability_better
+    if chance is None or not any((measure.difference, *(measure.difference_interval or ()))):
         return ""
     share = "more than 99.9" if chance > 0.999 else "less than 0.1" if chance < 0.001 else None
     text = f"Better with a probability of {share or f'{100 * chance:.1f}'} %"
-    if m.outcome == "undecided" and m.utterances_needed:
-        text += f"; about {m.utterances_needed:,} clips would tell"
+    if measure.outcome == "undecided" and measure.utterances_needed:
+        text += f"; about {measure.utterances_needed:,} clips would tell"
     return text
 
 
-def _levels(title: str, m: Measure, unit: Unit, labels: tuple[str, str]) -> Markup | None:
-    if m.before is None or m.after is None:
+def _levels(title: str, measure: Measure, unit: Unit, labels: tuple[str, str]) -> Markup | None:
+    if measure.before is None or measure.after is None:
         return None
     rows = [
-        (label, svg.Whisker(getattr(m, side), getattr(m, f"{side}_interval"), side))
-        for label, side in zip(labels, ("before", "after"), strict=True)
+        (labels[0], svg.Whisker(measure.before, measure.before_interval, "before")),
+        (labels[1], svg.Whisker(measure.after, measure.after_interval, "after")),
     ]
     text = "; ".join(
         f"{label} {unit.figure(w.value)}"
@@ -142,80 +141,126 @@ def _levels(title: str, m: Measure, unit: Unit, labels: tuple[str, str]) -> Mark
     return svg.levels(rows, unit.tick, svg.Caption(f"{title} with 95 % intervals", text + "."))
 
 
-def _difference(title: str, m: Measure, unit: Unit) -> Markup | None:
-    if m.difference is None:
+def _difference(title: str, measure: Measure, unit: Unit) -> Markup | None:
+    if measure.difference is None:
         return None
-    same = m.same_speakers
-    text = f"{unit.change(m.difference)}, interval {unit.interval(m.difference_interval)}."
+    same = measure.same_speakers
+    text = (
+        f"{unit.change(measure.difference)}, interval {unit.interval(measure.difference_interval)}."
+    )
     caption = svg.Caption(f"Paired difference in {title.lower()}, left of zero is better", text)
-    whisker = _whisker(m, same.difference_interval if same else None)
+    whisker = _whisker(measure, same.difference_interval if same else None)
     return svg.change(whisker, unit.change_tick, caption)
 
 
-def _whisker(m: Measure, inner: Sequence[float] | None = None) -> svg.Whisker:
+def _whisker(measure: Measure, inner: Sequence[float] | None = None) -> svg.Whisker:
     """The difference in a measure."""
-    return svg.Whisker(m.difference, m.difference_interval, m.outcome or "undecided", inner)
+    return svg.Whisker(
+        measure.difference, measure.difference_interval, measure.outcome or "undecided", inner
+    )
 
 
-def loss_parts(comparison: Comparison) -> dict[str, Any] | None:
-    """The loss split into words and typography, as a table with a plot in it."""
-    found = comparison.measures
-    names = [n for n in ("loss_words", "loss_typography") if found.get(n)]
-    measured = [n for n in names if found[n].difference is not None]
-    if not measured:
-        return None
-    whole = [n for n in ("loss",) if found.get(n) and found[n].difference is not None]
-    rows = [(n, found[n]) for n in [*measured, *whole]]
-    ends = [v for _, m in rows for v in (m.difference, *(m.difference_interval or ()))]
-    scale = svg.axis([0.0, *ends], ticks=3, least=0.01)
-    return {
-        "head": svg.scale_row(scale, NATS.change_tick),
-        "rows": [
-            {
-                "name": _TITLES[n] if n != "loss" else "together",
-                "before": NATS.figure(m.before),
-                "after": NATS.figure(m.after),
-                "change": NATS.change(m.difference),
-                "interval": NATS.interval(m.difference_interval),
-                "outcome": m.outcome or "",
-                "plot": svg.forest(scale, _whisker(m)),
-            }
-            for n, m in rows
-        ],
+@dataclass(frozen=True)
+class PartRow:
+    """A part of the loss."""
+
+    name: str
+    before: str
+    after: str
+    change: str
+    interval: str
+    outcome: str
+    plot: Markup
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """The loss split into words and typography, a row each and one for both."""
+
+    head: Markup
+    rows: list[PartRow]
+
+
+def loss_parts(comparison: Comparison) -> LossParts | None:
+    """None where losses were not measured."""
+    measures = {
+        name: measure
+        for name in ("loss_words", "loss_typography", "loss")
+        if (measure := comparison.measures.get(name)) and measure.difference is not None
     }
+    if not measures.keys() - {"loss"}:
+        return None
+    ends = [
+        end for m in measures.values() for end in (m.difference, *(m.difference_interval or ()))
+    ]
+    scale = svg.axis([0.0, *ends], ticks=3, least=0.01)
+    rows = [
+        PartRow(
+            name=_TITLES[name] if name != "loss" else "together",
+            before=NATS.figure(measure.before),
+            after=NATS.figure(measure.after),
+            change=NATS.change(measure.difference),
+            interval=NATS.interval(measure.difference_interval),
+            outcome=measure.outcome or "",
+            plot=svg.forest(scale, _whisker(measure)),
+        )
+        for name, measure in measures.items()
+    ]
+    return LossParts(svg.scale_row(scale, NATS.change_tick), rows)
 
 
-def group_table(groups: list[GroupRow], *, by_change: bool) -> dict[str, Any] | None:
-    """WER of each group from before to after; `by_change` puts the largest gain first. Of very
-    many groups, the best and the worst."""
+@dataclass(frozen=True)
+class GroupTableRow:
+    """WER of a speaker, or of clips of like length."""
+
+    name: str
+    utterances: int
+    words: int
+    before: str
+    after: str
+    change: str
+    outcome: str
+    plot: Markup
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """WER of each group from before to after."""
+
+    head: Markup
+    rows: list[GroupTableRow]
+    measured: bool  # any group has words to measure on
+    left_out: int  # groups between the best and the worst
+
+
+def group_table(groups: list[GroupRow], *, by_change: bool) -> GroupTable | None:
+    """`by_change` puts the largest gain first. Of very many groups, the best and the worst."""
     if not groups:
         return None
-    rates = [rate for g in groups for rate in (g.before, g.after)]
+    rates = [rate for group in groups for rate in (group.before, group.after)]
     scale = svg.axis([0.0, *rates], floor=0.0)
     if by_change:
         groups = sorted(groups, key=lambda g: (g.difference is None, g.difference or 0.0, g.name))
-    many = len(groups) > _MOST_GROUPS
     half = _MOST_GROUPS // 2
-    return {
-        "head": svg.scale_row(scale, RATE.tick),
-        "measured": any(g.difference is not None for g in groups),
-        "left_out": len(groups) - _MOST_GROUPS if many else 0,
-        "rows": [
-            {
-                **vars(g),
-                "name": g.name if len(g.name) <= _NAME else g.name[:_NAME] + "…",
-                "before": RATE.figure(g.before),
-                "after": RATE.figure(g.after),
-                "change": SHARE.signed(g.difference),
-                "outcome": _outcome(g),
-                "plot": svg.dumbbell(scale, g.before, g.after),
-            }
-            for g in (groups[:half] + groups[-half:] if many else groups)
-        ],
-    }
+    many = len(groups) > _MOST_GROUPS
+    listed = groups[:half] + groups[-half:] if many else groups
+    return GroupTable(
+        head=svg.scale_row(scale, RATE.tick),
+        rows=[_group_row(group, scale) for group in listed],
+        measured=any(group.difference is not None for group in groups),
+        left_out=len(groups) - _MOST_GROUPS if many else 0,
+    )
 
 
-def _outcome(group: GroupRow) -> str:
-    if group.before is None or group.after is None:
-        return ""
-    return svg.outcome(group.before, group.after)
+def _group_row(group: GroupRow, scale: svg.Axis) -> GroupTableRow:
+    before, after = group.before, group.after
+    return GroupTableRow(
+        name=group.name if len(group.name) <= _NAME else group.name[:_NAME] + "…",
+        utterances=group.utterances,
+        words=group.words,
+        before=RATE.figure(before),
+        after=RATE.figure(after),
+        change=SHARE.signed(group.difference),
+        outcome="" if before is None or after is None else svg.outcome(before, after),
+        plot=svg.dumbbell(scale, before, after),
+    )

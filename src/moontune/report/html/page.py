@@ -67,7 +67,7 @@ def render_page(page: Page, clips: int) -> str:
     values = {
         "page": page,
         "labels": labels,
-        "c": comparison,
+        "comparison": comparison,
         "cards": measure_cards(comparison, labels),
         "parts_of_loss": loss_parts(comparison),
         "errors": word_errors(comparison),
