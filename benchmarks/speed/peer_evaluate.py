@@ -24,7 +24,7 @@ from benchmarks.speed.peer_model import SAMPLE_RATE_HZ, lora_model
 from benchmarks.speed.work import Work, answer, preloaded
 from moontune.config.schema import EvalConfig
 from moontune.data.manifest import read_manifest
-from moontune.data.truecasing import normalize
+from moontune.data.normalizer import normalize
 
 
 @torch.no_grad()

@@ -14,8 +14,9 @@ from moontune.config.loading import (
     to_toml,
     with_settings,
 )
+from moontune.config.presets import PRESETS
 from moontune.config.recommended import unset
-from moontune.config.schema import PRESETS, RunConfig
+from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import create_run
 from moontune.report.provenance import setting_facts

@@ -11,8 +11,9 @@ from builders import flags
 
 from moontune.cli.dispatch import main
 from moontune.config.loading import resolve, with_settings
+from moontune.config.presets import PRESETS
 from moontune.config.recommended import DataSummary, recommend, unset
-from moontune.config.schema import PRESETS, RunConfig
+from moontune.config.schema import RunConfig
 from moontune.pipeline.run_dir import RunDir
 
 

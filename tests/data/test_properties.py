@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moontune.data.manifest import FIELD_NAMES, Utterance, read_manifest
+from moontune.data.normalizer import is_latin, normalize, plain
 from moontune.data.splitting import SPLITS, check_groups, groups_of, split_folds, split_utterances
-from moontune.data.truecasing import is_latin, normalize, plain, style_of
+from moontune.data.truecasing import style_of
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import (
     character_edits,

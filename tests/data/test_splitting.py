@@ -8,7 +8,8 @@ from builders import speakers, utterances
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moontune.data.splitting import SPLITS, assign, split_utterances
+from moontune.data.assignment import assign
+from moontune.data.splitting import SPLITS, split_utterances
 from moontune.errors import UserError
 
 SHARES: Any = {"val_share": 0.1, "test_share": 0.1}

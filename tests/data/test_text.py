@@ -4,13 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moontune.data.truecasing import (
-    case_lexicon,
-    normalize,
-    normalizer_name,
-    restore_style,
-    style_of,
-)
+from moontune.data.normalizer import normalize, normalizer_name
+from moontune.data.truecasing import case_lexicon, restore_style, style_of
 
 WORDS = st.lists(
     st.sampled_from(["YES", "THAT'S", "I", "DOOR", "DRASCULA", "TWENTY", "LIFE,", "GO!", "-"]),

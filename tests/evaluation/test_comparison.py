@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from moontune.data.truecasing import normalize
+from moontune.data.normalizer import normalize
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import character_edits, word_edits

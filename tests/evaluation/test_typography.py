@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from moontune.data.truecasing import normalize
+from moontune.data.normalizer import normalize
 from moontune.evaluation.measures import Habits
 from moontune.evaluation.typography import in_style_of, retention
 

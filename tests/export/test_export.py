@@ -20,7 +20,7 @@ from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
 from moontune.data.manifest import read_rows
 from moontune.errors import UserError
-from moontune.models.merge import merged, refuse_other_tensors
+from moontune.models.adapter import merged, refuse_other_tensors
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.system.files import read_jsonl, write_json
 

@@ -13,8 +13,9 @@ from builders import flags
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.config.loading import resolve, with_settings
+from moontune.config.presets import PRESETS
 from moontune.config.recommended import DataSummary, recommend
-from moontune.config.schema import PRESETS, LoraConfig, RunConfig, TrainConfig
+from moontune.config.schema import LoraConfig, RunConfig, TrainConfig
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
 from moontune.pipeline.experiments import sweep

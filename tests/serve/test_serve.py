@@ -15,7 +15,7 @@ from serve_client import Page
 
 from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
-from moontune.evaluation.marked import marked
+from moontune.evaluation.word_diff import diff_words
 from moontune.serve.app import Heard, Limits, application
 from moontune.serve.command import serve_at
 from moontune.serve.corrected_clips import Kept
@@ -145,10 +145,10 @@ def test_nothing_else_is_served(page: Page) -> None:
 
 
 def test_marked_words() -> None:
-    one, other = marked("I have it", "I've it")
+    one, other = diff_words("I have it", "I've it")
     assert {kind for _, kind in one + other} <= {"same", "style", "other"}
-    assert marked("", "words here") == ([], [("words", "other"), ("here", "other")])
-    assert marked("same words", "same words")[0] == [("same", "same"), ("words", "same")]
+    assert diff_words("", "words here") == ([], [("words", "other"), ("here", "other")])
+    assert diff_words("same words", "same words")[0] == [("same", "same"), ("words", "same")]
 
 
 @pytest.fixture

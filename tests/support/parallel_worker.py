@@ -16,8 +16,7 @@ from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import adapter_state, attach_lora
 from moontune.models.base_model import Base, load_base
 from moontune.models.transcriber import load_audio
-from moontune.system.distributed import SOLO, Group
-from moontune.system.launcher import join
+from moontune.system.distributed import SINGLE, ProcessGroup, init_from_launcher
 from moontune.training import loop
 from moontune.training.losses import LossComputer
 from moontune.training.reversed_clips import base_transcripts_reversed
@@ -33,7 +32,7 @@ CASES = {  # name -> batch size
 BROKEN = "c3"  # a clip that gives no finite loss, in the case `unusable`
 
 
-def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[str, Any]:
+def trained(model: str, rows: list[Utterance], case: str, group: ProcessGroup) -> dict[str, Any]:
     """One short training: its log, what it kept, and the clips this process computed."""
     used: list[str] = []
 
@@ -76,13 +75,15 @@ def trained(model: str, rows: list[Utterance], case: str, group: Group) -> dict[
     }
 
 
-def evaluated(base: Base, rows: list[Utterance], cap: TokenCap, group: Group) -> dict[str, Any]:
+def evaluated(
+    base: Base, rows: list[Utterance], cap: TokenCap, group: ProcessGroup
+) -> dict[str, Any]:
     """The measurement of enough clips for several batches."""
     done = evaluate(base, rows, load_audio, cap=cap, group=group)
     return {"summary": done.summary(), "predictions": [p.row() for p in done.predictions]}
 
 
-def everything(model: str, manifest: Path, group: Group = SOLO) -> dict[str, Any]:
+def everything(model: str, manifest: Path, group: ProcessGroup = SINGLE) -> dict[str, Any]:
     rows, _ = read_manifest(manifest)
     found = {case: trained(model, rows, case, group) for case in CASES}
     many = [u.with_(id=f"{u.id}-{n}") for n in range(3) for u in rows]
@@ -96,5 +97,5 @@ def everything(model: str, manifest: Path, group: Group = SOLO) -> dict[str, Any
 if __name__ == "__main__":
     model, manifest, output = sys.argv[1:]
     torch.set_num_threads(1)
-    group = join()
+    group = init_from_launcher()
     torch.save(everything(model, Path(manifest), group), f"{output}.{group.rank}")

@@ -10,8 +10,8 @@ import numpy as np
 
 from moontune.config.schema import RunConfig, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.data.normalizer import normalize
 from moontune.data.splitting import Share
-from moontune.data.truecasing import normalize
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import character_edits, word_edits

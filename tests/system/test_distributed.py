@@ -18,8 +18,7 @@ from builders import flags
 
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
-from moontune.system.distributed import SOLO, Group
-from moontune.system.launcher import join, lone_environment
+from moontune.system.distributed import SINGLE, ProcessGroup, init_from_launcher, lone_environment
 
 BIN = Path(sys.executable).parent
 LIMIT_S = 180  # for a hang; a process takes a few seconds
@@ -115,17 +114,17 @@ def test_an_evaluation_is_the_same_to_the_bit(pair, solo) -> None:
 def test_shares_hold_every_item_once_and_cost_about_the_same() -> None:
     costs = [((7 * i) % 11) + 1 for i in range(40)]
     items = list(enumerate(costs))
-    shares = [Group(rank, 3).mine(items, lambda item: item[1]) for rank in range(3)]
+    shares = [ProcessGroup(rank, 3).shard(items, lambda item: item[1]) for rank in range(3)]
     assert sorted(item for share in shares for item in share) == items
     sums = [sum(cost for _, cost in share) for share in shares]
     assert max(sums) - min(sums) <= 11
-    assert SOLO.mine(items, lambda item: item[1]) == items
+    assert SINGLE.shard(items, lambda item: item[1]) == items
 
 
 def test_without_a_launcher_there_is_one_process_and_no_torch() -> None:
     code = (
-        "import sys; from moontune.system.launcher import join\n"
-        "sys.exit(join().size != 1 or 'torch' in sys.modules)"
+        "import sys; from moontune.system.distributed import init_from_launcher\n"
+        "sys.exit(init_from_launcher().size != 1 or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], env=environment()).returncode == 0
 
@@ -134,12 +133,12 @@ def test_an_incomplete_launch_is_a_mistake(monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(UserError, match="RANK is not; start with torchrun"):
-        join()
+        init_from_launcher()
     monkeypatch.setenv("RANK", "first")
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "1")
     with pytest.raises(UserError, match="RANK is 'first', not a number"):
-        join()
+        init_from_launcher()
 
 
 @pytest.mark.parametrize(
@@ -154,10 +153,10 @@ def test_a_process_that_fails_alone_ends_the_other(failure, lead_says, other_cod
         "import os, sys\n"
         "from moontune.cli.arguments import reporting_mistakes\n"
         "from moontune.errors import UserError\n"
-        "from moontune.system.launcher import join\n"
+        "from moontune.system.distributed import init_from_launcher\n"
         "with reporting_mistakes() as outcome:\n"
-        "    outcome.group = join()\n"
-        f"    if not outcome.group.lead: {failure}\n"
+        "    outcome.group = init_from_launcher()\n"
+        f"    if not outcome.group.is_main: {failure}\n"
         "    outcome.group.gather([0])\n"
         "sys.exit(outcome.code)"
     )

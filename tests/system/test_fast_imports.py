@@ -11,8 +11,8 @@ import sys
 import pytest
 import torch
 
-from moontune.system.device import lay_aside
 from moontune.system.fast_imports import hidden
+from moontune.system.memory import lay_aside
 
 LEAN = """
 import gc, sys

@@ -17,7 +17,7 @@ from hostile import TOKEN
 
 from moontune.cli.dispatch import main
 from moontune.config.loading import read_settings
-from moontune.data.audio_stream import held
+from moontune.data.audio import seekable_copy
 from moontune.errors import UserError
 from moontune.system import cache as paths
 from moontune.system import files
@@ -186,7 +186,7 @@ def test_temporary_files_are_private(tmp_path: Path, monkeypatch) -> None:
         paths.cached_folder(tmp_path / "cache", build)
         with files.new_folder(tmp_path / "run") as folder:
             modes.append(mode(folder))
-        with open(tmp_path / "a", "rb") as pipe, held(pipe) as file:
+        with open(tmp_path / "a", "rb") as pipe, seekable_copy(pipe) as file:
             modes.append(stat.S_IMODE(os.fstat(file.fileno()).st_mode))
             assert os.fstat(file.fileno()).st_nlink == 0
     finally:

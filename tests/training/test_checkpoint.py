@@ -122,7 +122,7 @@ def test_the_state_of_another_training_or_half_a_file_is_not_taken_up(tiny_model
 
 
 def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch) -> None:
-    from moontune.system.distributed import SOLO
+    from moontune.system.distributed import SINGLE
     from moontune.training import checkpoint
     from moontune.training.checkpoint import Checkpoint
 
@@ -138,6 +138,6 @@ def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch) ->
     checkpointer = Checkpointer(tmp_path / "c", "k")
     for _ in range(1_000):
         now += 0.5
-        checkpointer.after_update(lambda: Checkpoint({}, {}), SOLO)
+        checkpointer.after_update(lambda: Checkpoint({}, {}), SINGLE)
     assert len(writes) > 10
     assert 0.3 * len(writes) <= 0.011 * now

@@ -15,8 +15,13 @@ import soundfile
 
 from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
-from moontune.data.audio_stream import audio_blocks, length_s
+from moontune.data.audio import (
+    SAMPLE_RATE_HZ,
+    AudioError,
+    audio_blocks,
+    header_duration_s,
+    read_audio,
+)
 from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.models.decoding import Transcript
@@ -84,7 +89,7 @@ def test_blocks_are_the_file(tmp_path, suffix, rate, channels) -> None:
     assert abs(len(streamed) - len(whole)) <= 1
     size = min(len(streamed), len(whole))
     assert np.abs(streamed[:size] - whole[:size]).max() < 1e-3
-    assert abs(length_s(path) - len(whole) / SAMPLE_RATE_HZ) < 0.1
+    assert abs(header_duration_s(path) - len(whole) / SAMPLE_RATE_HZ) < 0.1
     with open(path, "rb") as stream:
         assert np.array_equal(np.concatenate(list(audio_blocks(stream))), streamed)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from moontune.errors import ACCEPTED, USER_MISTAKE, UserError
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.formatting import printable
 from moontune.system.redaction import redacted, refuse_tokens
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 @dataclass
 class Outcome:
     code: int = ACCEPTED
-    group: Group = SOLO
+    group: ProcessGroup = SINGLE
 
     def mistake(self, text: str) -> None:
         self.code = USER_MISTAKE
@@ -46,7 +46,7 @@ def reporting_mistakes() -> Iterator[Outcome]:
         place = f"{error.filename}: " if error.filename else ""
         outcome.mistake(f"{place}{error.strerror}; mend that and try again")
     except KeyboardInterrupt as stop:
-        if outcome.group.lead:
+        if outcome.group.is_main:
             print(f"moontune: interrupted{printable(str(stop))}", file=sys.stderr)
         outcome.code = 130
 

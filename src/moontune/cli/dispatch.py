@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from moontune.cli.arguments import parse, reporting_mistakes
 from moontune.errors import ACCEPTED, UserError
-from moontune.system.distributed import Group
-from moontune.system.launcher import join, leads
+from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
 
 _RUN_VERBS = {
     "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
@@ -74,14 +73,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     with reporting_mistakes() as outcome:
         if computes:
-            outcome.group = join()
-        elif not leads():  # one process does it for all
+            outcome.group = init_from_launcher()
+        elif not is_main_process():  # one process does it for all
             return outcome.code
         outcome.code = _do(verb, words, outcome.group)
     return outcome.code
 
 
-def _do(verb: str, words: list[str], group: Group) -> int:
+def _do(verb: str, words: list[str], group: ProcessGroup) -> int:
     if verb in ("-h", "--help", "help"):
         print(_help())
     elif verb in ("-V", "--version", "version"):

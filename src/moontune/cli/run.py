@@ -15,10 +15,10 @@ from typing import Annotated, Any
 from moontune.cli.arguments import parse, peek
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
 from moontune.pipeline.run_log import RunLog
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 
 
-def do(verb: str, argv: list[str], group: Group) -> int:
+def do(verb: str, argv: list[str], group: ProcessGroup) -> int:
     """Do what the verb and its flags ask for; returns the exit code."""
     with contextlib.ExitStack() as held:  # the lock on the run's folder
         if verb == "run":
@@ -37,8 +37,10 @@ def do(verb: str, argv: list[str], group: Group) -> int:
 
 def _parse_new_run(argv: list[str], verb: str, start: Any = None) -> Any:
     """`start` (the dataclasses' defaults), then the preset, then the file, then the flags."""
+    from moontune.cli.run_args import CrossvalArgs, NewRunArgs, SweepArgs
     from moontune.config.loading import read_settings, with_settings
-    from moontune.config.schema import PRESETS, CrossvalArgs, NewRunArgs, RunConfig, SweepArgs
+    from moontune.config.presets import PRESETS
+    from moontune.config.schema import RunConfig
 
     config = start or RunConfig()
     preset = peek(argv, "--preset")
@@ -55,39 +57,39 @@ def _parse_new_run(argv: list[str], verb: str, start: Any = None) -> Any:
     return parse(cls, argv, prog=f"moontune {verb}", default=cls(settings=config))
 
 
-def _run(argv: list[str], group: Group, held: contextlib.ExitStack) -> int:
+def _run(argv: list[str], group: ProcessGroup, held: contextlib.ExitStack) -> int:
     from moontune.pipeline.runner import NAMES, stage_named
 
-    run, config = group.of_lead(lambda: _new_run(argv, "run", held))
-    done = group.of_lead(run.stages)
+    run, config = group.on_main(lambda: _new_run(argv, "run", held))
+    done = group.on_main(run.stages)
     return _do_stages(run, config, [stage_named(n) for n in NAMES if n not in done], group)
 
 
-def _crossval(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
+def _crossval(argv: list[str], group: ProcessGroup, held: contextlib.ExitStack) -> None:
     from moontune.pipeline.experiments.crossval import BEFORE, do_folds, make_folds
     from moontune.pipeline.experiments.crossval_report import pool
     from moontune.pipeline.runner import stage_named
 
-    run, config = group.of_lead(lambda: _new_run(argv, "crossval", held))
-    done = group.of_lead(run.stages)
+    run, config = group.on_main(lambda: _new_run(argv, "crossval", held))
+    done = group.on_main(run.stages)
     _do_stages(run, config, [stage_named(n) for n in BEFORE if n not in done], group)
     log = RunLog(run.path)
     ui = _ui(group, log)
     try:
         with _logged(log, group), _telling_how_to_go_on(run):
-            if group.of_lead(lambda: "folds" not in run.record()):
-                group.of_lead(lambda: make_folds(run, config, ui))
+            if group.on_main(lambda: "folds" not in run.record()):
+                group.on_main(lambda: make_folds(run, config, ui))
             do_folds(run, ui, group)
     finally:
         ui.close()
-    if not group.lead:
+    if not group.is_main:
         return
     found = pool(run, config)
     ui.crossval(found)
     print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
 
 
-def _sweep(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
+def _sweep(argv: list[str], group: ProcessGroup, held: contextlib.ExitStack) -> None:
     from moontune.pipeline.experiments.sweep import BEFORE, do_trials, measure_winner
     from moontune.pipeline.experiments.sweep_report import OWN, write_sweep_report
     from moontune.pipeline.runner import stage_named
@@ -112,11 +114,11 @@ def _sweep(argv: list[str], group: Group, held: contextlib.ExitStack) -> None:
     print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
 
 
-def _ui(group: Group, log: RunLog) -> Any:
-    """What prints; all but the lead of several processes keep silent."""
+def _ui(group: ProcessGroup, log: RunLog) -> Any:
+    """The console of the main process; the others keep silent."""
     from moontune.cli.console import ConsoleUi
 
-    return ConsoleUi(None, log) if group.lead else ConsoleUi(open(os.devnull, "w"))
+    return ConsoleUi(None, log) if group.is_main else ConsoleUi(open(os.devnull, "w"))
 
 
 @contextlib.contextmanager
@@ -137,8 +139,8 @@ def _telling_how_to_go_on(run: Any) -> Iterator[None]:
         ) from error
 
 
-def _logged(log: RunLog, group: Group) -> AbstractContextManager[None]:
-    return log.failures() if group.lead else contextlib.nullcontext()
+def _logged(log: RunLog, group: ProcessGroup) -> AbstractContextManager[None]:
+    return log.failures() if group.is_main else contextlib.nullcontext()
 
 
 def _resume(run: Any) -> str:
@@ -244,14 +246,14 @@ def _resumed(args: Any, command: list[str], held: contextlib.ExitStack) -> tuple
     return run, config
 
 
-def _stage(verb: str, argv: list[str], group: Group, held: contextlib.ExitStack) -> int:
+def _stage(verb: str, argv: list[str], group: ProcessGroup, held: contextlib.ExitStack) -> int:
     """One stage on an existing run; flags change the settings that this stage obeys."""
     from moontune.pipeline.runner import NAMES, stage_named
 
-    run, config = group.of_lead(lambda: _old_run(verb, argv, held))
+    run, config = group.on_main(lambda: _old_run(verb, argv, held))
     code = _do_stages(run, config, [stage_named(verb)], group)
     following = NAMES[NAMES.index(verb) + 1 :]
-    if following and group.lead:
+    if following and group.is_main:
         print(f"next: moontune {following[0]} {run.path}")
     return code
 
@@ -296,7 +298,7 @@ def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[An
     return run, config
 
 
-def _do_stages(run: Any, config: Any, stages: list[Any], group: Group = SOLO) -> int:
+def _do_stages(run: Any, config: Any, stages: list[Any], group: ProcessGroup = SINGLE) -> int:
     """Run stages with progress; the exit code says whether a finished run is accepted."""
     from moontune.pipeline.runner import NAMES, run_stage
 
@@ -312,8 +314,8 @@ def _do_stages(run: Any, config: Any, stages: list[Any], group: Group = SOLO) ->
                 run_stage(run, config, stage, ui, group)
     finally:
         ui.close()
-    if not group.lead:
-        return ACCEPTED  # the verdict is the lead's to tell
+    if not group.is_main:
+        return ACCEPTED  # the main process tells the verdict
     done = run.stages()
     if stages and stages[-1].name not in ("verdict", "report"):
         return ACCEPTED

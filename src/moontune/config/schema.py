@@ -1,4 +1,4 @@
-"""Every setting, once: its name, default, meaning and allowed range. No torch here.
+"""Every setting, once: its name, default, meaning and allowed range.
 
 The flags of the command line, the keys of a configuration file and the saved `config.toml` are
 derived from these classes (`settings.py`). Names are unique across sections, so that a file may be
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -303,85 +303,8 @@ class RunConfig:
     report: Annotated[ReportConfig, FLAT] = field(default_factory=ReportConfig)
 
 
-@dataclass(frozen=True)
-class NewRunArgs:
-    """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
-
-    config_file: Annotated[Path | None, tyro.conf.arg(name="config")] = None
-    """TOML or YAML file of settings; flags override it."""
-    preset: str | None = None
-    """Named settings under the file and flags: `offline` (bundled model, synthetic speech), `plan`
-    (the settings moontune was planned with: 500 updates of 8 clips at 3e-4, rank 8)."""
-    resume: bool = False
-    """Go on with the run of this --run-name from its last finished stage."""
-    overwrite: bool = False
-    """Replace a run of this --run-name."""
-    settings: Annotated[RunConfig, FLAT] = field(default_factory=RunConfig)
-
-
-Folds = int | Literal["speaker"]
-
-
-@dataclass(frozen=True)
-class CrossvalArgs(NewRunArgs):
-    """Cross-validate: every clip is tested once, by an adapter that never met its speaker (or, with
-    --split-by utterance, the clip)."""
-
-    folds: Folds = 5
-    """So many trainings, each tested on another part of the speakers; `speaker`: one a speaker."""
-
-
-@dataclass(frozen=True)
-class SweepArgs(NewRunArgs):
-    """Search: train with other settings, keep what validates best, and only then test it against
-    the run's own settings."""
-
-    trials: int = 12
-    """So many trainings, the run's own settings first; what does badly is given up early."""
-    tune: tuple[str, ...] = ("lr", "max_steps", "lora_dropout", "augment")
-    """Settings to try, NAME or with values: `lr=1e-4..1e-3`, `lora_r=4,8`; a list's items are
-    joined by +, and none is the empty list."""
-
-
 DEFAULT_UTTERANCES = 300
 PLAN_MINUTES = (30.0, 60.0)
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # Offline in minutes on two cores: the model inside a PyPI package, spoken by espeak-ng voices.
-    "offline": {
-        "source": "synthetic",
-        "model_id": "bundled",
-        "lora_r": 8,
-        "lr": 5e-4,  # robots of one grammar are soon learnt
-        "max_steps": 150,
-        "wise_ft": 1.0,  # and there is nothing else to keep
-        "backwards_share": 0.0,
-    },
-    # What moontune was first planned with, whatever the defaults become.
-    "plan": {
-        "val_share": 0.1,
-        "test_share": 0.1,
-        "lora_r": 8,
-        "lora_alpha": 16,
-        "lora_dropout": 0.05,
-        "lora_targets": ["q_proj", "k_proj", "v_proj", "o_proj"],
-        "lora_part": "both",
-        "lora_variant": "lora",
-        "batch_size": 1,
-        "grad_accum": 8,
-        "max_steps": 500,
-        "lr": 3e-4,
-        "warmup_steps": 50,
-        "eval_every_steps": 50,
-        "lr_schedule": "cosine",
-        "weight_decay": 0.0,
-        "max_grad_norm": 1.0,
-        "early_stop_patience": 5,
-        "ema_decay": 0.0,
-        "wise_ft": 1.0,
-        "augment": ["none"],
-        "token_dropout": 0.0,
-        "backwards_share": 0.0,
-        "replay_share": 0.0,
-    },
-}
+
+Folds = int | Literal["speaker"]

@@ -18,8 +18,8 @@ from moontune.data.audio import (
     read_audio,
 )
 from moontune.data.manifest import Dropped, Utterance
+from moontune.data.normalizer import normalize
 from moontune.data.sources.base import Progress, no_progress
-from moontune.data.truecasing import normalize
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""What moontune finds around it: packages, hub, disk, audio codecs, device. No torch here but for
-the device."""
+"""The surroundings of moontune: packages, hub, disk, audio codecs, device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals of corpus figures by resampling speakers, paired over two models. No torch here.
+"""Intervals of corpus figures by resampling speakers, paired over two models.
 
 A corpus figure is a ratio of sums over clips: errors over words, nats over target tokens. Speakers
 are drawn with replacement, each with all its clips, the same ones for both models. With few

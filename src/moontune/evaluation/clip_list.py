@@ -14,7 +14,7 @@ from moontune.config.loading import check_values
 from moontune.config.schema import EvalConfig, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, TooLongError, read_audio
 from moontune.data.manifest import Utterance, read_manifest
-from moontune.data.truecasing import normalizer_name
+from moontune.data.normalizer import normalizer_name
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
 from moontune.system.device import choose_device

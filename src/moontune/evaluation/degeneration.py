@@ -1,4 +1,4 @@
-"""Whether a tuned model stopped writing speech: empty transcripts, or ones that loop. No torch."""
+"""Whether a tuned model stopped writing speech: empty transcripts, or ones that loop."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Word and character error rates from references and hypotheses. No torch here."""
+"""Word and character error rates from references and hypotheses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from moontune.data.truecasing import normalize
+from moontune.data.normalizer import normalize
 
 
 @dataclass(frozen=True)

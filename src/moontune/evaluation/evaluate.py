@@ -12,7 +12,7 @@ import torch
 from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, manifest_hash
-from moontune.data.truecasing import normalize, normalizer_name
+from moontune.data.normalizer import normalize, normalizer_name
 from moontune.evaluation.error_rates import (
     CharacterEdits,
     Edits,
@@ -25,7 +25,7 @@ from moontune.evaluation.error_rates import (
 from moontune.evaluation.typography import in_style_of
 from moontune.models.base_model import Base, target_ids
 from moontune.models.transcriber import LoadAudio, Transcriber, shared_batches
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +89,7 @@ def evaluate(
     *,
     cap: TokenCap,
     step: Step | None = None,
-    group: Group = SOLO,
+    group: ProcessGroup = SINGLE,
 ) -> Evaluation:
     """Loss per target token and corpus WER; `base.net` may carry an adapter.
 

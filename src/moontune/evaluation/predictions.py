@@ -1,4 +1,4 @@
-"""Prediction files: one JSON object a clip, from which every figure can be computed. No torch."""
+"""Prediction files: one JSON object a clip, from which every figure can be computed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from moontune.data.truecasing import normalize
+from moontune.data.normalizer import normalize
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import character_edits, word_edits
 from moontune.system.files import read_jsonl

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moontune.data.truecasing import (
-    ends_sentence,
-    normalize,
-    restore_style,
-    style_of,
-    word_core,
-    word_key,
-)
+from moontune.data.normalizer import normalize
+from moontune.data.truecasing import ends_sentence, restore_style, style_of, word_core, word_key
 from moontune.evaluation.measures import Habits, StyleRetention
 
 

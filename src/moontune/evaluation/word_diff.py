@@ -1,4 +1,4 @@
-"""What a hypothesis got wrong, word by word as it was written. No torch here.
+"""What a hypothesis got wrong, word by word as it was written.
 
 Words are aligned by their normalised form, the one WER counts, and shown as they were written.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from moontune.data.truecasing import normalize
+from moontune.data.normalizer import normalize
 
 Kind = Literal["same", "style", "wrong", "extra", "missing"]
 Change = Literal["", "fixed", "broken"]
@@ -182,3 +182,17 @@ def _joined(words: list[_Chunk], whole: list[str]) -> list[_Chunk]:
     if group or taken < len(whole):
         chunks.append(_Chunk(" ".join(group), tuple(whole[taken:])))
     return chunks
+
+
+Marked = list[tuple[str, str]]  # words as written, each "same", "style" or "other"
+
+
+def diff_words(one: str, other: str) -> tuple[Marked, Marked]:
+    """Both with the words that the other has not diff_words; `style`: only its writing differs."""
+    return _marked_against(one, other), _marked_against(other, one)
+
+
+def _marked_against(text: str, other: str) -> Marked:
+    words, _ = compare(other, text, text, style=True)
+    kinds = {"same": "same", "style": "style"}
+    return [(w.text, kinds.get(w.kind, "other")) for w in words if w.kind != "missing"]

@@ -99,7 +99,7 @@ def write_products(
 ) -> None:
     """Merge the adapter, if there is one, into `base.net` and write all forms below `folder`."""
     from moontune.export.onnx_files import write_onnx, write_ort
-    from moontune.models.merge import merged, save_merged
+    from moontune.models.adapter import merged, save_merged
 
     if adapter is not None:
         ui.note("merging the adapter into the base")

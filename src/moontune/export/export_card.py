@@ -1,4 +1,4 @@
-"""The README of an export: what it is, how good, and how each file is used. No torch here."""
+"""The README of an export: what it is, how good, and how each file is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The products of an export, each heard on the same clips, one by one. No torch here."""
+"""The products of an export, each heard on the same clips, one by one."""
 
 from __future__ import annotations
 

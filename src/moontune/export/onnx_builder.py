@@ -1,4 +1,4 @@
-"""ONNX graphs written node by node, with matrices in float32 or 8 bit. No torch here."""
+"""ONNX graphs written node by node, with matrices in float32 or 8 bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moonshine as the two ONNX graphs of the vendor's first format. No torch here.
+"""Moonshine as the two ONNX graphs of the vendor's first format.
 
 `encoder_model.onnx` hears a clip; `decoder_model_merged.onnx` writes, in its branch without a cache
 the first token and what it remembers of the clip, in the other every further token. Names, order,

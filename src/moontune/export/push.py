@@ -1,4 +1,4 @@
-"""A run's adapter, processor and model card to the hub: `moontune push`. No torch here."""
+"""A run's adapter, processor and model card to the hub: `moontune push`."""
 
 from __future__ import annotations
 

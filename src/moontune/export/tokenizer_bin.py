@@ -1,4 +1,4 @@
-"""`tokenizer.bin`, which Moonshine's own runtime reads: the bytes of every token, by id. No torch.
+"""`tokenizer.bin`, which Moonshine's own runtime reads: the bytes of every token, by id.
 
 A token is its length and its bytes; a length from 128 on is two bytes, `n % 128 + 128` and
 `n // 128`. The runtime joins the bytes of what was written and turns each U+2581 into a space.

@@ -1,4 +1,4 @@
-"""Moonshine's own runtime, in an environment of its own. No torch here."""
+"""Moonshine's own runtime, in an environment of its own."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from moontune.data.truecasing import plain
+from moontune.data.normalizer import plain
 from moontune.errors import UserError
 from moontune.models.locate import locate
-from moontune.system.device import tune_memory
 from moontune.system.fast_imports import import_transformers
+from moontune.system.memory import tune_memory
 
 if TYPE_CHECKING:
     from transformers import MoonshineForConditionalGeneration

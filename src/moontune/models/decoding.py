@@ -1,4 +1,4 @@
-"""A transcript, how long it may get, and what is decoded together. No torch here."""
+"""A transcript, how long it may get, and what is decoded together."""
 
 from __future__ import annotations
 

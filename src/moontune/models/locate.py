@@ -1,4 +1,4 @@
-"""Where a base lies: the hub, a local folder, or rebuilt from PyPI packages. No torch here."""
+"""Where a base lies: the hub, a local folder, or rebuilt from PyPI packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audio to text with an exported ONNX pair. No torch here."""
+"""Audio to text with an exported ONNX pair."""
 
 from __future__ import annotations
 

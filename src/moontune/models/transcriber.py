@@ -15,7 +15,7 @@ from moontune.models.base_model import Base
 from moontune.models.decoding import Transcript, batches
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.moonshine import Memory, Packed, joined, passes
-from moontune.system.distributed import Group
+from moontune.system.distributed import ProcessGroup
 
 LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz
 # Frames that go through the encoder at once, which bounds the memory.
@@ -54,12 +54,12 @@ class Transcriber:
         return self.write(self.hear(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
 
 
-def shared_batches(utterances: Sequence[Utterance], group: Group) -> list[list[int]]:
+def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list[list[int]]:
     """This process's batches. Whole ones, so that every figure is that of one process to the bit.
 
     Few clips are few batches, and may leave a process without work; it is seconds then.
     """
-    return group.mine(
+    return group.shard(
         list(batches([u.length_s for u in utterances])),
         lambda indices: sum(utterances[i].length_s for i in indices),
     )

@@ -9,14 +9,14 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir, pinned_revision
 from moontune.system.device import choose_device
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
 
 
 def load_base_for(
-    run: RunDir, config: RunConfig, group: Group = SOLO
+    run: RunDir, config: RunConfig, group: ProcessGroup = SINGLE
 ) -> tuple[Base, dict[str, Any]]:
     """The configured base on the configured device, and both as `run.json` records them.
 
@@ -26,13 +26,13 @@ def load_base_for(
     from moontune.models.base_model import load_base
 
     device = choose_device(config.device.device)
-    earlier = group.of_lead(lambda: {n: f["base"] for n, f in run.stages().items() if "base" in f})
-    revision = group.of_lead(lambda: pinned_revision(run, config))
+    earlier = group.on_main(lambda: {n: f["base"] for n, f in run.stages().items() if "base" in f})
+    revision = group.on_main(lambda: pinned_revision(run, config))
     base = load_base(config.model.model_id, revision, device.name)
     remedy = f"bring those back, or begin again with: moontune labels {run.path} --overwrite"
     for stage, origin in earlier.items():
         require_same_weights(base.origin.sha256, origin["sha256"], stage, remedy)
-    if group.of_lead(lambda: base.origin.sha256) != base.origin.sha256:
+    if group.on_main(lambda: base.origin.sha256) != base.origin.sha256:
         raise UserError(
             f"{base.origin.path}: not the weights that the first process loaded; bring the same "
             "ones to every machine, or give --revision"

@@ -1,4 +1,4 @@
-"""Whether there is room for a run, asked before an hour is spent. No torch here."""
+"""Whether there is room for a run, asked before an hour is spent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process at a time on a run's folder, and on the report. No torch here."""
+"""One process at a time on a run's folder, and on the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's log: what was said, and when. No torch here."""
+"""A run's log: what was said, and when."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from moontune.pipeline.stages.sample import sample_stage
 from moontune.pipeline.stages.split import split_stage
 from moontune.pipeline.stages.train import train_stage
 from moontune.pipeline.stages.verdict import verdict_stage
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Ui
 
 
@@ -32,7 +32,9 @@ class Stage:
     name: str
     summary: str
     sections: tuple[str, ...]  # of the configuration, that this stage obeys
-    run: Callable[..., dict[str, Any]]  # of RunDir, RunConfig, Ui; where it computes, of Group too
+    run: Callable[
+        ..., dict[str, Any]
+    ]  # of RunDir, RunConfig, Ui; where it computes, of ProcessGroup too
     computes: bool = False  # uses the model, and so a device, in every process
     spares: tuple[str, ...] = ()  # later stages that read nothing of it, and so stay done
 
@@ -93,19 +95,22 @@ def check_model(config: RunConfig) -> None:
     choose_device(config.device.device)
 
 
-def run_stage(run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: Group = SOLO) -> None:
+def run_stage(
+    run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: ProcessGroup = SINGLE
+) -> None:
     """Run one stage and record it; what later stages had made counts as not done any more.
 
-    Every process of `group` comes here; a stage that does not compute is done by the lead alone.
+    Every process of `group` comes here; one that does not compute is
+    done by the main process alone.
     """
-    group.of_lead(lambda: _begin(run, stage))
+    group.on_main(lambda: _begin(run, stage))
     begun = time.perf_counter()
     if stage.computes:
         facts = _watched(run, config, stage, ui, group)
     else:
-        facts = group.of_lead(lambda: stage.run(run, config, ui))
+        facts = group.on_main(lambda: stage.run(run, config, ui))
     facts["seconds"] = round(time.perf_counter() - begun, 2)
-    group.of_lead(lambda: _finish(run, config, stage, facts))
+    group.on_main(lambda: _finish(run, config, stage, facts))
 
 
 def _begin(run: RunDir, stage: Stage) -> None:
@@ -128,9 +133,12 @@ def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any])
         run.mark_complete()
 
 
-def _watched(run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: Group) -> dict[str, Any]:
+def _watched(
+    run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: ProcessGroup
+) -> dict[str, Any]:
     """Run a stage that computes, recording the operators that MPS handed to the CPU."""
-    from moontune.system.device import missing_operator, out_of_memory, watch_fallbacks
+    from moontune.system.device import missing_operator, watch_fallbacks
+    from moontune.system.memory import out_of_memory
 
     with watch_fallbacks() as watch:
         try:

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from moontune.pipeline.run_dir import RunDir
-from moontune.system.distributed import Group
+from moontune.system.distributed import ProcessGroup
 from moontune.system.files import read_jsonl
 from moontune.system.progress import Ui
 
@@ -17,13 +17,15 @@ LOG = "train_log.jsonl"
 class TrainingLog:
     """Takes in a training's events: in the main process they are written, in all they are shown."""
 
-    def __init__(self, run: RunDir, begin_bytes: int, updates: int, ui: Ui, group: Group) -> None:
+    def __init__(
+        self, run: RunDir, begin_bytes: int, updates: int, ui: Ui, group: ProcessGroup
+    ) -> None:
         """What an earlier process logged stays as far as `begin_bytes`; of it the validations are
         shown again."""
         self._updates, self._ui = updates, ui
-        file = run / LOG if group.lead else os.devnull
+        file = run / LOG if group.is_main else os.devnull
         self._stream = open(file, "ab")  # noqa: SIM115
-        if group.lead:
+        if group.is_main:
             self._stream.truncate(begin_bytes)
             for event in read_jsonl(run / LOG):
                 if event["event"] == "validation":

@@ -1,6 +1,6 @@
 """A page on this machine: speak or drop a file, see what base and tuned model write.
 
-The application and its limits; no torch here, the models are handed in.
+The application and its limits; the models are handed in.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, decoding
-from moontune.data.audio_stream import audio_blocks, length_s
+from moontune.data.audio import (
+    SAMPLE_RATE_HZ,
+    AudioError,
+    audio_blocks,
+    decoding,
+    header_duration_s,
+)
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import corpus_wer, word_edits
-from moontune.evaluation.marked import marked
+from moontune.evaluation.word_diff import diff_words
 from moontune.report.html.templating import templates
 from moontune.serve.corrected_clips import Kept
 
@@ -189,7 +194,7 @@ async def _transcribe(
     state.clips[key] = (samples, heard)
     while len(state.clips) > _REMEMBERED:
         state.clips.popitem(last=False)
-    words = marked(heard[0].text, heard[1].text)
+    words = diff_words(heard[0].text, heard[1].text)
     return {
         "id": key,
         "duration": len(samples) / SAMPLE_RATE_HZ,
@@ -211,7 +216,7 @@ def _read(audio: bytes, most_seconds: float) -> np.ndarray:
     import soundfile
 
     try:
-        seconds = length_s(io.BytesIO(audio))
+        seconds = header_duration_s(io.BytesIO(audio))
         with decoding():
             head = soundfile.info(io.BytesIO(audio))
     except AudioError:

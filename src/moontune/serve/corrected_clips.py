@@ -1,4 +1,4 @@
-"""Clips that somebody corrected, kept as a manifest for the next run. No torch here."""
+"""Clips that somebody corrected, kept as a manifest for the next run."""
 
 from __future__ import annotations
 

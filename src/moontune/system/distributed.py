@@ -6,10 +6,12 @@ an update, and so one way of exchange serves every device, and processes may sha
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moontune.errors import UserError
@@ -21,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """This process among those of the run. Every process must come to the same calls in order.
 
     All raise UserError where another process has ended.
@@ -32,11 +34,11 @@ class Group:
     _store: Any = None
 
     @property
-    def lead(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes files and speaks."""
         return self.rank == 0
 
-    def mine(self, items: Sequence[T], cost: Callable[[T], float]) -> list[T]:
+    def shard(self, items: Sequence[T], cost: Callable[[T], float]) -> list[T]:
         """This process's share: every item is in one share, and shares cost about the same."""
         if self.size == 1:
             return list(items)
@@ -48,11 +50,11 @@ class Group:
                 taken.append(i)
         return [items[i] for i in sorted(taken)]
 
-    def of_lead(self, work: Callable[[], T]) -> T:
-        """What `work` gives in the lead, which alone does it; the others wait for that."""
+    def on_main(self, work: Callable[[], T]) -> T:
+        """The result of `work` in the main process, which alone does it; the others wait for it."""
         if self.size == 1:
             return work()
-        box: list[Any] = [work() if self.lead else None]
+        box: list[Any] = [work() if self.is_main else None]
         with reaching_the_others() as distributed:
             distributed.broadcast_object_list(box, src=0)
         return box[0]
@@ -101,7 +103,7 @@ class Group:
             return False
 
 
-SOLO = Group()
+SINGLE = ProcessGroup()
 
 
 @contextmanager
@@ -117,3 +119,61 @@ def reaching_the_others() -> Iterator[Any]:
             f"another process of this run has ended or cannot be reached ({detail}); "
             "what it said is the reason"
         ) from error
+
+
+_WAIT = timedelta(hours=12)
+
+
+_JOINING = timedelta(minutes=10)
+
+
+_ITS_NAMES = {
+    *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT"),
+    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"),
+}
+
+
+def is_main_process() -> bool:
+    """True if this process would be the main one, without joining the others."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+def init_from_launcher() -> ProcessGroup:
+    """The processes that the launcher's environment names; SINGLE, without torch, if none."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return SINGLE
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        if name not in os.environ:
+            raise UserError(
+                f"WORLD_SIZE is set and {name} is not; start with torchrun, or unset it"
+            )
+    for name in ("WORLD_SIZE", "RANK"):
+        if not os.environ[name].isdecimal():
+            raise UserError(
+                f"{name} is {os.environ[name]!r}, not a number; start with torchrun, or unset it"
+            )
+    import torch
+    from torch.distributed.rendezvous import rendezvous
+
+    if torch.cuda.is_available():  # "cuda" is this process's own GPU from here on
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        torch.cuda.set_device(local % torch.cuda.device_count())
+    with reaching_the_others() as distributed:
+        store, rank, size = next(rendezvous("env://", timeout=_JOINING))
+        distributed.init_process_group(
+            "gloo",
+            store=distributed.PrefixStore("group", store),
+            rank=rank,
+            world_size=size,
+            timeout=_WAIT,
+        )
+    return ProcessGroup(rank, size, store)
+
+
+def lone_environment() -> dict[str, str]:
+    """The environment for a program that is no part of the group."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _ITS_NAMES and not name.startswith("TORCHELASTIC_")
+    }

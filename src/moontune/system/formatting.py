@@ -1,4 +1,4 @@
-"""Text that others wrote, made safe for a terminal. No torch here."""
+"""Text that others wrote, made safe for a terminal."""
 
 from __future__ import annotations
 

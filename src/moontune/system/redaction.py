@@ -1,4 +1,4 @@
-"""Access tokens, kept out of everything that is printed or written down. No torch here."""
+"""Access tokens, kept out of everything that is printed or written down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and the like while something is computed that can be finished first. No torch here."""
+"""Ctrl-C and the like while something is computed that can be finished first."""
 
 from __future__ import annotations
 

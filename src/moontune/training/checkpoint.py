@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from moontune.system.distributed import Group
+from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_bytes
 
 SHARE = 0.01  # of the time that may go into writing
@@ -80,13 +80,13 @@ class Checkpointer:
         """The state to go on from, as `read_checkpoint` has it."""
         return read_checkpoint(self.file, self.key)
 
-    def after_update(self, state: Callable[[], Checkpoint], group: Group) -> None:
+    def after_update(self, state: Callable[[], Checkpoint], group: ProcessGroup) -> None:
         """Save if it is time to. Raises KeyboardInterrupt, with all saved, if asked to stop."""
-        stop = group.of_lead(self.stopping)
-        if not stop and not group.of_lead(self._due):
+        stop = group.on_main(self.stopping)
+        if not stop and not group.on_main(self._due):
             return
         now = state()  # every process adds its own to it
-        if group.lead:
+        if group.is_main:
             self._save(now)
         if stop:
             raise KeyboardInterrupt

@@ -16,8 +16,8 @@ from moontune.errors import UserError
 from moontune.models.adapter import set_adapter_state
 from moontune.models.base_model import Base
 from moontune.models.transcriber import LoadAudio
-from moontune.system.device import out_of_memory
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
+from moontune.system.memory import out_of_memory
 from moontune.training.checkpoint import Checkpointer
 from moontune.training.losses import LossComputer
 from moontune.training.state import LoopProgress, TrainingState
@@ -79,7 +79,7 @@ class TrainingSetup:
     load_audio: LoadAudio
     seed: int
     dtype: torch.dtype = torch.float32  # of the layers' matrix products; weights stay float32
-    group: Group = SOLO
+    group: ProcessGroup = SINGLE
 
 
 def train(
@@ -114,7 +114,7 @@ def train(
     """
     begun = time.perf_counter()
     group = setup.group
-    emit: OnEvent = on_event if group.lead else lambda event: None
+    emit: OnEvent = on_event if group.is_main else lambda event: None
     state = TrainingState(setup.model, setup.base, config, setup.seed, group)
     losses = LossComputer(
         setup.base, setup.load_audio, setup.dtype, state.augment, state.token_dropout
@@ -153,10 +153,10 @@ def _restored(
     state: TrainingState,
     stream: Iterator[Utterance],
     checkpointer: Checkpointer | None,
-    group: Group,
+    group: ProcessGroup,
 ) -> LoopProgress | None:
     """The progress of a saved training, its state and stream brought to where they were."""
-    checkpoint = group.of_lead(checkpointer.saved) if checkpointer else None
+    checkpoint = group.on_main(checkpointer.saved) if checkpointer else None
     if checkpoint is None:
         return None
     progress = state.restore(checkpoint)
@@ -215,7 +215,7 @@ def _update(
     state: TrainingState,
     losses: LossComputer,
     config: TrainConfig,
-    group: Group,
+    group: ProcessGroup,
 ) -> dict[str, Any]:
     """One update of the weights, left out where its numbers are not finite; returns its event."""
     started = time.perf_counter()
@@ -263,7 +263,7 @@ def _accumulate(
     losses: LossComputer,
     clips: Sequence[Utterance],
     parameters: Sequence[torch.Tensor],
-    group: Group,
+    group: ProcessGroup,
 ) -> tuple[float, int]:
     """Add the gradients of this process's share of an update.
 
@@ -272,7 +272,7 @@ def _accumulate(
     """
     labels = losses.labels(clips)
     tokens = sum(map(len, labels))
-    share = group.mine(list(zip(clips, labels, strict=True)), lambda pair: pair[0].length_s)
+    share = group.shard(list(zip(clips, labels, strict=True)), lambda pair: pair[0].length_s)
     while True:
         parts = []
         try:

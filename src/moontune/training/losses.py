@@ -11,7 +11,7 @@ from moontune.data.manifest import Utterance
 from moontune.models.base_model import Base, target_ids
 from moontune.models.packed.moonshine import Packed, end_to_end, passes
 from moontune.models.transcriber import LoadAudio
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.training.augmentation import Augment, TokenDropout
 from moontune.training.feature_cache import FeatureCache
 
@@ -92,10 +92,10 @@ class LossComputer:
         return self.packed.encode(end_to_end([front])).rows[: len(front)].clone()
 
     @torch.no_grad()
-    def mean(self, utterances: Sequence[Utterance], group: Group = SOLO) -> float:
+    def mean(self, utterances: Sequence[Utterance], group: ProcessGroup = SINGLE) -> float:
         """Nats per target token over a whole split (validation during training): the loss that is
         trained on, wrong words and all, so that what stops training is what it is for."""
-        share = group.mine(utterances, lambda u: u.length_s)
+        share = group.shard(utterances, lambda u: u.length_s)
         labels = self.labels(share)
         total = sum(float(losses.cpu().double().sum()) for losses in self.passes(share, labels))
         total, tokens = group.sums(total, sum(map(len, labels)))

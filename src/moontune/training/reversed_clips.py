@@ -15,7 +15,7 @@ from moontune.data.sources.base import Progress, no_progress
 from moontune.data.truecasing import style_of
 from moontune.models.base_model import Base
 from moontune.models.transcriber import Transcriber, load_audio, shared_batches
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.training.sampling import evenly_spaced
 
 _MOST = 300  # clips; transcribing them takes a small part of a training's time
@@ -31,7 +31,7 @@ def base_transcripts_reversed(
     base: Base,
     clips: Sequence[Utterance],
     cap: TokenCap,
-    group: Group = SOLO,
+    group: ProcessGroup = SINGLE,
     progress: Progress = no_progress,
 ) -> dict[str, str | None]:
     """The base's transcripts of reversed clips, by id; None where it comes to no end."""

@@ -1,4 +1,4 @@
-"""Whether training went steadily, told from its log. No torch here."""
+"""Whether training went steadily, told from its log."""
 
 from __future__ import annotations
 

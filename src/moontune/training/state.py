@@ -11,7 +11,7 @@ from moontune.config.schema import TrainConfig
 from moontune.models.adapter import adapter_state, set_adapter_state
 from moontune.models.base_model import Base
 from moontune.system.device import random_state, set_random_state
-from moontune.system.distributed import Group
+from moontune.system.distributed import ProcessGroup
 from moontune.training.augmentation import Augment, TokenDropout
 from moontune.training.averaging import WeightAverage
 from moontune.training.checkpoint import Checkpoint, prefixed
@@ -42,10 +42,10 @@ class TrainingState:
     """The adapter's weights, their optimizer and average, the best so far, and random states."""
 
     def __init__(
-        self, model: PeftModel, base: Base, config: TrainConfig, seed: int, group: Group
+        self, model: PeftModel, base: Base, config: TrainConfig, seed: int, group: ProcessGroup
     ) -> None:
         self.model, self._group, self._device = model, group, base.device
-        self.best = group.of_lead(lambda: adapter_state(model))
+        self.best = group.on_main(lambda: adapter_state(model))
         set_adapter_state(model, self.best)  # a seed gives other weights on other hardware
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         fused = not base.device.startswith("mps")  # one kernel instead of ten small ones a weight

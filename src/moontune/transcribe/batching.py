@@ -1,4 +1,4 @@
-"""Many recordings at once: their pieces come in, their transcripts go out. No torch here.
+"""Many recordings at once: their pieces come in, their transcripts go out.
 
 Recordings are read, cut and heard a window of some minutes at a time, whose pieces are transcribed
 in batches of like length, whatever recording they are of. So memory does not grow with a recording.
@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from moontune.config.schema import TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ, AudioError
-from moontune.data.audio_stream import audio_blocks
+from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, audio_blocks
 from moontune.errors import ACCEPTED, USER_MISTAKE
 from moontune.system.formatting import counted
 from moontune.transcribe.long_form import Said, Transcribe, transcribe_pieces

@@ -1,4 +1,4 @@
-"""`moontune transcribe`: recordings of any length to text with times. No torch here."""
+"""`moontune transcribe`: recordings of any length to text with times."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import tyro
 
 from moontune.config.loading import check_values
 from moontune.config.schema import ModelConfig, TokenCap
-from moontune.data.audio import AudioError
-from moontune.data.audio_stream import held, length_s
+from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.errors import UserError
 from moontune.system.formatting import printable
 from moontune.transcribe.batching import Desk, Tally
@@ -79,7 +78,7 @@ def transcribe_files(
     tally = Tally(skipped=len(recordings) - len(wanted))
     with ExitStack() as stack:
         if any(r.path is None for r in wanted):
-            stdin = stack.enter_context(held(stdin))
+            stdin = stack.enter_context(seekable_copy(stdin))
         lengths = dict(_readable(wanted, stdin, tally, tell))
         if not lengths:
             return tally
@@ -135,7 +134,7 @@ def _readable(
     """The recordings that can be opened, with their seconds."""
     for recording in recordings:
         try:
-            yield recording, length_s(recording.path or stdin)
+            yield recording, header_duration_s(recording.path or stdin)
         except AudioError as error:
             tally.failed += 1
             complain(f"{recording.shown}: {error}")

@@ -1,4 +1,4 @@
-"""Samples to timed text: cut at pauses, transcribed in batches, loops cut again. No torch here."""
+"""Samples to timed text: cut at pauses, transcribed in batches, loops cut again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recordings a command line names, and what their transcripts are to be called. No torch."""
+"""The recordings a command line names, and what their transcripts are to be called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording of any length cut at pauses into pieces the model was trained on. No torch here.
+"""A recording of any length cut at pauses into pieces the model was trained on.
 
 The recording comes in blocks and is forgotten once it is cut: memory is about a minute of sound,
 however long it lasts, and the pieces are the same however it is divided into blocks.

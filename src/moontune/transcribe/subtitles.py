@@ -1,4 +1,4 @@
-"""Timed text as SubRip and WebVTT. No torch here."""
+"""Timed text as SubRip and WebVTT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where somebody speaks: silero-vad's model through onnxruntime. No torch here.
+"""Where somebody speaks: silero-vad's model through onnxruntime.
 
 Its package is not imported, which would load torch and leave it with one thread: the model is read
 from the folder the package is installed in.

@@ -1,4 +1,4 @@
-"""What was said in recordings, written as text, JSON lines, SRT or VTT. No torch here."""
+"""What was said in recordings, written as text, JSON lines, SRT or VTT."""
 
 from __future__ import annotations
 

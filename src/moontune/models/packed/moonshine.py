@@ -22,7 +22,7 @@ from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.layout import Layout
 from moontune.models.packed.lora_linear import Projection, filled
 from moontune.models.packed.rotary import Rotary
-from moontune.system.device import lay_aside
+from moontune.system.memory import lay_aside
 
 if TYPE_CHECKING:
     from transformers import MoonshineForConditionalGeneration

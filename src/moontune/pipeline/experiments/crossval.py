@@ -1,4 +1,4 @@
-"""`moontune crossval`: a run for every fold, each trained and measured. No torch here."""
+"""`moontune crossval`: a run for every fold, each trained and measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir, create_run
 from moontune.pipeline.runner import run_stage, stage_named
 from moontune.pipeline.stages.labels import labels_stage
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import new_folder, remove_folder, write_json
 from moontune.system.progress import Ui
 
@@ -73,14 +73,14 @@ def _of_fold(config: RunConfig, run: RunDir, number: int) -> RunConfig:
     return replace(config, output=place)
 
 
-def do_folds(run: RunDir, ui: Ui, group: Group = SOLO) -> None:
+def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
     """Train and measure every fold, those left over from an interrupted cross-validation first."""
-    group.of_lead(lambda: _check_unchanged(run))
-    count = group.of_lead(lambda: run.record()["folds"])
+    group.on_main(lambda: _check_unchanged(run))
+    count = group.on_main(lambda: run.record()["folds"])
     transcripts: dict[str, str] = {}  # the base's transcripts, which are the same in every fold
     for number in range(1, count + 1):
         fold = RunDir(run / f"fold-{number}")
-        done = group.of_lead(fold.stages)
+        done = group.on_main(fold.stages)
         for name in _OF_A_FOLD:
             if name in done:
                 continue
@@ -88,7 +88,7 @@ def do_folds(run: RunDir, ui: Ui, group: Group = SOLO) -> None:
             if name == "labels":
                 stage = replace(stage, run=partial(labels_stage, known=transcripts))
             ui.stage(f"fold {number}: {name}", stage.summary, number, count)
-            run_stage(fold, group.of_lead(fold.config), stage, ui, group)
+            run_stage(fold, group.on_main(fold.config), stage, ui, group)
 
 
 def _check_unchanged(run: RunDir) -> None:

@@ -1,4 +1,4 @@
-"""`moontune score`: every figure again from prediction files or runs, pooled. No torch here."""
+"""`moontune score`: every figure again from prediction files or runs, pooled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sweep tries: named settings and the values they may take. No torch here."""
+"""What a sweep tries: named settings and the values they may take."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from moontune.data.manifest import Utterance, read_manifest, write_manifest
 from moontune.errors import UserError
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, pinned_revision
+from moontune.system.distributed import lone_environment
 from moontune.system.files import read_jsonl, write_json
-from moontune.system.launcher import lone_environment
 from moontune.system.progress import Ui
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from moontune.config.schema import PLAN_MINUTES, RunConfig
 from moontune.data.cleaning import clean
 from moontune.data.manifest import read_rows, write_manifest
-from moontune.data.truecasing import is_latin
+from moontune.data.normalizer import is_latin
 from moontune.errors import UserError
 from moontune.pipeline.general_speech import clean_general_speech
 from moontune.pipeline.run_dir import RunDir

@@ -10,18 +10,20 @@ from moontune.evaluation.comparison import differing_conditions
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.measure import measure
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Ui
 
 
-def evaluate_stage(run: RunDir, config: RunConfig, ui: Ui, group: Group = SOLO) -> dict[str, Any]:
+def evaluate_stage(
+    run: RunDir, config: RunConfig, ui: Ui, group: ProcessGroup = SINGLE
+) -> dict[str, Any]:
     from moontune.models.adapter import load_adapter
 
     base, base_facts = load_base_for(run, config, group)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
     measure(run, config, ui, base, "tuned", group)
     for prefix in ("", "general_"):
-        if group.lead and (run / f"{prefix}eval_tuned.json").is_file():
+        if group.is_main and (run / f"{prefix}eval_tuned.json").is_file():
             _require_same_conditions(run, prefix)
     return base_facts
 

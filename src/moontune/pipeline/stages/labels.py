@@ -12,7 +12,7 @@ from moontune.data.splitting import SPLITS
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import write_json
 from moontune.system.progress import Ui
 
@@ -24,21 +24,21 @@ def labels_stage(
     run: RunDir,
     config: RunConfig,
     ui: Ui,
-    group: Group = SOLO,
+    group: ProcessGroup = SINGLE,
     known: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """`known`: the base's transcripts by audio file that are there already; gets the new ones."""
     style = config.labels.label_style
     transcripts = BaseTranscripts(run, config, ui, group, {} if known is None else known)
-    splits = group.of_lead(lambda: {name: read_rows(run.manifest(name)) for name in SPLITS})
+    splits = group.on_main(lambda: {name: read_rows(run.manifest(name)) for name in SPLITS})
     labels = make_labels(splits, style, transcripts)
     labelled = dict(labels.utterances)
     for name in ("general", "replay"):  # each in the style its own references need
-        utterances = group.of_lead(lambda name=name: general_speech(run, name))
+        utterances = group.on_main(lambda name=name: general_speech(run, name))
         if utterances:
             extra = make_labels({"train": utterances}, style, transcripts)
             labelled[name] = extra.utterances["train"]
-    if group.lead:
+    if group.is_main:
         transcripts.write()
         for name, utterances in labelled.items():
             write_manifest(run.manifest(name), utterances)
@@ -53,7 +53,7 @@ class BaseTranscripts:
     """The base's transcripts of utterances; the base is loaded once one of them is not known."""
 
     def __init__(
-        self, run: RunDir, config: RunConfig, ui: Ui, group: Group, known: dict[str, str]
+        self, run: RunDir, config: RunConfig, ui: Ui, group: ProcessGroup, known: dict[str, str]
     ) -> None:
         """`known`: transcripts by audio file, to which new ones are added."""
         self._run, self._config, self._ui, self._group = run, config, ui, group

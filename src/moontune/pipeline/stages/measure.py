@@ -8,7 +8,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_rows
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
-from moontune.system.distributed import Group
+from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_json, write_jsonl
 from moontune.system.progress import Ui
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from moontune.models.base_model import Base
 
 
-def measure(run: RunDir, config: RunConfig, ui: Ui, base: Base, which: str, group: Group) -> None:
+def measure(
+    run: RunDir, config: RunConfig, ui: Ui, base: Base, which: str, group: ProcessGroup
+) -> None:
     """Write predictions and summaries of the model as it is now; `which` is base or tuned."""
     from moontune.evaluation.evaluate import evaluate
     from moontune.models.transcriber import load_audio
 
     for clips, prefix in (("test", ""), ("general", "general_")):
-        utterances = group.of_lead(lambda clips=clips: _utterances(run, clips))
+        utterances = group.on_main(lambda clips=clips: _utterances(run, clips))
         if not utterances:
             continue  # no general speech
         evaluation = evaluate(
@@ -33,7 +35,7 @@ def measure(run: RunDir, config: RunConfig, ui: Ui, base: Base, which: str, grou
             step=lambda i, n, clips=clips: ui.progress(i, n, f"{clips} clips, {which} model"),
             group=group,
         )
-        if not group.lead:
+        if not group.is_main:
             continue
         rows = [prediction.row() for prediction in evaluation.predictions]
         write_jsonl(run / f"{prefix}predictions_{which}.jsonl", rows)

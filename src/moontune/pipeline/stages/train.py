@@ -29,7 +29,7 @@ from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.training_log import TrainingLog, is_logged
 from moontune.system.device import training_dtype
-from moontune.system.distributed import SOLO, Group
+from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import write_json
 from moontune.system.progress import Ui
 from moontune.system.signals import stop_after_this_update
@@ -94,7 +94,7 @@ def train_stage(
     run: RunDir,
     config: RunConfig,
     ui: Ui,
-    group: Group = SOLO,
+    group: ProcessGroup = SINGLE,
     options: TrialOptions = TrialOptions(),
 ) -> dict[str, Any]:
     """Train the adapter of a run; returns what `run.json` records of device and base.
@@ -104,7 +104,7 @@ def train_stage(
     inputs, provenance = _load_inputs(run, config, group)
     dtype = training_dtype(inputs.base.device, config.train.dtype)
     key = _key(config, inputs, dtype, options.val_clips, group)
-    checkpoint = group.of_lead(lambda: _checkpoint(run, key, ui))
+    checkpoint = group.on_main(lambda: _checkpoint(run, key, ui))
     if checkpoint is None:
         decisions = _decide(inputs, config, options, group, ui)
     else:
@@ -115,16 +115,18 @@ def train_stage(
     training = _Training(run, inputs, decisions, sources, validated, dtype, group)
     begin_bytes = checkpoint.facts["log_bytes"] if checkpoint else 0
     trained = _run_loop(training, key, begin_bytes, options, ui)
-    if group.lead:
+    if group.is_main:
         _write_products(training, trained)
         _say_result(trained.result, ui)
     return provenance
 
 
-def _load_inputs(run: RunDir, config: RunConfig, group: Group) -> tuple[_Inputs, dict[str, Any]]:
+def _load_inputs(
+    run: RunDir, config: RunConfig, group: ProcessGroup
+) -> tuple[_Inputs, dict[str, Any]]:
     """The base and the splits, and how `run.json` records the base."""
     base, provenance = load_base_for(run, config, group)
-    own, val, replay = group.of_lead(
+    own, val, replay = group.on_main(
         lambda: (
             read_rows(run.manifest("train")),
             read_rows(run.manifest("val")),
@@ -135,7 +137,7 @@ def _load_inputs(run: RunDir, config: RunConfig, group: Group) -> tuple[_Inputs,
 
 
 def _key(
-    config: RunConfig, inputs: _Inputs, dtype: str, val_clips: int | None, group: Group
+    config: RunConfig, inputs: _Inputs, dtype: str, val_clips: int | None, group: ProcessGroup
 ) -> str:
     """A hash of all that the training is made of: the checkpoint of another is not taken up."""
     settings = [version("moontune"), config.train, config.lora, config.general.replay_share]
@@ -161,7 +163,7 @@ def _checkpoint(run: RunDir, key: str, ui: Ui) -> Checkpoint | None:
 
 
 def _decide(
-    inputs: _Inputs, config: RunConfig, options: TrialOptions, group: Group, ui: Ui
+    inputs: _Inputs, config: RunConfig, options: TrialOptions, group: ProcessGroup, ui: Ui
 ) -> _Decisions:
     """Settings recommended for the data where none were given, and the clips to reverse."""
     from moontune.training.sampling import evenly_spaced
@@ -177,7 +179,9 @@ def _decide(
     return _Decisions(config, recommendations, transcripts)
 
 
-def _wer(base: Base, clips: list[Utterance], config: RunConfig, group: Group) -> float | None:
+def _wer(
+    base: Base, clips: list[Utterance], config: RunConfig, group: ProcessGroup
+) -> float | None:
     from moontune.evaluation.evaluate import evaluate
     from moontune.models.transcriber import load_audio
 
@@ -188,7 +192,7 @@ def _reversed_transcripts(
     inputs: _Inputs,
     config: RunConfig,
     known: dict[str, str | None],
-    group: Group,
+    group: ProcessGroup,
     ui: Ui,
 ) -> dict[str, str | None]:
     """The base's transcripts of the clips chosen to be reversed; `known` gets the new ones."""
@@ -256,7 +260,7 @@ class _Training:
     sources: _Sources
     validated: list[Utterance]
     dtype: str
-    group: Group
+    group: ProcessGroup
 
     @property
     def config(self) -> RunConfig:
@@ -289,7 +293,7 @@ def _run_loop(
     from moontune.training.sampling import mixture
 
     run, inputs, group, config = training.run, training.inputs, training.group, training.config
-    watched = _watched_transcripts(training) if group.lead else []
+    watched = _watched_transcripts(training) if group.is_main else []
     model = attach_lora(inputs.base, config.lora, config.output.seed)
     start = adapter_state(model)
     parameters = trainable_parameters(model)
@@ -320,7 +324,9 @@ def _run_loop(
     if result.stopped == GIVEN_UP:
         raise GivenUp
     trained = _Trained(model, result, parameters)
-    return _discard_if_degenerate(training, trained, start, watched, ui) if group.lead else trained
+    return (
+        _discard_if_degenerate(training, trained, start, watched, ui) if group.is_main else trained
+    )
 
 
 def _watched_transcripts(training: _Training) -> list[Transcript]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
-from moontune.data.truecasing import normalize, style_of
+from moontune.data.normalizer import normalize
+from moontune.data.truecasing import style_of
 from moontune.evaluation.comparison import edits_of
 from moontune.evaluation.word_diff import Word, compare
 

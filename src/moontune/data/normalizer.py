@@ -1,0 +1,54 @@
+"""The normaliser that WER is scored on: Whisper's, for English and for other scripts."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import re
+import unicodedata
+
+_MARKS = re.compile(r"[^.,!?;:\u2026-]")
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+_INVISIBLE = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+@functools.cache
+def _english():
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+    return EnglishTextNormalizer()
+
+
+@functools.cache
+def normalizer_name() -> str:
+    """Name and version of the normaliser, to stand beside every WER."""
+    version = importlib.metadata.version("whisper-normalizer")
+    return f"whisper_normalizer.english.EnglishTextNormalizer {version}, lone symbols dropped"
+
+
+def plain(text: str) -> str:
+    """The text as it is read: white space folded, control and invisible characters left out."""
+    return " ".join(_INVISIBLE.sub("", _CONTROLS.sub(" ", text)).split())
+
+
+def is_latin(text: str) -> bool:
+    """Whether at least half of its letters, if it has any, are of the Latin script."""
+    letters = [c for c in text if c.isalpha()]
+    return 2 * sum("LATIN" in unicodedata.name(c, "") for c in letters) >= len(letters)
+
+
+@functools.lru_cache(maxsize=4096)
+def normalize(text: str) -> str:
+    """Whisper's English normalisation: lower case, no punctuation, numbers and spelling unified.
+
+    It leaves a lone `.` of an ellipsis, which would be a word that nobody says; such are dropped.
+    """
+    try:
+        words = _english()(plain(text)).split()
+    except AssertionError:  # it takes no number of more than 4300 digits
+        words = plain(text).lower().split()
+    return " ".join(word for word in words if any(c.isalnum() for c in word))
