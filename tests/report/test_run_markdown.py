@@ -13,6 +13,7 @@ from moontune.report.html.contents import comparison_page, crossval_page, run_pa
 from moontune.report.results import (
     ComparedRun,
     CrossvalResults,
+    FoldFigures,
     GeneralSpeech,
     LossHistory,
     RunComparison,
@@ -108,10 +109,16 @@ def test_two_runs_show_the_settings_that_differ_and_every_command_once() -> None
 
 def test_a_cross_validation_has_a_page_of_its_own() -> None:
     run = results()
-    folds = CrossvalResults(
-        "voices", 5, run.metrics.comparison, ["Caution: few."], run.before, run.after, {}
+    folds = [
+        FoldFigures(
+            f"fold-{n}", 1, 1, 4, (0.2, 0.1), (1.0, 0.9), None, 9, 3, 0, "max_steps", 1.0, {}
+        )
+        for n in range(1, 6)
+    ]
+    voices = CrossvalResults(
+        "voices", folds, run.metrics.comparison, ["Caution: few."], run.before, run.after, {}
     )
-    words = Reader(crossval_page(folds, [], 0)).words
+    words = Reader(crossval_page(voices, [], 0)).words
     assert "cross-validation, 5 folds" in words
     assert "Caution: few." in words
     assert "other speech" not in words

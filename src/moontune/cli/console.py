@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from moontune.evaluation.acceptance import Verdict
     from moontune.pipeline.experiments.score_predictions import Scorecard
-    from moontune.report.results import Comparison
+    from moontune.report.results import CrossvalResults
 
 _PLAIN_EVERY_S = 15.0
 
@@ -158,23 +158,22 @@ class ConsoleUi:
             table.add_row(*map(_cell, row))
         self.console.print(table)
 
-    def crossval(self, found: dict[str, Any]) -> None:
-        """What the folds say together, and each of them."""
+    def crossval(self, results: CrossvalResults) -> None:
+        """Every fold, and all of them together."""
         from rich.table import Table
 
         table = Table(
             "fold", "clips", "speakers", "WER base", "WER tuned", box=None, pad_edge=False
         )
-        for fold in found["folds"]:
-            rates = ("-" if w is None else f"{100 * w:.2f} %" for w in fold["wer"])
-            table.add_row(fold["fold"], str(fold["utterances"]), str(fold["speakers"]), *rates)
+        for fold in results.folds:
+            size = (str(fold.utterances), str(fold.speakers))
+            table.add_row(fold.fold, *size, *map(percent, fold.wer))
         self.console.print()
         self.console.print(table)
         self.console.print()
-        comparison = Comparison.from_json(found["comparison"])
-        self.figures(comparison, ("base", "tuned"))
+        self.figures(results.comparison, ("base", "tuned"))
         self.console.print()
-        for line in [*comparison.sentences.values(), *found["cautions"]]:
+        for line in [*results.comparison.sentences.values(), *results.cautions]:
             self.console.print(printable(line), markup=False)
 
     def sweep(self, found: dict[str, Any], names: tuple[str, str]) -> None:

@@ -84,8 +84,7 @@ def _crossval(argv: list[str], group: ProcessGroup, held: contextlib.ExitStack) 
         ui.close()
     if not group.is_main:
         return
-    found = pool(run, config)
-    ui.crossval(found)
+    ui.crossval(pool(run, config))
     print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
 
 

@@ -279,11 +279,30 @@ class RunComparison:
 
 
 @dataclass(frozen=True)
+class FoldFigures:
+    """One fold of a cross-validation, as crossval.json has it; pairs are of base and tuned."""
+
+    fold: str  # its folder's name
+    utterances: int  # tested on
+    speakers: int
+    train_utterances: int
+    wer: tuple[float | None, float | None]
+    loss: tuple[float, float]
+    general_wer: tuple[float, float] | None  # on general speech; None where it was not measured
+    steps: float
+    best_step: float
+    skipped: int
+    stopped: str
+    seconds: float
+    picked: dict[str, Any]  # settings recommended for the fold's data
+
+
+@dataclass(frozen=True)
 class CrossvalResults:
     """All folds of a cross-validation together: every clip tested once."""
 
     name: str
-    folds: int
+    folds: list[FoldFigures]
     comparison: Comparison
     cautions: list[str]
     before: list[Row]

@@ -21,7 +21,7 @@ from moontune.report.html.contents import crossval_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures
 from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
-from moontune.report.results import CrossvalResults
+from moontune.report.results import CrossvalResults, FoldFigures, Row
 from moontune.report.run_markdown import section_text
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.formatting import counted
@@ -42,46 +42,56 @@ class FoldResults:
     general: tuple[float, float] | None  # WER on general speech, base and tuned
 
 
-def pool(run: RunDir, config: RunConfig) -> dict[str, Any]:
-    """Write what the folds say together, as a run's files are written; returns `crossval.json`."""
+def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
+    """Write the folds together: files as a run has them, crossval.json and the report."""
     folds = [_read(RunDir(run / f"fold-{n}")) for n in range(1, run.record()["folds"] + 1)]
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for which in ("base", "tuned"):
-        files = (fold.run / f"predictions_{which}.jsonl" for fold in folds)
-        rows[which] = [row for file in files for row in stored_predictions(file)]
-        write_jsonl(run / f"predictions_{which}.jsonl", rows[which])
+    before, after = (_pool_predictions(run, folds, which) for which in ("base", "tuned"))
     write_json(run / "eval_base.json", _together([fold.before for fold in folds]))
     write_json(run / "eval_tuned.json", _together([fold.after for fold in folds]))
     write_manifest(run.manifest("test"), [u for fold in folds for u in _tested(fold)])
     training = _mean_training([fold.training.figures for fold in folds])
     write_json(run / "train.json", asdict(training))
-    comparison = compare(rows["base"], rows["tuned"], config.output.seed)
-    last = folds[-1].run.stages()["evaluate"]
-    run.finish_stage("evaluate", last)
-    found = {
-        "run": run.record()["name"],
-        "comparison": comparison.to_json(),
-        "cautions": _cautions(comparison, folds),
-        "folds": [_row(fold) for fold in folds],
-        "split_by": config.split.split_by,
-        "data": run.stages()["clean"] | {"origin": run.stages()["sample"]["origin"]},
-        "base_model": last["base"],
-        "device": last["device"],
-        "environment": run.record()["environment"],
-    }
-    write_json(run / "crossval.json", found)
+    comparison = compare(before, after, config.output.seed)
+    evaluated = folds[-1].run.stages()["evaluate"]
+    run.finish_stage("evaluate", evaluated)
     results = CrossvalResults(
-        name=found["run"],
-        folds=len(folds),
+        name=run.record()["name"],
+        folds=[_figures(fold) for fold in folds],
         comparison=comparison,
-        cautions=found["cautions"],
-        before=rows["base"],
-        after=rows["tuned"],
+        cautions=_cautions(comparison, folds),
+        before=before,
+        after=after,
         audio=run.test_audio(),
     )
-    _report(run, config, found, results)
+    origin = run.stages()["sample"]["origin"]
+    row = {
+        "run": results.name,
+        "comparison": comparison.to_json(),
+        "cautions": results.cautions,
+        "folds": [asdict(fold) for fold in results.folds],
+        "split_by": config.split.split_by,
+        "data": run.stages()["clean"] | {"origin": origin},
+        "base_model": evaluated["base"],
+        "device": evaluated["device"],
+        "environment": run.record()["environment"],
+    }
+    write_json(run / "crossval.json", row)
+    sections = [
+        _fold_facts(results.folds, config.split.split_by, origin),
+        command_facts(run.commands()),
+        setting_facts(config, _recommended(results.folds)),
+    ]
+    page = crossval_page(results, sections, config.report.report_clips)
+    write_report(run, config, _markdown(results, sections), page)
     run.mark_complete()
-    return found
+    return results
+
+
+def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list[Row]:
+    name = f"predictions_{which}.jsonl"
+    rows = [row for fold in folds for row in stored_predictions(fold.run / name)]
+    write_jsonl(run / name, rows)
+    return rows
 
 
 def _read(fold: RunDir) -> FoldResults:
@@ -125,112 +135,101 @@ def _mean_training(folds: list[TrainingFigures]) -> TrainingFigures:
     )
 
 
-def _row(fold: FoldResults) -> dict[str, Any]:
+def _figures(fold: FoldResults) -> FoldFigures:
     training = fold.training
-    return {
-        "fold": fold.run.path.name,
-        "utterances": fold.before["utterances"],
-        "speakers": len({u.speaker for u in _tested(fold)}),
-        "train_utterances": len(read_rows(fold.run.manifest("train"))),
-        "wer": [fold.before["wer"], fold.after["wer"]],
-        "loss": [fold.before["loss"], fold.after["loss"]],
-        "general_wer": fold.general,
-        "steps": training.figures.steps,
-        "best_step": training.figures.best_step,
-        "skipped": training.skipped,
-        "stopped": training.stopped,
-        "seconds": training.figures.seconds,
-        "picked": training.recommended,
-    }
+    return FoldFigures(
+        fold=fold.run.path.name,
+        utterances=fold.before["utterances"],
+        speakers=len({u.speaker for u in _tested(fold)}),
+        train_utterances=len(read_rows(fold.run.manifest("train"))),
+        wer=(fold.before["wer"], fold.after["wer"]),
+        loss=(fold.before["loss"], fold.after["loss"]),
+        general_wer=fold.general,
+        steps=training.figures.steps,
+        best_step=training.figures.best_step,
+        skipped=training.skipped,
+        stopped=training.stopped,
+        seconds=training.figures.seconds,
+        picked=training.recommended,
+    )
 
 
-def _picked(folds: list[dict[str, Any]]) -> dict[str, str]:
-    """What the folds picked, each for its own data."""
-    names = dict.fromkeys(name for fold in folds for name in fold["picked"])
-    values = {
-        name: [str(setting_text(fold["picked"].get(name))) for fold in folds] for name in names
-    }
-    return {name: ", ".join(dict.fromkeys(found)) for name, found in values.items()}
+def _recommended(folds: list[FoldFigures]) -> dict[str, str]:
+    """Settings recommended in the folds, each for its own data."""
+    names = dict.fromkeys(name for fold in folds for name in fold.picked)
+    values = {n: [str(setting_text(fold.picked.get(n))) for fold in folds] for n in names}
+    return {name: ", ".join(dict.fromkeys(texts)) for name, texts in values.items()}
 
 
 def _cautions(comparison: Comparison, folds: list[FoldResults]) -> list[str]:
-    found = cautions(comparison, None, folds[0].run.read("split.json")["split_by"])
+    texts = cautions(comparison, None, folds[0].run.read("split.json")["split_by"])
     if comparison.collapsed:
-        found.append(f"Caution: the tuned models collapsed: {comparison.collapsed}.")
+        texts.append(f"Caution: the tuned models collapsed: {comparison.collapsed}.")
     for fold in folds:
-        for wrong in unsteady(read_jsonl(fold.run / "train_log.jsonl")):
-            found.append(f"Caution: in {fold.run.path.name} {wrong}.")
+        for finding in unsteady(read_jsonl(fold.run / "train_log.jsonl")):
+            texts.append(f"Caution: in {fold.run.path.name} {finding}.")
         skipped = fold.training.skipped
         if skipped:
-            found.append(f"Caution: {fold.run.path.name} left out {counted(skipped, 'update')}.")
+            texts.append(f"Caution: {fold.run.path.name} left out {counted(skipped, 'update')}.")
         if fold.training.degenerated:
-            found.append(
+            texts.append(
                 f"Caution: in {fold.run.path.name} the base was kept, not the update with the "
                 f"least loss: {fold.training.degenerated}."
             )
         elif not fold.training.figures.best_step:
-            found.append(f"Caution: in {fold.run.path.name} no update was better than the base.")
+            texts.append(f"Caution: in {fold.run.path.name} no update was better than the base.")
     shared = [_leaks(fold, "audio") for fold in folds]
     if any(shared):
-        found.append(
+        texts.append(
             f"Caution: in {sum(map(bool, shared))} of the folds recordings stand in two splits "
             f"({max(shared)} at most), so the figures are not of unseen clips."
         )
-    heard = [fold.general for fold in folds if fold.general is not None]
-    if heard:
-        before, after = (sum(wers) / len(heard) for wers in zip(*heard, strict=True))
+    general = [fold.general for fold in folds if fold.general is not None]
+    if general:
+        before, after = (sum(wers) / len(general) for wers in zip(*general, strict=True))
         if after - before > FORGOTTEN:
-            found.append(
+            texts.append(
                 f"Caution: it forgot general speech: WER {show('wer', before)} -> "
                 f"{show('wer', after)} in the mean of the folds; {REMEDY}."
             )
-    return found
+    return texts
 
 
 def _leaks(fold: FoldResults, kind: str) -> int:
     return fold.run.read("split.json")["leakage"]["counts"][kind]
 
 
-def _fold_facts(found: dict[str, Any]) -> Section:
-    def arrow(pair: Any, name: str) -> str:
-        if pair is None or None in pair:
+def _fold_facts(folds: list[FoldFigures], split_by: str, origin: dict[str, Any]) -> Section:
+    def arrow(pair: tuple[float | None, float | None] | None, name: str) -> str:
+        before, after = pair or (None, None)
+        if before is None or after is None:
             return "-"
-        return " -> ".join(show(name, x) for x in pair)
+        return f"{show(name, before)} -> {show(name, after)}"
 
     rows = [
         [
-            f["fold"],
-            f["train_utterances"],
-            f["utterances"],
-            f["speakers"],
-            arrow(f["wer"], "wer"),
-            arrow(f["loss"], "loss"),
-            arrow(f["general_wer"], "wer"),
-            f"{f['best_step']} of {f['steps']}",
+            fold.fold,
+            fold.train_utterances,
+            fold.utterances,
+            fold.speakers,
+            arrow(fold.wer, "wer"),
+            arrow(fold.loss, "loss"),
+            arrow(fold.general_wer, "wer"),
+            f"{fold.best_step} of {fold.steps}",
         ]
-        for f in found["folds"]
+        for fold in folds
     ]
     head = ["fold", "trained on", "test clips", "speakers", "WER", "loss", "WER, general speech"]
-    seconds = sum(f["seconds"] for f in found["folds"])
-    met = "its speaker" if found["split_by"] == "speaker" else "it"
+    unmet = "its speaker" if split_by == "speaker" else "it"
     note = (
-        f"Each clip is tested once, by an adapter that never met {met}. Training took "
-        f"{seconds:.0f} s in all. Origin: {origin_text(found['data']['origin'])}."
+        f"Each clip is tested once, by an adapter that never met {unmet}. Training took "
+        f"{sum(fold.seconds for fold in folds):.0f} s in all. Origin: {origin_text(origin)}."
     )
     return Section("Folds", [*head, "update kept"], rows, note)
 
 
-def _report(
-    run: RunDir, config: RunConfig, found: dict[str, Any], results: CrossvalResults
-) -> None:
-    """Write report.md and report.html, and put it first in the collected report."""
-    comparison = results.comparison
-    sections = [
-        _fold_facts(found),
-        command_facts(found["environment"]["commands"]),
-        setting_facts(config, _picked(found["folds"])),
-    ]
-    sentences = comparison.sentences
+def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
+    comparison, sentences = results.comparison, results.comparison.sentences
     parts = [
         f"## {cell(results.name)}, cross-validation",
         f"**{cell(sentences['wer'])}**",
@@ -244,5 +243,4 @@ def _report(
         changed(results.before, results.after),
         *map(section_text, sections[1:]),
     ]
-    page = crossval_page(results, sections, config.report.report_clips)
-    write_report(run, config, "\n\n".join(parts) + "\n", page)
+    return "\n\n".join(parts) + "\n"

@@ -91,37 +91,38 @@ def tested_before(run: RunDir, trials: list[dict[str, Any]], winner: int) -> lis
     return [n for n in others if "evaluate" in RunDir(run / f"trial-{n}").stages()]
 
 
-def sentence_of(found: dict[str, Any]) -> str:
-    number, count = found["winner"], len(found["trials"])
+def sentence_of(row: dict[str, Any]) -> str:
+    number, count = row["winner"], len(row["trials"])
     if not number:
         return (
             f"Of {count} trials none validated better than the run's own settings; no other was "
             "tested."
         )
-    best = best_of(found["trials"])
+    best = best_of(row["trials"])
     sentence = (
         f"Of {count} trials, trial {number} validated best ({told(best['values'])}). Chosen by "
         "validation alone, it and the run's own settings were then tested once."
     )
-    if not found["tested_before"]:
+    if not row["tested_before"]:
         return sentence
-    earlier = ", ".join(f"trial {n}" for n in found["tested_before"])
+    earlier = ", ".join(f"trial {n}" for n in row["tested_before"])
     return (
         f"{sentence} Before the sweep went on, {earlier} had been the best and was tested too: the "
         "more looks at a test split, the likelier a lucky one."
     )
 
 
-def _trial_facts(found: dict[str, Any]) -> Section:
-    names, rows = list(found["own"]), []
-    for t in sorted(found["trials"], key=lambda t: t["best_val_loss"]):
-        values = [(t["values"] if t["number"] else found["own"])[name] for name in names]
-        shown = [f"{v:.3g}" if isinstance(v, float) else v for v in values]
-        said = {"pruned": "given up early", "aborted": "aborted"}.get(t["state"], "")
-        said = "best" if t["number"] == found["winner"] else said
-        rows.append([t["number"], *shown, f"{t['best_val_loss']:.4f}", f"{t['best_step']}", said])
+def _trial_facts(row: dict[str, Any]) -> Section:
+    names, rows = list(row["own"]), []
+    states = {"pruned": "given up early", "aborted": "aborted"}
+    for trial in sorted(row["trials"], key=lambda t: t["best_val_loss"]):
+        values = [(trial["values"] if trial["number"] else row["own"])[name] for name in names]
+        texts = [f"{v:.3g}" if isinstance(v, float) else v for v in values]
+        state = "best" if trial["number"] == row["winner"] else states.get(trial["state"], "")
+        loss, step = f"{trial['best_val_loss']:.4f}", f"{trial['best_step']}"
+        rows.append([trial["number"], *texts, loss, step, state])
     head = ["trial", *names, "validation loss", "at update", ""]
-    note = f"Trial 0 has the run's own settings. Origin: {origin_text(found['data']['origin'])}."
+    note = f"Trial 0 has the run's own settings. Origin: {origin_text(row['data']['origin'])}."
     return Section("Trials", head, rows, note)
 
 

@@ -104,7 +104,7 @@ def _trainings(runs: RunComparison) -> Section:
 
 def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) -> str:
     page = Page(
-        heading=Heading(f"cross-validation, {results.folds} folds", results.name),
+        heading=Heading(f"cross-validation, {len(results.folds)} folds", results.name),
         sentence=results.comparison.sentences["wer"],
         comparison=results.comparison,
         predictions=(results.before, results.after),
