@@ -1,4 +1,4 @@
-"""What cutting a long recording costs in words: clips of a set put end to end, heard in pieces.
+"""What cutting a long recording costs in words: clips of a set put end to end, heard in segments.
 
     uv run python -m benchmarks.decoding.long_audio
 
@@ -31,8 +31,8 @@ from moontune.models.base_model import load_base
 from moontune.models.decoding import Transcript, batches
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.system.device import choose_device
-from moontune.transcribe.long_form import listen, loops
-from moontune.transcribe.segmentation import Cutting
+from moontune.transcribe.long_form import loops, transcribe_long
+from moontune.transcribe.segmentation import SegmentationConfig
 
 CAP = EvalConfig().token_cap
 WINDOW = 30 * SAMPLE_RATE_HZ
@@ -51,7 +51,7 @@ class Args:
     pauses_s: tuple[str, ...] = ("0", "0.5", "0-4")
     """Pauses between clips: a length, or a range to draw from."""
     targets_s: tuple[float, ...] = (8.0, 14.0, 20.0, 28.0)
-    """Lengths of pieces to try."""
+    """Lengths of segments to try."""
     seed: int = 0
     """Which clips, and the pauses."""
 
@@ -102,9 +102,9 @@ def windows(samples: np.ndarray, transcribe: Transcriber) -> Result:
     return whole([c for c in clips if len(c) >= SAMPLE_RATE_HZ // 10], transcribe)
 
 
-def at_pauses(samples: np.ndarray, transcribe: Transcriber, cutting: Cutting) -> Result:
-    said = listen(samples, transcribe, CAP, cutting)
-    lengths = [s.piece.end_s - s.piece.start_s for s in said]
+def at_pauses(samples: np.ndarray, transcribe: Transcriber, config: SegmentationConfig) -> Result:
+    said = transcribe_long(samples, transcribe, CAP, config)
+    lengths = [s.segment.end_s - s.segment.start_s for s in said]
     return Result(
         [s.text for s in said],
         lengths,
@@ -151,8 +151,8 @@ def main(args: Args) -> None:
             by_window = partial(windows, samples, transcribe)
             print(line("windows", pause, reference, by_window), flush=True)
             for target in args.targets_s:
-                cutting = replace(Cutting(), target_s=target)
-                by_pause = partial(at_pauses, samples, transcribe, cutting)
+                config = replace(SegmentationConfig(), target_s=target)
+                by_pause = partial(at_pauses, samples, transcribe, config)
                 print(line(f"pause, target {target:g}", pause, reference, by_pause), flush=True)
 
 

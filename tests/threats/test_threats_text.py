@@ -30,10 +30,10 @@ from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import section_key, with_section_first
 from moontune.report.markdown import cell, code, table
 from moontune.report.results import RunMetrics
-from moontune.transcribe.long_form import Said
+from moontune.transcribe.long_form import SegmentTranscript
 from moontune.transcribe.recordings import Recording
-from moontune.transcribe.segmentation import FRAME, Cutting, Piece
-from moontune.transcribe.writers import Format, Printed, rendered
+from moontune.transcribe.segmentation import FRAME, Segment, SegmentationConfig
+from moontune.transcribe.writers import Format, StreamWriter, render
 
 texts = pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 
@@ -98,16 +98,20 @@ def test_names_of_files_in_a_folder_are_not_obeyed(tmp_path: Path, capsys) -> No
     assert not obeyed(said.out + said.err)
 
 
-def heard(text: str) -> list[Said]:
+def heard(text: str) -> list[SegmentTranscript]:
     samples = np.zeros(64_000, np.float32)
-    return [Said(Piece(0, samples, np.ones(len(samples) // FRAME, np.float32)), text, 1, False)]
+    return [
+        SegmentTranscript(
+            Segment(0, samples, np.ones(len(samples) // FRAME, np.float32)), text, 1, False
+        )
+    ]
 
 
 @texts
 def test_transcripts_are_not_obeyed_and_json_keeps_them(text: str) -> None:
     recording = Recording(text, Path(text), "stem")
     forms: dict[Format, str] = {
-        form: rendered(recording, heard(text), form, text, Cutting())
+        form: render(recording, heard(text), form, text, SegmentationConfig())
         for form in ("text", "jsonl", "srt", "vtt")
     }
     assert not obeyed("".join(forms.values()))
@@ -118,7 +122,7 @@ def test_transcripts_are_not_obeyed_and_json_keeps_them(text: str) -> None:
         assert forms[form].count("-->") == len(times)
         assert not re.search(r"<[/a-z]", forms[form])
     stream = io.StringIO()
-    printed = Printed(stream, "text", "m", Cutting(), several=True)
+    printed = StreamWriter(stream, "text", "m", SegmentationConfig(), several=True)
     printed.add(recording, heard(text))
     assert not obeyed(stream.getvalue())
 

@@ -12,10 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moontune.data.audio import SAMPLE_RATE_HZ
-from moontune.transcribe.segmentation import Cutting, Piece, hysteresis, pieces, quietest, runs
+from moontune.transcribe.segmentation import (
+    Segment,
+    SegmentationConfig,
+    hysteresis,
+    quietest,
+    runs,
+    segments,
+)
 from moontune.transcribe.vad import FRAME, SpeechDetector
 
-CUTTING = Cutting()
+CONFIG = SegmentationConfig()
 SECOND = SAMPLE_RATE_HZ
 
 
@@ -38,9 +45,11 @@ def recording(parts: Sequence[tuple[float, float]]) -> np.ndarray:
     return np.concatenate([np.repeat(levels, [int(a * SECOND), int(b * SECOND)]) for a, b in parts])
 
 
-def cut(samples: np.ndarray, block: int = 7 * SECOND, cutting: Cutting = CUTTING) -> list[Piece]:
+def cut(
+    samples: np.ndarray, block: int = 7 * SECOND, config: SegmentationConfig = CONFIG
+) -> list[Segment]:
     blocks = (samples[i : i + block] for i in range(0, len(samples), block))
-    return list(pieces(blocks, cutting, Marked))
+    return list(segments(blocks, config, Marked))
 
 
 speech = st.tuples(st.floats(0.2, 45), st.floats(0.0, 6))
@@ -48,40 +57,40 @@ speech = st.tuples(st.floats(0.2, 45), st.floats(0.0, 6))
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(speech, min_size=1, max_size=8), st.sampled_from([2 * SECOND, 4 * SECOND, 10**9]))
-def test_pieces_are_in_order_apart_short_enough_and_hold_all_speech(parts, block) -> None:
+def test_segments_are_in_order_apart_short_enough_and_hold_all_speech(parts, block) -> None:
     samples = recording(parts)
     found = cut(samples, block)
     covered = np.zeros(len(samples), bool)
     before = 0
-    for piece in found:
-        assert before <= piece.start < piece.end <= len(samples)
-        assert len(piece.samples) <= 30 * SECOND
-        assert np.array_equal(piece.samples, samples[piece.start : piece.end])
-        assert len(piece.voice) == -(-len(piece.samples) // FRAME)
-        covered[piece.start : piece.end] = True
-        before = piece.end
+    for segment in found:
+        assert before <= segment.start < segment.end <= len(samples)
+        assert len(segment.samples) <= 30 * SECOND
+        assert np.array_equal(segment.samples, samples[segment.start : segment.end])
+        assert len(segment.voice) == -(-len(segment.samples) // FRAME)
+        covered[segment.start : segment.end] = True
+        before = segment.end
     missed = (samples > 0) & ~covered
     assert missed.sum() <= FRAME * len(parts)  # an edge that fills too little of its frame
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(speech, min_size=1, max_size=5), st.integers(3000, 20 * SECOND))
-def test_pieces_do_not_depend_on_the_blocks(parts, block) -> None:
+def test_segments_do_not_depend_on_the_blocks(parts, block) -> None:
     samples = recording(parts)
     one, other = cut(samples, 10**9), cut(samples, block)
     assert [(p.start, p.end) for p in one] == [(p.start, p.end) for p in other]
     assert all(np.array_equal(a.voice, b.voice) for a, b in zip(one, other, strict=True))
 
 
-def test_half_a_minute_is_one_piece_uncut_and_more_is_cut() -> None:
+def test_half_a_minute_is_one_segment_uncut_and_more_is_cut() -> None:
     short = recording([(1, 4), (2, 20), (3, 0)])
-    [piece] = cut(short)
-    assert (piece.start, piece.end) == (0, len(short))
+    [segment] = cut(short)
+    assert (segment.start, segment.end) == (0, len(short))
     assert len(cut(recording([(1, 4), (2, 20), (3, 1)]))) == 3
 
 
 @pytest.mark.parametrize("seconds", [0, 0.01, 5, 90])
-def test_silence_gives_no_piece(seconds) -> None:
+def test_silence_gives_no_segment(seconds) -> None:
     assert cut(np.zeros(int(seconds * SECOND), np.float32)) == []
 
 
@@ -100,7 +109,7 @@ def test_a_word_alone_is_joined_to_its_neighbours_unless_far_apart() -> None:
     assert [round(p.end_s - p.start_s, 0) for p in far] == [8, 1, 9]
 
 
-def test_a_click_is_no_piece() -> None:
+def test_a_click_is_no_segment() -> None:
     assert len(cut(recording([(8, 10), (0.04, 10), (8, 10)]))) == 2
 
 
@@ -114,20 +123,20 @@ def test_speech_without_a_pause_is_cut_where_there_is_least_voice() -> None:
 
 
 def test_halves_are_cut_at_the_best_pause() -> None:
-    [piece] = cut(recording([(8, 0.2), (4, 0.6), (9, 0)]))
-    first, second = piece.halves(CUTTING) or pytest.fail("not cut")
+    [segment] = cut(recording([(8, 0.2), (4, 0.6), (9, 0)]))
+    first, second = segment.halves(CONFIG) or pytest.fail("not cut")
     assert abs(first.end_s - 12.5) < 0.35
     assert first.end == second.start
-    assert len(first.voice) + len(second.voice) == len(piece.voice)
+    assert len(first.voice) + len(second.voice) == len(segment.voice)
     [short] = cut(recording([(3, 0)]))
-    assert short.halves(CUTTING) is None
+    assert short.halves(CONFIG) is None
 
 
-def test_times_of_speech_within_a_piece() -> None:
-    [piece] = cut(recording([(2, 3), (4, 1)]))
-    found = piece.speech_s(CUTTING)
+def test_times_of_speech_within_a_segment() -> None:
+    [segment] = cut(recording([(2, 3), (4, 1)]))
+    found = segment.speech_s(CONFIG)
     assert np.abs(np.array(found) - np.array([(0, 2), (5, 9)])).max() < 0.04
-    assert replace(piece, voice=np.zeros_like(piece.voice)).speech_s(CUTTING) == [(0, 10)]
+    assert replace(segment, voice=np.zeros_like(segment.voice)).speech_s(CONFIG) == [(0, 10)]
 
 
 def test_hysteresis_goes_on_over_stretches() -> None:
@@ -152,4 +161,4 @@ def test_the_detector_hears_speech_and_nothing_else(bundled_base) -> None:
     assert np.allclose(np.concatenate([*pieced, parts.end()]), voice, atol=1e-5)
     hum = 0.1 * np.sin(2 * np.pi * 50 * np.arange(20 * SECOND) / SECOND)
     for nothing in (np.zeros(20 * SECOND), noise(1, 20), hum):
-        assert list(pieces([nothing.astype(np.float32)])) == []
+        assert list(segments([nothing.astype(np.float32)])) == []

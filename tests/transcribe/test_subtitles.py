@@ -6,21 +6,21 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moontune.transcribe.subtitles import LINE, Stretch, cues, srt, vtt
+from moontune.transcribe.subtitles import LINE, TimedText, cues, srt, vtt
 
 words = st.lists(st.text("abcdefgh,.?!&<>-", min_size=1, max_size=12), min_size=1, max_size=80)
 spans = st.lists(st.floats(0.01, 9), min_size=2, max_size=8)
 
 
-def stretches(texts: list[list[str]], edges: list[float]) -> list[Stretch]:
-    """Every text over stretches of speech with pauses between, one text after the other."""
+def timed_texts(texts: list[list[str]], edges: list[float]) -> list[TimedText]:
+    """Every text over spans of speech with pauses between, one text after the other."""
     at, made = 0.0, []
     for text in texts:
         speech = []
         for length in edges:
             speech.append((at, at + length))
             at += length + 0.5
-        made.append(Stretch(" ".join(text), speech))
+        made.append(TimedText(" ".join(text), speech))
     return made
 
 
@@ -31,7 +31,7 @@ def ms(clock: str) -> int:
 
 @given(st.lists(words, min_size=1, max_size=4), spans)
 def test_subtitles_parse_back_in_order_with_every_word(texts, edges) -> None:
-    given_ = stretches(texts, edges)
+    given_ = timed_texts(texts, edges)
     made = cues(given_)
     for form, point in ((srt(made), ","), (vtt(made), ".")):
         times = re.findall(rf"^(\d\d:\d\d:\d\d\{point}\d{{3}}) --> (\S+)$", form, re.MULTILINE)
@@ -47,25 +47,25 @@ def test_subtitles_parse_back_in_order_with_every_word(texts, edges) -> None:
 
 
 def test_formats_to_the_letter() -> None:
-    made = cues([Stretch("Salt & <pepper> --> here.", [(3661.5, 3664.0)])])
+    made = cues([TimedText("Salt & <pepper> --> here.", [(3661.5, 3664.0)])])
     assert srt(made) == "1\n01:01:01,500 --> 01:01:04,000\nSalt & ‹pepper› --› here.\n"
     text = "WEBVTT\n\n01:01:01.500 --> 01:01:04.000\nSalt &amp; &lt;pepper&gt; --&gt; here.\n"
     assert vtt(made) == text
     assert html.unescape(vtt(made)).endswith("--> here.\n")
     assert (srt([]), vtt([])) == ("", "WEBVTT\n")
-    assert cues([Stretch("", [(0, 1)])]) == []
+    assert cues([TimedText("", [(0, 1)])]) == []
 
 
 def test_time_goes_by_characters_over_the_time_that_somebody_speaks() -> None:
     sentence = "This sentence has sixty characters, all of them counted now."
-    found = cues([Stretch(f"{sentence} {sentence}", [(1.0, 3.0), (10.0, 12.0)])])
+    found = cues([TimedText(f"{sentence} {sentence}", [(1.0, 3.0), (10.0, 12.0)])])
     assert [(c.start_ms, c.end_ms) for c in found] == [(1000, 3000), (10000, 12000)]
     assert [" ".join(c.lines) for c in found] == [sentence, sentence]
     assert all(len(c.lines) == 2 for c in found)
 
 
 def test_a_short_word_can_be_read_unless_the_next_comes() -> None:
-    alone = cues([Stretch("Yes.", [(1.0, 1.2)])])
+    alone = cues([TimedText("Yes.", [(1.0, 1.2)])])
     assert (alone[0].start_ms, alone[0].end_ms) == (1000, 2000)
-    followed = cues([Stretch("Yes.", [(1.0, 1.2)]), Stretch("No.", [(1.5, 2.9)])])
+    followed = cues([TimedText("Yes.", [(1.0, 1.2)]), TimedText("No.", [(1.5, 2.9)])])
     assert followed[0].end_ms == followed[1].start_ms == 1500

@@ -26,7 +26,7 @@ from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.models.decoding import Transcript
 from moontune.transcribe import recognizer as recognizers
-from moontune.transcribe.long_form import listen, loops
+from moontune.transcribe.long_form import loops, transcribe_long
 from moontune.transcribe.recognizer import Recognizer
 from moontune.transcribe.recordings import find_recordings
 
@@ -142,7 +142,7 @@ def test_a_loop_is_told_from_speech() -> None:
     assert not loops([])
 
 
-def test_a_piece_that_loops_is_heard_again_in_halves(speech) -> None:
+def test_a_segment_that_loops_is_transcribed_again_in_halves(speech) -> None:
     def hear(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         return [
             Transcript("la " * 20, [3] * 30, True)
@@ -151,10 +151,10 @@ def test_a_piece_that_loops_is_heard_again_in_halves(speech) -> None:
             for c in clips
         ]
 
-    found = listen(speech, hear, CAP)
+    found = transcribe_long(speech, hear, CAP)
     assert [s.text for s in found] == ["word", "word"]
     assert all(s.again and not s.truncated for s in found)
-    assert found[0].piece.end == found[1].piece.start
+    assert found[0].segment.end == found[1].segment.start
 
 
 # The command
@@ -177,7 +177,7 @@ def test_several_files_of_a_folder_in_order_under_their_names(folder, fake, caps
     out = capsys.readouterr().out
     heads = [line for line in out.splitlines() if line.startswith("==>")]
     assert heads == [f"==> in/{name} <==" for name in ("a.wav", "deep/b.flac", "long.ogg")]
-    assert fake.calls == 1  # pieces of all files together
+    assert fake.calls == 1  # segments of all files together
     assert out.count("heard") == 1 + 1 + 5
 
 
@@ -259,7 +259,7 @@ def test_a_file_that_breaks_off_keeps_what_came_before(folder, fake, capsys, mon
     assert {p.name for p in Path("out").iterdir()} == {"a.txt", "long.partial.txt"}
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_anything_is_heard(
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_transcribed(
     folder, fake, capsys
 ) -> None:
     assert main(["transcribe", "in", "--output-dir", "in/a.wav/out"]) == 2
@@ -295,17 +295,17 @@ def test_mistakes_have_one_line(folder, capsys, argv, message) -> None:
 # The truth
 
 
-def test_a_recording_is_heard_as_evaluation_hears_it_and_a_long_one_no_worse(
+def test_a_recording_is_transcribed_as_in_evaluation_and_a_long_one_no_worse(
     folder, speech, bundled_base, capsys
 ) -> None:
     from moontune.models.transcriber import Transcriber
 
     transcribe = Transcriber(bundled_base)
     [alone] = transcribe([speech], CAP)
-    [said] = listen(speech, transcribe, CAP)
+    [said] = transcribe_long(speech, transcribe, CAP)
     assert said.text == alone.text
     audio, text = bundled_recordings()[1]
-    found = listen(read_audio(audio), transcribe, CAP)
+    found = transcribe_long(read_audio(audio), transcribe, CAP)
     assert len(found) >= 2
     assert not any(s.truncated for s in found)
     wer = corpus_wer([word_edits(text, " ".join(s.text for s in found))])

@@ -181,9 +181,9 @@ def _transcribe(argv: list[str]) -> int:
         print(f"moontune: {text}", file=err, flush=True)
 
     ui = ConsoleUi(err)
-    tally = transcribe_files(args, ui, complain, out, sys.stdin.buffer)
-    ui.note(tally.sentence())
-    return tally.code
+    summary = transcribe_files(args, ui, complain, out, sys.stdin.buffer)
+    ui.note(summary.sentence())
+    return summary.code
 
 
 def _push(argv: list[str]) -> None:

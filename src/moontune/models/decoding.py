@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from moontune.config.schema import TokenCap
 
 BATCH = 32  # clips decoded together; no figure depends on it
 _BATCH_S = 320.0  # and seconds of them, which bounds the memory
@@ -14,6 +18,10 @@ class Transcript:
     text: str
     tokens: list[int]  # without the start token; ends in EOS unless truncated
     truncated: bool  # the token cap ended it
+
+
+# Clips of float32 mono 16 kHz samples, (samples,) each, to their transcripts, under a token cap.
+Transcribe = Callable[[Sequence[np.ndarray], TokenCap], list[Transcript]]
 
 
 def batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:

@@ -134,7 +134,7 @@ class Both:
 
     def __call__(self, samples: np.ndarray) -> Sequence[Heard]:
         from moontune.serve.app import Heard
-        from moontune.transcribe.long_form import listen
+        from moontune.transcribe.long_form import transcribe_long
 
         self._loading.join()
         if self._error is not None:
@@ -142,7 +142,7 @@ class Both:
         found = []
         for name, model in self._models:
             begun = time.perf_counter()
-            said = listen(samples, model.transcribe, model.cap)
+            said = transcribe_long(samples, model.transcribe, model.cap)
             text = " ".join(row.text for row in said if row.text)
             found.append(Heard(name, text, time.perf_counter() - begun))
         return found

@@ -1,41 +1,44 @@
-"""Many recordings at once: their pieces come in, their transcripts go out.
+"""Many recordings transcribed together.
 
-Recordings are read, cut and heard a window of some minutes at a time, whose pieces are transcribed
-in batches of like length, whatever recording they are of. So memory does not grow with a recording.
+Recordings are read, cut and transcribed a window of some minutes at a time, whose segments go into
+batches of like length, whatever recording they are of. So memory does not grow with a recording.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, audio_blocks
 from moontune.errors import ACCEPTED, USER_MISTAKE
 from moontune.system.formatting import counted
-from moontune.transcribe.long_form import Said, Transcribe, transcribe_pieces
+from moontune.transcribe.long_form import SegmentTranscript, transcribe_segments
 from moontune.transcribe.recordings import Recording
-from moontune.transcribe.segmentation import Cutting, Piece, pieces
-from moontune.transcribe.writers import Output
+from moontune.transcribe.segmentation import Segment, SegmentationConfig, segments
+from moontune.transcribe.writers import Writer
 
-# Seconds of speech heard together: longer ones batch better, and are longer waited for and lost
-# when interrupted.
+if TYPE_CHECKING:
+    from moontune.transcribe.recognizer import Recognizer
+
+# Seconds of speech transcribed together: a longer window batches better, and is longer waited for
+# and lost when interrupted.
 _WINDOW_S = {"cpu": 160.0, "cuda": 1280.0, "mps": 320.0}
 
 
 @dataclass
-class Tally:
-    """What was done."""
+class Summary:
+    """Counts of what became of the recordings, for the last line on the screen."""
 
     device: str = "cpu"
     recordings: int = 0
     skipped: int = 0
     failed: int = 0
     silent: int = 0
-    pieces: int = 0
+    segments: int = 0
     truncated: int = 0
     again: int = 0
     audio_s: float = 0.0
@@ -52,7 +55,7 @@ class Tally:
         parts = [
             f"{_clock(self.audio_s)} of sound in {_clock(self.seconds)} on {self.device}: "
             f"RTF {rate:.3f} (seconds of computing a second of sound)",
-            counted(self.pieces, "piece"),
+            counted(self.segments, "piece"),
         ]
         for count, what in (
             (self.again, "heard again in halves, because the text looped"),
@@ -74,114 +77,155 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
 
 
-class Desk:
-    """Pieces come in, file after file; transcripts go out in the same order."""
+@dataclass
+class _Waiting:
+    """A segment that was not given to the writer yet."""
 
-    def __init__(  # noqa: PLR0917
+    segment: Segment
+    transcripts: list[SegmentTranscript] | None = None  # None: not transcribed yet
+
+
+@dataclass
+class _Unfinished:
+    """A recording between its first block and its whole transcript."""
+
+    recording: Recording
+    read: bool = False  # to its end
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    transcripts: list[SegmentTranscript] = field(default_factory=list)  # the writer has them
+
+
+class BatchTranscriber:
+    """Recordings to a writer: segments are transcribed in any order, and written in theirs."""
+
+    def __init__(
         self,
-        transcribe: Transcribe,
-        cap: TokenCap,
-        cutting: Cutting,
-        output: Output,
-        tally: Tally,
+        recognizer: Recognizer,
+        config: SegmentationConfig,
+        writer: Writer,
+        summary: Summary,
         ui: Any,
-        lengths: dict[Recording, float],
     ) -> None:
-        self._transcribe, self._cap, self._cutting = transcribe, cap, cutting
-        self._output, self._tally, self._ui, self._lengths = output, tally, ui, lengths
-        self._waiting: list[tuple[Recording, Piece | None]] = []  # None: the recording ends
-        self._waiting_s = 0.0
-        self._said: dict[Recording, list[Said]] = {}  # of recordings that have not ended
-        self._ended_s = 0.0
+        self._recognizer, self._config, self._writer = recognizer, config, writer
+        self._summary, self._ui = summary, ui
+        self._unfinished: list[_Unfinished] = []
+        self._lengths_s: dict[Recording, float] = {}
+        self._finished_s = 0.0
 
-    def work(self, stdin: BinaryIO, complain: Callable[[str], None]) -> None:
+    def work(
+        self,
+        lengths_s: dict[Recording, float],
+        stdin: BinaryIO,
+        complain: Callable[[str], None],
+    ) -> None:
+        """Transcribe recordings, in order. What breaks off in the middle is told by `complain`.
+
+        Raises KeyboardInterrupt with what an interruption leaves.
+        """
         begun = time.perf_counter()
+        self._lengths_s = lengths_s
         try:
-            for recording in self._lengths:
-                self._said[recording] = []
-                try:
-                    for piece in pieces(self._blocks(recording, stdin), self._cutting):
-                        self._wait_for(recording, piece)
-                except AudioError as error:  # what was read before is kept
-                    self._hear()
-                    self._tally.failed += 1
-                    kept = self._break_off(recording)
-                    complain(f"{recording.shown}: {error}{'; kept: ' if kept else ''}{kept}")
-                else:
-                    self._wait_for(recording, None)
-            self._hear()
+            for recording in lengths_s:
+                self._read(recording, stdin, complain)
+            self._transcribe_waiting()
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(self._kept()) from None
+            self._write()
+            raise KeyboardInterrupt(self._interruption()) from None
         finally:
-            self._tally.seconds = time.perf_counter() - begun
+            self._summary.seconds = time.perf_counter() - begun
             self._ui.close()
+
+    def _read(self, recording: Recording, stdin: BinaryIO, complain: Callable[[str], None]) -> None:
+        """Cut a recording, and transcribe whenever a window is full."""
+        unfinished = _Unfinished(recording)
+        self._unfinished.append(unfinished)
+        try:
+            for segment in segments(self._blocks(recording, stdin), self._config):
+                unfinished.waiting.append(_Waiting(segment))
+                if self._waiting_s() >= _WINDOW_S[self._summary.device]:
+                    self._transcribe_waiting()
+        except AudioError as error:  # the transcript up to there is written
+            self._transcribe_waiting()
+            self._summary.failed += 1
+            kept = self._break_off(unfinished)
+            complain(f"{recording.shown}: {error}{'; kept: ' if kept else ''}{kept}")
+        else:
+            unfinished.read = True
 
     def _blocks(self, recording: Recording, stdin: BinaryIO) -> Iterator[Any]:
         for block in audio_blocks(recording.path or stdin):
-            self._tally.audio_s += len(block) / SAMPLE_RATE_HZ
+            self._summary.audio_s += len(block) / SAMPLE_RATE_HZ
             yield block
 
-    def _wait_for(self, recording: Recording, piece: Piece | None) -> None:
-        self._waiting.append((recording, piece))
-        self._waiting_s += 0 if piece is None else piece.end_s - piece.start_s
-        if self._waiting_s >= _WINDOW_S[self._tally.device]:
-            self._hear()
+    def _waiting_s(self) -> float:
+        spans = (w.segment for unfinished in self._unfinished for w in unfinished.waiting)
+        return sum(segment.end_s - segment.start_s for segment in spans)
 
-    def _hear(self) -> None:
-        """Transcribe what waits; in order, give out what is done, also when interrupted."""
-        waiting, self._waiting, self._waiting_s = self._waiting, [], 0.0
-        places = [i for i, (_, piece) in enumerate(waiting) if piece is not None]
-        found = [piece for _, piece in waiting if piece is not None]
-        heard: dict[int, list[Said]] = {}
+    def _transcribe_waiting(self) -> None:
+        waiting = [w for unfinished in self._unfinished for w in unfinished.waiting]
+        parts = [w.segment for w in waiting]
+        transcribe, cap = self._recognizer.transcribe, self._recognizer.cap
         try:
-            for done in transcribe_pieces(found, self._transcribe, self._cap, self._cutting):
-                heard |= {places[i]: said for i, said in done.items()}
-        finally:
-            broken: set[Recording] = set()  # what is said after a piece that was not heard, waits
-            for place, (recording, piece) in enumerate(waiting):
-                if piece is not None and place not in heard:
-                    broken.add(recording)
-                elif recording in broken:
-                    continue
-                elif piece is None:
-                    self._end(recording)
-                else:
-                    self._add(recording, heard[place])
-            self._progress()
+            for batch in transcribe_segments(parts, transcribe, cap, self._config):
+                for i, transcripts in batch.items():
+                    waiting[i].transcripts = transcripts
+        except Exception:  # out of memory, say: transcripts that are there are not lost
+            self._write()
+            raise
+        self._write()
 
-    def _add(self, recording: Recording, new: list[Said]) -> None:
-        self._said[recording] += new
-        self._tally.pieces += len(new)
-        self._tally.truncated += sum(s.truncated for s in new)
-        self._tally.again += sum(s.again for s in new)
-        self._output.add(recording, new)
+    def _write(self) -> None:
+        """Give the writer each recording's transcripts up to the first that is missing."""
+        for unfinished in list(self._unfinished):
+            waiting = unfinished.waiting
+            while waiting and (transcripts := waiting[0].transcripts) is not None:
+                waiting.popleft()
+                self._add(unfinished, transcripts)
+            if unfinished.read and not waiting:
+                self._finish(unfinished)
+        self._progress()
 
-    def _end(self, recording: Recording) -> None:
-        said = self._said.pop(recording)
-        self._ended_s += self._lengths[recording]
-        self._tally.recordings += 1
-        self._tally.silent += not said
-        self._tally.written += self._output.finish(recording, said, whole=True)
+    def _add(self, unfinished: _Unfinished, new: list[SegmentTranscript]) -> None:
+        unfinished.transcripts += new
+        self._summary.segments += len(new)
+        self._summary.truncated += sum(t.truncated for t in new)
+        self._summary.again += sum(t.again for t in new)
+        self._writer.add(unfinished.recording, new)
 
-    def _break_off(self, recording: Recording) -> str:
-        """Keep what there is of a recording; where."""
-        said = self._said.pop(recording)
-        if not said:
+    def _finish(self, unfinished: _Unfinished) -> None:
+        self._unfinished.remove(unfinished)
+        recording, transcripts = unfinished.recording, unfinished.transcripts
+        self._finished_s += self._lengths_s[recording]
+        self._summary.recordings += 1
+        self._summary.silent += not transcripts
+        self._summary.written += self._writer.finish(recording, transcripts, whole=True)
+
+    def _break_off(self, unfinished: _Unfinished) -> str:
+        """Write the transcript up to here; how long it is, and where."""
+        self._unfinished.remove(unfinished)
+        transcripts = unfinished.transcripts
+        if not transcripts:
             return ""
-        files = self._output.finish(recording, said, whole=False)
-        return f"the first {_clock(said[-1].piece.end_s)} {', '.join(map(str, files))}".strip()
+        files = self._writer.finish(unfinished.recording, transcripts, whole=False)
+        seconds = transcripts[-1].segment.end_s
+        return f"the first {_clock(seconds)} {', '.join(map(str, files))}".strip()
 
-    def _kept(self) -> str:
-        """What an interruption leaves, for the message."""
-        parts = [f"; {self._tally.recordings} of {len(self._lengths)} recordings are done"]
-        for recording in list(self._said):
-            if kept := self._break_off(recording):
-                parts.append(f"of {recording.shown} {kept}")
-        if self._tally.written:
+    def _interruption(self) -> str:
+        """The rest of the message after an interruption: what is written, and how to go on."""
+        parts = [
+            f"; {self._summary.recordings} of {len(self._lengths_s)} recordings are done",
+            *(
+                f"of {unfinished.recording.shown} {kept}"
+                for unfinished in list(self._unfinished)
+                if (kept := self._break_off(unfinished))
+            ),
+        ]
+        if self._summary.written:
             parts.append("go on with --skip-existing")
         return "; ".join(parts)
 
     def _progress(self) -> None:
-        done_s = self._ended_s + sum(s[-1].piece.end_s for s in self._said.values() if s)
-        wanted_s = max(sum(self._lengths.values()), done_s)
-        self._ui.progress(int(done_s), int(wanted_s), "s of sound")
+        partial_s = sum(u.transcripts[-1].segment.end_s for u in self._unfinished if u.transcripts)
+        written_s = self._finished_s + partial_s
+        all_s = max(sum(self._lengths_s.values()), written_s)
+        self._ui.progress(int(written_s), int(all_s), "s of sound")

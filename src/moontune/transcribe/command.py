@@ -16,10 +16,10 @@ from moontune.config.schema import ModelConfig, TokenCap
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.errors import UserError
 from moontune.system.formatting import printable
-from moontune.transcribe.batching import Desk, Tally
+from moontune.transcribe.batching import BatchTranscriber, Summary
 from moontune.transcribe.recordings import Recording, find_recordings
-from moontune.transcribe.segmentation import Cutting
-from moontune.transcribe.writers import Filed, Format, Output, Printed
+from moontune.transcribe.segmentation import SegmentationConfig
+from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class TranscribeArgs:
     """Commit of a base on the hub; default: the newest, or the one an adapter was trained on."""
     tokens_per_second: float | None = None
     """The token cap's rate; default: the run's, else 6.5. 13 for scripts other than Latin."""
-    speech_threshold: float = Cutting.threshold
+    speech_threshold: float = SegmentationConfig.threshold
     """Sound this likely to be speech is heard, 0 to 1: lower for faint voices, higher for noise."""
 
 
 def transcribe_files(
     args: TranscribeArgs, ui: Any, complain: Callable[[str], None], stdout: TextIO, stdin: BinaryIO
-) -> Tally:
-    """Do it. What cannot be read is told by `complain`, a line each, and the rest goes on.
+) -> Summary:
+    """Transcribe. A recording that cannot be read is told by `complain`, a line; the rest goes on.
 
-    Raises UserError for what is wrong with the request, and KeyboardInterrupt that says what was
-    kept.
+    Raises UserError for what is wrong with the request, and KeyboardInterrupt that says what is
+    written.
     """
     forms = _checked(args)
     recordings = find_recordings(args.files)
@@ -67,35 +67,35 @@ def transcribe_files(
     several = len(recordings) > 1
     if args.output_dir is None and several and forms[0] in ("srt", "vtt"):
         raise UserError(f"--format {forms[0]} of several recordings; add --output-dir DIR")
-    cutting = replace(Cutting(), threshold=args.speech_threshold)
+    config = replace(SegmentationConfig(), threshold=args.speech_threshold)
     if args.output_dir is None:
-        output: Output = Printed(
-            *(stdout, forms[0], args.model, cutting, ui.close), several=several
+        writer: Writer = StreamWriter(
+            *(stdout, forms[0], args.model, config, ui.close), several=several
         )
     else:
-        output = Filed(args.output_dir, forms, args.model, cutting, skip=args.skip_existing)
-    wanted = [r for r in recordings if not output.done(r)]
-    tally = Tally(skipped=len(recordings) - len(wanted))
+        writer = FolderWriter(args.output_dir, forms, args.model, config, skip=args.skip_existing)
+    wanted = [r for r in recordings if not writer.has(r)]
+    summary = Summary(skipped=len(recordings) - len(wanted))
     with ExitStack() as stack:
         if any(r.path is None for r in wanted):
             stdin = stack.enter_context(seekable_copy(stdin))
-        lengths = dict(_readable(wanted, stdin, tally, tell))
-        if not lengths:
-            return tally
-        if args.output_dir is not None:  # found out now, not after hours of listening
+        lengths_s = dict(_readable(wanted, stdin, summary, tell))
+        if not lengths_s:
+            return summary
+        if args.output_dir is not None:  # told now, not after hours of computing
             _make_writable(args.output_dir)
         from moontune.transcribe.recognizer import open_recognizer
 
         recognizer = open_recognizer(args.model, args.device, args.model_id, args.revision)
         if recognizer.note:
             ui.note(f"note: {recognizer.note}")
-        cap = recognizer.cap
         if args.tokens_per_second is not None:
-            cap = TokenCap(args.tokens_per_second, cap.margin)
-        tally.device = recognizer.device
-        desk = Desk(recognizer, cap, cutting, output, tally, ui, lengths)
-        desk.work(stdin, tell)
-    return tally
+            cap = TokenCap(args.tokens_per_second, recognizer.cap.margin)
+            recognizer = replace(recognizer, cap=cap)
+        summary.device = recognizer.device
+        batched = BatchTranscriber(recognizer, config, writer, summary, ui)
+        batched.work(lengths_s, stdin, tell)
+    return summary
 
 
 def _checked(args: TranscribeArgs) -> tuple[Format, ...]:
@@ -128,7 +128,7 @@ def _make_writable(folder: Path) -> None:
 def _readable(
     recordings: Sequence[Recording],
     stdin: BinaryIO,
-    tally: Tally,
+    summary: Summary,
     complain: Callable[[str], None],
 ) -> Iterator[tuple[Recording, float]]:
     """The recordings that can be opened, with their seconds."""
@@ -136,5 +136,5 @@ def _readable(
         try:
             yield recording, header_duration_s(recording.path or stdin)
         except AudioError as error:
-            tally.failed += 1
+            summary.failed += 1
             complain(f"{recording.shown}: {error}")

@@ -1,10 +1,10 @@
-"""One thing that turns clips into text: a run, an adapter, a model's folder, a hub id, ONNX."""
+"""Any model as one that turns clips into text: a run, an adapter, a folder, a hub id, ONNX."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from moontune.config.schema import EvalConfig, TokenCap
 from moontune.errors import UserError
-from moontune.models.decoding import Transcript
+from moontune.models.decoding import Transcribe, Transcript
 from moontune.models.locate import is_hub_id
 
-ACCEPTED = (
+WHAT_MODEL_MAY_BE = (
     "give a run (outputs/NAME), a peft adapter, a folder from save_pretrained, a folder with "
     "encoder_model.onnx and decoder_model_merged.onnx, a hub id, or bundled"
 )
@@ -30,8 +30,8 @@ class Recognizer:
     kind: str  # "run", "adapter", "model" or "onnx"
     device: str
     cap: TokenCap  # the one a run was evaluated with, else the default
-    note: str | None  # what the user should know, such as that an adapter is on other weights
-    transcribe: Callable[[Sequence[np.ndarray], TokenCap], list[Transcript]]
+    note: str | None  # for the user, such as that an adapter is on other weights
+    transcribe: Transcribe
 
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
@@ -72,7 +72,7 @@ def _kind(what: str) -> str:
         if is_hub_id(what) and not folder.exists():
             return "model"
         state = "is a file" if folder.exists() else "no such folder"
-        raise UserError(f"{what}: {state}; {ACCEPTED}")
+        raise UserError(f"{what}: {state}; {WHAT_MODEL_MAY_BE}")
     if (folder / "run.json").is_file():
         return "run"
     if (folder / "adapter_config.json").is_file():
@@ -83,7 +83,7 @@ def _kind(what: str) -> str:
         return "model"
     if all((folder / "onnx" / name).is_file() for name in _ONNX):
         raise UserError(f"{what}: holds several forms of a model; name one, as {folder / 'onnx'}")
-    raise UserError(f"{what}: holds no model; {ACCEPTED}")
+    raise UserError(f"{what}: holds no model; {WHAT_MODEL_MAY_BE}")
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def _parts_of_adapter(folder: Path) -> _Parts:
     from moontune.models.adapter import PROVENANCE
 
     try:
-        made = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["base"]
-        return _Parts(str(made["asked"]), made["revision"] if made["from_hub"] else None, folder)
+        base = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["base"]
+        return _Parts(str(base["asked"]), base["revision"] if base["from_hub"] else None, folder)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     try:

@@ -1,4 +1,4 @@
-"""The recordings a command line names, and what their transcripts are to be called."""
+"""The recordings a command line names, and the names of their transcripts."""
 
 from __future__ import annotations
 
@@ -27,23 +27,22 @@ def find_recordings(named: Sequence[str]) -> list[Recording]:
     """
     if not named:
         raise UserError("names no recording; give files, folders, or - for standard input")
-    found: dict[
-        Path | None, tuple[str, Path]
-    ] = {}  # what it is -> shown, path below what was named
+    # By the file itself, None for standard input: the name to show, the path below what was named.
+    files: dict[Path | None, tuple[str, Path]] = {}
     for name in named:
         if name == "-":
-            found.setdefault(None, ("-", Path("stdin")))
+            files.setdefault(None, ("-", Path("stdin")))
             continue
         path = Path(name).expanduser()
         if not path.is_dir():  # a file that is missing is told when it is read
-            found.setdefault(path.resolve(), (name, Path(path.name)))
+            files.setdefault(path.resolve(), (name, Path(path.name)))
             continue
         for file in _below(path):
-            found.setdefault(file.resolve(), (str(file), file.relative_to(path)))
-    stems = _stems([(full, below) for full, (_, below) in found.items()])
+            files.setdefault(file.resolve(), (str(file), file.relative_to(path)))
+    stems = _stems([(full, below) for full, (_, below) in files.items()])
     return [
         Recording(shown, None if full is None else Path(shown).expanduser(), stem)
-        for (full, (shown, _)), stem in zip(found.items(), stems, strict=True)
+        for (full, (shown, _)), stem in zip(files.items(), stems, strict=True)
     ]
 
 
@@ -60,15 +59,15 @@ def _below(folder: Path) -> list[Path]:
     return files
 
 
-def _stems(found: Sequence[tuple[Path | None, Path]]) -> list[str]:
+def _stems(files: Sequence[tuple[Path | None, Path]]) -> list[str]:
     """A name for each, no two alike: its own, else with its folders, else with its suffix too."""
-    full = [path for path, _ in found if path is not None]
+    full = [path for path, _ in files if path is not None]
     common = Path(os.path.commonpath([path.parent for path in full])) if full else Path()
     choices = []
-    for path, below in found:
+    for path, below in files:
         longer = below if path is None else path.relative_to(common)
         choices.append([str(below.with_suffix("")), str(longer.with_suffix("")), str(longer)])
-    chosen = [0] * len(found)
+    chosen = [0] * len(files)
     for level in range(1, 3):
         names = Counter(c[at].casefold() for c, at in zip(choices, chosen, strict=True))
         chosen = [

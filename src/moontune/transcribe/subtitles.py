@@ -24,45 +24,45 @@ class Cue:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A text and when it was spoken: stretches of (start, end) seconds, in order, at least one."""
+class TimedText:
+    """A text and when it was spoken: spans of (start, end) seconds, in order, at least one."""
 
     text: str
     speech_s: Sequence[tuple[float, float]]
 
 
-def cues(stretches: Sequence[Stretch]) -> list[Cue]:
-    """Subtitles of readable length. Those of one stretch share the time that somebody speaks in it
+def cues(texts: Sequence[TimedText]) -> list[Cue]:
+    """Subtitles of readable length. Those of one text share the time that somebody speaks in it
     by their characters: the model itself gives no times."""
     timed: list[tuple[float, float, tuple[str, ...]]] = []
-    for stretch in stretches:
-        parts = _parts(stretch.text)
+    for text in texts:
+        parts = _parts(text.text)
         total, before = sum(map(len, parts)), 0
         for part in parts:
-            start = _moment(stretch.speech_s, before / total, ending=False)
+            start = _moment(text.speech_s, before / total, ending=False)
             before += len(part)
-            end = _moment(stretch.speech_s, before / total, ending=True)
+            end = _moment(text.speech_s, before / total, ending=True)
             timed.append((start, end, tuple(_wrapped(part))))
-    made = []
+    subtitles = []
     for i, (start, end, lines) in enumerate(timed):
         following = timed[i + 1][0] if i + 1 < len(timed) else float("inf")
         end = min(max(end, start + _LEAST_S), following)
-        made.append(Cue(round(1000 * start), round(1000 * end), lines))
-    return made
+        subtitles.append(Cue(round(1000 * start), round(1000 * end), lines))
+    return subtitles
 
 
-def srt(made: Sequence[Cue]) -> str:
+def srt(subtitles: Sequence[Cue]) -> str:
     blocks = []
-    for number, cue in enumerate(made, start=1):
+    for number, cue in enumerate(subtitles, start=1):
         text = "\n".join(cue.lines).translate(_NO_TAGS)
         times = f"{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}"
         blocks.append(f"{number}\n{times}\n{text}\n")
     return "\n".join(blocks)
 
 
-def vtt(made: Sequence[Cue]) -> str:
+def vtt(subtitles: Sequence[Cue]) -> str:
     blocks = ["WEBVTT\n"]
-    for cue in made:
+    for cue in subtitles:
         text = html.escape("\n".join(cue.lines), quote=False)
         blocks.append(f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{text}\n")
     return "\n".join(blocks)
@@ -95,9 +95,9 @@ def _parts(text: str) -> list[str]:
         at = fits
         if fits < len(words):
             for ends in (".?!", ",;:"):
-                found = [i for i in range(fits, fits // 3, -1) if words[i - 1][-1] in ends]
-                if found:
-                    at = found[0]
+                cuts = [i for i in range(fits, fits // 3, -1) if words[i - 1][-1] in ends]
+                if cuts:
+                    at = cuts[0]
                     break
         parts.append(" ".join(words[:at]))
         words = words[at:]
@@ -105,8 +105,8 @@ def _parts(text: str) -> list[str]:
 
 
 def _moment(speech_s: Sequence[tuple[float, float]], share: float, *, ending: bool) -> float:
-    """When a share of the time that somebody speaks has passed. Where a pause begins then, an end
-    is before it and a start after it."""
+    """The moment when a share of the time that somebody speaks has passed. Where a pause begins
+    then, an end is before it and a start after it."""
     left = share * sum(end - start for start, end in speech_s)
     for start, end in speech_s:
         if left < end - start - 1e-6 or (ending and left <= end - start + 1e-6):

@@ -1,4 +1,4 @@
-"""Where somebody speaks: silero-vad's model through onnxruntime.
+"""Voice activity, when somebody speaks: silero-vad's model through onnxruntime.
 
 Its package is not imported, which would load torch and leave it with one thread: the model is read
 from the folder the package is installed in.
@@ -25,8 +25,8 @@ _MODEL = "silero_vad/data/silero_vad_16k_sequence.onnx"  # many frames a call, s
 class SpeechDetector:
     """The probability of speech in each frame of a stream of float32 mono 16 kHz samples.
 
-    Call it with stretches of any length, then `end`: frames come as they fill, and are the same
-    however the stream is divided. It remembers what it heard; take a new one for each recording.
+    Call it with blocks of any length, then `end`: frames come as they fill, and are the same
+    however the stream is divided. It keeps state between calls; take a new one for each recording.
     Raises UserError if silero-vad is missing or too old.
     """
 
@@ -42,14 +42,16 @@ class SpeechDetector:
         whole = len(waiting) // FRAME * FRAME
         self._rest = waiting[whole:]
         frames = waiting[:whole].reshape(-1, FRAME)
-        found = [self._listen(frames[i : i + _BLOCK]) for i in range(0, len(frames), _BLOCK)]
-        return np.concatenate(found) if found else np.zeros(0, np.float32)
+        probabilities = [
+            self._probabilities(frames[i : i + _BLOCK]) for i in range(0, len(frames), _BLOCK)
+        ]
+        return np.concatenate(probabilities) if probabilities else np.zeros(0, np.float32)
 
     def end(self) -> np.ndarray:
         """The probability of the last, incomplete frame, (1,), or (0,) where there is none."""
         return self(np.zeros(-len(self._rest) % FRAME, np.float32))
 
-    def _listen(self, frames: np.ndarray) -> np.ndarray:
+    def _probabilities(self, frames: np.ndarray) -> np.ndarray:
         before = np.concatenate([self._context[None], frames[:-1, -_CONTEXT:]])
         self._context = frames[-1, -_CONTEXT:]
         state = dict(zip("hc", self._state, strict=True))

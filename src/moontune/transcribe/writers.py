@@ -1,4 +1,4 @@
-"""What was said in recordings, written as text, JSON lines, SRT or VTT."""
+"""Transcripts of recordings written as text, JSON lines, SRT or VTT."""
 
 from __future__ import annotations
 
@@ -9,25 +9,31 @@ from typing import Any, Literal, Protocol, TextIO
 
 from moontune.system.files import write_text
 from moontune.system.formatting import printable
-from moontune.transcribe.long_form import Said
+from moontune.transcribe.long_form import SegmentTranscript
 from moontune.transcribe.recordings import Recording
-from moontune.transcribe.segmentation import Cutting
-from moontune.transcribe.subtitles import Stretch, cues, srt, vtt
+from moontune.transcribe.segmentation import SegmentationConfig
+from moontune.transcribe.subtitles import TimedText, cues, srt, vtt
 
 Format = Literal["text", "jsonl", "srt", "vtt"]
 _SUFFIX = {"text": ".txt", "jsonl": ".jsonl", "srt": ".srt", "vtt": ".vtt"}
 
 
-def rendered(
-    recording: Recording, said: Sequence[Said], form: Format, model: str, cutting: Cutting
+def render(
+    recording: Recording,
+    transcripts: Sequence[SegmentTranscript],
+    form: Format,
+    model: str,
+    config: SegmentationConfig,
 ) -> str:
-    """A recording's transcript: a line for each piece, or subtitles."""
+    """A recording's transcript: a line for each segment, or subtitles."""
     if form == "text":
-        return "".join(f"{' '.join(printable(s.text).split())}\n" for s in said if s.text)
+        return "".join(f"{' '.join(printable(s.text).split())}\n" for s in transcripts if s.text)
     if form == "jsonl":
-        return "".join(f"{_json(_row(recording, s, model))}\n" for s in said)
-    made = cues([Stretch(printable(s.text), s.piece.speech_s(cutting)) for s in said])
-    return srt(made) if form == "srt" else vtt(made)
+        return "".join(f"{_json(_row(recording, s, model))}\n" for s in transcripts)
+    subtitles = cues(
+        [TimedText(printable(s.text), s.segment.speech_s(config)) for s in transcripts]
+    )
+    return srt(subtitles) if form == "srt" else vtt(subtitles)
 
 
 def _json(row: dict[str, Any]) -> str:
@@ -36,35 +42,37 @@ def _json(row: dict[str, Any]) -> str:
     return "".join(c if c == printable(c) else json.dumps(c)[1:-1] for c in text)
 
 
-def _row(recording: Recording, said: Said, model: str) -> dict[str, Any]:
+def _row(recording: Recording, row: SegmentTranscript, model: str) -> dict[str, Any]:
     return {
         "file": recording.shown,
-        "start_s": round(said.piece.start_s, 3),
-        "end_s": round(said.piece.end_s, 3),
-        "text": said.text,
-        "tokens": said.tokens,
-        "truncated": said.truncated,
+        "start_s": round(row.segment.start_s, 3),
+        "end_s": round(row.segment.end_s, 3),
+        "text": row.text,
+        "tokens": row.tokens,
+        "truncated": row.truncated,
         "model": model,
     }
 
 
-class Output(Protocol):
+class Writer(Protocol):
     """Where transcripts go."""
 
-    def done(self, recording: Recording) -> bool:
-        """Whether its transcript is there already."""
+    def has(self, recording: Recording) -> bool:
+        """True where its transcript is there already."""
         ...
 
-    def add(self, recording: Recording, new: Sequence[Said]) -> None:
-        """Of what was said, what is new; in order."""
+    def add(self, recording: Recording, new: Sequence[SegmentTranscript]) -> None:
+        """New transcripts of a recording; in order."""
         ...
 
-    def finish(self, recording: Recording, said: Sequence[Said], *, whole: bool) -> list[Path]:
-        """All that was said, or all until it was broken off; the files written."""
+    def finish(
+        self, recording: Recording, transcripts: Sequence[SegmentTranscript], *, whole: bool
+    ) -> list[Path]:
+        """All its transcripts, or all until it was broken off; the files written."""
         ...
 
 
-class Printed:
+class StreamWriter:
     """On a stream, text and JSON lines as they come; of several recordings, text under its name."""
 
     def __init__(
@@ -72,35 +80,37 @@ class Printed:
         stream: TextIO,
         form: Format,
         model: str,
-        cutting: Cutting,
+        config: SegmentationConfig,
         clear: Callable[[], None] = lambda: None,  # takes a progress bar off the terminal
         *,
         several: bool,
     ) -> None:
         self._stream, self._form, self._several = stream, form, several
-        self._model, self._cutting, self._clear = model, cutting, clear
-        self._under: Recording | None = None
+        self._model, self._config, self._clear = model, config, clear
+        self._last_shown: Recording | None = None
 
-    def done(self, recording: Recording) -> bool:
+    def has(self, recording: Recording) -> bool:
         return False
 
-    def add(self, recording: Recording, new: Sequence[Said]) -> None:
+    def add(self, recording: Recording, new: Sequence[SegmentTranscript]) -> None:
         if self._form in ("text", "jsonl"):
             self._head(recording)
-            self._write(rendered(recording, new, self._form, self._model, self._cutting))
+            self._write(render(recording, new, self._form, self._model, self._config))
 
-    def finish(self, recording: Recording, said: Sequence[Said], *, whole: bool) -> list[Path]:
+    def finish(
+        self, recording: Recording, transcripts: Sequence[SegmentTranscript], *, whole: bool
+    ) -> list[Path]:
         if self._form in ("srt", "vtt"):
-            self._write(rendered(recording, said, self._form, self._model, self._cutting))
+            self._write(render(recording, transcripts, self._form, self._model, self._config))
         elif whole:
             self._head(recording)
         return []
 
     def _head(self, recording: Recording) -> None:
-        if self._several and self._form == "text" and self._under != recording:
-            apart = "" if self._under is None else "\n"
+        if self._several and self._form == "text" and self._last_shown != recording:
+            apart = "" if self._last_shown is None else "\n"
             self._write(f"{apart}==> {printable(recording.shown)} <==\n")
-            self._under = recording
+            self._last_shown = recording
 
     def _write(self, text: str) -> None:
         if self._stream.isatty():
@@ -109,31 +119,39 @@ class Printed:
         self._stream.flush()
 
 
-class Filed:
+class FolderWriter:
     """Files below a folder, one for each recording and format, whole or named `.partial`."""
 
     def __init__(
-        self, folder: Path, forms: Sequence[Format], model: str, cutting: Cutting, *, skip: bool
+        self,
+        folder: Path,
+        forms: Sequence[Format],
+        model: str,
+        config: SegmentationConfig,
+        *,
+        skip: bool,
     ) -> None:
         self._folder, self._forms, self._skip = folder, forms, skip
-        self._model, self._cutting = model, cutting
+        self._model, self._config = model, config
 
     def _path(self, recording: Recording, form: Format, *, whole: bool = True) -> Path:
         part = "" if whole else ".partial"
         return self._folder / f"{recording.stem}{part}{_SUFFIX[form]}"
 
-    def done(self, recording: Recording) -> bool:
+    def has(self, recording: Recording) -> bool:
         return self._skip and all(self._path(recording, form).is_file() for form in self._forms)
 
-    def add(self, recording: Recording, new: Sequence[Said]) -> None:
+    def add(self, recording: Recording, new: Sequence[SegmentTranscript]) -> None:
         pass
 
-    def finish(self, recording: Recording, said: Sequence[Said], *, whole: bool) -> list[Path]:
-        written = []
+    def finish(
+        self, recording: Recording, transcripts: Sequence[SegmentTranscript], *, whole: bool
+    ) -> list[Path]:
+        files = []
         for form in self._forms:
             path = self._path(recording, form, whole=whole)
-            write_text(path, rendered(recording, said, form, self._model, self._cutting))
-            written.append(path)
+            write_text(path, render(recording, transcripts, form, self._model, self._config))
+            files.append(path)
             if whole:
                 self._path(recording, form, whole=False).unlink(missing_ok=True)
-        return written
+        return files
