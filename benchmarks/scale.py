@@ -56,7 +56,7 @@ def repeated(rows: list[Utterance], hours: float) -> list[Utterance]:
             if seconds >= 3600 * hours:
                 break
             out.append(replace(u, id=f"{u.id}-{turn}"))
-            seconds += u.length_s
+            seconds += u.duration_or_1s
         turn += 1
     return out
 
@@ -92,7 +92,7 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
 
     origin = {u.id: u for u in rows}
     # A path of its own makes each repetition a file of its own to what is kept.
-    rows = [u.with_(audio_filepath=Path(u.id)) for u in rows]
+    rows = [replace(u, audio_filepath=Path(u.id)) for u in rows]
 
     def load(u: Utterance) -> np.ndarray:
         samples = load_audio(origin[u.id])

@@ -72,7 +72,7 @@ def some_minutes(rows: Sequence[Utterance], minutes: float, seed: int) -> list[U
     for i in order:
         if seconds < 60 * minutes and rows[i].text:
             taken.append(rows[i])
-            seconds += rows[i].length_s
+            seconds += rows[i].duration_or_1s
     return sorted(taken, key=lambda u: u.speaker or "")
 
 
@@ -137,9 +137,8 @@ def main(args: Args) -> None:
         rows = some_minutes(read_manifest(manifest)[0], args.minutes, args.seed)
         audio = [load_audio(u) for u in rows]
         reference = " ".join(u.text for u in rows)
-        print(
-            f"\n{manifest.parent.name}: {len(rows)} clips, {sum(u.length_s for u in rows):.0f} s\n"
-        )
+        seconds = sum(u.duration_or_1s for u in rows)
+        print(f"\n{manifest.parent.name}: {len(rows)} clips, {seconds:.0f} s\n")
         print(
             "| way | pauses s | WER | S | D | I | pieces | mean s | longest s | truncated |"
             " loops | heard again | RTF |\n|" + "---|" * 13

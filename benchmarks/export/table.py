@@ -34,7 +34,7 @@ from moontune.models.transcriber import Transcriber, load_audio
 def in_batches(base: Any, speech: Speech) -> Product:
     """PyTorch's transcripts; they do not depend on what shares a batch."""
     transcribe, found = Transcriber(base), {}
-    for indices in batches([u.length_s for u in speech.utterances]):
+    for indices in batches([u.duration_or_1s for u in speech.utterances]):
         heard = transcribe([speech.clips[i] for i in indices], speech.cap)
         found |= {id(speech.clips[i]): out for i, out in zip(indices, heard, strict=True)}
     heard = hear("PyTorch", 0, lambda clips, _: [found[id(clip)] for clip in clips], speech)

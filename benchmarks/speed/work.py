@@ -11,7 +11,7 @@ import json
 import resource
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -66,7 +66,7 @@ def sentence_case(rows: Sequence[Utterance]) -> list[Utterance]:
     Capitals cost twice the tokens, and moontune restores their case before it trains on them.
     """
     return [
-        u.with_(target=restore_style(u.text, ""))
+        replace(u, target=restore_style(u.text, ""))
         if u.target is None and style_of([u.text]) == "upper"
         else u
         for u in rows

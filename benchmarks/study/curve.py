@@ -17,7 +17,7 @@ from typing import Any
 import tyro
 
 from benchmarks.study.study import SETS, parsed, rows_of
-from moontune.data.manifest import read_rows
+from moontune.data.manifest import read_run_manifest
 from moontune.evaluation.comparison import compare
 from moontune.pipeline.run_dir import RunDir
 
@@ -64,8 +64,10 @@ def points(study: Path, name: str) -> list[Point]:
 
 
 def _point(runs: Sequence[RunDir]) -> Point:
-    rows = [[u for part in ("train", "val") for u in read_rows(r.manifest(part))] for r in runs]
-    seconds = [sum(u.length_s for u in part) for part in rows]
+    rows = [
+        [u for part in ("train", "val") for u in read_run_manifest(r.manifest(part))] for r in runs
+    ]
+    seconds = [sum(u.duration_or_1s for u in part) for part in rows]
     c = compare(rows_of(list(runs), "base"), rows_of(list(runs), "tuned"), 42)
     return Point(
         sum(map(len, rows)) / len(runs),

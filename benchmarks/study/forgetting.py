@@ -15,7 +15,7 @@ from pathlib import Path
 import tyro
 
 from benchmarks.study.study import SETS, place, rows_of
-from moontune.data.manifest import read_rows
+from moontune.data.manifest import read_run_manifest
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.evaluate import evaluate
 from moontune.evaluation.phrasing import show_interval
@@ -48,7 +48,7 @@ def measure(run: RunDir, others: list[RunDir]) -> None:
     config = run.config()
     base = load_base(config.model.model_id, None, "cpu")
     load_adapter(base, run.adapter)
-    clips = [u for other in others for u in read_rows(other.manifest("test"))]
+    clips = [u for other in others for u in read_run_manifest(other.manifest("test"))]
     done = evaluate(base, clips, load_audio, cap=config.eval.token_cap)
     write_jsonl(file, [p.row() for p in done.predictions])
 

@@ -28,7 +28,7 @@ from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main as moontune
 from moontune.config.loading import resolve, with_settings
 from moontune.config.schema import LoraConfig
-from moontune.data.manifest import read_rows, write_manifest
+from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import corpus_wer, word_edits
@@ -127,7 +127,7 @@ def parsed(setting: str) -> tuple[dict[str, Any], dict[str, str]]:
 def keep_some(run: RunDir, clips: int, seed: int) -> None:
     """Leave `clips` clips to train and validate on, drawn from both as they are; a smaller number
     keeps a part of what a larger one keeps."""
-    parts = {name: read_rows(run.manifest(name)) for name in ("train", "val")}
+    parts = {name: read_run_manifest(run.manifest(name)) for name in ("train", "val")}
     total = sum(map(len, parts.values()))
     rng = np.random.default_rng(seed)
     for name, rows in parts.items():
@@ -141,7 +141,7 @@ def keep_plausible(run: RunDir, most: float) -> None:
     it transcribed for their style."""
     written = run.read("base_transcripts.json")
     for name in ("train", "val"):
-        rows = read_rows(run.manifest(name))
+        rows = read_run_manifest(run.manifest(name))
         edits = [word_edits(u.text, written.get(u.id, u.text)) for u in rows]
         wers = [corpus_wer([e]) for e in edits]
         kept = [u for u, wer in zip(rows, wers, strict=True) if wer is not None and wer < most]
@@ -160,8 +160,8 @@ def replay_others(args: Args, name: str, run: RunDir) -> None:
     """Replay what the other set has beyond the clips on which forgetting is measured: other clips,
     but of the same speakers, so that forgetting looks smaller than with other speech."""
     other = fold_of(args, SETS[name], "default", 42, 1)
-    rows = [u for part in SPLITS for u in read_rows(other.manifest(part))]
-    measured = {u.id for u in read_rows(run.manifest("general"))}
+    rows = [u for part in SPLITS for u in read_run_manifest(other.manifest(part))]
+    measured = {u.id for u in read_run_manifest(run.manifest("general"))}
     write_manifest(run.manifest("replay"), [u for u in rows if u.id not in measured])
 
 

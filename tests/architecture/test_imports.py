@@ -81,7 +81,7 @@ def test_what_needs_no_torch_loads_none() -> None:
         "    importlib.import_module(name)\n"
         f"    loaded = {HEAVY!r} & sys.modules.keys()\n"
         "    assert not loaded, f'{name} loads {loaded}'\n"
-        "from moontune.data.truecasing import normalize; normalize('x')\n"
+        "from moontune.data.normalizer import normalize; normalize('x')\n"
         "from moontune.evaluation.error_rates import word_edits; word_edits('a b', 'a')\n"
         f"assert not {HEAVY!r} & sys.modules.keys()\n"
     ).replace(repr(HEAVY), repr(set(HEAVY)))

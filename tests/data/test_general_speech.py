@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from moontune.config.loading import resolve
 from moontune.config.schema import DataConfig, GeneralConfig, OutputConfig, RunConfig, TokenCap
 from moontune.data.audio import write_flac
 from moontune.data.manifest import Utterance, read_manifest, write_manifest
-from moontune.data.sources.general_speech import sample_general, sample_replay, spread
+from moontune.data.sources.general_speech import sample_general, sample_replay, spread_over_speakers
 from moontune.errors import UserError
 from moontune.system.files import read_jsonl
 from moontune.training.sampling import mixture, shuffled
@@ -39,10 +40,10 @@ def utterances(speakers: dict[str, int]) -> list[Utterance]:
 
 def test_a_few_clips_are_of_as_many_speakers_as_there_are() -> None:
     rows = utterances({"a": 50, "b": 3, "c": 1, "d": 9})
-    taken = spread(rows, 10, seed=1)
+    taken = spread_over_speakers(rows, 10, seed=1)
     assert Counter(u.speaker for u in taken) == {"a": 3, "b": 3, "c": 1, "d": 3}
-    assert taken == spread(rows, 10, seed=1) != spread(rows, 10, seed=2)
-    assert sorted(u.id for u in spread(rows, 1000, 1)) == sorted(u.id for u in rows)
+    assert taken == spread_over_speakers(rows, 10, seed=1) != spread_over_speakers(rows, 10, seed=2)
+    assert sorted(u.id for u in spread_over_speakers(rows, 1000, 1)) == sorted(u.id for u in rows)
 
 
 def test_one_manifest_for_both_is_divided_by_speaker(noise_manifest, tmp_path) -> None:
@@ -74,11 +75,11 @@ def test_what_was_not_asked_for_may_be_missing_but_not_what_was(tmp_path) -> Non
 
 
 def test_recordings_of_the_wheel_are_what_their_texts_say(tmp_path, bundled_base) -> None:
-    from moontune.data.sources.bundled_speech import sample_wheel
+    from moontune.data.sources.bundled_speech import sample_bundled_speech
     from moontune.evaluation.evaluate import evaluate
     from moontune.models.transcriber import load_audio
 
-    rows = sample_wheel(tmp_path).utterances
+    rows = sample_bundled_speech(tmp_path).utterances
     done = evaluate(bundled_base, rows, load_audio, cap=TokenCap(6.5, 8))
     assert done.wer is not None
     assert done.wer < 0.1
@@ -130,7 +131,7 @@ def test_speakers_of_the_runs_own_corpus_are_not_replayed(
     """A speaker of the test split might be among them."""
     monkeypatch.chdir(tmp_path)
     more = tmp_path / "more.jsonl"  # another file of the same people
-    rows = [u.with_(id=f"again-{u.id}") for u in read_manifest(noise_manifest)[0]]
+    rows = [replace(u, id=f"again-{u.id}") for u in read_manifest(noise_manifest)[0]]
     write_manifest(more, rows)
     words = ["sample", "--manifest", str(noise_manifest), "--utterances", "12", "--run-name", "r"]
     words += ["--general", "off", "--replay-share", "0.3", "--replay-manifest", str(more)]

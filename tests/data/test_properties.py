@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moontune.data.manifest import FIELD_NAMES, Utterance, read_manifest
-from moontune.data.normalizer import is_latin, normalize, plain
+from moontune.data.normalizer import is_latin, normalize, visible_text
 from moontune.data.splitting import SPLITS, check_groups, groups_of, split_folds, split_utterances
 from moontune.data.truecasing import style_of
 from moontune.errors import UserError
@@ -101,7 +102,7 @@ def test_folds_test_every_clip_once_and_share_no_speaker(who, folds) -> None:
 
 def test_a_split_by_speaker_names_the_row_without_one() -> None:
     clips = [Utterance(str(i), Path("/a"), "x", 1.0, s) for i, s in enumerate(["a", "b", "c"])]
-    unnamed = clips[0].with_(speaker=None, where="my.jsonl:9")
+    unnamed = replace(clips[0], speaker=None, where="my.jsonl:9")
     try:
         split_utterances([*clips, unnamed], val_share=0.1, test_share=0.1, seed=1)
     except UserError as error:
@@ -114,8 +115,8 @@ def test_a_split_by_speaker_names_the_row_without_one() -> None:
 def test_any_text_is_normalised_to_words_that_hold_letters_or_digits(text) -> None:
     words = normalize(text).split(" ")
     assert words == [""] or all(any(c.isalnum() for c in word) for word in words)
-    assert normalize(plain(text)) == normalize(text)
-    assert plain(plain(text)) == plain(text)
+    assert normalize(visible_text(text)) == normalize(text)
+    assert visible_text(visible_text(text)) == visible_text(text)
     assert is_latin(text) in (True, False)
     assert style_of([text]) in ("upper", "lower", "cased")
 

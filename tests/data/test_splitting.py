@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,14 +82,14 @@ def test_too_few_speakers_says_how_many_and_how_to_override() -> None:
 
 
 def test_missing_speaker_is_named() -> None:
-    rows = [u.with_(speaker=None) for u in utterances({"a": [1.0]})]
+    rows = [replace(u, speaker=None) for u in utterances({"a": [1.0]})]
     with pytest.raises(UserError, match=r"name no speaker.*a-0"):
         split_utterances(rows, **SHARES, seed=1)
 
 
 def test_leaks_of_audio_and_sentences_are_reported() -> None:
     rows = utterances({s: [2.0] for s in "abc"})
-    rows = [u.with_(text="The SAME words!" if u.speaker != "c" else "Other.") for u in rows]
+    rows = [replace(u, text="The SAME words!" if u.speaker != "c" else "Other.") for u in rows]
     done = split_utterances(
         rows, **SHARES, seed=1, audio_key=lambda u: "h" if u.speaker != "a" else "a"
     )

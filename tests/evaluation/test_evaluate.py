@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_truncation_by_the_token_cap_is_counted(tiny_base, noise_manifest) -> No
 def test_loss_is_on_the_target_and_wer_on_the_reference(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
     plain = evaluate(tiny_base, rows[:2], load_audio, cap=TokenCap(6.5, 2))
-    styled = [u.with_(target=u.text.upper()) for u in rows[:2]]
+    styled = [replace(u, target=u.text.upper()) for u in rows[:2]]
     other = evaluate(tiny_base, styled, load_audio, cap=TokenCap(6.5, 2))
     assert other.wer == plain.wer
     assert other.loss != plain.loss
@@ -77,12 +78,12 @@ def test_loss_is_on_the_target_and_wer_on_the_reference(tiny_base, noise_manifes
 
 def test_words_cost_the_real_model_the_same_in_any_style(tmp_path, bundled_base) -> None:
     """ALL-CAPS labels cost much more, but as typography: the words were heard as well."""
-    from moontune.data.sources.bundled_speech import sample_wheel
+    from moontune.data.sources.bundled_speech import sample_bundled_speech
 
-    rows = sample_wheel(tmp_path).utterances[2:6]
+    rows = sample_bundled_speech(tmp_path).utterances[2:6]
     found = {}
     for style in (str.upper, str.lower, str):
-        styled = [u.with_(target=style(u.text)) for u in rows]
+        styled = [replace(u, target=style(u.text)) for u in rows]
         done = evaluate(bundled_base, styled, load_audio, cap=TokenCap(6.5, 8))
         words = done.edits.words
         found[style] = [

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
-from moontune.data.manifest import read_rows
+from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
 from moontune.models.adapter import merged, refuse_other_tensors
 from moontune.models.transcriber import Transcriber, load_audio
@@ -76,7 +76,7 @@ def test_merged_and_float_onnx_write_the_tuned_models_tokens(run) -> None:
     from moontune.models.base_model import load_base
 
     base = load_base(str(run / "export/merged"), None, "cpu")
-    clips = [load_audio(u) for u in read_rows(run / "manifests/test.jsonl")]
+    clips = [load_audio(u) for u in read_run_manifest(run / "manifests/test.jsonl")]
     assert_decided(base, clips, [Transcriber(base)([clip], CAP)[0] for clip in clips])
     for name in ("PyTorch, tuned", "PyTorch, merged", "ONNX, float32"):
         assert rows[name]["same_tokens"] == rows[name]["clips"] > 0
@@ -111,7 +111,7 @@ def test_merged_is_a_model_for_model_id(run, tmp_path) -> None:
     one, other = (Transcriber(b)(clips, CAP) for b in (tuned, plain))
     assert one == other
     listed = tmp_path / "list.txt"
-    listed.write_text(f"{read_rows(run / 'manifests/test.jsonl')[0].audio_filepath}\n")
+    listed.write_text(f"{read_run_manifest(run / 'manifests/test.jsonl')[0].audio_filepath}\n")
     from moontune.cli import run_stt
 
     given = ["--model-id", str(run / "export/merged"), "--audio-list", str(listed)]
@@ -148,7 +148,7 @@ def test_onnx_transcribes_without_torch_what_torch_does(run, tmp_path) -> None:
 def test_ort_files_write_what_the_8_bit_onnx_does(run) -> None:
     from moontune.models.onnx import OnnxTranscriber
 
-    clips = [load_audio(u) for u in read_rows(run / "manifests/test.jsonl")][:2]
+    clips = [load_audio(u) for u in read_run_manifest(run / "manifests/test.jsonl")][:2]
     tokenizer = run / "export/onnx/tokenizer.json"
     one, other = (
         OnnxTranscriber(run / "export" / name, threads=1, tokenizer=tokenizer)(clips, CAP)
@@ -302,5 +302,5 @@ def test_a_row_of_the_vendors_runtime_or_a_remark(
     row = facts(copy)["table"][5]
     assert row["name"] == "moonshine-voice, tuned"
     assert facts(copy)["vendor_runtime"] == "moonshine-voice 9.9"
-    assert row["clips"] == len(read_rows(copy / "manifests/test.jsonl"))
+    assert row["clips"] == len(read_run_manifest(copy / "manifests/test.jsonl"))
     assert (copy / "export/predictions/moonshine-voice-tuned.jsonl").is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def evaluated(
 def everything(model: str, manifest: Path, group: ProcessGroup = SINGLE) -> dict[str, Any]:
     rows, _ = read_manifest(manifest)
     found = {case: trained(model, rows, case, group) for case in CASES}
-    many = [u.with_(id=f"{u.id}-{n}") for n in range(3) for u in rows]
+    many = [replace(u, id=f"{u.id}-{n}") for n in range(3) for u in rows]
     cap, base = TokenCap(4.0, 2), load_base(model, None, "cpu")
     return found | {
         "evaluation": evaluated(base, many, cap, group),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ SETTINGS = TrainConfig(
 )
 
 
-OTHERS = [(SPLIT[:1], 0.25), ([u.with_(backwards=True) for u in SPLIT], 0.2)]
+OTHERS = [(SPLIT[:1], 0.25), ([replace(u, backwards=True) for u in SPLIT], 0.2)]
 
 
 def trained(model: Path, checkpointer: Checkpointer | None = None, config: TrainConfig = SETTINGS):

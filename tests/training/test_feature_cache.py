@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_a_clip_and_the_same_clip_backwards_are_two(memory_bytes) -> None:
             patch.setitem(CLIPS, "ramp", ramp)
             for _ in range(2):
                 for back in order:
-                    first = counting.cache(u.with_(backwards=back))[0, 0]
+                    first = counting.cache(replace(u, backwards=back))[0, 0]
                     assert first == (19 if back else 0)
         once = memory_bytes > 0
         assert (counting.computed, counting.read) == ((2, 2) if once else (4, 4))

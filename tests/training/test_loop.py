@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import pytest
@@ -150,7 +151,7 @@ def test_too_many_non_finite_updates_abort(fresh_base, monkeypatch) -> None:
 
 def test_early_stop_and_base_kept_when_nothing_helps(fresh_base) -> None:
     """Validating on what training makes worse: step 0, the base itself, is kept."""
-    opposite = [u.with_(text="~~~~~~ ~~~~~~ ~~~~~~") for u in SPLIT[:1]]
+    opposite = [replace(u, text="~~~~~~ ~~~~~~ ~~~~~~") for u in SPLIT[:1]]
     model, result = run(
         fresh_base, val=opposite, max_steps=400, early_stop_patience=2, lr=1e-2, warmup_steps=0
     )
@@ -281,7 +282,7 @@ def test_passes_of_one_clip_give_the_same_update(tiny_model, monkeypatch) -> Non
 
 
 def test_validation_takes_all_clips_or_a_spread_that_stays_cheap() -> None:
-    many = [SPLIT[0].with_(id=str(i)) for i in range(1000)]
+    many = [replace(SPLIT[0], id=str(i)) for i in range(1000)]
     often = TrainConfig(eval_every_steps=50)
     assert validation_sample(many[:64], often) == many[:64]
     assert [u.id for u in validation_sample(many, often)] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from builders import noise
 from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap, TrainConfig
 from moontune.data.audio import read_audio, write_flac
-from moontune.data.manifest import Utterance, read_rows, to_row
-from moontune.data.sources.bundled_speech import sample_wheel
+from moontune.data.manifest import Utterance, read_run_manifest, to_row
+from moontune.data.sources.bundled_speech import sample_bundled_speech
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.training import reversed_clips as module
 from moontune.training.reversed_clips import (
@@ -30,17 +31,17 @@ def test_a_clip_heard_backwards_is_its_samples_from_the_end(tmp_path) -> None:
     samples = noise(3, 0.5)
     write_flac(tmp_path / "a.flac", samples)
     u = Utterance("a", tmp_path / "a.flac", "x", 0.5, "s")
-    heard = load_audio(u.with_(backwards=True))
+    heard = load_audio(replace(u, backwards=True))
     assert np.array_equal(heard, read_audio(u.audio_filepath)[::-1])
     assert heard.flags.c_contiguous  # as torch needs it
     assert np.array_equal(load_audio(u), read_audio(u.audio_filepath))
-    assert "backwards" not in to_row(u.with_(backwards=True))
+    assert "backwards" not in to_row(replace(u, backwards=True))
 
 
 def test_what_is_learnt_of_speech_backwards_is_what_the_base_writes(tmp_path, bundled_base) -> None:
     """Not what is said in it."""
     pytest.importorskip("moonshine_voice", reason="extra `bundled`", exc_type=ImportError)
-    own = sample_wheel(tmp_path).utterances
+    own = sample_bundled_speech(tmp_path).utterances
     written = base_transcripts_reversed(bundled_base, own, CAP)
     assert written.keys() == {u.id for u in own}
     turned = as_training_clips(own, written)
@@ -125,7 +126,7 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
     assert {u.id for u in some} <= set(usable)
     assert abs(len(some) - len(heard) * 0.5 * len(usable) / len(asked[0])) <= 1
     assert {u.label for u in some} == {""}
-    assert {u.id for u in read_rows(run / "manifests/backwards.jsonl")} == set(usable)
+    assert {u.id for u in read_run_manifest(run / "manifests/backwards.jsonl")} == set(usable)
     told = f"{len(usable)} clips are heard backwards too"
     assert told in capsys.readouterr().out
     whole = (run / "lora_adapter/adapter_model.safetensors").read_bytes()

@@ -1,4 +1,4 @@
-"""Groups of unlike sizes placed so that shares come out as wanted: a seeded local search."""
+"""Whole groups put into splits so that each comes near its share: a local search."""
 
 from __future__ import annotations
 

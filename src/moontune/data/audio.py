@@ -1,4 +1,4 @@
-"""Audio files or bytes to the one form the model hears: float32, mono, 16 kHz, shape (samples,)."""
+"""Audio files, bytes or streams to the form the model takes: float32, mono, 16 kHz, (samples,)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from moontune.system.files import write_bytes
 
 SAMPLE_RATE_HZ = 16_000
 # The convolutions (127/64, 7/3, 3/2, no padding) need this many samples for one frame.
@@ -47,13 +49,13 @@ def read_audio(source: Path | bytes, longest_s: float = _LONGEST_S) -> np.ndarra
     infinite or far beyond full scale; TooLongError, when that much was decoded, if it is longer
     than `longest_s`.
     """
-    with opened(source) as file, decoding():
+    with open_audio(source) as file, errors_as_audio_error():
         rate, blocks, frames = file.samplerate, [], 0
-        for block in mono_blocks(file):
+        for block in _mono_blocks(file):
             blocks.append(block)
             frames += len(block)
             if frames > longest_s * rate:
-                told = header_s(file)
+                told = _duration_in_header(file)
                 found = f"{told:.1f} s" if told > longest_s else "more"
                 raise TooLongError(f"{found}, at most {longest_s:g} s")
         mono = np.concatenate(blocks)
@@ -66,8 +68,43 @@ def read_audio(source: Path | bytes, longest_s: float = _LONGEST_S) -> np.ndarra
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
+def audio_blocks(source: Path | BinaryIO) -> Iterator[np.ndarray]:
+    """Blocks of at most 10 s, each (samples,), of a file or of an open one that can seek.
+
+    Channels are averaged and rates resampled as `read_audio` does; put end to end, the blocks are
+    what it returns, to rounding. Raises AudioError if the audio cannot be used, at the block that
+    cannot.
+    """
+    with open_audio(source) as file, errors_as_audio_error():
+        resampler = _resampler(file.samplerate)
+        for mono in _mono_blocks(file):
+            yield _contiguous(mono if resampler is None else resampler.resample_chunk(mono))
+        if resampler is not None:
+            rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+            yield _contiguous(rest)
+
+
+def header_duration_s(source: Path | BinaryIO) -> float:
+    """Seconds of audio as the file's head says, without decoding it; an mp3 may err a little.
+
+    0 where the head does not know, as of a WAV that was piped out. Raises AudioError if it cannot
+    be opened.
+    """
+    with open_audio(source) as file, errors_as_audio_error():
+        return _duration_in_header(file)
+
+
 @contextmanager
-def opened(source: Path | bytes | BinaryIO) -> Iterator[Any]:
+def seekable_copy(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """A pipe's bytes in a file without a name, which can seek."""
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(stream, file)
+        file.seek(0)
+        yield file
+
+
+@contextmanager
+def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
     """The `soundfile.SoundFile` of a file, of its bytes or of an open one that can seek.
 
     It is to be read from its beginning to its end. Raises AudioError.
@@ -75,7 +112,7 @@ def opened(source: Path | bytes | BinaryIO) -> Iterator[Any]:
     import soundfile
 
     with ExitStack() as stack:
-        with decoding():
+        with errors_as_audio_error():
             if isinstance(source, Path):
                 if source.exists() and not (source.is_file() or source.is_dir()):
                     raise AudioError("is a pipe or a device, not an audio file")  # it may not end
@@ -106,7 +143,7 @@ class _Stream:
             self._stream.seek(offset, whence)
 
 
-def mono_blocks(file: Any) -> Iterator[np.ndarray]:
+def _mono_blocks(file: Any) -> Iterator[np.ndarray]:
     """An opened file's sound at its own rate, channels averaged, each block (samples,) float32.
 
     Raises AudioError where it cannot be used, at the block that cannot; a file that is cut off,
@@ -130,13 +167,13 @@ def mono_blocks(file: Any) -> Iterator[np.ndarray]:
             raise AudioError(f"is cut off: {100 * part / whole:.0f} % of what its header tells")
 
 
-def header_s(file: Any) -> float:
+def _duration_in_header(file: Any) -> float:
     """Seconds of an opened file as its header says; 0 where it says nothing sensible."""
     return file.frames / file.samplerate if 0 < file.frames < 2**40 else 0.0
 
 
 @contextmanager
-def decoding() -> Iterator[None]:
+def errors_as_audio_error() -> Iterator[None]:
     """Turn what the system and libsndfile raise within the block into an AudioError."""
     import soundfile
 
@@ -155,52 +192,6 @@ def decoding() -> Iterator[None]:
         raise AudioError(f"cannot be decoded ({detail})") from None
 
 
-def write_flac(path: Path, samples: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:
-    """Write mono float32 samples as 16-bit FLAC, whole or not at all."""
-    import soundfile
-
-    from moontune.system.files import write_bytes
-
-    stream = io.BytesIO()
-    soundfile.write(stream, samples, rate_hz, format="FLAC", subtype="PCM_16")
-    write_bytes(path, stream.getvalue())
-
-
-def audio_blocks(source: Path | BinaryIO) -> Iterator[np.ndarray]:
-    """Blocks of at most 10 s, each (samples,), of a file or of an open one that can seek.
-
-    Channels are averaged and rates resampled as `read_audio` does; put end to end, the blocks are
-    what it returns, to rounding. Raises AudioError if the audio cannot be used, at the block that
-    cannot.
-    """
-    with opened(source) as file, decoding():
-        resampler = _resampler(file.samplerate)
-        for mono in mono_blocks(file):
-            yield _contiguous(mono if resampler is None else resampler.resample_chunk(mono))
-        if resampler is not None:
-            rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-            yield _contiguous(rest)
-
-
-def header_duration_s(source: Path | BinaryIO) -> float:
-    """Seconds of audio as the file's head says, without decoding it; an mp3 may err a little.
-
-    0 where the head does not know, as of a WAV that was piped out. Raises AudioError if it cannot
-    be opened.
-    """
-    with opened(source) as file, decoding():
-        return header_s(file)
-
-
-@contextmanager
-def seekable_copy(stream: BinaryIO) -> Iterator[BinaryIO]:
-    """A pipe's bytes in a file without a name, which can seek."""
-    with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(stream, file)
-        file.seek(0)
-        yield file
-
-
 def _contiguous(mono: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(mono, dtype=np.float32)
 
@@ -211,3 +202,12 @@ def _resampler(rate_hz: int) -> Any:
     import soxr
 
     return soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+
+
+def write_flac(path: Path, samples: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:
+    """Write mono float32 samples as 16-bit FLAC, whole or not at all."""
+    import soundfile
+
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, rate_hz, format="FLAC", subtype="PCM_16")
+    write_bytes(path, stream.getvalue())

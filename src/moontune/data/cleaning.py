@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from moontune.data.audio import (
 )
 from moontune.data.manifest import Dropped, Utterance
 from moontune.data.normalizer import normalize
-from moontune.data.sources.base import Progress, no_progress
+from moontune.system.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _look(
     except AudioError as error:
         return u, None, "unreadable", f"{u.audio_filepath}: {error}"
     seconds = len(samples) / SAMPLE_RATE_HZ
-    u = u.with_(duration=round(seconds, 3))
+    u = replace(u, duration=round(seconds, 3))
     if len(samples) < SHORTEST_SAMPLES or seconds < config.min_duration_s:
         return u, None, "too short", f"{seconds:.3f} s, at least {config.min_duration_s:g} s"
     rate = len(u.text) / seconds

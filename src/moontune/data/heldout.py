@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from moontune.config.schema import CleanConfig, DataConfig
+from moontune.data.cleaning import clean
 from moontune.data.manifest import Utterance, write_manifest
-from moontune.data.sources.base import Progress, no_progress
+from moontune.data.sources.dispatch import sample_source
 from moontune.errors import UserError
+from moontune.system.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,6 @@ class ManifestArgs:
 
 def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list[Utterance]:
     """Sample, clean and write; returns what was written. Raises UserError."""
-    from moontune.data.cleaning import clean
-    from moontune.data.sources.dispatch import sample
-
     if args.samples < 1:
         raise UserError(f"--samples {args.samples}: at least 1 is needed")
     if args.source == "manifest" and args.manifest is None:
@@ -56,11 +55,12 @@ def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list
         rows_per_speaker=args.rows_per_speaker,
     )
     folder = args.output.resolve().parent / "audio"
-    taken = sample(config, CleanConfig(), seed=args.seed, audio_dir=folder, progress=progress)
-    done = clean(taken.utterances, CleanConfig(), keep_silence=args.source == "silence")
-    dropped = [*taken.dropped, *done.dropped]
-    if not done.utterances:
+    limits = CleanConfig()
+    sample = sample_source(config, limits, seed=args.seed, audio_dir=folder, progress=progress)
+    cleaned = clean(sample.utterances, limits, keep_silence=args.source == "silence")
+    dropped = [*sample.dropped, *cleaned.dropped]
+    if not cleaned.utterances:
         why = f"{dropped[0].where}: {dropped[0].detail}" if dropped else "the source is empty"
         raise UserError(f"no usable clip was found ({why})")
-    write_manifest(args.output, [dataclasses.replace(u, target=None) for u in done.utterances])
-    return done.utterances
+    write_manifest(args.output, [dataclasses.replace(u, target=None) for u in cleaned.utterances])
+    return cleaned.utterances

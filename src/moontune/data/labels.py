@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.data.manifest import Utterance
@@ -51,7 +51,7 @@ def make_labels(
         def target(u: Utterance) -> str:
             return u.text
 
-    labelled = {name: [u.with_(target=target(u)) for u in part] for name, part in parts.items()}
+    labelled = {name: [replace(u, target=target(u)) for u in part] for name, part in parts.items()}
     examples = [
         {"text": u.text, "target": u.target} for u in labelled["train"] if u.text != u.target
     ]

@@ -52,12 +52,9 @@ class Utterance:
         return self.text if self.target is None else self.target
 
     @property
-    def length_s(self) -> float:
+    def duration_or_1s(self) -> float:
         """Its duration, or a second where that is not known: for sharing work out."""
         return self.duration or 1.0
-
-    def with_(self, **changes: Any) -> Utterance:
-        return replace(self, **changes)
 
 
 @dataclass(frozen=True)
@@ -178,23 +175,25 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def read_manifest(path: Path, *, own: bool = False) -> tuple[list[Utterance], list[Dropped]]:
+def read_manifest(
+    path: Path, *, written_by_run: bool = False
+) -> tuple[list[Utterance], list[Dropped]]:
     """Read a JSONL manifest; relative audio paths are resolved against its folder.
 
     Returns the usable rows and the broken ones, each with `file:line`. Ids used twice get a suffix
-    so that every utterance stays addressable. `own`: a run wrote it, and its rows say where they
-    came from. Raises UserError where no row can be used at all.
+    so that every utterance stays addressable. `written_by_run`: its rows say where they came from.
+    Raises UserError where no row can be used at all.
     """
     bad: list[Dropped] = []
-    return list(_each(Path(path), bad, own=own)), bad
+    return list(_each(Path(path), bad, written_by_run=written_by_run)), bad
 
 
 def each_utterance(path: Path) -> Iterator[Utterance]:
     """The usable rows of a manifest, one by one. Raises UserError as `read_manifest` does."""
-    return _each(Path(path), [], own=False)
+    return _each(Path(path), [], written_by_run=False)
 
 
-def _each(path: Path, bad: list[Dropped], *, own: bool) -> Iterator[Utterance]:
+def _each(path: Path, bad: list[Dropped], *, written_by_run: bool) -> Iterator[Utterance]:
     taken: set[str] = set()
     base = str(path.resolve().parent)
     for number, line in enumerate(_lines(path), start=1):
@@ -203,7 +202,7 @@ def _each(path: Path, bad: list[Dropped], *, own: bool) -> Iterator[Utterance]:
         where = f"{path}:{number}"
         try:
             decoded = json.loads(line.decode())
-            if own and isinstance(decoded, dict) and decoded.get("where"):
+            if written_by_run and isinstance(decoded, dict) and decoded.get("where"):
                 where = str(decoded["where"])
             row = _parse(decoded, base, where)
         except (ValueError, RecursionError) as error:
@@ -213,7 +212,7 @@ def _each(path: Path, bad: list[Dropped], *, own: bool) -> Iterator[Utterance]:
             name = row.id
             while name in taken:
                 name = f"{name}#{number}"
-            row = row.with_(id=name, renamed=True)
+            row = replace(row, id=name, renamed=True)
         taken.add(row.id)
         yield row
     if not taken:
@@ -237,11 +236,11 @@ def _broken(error: Exception, where: str, number: int) -> Dropped:
     return Dropped(where, ident, "bad row", str(error))
 
 
-def read_rows(path: Path) -> list[Utterance]:
+def read_run_manifest(path: Path) -> list[Utterance]:
     """Rows of a manifest that a run wrote; it may hold none. Raises UserError."""
     if Path(path).is_file() and Path(path).stat().st_size == 0:
         return []
-    return read_manifest(path, own=True)[0]
+    return read_manifest(path, written_by_run=True)[0]
 
 
 def to_row(

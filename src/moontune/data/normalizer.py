@@ -1,4 +1,4 @@
-"""The normaliser that WER is scored on: Whisper's, for English and for other scripts."""
+"""Text as WER is scored on: Whisper's English normalisation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import importlib.metadata
 import re
 import unicodedata
 
-_MARKS = re.compile(r"[^.,!?;:\u2026-]")
-
-
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
+# Soft hyphens, byte order marks, marks of direction: a word with one looks like the word without.
 _INVISIBLE = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -30,7 +26,7 @@ def normalizer_name() -> str:
     return f"whisper_normalizer.english.EnglishTextNormalizer {version}, lone symbols dropped"
 
 
-def plain(text: str) -> str:
+def visible_text(text: str) -> str:
     """The text as it is read: white space folded, control and invisible characters left out."""
     return " ".join(_INVISIBLE.sub("", _CONTROLS.sub(" ", text)).split())
 
@@ -48,7 +44,7 @@ def normalize(text: str) -> str:
     It leaves a lone `.` of an ellipsis, which would be a word that nobody says; such are dropped.
     """
     try:
-        words = _english()(plain(text)).split()
+        words = _english()(visible_text(text)).split()
     except AssertionError:  # it takes no number of more than 4300 digits
-        words = plain(text).lower().split()
+        words = visible_text(text).lower().split()
     return " ".join(word for word in words if any(c.isalnum() for c in word))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from moontune.data.assignment import assign
 from moontune.data.manifest import Utterance
+from moontune.data.normalizer import normalize
 from moontune.errors import UserError
 
 SplitName = Literal["train", "val", "test"]
@@ -218,8 +219,6 @@ def find_leaks(
     audio_key: Callable[[Utterance], str] | None = None,
 ) -> list[Leak]:
     """Speakers, recordings and sentences that stand in more than one split."""
-    from moontune.data.normalizer import normalize
-
     kinds: list[tuple[Literal["speaker", "audio", "sentence"], Callable[[Utterance], str]]] = [
         ("speaker", lambda u: u.speaker or ""),
         ("sentence", lambda u: normalize(u.text)),

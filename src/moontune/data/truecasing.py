@@ -1,4 +1,4 @@
-"""Text: the normaliser that WER is scored with, and the style that training text is written in."""
+"""References written as the base model writes: its case and its punctuation, their own words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from moontune.data.normalizer import _MARKS, normalize
+from moontune.data.normalizer import normalize
 
 Style = Literal["cased", "upper", "lower"]
 
 _CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)  # a word without punctuation around it
 # Of the base's punctuation only this is carried over: "5" is not "$5" or "5%" to the normaliser.
-# Soft hyphens, byte order marks, marks of direction: a word with one looks like the word without.
+_MARKS = re.compile(r"[^.,!?;:\u2026-]")
 _ABBREVIATIONS = {"mr.", "mrs.", "ms.", "dr.", "st.", "jr.", "sr.", "no."}
 _SENTENCE_END = (".", "!", "?", "…", '."', '!"', '?"')
 

@@ -104,11 +104,11 @@ def real_subject(model_id: str) -> Subject:
     """A base with speech whose text is known, or noise where there is none. Raises UserError."""
     base = load_base(model_id, None, "cpu")
     try:
-        from moontune.data.sources.bundled_speech import sample_wheel
+        from moontune.data.sources.bundled_speech import sample_bundled_speech
 
-        spoken = sample_wheel(cache_dir() / "audio").utterances
+        spoken = sample_bundled_speech(cache_dir() / "audio").utterances
     except UserError:
         return Subject(base, *_noise(), speech=False)
-    shortest = sorted(spoken, key=lambda u: u.length_s)[:_SPOKEN]
+    shortest = sorted(spoken, key=lambda u: u.duration_or_1s)[:_SPOKEN]
     clips = {u.id: read_audio(u.audio_filepath) for u in shortest}
     return Subject(base, shortest, clips, speech=True)

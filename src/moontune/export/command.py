@@ -13,7 +13,7 @@ from typing import Any
 
 import tyro
 
-from moontune.data.manifest import read_rows
+from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, pinned_revision, single_run
@@ -152,7 +152,7 @@ def _measured(run: RunDir, folder: Path, base: Any, args: ExportArgs, ui: Ui) ->
     from moontune.export.measure import Product, Speech, figures
     from moontune.models.transcriber import load_audio
 
-    utterances = read_rows(run.manifest("test"))
+    utterances = read_run_manifest(run.manifest("test"))
     config = run.config()
     speech = Speech(utterances, [load_audio(u) for u in utterances], config.eval.token_cap)
     products, remarks, runtime = _heard(run, folder, base, speech, args, ui)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from moontune.data.normalizer import plain
+from moontune.data.normalizer import visible_text
 from moontune.errors import UserError
 from moontune.models.locate import locate
 from moontune.system.fast_imports import import_transformers
@@ -184,5 +184,7 @@ def target_ids(tokenizer: Any, text: str, eos_token_id: int) -> list[int]:
     `1, 1`; one without EOS teaches the model never to stop. A `</s>` in the text is five
     characters, not the end.
     """
-    ids = tokenizer(plain(text), add_special_tokens=False, split_special_tokens=True).input_ids
+    ids = tokenizer(
+        visible_text(text), add_special_tokens=False, split_special_tokens=True
+    ).input_ids
     return [*ids, eos_token_id]

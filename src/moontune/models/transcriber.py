@@ -60,8 +60,8 @@ def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list
     Few clips are few batches, and may leave a process without work; it is seconds then.
     """
     return group.shard(
-        list(batches([u.length_s for u in utterances])),
-        lambda indices: sum(utterances[i].length_s for i in indices),
+        list(batches([u.duration_or_1s for u in utterances])),
+        lambda indices: sum(utterances[i].duration_or_1s for i in indices),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from moontune.config.schema import RunConfig
 from moontune.data.cleaning import Cleaned, clean
-from moontune.data.manifest import Dropped, Utterance, read_rows, write_manifest
+from moontune.data.manifest import Dropped, Utterance, read_run_manifest, write_manifest
 from moontune.data.sources.general_speech import sample_general, sample_replay
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
@@ -26,7 +26,7 @@ def general_speech(run: RunDir, use: Use) -> list[Utterance]:
 
 def _read(run: RunDir, manifest: str) -> list[Utterance]:
     file = run.manifest(manifest)
-    return read_rows(file) if file.is_file() else []
+    return read_run_manifest(file) if file.is_file() else []
 
 
 def sample_general_speech(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import read_rows
+from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
 from moontune.pipeline.run_log import RunLog
 from moontune.report.results import ArtifactTest, LossHistory, RunMetrics, RunResults
@@ -118,7 +118,7 @@ class RunDir:
 
     def test_audio(self) -> dict[str, Path]:
         """Files of the test split's clips by id."""
-        return {u.id: u.audio_filepath for u in read_rows(self.manifest("test"))}
+        return {u.id: u.audio_filepath for u in read_run_manifest(self.manifest("test"))}
 
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""

@@ -30,7 +30,7 @@ from moontune.data.audio import (
     SAMPLE_RATE_HZ,
     AudioError,
     audio_blocks,
-    decoding,
+    errors_as_audio_error,
     header_duration_s,
 )
 from moontune.errors import UserError
@@ -217,7 +217,7 @@ def _read(audio: bytes, most_seconds: float) -> np.ndarray:
 
     try:
         seconds = header_duration_s(io.BytesIO(audio))
-        with decoding():
+        with errors_as_audio_error():
             head = soundfile.info(io.BytesIO(audio))
     except AudioError:
         raise _Refused(415, "this is no audio that can be read here") from None

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
+
+# progress(done, wanted, what): sources call it as they go; the command line draws it.
+Progress = Callable[[int, int, str], None]
+
+
+def no_progress(done: int, wanted: int, what: str) -> None:
+    """The default progress callback: nothing."""
 
 
 class Ui(Protocol):

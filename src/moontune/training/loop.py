@@ -272,7 +272,7 @@ def _accumulate(
     """
     labels = losses.labels(clips)
     tokens = sum(map(len, labels))
-    share = group.shard(list(zip(clips, labels, strict=True)), lambda pair: pair[0].length_s)
+    share = group.shard(list(zip(clips, labels, strict=True)), lambda pair: pair[0].duration_or_1s)
     while True:
         parts = []
         try:

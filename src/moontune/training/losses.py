@@ -95,7 +95,7 @@ class LossComputer:
     def mean(self, utterances: Sequence[Utterance], group: ProcessGroup = SINGLE) -> float:
         """Nats per target token over a whole split (validation during training): the loss that is
         trained on, wrong words and all, so that what stops training is what it is for."""
-        share = group.shard(utterances, lambda u: u.length_s)
+        share = group.shard(utterances, lambda u: u.duration_or_1s)
         labels = self.labels(share)
         total = sum(float(losses.cpu().double().sum()) for losses in self.passes(share, labels))
         total, tokens = group.sums(total, sum(map(len, labels)))

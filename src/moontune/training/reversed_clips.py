@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from moontune.config.schema import TokenCap, TrainConfig
 from moontune.data.manifest import Utterance
-from moontune.data.sources.base import Progress, no_progress
 from moontune.data.truecasing import style_of
 from moontune.models.base_model import Base
 from moontune.models.transcriber import Transcriber, load_audio, shared_batches
 from moontune.system.distributed import SINGLE, ProcessGroup
+from moontune.system.progress import Progress, no_progress
 from moontune.training.sampling import evenly_spaced
 
 _MOST = 300  # clips; transcribing them takes a small part of a training's time
@@ -35,7 +36,7 @@ def base_transcripts_reversed(
     progress: Progress = no_progress,
 ) -> dict[str, str | None]:
     """The base's transcripts of reversed clips, by id; None where it comes to no end."""
-    clips = [u.with_(backwards=True) for u in clips]
+    clips = [replace(u, backwards=True) for u in clips]
     transcribe = Transcriber(base)
     texts: list[tuple[str, str | None]] = []
     batches = shared_batches(clips, group)
@@ -61,5 +62,7 @@ def as_training_clips(
         in_style = str.lower
     texts = {name: in_style(text) for name, text in transcripts.items() if text is not None}
     return [
-        u.with_(backwards=True, text=texts[u.id], target=texts[u.id]) for u in own if u.id in texts
+        replace(u, backwards=True, text=texts[u.id], target=texts[u.id])
+        for u in own
+        if u.id in texts
     ]

@@ -1,19 +1,11 @@
-"""What every source hands over."""
+"""The value that every source returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from moontune.data.manifest import Dropped, Utterance
-
-# progress(done, wanted, what): sources call it as they go; the command line draws it.
-Progress = Callable[[int, int, str], None]
-
-
-def no_progress(done: int, wanted: int, what: str) -> None:
-    """The default progress callback: nothing."""
 
 
 @dataclass(frozen=True)

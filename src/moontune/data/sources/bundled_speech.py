@@ -70,7 +70,7 @@ def bundled_recordings() -> list[tuple[Path, str]]:
     ]
 
 
-def sample_wheel(audio_dir: Path) -> Sample:
+def sample_bundled_speech(audio_dir: Path) -> Sample:
     """Twelve clips of two readers, below `audio_dir`. Raises UserError without the wheel."""
     cuts = hashlib.sha256(repr(_PIECES).encode()).hexdigest()[:8]
     folder = audio_dir / f"wheel-{cuts}"

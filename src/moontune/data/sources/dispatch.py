@@ -7,10 +7,11 @@ from pathlib import Path
 
 from moontune.config.schema import DEFAULT_UTTERANCES, CleanConfig, DataConfig
 from moontune.data.manifest import read_manifest
-from moontune.data.sources.base import Progress, Sample, no_progress
+from moontune.data.sources.base import Sample
+from moontune.system.progress import Progress, no_progress
 
 
-def sample(
+def sample_source(
     config: DataConfig,
     limits: CleanConfig,
     *,

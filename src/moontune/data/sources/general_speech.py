@@ -9,9 +9,10 @@ from pathlib import Path
 
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_manifest
-from moontune.data.sources.base import Progress, Sample, no_progress
-from moontune.data.sources.dispatch import sample
+from moontune.data.sources.base import Sample
+from moontune.data.sources.dispatch import sample_source
 from moontune.errors import UserError
+from moontune.system.progress import Progress, no_progress
 
 _ROWS_PER_SPEAKER = 5  # of LibriSpeech's 40 test speakers
 
@@ -32,7 +33,7 @@ def sample_general(
         rows, bad = read_manifest(path)
         if _one_file(config.general.replay_manifest, path):
             rows, _ = _halves(rows, seed)
-        rows = spread(rows, config.general.general_utterances, seed)
+        rows = spread_over_speakers(rows, config.general.general_utterances, seed)
         return Sample(rows, bad, _origin(path)), None
     offline = config.data.source in ("synthetic", "silence")
     if wanted == "librispeech" or (wanted == "auto" and not offline):
@@ -45,10 +46,10 @@ def sample_general(
             missing = str(error).partition(";")[0]
     else:
         missing = "this source works without a network"
-    from moontune.data.sources.bundled_speech import sample_wheel
+    from moontune.data.sources.bundled_speech import sample_bundled_speech
 
     try:
-        found = sample_wheel(audio_dir)
+        found = sample_bundled_speech(audio_dir)
     except UserError as error:
         if wanted == "bundled":
             raise
@@ -74,7 +75,7 @@ def sample_replay(
     rows, bad = read_manifest(g.replay_manifest)
     if _one_file(g.replay_manifest, g.general_manifest):
         _, rows = _halves(rows, seed)
-    rows = spread(rows, g.replay_utterances, seed)
+    rows = spread_over_speakers(rows, g.replay_utterances, seed)
     if not rows:
         raise UserError(
             f"{g.replay_manifest}: its only speaker is taken for the check for forgetting; give "
@@ -104,7 +105,7 @@ def _librispeech(config: RunConfig, split: str, audio_dir: Path, progress: Progr
     )
     seed = config.output.seed + (2 if replay else 1)  # not the rows that the run itself drew
     try:
-        return sample(
+        return sample_source(
             data,
             config.clean,
             seed=seed,
@@ -125,7 +126,7 @@ def _librispeech(config: RunConfig, split: str, audio_dir: Path, progress: Progr
         ) from None
 
 
-def spread(rows: Sequence[Utterance], wanted: int, seed: int) -> list[Utterance]:
+def spread_over_speakers(rows: Sequence[Utterance], wanted: int, seed: int) -> list[Utterance]:
     """At most `wanted` rows, of as many speakers as there are and as evenly as can be."""
     rng = random.Random(seed)
     queues: dict[str, list[Utterance]] = {}

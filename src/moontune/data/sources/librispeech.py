@@ -15,7 +15,7 @@ from typing import Any
 
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio, write_flac
 from moontune.data.manifest import Dropped, Utterance, read_manifest, to_row, write_manifest
-from moontune.data.sources.base import Progress, Sample, no_progress
+from moontune.data.sources.base import Sample
 from moontune.data.sources.parquet import (
     WITHOUT_HUB,
     folder_files,
@@ -28,6 +28,7 @@ from moontune.data.sources.parquet import (
 from moontune.errors import UserError
 from moontune.system.files import write_bytes, write_json
 from moontune.system.hub_client import NoAnswer, patient_hub
+from moontune.system.progress import Progress, no_progress
 
 
 def sample_librispeech(  # noqa: PLR0913

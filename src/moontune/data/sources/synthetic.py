@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.manifest import Utterance, read_manifest, write_manifest
-from moontune.data.sources.base import Progress, Sample, no_progress
+from moontune.data.sources.base import Sample
 from moontune.data.sources.espeak import Espeak, loader_version
 from moontune.data.sources.harbour_sentences import sentences
 from moontune.errors import UserError
+from moontune.system.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from moontune.config.schema import Folds, RunConfig
-from moontune.data.manifest import read_manifest, read_rows, write_manifest
+from moontune.data.manifest import read_manifest, read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, check_count, groups_of, split_folds
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir, create_run
@@ -39,7 +39,7 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
     """Give a run of cleaned utterances its folds: runs of their own, split and ready to go on."""
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     splits = split_folds(
-        read_rows(run.manifest("clean")),
+        read_run_manifest(run.manifest("clean")),
         folds=run.record()["asked_folds"],
         val_share=config.split.val_share,
         seed=config.output.seed,

@@ -9,7 +9,7 @@ from typing import Any
 
 from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_rows, write_manifest
+from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
 from moontune.evaluation.acceptance import REMEDY, cautions
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
@@ -107,7 +107,7 @@ def _read(fold: RunDir) -> FoldResults:
 
 
 def _tested(fold: FoldResults) -> list[Utterance]:
-    return read_rows(fold.run.manifest("test"))
+    return read_run_manifest(fold.run.manifest("test"))
 
 
 def _together(evaluations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def _figures(fold: FoldResults) -> FoldFigures:
         fold=fold.run.path.name,
         utterances=fold.before["utterances"],
         speakers=len({u.speaker for u in _tested(fold)}),
-        train_utterances=len(read_rows(fold.run.manifest("train"))),
+        train_utterances=len(read_run_manifest(fold.run.manifest("train"))),
         wer=(fold.before["wer"], fold.after["wer"]),
         loss=(fold.before["loss"], fold.after["loss"]),
         general_wer=fold.general,

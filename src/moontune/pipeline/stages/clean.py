@@ -8,7 +8,7 @@ from typing import Any
 
 from moontune.config.schema import PLAN_MINUTES, RunConfig
 from moontune.data.cleaning import clean
-from moontune.data.manifest import read_rows, write_manifest
+from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.normalizer import is_latin
 from moontune.errors import UserError
 from moontune.pipeline.general_speech import clean_general_speech
@@ -19,7 +19,7 @@ from moontune.system.progress import Ui
 
 def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write the manifest `clean`, the reasons of all that was dropped, and hashes of the audio."""
-    sampled = read_rows(run.manifest("sampled"))
+    sampled = read_run_manifest(run.manifest("sampled"))
     cleaned = clean(
         sampled,
         config.clean,

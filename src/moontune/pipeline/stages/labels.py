@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from moontune.config.schema import RunConfig
 from moontune.data.labels import make_labels
-from moontune.data.manifest import Utterance, read_rows, write_manifest
+from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
@@ -30,7 +30,7 @@ def labels_stage(
     """`known`: the base's transcripts by audio file that are there already; gets the new ones."""
     style = config.labels.label_style
     transcripts = BaseTranscripts(run, config, ui, group, {} if known is None else known)
-    splits = group.on_main(lambda: {name: read_rows(run.manifest(name)) for name in SPLITS})
+    splits = group.on_main(lambda: {name: read_run_manifest(run.manifest(name)) for name in SPLITS})
     labels = make_labels(splits, style, transcripts)
     labelled = dict(labels.utterances)
     for name in ("general", "replay"):  # each in the style its own references need

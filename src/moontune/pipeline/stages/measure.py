@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_rows
+from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
@@ -48,4 +48,8 @@ def measure(
 
 
 def _utterances(run: RunDir, clips: str) -> list[Utterance]:
-    return read_rows(run.manifest("test")) if clips == "test" else general_speech(run, "general")
+    return (
+        read_run_manifest(run.manifest("test"))
+        if clips == "test"
+        else general_speech(run, "general")
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import write_manifest
-from moontune.data.sources.dispatch import sample
+from moontune.data.sources.dispatch import sample_source
 from moontune.pipeline.general_speech import sample_general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.cache import cache_dir
@@ -17,7 +17,7 @@ from moontune.system.progress import Ui
 
 def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write the manifest `sampled`, the dropped rows, and the general speech beside them."""
-    corpus = sample(
+    corpus = sample_source(
         config.data,
         config.clean,
         seed=config.output.seed,

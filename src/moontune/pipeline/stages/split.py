@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import read_rows, write_manifest
+from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, split_utterances
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import write_json
@@ -14,7 +14,7 @@ from moontune.system.progress import Ui
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write the manifests of the splits, and split.json with their shares and what they share."""
-    utterances = read_rows(run.manifest("clean"))
+    utterances = read_run_manifest(run.manifest("clean"))
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     split = split_utterances(
         utterances,

@@ -21,7 +21,7 @@ from moontune.config.recommended import (
     with_recommendations,
 )
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, manifest_hash, read_rows, write_manifest
+from moontune.data.manifest import Utterance, manifest_hash, read_run_manifest, write_manifest
 from moontune.evaluation.degeneration import collapsed
 from moontune.models.decoding import Transcript
 from moontune.pipeline.base_of_run import load_base_for
@@ -128,8 +128,8 @@ def _load_inputs(
     base, provenance = load_base_for(run, config, group)
     own, val, replay = group.on_main(
         lambda: (
-            read_rows(run.manifest("train")),
-            read_rows(run.manifest("val")),
+            read_run_manifest(run.manifest("train")),
+            read_run_manifest(run.manifest("val")),
             general_speech(run, "replay"),
         )
     )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moontune.data.normalizer import normalize, normalizer_name
+from moontune.data.normalizer import normalize
 from moontune.data.truecasing import case_lexicon, restore_style, style_of
 
 WORDS = st.lists(
@@ -15,13 +15,6 @@ HYPOTHESES = st.lists(
     st.sampled_from(["Yes,", "that's", "I", "door.", "Dracula", "20", "life", "Go", "um", "."]),
     max_size=12,
 ).map(" ".join)
-
-
-def test_normalizer_is_whispers_and_named_with_its_version() -> None:
-    assert normalize("Mr. O'Neil's colour -- is TWENTY-ONE!") == normalize(
-        "mister o'neil's color is 21"
-    )
-    assert normalizer_name().startswith("whisper_normalizer.english.EnglishTextNormalizer 0.")
 
 
 def test_style_of_a_set() -> None:
@@ -86,11 +79,3 @@ def test_restoring_never_changes_what_is_scored(reference: str, hypothesis: str)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_restoring_takes_any_text(reference: str, hypothesis: str) -> None:
     restore_style(reference, hypothesis)
-
-
-def test_an_ellipsis_is_no_word() -> None:
-    assert normalize("If only this window wasn't boarded up...") == (
-        "if only this window was not boarded up"
-    )
-    assert normalize("...") == normalize("") == ""
-    assert normalize("It costs $5 or 20 percent. No. 7, 3.5!") == "it costs $5 or 20% no 7 3.5"
