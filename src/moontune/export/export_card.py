@@ -19,8 +19,7 @@ model = MoonshineForConditionalGeneration.from_pretrained("merged")
 processor = AutoProcessor.from_pretrained("merged")
 
 # ONNX, without PyTorch; `samples` is float32 mono 16 kHz
-from moontune.models.decoding import TokenCap
-from moontune.models.onnx import OnnxTranscriber
+from moontune import OnnxTranscriber, TokenCap
 [heard] = OnnxTranscriber("onnx-int8")([samples], TokenCap(6.5, 8))
 print(heard.text)
 

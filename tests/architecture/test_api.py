@@ -1,0 +1,90 @@
+"""What `import moontune` offers, and that the page about it works as written."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import noise
+
+import moontune
+from moontune.data.audio import write_flac
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/python.md"
+PUBLIC = {
+    *("RunConfig", "TokenCap", "UserError", "Utterance", "OnnxTranscriber", "configure", "run"),
+    *("open_results", "open_recognizer", "transcribe_recording", "load_base", "load_adapter"),
+    *("read_manifest", "write_manifest", "evaluate", "compare"),
+}
+
+
+def test_it_offers_these_names_and_says_so() -> None:
+    assert set(moontune.__all__) == PUBLIC
+    assert set(dir(moontune)) >= PUBLIC
+    table = PAGE.read_text().split("## Names")[1]
+    assert set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", table, re.M)))) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(moontune, name).__module__.startswith("moontune.")
+    with pytest.raises(AttributeError, match="no_such"):
+        moontune.no_such  # noqa: B018
+
+
+def test_importing_it_loads_nothing() -> None:
+    code = "import sys, moontune; sys.exit(len([m for m in sys.modules if 'moontune.' in m]))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_page_does_what_it_says(
+    tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    """Its own lines, with a small model and few steps in place of what it names."""
+    monkeypatch.chdir(tmp_path)
+    text = noise_manifest.read_text().replace("audio/", f"{noise_manifest.parent}/audio/")
+    Path("my.jsonl").write_text(text)
+    write_flac(Path("talk.wav"), noise(3, 1.5))
+    few = f"{str(tiny_model)!r}, max_steps=2, lr=1e-4, general='off', device='cpu'"
+    scope: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        code = block.replace('model_id="bundled"', f"model_id={few}")
+        exec(code.replace('load_base("bundled"', f"load_base({str(tiny_model)!r}"), scope)
+    out = capsys.readouterr().out
+    assert "train update 2: loss" in out
+    assert "ccepted" in out  # accepted or not
+    assert Path("outputs/my-voice/report.html").is_file()
+    assert len(Path("some.jsonl").read_text().splitlines()) == 4
+
+
+def test_mistakes_are_one_line_and_a_run_goes_on(
+    tmp_path, monkeypatch, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(moontune.UserError, match="did you mean max_steps"):
+        moontune.configure(max_step=3)
+    with pytest.raises(moontune.UserError, match="unknown; known are offline, plan"):
+        moontune.configure(preset="fast")
+    config = moontune.configure(
+        manifest=noise_manifest, model_id=str(tiny_model), run_name="r", max_steps=2, lr=1e-4,
+        general="off", device="cpu", backwards_share=0,
+    )  # fmt: skip
+
+    def stop(event) -> None:
+        if event.stage == "baseline":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        moontune.run(config, on_progress=stop)
+    with pytest.raises(moontune.UserError, match="not finished"):
+        moontune.open_results("outputs/r")
+    with pytest.raises(moontune.UserError, match="exists already"):
+        moontune.run(config)
+    other = moontune.configure("outputs/r/config.toml", max_steps=3)
+    with pytest.raises(moontune.UserError, match="max_steps = 3 differs from the run's 2"):
+        moontune.run(other, resume=True)
+    results = moontune.run(config, resume=True)
+    assert results.name == "r"
+    assert results.metrics.training.figures.steps == 2
