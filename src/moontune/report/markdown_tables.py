@@ -91,7 +91,7 @@ def groups(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -
 
 
 def forgetting(metrics: RunMetrics) -> str:
-    """What the adapter left of the base: general speech, and its way of writing."""
+    """The forgetting check: general speech, and the base's way of writing."""
     text = "### What it kept\n\n"
     general = metrics.general
     if general.comparison is None:

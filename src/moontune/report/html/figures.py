@@ -25,7 +25,7 @@ _OUTCOMES = {"better": "Better", "worse": "Worse", "undecided": "Undecided"}
 
 @dataclass(frozen=True)
 class Unit:
-    """How a measure's figures are written."""
+    """The unit of a measure: factor, digits and suffix of its written figures."""
 
     factor: float
     digits: int

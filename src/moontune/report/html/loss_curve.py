@@ -17,7 +17,7 @@ _HEIGHT, _TOP, _BOTTOM = 290, 24, 256  # pixels; the plot lies between top and b
 
 @dataclass(frozen=True)
 class _Frame:
-    """Where a point of the curves lies: percent across, pixels down."""
+    """Coordinates of the curves: percent across, pixels down."""
 
     steps: Axis
     losses: Axis
