@@ -8,7 +8,7 @@ test: # the default test suite
 test-all: # the slow tests too
 	uv run pytest -m ''
 lint: # style, formatting and which package may import which
-	uv run ruff check . && uv run ruff format --check . && uv run lint-imports
+	uv run ruff check . && uv run ruff format --check . && uv run lint-imports && uv run deptry src
 format: # mend style and formatting
 	uv run ruff check --fix . && uv run ruff format .
 types: # static types
