@@ -24,21 +24,21 @@ from moontune.cli.console import ConsoleUi
 from moontune.config.schema import TokenCap
 from moontune.data.manifest import read_manifest
 from moontune.export.command import ExportArgs, write_products
-from moontune.export.measure import Product, Speech, figures, hear
+from moontune.export.measure import Product, TestClips, figures, measure_product, one_by_one
 from moontune.models.base_model import load_base
 from moontune.models.decoding import batches
 from moontune.models.onnx import OnnxTranscriber
 from moontune.models.transcriber import Transcriber, load_audio
 
 
-def in_batches(base: Any, speech: Speech) -> Product:
+def in_batches(base: Any, clips: TestClips) -> Product:
     """PyTorch's transcripts; they do not depend on what shares a batch."""
-    transcribe, found = Transcriber(base), {}
-    for indices in batches([u.duration_or_1s for u in speech.utterances]):
-        heard = transcribe([speech.clips[i] for i in indices], speech.cap)
-        found |= {id(speech.clips[i]): out for i, out in zip(indices, heard, strict=True)}
-    heard = hear("PyTorch", 0, lambda clips, _: [found[id(clip)] for clip in clips], speech)
-    return replace(heard, seconds=None)  # of looking up
+    transcribe, by_clip = Transcriber(base), {}
+    for indices in batches([u.duration_or_1s for u in clips.utterances]):
+        outputs = transcribe([clips.samples[i] for i in indices], clips.cap)
+        by_clip |= {id(clips.samples[i]): out for i, out in zip(indices, outputs, strict=True)}
+    look_up = one_by_one(lambda samples, _: [by_clip[id(one)] for one in samples])
+    return replace(measure_product("PyTorch", 0, look_up, clips), seconds=None)
 
 
 def no_tokens(text: str) -> list[int]:
@@ -62,24 +62,26 @@ def main() -> int:
         write_products(base, args.adapter_dir, folder, tuple(args.spare), ui)
         for manifest in args.manifests:
             rows = read_manifest(manifest)[0][:: args.every]
-            speech = Speech(rows, [load_audio(u) for u in rows], TokenCap(6.5, 8))
-            products = [in_batches(base, speech)]
+            clips = TestClips(rows, [load_audio(u) for u in rows], TokenCap(6.5, 8))
+            products = [in_batches(base, clips)]
             for name, part in (("ONNX, float32", "onnx"), ("ONNX, 8 bit", "onnx-int8")):
-                heard = OnnxTranscriber(folder / part, threads=args.threads)
+                product = one_by_one(OnnxTranscriber(folder / part, threads=args.threads))
                 step = lambda i, n, name=name: ui.progress(i, n, name)  # noqa: E731
-                products.append(hear(name, 0, heard, speech, step))
-            print(f"{manifest}: {len(rows)} clips, {speech.seconds / 60:.1f} minutes")
-            table = [figures(p, products[0], speech, no_tokens, 42) for p in products]
+                products.append(measure_product(name, 0, product, clips, step))
+            print(f"{manifest}: {len(rows)} clips, {clips.seconds / 60:.1f} minutes")
+            table = [figures(p, products[0], clips, no_tokens, 42) for p in products]
             for row in table:
-                speed = row["times_real_time"]
+                speed = row.times_real_time
+                assert row.wer is not None
+                assert row.wer_difference is not None
                 print(
-                    f"  {row['name']:14} WER {100 * row['wer']:.2f} % "
-                    f"({100 * row['wer_difference']:+.2f} points), same tokens on "
-                    f"{row['same_tokens']} of {row['clips']}"
+                    f"  {row.name:14} WER {100 * row.wer:.2f} % "
+                    f"({100 * row.wer_difference:+.2f} points), same tokens on "
+                    f"{row.same_tokens} of {row.clips}"
                     + ("" if speed is None else f", {speed} x real time"),
                     flush=True,
                 )
-            failed |= table[1]["same_tokens"] < len(rows) or table[2]["wer_difference"] > 0.005
+            failed |= table[1].same_tokens < len(rows) or (table[2].wer_difference or 0) > 0.005
     return int(failed)
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
-from moontune.data.manifest import read_run_manifest
+from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.errors import UserError
 from moontune.models.adapter import merged, refuse_other_tensors
 from moontune.models.transcriber import Transcriber, load_audio
@@ -26,6 +26,10 @@ from moontune.system.files import read_jsonl, write_json
 
 CAP = TokenCap(6.5, 8)
 STAGES = ("clean", "split", "labels", "baseline", "train")
+
+
+def not_asked_for(folder: Path) -> None:
+    raise AssertionError("an environment for the vendor's runtime, which nobody asked for")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,8 @@ def run(tmp_path_factory, tiny_model, noise_manifest) -> Path:
         stirred = {name: 0.05 * torch.randn_like(v) for name, v in load_file(file).items()}
         save_file(stirred, file, metadata={"format": "pt"})
         assert main(["evaluate", "outputs/r"]) == 0
-        assert main(["export", "outputs/r", "--no-vendor"]) == 0
+        patch.setattr("moontune.export.vendor_runtime._make", not_asked_for)
+        assert main(["export", "outputs/r"]) == 0
     return where / "outputs/r"
 
 
@@ -67,6 +72,7 @@ def test_everything_promised_is_there_with_its_digest(run) -> None:
         assert made["files"][name]["bytes"] == len(content) > 0
     assert made["opset"] == 17
     assert made["environment"]["versions"]["onnxruntime"]
+    assert made["vendor_runtime"] is None
     assert not list(run.glob(".export*"))
     assert not list((run / "export").rglob("*.data"))
 
@@ -94,6 +100,17 @@ def test_the_card_names_base_data_figures_and_licence(run) -> None:
         assert part in text
     assert "ONNX, 8 bit" in text
     assert str(Path(facts(run)["data"]["origin"]["manifest"]).parent) not in text
+
+
+def test_the_cards_onnx_example_runs(run, monkeypatch, capsys) -> None:
+    text = (run / "export/README.md").read_text()
+    example = text.split("# ONNX, without PyTorch")[1].split("\n", 1)[1].split("\n\n")[0]
+    assert example.startswith("from moontune import OnnxTranscriber, TokenCap\n")
+    monkeypatch.chdir(run / "export")
+    samples = load_audio(read_run_manifest(run / "manifests/test.jsonl")[0])
+    exec(example, {"samples": samples})
+    [row, *_] = read_jsonl(run / "export/predictions/onnx-8-bit.jsonl")
+    assert capsys.readouterr().out == row["hypothesis"] + "\n"
 
 
 def test_merged_is_a_model_for_model_id(run, tmp_path) -> None:
@@ -166,7 +183,7 @@ def copy(run, tmp_path) -> Path:
 def test_there_already_and_again(copy, capsys) -> None:
     assert main(["export", str(copy), "--no-measure", "--spare", "mlp"]) == 0
     assert facts(copy)["spared"] == ["mlp"]
-    assert main(["export", str(copy), "--no-vendor"]) == 2
+    assert main(["export", str(copy)]) == 2
     assert "add --overwrite" in capsys.readouterr().err
     assert main(["export", str(copy), "--no-measure", "--overwrite"]) == 0
     assert facts(copy)["spared"] == ["encoder.layers"]
@@ -265,22 +282,31 @@ def fake_runtime(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_the_vendors_runtime_is_heard_clip_by_clip(fake_runtime) -> None:
-    from moontune.export.vendor_runtime import runtime_version, vendor_python, vendor_transcripts
+def test_the_vendors_runtime_transcribes_clip_by_clip(fake_runtime) -> None:
+    from moontune.export.measure import TestClips, in_vendor_runtime, measure_product
+    from moontune.export.vendor_runtime import VendorRuntime
 
-    python = vendor_python(Path(sys.executable))
-    assert runtime_version(python) == "9.9"
+    runtime = VendorRuntime(Path(sys.executable), 1)
+    assert runtime.version == "9.9"
     steps: list[tuple[int, int]] = []
     clips = [noise(1, 0.5), noise(2, 0.25)]
-    heard = vendor_transcripts(python, fake_runtime, clips, 1, lambda *s: steps.append(s))
-    assert [h.text for h in heard] == ["heard 8000", "heard 4000"]
+    rows = [Utterance(name, Path(name), "heard", None, None) for name in "ab"]
+    product = measure_product(
+        "theirs",
+        1,
+        in_vendor_runtime(runtime, fake_runtime),
+        TestClips(rows, clips, CAP),
+        lambda *step: steps.append(step),
+    )
+    assert [row["hypothesis"] for row in product.rows] == ["heard 8000", "heard 4000"]
+    assert [row["lines"] for row in product.rows] == [["heard", f" {n} "] for n in (8000, 4000)]
     assert steps == [(1, 2), (2, 2)]
     (fake_runtime / "tokenizer.bin").write_text("broken")
     with pytest.raises(Exception, match=r"failed on .*bad file"):
-        vendor_transcripts(python, fake_runtime, clips, 1)
+        list(runtime.transcribe(fake_runtime, clips))
     (fake_runtime / "tokenizer.bin").unlink()
     with pytest.raises(Exception, match=r"holds no tokenizer\.bin"):
-        vendor_transcripts(python, fake_runtime, clips, 1)
+        list(runtime.transcribe(fake_runtime, clips))
 
 
 def test_a_row_of_the_vendors_runtime_or_a_remark(
@@ -294,7 +320,7 @@ def test_a_row_of_the_vendors_runtime_or_a_remark(
 
     monkeypatch.setenv("MOONTUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("moontune.export.vendor_runtime._make", offline)
-    assert main(["export", str(copy)]) == 0
+    assert main(["export", str(copy), "--vendor"]) == 0
     said = capsys.readouterr().out
     assert "vendor's runtime was not measured: moonshine-voice cannot be installed" in said
     assert len(facts(copy)["table"]) == 5

@@ -240,7 +240,7 @@ def test_the_card_of_an_export_holds_it_as_text(text: str, run: RunDir) -> None:
         "ir_version": 1,
         "spared": [text],
     }
-    made = export_card.card(facts)
+    made = export_card.card(facts, None)
     _, head, body = re.split("^---$", made, maxsplit=2, flags=re.MULTILINE)
     assert set(yaml.safe_load(head)) == {"license", "pipeline_tag", "language", "tags"}
     assert not marks(body) & ACTIVE

@@ -160,14 +160,14 @@ def _export(argv: list[str]) -> None:
     args = parse(ExportArgs, argv, prog="moontune export")
     ui = ConsoleUi()
     try:
-        made = export(args, ui)
+        exported = export(args, ui)
     finally:
         ui.close()
-    if made.rows:
-        ui.table(HEAD, lines(made.rows))
-    for line in made.findings:
+    if exported.table:
+        ui.table(HEAD, lines(exported.table))
+    for line in exported.findings:
         ui.note(line)
-    print(f"written: {made.folder}")
+    print(f"written: {exported.folder}")
 
 
 def _transcribe(argv: list[str]) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from moontune.export.model_card import corpus_text
 from moontune.models.locate import is_hub_id
 from moontune.report.markdown import cell, table
 from moontune.report.results import Corpus
-from moontune.system.formatting import percent
+from moontune.system.formatting import counted, percent
+
+if TYPE_CHECKING:
+    from moontune.export.measure import Measured, ProductFigures
 
 _USE = """## Use
 
@@ -20,8 +24,8 @@ processor = AutoProcessor.from_pretrained("merged")
 
 # ONNX, without PyTorch; `samples` is float32 mono 16 kHz
 from moontune import OnnxTranscriber, TokenCap
-[heard] = OnnxTranscriber("onnx-int8")([samples], TokenCap(6.5, 8))
-print(heard.text)
+[transcript] = OnnxTranscriber("onnx-int8")([samples], TokenCap(6.5, 8))
+print(transcript.text)
 
 # Moonshine's own runtime, `pip install moonshine-voice`
 from moonshine_voice import ModelArch, Transcriber
@@ -51,12 +55,17 @@ Decode one clip at a time, or clips of one length; the encoder alone takes padde
 """
 
 
-def card(facts: dict[str, Any]) -> str:
-    """Markdown with the metadata block that the model hub reads."""
+def card(facts: dict[str, Any], measured: Measured | None) -> str:
+    """Markdown with the metadata block that the model hub reads; `facts` is export.json."""
     listed = ", ".join(facts["spared"])
     spared = f"; in {listed} the products are in float32" if listed else ""
     files = _FILES.format(spared=cell(spared), opset=facts["opset"], ir_version=facts["ir_version"])
-    parts = [_metadata(facts), f"# {cell(facts['run'])}", _summary(facts), _products(facts)]
+    parts = [
+        _metadata(facts),
+        f"# {cell(facts['run'])}",
+        _summary(facts),
+        _products(facts, measured),
+    ]
     return "\n\n".join(p.strip() for p in [*parts, files, _USE, _licence()] if p) + "\n"
 
 
@@ -93,50 +102,50 @@ def _summary(facts: dict[str, Any]) -> str:
     )
 
 
-def _rate(value: float | None, interval: list[float] | None) -> str:
+def _rate(value: float | None, interval: Sequence[float] | None) -> str:
     return percent(value) + ("" if interval is None else f" ({_ends(interval)})")
 
 
-def _ends(interval: list[float] | None) -> str:
+def _ends(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
 HEAD = ("product", "WER", "95 % interval", "same text", "tokens", "MB", "speed")
 
 
-def lines(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+def lines(rows: Sequence[ProductFigures]) -> list[tuple[str, ...]]:
     """The table of products, as text."""
     return [
         (
-            row["name"],
-            percent(row["wer"]),
-            _ends(row["wer_interval"]),
-            f"{row['same_text']}/{row['clips']}",
-            f"{100 * row['token_agreement']:.1f} %",
-            "" if row["bytes"] is None else f"{row['bytes'] / 1e6:.1f}",
-            "" if row["times_real_time"] is None else f"{row['times_real_time']:.1f}x",
+            row.name,
+            percent(row.wer),
+            _ends(row.wer_interval),
+            f"{row.same_text}/{row.clips}",
+            f"{100 * row.token_agreement:.1f} %",
+            "" if row.bytes is None else f"{row.bytes / 1e6:.1f}",
+            "" if row.times_real_time is None else f"{row.times_real_time:.1f}x",
         )
         for row in rows
     ]
 
 
-def _products(facts: dict[str, Any]) -> str:
-    if "table" not in facts:
+def _products(facts: dict[str, Any], measured: Measured | None) -> str:
+    if measured is None:
         return "The products were not measured (`--no-measure`)."
     machine = facts["environment"]["platform"]
     note = (
-        f"Every product heard the {facts['table'][0]['clips']} test clips "
-        f"({facts['audio_seconds'] / 60:.1f} minutes) one by one, on {facts['threads']} thread"
-        f"{'' if facts['threads'] == 1 else 's'} of {cell(machine)}; speed is against real time. "
+        f"Every product heard the {measured.table[0].clips} test clips "
+        f"({measured.audio_seconds / 60:.1f} minutes) one by one, on "
+        f"{counted(measured.threads, 'thread')} of {cell(machine)}; speed is against real time. "
         "Text and tokens are compared with those of PyTorch, tuned."
     )
-    if facts["vendor_runtime"]:
+    if measured.vendor_runtime:
         note += (
-            f" The runtime is {cell(facts['vendor_runtime'])}: it cuts each clip at pauses first, "
+            f" The runtime is {cell(measured.vendor_runtime)}: it cuts each clip at pauses first, "
             "has a token cap of its own, and tells no tokens, so they are those of its text."
         )
-    findings = "\n".join(f"- {cell(line)}" for line in facts["findings"])
-    return "\n\n".join(["## Measured", table(HEAD, lines(facts["table"])), note, findings])
+    findings = "\n".join(f"- {cell(line)}" for line in measured.findings)
+    return "\n\n".join(["## Measured", table(HEAD, lines(measured.table)), note, findings])
 
 
 def _licence() -> str:

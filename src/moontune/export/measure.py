@@ -1,124 +1,197 @@
-"""The products of an export, each heard on the same clips, one by one."""
+"""The products of an export, each measured on the run's test clips, one by one."""
 
 from __future__ import annotations
 
+import functools
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
-from moontune.data.manifest import Utterance
+from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.predictions import prediction_row
-from moontune.export.vendor_runtime import vendor_transcripts
-from moontune.models.decoding import Transcript
+from moontune.evaluation.measures import Interval
+from moontune.evaluation.predictions import prediction_row, stored_predictions
+from moontune.export.onnx_files import size
+from moontune.export.vendor_runtime import PACKAGE, VendorRuntime
+from moontune.models.bundled import bundled_ort_files
+from moontune.models.decoding import Transcribe
+from moontune.models.onnx import OnnxTranscriber
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import write_jsonl
+from moontune.system.progress import Ui
 
-Step = Callable[[int, int], None]
-Transcribe = Callable[[Sequence[np.ndarray], TokenCap], list[Transcript]]
+if TYPE_CHECKING:
+    from moontune.models.base_model import Base
+
+Progress = Callable[[int, int], None]  # clips so far, all clips
+Encode = Callable[[str], list[int]]
+OpenVendor = Callable[[], VendorRuntime]  # raises UserError
+_MOST_WER_LOST = 0.005  # by 8 bit
 
 
 @dataclass(frozen=True)
-class Speech:
-    """What every product hears: clips of float32 mono 16 kHz samples, (samples,) each."""
+class TestClips:
+    """The clips that every product transcribes: float32 mono 16 kHz, (samples,) each."""
 
     utterances: Sequence[Utterance]
-    clips: Sequence[np.ndarray]
+    samples: Sequence[np.ndarray]
     cap: TokenCap
 
     @property
     def seconds(self) -> float:
-        return sum(len(clip) for clip in self.clips) / SAMPLE_RATE_HZ
+        return sum(map(len, self.samples)) / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True)
+class TimedTranscript:
+    """A product's transcript of one clip, and the seconds of computing it."""
+
+    text: str
+    seconds: float
+    truncated: bool = False
+    more: dict[str, Any] | None = None  # of its row: the tokens, or the vendor's lines
+
+
+TimedTranscribe = Callable[[TestClips], Iterable[TimedTranscript]]
 
 
 @dataclass(frozen=True)
 class Product:
+    """A form of a model, and its transcripts of the test clips."""
+
     name: str
     rows: list[dict[str, Any]]  # predictions, with `tokens` where the product tells them
     bytes: int | None = None  # on disk
     seconds: float | None = None  # of computing, without loading
 
 
-def hear(
-    name: str, size: int, transcribe: Transcribe, speech: Speech, step: Step | None = None
+@dataclass(frozen=True)
+class ProductFigures:
+    """A product's line of the table; the same keys in export.json."""
+
+    name: str
+    wer: float | None
+    wer_interval: Interval | None
+    wer_difference: float | None  # from the tuned model in PyTorch
+    wer_difference_interval: Interval | None
+    clips: int
+    same_tokens: int
+    same_text: int
+    token_agreement: float
+    bytes: int | None
+    seconds: float | None
+    times_real_time: float | None
+    silent: int
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All products on the test clips."""
+
+    table: list[ProductFigures]
+    threads: int
+    vendor_runtime: str | None  # package and version
+    audio_seconds: float
+    findings: list[str]  # in sentences
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"table": [row.to_json() for row in self.table]}
+
+
+# One product
+
+
+def one_by_one(transcribe: Transcribe) -> TimedTranscribe:
+    """A transcriber as a product: a clip at a time, the clock running; the first once before."""
+
+    def transcribe_all(clips: TestClips) -> Iterator[TimedTranscript]:
+        transcribe(clips.samples[:1], clips.cap)
+        for samples in clips.samples:
+            begun = time.perf_counter()
+            [out] = transcribe([samples], clips.cap)
+            seconds = time.perf_counter() - begun
+            yield TimedTranscript(out.text, seconds, out.truncated, {"tokens": out.tokens})
+
+    return transcribe_all
+
+
+def in_vendor_runtime(runtime: VendorRuntime, folder: Path) -> TimedTranscribe:
+    """A folder of .ort files in the vendor's runtime, which cuts at pauses, with its own cap."""
+
+    def transcribe_all(clips: TestClips) -> Iterator[TimedTranscript]:
+        for out in runtime.transcribe(folder, clips.samples):
+            yield TimedTranscript(out.text, out.seconds, more={"lines": out.lines})
+
+    return transcribe_all
+
+
+def measure_product(
+    name: str,
+    size: int | None,
+    transcribe: TimedTranscribe,
+    clips: TestClips,
+    progress: Progress | None = None,
 ) -> Product:
-    """Transcribe clip by clip, the clock running; the first clip is heard once before."""
-    transcribe(speech.clips[:1], speech.cap)
+    """Transcribe every clip with a product of `size` bytes."""
     rows, seconds = [], 0.0
-    for number, (u, clip) in enumerate(zip(speech.utterances, speech.clips, strict=True), start=1):
-        begun = time.perf_counter()
-        [out] = transcribe([clip], speech.cap)
-        seconds += time.perf_counter() - begun
-        row = _row(u, clip, out.text, truncated=out.truncated)
-        rows.append(row | {"tokens": out.tokens})
-        if step:
-            step(number, len(speech.clips))
+    outputs = zip(clips.utterances, clips.samples, transcribe(clips), strict=True)
+    for number, (u, samples, out) in enumerate(outputs, start=1):
+        seconds += out.seconds
+        row = {
+            "id": u.id,
+            "speaker": u.speaker,
+            "duration": round(len(samples) / SAMPLE_RATE_HZ, 3),
+            "reference": u.text,
+            "hypothesis": out.text,
+            "truncated": out.truncated,
+        }
+        rows.append(prediction_row(row, u.id) | (out.more or {}))
+        if progress:
+            progress(number, len(clips.samples))
     return Product(name, rows, size, seconds)
 
 
-def hear_in_vendors(  # noqa: PLR0917
-    name: str, size: int, python: Path, folder: Path, speech: Speech, threads: int, step: Step
-) -> Product:
-    """The same in the vendor's runtime, which has a token cap of its own and cuts at pauses."""
-    heard = vendor_transcripts(python, folder, speech.clips, threads, step)
-    rows = [
-        _row(u, clip, out.text) | {"lines": out.lines}
-        for u, clip, out in zip(speech.utterances, speech.clips, heard, strict=True)
-    ]
-    return Product(name, rows, size, sum(out.seconds for out in heard))
-
-
-def _row(u: Utterance, clip: np.ndarray, text: str, *, truncated: bool = False) -> dict[str, Any]:
-    given = {
-        "id": u.id,
-        "speaker": u.speaker,
-        "duration": round(len(clip) / SAMPLE_RATE_HZ, 3),
-        "reference": u.text,
-        "hypothesis": text,
-        "truncated": truncated,
-    }
-    return prediction_row(given, u.id)
-
-
 def figures(
-    product: Product,
-    reference: Product,
-    speech: Speech,
-    encode: Callable[[str], list[int]],
-    seed: int,
-) -> dict[str, Any]:
+    product: Product, reference: Product, clips: TestClips, encode: Encode, seed: int
+) -> ProductFigures:
     """A product's line of the table. `reference` is the tuned model in PyTorch.
 
     Tokens of products that tell only text are those of the text.
     """
-    measured = compare(reference.rows, product.rows, seed).wer
+    wer = compare(reference.rows, product.rows, seed).wer
     pairs = [_tokens(a, b, encode) for a, b in zip(product.rows, reference.rows, strict=True)]
     texts = zip(product.rows, reference.rows, strict=True)
-    return {
-        "name": product.name,
-        "wer": measured.after,
-        "wer_interval": measured.after_interval,
-        "wer_difference": measured.difference,
-        "wer_difference_interval": measured.difference_interval,
-        "clips": len(pairs),
-        "same_tokens": sum(a == b for a, b in pairs),
-        "same_text": sum(a["hypothesis"] == b["hypothesis"] for a, b in texts),
-        "token_agreement": agreement(pairs),
-        "bytes": product.bytes,
-        "seconds": None if product.seconds is None else round(product.seconds, 2),
-        "times_real_time": None
-        if product.seconds is None
-        else round(speech.seconds / product.seconds, 2),
-        "silent": sum(not row["hypothesis"] for row in product.rows),
-    }
+    seconds = product.seconds
+    return ProductFigures(
+        name=product.name,
+        wer=wer.after,
+        wer_interval=wer.after_interval,
+        wer_difference=wer.difference,
+        wer_difference_interval=wer.difference_interval,
+        clips=len(pairs),
+        same_tokens=sum(a == b for a, b in pairs),
+        same_text=sum(a["hypothesis"] == b["hypothesis"] for a, b in texts),
+        token_agreement=agreement(pairs),
+        bytes=product.bytes,
+        seconds=None if seconds is None else round(seconds, 2),
+        times_real_time=None if seconds is None else round(clips.seconds / seconds, 2),
+        silent=sum(not row["hypothesis"] for row in product.rows),
+    )
 
 
 def _tokens(
-    one: dict[str, Any], other: dict[str, Any], encode: Callable[[str], list[int]]
+    one: dict[str, Any], other: dict[str, Any], encode: Encode
 ) -> tuple[list[int], list[int]]:
     if "tokens" in one and "tokens" in other:
         return one["tokens"], other["tokens"]
@@ -131,3 +204,161 @@ def agreement(pairs: Sequence[tuple[list[int], list[int]]]) -> float:
 
     longest = sum(max(len(a), len(b)) for a, b in pairs)
     return 1 - sum(Levenshtein.distance(a, b) for a, b in pairs) / max(longest, 1)
+
+
+# All products of an export
+
+
+def measure_export(
+    run: RunDir,
+    folder: Path,
+    base: Base,
+    vendor: OpenVendor | None,
+    threads: int,
+    ui: Ui,
+) -> Measured:
+    """Measure all products below `folder` on the run's test split; predictions go beside them.
+
+    `vendor` opens the vendor's runtime, where that is asked for.
+    """
+    from tokenizers import Tokenizer
+
+    from moontune.models.transcriber import load_audio
+
+    utterances, config = read_run_manifest(run.manifest("test")), run.config()
+    clips = TestClips(utterances, [load_audio(u) for u in utterances], config.eval.token_cap)
+
+    def progress(name: str) -> Progress:
+        return lambda count, wanted: ui.progress(count, wanted, f"test clips, {name}")
+
+    products = _own_products(run, folder, base, clips, threads, progress)
+    of_vendor, remarks, runtime = [], [], None
+    if vendor is not None:
+        of_vendor, remarks, runtime = _vendor_products(vendor, folder, clips, progress)
+    untuned = Product("PyTorch, base", stored_predictions(run / "predictions_base.jsonl"))
+    tuned, seed = products[0], config.output.seed
+    tokenizer = Tokenizer.from_file(str(folder / "onnx" / "tokenizer.json"))
+
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    table = [
+        figures(product, tuned, clips, encode, seed) for product in [untuned, *products, *of_vendor]
+    ]
+    _write_predictions(folder / "predictions", [*products, *of_vendor])
+    findings = [*_findings(table), *_vendor_finding(of_vendor, seed), *remarks]
+    return Measured(table, threads, runtime, round(clips.seconds, 1), findings)
+
+
+def _own_products(
+    run: RunDir,
+    folder: Path,
+    base: Base,
+    clips: TestClips,
+    threads: int,
+    progress: Callable[[str], Progress],
+) -> list[Product]:
+    """The tuned model in PyTorch, merged, and as ONNX; in this order."""
+    import torch
+
+    from moontune.models.adapter import load_adapter
+    from moontune.models.base_model import load_base
+    from moontune.models.transcriber import Transcriber
+
+    def tuned() -> Transcriber:
+        asked, revision = base.origin.asked, base.origin.revision
+        fresh = load_base(asked, revision if base.origin.from_hub else None, "cpu")
+        load_adapter(fresh, run.adapter)
+        return Transcriber(fresh)
+
+    def merged() -> Transcriber:
+        return Transcriber(load_base(str(folder / "merged"), None, "cpu"))
+
+    def onnx(part: str) -> Callable[[], OnnxTranscriber]:
+        return functools.partial(OnnxTranscriber, folder / part, threads=threads)
+
+    weights = Path(base.origin.path) / "model.safetensors"
+    openers: list[tuple[str, int, Callable[[], Transcribe]]] = [
+        ("PyTorch, tuned", weights.stat().st_size + size(run.adapter), tuned),
+        ("PyTorch, merged", size(folder / "merged"), merged),
+        ("ONNX, float32", size(folder / "onnx"), onnx("onnx")),
+        ("ONNX, 8 bit", size(folder / "onnx-int8"), onnx("onnx-int8")),
+    ]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return [
+            measure_product(name, n, one_by_one(opener()), clips, progress(name))
+            for name, n, opener in openers
+        ]
+    finally:
+        torch.set_num_threads(before)
+
+
+def _vendor_products(
+    vendor: OpenVendor,
+    folder: Path,
+    clips: TestClips,
+    progress: Callable[[str], Progress],
+) -> tuple[list[Product], list[str], str | None]:
+    """The tuned model and the vendor's own in the vendor's runtime, remarks, and the runtime.
+
+    What cannot be measured there is a remark: the export itself is whole without it.
+    """
+    products: list[Product] = []
+    remarks: list[str] = []
+    version = None
+    try:
+        runtime = vendor()
+        version = f"{PACKAGE} {runtime.version}"
+        with tempfile.TemporaryDirectory(prefix="moontune-vendor-") as scratch:
+            models = [(f"{PACKAGE}, tuned", folder / "ort")]
+            try:
+                for file in bundled_ort_files():
+                    (Path(scratch) / file.name).symlink_to(file)
+                models.append((f"{PACKAGE}, its own", Path(scratch)))
+            except UserError as error:
+                remarks.append(f"the vendor's own model was not measured: {error}")
+            for name, model in models:
+                transcribe = in_vendor_runtime(runtime, model)
+                products.append(
+                    measure_product(name, size(model), transcribe, clips, progress(name))
+                )
+    except UserError as error:
+        remarks.append(f"the vendor's runtime was not measured: {error}")
+    return products, remarks, version
+
+
+def _write_predictions(folder: Path, products: Sequence[Product]) -> None:
+    folder.mkdir()
+    for product in products:
+        name = product.name.lower().replace(", ", "-").replace(" ", "-")
+        write_jsonl(folder / f"{name}.jsonl", product.rows)
+
+
+def _findings(table: Sequence[ProductFigures]) -> list[str]:
+    """The merged model and ONNX against the tuned model, in sentences."""
+    rows = {row.name: row for row in table}
+    findings = [
+        f"{name}: the tokens of PyTorch, tuned on {rows[name].same_tokens} of "
+        f"{rows[name].clips} clips."
+        for name in ("PyTorch, merged", "ONNX, float32")
+    ]
+    lost = rows["ONNX, 8 bit"].wer_difference
+    if lost is not None:
+        findings.append(f"8 bit changes the WER by {100 * lost:+.2f} points.")
+        if lost > _MOST_WER_LOST:
+            findings.append(
+                "That is more than 0.5: multiply in float32, as in --spare encoder decoder.layers."
+            )
+    return findings
+
+
+def _vendor_finding(products: Sequence[Product], seed: int) -> list[str]:
+    """The vendor's own model against the tuned one, where both were measured."""
+    by_name = {product.name: product for product in products}
+    tuned, own = by_name.get(f"{PACKAGE}, tuned"), by_name.get(f"{PACKAGE}, its own")
+    if tuned is None or own is None:
+        return []
+    sentence = compare(own.rows, tuned.rows, seed).sentences["wer"]
+    return [f"In the vendor's runtime, its own model against the tuned one: {sentence}"]

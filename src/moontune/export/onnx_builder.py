@@ -6,19 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from moontune.errors import UserError
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17  # the first with LayerNormalization; every onnxruntime since 1.12 has it
 IR_VERSION = 8
-
-try:
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-except ImportError:
-    raise UserError(
-        'export needs the package onnx; install it with: pip install "moontune[export]"'
-    ) from None
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 

@@ -1,8 +1,9 @@
 """Transcribe clips in the vendor's runtime. Runs in its environment: standard library and numpy.
 
-    python vendor_worker.py MODEL_FOLDER CLIPS.json OUTPUT.json THREADS
+    python vendor_worker.py MODEL_FOLDER CLIPS.json OUTPUT.jsonl THREADS
 
-CLIPS.json lists `.npy` files of float32 mono 16 kHz samples.
+CLIPS.json lists `.npy` files of float32 mono 16 kHz samples. OUTPUT.jsonl gets a row for each, and
+standard output then its number.
 """
 
 import json
@@ -21,17 +22,16 @@ def main() -> None:
     with open(listed, encoding="utf-8") as stream:
         files = json.load(stream)
     transcriber = Transcriber(model_path=folder, model_arch=ModelArch.TINY)
-    rows = []
-    for number, file in enumerate([files[0], *files]):  # the first once more, to warm up
-        samples = np.load(file).tolist()
-        begun = time.perf_counter()
-        lines = transcriber.transcribe_without_streaming(samples, 16_000).lines
-        seconds = time.perf_counter() - begun
-        if number:
-            rows.append({"lines": [line.text for line in lines], "seconds": seconds})
-            print(number, flush=True)
-    with open(output, "w", encoding="utf-8") as stream:
-        json.dump(rows, stream)
+    with open(output, "w", encoding="utf-8") as rows:
+        for number, file in enumerate([files[0], *files]):  # the first once more, to warm up
+            samples = np.load(file).tolist()
+            begun = time.perf_counter()
+            lines = transcriber.transcribe_without_streaming(samples, 16_000).lines
+            seconds = time.perf_counter() - begun
+            if number:
+                row = {"lines": [line.text for line in lines], "seconds": seconds}
+                print(json.dumps(row), file=rows, flush=True)
+                print(number, flush=True)
 
 
 if __name__ == "__main__":
