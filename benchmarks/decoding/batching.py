@@ -91,7 +91,7 @@ def ended(tokens: Sequence[int], cap: int) -> list[int]:
 
 def ours(base: Base, clips: Clips, part: Sequence[int]) -> tuple[list[list[int]], list[float]]:
     transcriber = Transcriber(base)
-    memory = transcriber.hear([clips.audio[i] for i in part])
+    memory = transcriber.encode([clips.audio[i] for i in part])
     losses = transcriber.packed.losses(memory, [clips.labels[i] for i in part])
     return greedy(transcriber.packed, memory, [clips.caps[i] for i in part]), losses
 

@@ -28,7 +28,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.models.base_model import load_base
-from moontune.models.decoding import Transcript, batches
+from moontune.models.decoding import Transcript, length_batches
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.system.device import choose_device
 from moontune.transcribe.long_form import loops, transcribe_long
@@ -90,7 +90,7 @@ def joined(audio: Sequence[np.ndarray], pause: str, seed: int) -> np.ndarray:
 def whole(clips: Sequence[np.ndarray], transcribe: Transcriber) -> Result:
     found: dict[int, Transcript] = {}
     lengths = [len(c) / SAMPLE_RATE_HZ for c in clips]
-    for together in batches(lengths):
+    for together in length_batches(lengths):
         found |= zip(together, transcribe([clips[i] for i in together], CAP), strict=True)
     outs = [found[i] for i in range(len(clips))]
     cut = [t for t in outs if t.truncated]

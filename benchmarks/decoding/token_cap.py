@@ -103,7 +103,7 @@ def hear(base: Base, manifest: Path, limit: int | None) -> list[Heard]:
         clips = [load_audio(u) for u in part]
         seconds = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
         caps = [GENEROUS(s) for s in seconds]
-        written = greedy(transcriber.packed, transcriber.hear(clips), caps)
+        written = greedy(transcriber.packed, transcriber.encode(clips), caps)
         for u, s, tokens in zip(part, seconds, written, strict=True):
             needed = len(target_ids(base.tokenizer, sentence_case(u.text), EOS))
             edits = word_edits(u.text, text(tokens))
@@ -192,7 +192,7 @@ def silence_table(base: Base) -> list[str]:
     for name in by_length[0]:
         cells = []
         for seconds, clips in zip(lengths, by_length, strict=True):
-            memory = transcriber.hear([clips[name]])
+            memory = transcriber.encode([clips[name]])
             [tokens] = greedy(transcriber.packed, memory, [GENEROUS(seconds)])
             end = "" if tokens[-1:] == [EOS] else ", no end"
             cells.append(f"{len(tokens)}{end}{', loop' if loops(tokens) else ''}")

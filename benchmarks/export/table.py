@@ -26,7 +26,7 @@ from moontune.data.manifest import read_manifest
 from moontune.export.command import ExportArgs, write_products
 from moontune.export.measure import Product, TestClips, figures, measure_product, one_by_one
 from moontune.models.base_model import load_base
-from moontune.models.decoding import batches
+from moontune.models.decoding import length_batches
 from moontune.models.onnx import OnnxTranscriber
 from moontune.models.transcriber import Transcriber, load_audio
 
@@ -34,7 +34,7 @@ from moontune.models.transcriber import Transcriber, load_audio
 def in_batches(base: Any, clips: TestClips) -> Product:
     """PyTorch's transcripts; they do not depend on what shares a batch."""
     transcribe, by_clip = Transcriber(base), {}
-    for indices in batches([u.duration_or_1s for u in clips.utterances]):
+    for indices in length_batches([u.duration_or_1s for u in clips.utterances]):
         outputs = transcribe([clips.samples[i] for i in indices], clips.cap)
         by_clip |= {id(clips.samples[i]): out for i, out in zip(indices, outputs, strict=True)}
     look_up = one_by_one(lambda samples, _: [by_clip[id(one)] for one in samples])

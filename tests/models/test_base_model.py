@@ -22,7 +22,8 @@ from moontune.models.adapter import (
 )
 from moontune.models.base_model import Base, load_base, target_ids
 from moontune.models.packed.front_end import FrontEnd
-from moontune.models.packed.moonshine import Packed, end_to_end
+from moontune.models.packed.layout import pack
+from moontune.models.packed.moonshine import PackedMoonshine
 
 EOS = 2
 
@@ -42,9 +43,9 @@ def test_text_is_plain_in_labels(tiny_base) -> None:
 
 def losses(base: Base, samples: np.ndarray, labels: list[int]) -> torch.Tensor:
     """Of every target token of a clip, (tokens,)."""
-    packed = Packed(base.net)
-    front = end_to_end([packed.features(samples)])
-    return packed.token_losses(packed.remember(packed.encode(front)), [labels])
+    packed = PackedMoonshine(base.net)
+    front = pack([packed.features(samples)])
+    return packed.token_losses(packed.cross_keys(packed.encode(front)), [labels])
 
 
 def test_loss_equals_a_hand_cross_entropy_and_transformers_own(tiny_base) -> None:

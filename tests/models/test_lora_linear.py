@@ -10,7 +10,7 @@ from peft import LoraConfig
 from peft.tuners.lora import Linear
 
 from moontune.models.packed import lora_linear as projection
-from moontune.models.packed.lora_linear import Projection, filled
+from moontune.models.packed.lora_linear import FusedLoraLinear, padded_row_count
 from moontune.training.losses import FRAMES
 
 CPU = torch.device("cpu")
@@ -46,7 +46,7 @@ def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, mas
         scale = layer.scaling["default"]
         parts.append(layer.get_base_layer()(x) + scale * dropped @ a.t() @ b.t())
     expected = torch.cat(parts, dim=1)
-    found = Projection(layers, torch.float32, merged=False)(x)
+    found = FusedLoraLinear(layers, torch.float32, merged=False)(x)
     assert torch.allclose(found, expected, atol=1e-5)
     push = torch.randn_like(expected)
     theirs = torch.autograd.grad(expected, [x, *weights], push)
@@ -57,8 +57,8 @@ def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, mas
 
 def test_bfloat16_on_a_cpu_meets_few_counts_of_rows() -> None:
     passes = range(1, FRAMES["cpu"] + 1)
-    counts = {filled(n, torch.bfloat16, CPU) for n in passes}
+    counts = {padded_row_count(n, torch.bfloat16, CPU) for n in passes}
     assert len(counts) <= 11
-    assert all(n <= filled(n, torch.bfloat16, CPU) < n + 256 for n in passes)
-    assert filled(77, torch.float32, CPU) == 77
-    assert filled(77, torch.bfloat16, torch.device("cuda")) == 77
+    assert all(n <= padded_row_count(n, torch.bfloat16, CPU) < n + 256 for n in passes)
+    assert padded_row_count(77, torch.float32, CPU) == 77
+    assert padded_row_count(77, torch.bfloat16, torch.device("cuda")) == 77

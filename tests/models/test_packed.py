@@ -23,9 +23,9 @@ from moontune.models.packed.attention import (
     self_attention,
 )
 from moontune.models.packed.front_end import FrontEnd
-from moontune.models.packed.layout import Layout
+from moontune.models.packed.layout import Layout, pack
 from moontune.models.packed.lora_linear import dropout_mask
-from moontune.models.packed.moonshine import Packed, end_to_end
+from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.packed.rotary import Rotary
 from moontune.models.transcriber import Transcriber, load_audio
 
@@ -57,9 +57,11 @@ def their_loss(base: Base, clip: np.ndarray, ids: list[int]) -> torch.Tensor:
     return net(input_values=wave(clip), labels=torch.tensor([ids])).loss * len(ids)
 
 
-def our_losses(packed: Packed, clips: list[np.ndarray], labels: list[list[int]]) -> torch.Tensor:
-    front = end_to_end([packed.features(clip) for clip in clips])
-    return packed.token_losses(packed.remember(packed.encode(front)), labels)
+def our_losses(
+    packed: PackedMoonshine, clips: list[np.ndarray], labels: list[list[int]]
+) -> torch.Tensor:
+    front = pack([packed.features(clip) for clip in clips])
+    return packed.token_losses(packed.cross_keys(packed.encode(front)), labels)
 
 
 def adapted(base: Base, config: LoraConfig, std: float = 0.05) -> Any:
@@ -99,9 +101,9 @@ def test_a_clip_without_a_frame_is_refused(tiny_base) -> None:
 
 
 def test_states_are_the_encoders_own_and_nothing_leaks(bundled_base) -> None:
-    clips, packed = unlike_clips(), Packed(bundled_base.net)
+    clips, packed = unlike_clips(), PackedMoonshine(bundled_base.net)
     with torch.no_grad():
-        ours = packed.encode(end_to_end([packed.features(clip) for clip in clips]))
+        ours = packed.encode(pack([packed.features(clip) for clip in clips]))
         for clip, rows in zip(clips, ours.rows.split(list(ours.layout.lengths)), strict=True):
             own = bundled_base.net.model.encoder(wave(clip)).last_hidden_state[0]
             assert torch.allclose(rows, own, atol=1e-4)
@@ -118,7 +120,7 @@ def test_losses_and_gradients_are_transformers_own(fresh_base, monkeypatch, part
     labels = labels_of(fresh_base, len(clips))
     theirs = torch.stack([their_loss(fresh_base, c, i) for c, i in zip(clips, labels, strict=True)])
     expected = gradients(model, theirs.sum())
-    ours = our_losses(Packed(fresh_base.net), clips, labels)
+    ours = our_losses(PackedMoonshine(fresh_base.net), clips, labels)
     found = gradients(model, ours.sum())
     sums = [float(part.detach().sum()) for part in ours.split([len(ids) for ids in labels])]
     assert sums == pytest.approx(theirs.tolist(), rel=1e-5)
@@ -130,7 +132,7 @@ def test_losses_and_gradients_are_transformers_own(fresh_base, monkeypatch, part
 
 def test_only_the_adapter_gets_gradients(fresh_base) -> None:
     adapted(fresh_base, LoraConfig(lora_dropout=0.0))
-    our_losses(Packed(fresh_base.net), [noise(1, 0.5)], [[5, EOS]]).sum().backward()
+    our_losses(PackedMoonshine(fresh_base.net), [noise(1, 0.5)], [[5, EOS]]).sum().backward()
     named = {n for n, p in fresh_base.net.named_parameters() if p.grad is not None}
     assert named
     assert all("lora_" in name for name in named)
@@ -152,10 +154,10 @@ def test_other_kinds_of_lora_are_computed_too(fresh_base, kind) -> None:
     clip, labels = noise(1, 1.0), labels_of(fresh_base, 1)
     theirs = their_loss(fresh_base, clip, labels[0])
     expected = gradients(model, theirs)
-    for packed in (Packed(fresh_base.net), Packed(fresh_base.net, merged=True)):
+    for packed in (PackedMoonshine(fresh_base.net), PackedMoonshine(fresh_base.net, merged=True)):
         ours = our_losses(packed, [clip], labels).sum()
         assert float(ours.detach()) == pytest.approx(float(theirs.detach()), rel=1e-5)
-    found = gradients(model, our_losses(Packed(fresh_base.net), [clip], labels).sum())
+    found = gradients(model, our_losses(PackedMoonshine(fresh_base.net), [clip], labels).sum())
     assert found.keys() == expected.keys()
     assert all(torch.allclose(found[n], expected[n], rtol=1e-3, atol=1e-5) for n in expected)
 
@@ -165,7 +167,9 @@ def test_an_adapter_switched_off_or_merged_is_heeded(fresh_base) -> None:
 
     def losses(merged: bool) -> list[float]:
         with torch.no_grad():
-            return our_losses(Packed(fresh_base.net, merged=merged), clips, labels).tolist()
+            return our_losses(
+                PackedMoonshine(fresh_base.net, merged=merged), clips, labels
+            ).tolist()
 
     plain = losses(False)
     model = adapted(fresh_base, LoraConfig())
@@ -179,7 +183,7 @@ def test_an_adapter_switched_off_or_merged_is_heeded(fresh_base) -> None:
 
 def test_weights_shared_with_the_fused_ones_stay_what_they_were(fresh_base) -> None:
     before = {n: p.clone() for n, p in fresh_base.net.named_parameters()}
-    Packed(fresh_base.net)
+    PackedMoonshine(fresh_base.net)
     assert all(torch.equal(p, before[n]) for n, p in fresh_base.net.named_parameters())
 
 
@@ -189,12 +193,12 @@ def test_filler_rows_change_neither_losses_nor_gradients(fresh_base, monkeypatch
     labels = labels_of(fresh_base, len(clips))
 
     def measured() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        found = our_losses(Packed(fresh_base.net), clips, labels)
+        found = our_losses(PackedMoonshine(fresh_base.net), clips, labels)
         return found.detach(), gradients(model, found.sum())
 
     losses, grads = measured()
     monkeypatch.setattr(
-        "moontune.models.packed.moonshine.filled", lambda count, dtype, device: count + 50
+        "moontune.models.packed.moonshine.padded_row_count", lambda count, dtype, device: count + 50
     )
     filled_losses, filled_grads = measured()
     assert torch.allclose(losses, filled_losses, atol=1e-5)
@@ -205,13 +209,13 @@ def test_filler_rows_change_neither_losses_nor_gradients(fresh_base, monkeypatch
 def test_bfloat16_is_near_float32_however_clips_share_passes(bundled_base) -> None:
     clips = [noise(i, s) for i, s in enumerate((1.3, 2.0, 0.5))]
     labels = labels_of(bundled_base, 3)
-    packed = Packed(bundled_base.net, torch.bfloat16)
+    packed = PackedMoonshine(bundled_base.net, torch.bfloat16)
     with torch.no_grad():
         together = our_losses(packed, clips, labels)
         alone = torch.cat(
             [our_losses(packed, [c], [i]) for c, i in zip(clips, labels, strict=True)]
         )
-        exact = our_losses(Packed(bundled_base.net), clips, labels)
+        exact = our_losses(PackedMoonshine(bundled_base.net), clips, labels)
     assert torch.isfinite(together).all()
     assert float((together - alone).abs().max()) < 0.1 * float(exact.max())
     assert float(together.mean()) == pytest.approx(float(exact.mean()), rel=0.03)
@@ -226,7 +230,7 @@ def test_bfloat16_gradients_point_where_float32s_do(fresh_base) -> None:
             [
                 g.flatten()
                 for g in gradients(
-                    model, our_losses(Packed(fresh_base.net, dtype), clips, labels).sum()
+                    model, our_losses(PackedMoonshine(fresh_base.net, dtype), clips, labels).sum()
                 ).values()
             ]
         )
@@ -248,7 +252,11 @@ def test_dropout_keeps_the_mean_and_the_share() -> None:
 
 def test_dropout_acts_in_training_only_and_on_the_adapter_only(fresh_base) -> None:
     adapted(fresh_base, LoraConfig(lora_dropout=0.5))
-    packed, clips, labels = Packed(fresh_base.net), [noise(1, 0.5)], labels_of(fresh_base, 1)
+    packed, clips, labels = (
+        PackedMoonshine(fresh_base.net),
+        [noise(1, 0.5)],
+        labels_of(fresh_base, 1),
+    )
     torch.manual_seed(1)
     one, two = (our_losses(packed, clips, labels).detach() for _ in range(2))
     assert not torch.equal(one, two)
@@ -262,7 +270,7 @@ def test_the_way_of_gpus_attends_to_the_same(causal) -> None:
     """Padded attention, which Apple's and Nvidia's GPUs use, against the CPU's; gradients too."""
     torch.manual_seed(0)
     layout, frames = Layout((3, 7, 1), torch.device("cpu")), Layout((9, 4, 6), torch.device("cpu"))
-    turns = Rotary(torch.tensor([1.0, 0.1]), 6, 1.0).turns(layout)
+    turns = Rotary(torch.tensor([1.0, 0.1]), 6, 1.0).rotations(layout)
     qkv, q, kv = torch.randn(11, 3 * 12), torch.randn(11, 12), torch.randn(19, 24)
     pairs = [
         (self_attention, padded_self_attention, (qkv, turns, layout, 2), {"causal": causal}),
@@ -286,13 +294,13 @@ def test_batched_greedy_equals_generate_on_each_clip_alone(
     tiny_base, monkeypatch, look_every
 ) -> None:
     """Clips that end early leave the batch; a GPU looks for them every eighth token only."""
-    monkeypatch.setitem(greedy._LOOK_EVERY, "cpu", look_every)
+    monkeypatch.setitem(greedy._CHECK_EVERY, "cpu", look_every)
     clips = [noise(i, s) for i, s in enumerate((1.5, 0.6, 2.2, 1.0, 1.1, 0.7))]
     caps = [9, 4, 12, 1, 30, 17]
-    packed = Packed(tiny_base.net, merged=True)
+    packed = PackedMoonshine(tiny_base.net, merged=True)
     with torch.no_grad():
-        front = end_to_end([packed.features(clip) for clip in clips])
-        ours = greedy.greedy(packed, packed.remember(packed.encode(front)), caps)
+        front = pack([packed.features(clip) for clip in clips])
+        ours = greedy.greedy(packed, packed.cross_keys(packed.encode(front)), caps)
         theirs = [
             tiny_base.net.generate(wave(c), max_new_tokens=cap)[0].tolist()[1:]
             for c, cap in zip(clips, caps, strict=True)
@@ -319,9 +327,9 @@ def assert_as_alone(base: Base, rows: list[Utterance], size: int = 16) -> None:
     for name, order in (("shuffled", shuffled), ("sorted", by_length)):
         for start in range(0, len(order), size):
             part = order[start : start + size]
-            memory = transcriber.hear([clips[i] for i in part])
+            memory = transcriber.encode([clips[i] for i in part])
             seconds = [len(clips[i]) / 16_000 for i in part]
-            written = transcriber.write(memory, seconds, cap)
+            written = transcriber.decode(memory, seconds, cap)
             losses = transcriber.packed.losses(memory, [labels[i] for i in part])
             for i, transcript, loss in zip(part, written, losses, strict=True):
                 if transcript.tokens != truth[i][0]:

@@ -178,9 +178,9 @@ def test_folds_share_the_bases_transcripts_and_have_the_labels_of_a_run(
         row["audio_filepath"] = str(noise_manifest.parent / row["audio_filepath"])
     Path("caps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     asked: list[int] = []
-    real = Transcriber.hear
+    real = Transcriber.encode
     monkeypatch.setattr(
-        Transcriber, "hear", lambda self, clips: (asked.append(len(clips)), real(self, clips))[1]
+        Transcriber, "encode", lambda self, clips: (asked.append(len(clips)), real(self, clips))[1]
     )
     more = {"max_steps": 1, "lr": 1e-3, "augment": "none", "backwards_share": 0}
     words = flags(tiny_model, Path("caps.jsonl"), "cv", **more)

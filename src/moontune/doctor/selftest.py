@@ -21,7 +21,8 @@ from moontune.doctor.fixtures import Subject
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter
 from moontune.models.base_model import Base
-from moontune.models.packed.moonshine import Packed, end_to_end
+from moontune.models.packed.layout import pack
+from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.training.losses import LossComputer
 
 SAME = 1e-4  # relative: what sums in another order may differ by in float32
@@ -192,9 +193,9 @@ OF_BASES: dict[str, Callable[[Subject], str]] = {  # of a real one, which takes 
 
 def _losses(base: Base, s: Subject) -> list[float]:
     """Of every target token of every clip, all in one pass."""
-    packed = Packed(base.net)
-    memory = packed.remember(packed.encode(end_to_end([*map(packed.features, s.clips.values())])))
-    return packed.token_losses(memory, [s.labels(u) for u in s.utterances]).tolist()
+    packed = PackedMoonshine(base.net)
+    cross_keys = packed.cross_keys(packed.encode(pack([*map(packed.features, s.clips.values())])))
+    return packed.token_losses(cross_keys, [s.labels(u) for u in s.utterances]).tolist()
 
 
 def _train(model: Any) -> None:

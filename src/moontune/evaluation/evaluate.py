@@ -121,13 +121,13 @@ def _predict(
     cap: TokenCap,
 ) -> list[Prediction]:
     packed = transcriber.packed
-    memory = transcriber.hear(clips)
+    cross_keys = transcriber.encode(clips)
     durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
-    written = transcriber.write(memory, durations, cap)
+    written = transcriber.decode(cross_keys, durations, cap)
 
     def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
         labels = [target_ids(base.tokenizer, text, packed.eos) for text in texts]
-        return packed.losses(memory, labels), [len(ids) for ids in labels]
+        return packed.losses(cross_keys, labels), [len(ids) for ids in labels]
 
     losses, lengths = losses_of([u.label for u in utterances])
     own = [in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]

@@ -24,7 +24,7 @@ class Transcript:
 Transcribe = Callable[[Sequence[np.ndarray], TokenCap], list[Transcript]]
 
 
-def batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:
+def length_batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:
     """Indices of clips of like length together, so that they end at about the same token."""
     order = sorted(range(len(lengths_s)), key=lengths_s.__getitem__)
     waiting: list[int] = []

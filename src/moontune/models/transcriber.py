@@ -12,9 +12,10 @@ from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.models.base_model import Base
-from moontune.models.decoding import Transcript, batches
+from moontune.models.decoding import Transcript, length_batches
 from moontune.models.packed.greedy import greedy
-from moontune.models.packed.moonshine import Memory, Packed, joined, passes
+from moontune.models.packed.layout import CrossKeys, joined, packs_of
+from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.system.distributed import ProcessGroup
 
 LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz
@@ -23,35 +24,35 @@ _FRAMES = {"cpu": 2_000, "cuda": 50_000, "mps": 50_000}
 
 
 class Transcriber:
-    """A base, with the adapter on it as it is now, ready to hear and to write, in float32."""
+    """A base, with the adapter on it as it is now, ready to encode and to decode, in float32."""
 
     def __init__(self, base: Base) -> None:
         self._base = base
-        self.packed = Packed(base.net, merged=True)
+        self.packed = PackedMoonshine(base.net, merged=True)
 
     @torch.no_grad()
-    def hear(self, clips: Sequence[np.ndarray]) -> Memory:
-        """What the decoder needs of clips of float32 mono 16 kHz samples, each (samples,)."""
+    def encode(self, clips: Sequence[np.ndarray]) -> CrossKeys:
+        """Keys and values of clips, each (samples,) float32 mono at 16 kHz."""
         packed, most = self.packed, _FRAMES[self.packed.device.type]
-        fronts = passes(map(packed.features, clips), most)
-        return joined([packed.remember(packed.encode(front)) for front in fronts])
+        fronts = packs_of(map(packed.features, clips), most)
+        return joined([packed.cross_keys(packed.encode(front)) for front in fronts])
 
-    def write(
-        self, memory: Memory, durations_s: Sequence[float], cap: TokenCap
+    def decode(
+        self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
     ) -> list[Transcript]:
-        """Greedy transcripts of what was heard, each under its own token cap."""
-        found = greedy(self.packed, memory, [cap(seconds) for seconds in durations_s])
+        """Greedy transcripts of encoded clips, each under its own token cap."""
+        token_ids = greedy(self.packed, cross_keys, [cap(seconds) for seconds in durations_s])
         return [
             Transcript(
                 self._base.tokenizer.decode(tokens, skip_special_tokens=True).strip(),
                 tokens,
                 tokens[-1:] != [self.packed.eos],
             )
-            for tokens in found
+            for tokens in token_ids
         ]
 
     def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
-        return self.write(self.hear(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
+        return self.decode(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
 
 
 def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list[list[int]]:
@@ -60,7 +61,7 @@ def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list
     Few clips are few batches, and may leave a process without work; it is seconds then.
     """
     return group.shard(
-        list(batches([u.duration_or_1s for u in utterances])),
+        list(length_batches([u.duration_or_1s for u in utterances])),
         lambda indices: sum(utterances[i].duration_or_1s for i in indices),
     )
 

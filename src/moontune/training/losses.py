@@ -9,7 +9,8 @@ import torch
 
 from moontune.data.manifest import Utterance
 from moontune.models.base_model import Base, target_ids
-from moontune.models.packed.moonshine import Packed, end_to_end, passes
+from moontune.models.packed.layout import pack, packs_of
+from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.training.augmentation import Augment, TokenDropout
@@ -42,7 +43,7 @@ class LossComputer:
         told that it has written: anew each time where gradients are recorded, else always alike."""
         self._base, self._load_audio, self._augment = base, load_audio, augment
         self._token_dropout = token_dropout
-        self.packed = Packed(base.net, dtype)
+        self.packed = PackedMoonshine(base.net, dtype)
         self.frames = FRAMES[self.packed.device.type]
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
         self.cache = FeatureCache(self._compute, load_audio)
@@ -56,12 +57,12 @@ class LossComputer:
         """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
         features = (self._features(u).to(self.packed.device) for u in utterances)
         begin = 0
-        for clips in passes(features, self.frames):
+        for clips in packs_of(features, self.frames):
             states = self.packed.encode(clips) if self._encoder_trains else clips
             count = len(clips.layout.lengths)
-            memory = self.packed.remember(states)
+            cross_keys = self.packed.cross_keys(states)
             part = labels[begin : begin + count]
-            yield self.packed.token_losses(memory, part, self._told(part))
+            yield self.packed.token_losses(cross_keys, part, self._told(part))
             begin += count
 
     def _told(self, labels: Sequence[list[int]]) -> list[list[int]] | None:
@@ -89,7 +90,7 @@ class LossComputer:
         if self._encoder_trains:
             return front
         # A copy, or what is kept would hold on to the filler behind it.
-        return self.packed.encode(end_to_end([front])).rows[: len(front)].clone()
+        return self.packed.encode(pack([front])).rows[: len(front)].clone()
 
     @torch.no_grad()
     def mean(self, utterances: Sequence[Utterance], group: ProcessGroup = SINGLE) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
-from moontune.models.decoding import Transcribe, batches
+from moontune.models.decoding import Transcribe, length_batches
 from moontune.transcribe.segmentation import Segment, SegmentationConfig, segments
 
 
@@ -48,7 +48,7 @@ def transcribe_segments(
     A transcript that the cap ended in a loop is thrown away and its segment transcribed again as
     two, cut where there is least voice: other sound around the words most often ends the loop.
     """
-    for indices in batches([len(part.samples) / SAMPLE_RATE_HZ for part in parts]):
+    for indices in length_batches([len(part.samples) / SAMPLE_RATE_HZ for part in parts]):
         rows = _transcribe([parts[i] for i in indices], transcribe, cap, config)
         yield dict(zip(indices, rows, strict=True))
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from moontune.models.packed.layout import Layout
-from moontune.models.packed.rotary import turn
+from moontune.models.packed.rotary import rotate
 
 # Above so many weights a head, PyTorch's flash kernel is as fast as plain products, and it keeps no
 # weights for the way back; below, it takes up to twice as long.
@@ -22,27 +22,27 @@ _flash_back = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backwar
 
 def self_attention(
     qkv: torch.Tensor,
-    turns: tuple[torch.Tensor, torch.Tensor],
+    rotations: tuple[torch.Tensor, torch.Tensor],
     layout: Layout,
     heads: int,
     *,
     causal: bool,
 ) -> torch.Tensor:
-    """Every clip's rows look at its own rows, at places given by `turns`.
+    """Every clip's rows look at its own rows, at places given by `rotations`.
 
     qkv is (rows, 3 * heads * head_dim); the result (rows, heads * head_dim) has its dtype, what is
     between is float32. On a CPU clip by clip, without padding; elsewhere in one go.
     """
     if qkv.device.type == "cpu":
-        cos, sin = turns
-        out: Any = _SelfApart.apply(qkv, torch.complex(cos, sin), layout, heads, causal)
+        cos, sin = rotations
+        out: Any = _SelfAttentionPerClip.apply(qkv, torch.complex(cos, sin), layout, heads, causal)
         return out
-    return padded_self_attention(qkv, turns, layout, heads, causal=causal)
+    return padded_self_attention(qkv, rotations, layout, heads, causal=causal)
 
 
 def padded_self_attention(
     qkv: torch.Tensor,
-    turns: tuple[torch.Tensor, torch.Tensor],
+    rotations: tuple[torch.Tensor, torch.Tensor],
     layout: Layout,
     heads: int,
     *,
@@ -50,7 +50,7 @@ def padded_self_attention(
 ) -> torch.Tensor:
     """`self_attention` for devices that want few large products."""
     q, k, v = qkv.float().chunk(3, dim=-1)
-    q, k = turn(q, turns, heads), turn(k, turns, heads)
+    q, k = rotate(q, rotations, heads), rotate(k, rotations, heads)
     return _padded(q, k, v, layout, layout, heads, causal).to(qkv.dtype)
 
 
@@ -59,7 +59,7 @@ def cross_attention(
 ) -> torch.Tensor:
     """Every clip's queries look at its own keys and values, (rows of `keys`, 2 * width)."""
     if q.device.type == "cpu":
-        out: Any = _CrossApart.apply(q, kv, queries, keys, heads)
+        out: Any = _CrossAttentionPerClip.apply(q, kv, queries, keys, heads)
         return out
     return padded_cross_attention(q, kv, queries, keys, heads)
 
@@ -96,41 +96,41 @@ def _padded(  # noqa: PLR0917
     return queries.unpad(found.transpose(1, 2).flatten(2))
 
 
-class _SelfApart(torch.autograd.Function):
+class _SelfAttentionPerClip(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, qkv, turns, layout, heads, causal):  # type: ignore[override]
+    def forward(ctx: Any, qkv, rotations, layout, heads, causal):  # type: ignore[override]
         out = _empty_rows(layout, qkv.shape[1] // 3, qkv.dtype)
         kept: list[torch.Tensor] = []
         for rows, lengths in _chunks(layout.lengths):
-            parts = _turned(qkv[rows], turns[rows], heads)
+            parts = _rotated(qkv[rows], rotations[rows], heads)
             to = _by_head(out[rows], 1, heads)[:, 0]
-            kept += _look(parts.unbind(1), to, lengths, lengths, causal)
-        ctx.save_for_backward(qkv, turns, *kept)
+            kept += _attend(parts.unbind(1), to, lengths, lengths, causal)
+        ctx.save_for_backward(qkv, rotations, *kept)
         ctx.layout, ctx.heads = layout, heads
         return out
 
     @staticmethod
     def backward(ctx: Any, grad):  # type: ignore[override]
-        qkv, turns, *kept = ctx.saved_tensors
-        back, saved = turns.conj().resolve_conj(), iter(kept)
+        qkv, rotations, *kept = ctx.saved_tensors
+        back, saved = rotations.conj().resolve_conj(), iter(kept)
         of_qkv = _empty_rows(ctx.layout, qkv.shape[1], grad.dtype)
         for rows, lengths in _chunks(ctx.layout.lengths):
-            parts = _turned(qkv[rows], turns[rows], ctx.heads)
+            parts = _rotated(qkv[rows], rotations[rows], ctx.heads)
             grads = torch.empty_like(parts)
-            _look_back(grad[rows], parts.unbind(1), grads.unbind(1), lengths, lengths, saved)
+            _attend_backward(grad[rows], parts.unbind(1), grads.unbind(1), lengths, lengths, saved)
             _pairs(grads[:, :2]).mul_(back[rows, None])
             of_qkv[rows] = grads.flatten(1)
         return of_qkv, None, None, None, None
 
 
-class _CrossApart(torch.autograd.Function):
+class _CrossAttentionPerClip(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q, kv, queries, keys, heads):  # type: ignore[override]
         out = _empty_rows(queries, q.shape[1], q.dtype)
         kept: list[torch.Tensor] = []
         for asking, seen, n, m in _chunk_pairs(queries.lengths, keys.lengths):
             parts = _asked_and_seen(q[asking], kv[seen], heads)
-            kept += _look(parts, _by_head(out[asking], 1, heads)[:, 0], n, m, False)
+            kept += _attend(parts, _by_head(out[asking], 1, heads)[:, 0], n, m, False)
         ctx.save_for_backward(q, kv, *kept)
         ctx.queries, ctx.keys, ctx.heads = queries, keys, heads
         return out
@@ -144,14 +144,14 @@ class _CrossApart(torch.autograd.Function):
         for asking, seen, n, m in _chunk_pairs(ctx.queries.lengths, ctx.keys.lengths):
             parts = _asked_and_seen(q[asking], kv[seen], ctx.heads)
             grads = [torch.empty_like(part) for part in parts]
-            _look_back(grad[asking], parts, grads, n, m, saved)
+            _attend_backward(grad[asking], parts, grads, n, m, saved)
             of_q[asking] = grads[0].flatten(1)
             of_kv[seen] = torch.stack(grads[1:], dim=1).flatten(1)
         return of_q, of_kv, None, None, None
 
 
 def _empty_rows(layout: Layout, width: int, dtype: torch.dtype) -> torch.Tensor:
-    """(rows, width) to be filled, but for the filler, which is zero."""
+    """(rows, width) to be padded_row_count, but for the filler, which is zero."""
     out = torch.empty(layout.rows, width, dtype=dtype)
     out[layout.count :] = 0
     return out
@@ -176,10 +176,10 @@ def _chunk_pairs(
         first, asked, seen = last, asked + sum(n), seen + sum(m)
 
 
-def _turned(qkv: torch.Tensor, turns: torch.Tensor, heads: int) -> torch.Tensor:
-    """A float32 copy as (rows, 3, heads, head_dim), queries and keys turned, queries scaled."""
+def _rotated(qkv: torch.Tensor, rotations: torch.Tensor, heads: int) -> torch.Tensor:
+    """A float32 copy as (rows, 3, heads, head_dim), queries and keys rotated, queries scaled."""
     parts = _by_head(qkv.to(torch.float32, copy=True), 3, heads)
-    _pairs(parts[:, :2]).mul_(turns[:, None])
+    _pairs(parts[:, :2]).mul_(rotations[:, None])
     parts[:, 0] *= parts.shape[-1] ** -0.5  # rather than every clip's scores
     return parts
 
@@ -205,7 +205,7 @@ def _spans(rows: torch.Tensor, lengths: Sequence[int]) -> Sequence[torch.Tensor]
     return torch.split_with_sizes(rows.transpose(0, 1), lengths, dim=1)  # type: ignore[arg-type]
 
 
-def _look(
+def _attend(
     seen: Sequence[torch.Tensor],
     out: torch.Tensor,
     q_lengths: Sequence[int],
@@ -236,7 +236,7 @@ def _look(
     return kept
 
 
-def _look_back(
+def _attend_backward(
     grad: torch.Tensor,
     seen: Sequence[torch.Tensor],
     grads: Sequence[torch.Tensor],
@@ -244,8 +244,8 @@ def _look_back(
     k_lengths: Sequence[int],
     saved: Iterator[torch.Tensor],
 ) -> None:
-    """Fill `grads` with the gradients of q before it was scaled, k and v, given that of `_look`'s
-    result; takes what `_look` kept from `saved`."""
+    """Fill `grads` with the gradients of q before it was scaled, k and v, given that of `_attend`'s
+    result; takes what `_attend` kept from `saved`."""
     of_out = grad.float().view(seen[0].shape)
     lengths = (q_lengths, q_lengths, k_lengths, k_lengths, q_lengths, k_lengths, k_lengths)
     clips = zip(*map(_spans, (of_out, *seen, *grads), lengths), strict=True)

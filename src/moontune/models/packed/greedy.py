@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import torch
 
-from moontune.models.packed.layout import Layout
-from moontune.models.packed.moonshine import Memory, Packed
-from moontune.models.packed.rotary import turn
+from moontune.models.packed.layout import CrossKeys, Layout
+from moontune.models.packed.moonshine import PackedMoonshine
+from moontune.models.packed.rotary import rotate
 
 # A clip that has ended leaves the batch once this share of it has; on a GPU, where looking costs a
 # wait, it is looked for every so many tokens only.
 _LEAVE_AT = 0.25
-_LOOK_EVERY = {"cpu": 1, "cuda": 8, "mps": 8}
+_CHECK_EVERY = {"cpu": 1, "cuda": 8, "mps": 8}
 
 
 @dataclass
@@ -32,22 +32,22 @@ class _Layer:
 
 
 @torch.no_grad()
-def greedy(packed: Packed, memory: Memory, caps: Sequence[int]) -> list[list[int]]:
+def greedy(packed: PackedMoonshine, cross_keys: CrossKeys, caps: Sequence[int]) -> list[list[int]]:
     """Token ids of each clip without the start token, EOS kept; at most its own cap of tokens."""
     heads, device = packed.heads, packed.device
-    layers = [_layer(kv, memory.layout, heads, max(caps)) for kv in memory.layers]
-    lengths = torch.tensor(memory.layout.lengths)
-    hidden = _hidden(memory.layout, heads)
+    layers = [_layer(kv, cross_keys.layout, heads, max(caps)) for kv in cross_keys.layers]
+    lengths = torch.tensor(cross_keys.layout.lengths)
+    hidden = _hidden(cross_keys.layout, heads)
     alive = torch.arange(len(caps))  # the clips in the batch, by their place in the result
     limits = torch.tensor(list(caps))
     written = torch.full((len(caps), max(caps)), packed.eos)
     last = torch.full((len(caps),), packed.start, device=device)
     pending: list[torch.Tensor] = []
-    look_every = _LOOK_EVERY[device.type]
+    check_every = _CHECK_EVERY[device.type]
     for place in range(max(caps)):
         last = _next(packed, layers, last, place, hidden)
         pending.append(last)
-        if (place + 1) % look_every and place + 1 < max(caps):
+        if (place + 1) % check_every and place + 1 < max(caps):
             continue
         block = torch.stack(pending, dim=1).cpu()
         written[alive, place + 1 - len(pending) : place + 1] = block
@@ -92,7 +92,7 @@ def _hidden(layout: Layout, heads: int) -> torch.Tensor | None:
 
 
 def _next(
-    packed: Packed,
+    packed: PackedMoonshine,
     layers: Sequence[_Layer],
     last: torch.Tensor,
     place: int,
@@ -100,24 +100,24 @@ def _next(
 ) -> torch.Tensor:
     """The most likely token of each clip at `place`, given its last one; fills the past."""
     heads = packed.heads
-    turns = packed.rotary.turns_at(place)
+    rotations = packed.rotary.rotations_at(place)
     x = packed.embedding[last]
     for layer, kept in zip(packed.decoder, layers, strict=True):
         q, k, v = layer.attention.qkv(layer.norms[0](x)).float().chunk(3, dim=-1)
-        q, k = turn(q, turns, heads), turn(k, turns, heads)
+        q, k = rotate(q, rotations, heads), rotate(k, rotations, heads)
         kept.past_keys[:, place] = k.reshape(len(kept.past_keys), -1)
         kept.past_values[:, place] = v.reshape(len(kept.past_keys), -1)
         past = slice(0, place + 1)
-        found = _look(q, kept.past_keys[:, past], kept.past_values[:, past], heads, None)
+        found = _attend_one(q, kept.past_keys[:, past], kept.past_values[:, past], heads, None)
         x = x + layer.attention.out(found)
         q = layer.cross.q(layer.norms[1](x)).float()
-        x = x + layer.cross.out(_look(q, kept.keys, kept.values, heads, hidden))
+        x = x + layer.cross.out(_attend_one(q, kept.keys, kept.values, heads, hidden))
         x = x + layer.mlp(layer.norms[2](x))
     logits = torch.nn.functional.linear(packed.decoder_norm(x).to(packed.dtype), packed.head)
     return logits.argmax(dim=-1)
 
 
-def _look(
+def _attend_one(
     q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, heads: int, bias: torch.Tensor | None
 ) -> torch.Tensor:
     """Attention of one query a clip, (clips, width), over (clips * heads, places, head_dim)."""

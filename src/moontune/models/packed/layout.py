@@ -1,8 +1,9 @@
-"""Where clips laid end to end lie."""
+"""Clips of a batch end to end: where each lies, and how many go through the net at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -46,3 +47,50 @@ class Layout:
     def unpad(self, padded: torch.Tensor) -> torch.Tensor:
         """(clips, longest, width) as (rows, width)."""
         return padded.flatten(0, 1).index_select(0, self._places)
+
+
+@dataclass(frozen=True)
+class PackedClips:
+    """Rows of several clips end to end, (rows, width), filler behind them."""
+
+    rows: torch.Tensor
+    layout: Layout
+
+
+def pack(parts: Sequence[torch.Tensor]) -> PackedClips:
+    """Parts of (rows, width) each, one behind the other, without filler."""
+    rows = torch.cat(list(parts))
+    return PackedClips(rows, Layout([len(part) for part in parts], rows.device))
+
+
+def packs_of(parts: Iterable[torch.Tensor], most: int) -> Iterator[PackedClips]:
+    """Parts end to end, in their order, as many at a time as have at most `most` rows, or one."""
+    waiting: list[torch.Tensor] = []
+    rows = 0
+    for part in parts:
+        if waiting and rows + len(part) > most:
+            yield pack(waiting)
+            waiting, rows = [], 0
+        waiting.append(part)
+        rows += len(part)
+    if waiting:
+        yield pack(waiting)
+
+
+@dataclass(frozen=True)
+class CrossKeys:
+    """Keys and values of the encoder's states that each decoder layer attends to."""
+
+    layers: list[torch.Tensor]  # (rows, 2 * width) each
+    layout: Layout
+
+
+def joined(parts: Sequence[CrossKeys]) -> CrossKeys:
+    """Keys and values of several packs as one."""
+    if len(parts) == 1:
+        return parts[0]
+    layers = [
+        torch.cat(of_layer) for of_layer in zip(*(part.layers for part in parts), strict=True)
+    ]
+    lengths = [n for part in parts for n in part.layout.lengths]
+    return CrossKeys(layers, Layout(lengths, layers[0].device))

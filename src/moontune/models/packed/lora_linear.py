@@ -79,7 +79,7 @@ def _shared(layers: Sequence[nn.Linear]) -> torch.Tensor:
     return together
 
 
-class Projection:
+class FusedLoraLinear:
     """Linear layers that share their input, as one matrix product.
 
     Called with x (rows, in) it gives (rows, sum of outs) in `dtype`, what the layers give one after
@@ -143,7 +143,7 @@ def dropout_mask(x: torch.Tensor, p: float) -> torch.Tensor | None:
     return kept.view(x.shape).to(x.dtype).div_(1 - p)
 
 
-def filled(count: int, dtype: torch.dtype, device: torch.device) -> int:
+def padded_row_count(count: int, dtype: torch.dtype, device: torch.device) -> int:
     """As many rows as a pass of `count` should have, those beyond being filler.
 
     On a CPU oneDNN compiles its bfloat16 products anew for each number of rows, and keeps them:

@@ -12,7 +12,7 @@ class Rotary:
     """Rotary positions on interleaved pairs of the first dimensions of each head.
 
     Su et al. 2021, as transformers' Moonshine has them: a pair of a head's values is one complex
-    number, turned by its position; pairs beyond the rotary ones stand still.
+    number, rotated by its position; pairs beyond the rotary ones stand still.
     """
 
     def __init__(self, inv_freq: torch.Tensor, head_dim: int, attention_scaling: float) -> None:
@@ -31,7 +31,7 @@ class Rotary:
         self._cos = functional.pad(angles.cos() * self._scaling, (0, self._still), value=1.0)
         self._sin = functional.pad(angles.sin() * self._scaling, (0, self._still))
 
-    def turns(self, layout: Layout) -> tuple[torch.Tensor, torch.Tensor]:
+    def rotations(self, layout: Layout) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and sines for clips end to end, each (rows, 1, head_dim / 2)."""
         lengths = (*layout.lengths, layout.rows - layout.count)
         self._grow(max(lengths))
@@ -40,15 +40,17 @@ class Rotary:
             torch.cat([self._sin[:n] for n in lengths])[:, None],
         )
 
-    def turns_at(self, place: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def rotations_at(self, place: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The same for one place, (1, 1, head_dim / 2)."""
         self._grow(place + 1)
         return self._cos[place][None, None], self._sin[place][None, None]
 
 
-def turn(rows: torch.Tensor, turns: tuple[torch.Tensor, torch.Tensor], heads: int) -> torch.Tensor:
-    """Rotate (rows, heads * head_dim) by `turns`, in float32; returns the dtype and shape given."""
-    cos, sin = turns
+def rotate(
+    rows: torch.Tensor, rotations: tuple[torch.Tensor, torch.Tensor], heads: int
+) -> torch.Tensor:
+    """(rows, heads * head_dim) rotated in float32, in the dtype and shape given."""
+    cos, sin = rotations
     pairs = rows.reshape(len(rows), heads, -1, 2).float()
     even, odd = pairs.unbind(-1)  # complex arithmetic is not whole on Apple's GPU
     out = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)

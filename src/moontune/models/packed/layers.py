@@ -1,0 +1,90 @@
+"""The encoder's and the decoder's layers over clips laid end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from moontune.models.packed.attention import cross_attention, self_attention
+from moontune.models.packed.layout import Layout
+from moontune.models.packed.lora_linear import FusedLoraLinear
+
+Fuse = Callable[..., FusedLoraLinear]  # linear layers that share an input, as one
+
+
+class _Mlp:
+    def __init__(self, mlp: Any, fuse: Fuse, *, gated: bool) -> None:
+        self._up, self._down = fuse(mlp.fc1), fuse(mlp.fc2)
+        self._activation, self._gated = mlp.activation_fn, gated
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        up = self._up(x)
+        if not self._gated:
+            return self._down(self._activation(up))
+        value, gate = up.chunk(2, dim=-1)
+        return self._down(self._activation(gate) * value)
+
+
+class _SelfAttention:
+    def __init__(self, module: Any, fuse: Fuse, heads: int, *, causal: bool) -> None:
+        self.qkv = fuse(module.q_proj, module.k_proj, module.v_proj)
+        self.out = fuse(module.o_proj)
+        self.heads, self._causal = heads, causal
+
+    def __call__(self, x: torch.Tensor, layout: Layout, rotations: Any) -> torch.Tensor:
+        qkv = self.qkv(x)
+        return self.out(self_attention(qkv, rotations, layout, self.heads, causal=self._causal))
+
+
+class _CrossAttention:
+    def __init__(self, module: Any, fuse: Fuse, heads: int) -> None:
+        self.q, self.kv = fuse(module.q_proj), fuse(module.k_proj, module.v_proj)
+        self.out = fuse(module.o_proj)
+        self._heads = heads
+
+    def __call__(
+        self, x: torch.Tensor, layout: Layout, kv: torch.Tensor, frames: Layout
+    ) -> torch.Tensor:
+        return self.out(cross_attention(self.q(x), kv, layout, frames, self._heads))
+
+
+class Norm:
+    def __init__(self, norm: torch.nn.LayerNorm) -> None:
+        self._norm = norm
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        n = self._norm
+        return functional.layer_norm(x, n.normalized_shape, n.weight, n.bias, n.eps)
+
+
+class EncoderLayer:
+    def __init__(self, layer: Any, fuse: Fuse, heads: int) -> None:
+        self._norms = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
+        self._attention = _SelfAttention(layer.self_attn, fuse, heads, causal=False)
+        self._mlp = _Mlp(layer.mlp, fuse, gated=False)
+
+    def __call__(self, x: torch.Tensor, layout: Layout, rotations: Any) -> torch.Tensor:
+        x = x + self._attention(self._norms[0](x), layout, rotations)
+        return x + self._mlp(self._norms[1](x))
+
+
+class DecoderLayer:
+    def __init__(self, layer: Any, fuse: Fuse, heads: int) -> None:
+        self.norms = (
+            Norm(layer.input_layernorm),
+            Norm(layer.post_attention_layernorm),
+            Norm(layer.final_layernorm),
+        )
+        self.attention = _SelfAttention(layer.self_attn, fuse, heads, causal=True)
+        self.cross = _CrossAttention(layer.encoder_attn, fuse, heads)
+        self.mlp = _Mlp(layer.mlp, fuse, gated=True)
+
+    def __call__(
+        self, x: torch.Tensor, layout: Layout, rotations: Any, kv: torch.Tensor, frames: Layout
+    ) -> torch.Tensor:
+        x = x + self.attention(self.norms[0](x), layout, rotations)
+        x = x + self.cross(self.norms[1](x), layout, kv, frames)
+        return x + self.mlp(self.norms[2](x))
