@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -108,3 +109,27 @@ def test_help_loads_nothing_heavy(words: list[str], says: str, heavy: set[str]) 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
+
+
+PACKAGES = sorted(p.parent for p in (ROOT / "src/moontune").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES[1:], ids=lambda p: p.name)
+def test_a_package_says_what_it_is_and_lists_its_files(package: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    listed = {line.split()[0] for line in docstring.splitlines() if line.startswith("    ")}
+    files = {p.stem for p in package.glob("*.py") if not p.stem.startswith("__")}
+    assert docstring.split("\n")[0].endswith(".")
+    assert files <= listed, f"not listed in {package}/__init__.py: {files - listed}"
+    assert len(files) <= 13, "a folder shows about a dozen files"
+
+
+def test_the_page_of_the_architecture_has_every_package() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    for package in PACKAGES[1:]:
+        if package.parent == ROOT / "src/moontune":
+            assert f"\n| `{package.name}/` |" in text, package.name
+    for path in re.findall(r"`((?:\w+/)+\w+)(?:\.py)?`", text):
+        if path.split("/")[0] in {p.name for p in PACKAGES} and not path.endswith("X"):
+            place = ROOT / "src/moontune" / path
+            assert place.is_dir() or place.with_suffix(".py").is_file(), path

@@ -1,13 +1,19 @@
-"""Utterances: what is said in a recording, where it comes from and how a set is divided.
+"""Utterances: their audio, their text, where they come from, how they are divided.
 
-manifest      `Utterance`, and the JSON lines that list them
-audio         files, bytes and streams to float32 mono at 16 kHz
-normalizer    text as WER is scored on
-truecasing    references written with the base model's case and punctuation
-cleaning      what can be used, and a reason for each that cannot
-splitting     train, val and test by whole speakers, folds, and what stands in two splits
-assignment    the search behind a split: groups to parts of given sizes
-labels        the text that each utterance is trained on
-sources/      where utterances come from: a manifest, LibriSpeech, a synthesiser, a package
-heldout       a small manifest with its audio beside it
+In reading order:
+
+    manifest    Utterances and the JSONL manifests that list them, one utterance a line
+    audio       Audio files, bytes or streams to the form the model takes: float32, mono, 16 kHz,
+                (samples,)
+    normalizer  Text as WER is scored on: Whisper's English normalisation
+    truecasing  References written as the base model writes: its case and its punctuation, their
+                own words
+    labels      Training text in the style the base model writes, made from references and its
+                transcripts
+    cleaning    Which utterances can be used, and for each that cannot, why
+    splitting   Speaker-disjoint splits, as near the wanted shares of audio as whole speakers
+                allow
+    assignment  Whole groups put into splits so that each comes near its share: a local search
+    heldout     A small manifest of held-out clips with audio beside it:
+                `scripts/build_manifest.py`
 """

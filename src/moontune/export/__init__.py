@@ -1,14 +1,19 @@
-"""The tuned model for other runtimes and for the hub: `moontune export` and `moontune push`.
+"""The tuned model for other runtimes, and for the hub.
 
-command          the verb: flags, the products written, what they are from
-onnx_files       graphs in float32 and 8 bit, and as .ort
-onnx_moonshine   Moonshine's encoder and decoder as ONNX graphs
-onnx_builder     ONNX graphs written node by node
-tokenizer_bin    the tokenizer as Moonshine's own runtime reads it
-measure          every product on the run's test clips: figures and findings
-vendor_runtime   Moonshine's own runtime, in another interpreter
-vendor_worker    the program that runs in that interpreter
-export_card      the README of an export
-push             `moontune push`: adapter, processor and card to the hub
-model_card       the card of a run on the hub
+In reading order:
+
+    command         `moontune export`: a run's tuned model as plain weights, ONNX and the
+                    vendor's own format
+    measure         The products of an export, each measured on the run's test clips, one by one
+    onnx_builder    ONNX graphs written node by node, with matrices in float32 or 8 bit
+    onnx_moonshine  Moonshine as the two ONNX graphs of the vendor's first format
+    onnx_files      A merged model as graph files: ONNX in float32 and 8 bit, and onnxruntime's
+                    own format
+    tokenizer_bin   `tokenizer.bin`, which Moonshine's own runtime reads: the bytes of every
+                    token, by id
+    vendor_runtime  Moonshine's own runtime, in an environment of its own
+    vendor_worker   Transcribe clips in the vendor's runtime
+    export_card     The README of an export: what it is, how good, and how each file is used
+    model_card      A run's model card: what it is from, what was measured, how to use it
+    push            A run's adapter, processor and model card to the hub: `moontune push`
 """

@@ -1,0 +1,17 @@
+"""A base: found, loaded, adapted, asked for transcripts.
+
+In reading order:
+
+    locate       Where a base lies: the hub, a local folder, or rebuilt from PyPI packages
+    bundled      Moonshine tiny English without the hub, rebuilt from what two PyPI packages
+                 carry
+    base_model   The Moonshine model: where it comes from, its processor, and the labels it is
+                 trained on
+    adapter      The LoRA adapter: attached to a base, saved as a standard peft folder, loaded
+                 back
+    transcriber  Audio to text with a model
+    decoding     A transcript, how long it may get, and what is decoded together
+    onnx         Audio to text with an exported ONNX pair
+    tiny_random  A random Moonshine of two and two layers with a byte-level tokenizer, made
+                 without any file
+"""

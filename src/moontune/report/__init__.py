@@ -1,9 +1,12 @@
-"""Reports that people read: functions from values to text, which open no run's folder.
+"""What people read: pure functions from values to text; no folder is opened here.
 
-results           the values: a run's results, two runs compared, a cross-validation
-provenance        data, artifact, commands, settings and machine of a run, as tables
-run_markdown      a run as Markdown
-markdown_tables   a comparison in Markdown tables
-markdown          Markdown that holds any text
-html/             the same values as a page
+In reading order:
+
+    results          The values that reports are made of: one run's results, two runs compared, a
+                     cross-validation
+    markdown         Markdown that holds any text without letting it become markup
+    markdown_tables  A comparison with its intervals in Markdown tables
+    provenance       The provenance of a run as tables: its data, artifact, commands, settings
+                     and machine
+    run_markdown     A run as Markdown: its section of the collected report
 """

@@ -1,12 +1,15 @@
-"""Recordings of any length to text with times: `moontune transcribe`.
+"""Recordings of any length to text with times.
 
-command        the verb: flags, recordings in, transcripts out
-recordings     the recordings that a command line names
-recognizer     a run, an adapter, a folder, a hub id or ONNX as one that transcribes clips
-vad            voice activity: the probability of speech by frame
-segmentation   a recording cut at pauses into segments
-long_form      segments to text; those that loop are cut again
-batching       many recordings transcribed together, in bounded memory
-writers        transcripts on a stream or in a folder
-subtitles      timed text as SubRip and WebVTT
+In reading order:
+
+    command       `moontune transcribe`: recordings of any length to text with times
+    recognizer    Any model as one that turns clips into text: a run, an adapter, a folder, a hub
+                  id, ONNX
+    recordings    The recordings a command line names, and the names of their transcripts
+    vad           Voice activity, when somebody speaks: silero-vad's model through onnxruntime
+    segmentation  A recording of any length cut at pauses into segments the model was trained on
+    long_form     Samples to timed text: cut at pauses, transcribed in batches, loops cut again
+    batching      Many recordings transcribed together
+    writers       Transcripts of recordings written as text, JSON lines, SRT or VTT
+    subtitles     Timed text as SubRip and WebVTT
 """

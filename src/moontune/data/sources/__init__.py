@@ -1,12 +1,21 @@
-"""Where utterances come from; each source returns a `Sample`.
+"""Where utterances come from: a module for each source.
 
-base                `Sample`: utterances, rows that cannot be used, and their origin
-dispatch            the source that the settings name
-general_speech      speech beside a run's own: for the forgetting check and for replay
-librispeech         LibriSpeech, drawn from the hub or a folder
-parquet             the parquet files it is drawn from, as a stream
-synthetic           made-up sentences spoken by espeak-ng, and silence
-espeak              espeak-ng through ctypes
-harbour_sentences   the made-up sentences
-bundled_speech      two recordings of the moonshine-voice package, cut into clips
+In reading order:
+
+    base               The value that every source returns
+    dispatch           The configured source's utterances
+    librispeech        LibriSpeech streamed from the hub, or from a folder of parquet files in
+                       the same shape
+    parquet            Parquet files in LibriSpeech's shape as a stream: in a folder, or on the
+                       hub
+    synthetic          Speech without a download: the project's own sentences in many espeak-ng
+                       voices; and silence
+    espeak             espeak-ng through ctypes, from the PyPI wheel `espeakng-loader`: text and
+                       a voice to samples
+    harbour_sentences  Sentences of the project's own: the radio and log book of a small working
+                       harbour
+    bundled_speech     The two recordings inside the moonshine-voice wheel, cut at their pauses:
+                       speech for everybody
+    general_speech     General speech beside a run's own: to see what the adapter forgot, and to
+                       keep it from that
 """

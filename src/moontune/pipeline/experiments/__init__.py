@@ -1,0 +1,14 @@
+"""Verbs over several runs: cross-validation, sweep, comparison, scores.
+
+In reading order:
+
+    crossval           `moontune crossval`: a run for every fold, each trained and measured
+    crossval_report    The folds of a cross-validation together: figures, cautions, report
+    sweep              `moontune sweep`: trainings with other settings, the best by validation
+                       tested at the end
+    search_space       What a sweep tries: named settings and the values they may take
+    sweep_report       The report of a sweep: its winner against the run's own settings and
+                       against the base
+    compare_runs       `moontune compare`: the tuned models of two runs on the same test clips
+    score_predictions  `moontune score`: every figure again from prediction files or runs, pooled
+"""

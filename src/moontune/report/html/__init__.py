@@ -1,11 +1,14 @@
-"""The page of a run, of two runs compared or of a cross-validation: one file that needs no other.
+"""The page of a run, of two runs, of a cross-validation: one file that works offline.
 
-contents        what stands on which page
-page            a page, from its values to HTML
-figures         a comparison as cards and tables with plots
-changed_clips   the clips whose errors changed most, with their audio
-loss_curve      the losses of a training, drawn
-svg             plots that fit any width
-templating      elements and templates that hold any text
-templates/      layout, words and style
+In reading order:
+
+    page           A run, or two runs compared, as one HTML page that needs nothing else
+    contents       The contents of pages: of a run, of two runs compared, of a cross-validation
+    figures        A comparison as the page shows it: cards and tables of written figures, with
+                   their plots
+    svg            Plots as inline SVG that fits any width: percent across, pixels down
+    loss_curve     Loss curves of a training as inline SVG
+    changed_clips  The clips whose errors changed most, with their words compared and their audio
+    templating     Templates and elements that hold any text: what others wrote stays text in
+                   HTML and SVG
 """
