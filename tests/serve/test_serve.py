@@ -16,9 +16,9 @@ from serve_client import Page
 from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
 from moontune.evaluation.word_diff import diff_words
-from moontune.serve.app import Heard, Limits, application
-from moontune.serve.command import serve_at
-from moontune.serve.corrected_clips import Kept
+from moontune.serve.app import Hypothesis, Limits, application
+from moontune.serve.corrected_clips import CorrectedClips
+from moontune.serve.http_server import serve_at
 
 BASE, TUNED = "The quick brown fox, he jumps.", "the quick brown dog jumps."
 
@@ -27,12 +27,16 @@ BASE, TUNED = "The quick brown fox, he jumps.", "the quick brown dog jumps."
 def page(tmp_path: Path) -> Page:
     heard: list[np.ndarray] = []
 
-    def hear(samples: np.ndarray) -> list[Heard]:
+    def hear(samples: np.ndarray) -> list[Hypothesis]:
         heard.append(samples)
-        return [Heard("base", BASE, 0.1), Heard("tuned", TUNED, 0.2)]
+        return [Hypothesis("base", BASE, 0.1), Hypothesis("tuned", TUNED, 0.2)]
 
     app = application(
-        "my <run>", hear, Kept(tmp_path / "kept"), Limits(1, 10.0), ["127.0.0.1", "localhost"]
+        "my <run>",
+        hear,
+        CorrectedClips(tmp_path / "kept"),
+        Limits(1, 10.0),
+        ["127.0.0.1", "localhost"],
     )
     found: list[str] = []
     started = threading.Event()
@@ -89,7 +93,7 @@ def test_what_is_kept_is_a_manifest_for_the_next_run(page: Page) -> None:
 
 def test_a_manifest_that_lost_its_last_line_end_is_gone_on_with(tmp_path: Path) -> None:
     (tmp_path / "manifest.jsonl").write_text('{"audio_filepath": "a.wav", "text": "a"}')
-    assert Kept(tmp_path).add(noise(1, 1.0), "two", "") == 2
+    assert CorrectedClips(tmp_path).add(noise(1, 1.0), "two", "") == 2
     rows, bad = read_manifest(tmp_path / "manifest.jsonl")
     assert ([u.text for u in rows], bad) == (["a", "two"], [])
 

@@ -22,9 +22,10 @@ from builders import noise, wav
 from serve_client import Page
 
 from moontune.errors import UserError
-from moontune.serve.app import Heard, Limits, _read, _Refused, application
-from moontune.serve.command import ServeArgs, serve_at
-from moontune.serve.corrected_clips import Kept
+from moontune.serve.app import Hypothesis, Limits, _read, _Refused, application
+from moontune.serve.command import ServeArgs
+from moontune.serve.corrected_clips import CorrectedClips
+from moontune.serve.http_server import serve_at
 
 PATIENCE_S = 0.5
 
@@ -42,12 +43,12 @@ def page(tmp_path: Path, hold: threading.Event) -> Page:
     """A server with little patience."""
     heard: list[np.ndarray] = []
 
-    def hear(samples: np.ndarray) -> list[Heard]:
+    def hear(samples: np.ndarray) -> list[Hypothesis]:
         hold.wait(30)
         heard.append(samples)
-        return [Heard("base", "a", 0.1), Heard("tuned", "b", 0.1)]
+        return [Hypothesis("base", "a", 0.1), Hypothesis("tuned", "b", 0.1)]
 
-    kept, limits = Kept(tmp_path / "kept"), Limits(1, 10.0, PATIENCE_S)
+    kept, limits = CorrectedClips(tmp_path / "kept"), Limits(1, 10.0, PATIENCE_S)
     app = application("t", hear, kept, limits, ["127.0.0.1", "localhost", "[::1]"])
     found: list[str] = []
     started = threading.Event()
@@ -276,7 +277,7 @@ def test_a_clip_is_kept_once_however_often_it_is_asked_for(page: Page) -> None:
         asked = [pool.submit(page.keep, id=key, text="a", speaker="") for _ in range(8)]
         answers = sorted(f.result()[0] for f in asked)
     assert answers == [200] + [410] * 7
-    assert len(Kept(page.kept)) == 1
+    assert len(CorrectedClips(page.kept)) == 1
 
 
 def test_what_is_kept_stays_in_its_folder(page: Page, tmp_path: Path) -> None:
@@ -314,7 +315,7 @@ def test_links_in_the_folder_are_not_followed(page: Page, tmp_path: Path) -> Non
 def test_kept_voices_are_their_owners_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        Kept(tmp_path / "kept").add(noise(1, 0.5), "text", "anna")
+        CorrectedClips(tmp_path / "kept").add(noise(1, 0.5), "text", "anna")
     finally:
         os.umask(before)
     modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("kept", "kept/audio")}
@@ -326,7 +327,7 @@ def test_a_folder_that_cannot_be_written_is_an_answer(tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept/audio").write_text("a file")
     with pytest.raises(UserError, match="cannot be kept"):
-        Kept(tmp_path / "kept").add(noise(1, 0.5), "text", "anna")
+        CorrectedClips(tmp_path / "kept").add(noise(1, 0.5), "text", "anna")
 
 
 def test_it_listens_to_this_machine_alone() -> None:

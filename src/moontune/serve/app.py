@@ -37,7 +37,7 @@ from moontune.errors import UserError
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.word_diff import diff_words
 from moontune.report.html.templating import templates
-from moontune.serve.corrected_clips import Kept
+from moontune.serve.corrected_clips import CorrectedClips
 
 _REMEMBERED = 32  # clips that can still be kept
 _WAITING = 4  # requests at once
@@ -63,15 +63,16 @@ _HEADERS = {
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What one model made of a clip."""
+class Hypothesis:
+    """One model's transcript of a clip."""
 
     name: str  # "base", "tuned"
     text: str
     seconds: float  # of computing
 
 
-Hear = Callable[[np.ndarray], Sequence[Heard]]  # (samples,) float32 mono 16 kHz -> base, tuned
+# From (samples,) of float32 mono 16 kHz to the transcripts of base and tuned model.
+TranscribeBoth = Callable[[np.ndarray], Sequence[Hypothesis]]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ class Limits:
 class _State:
     """What the server knows beside its models."""
 
-    clips: OrderedDict[str, tuple[np.ndarray, list[Heard]]] = field(default_factory=OrderedDict)
+    clips: OrderedDict[str, tuple[np.ndarray, list[Hypothesis]]] = field(
+        default_factory=OrderedDict
+    )
     edits: dict[str, list[Any]] = field(default_factory=dict)  # of each model, on what was kept
     waiting: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -98,7 +101,11 @@ class _Refused(Exception):
 
 
 def application(
-    title: str, hear: Hear, kept: Kept, limits: Limits, hosts: Sequence[str]
+    title: str,
+    transcribe_both: TranscribeBoth,
+    corrected: CorrectedClips,
+    limits: Limits,
+    hosts: Sequence[str],
 ) -> Starlette:
     """The server. `hosts` are the names it answers to; requests that change anything must come
     from its own page, which alone knows the token."""
@@ -111,9 +118,9 @@ def application(
             .render(
                 title=title,
                 token=token,
-                folder=str(kept.folder),
-                manifest=shlex.quote(str(kept.manifest)),
-                count=len(kept),
+                folder=str(corrected.folder),
+                manifest=shlex.quote(str(corrected.manifest)),
+                count=len(corrected),
                 seconds=limits.seconds,
             )
         )
@@ -125,10 +132,12 @@ def application(
         return Response(text, media_type=kind, headers=_HEADERS)
 
     async def transcribe(request: Request) -> Response:
-        return await _answer(request, token, lambda: _transcribe(request, state, hear, limits))
+        return await _answer(
+            request, token, lambda: _transcribe(request, state, transcribe_both, limits)
+        )
 
     async def keep(request: Request) -> Response:
-        return await _answer(request, token, lambda: _keep(request, state, kept, limits))
+        return await _answer(request, token, lambda: _keep(request, state, corrected, limits))
 
     return Starlette(
         routes=[
@@ -162,24 +171,24 @@ async def _answer(request: Request, token: str, work: Callable[[], Any]) -> Resp
 
 async def _body(request: Request, most: int, patience_s: float) -> bytes:
     """The request's body; one that is too long or too slow is not read to its end."""
-    said = request.headers.get("content-length", "0")
-    found = bytearray()
+    length = request.headers.get("content-length", "0")
+    body = bytearray()
     try:
         async with asyncio.timeout(patience_s):
-            if int(said) <= most:
+            if int(length) <= most:
                 async for part in request.stream():
-                    found += part
-                    if len(found) > most:
+                    body += part
+                    if len(body) > most:
                         break
     except TimeoutError:
         raise _Refused(408, "it did not come to its end in time; send it again") from None
-    if max(int(said), len(found)) > most:
+    if max(int(length), len(body)) > most:
         raise _Refused(413, f"more than {most / 1e6:g} MB; send less")
-    return bytes(found)
+    return bytes(body)
 
 
 async def _transcribe(
-    request: Request, state: _State, hear: Hear, limits: Limits
+    request: Request, state: _State, transcribe_both: TranscribeBoth, limits: Limits
 ) -> dict[str, Any]:
     if state.waiting >= _WAITING:
         raise _Refused(503, "busy; try again in a moment")
@@ -187,27 +196,29 @@ async def _transcribe(
     try:
         audio = await _body(request, limits.megabytes * 1_000_000, limits.patience_s)
         samples = await run_in_threadpool(_read, audio, limits.seconds)
-        heard = list(await run_in_threadpool(_alone, state.lock, hear, samples))
+        hypotheses = list(await run_in_threadpool(_alone, state.lock, transcribe_both, samples))
     finally:
         state.waiting -= 1
     key = secrets.token_urlsafe(12)
-    state.clips[key] = (samples, heard)
+    state.clips[key] = (samples, hypotheses)
     while len(state.clips) > _REMEMBERED:
         state.clips.popitem(last=False)
-    words = diff_words(heard[0].text, heard[1].text)
+    words = diff_words(hypotheses[0].text, hypotheses[1].text)
     return {
         "id": key,
         "duration": len(samples) / SAMPLE_RATE_HZ,
         "models": [
             {"name": h.name, "text": h.text, "seconds": h.seconds, "words": w}
-            for h, w in zip(heard, words, strict=True)
+            for h, w in zip(hypotheses, words, strict=True)
         ],
     }
 
 
-def _alone(lock: threading.Lock, hear: Hear, samples: np.ndarray) -> Sequence[Heard]:
+def _alone(
+    lock: threading.Lock, transcribe_both: TranscribeBoth, samples: np.ndarray
+) -> Sequence[Hypothesis]:
     with lock:
-        return hear(samples)
+        return transcribe_both(samples)
 
 
 def _read(audio: bytes, most_seconds: float) -> np.ndarray:
@@ -234,7 +245,9 @@ def _read(audio: bytes, most_seconds: float) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-async def _keep(request: Request, state: _State, kept: Kept, limits: Limits) -> dict[str, Any]:
+async def _keep(
+    request: Request, state: _State, corrected: CorrectedClips, limits: Limits
+) -> dict[str, Any]:
     try:
         asked = json.loads(await _body(request, _JSON_BYTES, limits.patience_s))
         key, text, speaker = (str(asked[name]) for name in ("id", "text", "speaker"))
@@ -242,13 +255,14 @@ async def _keep(request: Request, state: _State, kept: Kept, limits: Limits) -> 
         raise _Refused(400, "not understood; load the page again") from None
     if key not in state.clips:
         raise _Refused(410, "this clip is not remembered any more; send it again")
-    samples, heard = state.clips.pop(key)  # at once: it is kept once, also when asked for twice
+    # At once: a clip is kept once, also when that is asked for twice.
+    samples, hypotheses = state.clips.pop(key)
     try:
-        count = await run_in_threadpool(kept.add, samples, text, speaker)
+        count = await run_in_threadpool(corrected.add, samples, text, speaker)
     except UserError:
-        state.clips[key] = samples, heard
+        state.clips[key] = samples, hypotheses
         raise
-    for h in heard:
+    for h in hypotheses:
         state.edits.setdefault(h.name, []).append(word_edits(text, h.text))
     return {
         "count": count,

@@ -19,10 +19,10 @@ MOST_CHARACTERS = 2_000
 _SPEAKER_CHARACTERS = 60
 
 
-class Kept:
+class CorrectedClips:
     """A folder with `manifest.jsonl` and the audio it names; what is in it stays.
 
-    What is made is for its owner alone, whatever the umask: it is people's voices.
+    Its files are for their owner alone, whatever the umask: it is people's voices.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,12 +1,16 @@
-"""The HTTP server of `moontune serve`, and how long it has patience with who says nothing."""
+"""The HTTP server of `moontune serve`, and its patience with connections that say nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from moontune.errors import UserError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -21,14 +25,14 @@ def server(app: Starlette, patience_s: float) -> uvicorn.Server:
     class Connection(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self.loop.call_later(patience_s, self._look)
+            self.loop.call_later(patience_s, self._close_if_idle)
 
-        def _look(self) -> None:
+        def _close_if_idle(self) -> None:
             answering: Any = self.cycle
             if answering is None or answering.response_complete:
                 self.transport.abort()
             elif not self.transport.is_closing():
-                self.loop.call_later(patience_s, self._look)
+                self.loop.call_later(patience_s, self._close_if_idle)
 
     return uvicorn.Server(
         uvicorn.Config(
@@ -42,3 +46,25 @@ def server(app: Starlette, patience_s: float) -> uvicorn.Server:
             limit_concurrency=_CONNECTIONS,
         )
     )
+
+
+def serve_at(
+    app: Starlette,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    patience_s: float = 60.0,
+) -> None:
+    """Serve until interrupted. Raises UserError if the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            remedy = "give another --port, or 0 for any that is free"
+            raise UserError(f"{host}:{port}: {error.strerror}; {remedy}") from None
+        listening.listen(16)
+        bound = listening.getsockname()[1]
+        ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
+        asyncio.run(server(app, patience_s).serve(sockets=[listening]))
