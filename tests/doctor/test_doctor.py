@@ -17,7 +17,7 @@ from moontune.doctor import command as doctor
 from moontune.doctor import environment as surroundings
 from moontune.doctor import fixtures as subjects
 from moontune.doctor import selftest
-from moontune.doctor.fixtures import tiny_subject
+from moontune.doctor.fixtures import tiny_fixture
 
 
 @pytest.fixture(autouse=True)
@@ -224,10 +224,10 @@ def test_what_is_broken_fails_loudly(alone, monkeypatch, capsys, spoil, name, to
 
 
 def test_checks_leave_what_they_try_as_it_was() -> None:
-    subject = tiny_subject()
-    before = {n: p.clone() for n, p in subject.base.net.named_parameters()}
+    fixture = tiny_fixture()
+    before = {n: p.clone() for n, p in fixture.base.net.named_parameters()}
     for check in selftest.CHECKS.values():
-        check(subject)
-    after = dict(subject.base.net.named_parameters())
+        check(fixture)
+    after = dict(fixture.base.net.named_parameters())
     assert before.keys() == after.keys()
     assert all(torch.equal(p, after[n]) for n, p in before.items())

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from moontune.doctor import environment as surroundings
+from moontune.doctor import environment
 from moontune.doctor.environment import Finding
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
 from moontune.system.formatting import counted
 
 if TYPE_CHECKING:
-    from moontune.doctor.fixtures import Subject
+    from moontune.doctor.fixtures import Fixture
 
 _WIDTH = 80
 _INSTALL = 'pip install "moontune[bundled]"'
@@ -77,11 +77,11 @@ def lines(finding: Finding) -> list[str]:
 
 def examine(args: DoctorArgs) -> Iterator[Finding]:
     """Every check, the quick ones first. Raises UserError for a device or base that is lacking."""
-    yield from surroundings.versions()
-    yield surroundings.hub()
-    yield from surroundings.disk(args.output_dir)
-    yield from surroundings.codecs()
-    yield from surroundings.device(args.device)
+    yield from environment.versions()
+    yield environment.hub()
+    yield from environment.disk(args.output_dir)
+    yield from environment.codecs()
+    yield from environment.device(args.device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # transformers', of its own
         yield from _tiny_test()
@@ -89,15 +89,15 @@ def examine(args: DoctorArgs) -> Iterator[Finding]:
 
 
 def _tiny_test() -> Iterator[Finding]:
-    from moontune.doctor.fixtures import tiny_subject
+    from moontune.doctor.fixtures import tiny_fixture
     from moontune.doctor.selftest import CHECKS
 
-    yield from _tried("self-test (tiny random model)", tiny_subject, CHECKS)
+    yield from _tried("self-test (tiny random model)", tiny_fixture, CHECKS)
 
 
 def _base_test(model_id: str | None) -> Iterator[Finding]:
     """The same on a real base, and whether it is aligned with speech."""
-    from moontune.doctor.fixtures import find_base, real_subject
+    from moontune.doctor.fixtures import find_base, real_fixture
     from moontune.doctor.selftest import OF_BASES
 
     group = "self-test (real base)"
@@ -106,27 +106,27 @@ def _base_test(model_id: str | None) -> Iterator[Finding]:
         said = f"none tried: {model_id or _DEFAULT_BASE} is not in the hub's cache"
         yield Finding(group, "base", "remark", said, f"{_INSTALL}, or give --model-id a folder")
         return
-    subject = real_subject(found)
-    yield Finding(group, "base", "ok", subject.base.origin.asked)
+    fixture = real_fixture(found)
+    yield Finding(group, "base", "ok", fixture.base.origin.asked)
     checks = dict(OF_BASES)
-    if not subject.speech:
+    if not fixture.speech:
         del checks["aligned"]
         said = "no speech with known text is here, so its loss says nothing"
         yield Finding(group, "aligned", "remark", said, _INSTALL)
-    yield from _tried(group, lambda: subject, checks)
+    yield from _tried(group, lambda: fixture, checks)
 
 
 def _tried(
-    group: str, make: Callable[[], Subject], checks: dict[str, Callable[[Subject], str]]
+    group: str, make: Callable[[], Fixture], checks: dict[str, Callable[[Fixture], str]]
 ) -> Iterator[Finding]:
     """A finding for each check. Whatever a changed stack raises is a check that failed."""
     from moontune.doctor.selftest import STACK, Broken
 
-    subject = None
+    fixture = None
     for name, check in checks.items():
         try:
-            subject = subject or make()
-            yield Finding(group, name, "ok", check(subject))
+            fixture = fixture or make()
+            yield Finding(group, name, "ok", check(fixture))
         except Broken as broken:
             yield Finding(group, name, "FAILED", str(broken), STACK)
         except UserError:

@@ -26,7 +26,7 @@ _SPOKEN = 4  # clips with known text
 
 
 @dataclass(frozen=True)
-class Subject:
+class Fixture:
     """A base and clips to try it with. Checks leave it as it is; they take copies."""
 
     base: Base
@@ -51,7 +51,7 @@ class Subject:
         return int(eos)
 
 
-def tiny_subject() -> Subject:
+def tiny_fixture() -> Fixture:
     """A random Moonshine in memory, its weights large enough that every part is heard."""
     net = tiny_net()
     with torch.no_grad():
@@ -59,7 +59,7 @@ def tiny_subject() -> Subject:
             if weights.ndim > 1:
                 weights.mul_(6)
     origin = Origin("tiny-random", "", "moontune/tiny-random", None, "0" * 64, False)
-    return Subject(Base(net, tiny_processor(), origin, "cpu"), *_noise(), speech=False)
+    return Fixture(Base(net, tiny_processor(), origin, "cpu"), *_noise(), speech=False)
 
 
 def _noise() -> tuple[list[Utterance], dict[str, np.ndarray]]:
@@ -100,7 +100,7 @@ def _cached(hub_id: str) -> str | None:
     return None
 
 
-def real_subject(model_id: str) -> Subject:
+def real_fixture(model_id: str) -> Fixture:
     """A base with speech whose text is known, or noise where there is none. Raises UserError."""
     base = load_base(model_id, None, "cpu")
     try:
@@ -108,7 +108,7 @@ def real_subject(model_id: str) -> Subject:
 
         spoken = sample_bundled_speech(cache_dir() / "audio").utterances
     except UserError:
-        return Subject(base, *_noise(), speech=False)
+        return Fixture(base, *_noise(), speech=False)
     shortest = sorted(spoken, key=lambda u: u.duration_or_1s)[:_SPOKEN]
     clips = {u.id: read_audio(u.audio_filepath) for u in shortest}
-    return Subject(base, shortest, clips, speech=True)
+    return Fixture(base, shortest, clips, speech=True)

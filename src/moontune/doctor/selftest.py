@@ -17,7 +17,7 @@ import torch
 from moontune.config.schema import LoraConfig, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance
-from moontune.doctor.fixtures import Subject
+from moontune.doctor.fixtures import Fixture
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter
 from moontune.models.base_model import Base
@@ -37,7 +37,7 @@ class Broken(Exception):
     """A check that did not hold; the text says what was found."""
 
 
-def labels_end_in_eos(s: Subject) -> str:
+def labels_end_in_eos(s: Fixture) -> str:
     """Labels are the text's tokens and EOS; the tokenizer's own template has BOS and no EOS."""
     made = LossComputer(s.base, s.hear, torch.float32).labels(s.utterances)
     bos = s.base.tokenizer.bos_token_id
@@ -52,7 +52,7 @@ def labels_end_in_eos(s: Subject) -> str:
 
 
 @torch.no_grad()
-def labels_are_shifted_once(s: Subject) -> str:
+def labels_are_shifted_once(s: Fixture) -> str:
     """Transformers' loss is the cross-entropy of each token from the ones before it."""
     for u in s.utterances:
         theirs, by_hand = _their_loss(s, s.labels(u), u), _by_hand(s, u)
@@ -65,7 +65,7 @@ def labels_are_shifted_once(s: Subject) -> str:
 
 
 @torch.no_grad()
-def padding_is_masked_by_length(s: Subject) -> str:
+def padding_is_masked_by_length(s: Fixture) -> str:
     """-100 behind a label changes nothing, though pad and EOS are one id and EOS is a target."""
     for u in s.utterances:
         alone, padded = (_their_loss(s, s.labels(u) + more, u) for more in ([], [-100] * 3))
@@ -78,7 +78,7 @@ def padding_is_masked_by_length(s: Subject) -> str:
 
 
 @torch.no_grad()
-def batches_are_exact(s: Subject) -> str:
+def batches_are_exact(s: Fixture) -> str:
     """Clips of unlike length together give what transformers gives for each alone."""
     done = evaluate(s.base, s.utterances, s.hear, cap=_CAP)
     for u, p in zip(s.utterances, done.predictions, strict=True):
@@ -96,7 +96,7 @@ def batches_are_exact(s: Subject) -> str:
 
 
 @torch.no_grad()
-def greedy_stops(s: Subject) -> str:
+def greedy_stops(s: Fixture) -> str:
     """Writing ends with EOS, at the token where transformers ends it, or at the cap."""
     base = s.copy()
     net: Any = base.net
@@ -121,7 +121,7 @@ def greedy_stops(s: Subject) -> str:
 
 
 @torch.no_grad()
-def untrained_adapter_changes_nothing(s: Subject) -> str:
+def untrained_adapter_changes_nothing(s: Fixture) -> str:
     """An adapter just attached is the base, to the bit; trained, it is not."""
     base = s.copy()
     before = _losses(base, s)
@@ -135,7 +135,7 @@ def untrained_adapter_changes_nothing(s: Subject) -> str:
 
 
 @torch.no_grad()
-def adapter_switched_off_is_the_base(s: Subject) -> str:
+def adapter_switched_off_is_the_base(s: Fixture) -> str:
     base = s.copy()
     before = _losses(base, s)
     model = attach_lora(base, LoraConfig(), 1)
@@ -148,7 +148,7 @@ def adapter_switched_off_is_the_base(s: Subject) -> str:
 
 
 @torch.no_grad()
-def saved_adapter_comes_back(s: Subject) -> str:
+def saved_adapter_comes_back(s: Fixture) -> str:
     """Saved and loaded onto the base again, the difference is 0.0."""
     base = s.copy()
     model = attach_lora(base, LoraConfig(), 1)
@@ -164,7 +164,7 @@ def saved_adapter_comes_back(s: Subject) -> str:
 
 
 @torch.no_grad()
-def base_is_aligned(s: Subject) -> str:
+def base_is_aligned(s: Fixture) -> str:
     """A base scores 1 to 2 nats a token on what is said; with shifted labels 6 to 10."""
     loss = evaluate(s.base, s.utterances, s.hear, cap=_CAP).loss
     if not loss <= ALIGNED:
@@ -175,7 +175,7 @@ def base_is_aligned(s: Subject) -> str:
     return f"{loss:.2f} nats a token on {len(s.utterances)} clips with known text"
 
 
-CHECKS: dict[str, Callable[[Subject], str]] = {
+CHECKS: dict[str, Callable[[Fixture], str]] = {
     "labels": labels_end_in_eos,
     "shift": labels_are_shifted_once,
     "label padding": padding_is_masked_by_length,
@@ -185,13 +185,13 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "adapter off": adapter_switched_off_is_the_base,
     "save, reload": saved_adapter_comes_back,
 }
-OF_BASES: dict[str, Callable[[Subject], str]] = {  # of a real one, which takes longer
+OF_BASES: dict[str, Callable[[Fixture], str]] = {  # of a real one, which takes longer
     **{name: CHECKS[name] for name in ("labels", "shift", "batches", "save, reload")},
     "aligned": base_is_aligned,
 }
 
 
-def _losses(base: Base, s: Subject) -> list[float]:
+def _losses(base: Base, s: Fixture) -> list[float]:
     """Of every target token of every clip, all in one pass."""
     packed = PackedMoonshine(base.net)
     cross_keys = packed.cross_keys(packed.encode(pack([*map(packed.features, s.clips.values())])))
@@ -209,13 +209,13 @@ def _wave(clip: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(clip)[None]
 
 
-def _their_loss(s: Subject, ids: list[int], u: Utterance) -> float:
+def _their_loss(s: Fixture, ids: list[int], u: Utterance) -> float:
     """Transformers' own mean loss of a clip alone."""
     net: Any = s.base.net
     return float(net(input_values=_wave(s.hear(u)), labels=torch.tensor([ids])).loss)
 
 
-def _by_hand(s: Subject, u: Utterance, *, last: bool = True) -> float:
+def _by_hand(s: Fixture, u: Utterance, *, last: bool = True) -> float:
     """Mean cross-entropy of the labels, each told the ones before it; or of all but the last."""
     net: Any = s.base.net
     ids = s.labels(u)

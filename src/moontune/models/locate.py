@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from moontune.errors import UserError
 from moontune.system.hub_client import NoAnswer, patient_hub, say
@@ -17,13 +18,13 @@ HUB_ALIASES = {  # the vendor renamed its organisation
     "moonshine-ai": "UsefulSensors",
 }
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-# A copy of Moonshine tiny is told from a tuned model of its shape by the bytes of three tensors.
-_TELLING = (
+# A copy of Moonshine tiny is told from a tuned model of its shape by the hash of three tensors.
+_FINGERPRINTED = (
     "model.encoder.conv1.weight",
     "model.encoder.layers.3.self_attn.v_proj.weight",
     "model.decoder.layers.5.mlp.fc2.weight",
 )
-_KNOWN = {
+_FINGERPRINTS = {
     "9dd0eea1289d281c": "UsefulSensors/moonshine-tiny",
     "ca6e066bace597dd": "UsefulSensors/moonshine-tiny",  # as `bundled` rebuilds it
 }
@@ -35,19 +36,28 @@ _NOT_THE_HUB = (
 )
 
 
-def locate(model_id: str, revision: str | None = None) -> tuple[Path, str, str | None]:
-    """Folder, hub id and revision of a base. Raises UserError; never picks another model."""
+class Located(NamedTuple):
+    """A base's folder on this machine, and what it is on the hub."""
+
+    folder: Path
+    hub_id: str  # the folder's path for a model that is not the hub's
+    revision: str | None  # of the hub, or of the package behind `bundled`; None for a folder
+
+
+def locate(model_id: str, revision: str | None = None) -> Located:
+    """A base on this machine, downloaded if need be, never another one. Raises UserError."""
     if revision is not None and (model_id == "bundled" or _is_folder(model_id)):
         raise UserError(f"--revision names a commit of the hub, and {model_id} is local; drop it")
     if model_id == "bundled":
         from moontune.models.bundled import bundled_model_dir
 
-        return bundled_model_dir(), "UsefulSensors/moonshine-tiny", "bundled moonshine-voice 0.0.4"
+        hub_id, version = "UsefulSensors/moonshine-tiny", "bundled moonshine-voice 0.0.4"
+        return Located(bundled_model_dir(), hub_id, version)
     if _is_folder(model_id):
         folder = Path(model_id).expanduser()
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
-        return folder, _hub_name(folder), None
+        return Located(folder, _hub_name(folder), None)
     if not is_hub_id(model_id):
         raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
     return _download(model_id, revision)
@@ -78,14 +88,14 @@ def _hub_name(folder: Path) -> str:
     digest = hashlib.sha256()
     try:
         with safe_open(folder / "model.safetensors", "numpy") as weights:
-            for name in _TELLING:
+            for name in _FINGERPRINTED:
                 digest.update(weights.get_tensor(name).astype("<f4").tobytes())
     except (OSError, SafetensorError, TypeError):  # none, broken, bfloat16: not the hub's
         return str(folder.resolve())
-    return _KNOWN.get(digest.hexdigest()[:16], str(folder.resolve()))
+    return _FINGERPRINTS.get(digest.hexdigest()[:16], str(folder.resolve()))
 
 
-def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | None]:
+def _download(model_id: str, revision: str | None) -> Located:
     from huggingface_hub import constants
 
     owner, name = model_id.split("/")
@@ -104,7 +114,8 @@ def _download(model_id: str, revision: str | None) -> tuple[Path, str, str | Non
                 ) from None
             _remark(f"remark: {error}; going on with {found[0]} as it was downloaded before")
     candidate, path = found
-    return path, candidate, path.name if path.parent.name == "snapshots" else revision
+    commit = path.name if path.parent.name == "snapshots" else revision
+    return Located(path, candidate, commit)
 
 
 @functools.cache
