@@ -27,7 +27,7 @@ from librispeech_tree import SECONDS, SPLIT, clip, row, write_parquet
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
 from moontune.data.sources import librispeech
 from moontune.data.sources.base import Sample
-from moontune.data.sources.librispeech import sample_librispeech
+from moontune.data.sources.librispeech import LibriSpeechQuery, sample_librispeech
 from moontune.data.sources.parquet import folder_files
 from moontune.errors import UserError
 
@@ -75,7 +75,7 @@ def draw(dataset: Path | str, audio_dir: Path, **changes: Any) -> Sample:
         "min_duration_s": 0.1,
         "max_duration_s": 30.0,
     }
-    return sample_librispeech(dataset=str(dataset), audio_dir=audio_dir, **(wanted | changes))
+    return sample_librispeech(LibriSpeechQuery(str(dataset), **(wanted | changes)), audio_dir)
 
 
 def ids(sample: Sample) -> list[str]:
@@ -101,7 +101,7 @@ def test_speakers_are_capped_and_many(corpus: Path, tmp_path: Path) -> None:
     assert len(sample.utterances) == 30
     assert max(counts.values()) <= 2
     assert len(counts) >= 15
-    assert sample.origin["speakers"] == len(counts)
+    assert sample.origin.speakers == len(counts)
     shards = {(int(u.speaker or 0) - 100) // SPEAKERS_A_SHARD for u in sample.utterances}
     assert len(shards) >= 4
     assert {int(u.id[-4:]) for u in sample.utterances} == set(range(ROWS_A_SPEAKER))
@@ -198,8 +198,8 @@ def test_too_short_and_too_long_are_passed_over_and_counted(tmp_path: Path) -> N
     sample = draw(tmp_path, tmp_path / "audio", utterances=4, **limits)
     assert sorted(u.duration or 0 for u in sample.utterances) == [0.5, 1.0]
     assert sample.dropped == []
-    assert sample.origin["outside_duration"] == 2
-    assert (sample.origin["asked"], sample.origin["found"]) == (4, 2)
+    assert sample.origin.outside_duration == 2
+    assert (sample.origin.asked, sample.origin.found) == (4, 2)
     assert len(list(tmp_path.rglob("*.flac"))) == 2
 
 
@@ -272,19 +272,20 @@ import json, sys
 from pathlib import Path
 from moontune.system import hub_client
 from moontune.errors import UserError
-from moontune.data.sources.librispeech import sample_librispeech
+from moontune.data.sources.librispeech import LibriSpeechQuery, sample_librispeech
 assert not {"datasets", "torch", "pyarrow", "soundfile"} & set(sys.modules), "heavy import"
 hub_client.sleep = lambda seconds: None
 audio_dir, *calls = sys.argv[1:]
 for call in calls:
     answer = {}
     try:
-        sample = sample_librispeech(**{
+        query = LibriSpeechQuery(**{
             "dataset": "openslr/librispeech_asr", "utterances": 3, "seed": 0,
-            "rows_per_speaker": 1, "audio_dir": Path(audio_dir), "min_duration_s": 0.1,
-            "max_duration_s": 30.0, **json.loads(call),
+            "rows_per_speaker": 1, "min_duration_s": 0.1, "max_duration_s": 30.0,
+            **json.loads(call),
         })
-        answer |= {"ids": [u.id for u in sample.utterances], "origin": sample.origin}
+        sample = sample_librispeech(query, Path(audio_dir))
+        answer |= {"ids": [u.id for u in sample.utterances], "origin": sample.origin.to_json()}
         answer["files"] = [str(u.audio_filepath) for u in sample.utterances]
     except UserError as error:
         answer["error"] = str(error)

@@ -208,7 +208,7 @@ def test_another_seed_gives_other_sentences_and_another_folder(
     other = sample_synthetic(utterances=8, seed=1, audio_dir=folder)
     assert not {u.text for u in other.utterances} & {u.text for u in first.utterances}
     assert manifest_hash(other.utterances) != manifest_hash(first.utterances[:8])
-    assert other.origin["folder"] != first.origin["folder"]
+    assert other.origin.folder != first.origin.folder
 
 
 @needs_espeak
@@ -250,7 +250,7 @@ def test_another_version_of_the_voices_is_another_folder(
     here = sample_synthetic(utterances=1, seed=0, audio_dir=tmp_path)
     monkeypatch.setattr(synthetic, "loader_version", lambda: "9.9")
     there = sample_synthetic(utterances=1, seed=0, audio_dir=tmp_path)
-    assert there.origin["folder"] != here.origin["folder"]
+    assert there.origin.folder != here.origin.folder
 
 
 def test_without_the_package_the_extra_is_named(

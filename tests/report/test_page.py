@@ -12,6 +12,7 @@ from html_reader import Reader
 from sample_page import AFTER, BEFORE, SAID, page, row, silence, write_clips
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import Check
 from moontune.evaluation.comparison import compare
 from moontune.report.html.changed_clips import clip_audio
@@ -105,7 +106,7 @@ def test_what_others_wrote_stays_text(text: str, tmp_path: Path) -> None:
         sentence=text,
         cautions=[text],
         names=(text, text),
-        general=GeneralSpeech(compare(before, after, 1), {text: text}),
+        general=GeneralSpeech(compare(before, after, 1), DataOrigin(text, dataset=text)),
         checks=[Check(text, False, text)],
         audio={before[0]["id"]: tmp_path / "no"},
         facts=facts,

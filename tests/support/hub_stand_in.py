@@ -210,10 +210,11 @@ for line in sys.stdin:
                 path, name, revision = hub.locate(asked["model"], asked.get("revision"))
                 answer |= {"path": str(path), "name": name, "revision": revision}
             else:
-                from moontune.data.sources.librispeech import sample_librispeech
-                asked["audio_dir"] = Path(asked["audio_dir"])
-                sample = sample_librispeech(**asked)
-                answer |= {"ids": [u.id for u in sample.utterances], "origin": sample.origin}
+                from moontune.data.sources.librispeech import LibriSpeechQuery, sample_librispeech
+                audio_dir, patient = Path(asked.pop("audio_dir")), asked.pop("patient", True)
+                sample = sample_librispeech(LibriSpeechQuery(**asked), audio_dir, patient=patient)
+                ids = [u.id for u in sample.utterances]
+                answer |= {"ids": ids, "origin": sample.origin.to_json()}
         except UserError as error:
             answer["error"] = str(error)
     answer |= {"said": err.getvalue(), "slept": [s for s in slept if s >= 1]}

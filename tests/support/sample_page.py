@@ -11,6 +11,7 @@ import numpy as np
 from moontune.config.schema import RunConfig, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.normalizer import normalize
+from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.comparison import compare
@@ -87,7 +88,7 @@ def page(before: list[dict], after: list[dict], **more: Any) -> Page:
         cautions=["Caution: 5 test clips are few."],
         names=("base", "tuned"),
         comparison=compared,
-        general=GeneralSpeech(compared, {"source": "elsewhere", "rows": 5}),
+        general=GeneralSpeech(compared, DataOrigin("elsewhere", rows=5)),
         checks=[Check("improved", True, "WER -40 %")],
         predictions=(before, after),
         audio={},
@@ -116,7 +117,7 @@ def results(best_step: int = 20) -> RunResults:
         baseline=evaluation,
         tuned=evaluation,
         comparison=comparison,
-        general=GeneralSpeech(comparison, {"source": "elsewhere", "rows": 5}),
+        general=GeneralSpeech(comparison, DataOrigin("elsewhere", rows=5)),
         training=TrainingSummary(
             figures=figures,
             stopped="max_steps",
@@ -129,7 +130,7 @@ def results(best_step: int = 20) -> RunResults:
             reasons={"lr": "5 clips"},
         ),
         data=RunData(
-            corpus=Corpus(14, 5, 1.5, {"source": "manifest"}, {"too long": 1}),
+            corpus=Corpus(14, 5, 1.5, DataOrigin("manifest"), {"too long": 1}),
             splits={"train": Share(9, 2, 60.0, 0.8, 0.8), "test": Share(5, 3, 15.0, 0.2, 0.2)},
             leakage={"speaker": 0, "audio": 0, "sentence": 0},
             references="cased",

@@ -30,9 +30,9 @@ print(processor.decode(model.generate(**inputs, max_new_tokens=cap)[0], skip_spe
 def corpus_text(corpus: Corpus) -> str:
     """The data of a run in words, without paths."""
     names = {"librispeech": "LibriSpeech", "synthetic": "synthetic speech", "silence": "silence"}
-    source = names.get(corpus.origin["source"], "recordings of its maker's own")
-    if corpus.origin.get("split"):
-        source += f" {cell(corpus.origin['split'])}"
+    source = names.get(corpus.origin.source, "recordings of its maker's own")
+    if corpus.origin.split:
+        source += f" {cell(corpus.origin.split)}"
     size = f"{counted(corpus.utterances, 'clip')} of {counted(corpus.speakers, 'speaker')}"
     return f"{source}: {size}, {corpus.minutes:.0f} minutes"
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from moontune.config.schema import RunConfig
 from moontune.data.cleaning import Cleaned, clean
 from moontune.data.manifest import Dropped, Utterance, read_run_manifest, write_manifest
+from moontune.data.sources.base import DataOrigin
 from moontune.data.sources.general_speech import sample_general, sample_replay
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
@@ -43,9 +44,9 @@ def sample_general_speech(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, A
         if sample:
             ui.note(f"{len(utterances)} clips of general speech for {_PURPOSE[use]}")
     return {
-        "general": general.origin if general else None,
+        "general": general.origin.to_json() if general else None,
         "general_remark": remark,
-        "replay": replay.origin if replay else None,
+        "replay": replay.origin.to_json() if replay else None,
     }
 
 
@@ -146,5 +147,6 @@ def _nothing_left(use: Use) -> UserError:
 def _own_corpus(run: RunDir, use: Use) -> bool:
     """Speech for this use is drawn from where the run's own data is."""
     facts = run.stages()["sample"]
-    own, other = facts["origin"], facts.get(use) or {}
-    return all(own.get(key) == other.get(key) for key in ("source", "manifest", "dataset"))
+    if not facts.get(use):
+        return False
+    return DataOrigin.from_json(facts[use]).corpus == DataOrigin.from_json(facts["origin"]).corpus

@@ -8,6 +8,7 @@ from typing import Any
 
 from moontune.config.loading import in_effect, setting_text, to_dict
 from moontune.config.schema import RunConfig
+from moontune.data.sources.base import DataOrigin
 from moontune.report.results import ArtifactTest, RunMetrics, RunResults
 from moontune.system.formatting import percent
 
@@ -63,9 +64,9 @@ def data_facts(metrics: RunMetrics) -> Section:
     return Section("Data and split", head, rows, note)
 
 
-def origin_text(origin: dict[str, Any]) -> str:
+def origin_text(origin: DataOrigin) -> str:
     """The source of data in words, without the folder it happens to lie in."""
-    return ", ".join(f"{k} {v}" for k, v in origin.items() if k != "folder")
+    return ", ".join(f"{k} {v}" for k, v in origin.to_json().items() if k != "folder")
 
 
 def artifact_facts(artifact: ArtifactTest) -> Section:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import RunConfig, TokenCap
+from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.measures import Comparison
@@ -42,18 +43,18 @@ class GeneralSpeech:
     """General speech of a run: the forgetting check, and what was replayed in training."""
 
     comparison: Comparison | None  # base and tuned model on clips not trained on
-    origin: dict[str, Any] | None = None  # of these clips
+    origin: DataOrigin | None = None  # of these clips
     remark: str | None = None  # why there is no check
-    replay: dict[str, Any] | None = None  # origin of what was replayed
+    replay: DataOrigin | None = None  # of what was replayed
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> GeneralSpeech:
-        comparison = row["comparison"]
+        comparison, origin, replay = row["comparison"], row["origin"], row.get("replay")
         return cls(
             Comparison.from_json(comparison) if comparison else None,
-            row["origin"],
+            DataOrigin.from_json(origin) if origin else None,
             row["remark"],
-            row.get("replay"),
+            DataOrigin.from_json(replay) if replay else None,
         )
 
 
@@ -64,13 +65,18 @@ class Corpus:
     utterances: int
     speakers: int
     minutes: float
-    origin: dict[str, Any]  # `source` and what asks for the same again
+    origin: DataOrigin
     dropped: dict[str, int]  # by reason
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Corpus:
-        names = ("utterances", "speakers", "minutes", "origin", "dropped")
-        return cls(*(row[name] for name in names))
+        return cls(
+            row["utterances"],
+            row["speakers"],
+            row["minutes"],
+            DataOrigin.from_json(row["origin"]),
+            row["dropped"],
+        )
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ class PackageFile:
         content = self.path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.sha256:
             raise UserError(
-                f"{self.path} is damaged: it is not the file {self.package} was installed with; "
-                f"reinstall {self.package}"
+                f"{self.path} is damaged: it is not the file {self.package} was installed with",
+                remedy=f"reinstall {self.package}",
             )
         return content
 
@@ -45,11 +45,13 @@ def installed(name: str, version: str | None = None) -> importlib.metadata.Distr
     try:
         package = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
-        raise UserError(f"the bundled model needs the package {name}; {INSTALL}") from None
+        problem = f"the bundled model needs the package {name}"
+        raise UserError(problem, remedy=INSTALL) from None
     if version is not None and package.version != version:
         raise UserError(
             f"the bundled model needs {name} {version}, found {package.version}, which does not "
-            f"hold the same model; {INSTALL}"
+            "hold the same model",
+            remedy=INSTALL,
         )
     return package
 
@@ -58,7 +60,7 @@ def package_file(package: importlib.metadata.Distribution, name: str, file: str)
     """A file of a package with the digest it was installed with. Raises UserError."""
     path = Path(str(package.locate_file(file)))
     if not path.is_file():
-        raise UserError(f"{name} is installed without {file}; reinstall {name}")
+        raise UserError(f"{name} is installed without {file}", remedy=f"reinstall {name}")
     # The RECORD of the wheel holds the digest, which spares hashing 71 MB at every start.
     recorded = next((entry.hash for entry in package.files or () if str(entry) == file), None)
     if recorded is not None and recorded.mode == "sha256":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio, write_flac
 from moontune.data.manifest import Utterance
-from moontune.data.sources.base import Sample
+from moontune.data.sources.base import DataOrigin, Sample
 from moontune.system.package_files import (
     BUNDLED_VERSION,
     MODEL_PACKAGE,
@@ -87,4 +87,4 @@ def sample_bundled_speech(audio_dir: Path) -> Sample:
             seconds = round((end - begin) / SAMPLE_RATE_HZ, 3)
             clips.append(Utterance(file.stem, file, text, seconds, path.stem))
             begin = end
-    return Sample(clips, [], {"source": "recordings in the moonshine-voice wheel"})
+    return Sample(clips, origin=DataOrigin("recordings in the moonshine-voice wheel"))

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from moontune.config.schema import DEFAULT_UTTERANCES, CleanConfig, DataConfig
 from moontune.data.manifest import read_manifest
-from moontune.data.sources.base import Sample
+from moontune.data.sources import synthetic
+from moontune.data.sources.base import DataOrigin, Sample
+from moontune.data.sources.librispeech import LibriSpeechQuery, sample_librispeech
 from moontune.system.progress import Progress, no_progress
 
 
@@ -26,26 +28,20 @@ def sample_source(
     """
     wanted = config.utterances or DEFAULT_UTTERANCES
     if config.source == "librispeech":
-        from moontune.data.sources.librispeech import sample_librispeech
-
-        return sample_librispeech(
+        query = LibriSpeechQuery(
             dataset=config.dataset,
             split=config.dataset_split,
             utterances=wanted,
             seed=seed,
             rows_per_speaker=config.rows_per_speaker,
-            audio_dir=audio_dir,
             min_duration_s=limits.min_duration_s,
             max_duration_s=limits.max_duration_s,
             revision=config.dataset_revision,
-            patient=patient,
-            progress=progress,
         )
+        return sample_librispeech(query, audio_dir, patient=patient, progress=progress)
     if config.source == "manifest":
         assert config.manifest is not None  # config.resolve saw to it
         return sample_manifest(config.manifest, config.utterances, seed)
-    from moontune.data.sources import synthetic
-
     make = synthetic.sample_silence if config.source == "silence" else synthetic.sample_synthetic
     return make(utterances=wanted, seed=seed, audio_dir=audio_dir, progress=progress)
 
@@ -57,5 +53,4 @@ def sample_manifest(path: Path, utterances: int | None, seed: int) -> Sample:
     if utterances is not None and utterances < total:
         chosen = set(random.Random(seed).sample(range(total), utterances))
         rows = [row for index, row in enumerate(rows) if index in chosen]
-    origin = {"source": "manifest", "manifest": str(path), "rows": total}
-    return Sample(rows, bad, origin)
+    return Sample(rows, bad, origin=DataOrigin("manifest", manifest=str(path), rows=total))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_manifest
-from moontune.data.sources.base import Sample
+from moontune.data.sources.base import DataOrigin, Sample
+from moontune.data.sources.bundled_speech import sample_bundled_speech
 from moontune.data.sources.dispatch import sample_source
 from moontune.errors import UserError
 from moontune.system.progress import Progress, no_progress
@@ -34,7 +35,7 @@ def sample_general(
         if _one_file(config.general.replay_manifest, path):
             rows, _ = _halves(rows, seed)
         rows = spread_over_speakers(rows, config.general.general_utterances, seed)
-        return Sample(rows, bad, _origin(path)), None
+        return Sample(rows, bad, origin=_origin(path)), None
     offline = config.data.source in ("synthetic", "silence")
     if wanted == "librispeech" or (wanted == "auto" and not offline):
         try:
@@ -43,22 +44,19 @@ def sample_general(
         except UserError as error:
             if wanted == "librispeech":
                 raise
-            missing = str(error).partition(";")[0]
+            missing = error.problem
     else:
         missing = "this source works without a network"
-    from moontune.data.sources.bundled_speech import sample_bundled_speech
-
     try:
-        found = sample_bundled_speech(audio_dir)
+        sample = sample_bundled_speech(audio_dir)
     except UserError as error:
         if wanted == "bundled":
             raise
-        reason = str(error).partition(";")[0]
-        return None, f"forgetting is not checked: {missing}, and {reason}"
+        return None, f"forgetting is not checked: {missing}, and {error.problem}"
     if wanted == "bundled":
-        return found, None
-    return found, (
-        f"forgetting is checked on {len(found.utterances)} clips of 2 readers only: {missing}; "
+        return sample, None
+    return sample, (
+        f"forgetting is checked on {len(sample.utterances)} clips of 2 readers only: {missing}; "
         "give speech of your own with --general-manifest"
     )
 
@@ -81,11 +79,11 @@ def sample_replay(
             f"{g.replay_manifest}: its only speaker is taken for the check for forgetting; give "
             "another --replay-manifest"
         )
-    return Sample(rows, bad, _origin(g.replay_manifest))
+    return Sample(rows, bad, origin=_origin(g.replay_manifest))
 
 
-def _origin(manifest: Path) -> dict[str, str]:
-    return {"source": "manifest", "manifest": str(manifest)}
+def _origin(manifest: Path) -> DataOrigin:
+    return DataOrigin("manifest", manifest=str(manifest))
 
 
 def _one_file(one: Path | None, other: Path | None) -> bool:
@@ -119,10 +117,9 @@ def _librispeech(config: RunConfig, split: str, audio_dir: Path, progress: Progr
             if replay
             else "--general bundled, --general off, or --general-manifest FILE"
         )
-        reason = str(error).partition(";")[0]
+        use = "replay" if replay else "the check for forgetting"
         raise UserError(
-            f"LibriSpeech for {'replay' if replay else 'the check for forgetting'} cannot be had "
-            f"({reason}); give {instead}"
+            f"LibriSpeech for {use} cannot be had ({error.problem})", remedy=f"give {instead}"
         ) from None
 
 

@@ -13,9 +13,10 @@ WITHOUT_HUB = (
     "without the hub: --source manifest --manifest FILE, --source synthetic,"
     " or --dataset FOLDER with LibriSpeech's parquet files"
 )
-_NOT_THERE = (
-    "neither a folder here nor a data set that the hub shows to you; check --dataset, and if it is "
-    "private or gated log in with `hf auth login` (a wrong HF_TOKEN hides all data sets)"
+_NOT_THERE = "neither a folder here nor a data set that the hub shows to you"
+_LOG_IN = (
+    "check --dataset, and if it is private or gated log in with `hf auth login` (a wrong HF_TOKEN "
+    "hides all data sets)"
 )
 
 
@@ -29,7 +30,7 @@ def _canonical(config: str, split: str) -> str:
 
 def _no_split(dataset: str, split: str, there: list[str]) -> UserError:
     names = ", ".join(sorted(there)) or "no parquet file at all"
-    return UserError(f"{dataset}: no split {split!r}; found {names}; choose one of them")
+    return UserError(f"{dataset}: no split {split!r}", remedy=f"found {names}; choose one of them")
 
 
 def folder_files(folder: Path, split: str) -> list[Path]:
@@ -77,7 +78,7 @@ def hub_stream(dataset: str, split: str, commit: str) -> Any:
             there |= dict.fromkeys(names)
     except (*reading_errors(), ValueError, RuntimeError) as error:
         raise UserError(
-            f"{dataset}: cannot be streamed ({line_of(error)}); {WITHOUT_HUB}"
+            f"{dataset}: cannot be streamed ({line_of(error)})", remedy=WITHOUT_HUB
         ) from error
     raise _no_split(dataset, split, list(there))
 
@@ -88,7 +89,8 @@ def _undecoded(stream: Any, dataset: str) -> Any:
 
     columns = list(stream.features or {})
     if missing := ", ".join(name for name in COLUMNS if name not in columns):
-        raise UserError(f"{dataset}: no column {missing}; found {', '.join(columns) or 'none'}")
+        there = ", ".join(columns) or "none"
+        raise UserError(f"{dataset}: no column {missing}", remedy=f"found {there}")
     return stream.cast_column("audio", Audio(decode=False))
 
 
@@ -99,20 +101,23 @@ def hub_commit(dataset: str, revision: str | None) -> str:
     try:
         info = HfApi().dataset_info(dataset, revision=revision)
     except errors.GatedRepoError:
-        problem = "is gated; accept its terms on the hub, then run `hf auth login`"
-        raise UserError(f"{dataset}: {problem}") from None
+        remedy = "accept its terms on the hub, then run `hf auth login`"
+        raise UserError(f"{dataset}: is gated", remedy=remedy) from None
     except errors.RevisionNotFoundError:
-        raise UserError(f"{dataset}: no revision {revision!r} on the hub; check it") from None
+        problem = f"{dataset}: no revision {revision!r} on the hub"
+        raise UserError(problem, remedy="check it") from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status not in (401, 404):
-            raise UserError(f"{dataset}: {line_of(error)}; {WITHOUT_HUB}") from None
-        raise UserError(f"{dataset}: {_NOT_THERE}") from None
+            raise UserError(f"{dataset}: {line_of(error)}", remedy=WITHOUT_HUB) from None
+        raise UserError(f"{dataset}: {_NOT_THERE}", remedy=_LOG_IN) from None
     except errors.HFValidationError:
-        raise UserError(f"{dataset}: {_NOT_THERE}") from None
+        raise UserError(f"{dataset}: {_NOT_THERE}", remedy=_LOG_IN) from None
     except (ValueError, KeyError, TypeError):  # a login page of a hotel, say
-        problem = "what answers is not the hub; log in to this network, check HF_ENDPOINT, or"
-        raise UserError(f"{dataset}: {problem} {WITHOUT_HUB}") from None
+        raise UserError(
+            f"{dataset}: what answers is not the hub",
+            remedy=f"log in to this network, check HF_ENDPOINT, or {WITHOUT_HUB}",
+        ) from None
     return info.sha or revision or "main"
 
 

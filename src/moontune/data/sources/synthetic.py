@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.manifest import Utterance, read_manifest, write_manifest
-from moontune.data.sources.base import Sample
+from moontune.data.sources.base import DataOrigin, Sample
 from moontune.data.sources.espeak import Espeak, loader_version
 from moontune.data.sources.harbour_sentences import sentences
 from moontune.errors import UserError
@@ -166,13 +166,13 @@ def sample_synthetic(
 
         plan = ((clip.id, clip.text, clip.speaker) for clip in clips)
         rows = _produce(folder, plan, utterances, make, progress, "speaking")
-    origin = {
-        "source": "synthetic",
-        "engine": f"espeak-ng of espeakng-loader {version}",
-        "voices": len({row.speaker for row in rows}),
-        "seed": seed,
-        "folder": str(folder),
-    }
+    origin = DataOrigin(
+        "synthetic",
+        engine=f"espeak-ng of espeakng-loader {version}",
+        voices=len({u.speaker for u in rows}),
+        seed=seed,
+        folder=str(folder),
+    )
     return Sample(rows, origin=origin)
 
 
@@ -206,4 +206,4 @@ def sample_silence(
     rows = _stored(folder) or _produce(
         folder, plan, utterances, lambda index: _hush(index, seed), progress, "writing silence"
     )
-    return Sample(rows, origin={"source": "silence", "seed": seed, "folder": str(folder)})
+    return Sample(rows, origin=DataOrigin("silence", seed=seed, folder=str(folder)))

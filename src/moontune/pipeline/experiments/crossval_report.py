@@ -10,6 +10,7 @@ from typing import Any
 from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
+from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import REMEDY, cautions
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
@@ -77,7 +78,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     }
     write_json(run / "crossval.json", row)
     sections = [
-        _fold_facts(results.folds, config.split.split_by, origin),
+        _fold_facts(results.folds, config.split.split_by, DataOrigin.from_json(origin)),
         command_facts(run.commands()),
         setting_facts(config, _recommended(results.folds)),
     ]
@@ -199,7 +200,7 @@ def _leaks(fold: FoldResults, kind: str) -> int:
     return fold.run.read("split.json")["leakage"]["counts"][kind]
 
 
-def _fold_facts(folds: list[FoldFigures], split_by: str, origin: dict[str, Any]) -> Section:
+def _fold_facts(folds: list[FoldFigures], split_by: str, origin: DataOrigin) -> Section:
     def arrow(pair: tuple[float | None, float | None] | None, name: str) -> str:
         before, after = pair or (None, None)
         if before is None or after is None:

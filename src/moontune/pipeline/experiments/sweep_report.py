@@ -7,6 +7,7 @@ from typing import Any
 
 from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
+from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.comparison import compare
 from moontune.pipeline.experiments.compare_runs import compared_run
 from moontune.pipeline.experiments.search_space import value_of
@@ -122,7 +123,8 @@ def _trial_facts(row: dict[str, Any]) -> Section:
         loss, step = f"{trial['best_val_loss']:.4f}", f"{trial['best_step']}"
         rows.append([trial["number"], *texts, loss, step, state])
     head = ["trial", *names, "validation loss", "at update", ""]
-    note = f"Trial 0 has the run's own settings. Origin: {origin_text(row['data']['origin'])}."
+    origin = DataOrigin.from_json(row["data"]["origin"])
+    note = f"Trial 0 has the run's own settings. Origin: {origin_text(origin)}."
     return Section("Trials", head, rows, note)
 
 

@@ -32,4 +32,4 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     if renamed:
         first = renamed[0]
         ui.note(f"remark: {len(renamed)} ids were used before, e.g. {first.where}, now {first.id}")
-    return facts | {"origin": corpus.origin} | sample_general_speech(run, config, ui)
+    return facts | {"origin": corpus.origin.to_json()} | sample_general_speech(run, config, ui)
