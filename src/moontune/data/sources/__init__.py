@@ -2,7 +2,8 @@
 
 In reading order:
 
-    base               The value that every source returns
+    base               The value that every source returns: a sample of utterances, and its
+                       origin
     dispatch           The configured source's utterances
     librispeech        LibriSpeech streamed from the hub, or from a folder of parquet files in
                        the same shape

@@ -2,13 +2,16 @@
 
 In reading order:
 
-    layout       Where clips laid end to end lie
+    layout       Clips of a batch end to end: where each lies, and how many go through the net at
+                 once
     front_end    Moonshine's convolutional front end: samples to what the encoder's layers see,
                  clip by clip
     rotary       Rotary positions for clips laid end to end
     attention    Attention for clips laid end to end
     lora_linear  Frozen linear layers with their LoRA beside them, fused where they share an
                  input
+    layers       The encoder's and the decoder's layers over clips laid end to end
     moonshine    Moonshine's forward pass over clips laid end to end, without padding
+    head_loss    Cross-entropy behind the output head, with its gradient computed at once
     greedy       Greedy transcripts of several clips at once, equal to `generate` on each alone
 """
