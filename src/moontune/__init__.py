@@ -48,7 +48,24 @@ _HOMES = {
     "transcribe_recording": "api",
     "write_manifest": "data.manifest",
 }
-__all__ = list(_HOMES)
+__all__ = [
+    "OnnxTranscriber",
+    "RunConfig",
+    "TokenCap",
+    "UserError",
+    "Utterance",
+    "compare",
+    "configure",
+    "evaluate",
+    "load_adapter",
+    "load_base",
+    "open_recognizer",
+    "open_results",
+    "read_manifest",
+    "run",
+    "transcribe_recording",
+    "write_manifest",
+]
 
 
 def __getattr__(name: str) -> Any:
