@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from moontune.evaluation.bootstrap import Draws, Estimate, by_group, less_sure, within_groups
+from moontune.evaluation.bootstrap import Draws, Estimate, resample_groups, wider_of, within_groups
 
 SPEAKERS = (2, 3, 4, 5, 6, 8, 12, 20, 40)
 CLIPS = 100
@@ -52,7 +52,7 @@ def main() -> None:
         for balanced in (True, False):
             group = clips_of(k, balanced)
             names = [f"{g:03}" for g in group]
-            ours = by_group(names, args.seed)
+            ours = resample_groups(names, args.seed)
             plain = Draws(ours.group, ours.counts, 1.0, 1.0)
             inside = within_groups(names, args.seed)
             hits = np.zeros(3)
@@ -62,7 +62,7 @@ def main() -> None:
                 noise = rng.normal(0, np.sqrt(ERRORS_PER_WORD * words))
                 change = np.round(noise + own * words)
                 usual, spread, clips = (estimate(d, change, words) for d in (plain, ours, inside))
-                hits += [covers(e) for e in (usual, less_sure(spread, clips), clips)]
+                hits += [covers(e) for e in (usual, wider_of(spread, clips), clips)]
             shares = " | ".join(f"{100 * h / args.repeats:.0f} %" for h in hits)
             size = "equal" if balanced else "one has half"
             print(f"| {k}, {size} | {len(group)} | {shares} |", flush=True)

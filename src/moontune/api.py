@@ -22,7 +22,7 @@ from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import read_predictions
 from moontune.pipeline.preflight import check_room
 from moontune.pipeline.run_dir import RunDir, create_run, new_run_path, open_run, single_run
-from moontune.pipeline.run_lock import alone_on
+from moontune.pipeline.run_lock import exclusive_run
 from moontune.pipeline.runner import NAMES, check_data, check_model, run_stage, stage_named
 from moontune.system.files import new_folder
 
@@ -144,7 +144,7 @@ def _begun(config: RunConfig, ui: _CallbackUi, overwrite: bool, held: ExitStack)
         ui.note(f"remark: {remark}")
     check_data(config)
     check_model(config)
-    held.enter_context(alone_on(path))
+    held.enter_context(exclusive_run(path))
     named = dataclasses.replace(config.output, run_name=path.name)
     new_run_path(dataclasses.replace(config, output=named), overwrite=overwrite)
     stage = stage_named("sample")
@@ -161,7 +161,7 @@ def _resumed(config: RunConfig, ui: _CallbackUi, overwrite: bool, held: ExitStac
     if config.output.run_name is None:
         raise UserError("resume needs the run to go on with; give run_name")
     folder = single_run(config.output.output_dir / config.output.run_name)
-    held.enter_context(alone_on(folder.path))
+    held.enter_context(exclusive_run(folder.path))
     saved = to_dict(folder.config())
     for section, values in to_dict(config).items():
         for name in values.keys() | saved[section].keys() if section != "report" else ():

@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moontune.evaluation.bootstrap import Draws, Estimate, by_group, clips_needed, within_groups
+from moontune.evaluation.bootstrap import (
+    Draws,
+    Estimate,
+    clips_needed,
+    resample_groups,
+    within_groups,
+)
 
 
 def ratio(draws: Draws, numerator, denominator) -> Estimate:
@@ -24,7 +30,7 @@ def simulated(rng, speakers: int, gain: float):
 def test_intervals_cover_the_truth_about_as_often_as_they_say(speakers) -> None:
     rng = np.random.default_rng(0)
     names, _, _ = simulated(rng, speakers, 0.0)
-    draws = by_group(names, 1)
+    draws = resample_groups(names, 1)
     covered = 0
     for _ in range(300):
         _, change, words = simulated(rng, speakers, -0.04)
@@ -35,17 +41,17 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(speakers) -> None:
 
 def test_estimate_is_a_ratio_of_sums_and_repeatable() -> None:
     names, over = ["a", "a", "b"], [10.0, 30.0, 60.0]
-    one = by_group(names, 7).ratio([5, 5, 0], over)
+    one = resample_groups(names, 7).ratio([5, 5, 0], over)
     assert one is not None
     assert one.value == pytest.approx(0.1)
-    assert one == by_group(names, 7).ratio([5, 5, 0], over)
-    assert one != by_group(names, 8).ratio([5, 5, 0], over)
-    assert by_group(names, 7).ratio([0, 0, 0], [0, 0, 0]) is None
+    assert one == resample_groups(names, 7).ratio([5, 5, 0], over)
+    assert one != resample_groups(names, 8).ratio([5, 5, 0], over)
+    assert resample_groups(names, 7).ratio([0, 0, 0], [0, 0, 0]) is None
 
 
 def test_probability_follows_the_sign_and_nothing_is_half() -> None:
     names = [f"s{i}" for i in range(20)]
-    draws = by_group(names, 1)
+    draws = resample_groups(names, 1)
     assert ratio(draws, [-1.0] * 20, [5.0] * 20).below_zero == 1.0
     assert ratio(draws, [1.0] * 20, [5.0] * 20).below_zero == 0.0
     assert ratio(draws, [0.0] * 20, [5.0] * 20).below_zero == 0.5
@@ -54,10 +60,10 @@ def test_probability_follows_the_sign_and_nothing_is_half() -> None:
 def test_whole_speakers_are_drawn_so_alike_clips_do_not_count_twice() -> None:
     """Twelve clips of a speaker that all moved alike say no more than one."""
     change = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0]
-    single = ratio(by_group([f"s{i}" for i in range(6)], 3), change, [10.0] * 6)
+    single = ratio(resample_groups([f"s{i}" for i in range(6)], 3), change, [10.0] * 6)
     names = [f"s{i}" for i in range(6) for _ in range(12)]
     changes, words = [c for c in change for _ in range(12)], [10.0] * 72
-    many = ratio(by_group(names, 3), changes, words)
+    many = ratio(resample_groups(names, 3), changes, words)
     assert many.interval == pytest.approx(single.interval)
     inside = ratio(within_groups(names, 3), changes, words)
     assert inside.interval == pytest.approx((0, 0))  # within a speaker nothing varies

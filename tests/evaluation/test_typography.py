@@ -4,7 +4,7 @@ import pytest
 
 from moontune.data.normalizer import normalize
 from moontune.evaluation.measures import Habits
-from moontune.evaluation.typography import in_style_of, retention
+from moontune.evaluation.typography import reference_in_style_of, retention
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from moontune.evaluation.typography import in_style_of, retention
     ],
 )
 def test_reference_is_written_as_the_model_writes(reference, hypothesis, written) -> None:
-    text = in_style_of(reference, hypothesis)
+    text = reference_in_style_of(reference, hypothesis)
     assert text == written or (not hypothesis and text.lower().startswith("it is locked"))
     assert normalize(text) == normalize(reference)
 

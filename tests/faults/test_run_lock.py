@@ -12,13 +12,13 @@ import pytest
 
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
-from moontune.pipeline.run_lock import alone_on
+from moontune.pipeline.run_lock import exclusive_run
 
 HOLDER = """
 import sys
 from pathlib import Path
-from moontune.pipeline.run_lock import alone_on
-with alone_on(Path(sys.argv[1])):
+from moontune.pipeline.run_lock import exclusive_run
+with exclusive_run(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -40,12 +40,12 @@ def holder(tmp_path):
 
 def test_the_second_process_is_refused_and_told_by_whom(tmp_path, holder) -> None:
     with pytest.raises(UserError, match=rf"process {holder.pid} on .*wait for it to end"):
-        alone_on(tmp_path / "r").__enter__()
+        exclusive_run(tmp_path / "r").__enter__()
     (tmp_path / "r").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "r")
     with pytest.raises(UserError, match="works on it"):
-        alone_on(tmp_path / "link").__enter__()
-    with alone_on(tmp_path / "other"):
+        exclusive_run(tmp_path / "link").__enter__()
+    with exclusive_run(tmp_path / "other"):
         pass
 
 
@@ -53,7 +53,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path, holder) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (tmp_path / ".r.lock").exists()  # as it left it
-    with alone_on(tmp_path / "r"):
+    with exclusive_run(tmp_path / "r"):
         assert json.loads((tmp_path / ".r.lock").read_text())["process"] == os.getpid()
     assert not list(tmp_path.iterdir())
 
@@ -64,7 +64,7 @@ def test_a_fold_is_taken_with_its_cross_validation(tmp_path, holder) -> None:
     (tmp_path / "r/run.json").write_text("{}")
     (fold / "run.json").write_text("{}")
     with pytest.raises(UserError, match="works on it"):
-        alone_on(fold).__enter__()
+        exclusive_run(fold).__enter__()
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path) -> None:
@@ -73,7 +73,7 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path) -> None:
     gone = [tmp_path / "r/.run.json~ab12.unfinished", tmp_path / ".r~cd34.unfinished"]
     for file in kept + gone:
         file.write_text("")
-    with alone_on(tmp_path / "r"):
+    with exclusive_run(tmp_path / "r"):
         assert [f.exists() for f in kept + gone] == [True, True, False, False]
 
 

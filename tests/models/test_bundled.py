@@ -417,7 +417,7 @@ _RACE = """
     from pathlib import Path
     if sys.argv[2] == "without locks":
         sys.modules["fcntl"] = None
-    from moontune.system.cache import cached_folder
+    from moontune.system.cache import build_once
 
     def build(folder):
         with open(sys.argv[1] + "/built", "a") as log:
@@ -425,7 +425,7 @@ _RACE = """
         (folder / "a").write_text("whole")
         time.sleep(0.5)
 
-    print((cached_folder(Path(sys.argv[1]) / "entry", build) / "a").read_text())
+    print((build_once(Path(sys.argv[1]) / "entry", build) / "a").read_text())
 """
 
 
@@ -445,20 +445,20 @@ def test_a_killed_build_leaves_no_folder_and_its_scratch_is_removed_later(tmp_pa
     code = f"""
         import os, signal
         from pathlib import Path
-        from moontune.system.cache import cached_folder
+        from moontune.system.cache import build_once
 
         def build(folder):
             (folder / "a").write_text("half")
             os.kill(os.getpid(), signal.SIGKILL)
 
-        cached_folder(Path({str(tmp_path)!r}) / "entry", build)
+        build_once(Path({str(tmp_path)!r}) / "entry", build)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False, timeout=60)
     (scratch,) = tmp_path.glob(".entry-*")
     assert not (tmp_path / "entry").exists()
     two_hours_ago = time.time() - 7200
     os.utime(scratch, (two_hours_ago, two_hours_ago))
-    paths.cached_folder(tmp_path / "entry", lambda folder: None)
+    paths.build_once(tmp_path / "entry", lambda folder: None)
     assert (tmp_path / "entry").is_dir()
     assert not scratch.exists()
 
@@ -469,7 +469,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
         raise UserError("no")
 
     with pytest.raises(UserError):
-        paths.cached_folder(tmp_path / "entry", build)
+        paths.build_once(tmp_path / "entry", build)
     assert [path.name for path in tmp_path.iterdir()] == [".entry.lock"]
 
 

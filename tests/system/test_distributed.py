@@ -151,10 +151,10 @@ def test_an_incomplete_launch_is_a_mistake(monkeypatch) -> None:
 def test_a_process_that_fails_alone_ends_the_other(failure, lead_says, other_code) -> None:
     code = (
         "import os, sys\n"
-        "from moontune.cli.arguments import reporting_mistakes\n"
+        "from moontune.cli.arguments import user_errors_as_exit_code\n"
         "from moontune.errors import UserError\n"
         "from moontune.system.distributed import init_from_launcher\n"
-        "with reporting_mistakes() as outcome:\n"
+        "with user_errors_as_exit_code() as outcome:\n"
         "    outcome.group = init_from_launcher()\n"
         f"    if not outcome.group.is_main: {failure}\n"
         "    outcome.group.gather([0])\n"

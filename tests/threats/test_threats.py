@@ -183,7 +183,7 @@ def test_temporary_files_are_private(tmp_path: Path, monkeypatch) -> None:
     before = os.umask(0)
     try:
         files.write_text(tmp_path / "a", "x")
-        paths.cached_folder(tmp_path / "cache", build)
+        paths.build_once(tmp_path / "cache", build)
         with files.new_folder(tmp_path / "run") as folder:
             modes.append(mode(folder))
         with open(tmp_path / "a", "rb") as pipe, seekable_copy(pipe) as file:

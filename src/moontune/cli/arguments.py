@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from moontune.errors import ACCEPTED, USER_MISTAKE, UserError
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.formatting import printable
-from moontune.system.redaction import redacted, refuse_tokens
+from moontune.system.redaction import redacted, refuse_secrets
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Outcome:
 
 
 @contextlib.contextmanager
-def reporting_mistakes() -> Iterator[Outcome]:
+def user_errors_as_exit_code() -> Iterator[Outcome]:
     """Turn a user's mistake into one line on stderr and exit code 2; Ctrl-C into 130."""
     outcome = Outcome()
     try:
@@ -55,7 +55,7 @@ def parse(cls: type[T], argv: list[str], *, prog: str, default: T | None = None)
     """Parse flags into a dataclass. Raises UserError with one line for what cannot be parsed."""
     import tyro
 
-    refuse_tokens(" ".join(argv), "the command line")
+    refuse_secrets(" ".join(argv), "the command line")
     complaint = io.StringIO()
     options: dict[str, Any] = {} if default is None else {"default": default}
     try:
@@ -75,7 +75,7 @@ def _one_line(box: str) -> str:
     return text.removeprefix("Error parsing ").strip()
 
 
-def peek(argv: list[str], flag: str) -> str | None:
+def flag_value(argv: list[str], flag: str) -> str | None:
     """The value of a flag before the whole line is parsed."""
     for index, word in enumerate(argv):
         if word.startswith(flag + "="):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from moontune.cli.arguments import parse, reporting_mistakes
+from moontune.cli.arguments import parse, user_errors_as_exit_code
 from moontune.data.heldout import ManifestArgs, build_manifest
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of scripts/build_manifest.py."""
-    with reporting_mistakes() as outcome:
+    with user_errors_as_exit_code() as outcome:
         words = sys.argv[1:] if argv is None else argv
         args = parse(ManifestArgs, words, prog="build_manifest.py")
         rows = build_manifest(args)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from moontune.evaluation.measures import Comparison, GroupRow
 from moontune.evaluation.phrasing import measure_rows
-from moontune.system.formatting import Lasting, counted, percent, printable
+from moontune.system.formatting import HangupProofStream, counted, percent, printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -32,7 +32,7 @@ class ConsoleUi:
 
         self._log = log
         self.console = Console(
-            file=Lasting(stream or sys.stdout),  # type: ignore[arg-type]
+            file=HangupProofStream(stream or sys.stdout),  # type: ignore[arg-type]
             highlight=False,
             emoji=False,
             soft_wrap=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from moontune.cli.arguments import parse, reporting_mistakes
+from moontune.cli.arguments import parse, user_errors_as_exit_code
 from moontune.errors import ACCEPTED, UserError
 from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
 
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         and verb != "sample"
         and not {"-h", "--help"} & {*words}
     )
-    with reporting_mistakes() as outcome:
+    with user_errors_as_exit_code() as outcome:
         if computes:
             outcome.group = init_from_launcher()
         elif not is_main_process():  # one process does it for all

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
-from moontune.cli.arguments import parse, peek
+from moontune.cli.arguments import flag_value, parse
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
 from moontune.pipeline.run_log import RunLog
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -43,15 +43,15 @@ def _parse_new_run(argv: list[str], verb: str, start: Any = None) -> Any:
     from moontune.config.schema import RunConfig
 
     config = start or RunConfig()
-    preset = peek(argv, "--preset")
+    preset = flag_value(argv, "--preset")
     if preset is not None:
         if preset not in PRESETS:
             raise UserError(f"--preset {preset}: unknown; known are {', '.join(PRESETS)}")
         config = with_settings(config, PRESETS[preset], f"preset {preset}")
-    file = peek(argv, "--config")
+    file = flag_value(argv, "--config")
     if file is not None:
         config = with_settings(config, read_settings(Path(file)), file)
-    if peek(argv, "--manifest") is not None:  # replaces a source that preset or file named
+    if flag_value(argv, "--manifest") is not None:  # replaces a source that preset or file named
         config = with_settings(config, {"source": "manifest"}, "--manifest")
     cls = {"crossval": CrossvalArgs, "sweep": SweepArgs}.get(verb, NewRunArgs)
     return parse(cls, argv, prog=f"moontune {verb}", default=cls(settings=config))
@@ -156,7 +156,7 @@ def _new_run(argv: list[str], verb: str, held: contextlib.ExitStack) -> tuple[An
     from moontune.config.loading import remarks, resolve
     from moontune.pipeline.preflight import check_room
     from moontune.pipeline.run_dir import create_run, new_run_path, open_run
-    from moontune.pipeline.run_lock import alone_on
+    from moontune.pipeline.run_lock import exclusive_run
     from moontune.pipeline.runner import check_data, check_model, stage_named
     from moontune.system.files import new_folder
 
@@ -180,7 +180,7 @@ def _new_run(argv: list[str], verb: str, held: contextlib.ExitStack) -> tuple[An
         check_sweep(config, args.trials, args.tune)
     if verb != "sample":
         check_model(config)
-    held.enter_context(alone_on(path))
+    held.enter_context(exclusive_run(path))
     named = dataclasses.replace(config.output, run_name=path.name)
     # It may have come to be just now.
     new_run_path(dataclasses.replace(config, output=named), overwrite=args.overwrite)
@@ -199,13 +199,13 @@ def _resumed(args: Any, command: list[str], held: contextlib.ExitStack) -> tuple
     from moontune.config.loading import resolve, to_dict
     from moontune.pipeline.preflight import check_room
     from moontune.pipeline.run_dir import KINDS, open_run
-    from moontune.pipeline.run_lock import alone_on
+    from moontune.pipeline.run_lock import exclusive_run
 
     name, folder = args.settings.output.run_name, args.settings.output.output_dir
     if name is None:
         raise UserError("--resume needs the run to go on with; add --run-name NAME")
     run = open_run(folder / name)
-    held.enter_context(alone_on(run.path))
+    held.enter_context(exclusive_run(run.path))
     made = run.verb
     if made != command[0]:
         another = made == "run" and command[0] != "sample"
@@ -227,14 +227,14 @@ def _resumed(args: Any, command: list[str], held: contextlib.ExitStack) -> tuple
                     f"{key} = {new} differs from the run's{theirs}; a resumed run keeps its "
                     "settings: leave it out, or start another run"
                 )
-    if made == "crossval" and peek(command, "--folds") is not None:
+    if made == "crossval" and flag_value(command, "--folds") is not None:
         from moontune.pipeline.experiments.crossval import refuse_other_folds
 
         refuse_other_folds(run, args.folds)
     if made == "sweep":
         from moontune.pipeline.experiments.sweep import change_trials
 
-        given = {f: getattr(args, f) for f in ("trials", "tune") if peek(command, f"--{f}")}
+        given = {f: getattr(args, f) for f in ("trials", "tune") if flag_value(command, f"--{f}")}
         change_trials(run, **given)
     for remark in check_room(config, begun=True):
         print(f"remark: {remark}")
@@ -262,7 +262,7 @@ def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[An
     from moontune.config.loading import resolve
     from moontune.config.schema import FLAT, RunConfig
     from moontune.pipeline.run_dir import single_run
-    from moontune.pipeline.run_lock import alone_on
+    from moontune.pipeline.run_lock import exclusive_run
     from moontune.pipeline.runner import check_model, stage_named, stale_after
 
     stage = stage_named(verb)
@@ -272,7 +272,7 @@ def _old_run(verb: str, argv: list[str], held: contextlib.ExitStack) -> tuple[An
     saved, run = RunConfig(), None
     if not wants_help:
         run = single_run(Path(argv[0]))
-        held.enter_context(alone_on(run.path))
+        held.enter_context(exclusive_run(run.path))
         saved = run.config()
     fields: list[Any] = [
         (s, Annotated[type(getattr(saved, s)), FLAT], getattr(saved, s)) for s in stage.sections

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from moontune.cli.arguments import parse, reporting_mistakes
+from moontune.cli.arguments import parse, user_errors_as_exit_code
 from moontune.evaluation.clip_list import SttArgs, run_stt
 from moontune.system.formatting import printable
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of scripts/run_stt.py."""
-    with reporting_mistakes() as outcome:
+    with user_errors_as_exit_code() as outcome:
         args = parse(SttArgs, sys.argv[1:] if argv is None else argv, prog="run_stt.py")
         result = run_stt(args)
         for row in result["clips"]:

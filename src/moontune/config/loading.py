@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from moontune.config.schema import DEFAULT_UTTERANCES, MOST_OTHERS, GeneralConfig, Range, RunConfig
 from moontune.errors import UserError
-from moontune.system.redaction import refuse_tokens
+from moontune.system.redaction import refuse_secrets
 
 
 def _sections() -> dict[str, type]:
@@ -126,7 +126,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); give a TOML or YAML file") from None
-    refuse_tokens(text, str(path))
+    refuse_secrets(text, str(path))
     try:
         if path.suffix.lower() in (".yaml", ".yml"):
             import yaml

@@ -73,7 +73,7 @@ def _below_zero(value: float, error: float, units: int) -> float:
     return float(stdtr(units - 1, -value / error))
 
 
-def by_group(groups: Sequence[str], seed: int) -> Draws:
+def resample_groups(groups: Sequence[str], seed: int) -> Draws:
     """Resample whole groups: what the figures would be with other speakers of the same kind."""
     from scipy.special import ndtri, stdtrit
 
@@ -107,7 +107,7 @@ def _resampled(stratum: np.ndarray, seed: int) -> np.ndarray:
     return counts
 
 
-def less_sure(one: Estimate | None, other: Estimate | None) -> Estimate | None:
+def wider_of(one: Estimate | None, other: Estimate | None) -> Estimate | None:
     """What both estimates of one figure allow: speakers that happen to agree do not make the clips
     they were measured on certain."""
     if one is None or other is None or one.interval is None or other.interval is None:

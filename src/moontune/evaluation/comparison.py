@@ -16,9 +16,9 @@ from moontune.evaluation.bootstrap import (
     CONFIDENCE,
     Draws,
     Estimate,
-    by_group,
     clips_needed,
-    less_sure,
+    resample_groups,
+    wider_of,
     within_groups,
 )
 from moontune.evaluation.degeneration import collapsed
@@ -76,7 +76,7 @@ def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> Compariso
     """
     after = _paired(before, after)
     groups, unit = groups_of(before)
-    draws = by_group(groups, seed)
+    draws = resample_groups(groups, seed)
     within = within_groups(groups, seed) if unit == "speaker" else draws
     same_losses = all(
         "loss" in a and "loss" in b and a["target"] == b["target"]
@@ -163,7 +163,7 @@ def _measure(
     over = [below(r) for r in before]
 
     def estimate(values: list[float]) -> Estimate | None:
-        return less_sure(draws.ratio(values, over), within.ratio(values, over))
+        return wider_of(draws.ratio(values, over), within.ratio(values, over))
 
     changes = [above(a) - above(b) for b, a in zip(before, after, strict=True)]
     one, other, change = (

@@ -22,7 +22,7 @@ from moontune.evaluation.error_rates import (
     sum_edits,
     word_edits,
 )
-from moontune.evaluation.typography import in_style_of
+from moontune.evaluation.typography import reference_in_style_of
 from moontune.models.base_model import Base, target_ids
 from moontune.models.transcriber import LoadAudio, Transcriber, shared_batches
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -130,7 +130,7 @@ def _predict(
         return packed.losses(cross_keys, labels), [len(ids) for ids in labels]
 
     losses, lengths = losses_of([u.label for u in utterances])
-    own = [in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]
+    own = [reference_in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]
     own_losses, _ = losses_of(own)
     return [
         Prediction(

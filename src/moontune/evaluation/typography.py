@@ -9,7 +9,7 @@ from moontune.data.truecasing import ends_sentence, restore_style, style_of, wor
 from moontune.evaluation.measures import Habits, StyleRetention
 
 
-def in_style_of(reference: str, hypothesis: str) -> str:
+def reference_in_style_of(reference: str, hypothesis: str) -> str:
     """The words of `reference` written as the author of `hypothesis` writes: what a model that
     heard every word would have put there. The reference itself where its words would change."""
     cores = (word_core(word) for word in reference.split())

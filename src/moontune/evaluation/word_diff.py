@@ -188,7 +188,7 @@ Marked = list[tuple[str, str]]  # words as written, each "same", "style" or "oth
 
 
 def diff_words(one: str, other: str) -> tuple[Marked, Marked]:
-    """Both with the words that the other has not diff_words; `style`: only its writing differs."""
+    """Both texts with the words marked that the other lacks; `style`: only the writing differs."""
     return _marked_against(one, other), _marked_against(other, one)
 
 

@@ -14,7 +14,7 @@ import tyro
 from moontune.errors import UserError
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, pinned_revision, single_run
-from moontune.pipeline.run_lock import alone_on
+from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.progress import Ui
 
@@ -64,7 +64,7 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
 
     run, base, vendor = _checked(args)
     measured = None
-    with alone_on(run.path), new_folder(run / FOLDER) as folder:
+    with exclusive_run(run.path), new_folder(run / FOLDER) as folder:
         write_products(base, run.adapter, folder, args.spare, ui)
         facts = _facts(run, base, folder, args)
         if args.measure:

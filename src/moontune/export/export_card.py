@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from moontune.evaluation.measures import Comparison
 from moontune.export.model_card import corpus_text
 from moontune.models.locate import is_hub_id
 from moontune.report.markdown import cell, table
@@ -79,10 +80,11 @@ def _metadata(facts: dict[str, Any]) -> str:
 def _summary(facts: dict[str, Any]) -> str:
     base, split = facts["base"], facts["split"]
     revision = f", revision {base['revision']}" if base["revision"] else ""
-    measured = facts["comparison"]["measures"]["wer"]
+    comparison = Comparison.from_json(facts["comparison"])
+    wer = comparison.wer
     rows = [
-        (name, _rate(measured[side], measured[f"{side}_interval"]))
-        for name, side in (("before (the base)", "before"), ("after (tuned)", "after"))
+        ("before (the base)", _rate(wer.before, wer.before_interval)),
+        ("after (tuned)", _rate(wer.after, wer.after_interval)),
     ]
     parts = ", ".join(
         f"{name} {s['utterances']} clips of {s['speakers']} speakers" for name, s in split.items()
@@ -94,7 +96,7 @@ def _summary(facts: dict[str, Any]) -> str:
             f"{cell(revision)}, weights' SHA-256 {cell(base['sha256'][:16])}.",
             f"Data: {corpus_text(Corpus.from_json(facts['data']))} ({parts}).",
             table(("test split", "WER, 95 % interval"), rows),
-            cell(facts["comparison"]["sentences"]["wer"]),
+            cell(comparison.sentences["wer"]),
             f"WER is that of the corpus, after {cell(facts['normalizer'])}; greedy, at most "
             f"int(seconds x {decoding['tokens_per_second']:g}) + {decoding['token_margin']} "
             "tokens a clip.",

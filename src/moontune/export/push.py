@@ -17,7 +17,7 @@ from moontune.export.model_card import card
 from moontune.models.adapter import PROVENANCE
 from moontune.models.locate import is_hub_id
 from moontune.pipeline.run_dir import RunDir, single_run
-from moontune.pipeline.run_lock import alone_on
+from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.hub_client import NoAnswer, patient_hub
 
@@ -46,7 +46,7 @@ def push(args: PushArgs) -> tuple[Path, str | None]:
     if not is_hub_id(args.repo):
         raise UserError(f"{args.repo}: is no model's id; give ORG/NAME")
     run = single_run(args.run)
-    with alone_on(run.path):
+    with exclusive_run(run.path):
         folder = prepare(run, args.repo, args.licence, args.anyway)
         return folder, None if args.dry_run else _upload(folder, args)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from moontune.errors import UserError
-from moontune.system.cache import cache_dir, cached_folder
+from moontune.system.cache import build_once, cache_dir
 
 PACKAGE, VERSION = "moonshine-voice", "0.1.5"
 _WORKER = Path(__file__).with_name("vendor_worker.py")
@@ -102,7 +102,7 @@ def _version(python: Path) -> str:
 def _environment() -> Path:
     folder = cache_dir() / f"{PACKAGE}-{VERSION}-python{sys.version_info[0]}.{sys.version_info[1]}"
     try:
-        return cached_folder(folder.absolute(), _make)
+        return build_once(folder.absolute(), _make)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error}); set MOONTUNE_CACHE") from None
 

@@ -52,7 +52,7 @@ def bundled_model_dir(cache_dir: Path | None = None) -> Path:
     name = f"moonshine-tiny-en-{hashlib.sha256(' '.join(key).encode()).hexdigest()[:16]}"
     folder = (cache_dir or paths.cache_dir()).absolute() / name
     try:
-        return paths.cached_folder(folder, lambda empty: _build(sources, empty))
+        return paths.build_once(folder, lambda empty: _build(sources, empty))
     except OSError as error:
         raise UserError(
             f"cannot build the bundled model in {folder.parent}: {error}; "

@@ -38,7 +38,7 @@ _PACKAGES = (
     "whisper-normalizer",
     "tokenizers",
 )
-_WITHOUT = {  # what runs did that are older than a setting
+_DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",
     "token_margin": 2,
     "token_dropout": 0.0,
@@ -123,7 +123,7 @@ class RunDir:
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""
         file = self.path / "config.toml"
-        settings = _WITHOUT | without_retired(read_settings(file))
+        settings = _DEFAULTS_BEFORE | without_retired(read_settings(file))
         began = Path(self.record()["environment"].get("folder", "."))
         for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
             value = settings.get(name)

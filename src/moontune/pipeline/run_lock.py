@@ -17,7 +17,7 @@ from moontune.system.files import remove_left_over
 
 
 @contextmanager
-def alone_on(run: Path) -> Iterator[None]:
+def exclusive_run(run: Path) -> Iterator[None]:
     """Within the block no other process of moontune works on the run's folder, there or not yet.
 
     A fold or a trial is locked as the run that it is part of. The system lets go of the lock when
@@ -40,7 +40,7 @@ def alone_on(run: Path) -> Iterator[None]:
 
 
 @contextmanager
-def taking_turns(file: Path) -> Iterator[None]:
+def exclusive_file(file: Path) -> Iterator[None]:
     """Within the block no other process of moontune changes a file that runs share; another waits.
 
     What one that was killed left half written of it is removed.

@@ -24,7 +24,7 @@ def cache_dir() -> Path:
     return (shared if shared.is_absolute() else Path.home() / ".cache") / "moontune"
 
 
-def cached_folder(folder: Path, build: Callable[[Path], None]) -> Path:
+def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """`folder`, made by `build(empty_folder)` unless a whole one is there.
 
     It is built beside its place and renamed, by one process at a time where the file system has

@@ -15,7 +15,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
 
 
-class Lasting:
+class HangupProofStream:
     """A stream that goes silent, and raises nothing, once the terminal it writes to is gone: what
     is computed goes on, and is saved."""
 

@@ -21,7 +21,7 @@ def redacted(text: str) -> str:
     return _TOKEN.sub("[token]", text)
 
 
-def refuse_tokens(text: str, where: str) -> None:
+def refuse_secrets(text: str, where: str) -> None:
     """Raises UserError if the text holds a token: commands and settings are saved and reported."""
     if redacted(text) != text:
         raise UserError(

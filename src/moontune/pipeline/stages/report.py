@@ -8,7 +8,7 @@ from typing import Any
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.run_lock import taking_turns
+from moontune.pipeline.run_lock import exclusive_file
 from moontune.report.html.contents import run_page
 from moontune.report.run_markdown import render
 from moontune.system.files import write_text
@@ -37,7 +37,7 @@ def write_report(run: RunDir, config: RunConfig, section: str, page: str) -> Non
     write_text(run / "report.html", page)
     file = config.report.report_file
     check_report_file(file)
-    with taking_turns(file):
+    with exclusive_file(file):
         write_text(file, with_section_first(file, section_key(run), section))
 
 
