@@ -6,7 +6,7 @@
 The hours are made by repeating a manifest's clips. Preparing is `moontune sample`, `clean` and
 `split` on the repeated rows. For training each repetition is made another recording, by noise far
 below hearing, so that nothing kept for one clip serves another; then one pass over all clips fills
-what `train` keeps of them (the front end's features, in memory up to a bound, beyond it in a file),
+what `train` keeps of them (the front end's features, in memory up to a bound, beyond it nothing),
 and some updates on random clips read it. Each size runs in a process of its own. Prints Markdown.
 """
 
@@ -104,7 +104,7 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
     losses = LossComputer(base, load, getattr(torch, training_dtype("cpu", "auto")))
     begun = time.perf_counter()
     for u in rows:
-        losses.kept(u)
+        losses.cache(u)
     kept_s, kept_mib = time.perf_counter() - begun, peak_mib()
     stream, seconds = shuffled(rows, 1), []
     for _ in range(args.updates):
@@ -116,7 +116,7 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
     return {
         "clips": len(rows),
         "pass_s": kept_s,
-        "spilled_mib": losses.kept.spilled_bytes / 2**20,
+        "cached_mib": losses.cache.cached_bytes / 2**20,
         "after_pass_mib": kept_mib,
         "update_s": sorted(seconds)[len(seconds) // 2],
         "peak_mib": peak_mib(),
@@ -130,7 +130,7 @@ def main(args: Args) -> None:
         return
     print(
         "| hours | clips | preparing, s | its peak, MiB | pass over all clips, s "
-        "| in the file, MiB | memory after the pass, MiB | an update, s | peak memory, MiB |\n"
+        "| cached, MiB | memory after the pass, MiB | an update, s | peak memory, MiB |\n"
         + "|---" * 9
         + "|",
         flush=True,
@@ -149,7 +149,7 @@ def main(args: Args) -> None:
             f |= prepare(repeated(rows, hours), args.model_id, Path(folder))
         print(
             f"| {hours:g} | {f['clips']} | {f['prepare_s']:.0f} | {f['prepare_mib']:.0f} "
-            f"| {f['pass_s']:.0f} | {f['spilled_mib']:.0f} | {f['after_pass_mib']:.0f} "
+            f"| {f['pass_s']:.0f} | {f['cached_mib']:.0f} | {f['after_pass_mib']:.0f} "
             f"| {f['update_s']:.2f} | {f['peak_mib']:.0f} |",
             flush=True,
         )

@@ -120,7 +120,8 @@ def usual(base: Base, clips: Clips, part: Sequence[int]) -> tuple[list[list[int]
     ).to(base.device)
     longest = max(clips.caps[i] for i in part)
     encoded = base.net.model.encoder(**inputs)  # what generate would do with `inputs`
-    out = base.net.generate(encoder_outputs=encoded, do_sample=False, max_new_tokens=longest)
+    net: Any = base.net
+    out = net.generate(encoder_outputs=encoded, do_sample=False, max_new_tokens=longest)
     losses = their_losses(base, encoded, [clips.labels[i] for i in part])
     cut = [
         ended(tokens, clips.caps[i]) for tokens, i in zip(out[:, 1:].tolist(), part, strict=True)
@@ -131,9 +132,10 @@ def usual(base: Base, clips: Clips, part: Sequence[int]) -> tuple[list[list[int]
 def alone(base: Base, clips: Clips, part: Sequence[int]) -> tuple[list[list[int]], list[float]]:
     """The truth: transformers' own generate and encoder on each raw clip."""
     written, losses = [], []
+    net: Any = base.net
     for i in part:
         wave = torch.from_numpy(clips.audio[i])[None].to(base.device)
-        out = base.net.generate(wave, do_sample=False, max_new_tokens=clips.caps[i])
+        out = net.generate(wave, do_sample=False, max_new_tokens=clips.caps[i])
         written.append(ended(out[0, 1:].tolist(), clips.caps[i]))
         encoded = base.net.model.encoder(wave)
         losses += their_losses(base, encoded, [clips.labels[i]])

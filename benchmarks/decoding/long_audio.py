@@ -31,6 +31,7 @@ from moontune.models.base_model import load_base
 from moontune.models.decoding import Transcript, length_batches
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.system.device import choose_device
+from moontune.system.formatting import percent
 from moontune.transcribe.long_form import loops, transcribe_long
 from moontune.transcribe.segmentation import SegmentationConfig
 
@@ -121,7 +122,7 @@ def line(name: str, pause: str, reference: str, how: Callable[[], Result]) -> st
     edits = word_edits(reference, " ".join(found.texts))
     lengths = found.lengths_s
     cells = [
-        *(name, pause, f"{100 * corpus_wer([edits]):.2f} %"),
+        *(name, pause, percent(corpus_wer([edits]))),
         *(str(edits.substitutions), str(edits.deletions), str(edits.insertions)),
         *(str(len(lengths)), f"{np.mean(lengths):.1f}", f"{max(lengths):.1f}"),
         *(str(found.truncated), str(found.loops), str(found.again)),

@@ -114,7 +114,7 @@ def one(tab: Chromium, number: int, most: int) -> Any:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("model", type=Path, help="folder of encoder_model.onnx and the decoder")
     parser.add_argument("ort", type=Path, help="onnxruntime-web's package folder")
     parser.add_argument("clip", type=Path, nargs="+")

@@ -46,7 +46,7 @@ def no_tokens(text: str) -> list[int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("manifests", type=Path, nargs="+")
     parser.add_argument("--model-id", default="bundled")
     parser.add_argument("--adapter-dir", type=Path)

@@ -73,7 +73,7 @@ def _point(runs: Sequence[RunDir]) -> Point:
         sum(map(len, rows)) / len(runs),
         sum(seconds) / len(runs) / 60,
         len(runs),
-        c["measures"]["wer"],
+        c.to_json()["measures"]["wer"],
     )
 
 

@@ -65,7 +65,7 @@ def main(args: Args) -> None:
     print(f"| setting | runs | clips | WER of the base | WER | change | 95 % |\n{'|---' * 7}|")
     for setting, runs in settings.items():
         before = [{**row, "id": f"{place(run)} {row['id']}"} for run in runs for row in base]
-        wer = compare(before, rows_of(runs, "tuned", "whole_"), 42)["measures"]["wer"]
+        wer = compare(before, rows_of(runs, "tuned", "whole_"), 42).to_json()["measures"]["wer"]
         print(
             f"| {setting} | {len(runs)} | {len(base)} | {100 * wer['before']:.2f} "
             f"| {100 * wer['after']:.2f} | {100 * wer['difference']:+.2f} "

@@ -192,12 +192,12 @@ def table(study: Path, against: str) -> None:
         print(f"\n### {name}\n\n| {head} |\n|{'---|' * 14}")
         others = {place(run): run for run in settings.get(against, ())}
         for setting, runs in settings.items():
-            c = compare(rows_of(runs, "base"), rows_of(runs, "tuned"), 42)["measures"]
+            c = compare(rows_of(runs, "base"), rows_of(runs, "tuned"), 42).to_json()["measures"]
             beside = [""] * 4
             both = [run for run in runs if place(run) in others]
             if setting != against and both:
                 theirs = rows_of([others[place(run)] for run in both], "tuned")
-                d = compare(theirs, rows_of(both, "tuned"), 42)["measures"]
+                d = compare(theirs, rows_of(both, "tuned"), 42).to_json()["measures"]
                 beside = [f"{100 * d['wer']['difference']:+.2f} ({len(both)} runs)"]
                 beside += [show_interval("wer", d["wer"]["difference_interval"])]
                 beside += [f"{d['loss_words']['difference']:+.3f}"]
@@ -206,7 +206,7 @@ def table(study: Path, against: str) -> None:
             kept = ", ".join(str(t["best_step"]) for t in trainings)
             general = compare(
                 rows_of(runs, "base", "general_"), rows_of(runs, "tuned", "general_"), 42
-            )["measures"]["wer"]
+            ).to_json()["measures"]["wer"]
             cells = [
                 setting,
                 len(runs),

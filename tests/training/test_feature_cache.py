@@ -58,7 +58,8 @@ def test_beyond_the_bound_it_is_computed_each_time(memory_bytes) -> None:
     for _ in range(2):
         counting.check()
     cached = counting.cache._features
-    assert sum(t.nbytes for t in cached.values()) <= memory_bytes
+    assert counting.cache.cached_bytes == sum(t.nbytes for t in cached.values())
+    assert counting.cache.cached_bytes <= memory_bytes
     assert len(cached) == (1 if memory_bytes else 0)
     uncached = [name for name in CLIPS if name != "c0" or not memory_bytes]
     assert counting.computed == 2 * len(uncached) + len(cached)

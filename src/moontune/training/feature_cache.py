@@ -34,6 +34,10 @@ class FeatureCache:
         self._keys: dict[tuple[Path, bool], bytes] = {}
         self._features: dict[bytes, torch.Tensor] = {}
 
+    @property
+    def cached_bytes(self) -> int:
+        return sum(features.nbytes for features in self._features.values())
+
     def __call__(self, u: Utterance) -> torch.Tensor:
         clip = (u.audio_filepath, u.backwards)
         if (key := self._keys.get(clip)) in self._features:
