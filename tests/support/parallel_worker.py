@@ -100,3 +100,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     group = init_from_launcher()
     torch.save(everything(model, Path(manifest), group), f"{output}.{group.rank}")
+    group.end(0)

@@ -158,10 +158,10 @@ def test_a_process_that_fails_alone_ends_the_other(failure, lead_says, other_cod
         "    outcome.group = init_from_launcher()\n"
         f"    if not outcome.group.is_main: {failure}\n"
         "    outcome.group.gather([0])\n"
-        "sys.exit(outcome.code)"
+        "outcome.group.end(outcome.code)"
     )
     (lead, text), (other, told) = two_of("-c", code)
-    assert (lead, other) == (2, other_code)
+    assert (lead, other) == (2, other_code), text
     assert text.startswith(lead_says)
     assert text.count("\n") == (1 if lead_says else 0)
     assert told == ("" if lead_says else "moontune: x.wav: is gone\n")

@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         elif not is_main_process():  # one process does it for all
             return outcome.code
         outcome.code = _do(verb, words, outcome.group)
-    return outcome.code
+    return outcome.group.end(outcome.code)
 
 
 def _do(verb: str, words: list[str], group: ProcessGroup) -> int:
