@@ -26,8 +26,9 @@ import tyro
 from benchmarks.paths import SHARED, default_model
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main as moontune
-from moontune.config.loading import resolve, with_settings
+from moontune.config.loading import with_settings
 from moontune.config.schema import LoraConfig
+from moontune.config.validation import resolve
 from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS
 from moontune.evaluation.comparison import compare
@@ -35,7 +36,8 @@ from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.phrasing import show_interval
 from moontune.models import adapter
 from moontune.pipeline.run_dir import RunDir, fork_run
-from moontune.pipeline.runner import run_stage, stage_named
+from moontune.pipeline.runner import run_stage
+from moontune.pipeline.stages import stage_named
 from moontune.system.files import read_jsonl
 
 SETS = {"accented_english": "adventure_game", "adventure_game": "accented_english"}

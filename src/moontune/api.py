@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moontune.config.loading import read_settings, remarks, resolve, to_dict, with_settings
-from moontune.config.presets import PRESETS
+from moontune.config.loading import with_settings
 from moontune.config.schema import EvalConfig, OutputConfig, RunConfig, TokenCap
+from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.evaluation import comparison
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import read_predictions
-from moontune.pipeline.preflight import check_room
-from moontune.pipeline.run_dir import RunDir, create_run, new_run_path, open_run, single_run
-from moontune.pipeline.run_lock import exclusive_run
-from moontune.pipeline.runner import NAMES, check_data, check_model, run_stage, stage_named
-from moontune.system.files import new_folder
+from moontune.pipeline.new_run import RunKind, Start, begin_run, layered_settings, resume_run
+from moontune.pipeline.run_dir import RunDir, single_run
+from moontune.pipeline.run_log import RunLog
+from moontune.pipeline.runner import run_stage
+from moontune.pipeline.stages import STAGE_NAMES, stage_named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,13 +55,7 @@ def configure(
 
     The names are those of the flags with underscores: `manifest`, `model_id`, `run_name`, `lr`.
     """
-    config = RunConfig()
-    if preset is not None:
-        if preset not in PRESETS:
-            raise UserError(f"preset {preset}: unknown; known are {', '.join(PRESETS)}")
-        config = with_settings(config, PRESETS[preset], f"preset {preset}")
-    if file is not None:
-        config = with_settings(config, read_settings(Path(file)), str(file))
+    config = layered_settings(preset, None if file is None else Path(file))
     given = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
     return resolve(with_settings(config, given, "configure"))
 
@@ -80,14 +73,16 @@ def run(
     replaces it. Ctrl-C finishes the update, saves, and raises KeyboardInterrupt.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    config, ui = resolve(config), _CallbackUi(on_progress)
+    if resume and overwrite:
+        raise UserError("resume and overwrite exclude each other; give one of them")
+    ui = _CallbackUi(on_progress)
     with ExitStack() as held:
-        begin = _resumed if resume else _begun
-        folder = begin(config, ui, overwrite, held)
+        folder, config = _begun(config, ui, held, resume=resume, overwrite=overwrite)
         done = folder.stages()
-        for stage in (stage_named(name) for name in NAMES if name not in done):
-            ui.stage(stage.name, stage.summary, NAMES.index(stage.name) + 1, len(NAMES))
-            run_stage(folder, config, stage, ui)
+        with RunLog(folder.path).failures():
+            for name in STAGE_NAMES:
+                if name not in done:
+                    ui.run_stage(folder, config, name)
     return folder.results()
 
 
@@ -137,42 +132,25 @@ def transcribe_recording(recognizer: Recognizer, recording: Path | str | np.ndar
     return " ".join(row.text for row in rows if row.text)
 
 
-def _begun(config: RunConfig, ui: _CallbackUi, overwrite: bool, held: ExitStack) -> RunDir:
-    """A new run with its utterances sampled; an older one is replaced only then."""
-    path = new_run_path(config, overwrite=overwrite)
-    for remark in remarks(config) + check_room(config):
-        ui.note(f"remark: {remark}")
-    check_data(config)
-    check_model(config)
-    held.enter_context(exclusive_run(path))
-    named = dataclasses.replace(config.output, run_name=path.name)
-    new_run_path(dataclasses.replace(config, output=named), overwrite=overwrite)
-    stage = stage_named("sample")
-    ui.stage(stage.name, stage.summary, 1, len(NAMES))
-    with new_folder(path) as temporary:
-        command = ["run", "--config", str(path / "config.toml")]
-        run_stage(create_run(config, temporary, path.name, command), config, stage, ui)
-    return open_run(path)
-
-
-def _resumed(config: RunConfig, ui: _CallbackUi, overwrite: bool, held: ExitStack) -> RunDir:
-    if overwrite:
-        raise UserError("resume and overwrite exclude each other; give one of them")
-    if config.output.run_name is None:
+def _begun(
+    config: RunConfig, ui: _CallbackUi, held: ExitStack, *, resume: bool, overwrite: bool
+) -> tuple[RunDir, RunConfig]:
+    output = resolve(config).output
+    command = ["run", *(["--resume"] if resume else []), "--output-dir", str(output.output_dir)]
+    if output.run_name is not None:
+        command += ["--run-name", output.run_name]
+    start = Start(
+        RunKind(),
+        command,
+        sample=lambda run, config: ui.run_stage(run, config, "sample"),
+        remark=lambda text: ui.note(f"remark: {text}"),
+        held=held,
+    )
+    if not resume:
+        return begin_run(config, start, overwrite=overwrite)
+    if output.run_name is None:
         raise UserError("resume needs the run to go on with; give run_name")
-    folder = single_run(config.output.output_dir / config.output.run_name)
-    held.enter_context(exclusive_run(folder.path))
-    saved = to_dict(folder.config())
-    for section, values in to_dict(config).items():
-        for name in values.keys() | saved[section].keys() if section != "report" else ():
-            if values.get(name) != saved[section].get(name):
-                raise UserError(
-                    f"{name} = {values.get(name)} differs from the run's "
-                    f"{saved[section].get(name)}; a resumed run keeps its settings"
-                )
-    for remark in check_room(config, begun=True):
-        ui.note(f"remark: {remark}")
-    return folder
+    return resume_run(output.output_dir / output.run_name, lambda saved: config, start)
 
 
 def _rows(predictions: Evaluation | Path | str) -> list[dict[str, Any]]:
@@ -191,6 +169,11 @@ class _CallbackUi:
     def stage(self, name: str, summary: str, index: int, count: int) -> None:
         self._stage = name
         self._emit(ProgressEvent(name, summary, index, count))
+
+    def run_stage(self, run: RunDir, config: RunConfig, name: str) -> None:
+        stage = stage_named(name)
+        self.stage(name, stage.summary, STAGE_NAMES.index(name) + 1, len(STAGE_NAMES))
+        run_stage(run, config, stage, self)
 
     def progress(self, done: int, wanted: int, what: str) -> None:
         self._emit(ProgressEvent(self._stage, what, done, wanted))

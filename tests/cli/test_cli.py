@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from moontune.cli.dispatch import _STAGE_VERBS, main
-from moontune.pipeline.runner import STAGES
+from moontune.cli.dispatch import main
+from moontune.pipeline.stages import STAGE_NAMES
 
 
 def mistake(capsys, *argv: str) -> str:
@@ -31,15 +31,11 @@ def in_an_empty_folder(tmp_path, monkeypatch) -> None:
 def test_help_names_every_verb(capsys) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for verb in ("run", *_STAGE_VERBS):
+    for verb in ("run", *STAGE_NAMES):
         assert f"\n  {verb} " in shown
 
 
-def test_verbs_listed_in_help_are_the_pipelines() -> None:
-    assert {s.name: s.summary for s in STAGES} == _STAGE_VERBS
-
-
-@pytest.mark.parametrize("verb", [*_STAGE_VERBS, "run"])
+@pytest.mark.parametrize("verb", [*STAGE_NAMES, "run"])
 def test_every_verb_has_help(verb, capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])

@@ -5,18 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from moontune.config.loading import (
-    in_effect,
-    read_settings,
-    remarks,
-    resolve,
-    to_dict,
-    to_toml,
-    with_settings,
-)
+from moontune.config.loading import read_settings, to_dict, to_toml, with_settings
 from moontune.config.presets import PRESETS
 from moontune.config.recommended import unset
 from moontune.config.schema import RunConfig
+from moontune.config.validation import in_effect, remarks, resolve
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import create_run
 from moontune.report.provenance import setting_facts

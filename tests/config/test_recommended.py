@@ -10,10 +10,11 @@ import pytest
 from builders import flags
 
 from moontune.cli.dispatch import main
-from moontune.config.loading import resolve, with_settings
+from moontune.config.loading import with_settings
 from moontune.config.presets import PRESETS
 from moontune.config.recommended import DataSummary, recommend, unset
 from moontune.config.schema import RunConfig
+from moontune.config.validation import resolve
 from moontune.pipeline.run_dir import RunDir
 
 

@@ -13,8 +13,8 @@ import pytest
 from builders import noise
 
 from moontune.cli.dispatch import main
-from moontune.config.loading import resolve
 from moontune.config.schema import DataConfig, GeneralConfig, OutputConfig, RunConfig, TokenCap
+from moontune.config.validation import resolve
 from moontune.data.audio import write_flac
 from moontune.data.manifest import Utterance, read_manifest, write_manifest
 from moontune.data.sources.general_speech import sample_general, sample_replay, spread_over_speakers

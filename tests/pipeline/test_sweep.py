@@ -12,10 +12,11 @@ from builders import flags
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
-from moontune.config.loading import resolve, with_settings
+from moontune.config.loading import with_settings
 from moontune.config.presets import PRESETS
 from moontune.config.recommended import DataSummary, recommend
 from moontune.config.schema import LoraConfig, RunConfig, TrainConfig
+from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
 from moontune.pipeline.experiments import sweep
@@ -135,19 +136,19 @@ def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatc
     assert "trial-0" in capsys.readouterr().err
 
 
-def validated(stage, ui, step: int, value: float | None, updates: int) -> None:
+def validated(options, ui, step: int, value: float | None, updates: int) -> None:
     """A validation as the training loop has it: an event, then the question whether to go on."""
     ui.training({"event": "validation", "step": step, "val_loss": value}, updates)
-    if step and stage.run.keywords["options"].prune(step, value):
+    if step and options.prune(step, value):
         raise GivenUp
 
 
-def scripted(run, config, stage, ui) -> None:
+def scripted(run, config, stage, ui, *, options) -> None:
     """A training whose validation loss falls to what its rate deserves: 1e-4 is best."""
     wanted = 1 + abs(math.log10(config.train.lr) + 4)
     for step in (0, 2, 4, 6):
         value = wanted + (6 - step) / 10 if config.train.lr < 0.01 else None
-        validated(stage, ui, step, value, 6)
+        validated(options, ui, step, value, 6)
     made = {"best_val_loss": wanted, "best_step": 6, "val_utterances": 70, "stopped": "max_steps"}
     if config.train.lr == 9e-5:  # the best of all, had its numbers not run away
         made |= {"best_val_loss": 1.0, "stopped": "aborted: not finite"}
@@ -183,11 +184,11 @@ def test_the_search_finds_the_better_rate_and_gives_up_on_the_worse(tmp_path, mo
 def test_a_long_training_is_not_given_up_for_being_long(tmp_path, monkeypatch) -> None:
     """At the same update a shorter one is always better: its rate has come down."""
 
-    def annealed(run, config, stage, ui) -> None:
+    def annealed(run, config, stage, ui, *, options) -> None:
         updates = config.train.updates
         for step in range(0, updates + 1, updates // 10):
             value = 3 - step / updates - (0.1 if updates == 500 else 0) * step / updates
-            validated(stage, ui, step, value, updates)
+            validated(options, ui, step, value, updates)
         made = {
             "best_val_loss": value,
             "best_step": updates,
@@ -212,9 +213,9 @@ def test_all_trials_validate_on_the_same_clips(tmp_path, monkeypatch) -> None:
     """A longer training would validate on more of them."""
     asked_for = []
 
-    def listening(run, config, stage, ui) -> None:
-        asked_for.append(stage.run.keywords["options"].val_clips)
-        scripted(run, config, stage, ui)
+    def listening(run, config, stage, ui, *, options) -> None:
+        asked_for.append(options.val_clips)
+        scripted(run, config, stage, ui, options=options)
 
     monkeypatch.setattr(sweep, "run_stage", listening)
     run, config = asked(tmp_path / "s", 3)

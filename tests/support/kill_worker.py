@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 
 MODULES = (
-    "moontune.cli.run",
+    "moontune.cli.new_run",
+    "moontune.cli.stage_verbs",
     "moontune.pipeline.stages.report",
     "moontune.pipeline.stages.verdict",
     "moontune.evaluation.evaluate",

@@ -3,8 +3,11 @@
 In reading order:
 
     dispatch        The command line: the verbs, and where each of them goes
-    run             The verbs that make runs and go on with them: what they parse, in what order
-                    they do it
+    new_run         Verbs that begin a run or go on with it: run, sample, crossval, sweep
+    stage_verbs     Verbs of single stages on an existing run: `moontune clean outputs/NAME` and the
+                    others
+    stages          Stages done under the user's eyes: display, log, and how to go on after what
+                    stops them
     run_args        Arguments of the verbs that begin a run, a cross-validation or a sweep
     arguments       Flags to dataclasses, and a user's mistakes to one line and an exit code
     console         What the command line draws: a live bar on a terminal, plain lines elsewhere

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from moontune.cli.arguments import parse, user_errors_as_exit_code
 from moontune.errors import ACCEPTED, UserError
+from moontune.pipeline.stages import STAGES
 from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
+from moontune.system.formatting import did_you_mean
 
 _RUN_VERBS = {
     "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
@@ -25,18 +28,7 @@ _USE_VERBS = {
     "push": "adapter, processor and model card to the hub",
     "doctor": "look at this machine and at the versions below moontune",
 }
-_STAGE_VERBS = {  # kept beside pipeline.STAGES by a test; listing them here keeps --help instant
-    "sample": "take utterances from the source into a new run",
-    "clean": "drop what cannot be used, with reasons",
-    "split": "fix train, val and test, no speaker in two",
-    "labels": "write training text in the base's style",
-    "baseline": "measure the base on the test split",
-    "train": "train the adapter, keep the best",
-    "evaluate": "measure the tuned model likewise",
-    "artifact": "reload it in a fresh process",
-    "verdict": "accept or not, with the reasons",
-    "report": "write the report",
-}
+_STAGE_VERBS = {stage.name: stage.summary for stage in STAGES}
 
 _HELP = """usage: moontune VERB ...
 
@@ -88,19 +80,31 @@ def _do(verb: str, words: list[str], group: ProcessGroup) -> int:
 
         print(f"moontune {importlib.metadata.version('moontune')}")
     elif verb in (*_RUN_VERBS, *_STAGE_VERBS):
-        from moontune.cli import run as run_verbs
-
-        return run_verbs.do(verb, words, group)
+        return _run_verb(verb, words, group)
     elif verb in (small := _small_verbs()):
         return small[verb](words) or ACCEPTED
     else:
-        import difflib
-
         known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS, *_USE_VERBS]
-        close = difflib.get_close_matches(verb, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else "see moontune --help"
+        hint = did_you_mean(verb, known, "see moontune --help")
         raise UserError(f"unknown verb {verb!r}; {hint}")
     return ACCEPTED
+
+
+def _run_verb(verb: str, words: list[str], group: ProcessGroup) -> int:
+    """A verb that works on a run's folder, which is locked until it ends."""
+    from moontune.cli import new_run
+    from moontune.cli.stage_verbs import do_stage
+
+    beginning = {
+        "run": new_run.run,
+        "sample": new_run.sample,
+        "crossval": new_run.crossval,
+        "sweep": new_run.sweep,
+    }
+    with ExitStack() as held:
+        if verb in beginning:
+            return beginning[verb](words, group, held)
+        return do_stage(verb, words, group, held)
 
 
 def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:

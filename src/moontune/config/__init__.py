@@ -4,7 +4,9 @@ In reading order:
 
     schema       Every setting, once: its name, default, meaning and allowed range
     presets      Presets: named settings, under those of a file and of flags
-    loading      Settings from files and flags into the configuration, checked, and back into a
-                 file
+    fields       Settings as fields: section, type and range of each; a value from a file as that
+                 type
+    loading      Settings from files into the configuration, and back into a file
+    validation   Settings beside each other: what follows from others, and what none may be
     recommended  What a run recommendations for its data where no flag says otherwise, and why
 """

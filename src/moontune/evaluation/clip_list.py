@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from moontune.config.loading import check_values
 from moontune.config.schema import EvalConfig, TokenCap
+from moontune.config.validation import check_values
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, TooLongError, read_audio
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.data.normalizer import normalizer_name

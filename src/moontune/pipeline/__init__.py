@@ -2,15 +2,18 @@
 
 In reading order:
 
-    runner          The stages of a run, in order, and how one of them is run
+    new_run         A run begun, or gone on with: what is checked, in which order, before anything
+                    is spent
+    preflight       Checks of data, model, disk and memory, before an hour is spent
+    runner          One stage of a run done: checked, watched, recorded
     run_dir         A run's folder: its files, the record of finished stages, and what made it
+    environment     Versions, machine and command line of a run: what somebody needs to make it
+                    again
     run_log         A run's log: what was said, and when
     run_lock        One process at a time on a run's folder, and on the report
-    preflight       Whether there is room for a run, asked before an hour is spent
-    base_of_run     The base of a run: loaded on the configured device, its weights those of
-                    every stage before
-    general_speech  The general speech of a run: clips for the forgetting check, and clips
-                    replayed in training
-    training_log    The log of a training: events into `train_log.jsonl` and before the user's
-                    eyes
+    base_of_run     The base of a run: loaded on the configured device, its weights those of every
+                    stage before
+    general_speech  The general speech of a run: clips for the forgetting check, and clips replayed
+                    in training
+    training_log    The log of a training: events into `train_log.jsonl` and before the user's eyes
 """

@@ -1,4 +1,4 @@
-"""Whether there is room for a run, asked before an hour is spent."""
+"""Checks of data, model, disk and memory, before an hour is spent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import tempfile
 from pathlib import Path
 
 from moontune.config.schema import RunConfig
+from moontune.data.manifest import each_utterance, read_manifest
+from moontune.data.splitting import check_groups
 from moontune.errors import UserError
+from moontune.models.locate import locate
 from moontune.system.cache import cache_dir
+from moontune.system.device import choose_device
 
 # A run's folder: adapter, optimizer state twice while it is replaced, page with audio, processor.
 RUN_BYTES = 250_000_000
@@ -30,6 +34,24 @@ def check_room(config: RunConfig, *, begun: bool = False) -> list[str]:
     except UserError as error:
         return [str(error), *_memory()]
     return _memory()
+
+
+def check_data(config: RunConfig) -> None:
+    """Find what is wrong with data and report before anything is spent. Raises UserError."""
+    from moontune.pipeline.stages.report import check_report_file  # loads the pages
+
+    check_report_file(config.report.report_file)
+    for more in (config.general.general_manifest, config.general.replay_manifest):
+        if more is not None:
+            read_manifest(more)
+    if config.data.manifest is not None:
+        check_groups(each_utterance(config.data.manifest), config.split.split_by)
+
+
+def check_model(config: RunConfig) -> None:
+    """Find a missing model or device before anything is spent. Raises UserError."""
+    locate(config.model.model_id, config.model.revision)
+    choose_device(config.device.device)
 
 
 def _check_folder(folder: Path, least_bytes: int, remedy: str) -> None:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
-import os
-import platform
 import re
 import shlex
 import shutil
-import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,25 +14,13 @@ from moontune.config.loading import read_settings, retired, to_toml, with_settin
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
+from moontune.pipeline.environment import environment, versions_here
 from moontune.pipeline.run_log import RunLog
 from moontune.report.results import ArtifactTest, LossHistory, RunMetrics, RunResults
 from moontune.system.files import new_folder, read_json, read_jsonl, write_json, write_text
 
 KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PACKAGES = (
-    "moontune",
-    "torch",
-    "transformers",
-    "peft",
-    "datasets",
-    "numpy",
-    "soundfile",
-    "soxr",
-    "jiwer",
-    "whisper-normalizer",
-    "tokenizers",
-)
 _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",
     "token_margin": 2,
@@ -161,9 +144,12 @@ class RunDir:
         return self.record()["environment"]["commands"]
 
     @property
-    def verb(self) -> str:
-        """What made the folder."""
+    def kind(self) -> str:
+        """One of KINDS, which is also the verb that goes on with it."""
         record = self.record()
+        if "kind" in record:
+            return record["kind"]
+        # older runs do not say it
         return "crossval" if "asked_folds" in record else "sweep" if "sweep" in record else "run"
 
     def record(self) -> dict[str, Any]:
@@ -218,11 +204,19 @@ def new_run_path(config: RunConfig, *, overwrite: bool) -> Path:
     return path
 
 
-def create_run(config: RunConfig, folder: Path, name: str, command: list[str]) -> RunDir:
+def create_run(
+    config: RunConfig, folder: Path, name: str, command: list[str], kind: str = "run"
+) -> RunDir:
     """Begin a run in an empty folder."""
     run = RunDir(folder)
     run.save_config(config)
-    record = {"name": name, "environment": environment(command), "stages": {}, "complete": False}
+    record = {
+        "name": name,
+        "kind": kind,
+        "environment": environment(command),
+        "stages": {},
+        "complete": False,
+    }
     write_json(run / "run.json", record)
     run._log_command(command)
     return run
@@ -262,9 +256,9 @@ def open_run(path: Path) -> RunDir:
 def single_run(path: Path) -> RunDir:
     """A run's folder that does not hold several runs. Raises UserError."""
     run = open_run(path)
-    if run.verb != "run":
-        one = run / {"crossval": "fold-1", "sweep": "trial-0"}[run.verb]
-        raise UserError(f"{run.path}: is {KINDS[run.verb]}; name one of its runs, such as {one}")
+    if run.kind != "run":
+        one = run / {"crossval": "fold-1", "sweep": "trial-0"}[run.kind]
+        raise UserError(f"{run.path}: is {KINDS[run.kind]}; name one of its runs, such as {one}")
     return run
 
 
@@ -285,45 +279,4 @@ def evaluated_run(path: Path) -> RunDir:
         "crossval": f"is not done; go on: moontune crossval --resume --run-name {path.name}",
         "sweep": f"is a sweep; name one of its runs, such as {run / 'trial-0'}",
     }
-    raise UserError(f"{path}: {go_on[run.verb]}")
-
-
-def environment(command: list[str]) -> dict[str, Any]:
-    """Versions, machine and command line: what somebody needs to make the run again."""
-    return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "commands": [command],
-        "folder": str(Path.cwd()),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-        "versions": versions_here(),
-        "git_revision": _git_revision(),
-    }
-
-
-def versions_here() -> dict[str, str]:
-    """Of moontune and of what it computes with."""
-    found = {}
-    for name in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def _git_revision() -> str | None:
-    """Commit of moontune's own source, if it runs from a checkout."""
-    root = Path(__file__).resolve().parents[3]
-    if not (root / ".git").exists():
-        return None
-    try:
-        out = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return out.stdout.strip()
+    raise UserError(f"{path}: {go_on[run.kind]}")

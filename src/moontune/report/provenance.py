@@ -6,8 +6,9 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from moontune.config.loading import in_effect, setting_text, to_dict
+from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
+from moontune.config.validation import in_effect
 from moontune.data.sources.base import DataOrigin
 from moontune.report.results import ArtifactTest, RunMetrics, RunResults
 from moontune.system.formatting import percent

@@ -8,7 +8,7 @@ In reading order:
     package_files  Files inside installed packages, found and checked without importing the
                    package
     redaction      Access tokens, kept out of everything that is printed or written down
-    formatting     Text that others wrote, made safe for a terminal
+    formatting     Text for a terminal: what others wrote made safe, numbers and counts in words
     progress       How a stage tells the user what happens
     signals        Ctrl-C and the like while something is computed that can be finished first
     distributed    Several processes as one run: torchrun or accelerate starts them, each takes

@@ -1,9 +1,11 @@
-"""Text that others wrote, made safe for a terminal."""
+"""Text for a terminal: what others wrote made safe, numbers and counts in words."""
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 _JOINERS = "\u200c\u200d"  # scripts and emoji need them, and they move nothing
@@ -13,6 +15,12 @@ def printable(text: str) -> str:
     """One line without control characters and without what hides or reorders text, so that a
     transcript, a name or a path cannot move the cursor, set the clipboard or make a link."""
     return "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """The nearest known word as a question; `otherwise` if none is near."""
+    close = difflib.get_close_matches(word, [*known], n=1)
+    return f"did you mean {close[0]}?" if close else otherwise
 
 
 class HangupProofStream:

@@ -11,8 +11,8 @@ from typing import Any, BinaryIO, Literal, TextIO
 
 import tyro
 
-from moontune.config.loading import check_values
 from moontune.config.schema import ModelConfig, TokenCap
+from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.errors import UserError
 from moontune.system.formatting import printable

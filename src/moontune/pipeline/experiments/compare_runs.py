@@ -7,8 +7,8 @@ from pathlib import Path
 
 import tyro
 
-from moontune.config.loading import check_values
 from moontune.config.schema import OutputConfig, ReportConfig
+from moontune.config.validation import check_values
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.predictions import stored_predictions

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from typing import Any
 
 from moontune.config.schema import Folds, RunConfig
 from moontune.data.manifest import read_manifest, read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, check_count, groups_of, split_folds
 from moontune.errors import UserError
+from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, create_run
-from moontune.pipeline.runner import run_stage, stage_named
-from moontune.pipeline.stages.labels import labels_stage
+from moontune.pipeline.runner import run_stage
+from moontune.pipeline.stages import stage_named
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import new_folder, remove_folder, write_json
 from moontune.system.progress import Ui
@@ -21,18 +22,42 @@ BEFORE = ("sample", "clean")  # done once, for all folds
 _OF_A_FOLD = ("labels", "baseline", "train", "evaluate")
 
 
-def check_folds(config: RunConfig, folds: Folds) -> None:
-    """Raises UserError, before anything is spent, for folds that the data cannot have."""
-    if folds == "speaker":
-        return
-    if folds < 3:
-        raise UserError(
-            f"--folds {folds}: what a fold leaves must be enough to train and to validate; give 3 "
-            "or more, or use moontune run"
-        )
-    if config.data.manifest is not None:
-        by = config.split.split_by
-        check_count(groups_of(read_manifest(config.data.manifest)[0], by), folds, by)
+@dataclass(frozen=True)
+class Crossval(RunKind):
+    """A cross-validation of so many folds; None: as the one gone on with has."""
+
+    folds: Folds | None
+    name = "crossval"
+
+    def check(self, config: RunConfig) -> None:
+        """Raises UserError for folds that the data cannot have."""
+        assert self.folds is not None
+        if self.folds == "speaker":
+            return
+        if self.folds < 3:
+            raise UserError(
+                f"--folds {self.folds}: what a fold leaves must be enough to train and to "
+                "validate; give 3 or more, or use moontune run"
+            )
+        if config.data.manifest is not None:
+            by = config.split.split_by
+            check_count(groups_of(read_manifest(config.data.manifest)[0], by), self.folds, by)
+
+    def facts(self) -> dict[str, Any]:
+        return {"asked_folds": self.folds}
+
+    def resume(self, run: RunDir) -> None:
+        """As long as no folds were made, their number may still be changed. Raises UserError."""
+        record = run.record()
+        if self.folds in (None, record["asked_folds"]):
+            return
+        if "folds" in record:
+            raise UserError(
+                f"--folds {self.folds} differs from the {record['asked_folds']} it has; a resumed "
+                "cross-validation keeps its folds: leave it out, or start another"
+            )
+        self.check(run.config())
+        run.note(**self.facts())
 
 
 def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
@@ -85,10 +110,9 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
             if name in done:
                 continue
             stage = stage_named(name)
-            if name == "labels":
-                stage = replace(stage, run=partial(labels_stage, known=transcripts))
+            options = {"known": transcripts} if name == "labels" else {}
             ui.stage(f"fold {number}: {name}", stage.summary, number, count)
-            run_stage(fold, group.on_main(fold.config), stage, ui, group)
+            run_stage(fold, group.on_main(fold.config), stage, ui, group, **options)
 
 
 def _check_unchanged(run: RunDir) -> None:
@@ -105,20 +129,3 @@ def _check_unchanged(run: RunDir) -> None:
                     f"{path}: has other {section} settings than the cross-validation; redo it with "
                     "those, or start over with --overwrite"
                 )
-
-
-def refuse_other_folds(run: RunDir, folds: Folds) -> None:
-    """Raises UserError where a cross-validation to go on with has other folds.
-
-    As long as none were made, their number may still be changed.
-    """
-    record = run.record()
-    if folds == record["asked_folds"]:
-        return
-    if "folds" in record:
-        raise UserError(
-            f"--folds {folds} differs from the {record['asked_folds']} it has; a resumed "
-            "cross-validation keeps its folds: leave it out, or start another"
-        )
-    check_folds(run.config(), folds)
-    run.note(asked_folds=folds)  # none were made yet

@@ -9,8 +9,8 @@ from typing import Any
 
 import tyro
 
-from moontune.config.loading import check_values
 from moontune.config.schema import OutputConfig
+from moontune.config.validation import check_values
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.measures import Comparison

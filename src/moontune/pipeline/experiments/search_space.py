@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args, get_type_hints
 
-from moontune.config.loading import in_effect, resolve, with_settings
+from moontune.config.loading import with_settings
 from moontune.config.schema import LoraConfig, RunConfig, TrainConfig
+from moontune.config.validation import in_effect, resolve
 from moontune.errors import UserError
+from moontune.system.formatting import did_you_mean
 
 # Where `--tune NAME` alone looks. A..B is a range, taken on a logarithmic scale if B is 10 A or
 # more; otherwise a list of values, of which a list is written with +.
@@ -139,10 +141,7 @@ def _dimension(word: str) -> Dimension:
         if name not in _NOT_TRIED
     }
     if name not in types:
-        import difflib
-
-        close = difflib.get_close_matches(name, types, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"it may be of {', '.join(types)}"
+        hint = did_you_mean(name, types, f"it may be of {', '.join(types)}")
         raise UserError(f"--tune {name}: is no setting of the adapter or its training; {hint}")
     if not given and name not in SPACES:
         raise UserError(f"--tune {name}: give its values too, such as {name}=1,2,4")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.experiments.search_space import Dimension, configured, dimensions
+from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, fork_run
-from moontune.pipeline.runner import NAMES, run_stage, stage_named
+from moontune.pipeline.runner import run_stage
+from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.pipeline.stages.train import GivenUp, TrialOptions
 from moontune.system.files import write_json
 from moontune.system.progress import Ui
@@ -26,43 +27,53 @@ if TYPE_CHECKING:
     import optuna
 
 BEFORE = ("sample", "clean", "split", "labels", "baseline")
-_AFTER = NAMES[NAMES.index("train") + 1 :]
+_AFTER = STAGE_NAMES[STAGE_NAMES.index("train") + 1 :]
 _RANDOM = 4  # trials before the search learns from those there are
 _NOT_BEFORE = 2  # tenths of a trial, that a trial is given up; in the first the rate only rises
 _NOT_FINITE = 1e9  # stands for such a loss, which JSON and optuna have no place for
 
 
-def check_sweep(config: RunConfig, trials: int, tune: tuple[str, ...]) -> None:
-    """Raises UserError, before anything is spent, for a search that cannot be."""
-    _check_trials(trials)
-    dimensions(tune, config)
+@dataclass(frozen=True)
+class Sweep(RunKind):
+    """A sweep of so many trials over the settings of `tune`; None: as the one gone on with has."""
+
+    trials: int | None
+    tune: tuple[str, ...] | None
+    name = "sweep"
+
+    def check(self, config: RunConfig) -> None:
+        assert self.trials is not None
+        assert self.tune is not None
+        _check_trials(self.trials)
+        dimensions(self.tune, config)
+
+    def facts(self) -> dict[str, Any]:
+        return {"sweep": {"trials": self.trials, "tune": list(self.tune or ())}}
+
+    def resume(self, run: RunDir) -> None:
+        """It may have more trials. Raises UserError for another search."""
+        asked = run.record()["sweep"]
+        if self.tune is not None and list(self.tune) != asked["tune"]:
+            raise UserError(
+                f"--tune {' '.join(self.tune)} differs from the sweep's "
+                f"{' '.join(asked['tune'])}; a resumed sweep keeps its search: leave it out, or "
+                "start another"
+            )
+        if self.trials is None:
+            return
+        _check_trials(self.trials)
+        done = sum(1 for number in range(asked["trials"]) if _recorded(_folder(run, number)))
+        if self.trials < done:
+            raise UserError(
+                f"--trials {self.trials}: {done} were done, and which of them count is not to be "
+                f"chosen afterwards; give {done} or more"
+            )
+        run.note(sweep=asked | {"trials": self.trials}, complete=False)
 
 
 def _check_trials(trials: int) -> None:
     if not 2 <= trials <= 1000:
         raise UserError(f"--trials {trials}: give 2 to 1000; the first has the run's own settings")
-
-
-def change_trials(
-    run: RunDir, trials: int | None = None, tune: tuple[str, ...] | None = None
-) -> None:
-    """A sweep gone on with may have more trials. Raises UserError for another search."""
-    asked = run.record()["sweep"]
-    if tune is not None and list(tune) != asked["tune"]:
-        raise UserError(
-            f"--tune {' '.join(tune)} differs from the sweep's {' '.join(asked['tune'])}; a "
-            "resumed sweep keeps its search: leave it out, or start another"
-        )
-    if trials is None:
-        return
-    _check_trials(trials)
-    done = sum(1 for number in range(asked["trials"]) if _recorded(_folder(run, number)))
-    if trials < done:
-        raise UserError(
-            f"--trials {trials}: {done} were done, and which of them count is not to be chosen "
-            f"afterwards; give {done} or more"
-        )
-    run.note(sweep=asked | {"trials": trials}, complete=False)
 
 
 class _TrialUi:
@@ -261,11 +272,9 @@ def _run_trial(
     fork = _begun(folder, own)
     if fork is None:
         fork = fork_run(run, folder, own, list(BEFORE))
-    stage = stage_named("train")
-    stage = replace(stage, run=partial(stage.run, options=options))
     state = "finished"
     try:
-        run_stage(fork, fork.config(), stage, ui)
+        run_stage(fork, fork.config(), stage_named("train"), ui, options=options)
         training = fork.read("train.json")
         if trial.number and training["stopped"].startswith("aborted"):
             state = "aborted"

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from moontune.config.loading import remarks, to_dict
+from moontune.config.loading import to_dict
 from moontune.config.schema import RunConfig
+from moontune.config.validation import remarks
 from moontune.evaluation.acceptance import (
     ArtifactEvidence,
     Evidence,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moontune.config.loading import in_effect, setting_text, to_dict
+from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
+from moontune.config.validation import in_effect
 from moontune.evaluation.acceptance import Verdict
 from moontune.report.html.page import Heading, Page, render_page
 from moontune.report.provenance import Section, command_facts, provenance_of

@@ -1,0 +1,144 @@
+"""Verbs that begin a run or go on with it: run, sample, crossval, sweep."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from moontune.cli.arguments import flag_value, parse
+from moontune.cli.run_args import CrossvalArgs, NewRunArgs, SweepArgs
+from moontune.cli.stages import do_stages, shown, stages_left
+from moontune.config.loading import with_settings
+from moontune.config.schema import RunConfig
+from moontune.errors import ACCEPTED, UserError
+from moontune.pipeline.new_run import (
+    RunKind,
+    Start,
+    begin_run,
+    resume_run,
+    with_file,
+    with_preset,
+)
+from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages import STAGE_NAMES
+from moontune.system.distributed import ProcessGroup
+
+Args = TypeVar("Args", bound=NewRunArgs)
+
+
+def run(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
+    """All stages of a run; the exit code says whether it is accepted."""
+
+    def begun() -> tuple[RunDir, RunConfig]:
+        return _begun(_parsed(NewRunArgs, argv, "run"), RunKind(), ["run", *argv], held)
+
+    folder, config = group.on_main(begun)
+    left = group.on_main(lambda: stages_left(folder, STAGE_NAMES))
+    return do_stages(folder, config, left, group)
+
+
+def sample(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
+    """The first stage of a run."""
+    args = _parsed(NewRunArgs, argv, "sample")
+    if args.resume:
+        raise UserError("--resume: sample only begins a run; use: moontune run --resume")
+    folder, _ = _begun(args, RunKind(), ["sample", *argv], held, needs_model=False)
+    print(f"next: moontune clean {folder.path}")
+    return ACCEPTED
+
+
+def crossval(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
+    """A run for every fold of speakers, and their figures together."""
+    from moontune.pipeline.experiments.crossval import BEFORE, Crossval, do_folds, make_folds
+    from moontune.pipeline.experiments.crossval_report import pool
+
+    def begun() -> tuple[RunDir, RunConfig]:
+        args = _parsed(CrossvalArgs, argv, "crossval")
+        kind = Crossval(args.folds if _asks(args, argv, "--folds") else None)
+        return _begun(args, kind, ["crossval", *argv], held)
+
+    folder, config = group.on_main(begun)
+    do_stages(folder, config, group.on_main(lambda: stages_left(folder, BEFORE)), group)
+    with shown(folder, group) as ui:
+        if group.on_main(lambda: "folds" not in folder.record()):
+            group.on_main(lambda: make_folds(folder, config, ui))
+        do_folds(folder, ui, group)
+    if group.is_main:
+        ui.crossval(pool(folder, config))
+        _tell_written(folder, config)
+    return ACCEPTED
+
+
+def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
+    """A training for every trial, and the best of them tested."""
+    from moontune.pipeline.experiments.sweep import BEFORE, Sweep, do_trials, measure_winner
+    from moontune.pipeline.experiments.sweep_report import OWN, write_sweep_report
+
+    if group.size > 1:
+        raise UserError("a sweep runs in one process; start it without torchrun")
+    args = _parsed(SweepArgs, argv, "sweep")
+    trials = args.trials if _asks(args, argv, "--trials") else None
+    tune = args.tune if _asks(args, argv, "--tune") else None
+    folder, config = _begun(args, Sweep(trials, tune), ["sweep", *argv], held)
+    do_stages(folder, config, stages_left(folder, BEFORE))
+    with shown(folder) as ui:
+        done = do_trials(folder, config, ui)
+        measure_winner(folder, done, ui)
+    found = write_sweep_report(folder, config, done)
+    best = f"trial-{found['winner']}"
+    ui.sweep(found, (OWN, best))
+    print(f"the best trial is a run of its own: {folder / best}")
+    _tell_written(folder, config)
+    return ACCEPTED
+
+
+def _asks(args: NewRunArgs, argv: list[str], flag: str) -> bool:
+    """Whether a flag's value is asked for, and not a default that a run gone on with may lack."""
+    return not args.resume or flag_value(argv, flag) is not None
+
+
+def _tell_written(run: RunDir, config: RunConfig) -> None:
+    print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
+
+
+def _parsed(cls: type[Args], argv: list[str], verb: str, saved: RunConfig | None = None) -> Args:
+    """`saved` (the dataclasses' defaults), then the preset, then the file, then the flags."""
+    config = with_preset(saved or RunConfig(), flag_value(argv, "--preset"))
+    file = flag_value(argv, "--config")
+    config = with_file(config, None if file is None else Path(file))
+    if flag_value(argv, "--manifest") is not None:  # replaces a source that preset or file named
+        config = with_settings(config, {"source": "manifest"}, "--manifest")
+    return parse(cls, argv, prog=f"moontune {verb}", default=cls(settings=config))
+
+
+def _begun(
+    args: NewRunArgs,
+    kind: RunKind,
+    command: list[str],
+    held: ExitStack,
+    *,
+    needs_model: bool = True,
+) -> tuple[RunDir, RunConfig]:
+    """A new run with its utterances sampled, or the one to go on with; and its configuration."""
+    if args.resume and args.overwrite:
+        raise UserError("--resume and --overwrite exclude each other; give one of them")
+    start = Start(
+        kind,
+        command,
+        sample=lambda run, config: do_stages(run, config, ["sample"]),
+        remark=lambda text: print(f"remark: {text}"),
+        held=held,
+        needs_model=needs_model,
+    )
+    if not args.resume:
+        return begin_run(args.settings, start, overwrite=args.overwrite)
+    name, folder = args.settings.output.run_name, args.settings.output.output_dir
+    if name is None:
+        raise UserError("--resume needs the run to go on with; add --run-name NAME")
+    verb, *argv = command
+
+    def asked(saved: RunConfig) -> RunConfig:
+        return _parsed(type(args), argv, verb, saved).settings
+
+    return resume_run(folder / name, asked, start)

@@ -1,0 +1,70 @@
+"""Verbs of single stages on an existing run: `moontune clean outputs/NAME` and the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+from moontune.cli.arguments import parse
+from moontune.cli.stages import do_stages
+from moontune.config.schema import FLAT, RunConfig
+from moontune.config.validation import resolve
+from moontune.errors import UserError
+from moontune.pipeline.preflight import check_model
+from moontune.pipeline.run_dir import RunDir, single_run
+from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.stages import STAGE_NAMES, Stage, stage_named, stale_after
+from moontune.system.distributed import ProcessGroup
+
+
+def do_stage(verb: str, argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
+    """One stage on an existing run; flags change the settings that this stage obeys."""
+    run, config = group.on_main(lambda: _run_and_settings(stage_named(verb), argv, held))
+    code = do_stages(run, config, [verb], group)
+    following = STAGE_NAMES[STAGE_NAMES.index(verb) + 1 :]
+    if following and group.is_main:
+        print(f"next: moontune {following[0]} {run.path}")
+    return code
+
+
+def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[RunDir, RunConfig]:
+    """The run that a stage is to be done on, and its configuration with this line's flags."""
+    if "-h" in argv or "--help" in argv:
+        _parsed(stage, ["--help"], RunConfig())  # ends the process
+    if not argv or argv[0].startswith("-"):
+        raise UserError(f"give the run first: moontune {stage.name} outputs/NAME")
+    run = single_run(Path(argv[0]))
+    held.enter_context(exclusive_run(run.path))
+    saved = run.config()
+    args = _parsed(stage, argv[1:], saved)
+    config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
+    _refuse_done(run, stage, overwrite=args.overwrite)
+    if stage.computes:
+        check_model(config)
+    if args.overwrite and "train" in (stage.name, *stale_after(stage)):
+        run.checkpoint.unlink(missing_ok=True)
+    run.add_command([stage.name, *argv])
+    run.save_config(config)  # what is interrupted is gone on with as it was
+    return run, config
+
+
+def _parsed(stage: Stage, argv: list[str], saved: RunConfig) -> Any:
+    """`overwrite`, and the sections of the configuration that the stage obeys."""
+    fields: list[Any] = [
+        (s, Annotated[type(getattr(saved, s)), FLAT], getattr(saved, s)) for s in stage.sections
+    ]
+    fields.insert(0, ("overwrite", bool, False))
+    cls = dataclasses.make_dataclass("Args", fields, frozen=True)
+    cls.__doc__ = f"Usage: moontune {stage.name} outputs/NAME. {stage.summary.capitalize()}."
+    return parse(cls, argv, prog=f"moontune {stage.name} RUN")
+
+
+def _refuse_done(run: RunDir, stage: Stage, *, overwrite: bool) -> None:
+    done = run.stages()
+    if stage.name not in done or stage.name in ("report", "verdict") or overwrite:
+        return
+    later = [name for name in stale_after(stage) if name in done]
+    stale = f" (then also stale: {', '.join(later)})" if later else ""
+    raise UserError(f"{run.path}: stage {stage.name} is done; add --overwrite to redo it{stale}")

@@ -1,0 +1,110 @@
+"""Settings as fields: section, type and range of each; a value from a file as that type."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from moontune.config.schema import Range, RunConfig
+
+
+def sections() -> dict[str, type]:
+    """Section name -> its dataclass."""
+    return {f.name: get_args(hint)[0] if get_args(hint) else hint for f, hint in hints(RunConfig)}
+
+
+def hints(cls: type) -> list[tuple[dataclasses.Field[Any], Any]]:
+    """Fields of a dataclass with their types, ranges among them."""
+    types = get_type_hints(cls, include_extras=True)
+    return [(f, types[f.name]) for f in dataclasses.fields(cls)]
+
+
+def known_keys() -> dict[str, tuple[str, Any]]:
+    """Setting name -> (section, type hint)."""
+    return {
+        f.name: (section, hint) for section, cls in sections().items() for f, hint in hints(cls)
+    }
+
+
+def ranged(config: RunConfig) -> list[tuple[str, float, Range]]:
+    """Name, value and range of every setting that has a range."""
+    found: list[tuple[str, float, Range]] = []
+    for section, cls in sections().items():
+        for f, hint in hints(cls):
+            value = getattr(getattr(config, section), f.name)
+            for extra in getattr(hint, "__metadata__", ()):
+                if isinstance(extra, Range) and value is not None:
+                    found.append((f.name, value, extra))
+    return found
+
+
+def coerce(hint: Any, value: Any) -> Any:
+    """A value from a file as the setting's type; raises TypeError or ValueError."""
+    if hasattr(hint, "__metadata__"):
+        hint = get_args(hint)[0]
+    options = get_args(hint)
+    if type(None) in options:
+        return None if value is None else coerce(_not_none(options), value)
+    return _COERCE[get_origin(hint) or hint](value, options)
+
+
+def _not_none(options: tuple[Any, ...]) -> Any:
+    return next(o for o in options if o is not type(None))
+
+
+def _path(value: Any, options: tuple[Any, ...]) -> Path:
+    if not isinstance(value, str):
+        raise TypeError("expected a path")
+    return Path(value)
+
+
+def _bool(value: Any, options: tuple[Any, ...]) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("expected true or false")
+    return value
+
+
+def _int(value: Any, options: tuple[Any, ...]) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise TypeError("expected a whole number")
+    return int(value)
+
+
+def _float(value: Any, options: tuple[Any, ...]) -> float:  # YAML 1.1 reads 3e-4 as a string
+    if isinstance(value, bool):
+        raise TypeError("expected a number")
+    return float(value)
+
+
+def _str(value: Any, options: tuple[Any, ...]) -> str:
+    if not isinstance(value, str):
+        raise TypeError("expected text")
+    return value
+
+
+def _tuple(value: Any, options: tuple[Any, ...]) -> tuple[Any, ...]:
+    items = value.split() if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise TypeError("expected a list")
+    return tuple(coerce(options[0], item) for item in items)
+
+
+def _literal(value: Any, options: tuple[Any, ...]) -> Any:
+    if value is False and "off" in options:  # YAML 1.1 reads off so
+        return "off"
+    if value not in options:
+        raise ValueError(f"expected one of {', '.join(map(str, options))}")
+    return value
+
+
+_COERCE: dict[Any, Callable[[Any, tuple[Any, ...]], Any]] = {
+    Path: _path,
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: _str,
+    tuple: _tuple,
+    Literal: _literal,
+}

@@ -1,0 +1,121 @@
+"""Settings beside each other: what follows from others, and what none may be."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from moontune.config.fields import known_keys, ranged
+from moontune.config.schema import DEFAULT_UTTERANCES, MOST_OTHERS, GeneralConfig, Range, RunConfig
+from moontune.errors import UserError
+
+
+def in_effect(config: RunConfig) -> RunConfig:
+    """With what is left open and follows from other settings, to show or to compare: a saved
+    configuration leaves it open, so that it still follows where another is forked from it."""
+    lora, train = config.lora, config.train
+    lora = dataclasses.replace(lora, lora_alpha=lora.alpha)
+    if train.max_steps is not None:
+        every = train.validation_every
+        train = dataclasses.replace(train, warmup_steps=train.warmup, eval_every_steps=every)
+    return dataclasses.replace(config, lora=lora, train=train)
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """Fill in what follows from other settings, then check everything. Raises UserError."""
+    data = config.data
+    if data.source is None:
+        chosen = "librispeech" if data.manifest is None else "manifest"
+        data = dataclasses.replace(data, source=chosen)
+    if data.manifest is not None and data.source != "manifest":
+        raise UserError(
+            f"--manifest and --source {data.source} exclude each other; give one of them"
+        )
+    if data.source == "manifest" and data.manifest is None:
+        raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
+    if data.utterances is None and data.source != "manifest":
+        data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
+    config = dataclasses.replace(
+        config, data=data, general=_resolve_general(config.general, data.manifest)
+    )
+    _check_ranges(config)
+    clean = config.clean
+    if clean.min_duration_s >= clean.max_duration_s:
+        raise UserError(
+            f"min_duration_s = {clean.min_duration_s} is not below "
+            f"max_duration_s = {clean.max_duration_s}; lower it"
+        )
+    if config.split.val_share + config.split.test_share > 0.6:
+        raise UserError(
+            f"val_share + test_share = {config.split.val_share + config.split.test_share:g} leaves "
+            "less than 0.4 for training; lower them"
+        )
+    if config.report.smoke and data.source not in ("synthetic", "silence"):
+        raise UserError(
+            f"--smoke accepts without looking at WER, so not for --source {data.source}; "
+            "use it with synthetic or silence"
+        )
+    augment = config.train.augment
+    if "none" in augment:
+        if augment != ("none",):
+            raise UserError(f"augment = {' '.join(augment)}: none stands alone; take it out")
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, augment=()))
+    if config.train.backwards_share + config.general.replay_share > MOST_OTHERS + 1e-9:
+        raise UserError(
+            f"--backwards-share {config.train.backwards_share:g} and --replay-share "
+            f"{config.general.replay_share:g} leave too few places for the run's own clips: at "
+            f"most {MOST_OTHERS:g} in sum; give less of one, such as --backwards-share 0"
+        )
+    if not config.lora.lora_targets:
+        raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")
+    return config
+
+
+def _resolve_general(general: GeneralConfig, own: Path | None) -> GeneralConfig:
+    if general.general_manifest is not None and general.general == "auto":
+        general = dataclasses.replace(general, general="manifest")
+    if (general.general == "manifest") != (general.general_manifest is not None):
+        raise UserError(
+            "--general manifest and --general-manifest FILE.jsonl go together; give both or neither"
+        )
+    for flag, file in (
+        ("--general-manifest", general.general_manifest),
+        ("--replay-manifest", general.replay_manifest),
+    ):
+        if file is not None and own is not None and file.resolve() == own.resolve():
+            raise UserError(f"{flag} {file} is the run's own --manifest; give other speech")
+    if general.replay_manifest is not None and not general.replay_share:
+        raise UserError("--replay-manifest is used only with a --replay-share above 0, such as 0.2")
+    return general
+
+
+def _check_ranges(config: RunConfig) -> None:
+    for name, value, allowed in ranged(config):
+        _check_range(name, value, allowed)
+
+
+def _check_range(name: str, value: float, allowed: Range) -> None:
+    low, high = allowed.sane
+    if not low <= value <= high:  # also refuses NaN
+        raise UserError(
+            f"{name} = {value} is outside {low:g}..{high:g}: {allowed.why}; "
+            f"give a value in that range"
+        )
+
+
+def check_values(**values: float) -> None:
+    """Raises UserError for a value outside the range of the setting of its name."""
+    known = known_keys()
+    for name, value in values.items():
+        for extra in getattr(known[name][1], "__metadata__", ()):
+            if isinstance(extra, Range):
+                _check_range(name, value, extra)
+
+
+def remarks(config: RunConfig) -> list[str]:
+    """Settings that work but lie outside the plan's ranges, a sentence each."""
+    return [
+        f"{name} = {value:g} is outside the plan's {r.plan[0]:g}..{r.plan[1]:g}"
+        for name, value, r in ranged(config)
+        if r.plan is not None and not r.plan[0] <= value <= r.plan[1]
+    ]

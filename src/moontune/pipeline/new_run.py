@@ -1,0 +1,134 @@
+"""A run begun, or gone on with: what is checked, in which order, before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from moontune.config.loading import read_settings, to_dict, with_settings
+from moontune.config.presets import PRESETS
+from moontune.config.schema import RunConfig
+from moontune.config.validation import remarks, resolve
+from moontune.errors import UserError
+from moontune.pipeline.preflight import check_data, check_model, check_room
+from moontune.pipeline.run_dir import KINDS, RunDir, create_run, new_run_path, open_run
+from moontune.pipeline.run_lock import exclusive_run
+from moontune.system.files import new_folder
+
+
+class RunKind:
+    """A kind of run, and what its verb asks beyond the settings. This one asks nothing."""
+
+    name = "run"  # one of KINDS, and its verb
+
+    def check(self, config: RunConfig) -> None:
+        """Raises UserError, before anything is spent, for what cannot be."""
+
+    def facts(self) -> dict[str, Any]:
+        """What is asked, for the run's record."""
+        return {}
+
+    def resume(self, run: RunDir) -> None:
+        """Change what may be changed of a run gone on with. Raises UserError for the rest."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a run is begun or gone on with."""
+
+    kind: RunKind
+    command: list[str]  # as it is recorded
+    sample: Callable[[RunDir, RunConfig], object]  # does the first stage
+    remark: Callable[[str], object]
+    held: ExitStack  # gets the lock on the run's folder
+    needs_model: bool = True  # not for the first stage alone
+
+
+def layered_settings(preset: str | None, file: Path | None) -> RunConfig:
+    """The defaults, then the preset, then the file. Raises UserError."""
+    return with_file(with_preset(RunConfig(), preset), file)
+
+
+def with_preset(config: RunConfig, preset: str | None) -> RunConfig:
+    if preset is None:
+        return config
+    if preset not in PRESETS:
+        raise UserError(f"preset {preset}: unknown; known are {', '.join(PRESETS)}")
+    return with_settings(config, PRESETS[preset], f"preset {preset}")
+
+
+def with_file(config: RunConfig, file: Path | None) -> RunConfig:
+    return config if file is None else with_settings(config, read_settings(file), str(file))
+
+
+def begin_run(
+    config: RunConfig, start: Start, *, overwrite: bool = False
+) -> tuple[RunDir, RunConfig]:
+    """A new run with its utterances sampled, and its configuration. Raises UserError.
+
+    A folder of that name, or an older run in it, is touched only once sampling has succeeded.
+    """
+    config = resolve(config)
+    path = new_run_path(config, overwrite=overwrite)
+    for text in remarks(config) + check_room(config):
+        start.remark(text)
+    check_data(config)
+    start.kind.check(config)
+    if start.needs_model:
+        check_model(config)
+    start.held.enter_context(exclusive_run(path))
+    named = replace(config.output, run_name=path.name)
+    new_run_path(replace(config, output=named), overwrite=overwrite)  # another may have made it
+    with new_folder(path) as temporary:
+        run = create_run(config, temporary, path.name, start.command, start.kind.name)
+        if facts := start.kind.facts():
+            run.note(**facts)
+        start.sample(run, config)
+    return open_run(path), config
+
+
+def resume_run(
+    place: Path, settings: Callable[[RunConfig], RunConfig], start: Start
+) -> tuple[RunDir, RunConfig]:
+    """The run to go on with, and its configuration. Raises UserError.
+
+    `settings` makes what is asked for now of what the run was begun with. Only what its report is,
+    and where, may differ.
+    """
+    run = open_run(place)
+    start.held.enter_context(exclusive_run(run.path))
+    if run.kind != start.kind.name:
+        single = run.kind == "run"
+        remedy = "give another --run-name" if single else f"use: moontune {run.kind} --resume"
+        raise UserError(f"{run.path}: is {KINDS[run.kind]}; {remedy}")
+    saved = run.config()
+    wanted = settings(saved)
+    config = resolve(replace(saved, report=wanted.report))
+    _refuse_other_settings(config, wanted)
+    start.kind.resume(run)
+    for text in check_room(config, begun=True):
+        start.remark(text)
+    if run.kind == "run" and config.report != saved.report:
+        run.forget_stages(["verdict", "report"])
+    run.add_command(start.command)
+    run.save_config(config)
+    return run, config
+
+
+def _refuse_other_settings(config: RunConfig, wanted: RunConfig) -> None:
+    """Raises UserError for a setting that is wanted otherwise than the run has it."""
+    place = config.output
+    output = replace(wanted.output, run_name=place.run_name, output_dir=place.output_dir)
+    asked = to_dict(resolve(replace(wanted, output=output)))
+    for section, values in to_dict(config).items():
+        for key in asked[section].keys() | values.keys():
+            new, old = asked[section].get(key), values.get(key)
+            if new != old:
+                theirs = ", which left it open" if old is None else f" {old}"
+                raise UserError(
+                    f"{key} = {new} differs from the run's{theirs}; a resumed run keeps its "
+                    "settings: leave it out, or start another run"
+                )
