@@ -203,8 +203,8 @@ def test_refusals_in_one_line(copy, capsys, monkeypatch) -> None:
     assert "no layer is called so" in refusal(copy, capsys, "--no-measure", "--spare", "mlp", "fc9")
     record = json.loads((copy / "run.json").read_text())
     for change, said in (
-        ({"asked_folds": 3}, "name one of its runs, such as"),
-        ({"sweep": {}}, "trial-0"),
+        ({"kind": "crossval"}, "name one of its runs, such as"),
+        ({"kind": "sweep"}, "trial-0"),
         ({"stages": {**record["stages"], "evaluate": None}}, "was not evaluated"),
     ):
         changed = record | change

@@ -163,7 +163,9 @@ def asked(folder: Path, trials: int) -> tuple[RunDir, RunConfig]:
     run.manifest("train").parent.mkdir()
     stages = {name: {"seconds": 0.0} for name in sweep.BEFORE}
     record = {"environment": {"commands": [["sweep"]]}, "stages": stages}
-    write_json(run / "run.json", record | {"sweep": {"trials": trials, "tune": ["lr"]}})
+    write_json(
+        run / "run.json", record | {"kind": "sweep", "sweep": {"trials": trials, "tune": ["lr"]}}
+    )
     return run, config
 
 
