@@ -43,6 +43,7 @@ class ProgressEvent:
     text: str
     done: int = 0
     wanted: int = 0  # 0: a note
+    warning: bool = False  # a note to look at, though the run goes on
 
 
 OnProgress = Callable[[ProgressEvent], None]
@@ -143,7 +144,7 @@ def _begun(
         RunKind(),
         command,
         sample=lambda run, config: ui.run_stage(run, config, "sample"),
-        remark=lambda text: ui.note(f"remark: {text}"),
+        remark=ui.warn,
         held=held,
     )
     if not resume:
@@ -180,6 +181,9 @@ class _CallbackUi:
 
     def note(self, text: str) -> None:
         self._emit(ProgressEvent(self._stage, text))
+
+    def warn(self, text: str) -> None:
+        self._emit(ProgressEvent(self._stage, text, warning=True))
 
     def training(self, event: dict[str, Any], max_steps: int) -> None:
         name = "loss" if event["event"] == "update" else "val_loss"

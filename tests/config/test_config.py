@@ -174,8 +174,8 @@ def test_what_follows_from_other_settings_is_there_to_show_once_it_is_known() ->
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("keep_best_by", "wer"), ("keep_best_by", "both"), ("keep_best_by", "lss"), ("lora_variant", "dora"),
-     ("lora_variant", "pissa")],
+    [("keep_best_by", "wer"), ("keep_best_by", "both"), ("keep_best_by", "lss"),
+     ("lora_variant", "dora"), ("lora_variant", "pissa")],
 )  # fmt: skip
 def test_what_is_no_more_is_refused_and_never_ignored(name: str, value: str) -> None:
     with pytest.raises(UserError, match=rf"test: {name} = '{value}' is no more: .*take it out"):

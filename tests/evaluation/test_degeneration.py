@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import SENTENCES
 
-from moontune.evaluation.degeneration import collapsed, repeats
+from moontune.evaluation.degeneration import degenerated, repeats
 from moontune.models.decoding import Transcript
 
 
@@ -23,29 +23,29 @@ LOOP = Transcript("the boat the boat the boat the boat the boat", [5, 2], False)
 
 @pytest.mark.parametrize("lost", [EMPTY, POINT, CUT, LOOP])
 def test_many_lost_transcripts_are_a_collapse(lost) -> None:
-    assert collapsed(written(60), written(60, *[lost] * 6))
-    assert collapsed(written(60), [lost] * 60)
-    assert collapsed(written(2), [lost] * 2)  # all of the few that there are
+    assert degenerated(written(60), written(60, *[lost] * 6))
+    assert degenerated(written(60), [lost] * 60)
+    assert degenerated(written(2), [lost] * 2)  # all of the few that there are
 
 
 def test_what_the_base_loses_too_is_none() -> None:
     """The base leaves short clips empty and loops now and then; so may the tuned model."""
     lost = [EMPTY, EMPTY, EMPTY, LOOP, CUT]
-    assert collapsed(written(60, *lost), written(60, *lost)) is None
-    assert collapsed(written(60, *lost), written(60, *lost, *[EMPTY] * 5)) is None
-    assert collapsed(written(60, *lost), written(60, *lost, *[EMPTY] * 6)) is not None
-    assert collapsed([LOOP] * 60, [EMPTY] * 60) is None  # no worse than what it began with
+    assert degenerated(written(60, *lost), written(60, *lost)) is None
+    assert degenerated(written(60, *lost), written(60, *lost, *[EMPTY] * 5)) is None
+    assert degenerated(written(60, *lost), written(60, *lost, *[EMPTY] * 6)) is not None
+    assert degenerated([LOOP] * 60, [EMPTY] * 60) is None  # no worse than what it began with
 
 
 def test_a_clip_or_two_of_few_are_none() -> None:
-    assert collapsed(written(8), written(8, EMPTY, CUT)) is None
-    assert collapsed(written(8), written(8, EMPTY, CUT, LOOP)) is not None
-    assert collapsed([], []) is None
+    assert degenerated(written(8), written(8, EMPTY, CUT)) is None
+    assert degenerated(written(8), written(8, EMPTY, CUT, LOOP)) is not None
+    assert degenerated([], []) is None
 
 
 def test_the_sentence_counts() -> None:
     base, tuned = written(40, EMPTY, CUT), written(40, *[EMPTY] * 9, CUT, LOOP)
-    assert collapsed(base, tuned) == (
+    assert degenerated(base, tuned) == (
         "of 40 transcripts 9 are empty and 2 loop or never end; of the base's 1 and 1"
     )
 

@@ -4,14 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moontune.evaluation.error_rates import word_edits
-from moontune.evaluation.word_diff import Word, compare
+from moontune.evaluation.word_diff import Word, diff_transcripts
 
 LIKELY = "the cat sat, I've twenty one 21 uh Mr. mister a. colour color $5 five dollars - ß 😀"
 words = st.lists(st.sampled_from(LIKELY.split()), max_size=8).map(" ".join)
 
 
 def marked(reference: str, hypothesis: str) -> list[Word]:
-    return compare(reference, hypothesis, hypothesis, style=True)[0]
+    return diff_transcripts(reference, hypothesis, hypothesis, style=True)[0]
 
 
 @settings(deadline=None)  # the first call builds the normaliser
@@ -59,7 +59,9 @@ def test_words_that_are_normalised_together_are_marked_together() -> None:
 
 
 def test_what_the_second_model_fixed_and_broke() -> None:
-    before, after = compare("the cat sat here", "the cad sat here", "a cat sat", style=True)
+    before, after = diff_transcripts(
+        "the cat sat here", "the cad sat here", "a cat sat", style=True
+    )
     assert not any(w.change for w in before)
     assert [(w.text, w.change) for w in after] == [
         ("a", "broken"),
@@ -67,10 +69,10 @@ def test_what_the_second_model_fixed_and_broke() -> None:
         ("sat", ""),
         ("here", "broken"),
     ]
-    _, after = compare("a b", "a x b", "a x b y", style=True)
+    _, after = diff_transcripts("a b", "a x b", "a x b y", style=True)
     assert [(w.text, w.change) for w in after] == [("a", ""), ("x", ""), ("b", ""), ("y", "broken")]
 
 
 def test_without_style_only_counted_words_are_marked() -> None:
-    before, _ = compare("THE CAT", "The cat.", "", style=False)
+    before, _ = diff_transcripts("THE CAT", "The cat.", "", style=False)
     assert [w.kind for w in before] == ["same", "same"]

@@ -10,7 +10,7 @@ from peft import LoraConfig
 from peft.tuners.lora import Linear
 
 from moontune.models.packed import lora_linear as projection
-from moontune.models.packed.lora_linear import FusedLoraLinear, padded_row_count
+from moontune.models.packed.lora_linear import lora_linear, padded_row_count
 from moontune.training.losses import FRAMES
 
 CPU = torch.device("cpu")
@@ -46,7 +46,7 @@ def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, mas
         scale = layer.scaling["default"]
         parts.append(layer.get_base_layer()(x) + scale * dropped @ a.t() @ b.t())
     expected = torch.cat(parts, dim=1)
-    found = FusedLoraLinear(layers, torch.float32, merged=False)(x)
+    found = lora_linear(layers, torch.float32, merged=False)(x)
     assert torch.allclose(found, expected, atol=1e-5)
     push = torch.randn_like(expected)
     theirs = torch.autograd.grad(expected, [x, *weights], push)

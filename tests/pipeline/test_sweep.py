@@ -143,13 +143,26 @@ def validated(options, ui, step: int, value: float | None, updates: int) -> None
         raise GivenUp
 
 
+def trained(best_val_loss: float, best_step: int, val_utterances: int) -> dict:
+    """A `train.json`."""
+    sums = ("skipped", "utterances_seen", "seconds", "seconds_validating", "trainable_parameters")
+    return dict.fromkeys(sums, 0) | {
+        "steps": best_step,
+        "best_step": best_step,
+        "first_val_loss": 9.0,
+        "best_val_loss": best_val_loss,
+        "val_utterances": val_utterances,
+        "stopped": "max_steps",
+    }
+
+
 def scripted(run, config, stage, ui, *, options) -> None:
     """A training whose validation loss falls to what its rate deserves: 1e-4 is best."""
     wanted = 1 + abs(math.log10(config.train.lr) + 4)
     for step in (0, 2, 4, 6):
         value = wanted + (6 - step) / 10 if config.train.lr < 0.01 else None
         validated(options, ui, step, value, 6)
-    made = {"best_val_loss": wanted, "best_step": 6, "val_utterances": 70, "stopped": "max_steps"}
+    made = trained(wanted, 6, val_utterances=70)
     if config.train.lr == 9e-5:  # the best of all, had its numbers not run away
         made |= {"best_val_loss": 1.0, "stopped": "aborted: not finite"}
     write_json(run / "train.json", made)
@@ -191,13 +204,7 @@ def test_a_long_training_is_not_given_up_for_being_long(tmp_path, monkeypatch) -
         for step in range(0, updates + 1, updates // 10):
             value = 3 - step / updates - (0.1 if updates == 500 else 0) * step / updates
             validated(options, ui, step, value, updates)
-        made = {
-            "best_val_loss": value,
-            "best_step": updates,
-            "val_utterances": 9,
-            "stopped": "max_steps",
-        }
-        write_json(run / "train.json", made)
+        write_json(run / "train.json", trained(value, updates, val_utterances=9))
         run.finish_stage("train", {})
 
     monkeypatch.setattr(sweep, "run_stage", annealed)

@@ -55,6 +55,10 @@ class ConsoleUi:
         self._log(f"  {printable(text)}")
         self.console.print("  " + printable(text), markup=False)
 
+    def warn(self, text: str) -> None:
+        """What the user should look at, though the run goes on."""
+        self.note(f"remark: {text}")
+
     def progress(self, done: int, wanted: int, what: str) -> None:
         self._draw(done, wanted, what, done == wanted)
 
@@ -220,7 +224,7 @@ class ConsoleUi:
         b = comparison.bootstrap
         self.note(f"intervals: {b.resamples} resamples of {b.units} {b.unit}s, seed {b.seed}")
         for remark in card.remarks:
-            self.note(f"remark: {remark}")
+            self.warn(remark)
 
     def _groups(self, title: str, rows: list[GroupRow], names: tuple[str, str] | None) -> None:
         from rich.table import Column, Table

@@ -21,7 +21,7 @@ from moontune.evaluation.bootstrap import (
     wider_of,
     within_groups,
 )
-from moontune.evaluation.degeneration import collapsed
+from moontune.evaluation.degeneration import degenerated
 from moontune.evaluation.error_rates import Edits, corpus_wer, sum_edits, words_heard
 from moontune.evaluation.measures import (
     BootstrapNote,
@@ -117,7 +117,7 @@ def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> Compariso
         words_fixed=_most(word for fixed, _ in heard for word in fixed),
         words_broken=_most(word for _, broken in heard for word in broken),
         style=retention([r["hypothesis"] for r in before], [r["hypothesis"] for r in after]),
-        collapsed=collapsed(_transcripts(before), _transcripts(after)),
+        collapsed=degenerated(_transcripts(before), _transcripts(after)),
         sentences=sentences,
     )
 

@@ -18,8 +18,8 @@ _REPEATED = re.compile(r"(.{1,60}?)\1{3,}", re.DOTALL)
 _FILLS = 0.5
 
 
-def collapsed(base: Sequence[Transcript], tuned: Sequence[Transcript]) -> str | None:
-    """What became of the transcripts in a sentence, if the tuned model collapsed; else None.
+def degenerated(base: Sequence[Transcript], tuned: Sequence[Transcript]) -> str | None:
+    """A sentence on the transcripts, if the tuned model stopped writing speech; else None.
 
     Both wrote of the same clips. A clip is lost if its transcript has neither letter nor digit, or
     loops, or was ended by the token cap instead of the model.

@@ -44,7 +44,7 @@ class _Text:
         return " ".join(self.chunks[c].raw for c in dict.fromkeys(self.owner[t] for t in tokens))
 
 
-def compare(
+def diff_transcripts(
     reference: str, before: str, after: str, *, style: bool
 ) -> tuple[list[Word], list[Word]]:
     """Both hypotheses with their errors marked, and what the second fixed or broke.
@@ -193,6 +193,6 @@ def diff_words(one: str, other: str) -> tuple[Marked, Marked]:
 
 
 def _marked_against(text: str, other: str) -> Marked:
-    words, _ = compare(other, text, text, style=True)
+    words, _ = diff_transcripts(other, text, text, style=True)
     kinds = {"same": "same", "style": "style"}
     return [(w.text, kinds.get(w.kind, "other")) for w in words if w.kind != "missing"]

@@ -35,7 +35,7 @@ def sample_general_speech(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, A
     general, remark = sample_general(config, cache_dir() / "audio", ui.progress)
     replay = sample_replay(config, cache_dir() / "audio", ui.progress)
     if remark:
-        ui.note(f"remark: {remark}")
+        ui.warn(remark)
     samples: dict[Use, Any] = {"general": general, "replay": replay}
     for use, sample in samples.items():
         utterances = sample.utterances if sample else []
@@ -87,7 +87,7 @@ def _clean_check(run: RunDir, config: RunConfig, ui: Ui, own: _Part) -> tuple[_P
     if config.general.general != "auto":
         raise _nothing_left("general")
     remark = f"forgetting is not checked: {_none_usable('general')}"
-    ui.note(f"remark: {remark}")
+    ui.warn(remark)
     return check, remark
 
 

@@ -87,5 +87,5 @@ def _watched(
                 "leave out long clips (moontune clean RUN --max-duration-s 15 --overwrite)"
             ) from error
     if watch.operators:
-        ui.note(f"remark: ran on the CPU instead of MPS: {', '.join(watch.operators)}")
+        ui.warn(f"ran on the CPU instead of MPS: {', '.join(watch.operators)}")
     return facts | {"mps_fallbacks": dict(watch.operators)}

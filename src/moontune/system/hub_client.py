@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 log = logging.getLogger("moontune")  # a warning is a line on stderr, unless a program wants others
@@ -97,6 +98,16 @@ def http_library() -> Any:
     return importlib.import_module(HfHubHTTPError.__bases__[0].__module__.partition(".")[0])
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """Of one try: a response, or a failure; `reason` says why another try may be needed."""
+
+    reason: str
+    response: Any = None
+    failure: Exception | None = None
+    asked_s: float = 0.0  # to be left alone by the hub
+
+
 class _Rules:
     """Of one `patient_hub`; shared by the threads that download."""
 
@@ -105,7 +116,7 @@ class _Rules:
         self._patient, self._answered = patient, False
         self._lock, self._said = threading.Lock(), set[str]()
 
-    def send(self, plainly: Any, request: Any, **options: Any) -> Any:  # noqa: C901
+    def send(self, plainly: Any, request: Any, **options: Any) -> Any:
         """Send a request, again if need be; `plainly` is the client's own `send`."""
         limit_s = TIMEOUT_S if request.method in ("GET", "HEAD") else WRITE_TIMEOUT_S
         timeouts = request.extensions["timeout"]
@@ -115,39 +126,47 @@ class _Rules:
             timeouts[name] = limit_s if given_s is None else given_s
         tries, asked_s = 0, 0.0
         while True:
-            response = failure = asked = None
-            try:
-                response = plainly(request, **options)
-            except ConnectionError:  # the library's own, before anything is sent
-                raise NoAnswer("HF_HUB_OFFLINE is set", "unset it") from None
-            except self.http.TransportError as error:
-                failure, reason = error, _reason(error)
-            else:
-                if response.status_code not in _PASSING:
-                    return self._followed(response)
-                code, asked = response.status_code, _asked_s(response.headers)
-                reason = f"the hub answered {code}, {_PASSING[code]}"
+            outcome = self._try(plainly, request, options)
+            if outcome.response is not None and not outcome.reason:
+                return self._followed(outcome.response)
             if not _repeatable(request):  # huggingface_hub rewinds the file and tries again
-                self._say(f"{reason}; trying again")
-                if failure is not None:
-                    raise failure
-                return response
-            if response is not None:
-                response.close()
-            waits = self._waits(failure)[tries:]
-            asked_s += asked or 0.0
-            if asked and asked_s > LONGEST_WAIT_S:
-                raise NoAnswer(reason, f"wait {max(1, round(asked / 60))} min and try again")
-            if not waits:
-                raise NoAnswer(reason)
-            if asked and asked > waits[0]:
-                self._say(f"{reason}; trying again in {asked:.0f} s, as it asks")
-            else:
-                slow_s = limit_s if isinstance(failure, self.http.TimeoutException) else 0
-                most_s = sum(waits) + slow_s * len(waits)
-                self._say(f"{reason}; trying again for at most {most_s:.0f} s")
-            sleep(max(waits[0], asked or 0.0))
+                self._say(f"{outcome.reason}; trying again")
+                if outcome.failure is not None:
+                    raise outcome.failure
+                return outcome.response
+            if outcome.response is not None:
+                outcome.response.close()
+            waits = self._waits(outcome.failure)[tries:]
+            asked_s += outcome.asked_s
+            slow_s = limit_s if isinstance(outcome.failure, self.http.TimeoutException) else 0
+            self._wait(outcome, waits, asked_s, slow_s)
             tries += 1
+
+    def _try(self, plainly: Any, request: Any, options: dict[str, Any]) -> _Outcome:
+        try:
+            response = plainly(request, **options)
+        except ConnectionError:  # the library's own, before anything is sent
+            raise NoAnswer("HF_HUB_OFFLINE is set", "unset it") from None
+        except self.http.TransportError as error:
+            return _Outcome(_reason(error), failure=error)
+        if (code := response.status_code) not in _PASSING:
+            return _Outcome("", response)
+        reason = f"the hub answered {code}, {_PASSING[code]}"
+        return _Outcome(reason, response, asked_s=_asked_s(response.headers) or 0.0)
+
+    def _wait(self, outcome: _Outcome, waits: tuple[int, ...], sum_s: float, slow_s: float) -> None:
+        """Wait before the next try, and say so. Raises NoAnswer where there is to be none."""
+        asked_s, reason = outcome.asked_s, outcome.reason
+        if asked_s and sum_s > LONGEST_WAIT_S:
+            raise NoAnswer(reason, f"wait {max(1, round(asked_s / 60))} min and try again")
+        if not waits:
+            raise NoAnswer(reason)
+        if asked_s > waits[0]:
+            self._say(f"{reason}; trying again in {asked_s:.0f} s, as it asks")
+        else:
+            most_s = sum(waits) + slow_s * len(waits)
+            self._say(f"{reason}; trying again for at most {most_s:.0f} s")
+        sleep(max(waits[0], asked_s))
 
     def _waits(self, failure: Exception | None) -> tuple[int, ...]:
         """Before which to try again."""

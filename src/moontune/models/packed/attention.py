@@ -51,7 +51,7 @@ def padded_self_attention(
     """`self_attention` for devices that want few large products."""
     q, k, v = qkv.float().chunk(3, dim=-1)
     q, k = rotate(q, rotations, heads), rotate(k, rotations, heads)
-    return _padded(q, k, v, layout, layout, heads, causal).to(qkv.dtype)
+    return _padded((q, k, v), layout, layout, heads, causal).to(qkv.dtype)
 
 
 def cross_attention(
@@ -69,13 +69,11 @@ def padded_cross_attention(
 ) -> torch.Tensor:
     """`cross_attention` for devices that want few large products."""
     k, v = kv.float().chunk(2, dim=-1)
-    return _padded(q.float(), k, v, queries, keys, heads, False).to(q.dtype)
+    return _padded((q.float(), k, v), queries, keys, heads, False).to(q.dtype)
 
 
-def _padded(  # noqa: PLR0917
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
+def _padded(
+    qkv: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     queries: Layout,
     keys: Layout,
     heads: int,
@@ -87,9 +85,9 @@ def _padded(  # noqa: PLR0917
     # A causal query sees no key beyond its own place; other ones have to be kept from them.
     uneven = not causal and len(set(keys.lengths)) > 1
     found = functional.scaled_dot_product_attention(
-        by_head(q, queries),
-        by_head(k, keys),
-        by_head(v, keys),
+        by_head(qkv[0], queries),
+        by_head(qkv[1], keys),
+        by_head(qkv[2], keys),
         keys.real[:, None, None] if uneven else None,
         is_causal=causal,
     )

@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from moontune.models.packed.attention import cross_attention, self_attention
 from moontune.models.packed.layout import Layout
-from moontune.models.packed.lora_linear import FusedLoraLinear
+from moontune.models.packed.lora_linear import FusedLoraLinear, UnfusedLinear
 
-Fuse = Callable[..., FusedLoraLinear]  # linear layers that share an input, as one
+Linear = FusedLoraLinear | UnfusedLinear
+Fuse = Callable[..., Linear]  # linear layers that share an input, as one
 
 
 class _Mlp:

@@ -85,21 +85,13 @@ class FusedLoraLinear:
     Called with x (rows, in) it gives (rows, sum of outs) in `dtype`, what the layers give one after
     another. Frozen weights are copied, in `dtype`, but in float32 the layers' own become views of
     the fused matrix: do not merge an adapter under it. LoRA weights are used where they are, so
-    that they train. With `merged` the LoRA is added into a copy, which is then a snapshot. Whatever
-    else peft puts on a layer (DoRA and its like) is computed by the layer itself, in float32.
+    that they train. With `merged` the LoRA is added into a copy, which is then a snapshot.
 
     Dropout acts where gradients are recorded; layers fused share one mask, unlike in peft.
     """
 
     def __init__(self, layers: Sequence[nn.Module], dtype: torch.dtype, *, merged: bool) -> None:
-        self._dtype = dtype
-        self._odd: list[nn.Module] | None = list(layers)
-        if not all(map(_is_plain, layers)):
-            return
         loras = [_lora_of(layer) for layer in layers]
-        if len({lora.dropout for lora in loras if lora is not None}) > 1:
-            return
-        self._odd = None
         weights = [_base_of(layer).weight.detach() for layer in layers]
         if merged:
             weights = [
@@ -117,14 +109,36 @@ class FusedLoraLinear:
         self._places = [] if merged else _places_of(loras, [len(w) for w in weights])
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if self._odd is not None:
-            return torch.cat([layer(x.float()) for layer in self._odd], dim=-1).to(self._dtype)
         used = [lora for lora in self._loras if lora is not None]
         trains = bool(used) and torch.is_grad_enabled()
         keep = dropout_mask(x, used[0].dropout) if trains else None
         weights = [w for lora in used for w in (lora.a, lora.b)]
         out: Any = _Linear.apply(x, self.weight, self.bias, keep, self._places, *weights)
         return out
+
+
+class UnfusedLinear:
+    """Linear layers that share their input, each computed by itself in float32: whatever peft puts
+    on a layer beside plain LoRA, or LoRAs of several dropouts.
+
+    Called as FusedLoraLinear is.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], dtype: torch.dtype) -> None:
+        self._layers, self._dtype = list(layers), dtype
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([layer(x.float()) for layer in self._layers], dim=-1).to(self._dtype)
+
+
+def lora_linear(
+    layers: Sequence[nn.Module], dtype: torch.dtype, *, merged: bool
+) -> FusedLoraLinear | UnfusedLinear:
+    """Linear layers that share their input, fused where that gives what the layers give."""
+    plain = all(map(_is_plain, layers))
+    if plain and len({lora.dropout for lora in map(_lora_of, layers) if lora is not None}) <= 1:
+        return FusedLoraLinear(layers, dtype, merged=merged)
+    return UnfusedLinear(layers, dtype)
 
 
 def dropout_mask(x: torch.Tensor, p: float) -> torch.Tensor | None:

@@ -18,9 +18,9 @@ from torch.nn import functional
 from moontune.errors import UserError
 from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.head_loss import HeadLoss
-from moontune.models.packed.layers import DecoderLayer, EncoderLayer, Norm
+from moontune.models.packed.layers import DecoderLayer, EncoderLayer, Linear, Norm
 from moontune.models.packed.layout import CrossKeys, Layout, PackedClips
-from moontune.models.packed.lora_linear import FusedLoraLinear, padded_row_count
+from moontune.models.packed.lora_linear import lora_linear, padded_row_count
 from moontune.models.packed.rotary import Rotary
 from moontune.system.memory import lay_aside
 
@@ -51,8 +51,8 @@ class PackedMoonshine:
             )
         refuse_adapters_elsewhere(net)
 
-        def fuse(*layers: torch.nn.Module) -> FusedLoraLinear:
-            return FusedLoraLinear(layers, dtype, merged=merged)
+        def fuse(*layers: torch.nn.Module) -> Linear:
+            return lora_linear(layers, dtype, merged=merged)
 
         self.dtype = dtype
         self.features = FrontEnd(net)

@@ -22,6 +22,7 @@ from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.pipeline.stages.train import GivenUp, TrialOptions
 from moontune.system.files import write_json
 from moontune.system.progress import Ui
+from moontune.training.summary import TrainingSummary
 
 if TYPE_CHECKING:
     import optuna
@@ -92,6 +93,9 @@ class _TrialUi:
 
     def note(self, text: str) -> None:
         self._ui.note(text)
+
+    def warn(self, text: str) -> None:
+        self._ui.warn(text)
 
     def training(self, event: dict[str, Any], max_steps: int) -> None:
         self._ui.training(event, max_steps)
@@ -275,10 +279,10 @@ def _run_trial(
     state = "finished"
     try:
         run_stage(fork, fork.config(), stage_named("train"), ui, options=options)
-        training = fork.read("train.json")
-        if trial.number and training["stopped"].startswith("aborted"):
+        training = TrainingSummary.from_json(fork.read("train.json"))
+        if trial.number and training.aborted:
             state = "aborted"
-        best, step = training["best_val_loss"], training["best_step"]
+        best, step = training.figures.best_val_loss, training.figures.best_step
     except GivenUp:
         state = "pruned"
         step = min(ui.values, key=lambda s: ui.values[s])

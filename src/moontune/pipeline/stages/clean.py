@@ -53,7 +53,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             "base is for their language, --tokens-per-second 13 gives it room"
         )
     for remark in remarks:
-        ui.note(f"remark: {remark}")
+        ui.warn(remark)
     write_manifest(run.manifest("clean"), cleaned.utterances)
     remark = clean_general_speech(run, config, ui, cleaned)
     return {

@@ -31,5 +31,5 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     renamed = [u for u in corpus.utterances if u.renamed]
     if renamed:
         first = renamed[0]
-        ui.note(f"remark: {len(renamed)} ids were used before, e.g. {first.where}, now {first.id}")
+        ui.warn(f"{len(renamed)} ids were used before, e.g. {first.where}, now {first.id}")
     return facts | {"origin": corpus.origin.to_json()} | sample_general_speech(run, config, ui)

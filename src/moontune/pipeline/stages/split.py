@@ -35,7 +35,7 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     summary = split.summary()
     counts = summary["leakage"]["counts"]
     if config.split.split_by == "utterance" and any(u.speaker is None for u in utterances):
-        ui.note("remark: not every clip names its speaker, so shared speakers cannot be counted")
+        ui.warn("not every clip names its speaker, so shared speakers cannot be counted")
     ui.note(
         "shared between splits: "
         + ", ".join(

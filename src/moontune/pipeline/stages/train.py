@@ -22,7 +22,7 @@ from moontune.config.recommended import (
 )
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, manifest_hash, read_run_manifest, write_manifest
-from moontune.evaluation.degeneration import collapsed
+from moontune.evaluation.degeneration import degenerated
 from moontune.models.decoding import Transcript
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
@@ -157,7 +157,7 @@ def _checkpoint(run: RunDir, key: str, ui: Ui) -> Checkpoint | None:
     if checkpoint is not None and not is_logged(run, checkpoint.facts["log_bytes"]):
         checkpoint, why = None, "its training log is not there as it was"
     if checkpoint is None:
-        ui.note(f"remark: the saved state is not gone on with: {why}; training begins anew")
+        ui.warn(f"the saved state is not gone on with: {why}; training begins anew")
         run.checkpoint.unlink()
     return checkpoint
 
@@ -229,7 +229,7 @@ def _sources(inputs: _Inputs, decisions: _Decisions, ui: Ui) -> _Sources:
         share = config.train.backwards_share * len(clips) / len(transcripts)
         sources.shares.append((clips, share))
     if transcripts and not clips:
-        ui.note("remark: no clip is heard backwards: the base comes to no end with any of them")
+        ui.warn("no clip is heard backwards: the base comes to no end with any of them")
     elif transcripts:
         ui.note(
             f"against forgetting, {len(clips)} clips are heard backwards too, with what the base "
@@ -349,12 +349,11 @@ def _discard_if_degenerate(
     """The untouched base in place of an adapter whose transcripts turned empty or into loops."""
     from moontune.models.adapter import set_adapter_state
 
-    reason = collapsed(before, _watched_transcripts(training))
+    reason = degenerated(before, _watched_transcripts(training))
     if reason is None:
         return trained
-    ui.note(
-        f"remark: update {trained.result.best_step} is not kept, though its loss is the least: "
-        f"{reason}"
+    ui.warn(
+        f"update {trained.result.best_step} is not kept, though its loss is the least: {reason}"
     )
     set_adapter_state(trained.model, start)
     return replace(trained, result=trained.result.of_base(), discarded=reason)
@@ -388,4 +387,4 @@ def _say_result(result: TrainResult, ui: Ui) -> None:
         f"validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
     )
     if result.skipped:
-        ui.note(f"remark: {result.skipped} updates were skipped for a non-finite loss or gradient")
+        ui.warn(f"{result.skipped} updates were skipped for a non-finite loss or gradient")

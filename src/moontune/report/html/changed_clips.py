@@ -13,7 +13,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.normalizer import normalize
 from moontune.data.truecasing import style_of
 from moontune.evaluation.comparison import edits_of
-from moontune.evaluation.word_diff import Word, compare
+from moontune.evaluation.word_diff import Word, diff_transcripts
 
 Row = dict[str, Any]
 _COMPRESSION = 0.5  # of soundfile's 0..1: about 35 kbit/s for speech at 16 kHz, variable rate
@@ -101,7 +101,7 @@ def _reference(row: Row, restored: bool) -> str:
 
 def _clip(pair: tuple[Row, Row], path: Path | None, reference: str, style: bool) -> ChangedClip:
     before, after = pair
-    one, other = compare(reference, before["hypothesis"], after["hypothesis"], style=style)
+    one, other = diff_transcripts(reference, before["hypothesis"], after["hypothesis"], style=style)
     return ChangedClip(
         id=before["id"],
         speaker="" if before["speaker"] is None else before["speaker"],
