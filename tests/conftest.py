@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import HUB_TOKEN, SENTENCES, SHARED, flags, noise
+from filelock import FileLock
 
 from moontune.models.tiny_random import tiny_net, tiny_processor
 
@@ -21,6 +23,20 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that one of the processes of a test run makes, and all of them use."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of every worker's own
+    folder, whole = shared / name, shared / f"{name}.whole"
+    with FileLock(shared / f"{name}.lock"):
+        if not whole.exists():
+            folder.mkdir()
+            make(folder)
+            whole.touch()
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def quiet_tokenizers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
@@ -29,10 +45,12 @@ def quiet_tokenizers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder saved by save_pretrained: random weights, 2 + 2 layers, a byte-level tokenizer."""
-    folder = tmp_path_factory.mktemp("tiny-moonshine")
-    tiny_processor().save_pretrained(folder)
-    tiny_net().save_pretrained(folder)
-    return folder
+
+    def make(folder: Path) -> None:
+        tiny_processor().save_pretrained(folder)
+        tiny_net().save_pretrained(folder)
+
+    return made_once(tmp_path_factory, "tiny-moonshine", make)
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +83,12 @@ def bundled_base() -> Any:
 @pytest.fixture(scope="session")
 def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 short clips of 8 speakers, every one with another sentence, as a manifest."""
+    return made_once(tmp_path_factory, "noise", write_noise_set) / "manifest.jsonl"
+
+
+def write_noise_set(folder: Path) -> None:
     from moontune.data.audio import write_flac
 
-    folder = tmp_path_factory.mktemp("noise")
     rows = []
     for i in range(24):
         seconds = 1.0 + 0.03 * i
@@ -81,22 +102,26 @@ def noise_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "id": f"c{i}",
             }
         )
-    path = folder / "manifest.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "manifest.jsonl").write_text(lines, encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, int]:
-    """A finished run, made as a user makes it, in a folder of its own; copy it to change it."""
-    from moontune.cli.dispatch import main
+def finished_run(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, int]:
+    """A finished run, made as a user makes it, in a folder of its own, and its exit code; copy it
+    to change it."""
 
-    where = tmp_path_factory.mktemp("user")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(where)
-        patch.setenv("HF_TOKEN", HUB_TOKEN)
-        code = main(["run", *flags(tiny_model, noise_manifest)])
-    return where, code
+    def make(where: Path) -> None:
+        from moontune.cli.dispatch import main
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(where)
+            patch.setenv("HF_TOKEN", HUB_TOKEN)
+            code = main(["run", *flags(tiny_model, noise_manifest)])
+        (where / "exit_code").write_text(str(code))
+
+    where = made_once(tmp_path_factory, "user", make)
+    return where, int((where / "exit_code").read_text())
 
 
 def shared_set(name: str) -> Path:

@@ -123,7 +123,7 @@ def transcribe_recording(recognizer: Recognizer, recording: Path | str | np.ndar
     from moontune.transcribe.long_form import transcribe_long
 
     if isinstance(recording, np.ndarray):
-        samples = recording
+        samples = _checked_samples(recording)
     else:
         try:
             samples = np.concatenate(list(audio_blocks(Path(recording))))
@@ -131,6 +131,19 @@ def transcribe_recording(recognizer: Recognizer, recording: Path | str | np.ndar
             raise UserError(f"{recording}: {error}") from None
     rows = transcribe_long(samples, recognizer.transcribe, recognizer.cap)
     return " ".join(row.text for row in rows if row.text)
+
+
+def _checked_samples(samples: np.ndarray) -> np.ndarray:
+    """As float32. Raises UserError for what is no mono sound in -1 to 1."""
+    import numpy as np
+
+    if samples.ndim != 1:
+        raise UserError(f"samples of shape {samples.shape}: give mono, (samples,)")
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise UserError(f"samples of type {samples.dtype}: give floats in -1 to 1")
+    if not np.isfinite(samples).all():
+        raise UserError("samples are not all finite; replace NaN and infinity")
+    return samples.astype(np.float32, copy=False)
 
 
 def _begun(
@@ -166,13 +179,15 @@ class _CallbackUi:
     def __init__(self, on_progress: OnProgress | None) -> None:
         self._emit = on_progress or (lambda event: None)
         self._stage = ""
+        self._log: Callable[[str], None] = lambda text: None
 
     def stage(self, name: str, summary: str, index: int, count: int) -> None:
         self._stage = name
+        self._log(f"{name}: {summary}")
         self._emit(ProgressEvent(name, summary, index, count))
 
     def run_stage(self, run: RunDir, config: RunConfig, name: str) -> None:
-        stage = stage_named(name)
+        stage, self._log = stage_named(name), RunLog(run.path)
         self.stage(name, stage.summary, STAGE_NAMES.index(name) + 1, len(STAGE_NAMES))
         run_stage(run, config, stage, self)
 
@@ -180,9 +195,11 @@ class _CallbackUi:
         self._emit(ProgressEvent(self._stage, what, done, wanted))
 
     def note(self, text: str) -> None:
+        self._log(f"  {text}")
         self._emit(ProgressEvent(self._stage, text))
 
     def warn(self, text: str) -> None:
+        self._log(f"  remark: {text}")
         self._emit(ProgressEvent(self._stage, text, warning=True))
 
     def training(self, event: dict[str, Any], max_steps: int) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import noise
 
@@ -85,6 +86,25 @@ def test_mistakes_are_one_line_and_a_run_goes_on(
     other = moontune.configure("outputs/r/config.toml", max_steps=3)
     with pytest.raises(moontune.UserError, match="max_steps = 3 differs from the run's 2"):
         moontune.run(other, resume=True)
-    results = moontune.run(config, resume=True)
+    monkeypatch.chdir(tmp_path.parent)  # the same folder, named otherwise
+    elsewhere = moontune.configure(
+        tmp_path / "outputs/r/config.toml", output_dir=tmp_path / "outputs", report_clips=1
+    )
+    results = moontune.run(elsewhere, resume=True)
     assert results.name == "r"
+    assert results.config.report.report_clips == 1
+    assert "baseline: measure the base" in (tmp_path / "outputs/r/log.txt").read_text()
     assert results.metrics.training.figures.steps == 2
+
+
+@pytest.mark.parametrize(
+    ("samples", "says"),
+    [
+        (np.zeros((9, 2), np.float32), "give mono"),
+        (np.zeros(9, np.int16), "give floats"),
+        (np.full(9, np.nan, np.float32), "not all finite"),
+    ],
+)
+def test_samples_that_are_no_mono_sound_are_refused(samples: np.ndarray, says: str) -> None:
+    with pytest.raises(moontune.UserError, match=says):
+        moontune.transcribe_recording(None, samples)  # type: ignore[arg-type]

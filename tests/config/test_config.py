@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from moontune.cli.dispatch import main
 from moontune.config.loading import read_settings, to_dict, to_toml, with_settings
 from moontune.config.presets import PRESETS
 from moontune.config.recommended import unset
@@ -12,6 +13,7 @@ from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect, remarks, resolve
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import create_run
+from moontune.pipeline.stages import STAGE_NAMES
 from moontune.report.provenance import setting_facts
 
 
@@ -195,3 +197,26 @@ def test_a_run_of_older_settings_opens_and_is_not_trained_again(tmp_path: Path) 
         run.refuse_retired()
     (tmp_path / "config.toml").write_text(text.replace('"dora"', '"lora"'))
     run.refuse_retired()
+
+
+def test_no_verb_trains_what_an_older_run_asked_for_otherwise(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """Nor does one drop the setting from the run's file, so that another would."""
+    monkeypatch.chdir(tmp_path)
+    run = create_run(RunConfig(), tmp_path / "outputs/r", "r", ["run"])
+    text = (run / "config.toml").read_text().replace('"lora"', '"dora"')
+    (run / "config.toml").write_text(text)
+    for stage in STAGE_NAMES[: STAGE_NAMES.index("train")]:
+        run.finish_stage(stage, {})
+    monkeypatch.setattr("moontune.pipeline.new_run.check_room", lambda *a, **b: [])
+    for words in (["train", "outputs/r"], ["run", "--resume", "--run-name", "r"]):
+        assert main(words) == 2
+        assert "lora_variant = 'dora' is no more" in capsys.readouterr().err
+        assert run.retired_settings() == {"lora_variant": "dora"}
+
+
+@pytest.mark.parametrize("words", [["--lora-variant", "pissa"], ["--keep-best-by", "wer"]])
+def test_a_flag_that_is_no_more_says_why(words: list[str], capsys) -> None:
+    assert main(["run", *words]) == 2
+    assert "is no more" in capsys.readouterr().err

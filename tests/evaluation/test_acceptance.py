@@ -210,9 +210,9 @@ def no_number(run: Path) -> None:
     ],
 )
 def test_numbers_that_went_wrong_are_in_the_runs_report(
-    finished, tmp_path, monkeypatch, capsys, wrong, told
+    finished_run, tmp_path, monkeypatch, capsys, wrong, told
 ) -> None:
-    shutil.copytree(finished[0], tmp_path / "user")
+    shutil.copytree(finished_run[0], tmp_path / "user")
     monkeypatch.chdir(tmp_path / "user")
     run = Path("outputs/r")
     for which in ("base", "tuned"):

@@ -124,9 +124,9 @@ def hub() -> Iterator[tuple[str, type[Hub]]]:
 
 
 @pytest.fixture
-def run(finished, tmp_path, monkeypatch) -> Path:
+def run(finished_run, tmp_path, monkeypatch) -> Path:
     """A finished, accepted run whose base others have."""
-    shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
+    shutil.copytree(finished_run[0] / "outputs/r", tmp_path / "r")
     monkeypatch.chdir(tmp_path)
     change(Path("r/metrics.json"), accepted=True)
     change(Path("r/metrics.json"), "base_model", hub_id="UsefulSensors/moonshine-tiny")
@@ -180,7 +180,7 @@ def test_a_dry_run_writes_the_folder_and_asks_nobody(run) -> None:
     assert (run / "push/README.md").is_file()
 
 
-def test_the_card_has_the_figures_and_nothing_of_whose_they_are(run, finished, capsys) -> None:
+def test_the_card_has_the_figures_and_nothing_of_whose_they_are(run, finished_run, capsys) -> None:
     assert main(["push", "r", "anna/voice", "--dry-run"]) == 0
     text = (run / "push/README.md").read_text()
     _, head, body = text.split("---\n", 2)
@@ -195,7 +195,7 @@ def test_the_card_has_the_figures_and_nothing_of_whose_they_are(run, finished, c
     assert f"{100 * wer['before']:.2f} %" in body
     assert f"{100 * low:+.2f} to {100 * high:+.2f} points" in body
     rows = (run / "predictions_tuned.jsonl").read_text().splitlines()
-    private = {str(finished[0]), metrics["data"]["origin"]["manifest"]}
+    private = {str(finished_run[0]), metrics["data"]["origin"]["manifest"]}
     private |= {json.loads(row)[key] for row in rows for key in ("id", "reference", "speaker")}
     private = {f" {word} " if len(word) < 4 else word for word in private if word}
     private |= {metrics["base_model"]["asked"], metrics["base_model"]["path"]}

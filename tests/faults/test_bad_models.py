@@ -230,10 +230,10 @@ def test_a_few_embeddings_more_than_tokens_are_padding(tmp_path, tiny_model) -> 
 
 
 def test_evaluate_refuses_a_spoilt_adapter_of_its_run(
-    tmp_path, monkeypatch, capsys, finished
+    tmp_path, monkeypatch, capsys, finished_run
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs", "outputs")
+    shutil.copytree(finished_run[0] / "outputs", "outputs")
     folder = Path("outputs/r/lora_adapter")
     kept = {file.name: file.read_bytes() for file in folder.iterdir()}
     for fault in ("truncated", "NaN", "pickled", "config no JSON", "other rank"):

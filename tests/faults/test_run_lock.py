@@ -78,12 +78,12 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path) -> None:
 
 
 def test_every_verb_that_writes_to_a_run_is_refused(
-    finished, tiny_model, tmp_path, monkeypatch, capsys
+    finished_run, tiny_model, tmp_path, monkeypatch, capsys
 ) -> None:
     import shutil
 
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     words = [sys.executable, "-c", HOLDER, "outputs/r"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None

@@ -56,7 +56,7 @@ def test_a_fold_a_speaker_leaves_each_out_once():
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, tiny_model, noise_manifest) -> Path:
+def finished_crossval(tmp_path_factory, tiny_model, noise_manifest) -> Path:
     """A cross-validation, made as a user makes it, in a folder of its own."""
     where = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
@@ -65,8 +65,10 @@ def finished(tmp_path_factory, tiny_model, noise_manifest) -> Path:
     return where
 
 
-def test_the_pooled_figures_are_those_of_every_clip_tested_once(finished, noise_manifest) -> None:
-    run = finished / "outputs/cv"
+def test_the_pooled_figures_are_those_of_every_clip_tested_once(
+    finished_crossval, noise_manifest
+) -> None:
+    run = finished_crossval / "outputs/cv"
     found = json.loads((run / "crossval.json").read_text())
     rows = {w: read_jsonl(run / f"predictions_{w}.jsonl") for w in ("base", "tuned")}
     wanted = [json.loads(line)["text"] for line in noise_manifest.read_text().splitlines()]
@@ -86,7 +88,7 @@ def test_the_pooled_figures_are_those_of_every_clip_tested_once(finished, noise_
     report = (run / "report.md").read_text()
     assert "cross-validation" in report
     assert "fold-3" in report
-    assert report[2:].split("\n")[0] in (finished / "docs/training_report.md").read_text()
+    assert report[2:].split("\n")[0] in (finished_crossval / "docs/training_report.md").read_text()
     assert "cross-validation, 3 folds" in (run / "report.html").read_text()
 
 
@@ -94,9 +96,11 @@ def manifest(folder: Path, name: str) -> list[dict]:
     return read_jsonl(folder / f"manifests/{name}.jsonl")
 
 
-def test_it_can_be_scored_and_compared_like_a_run(finished, tmp_path, monkeypatch, capsys) -> None:
+def test_it_can_be_scored_and_compared_like_a_run(
+    finished_crossval, tmp_path, monkeypatch, capsys
+) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished / "outputs", "outputs")
+    shutil.copytree(finished_crossval / "outputs", "outputs")
     assert main(["score", "outputs/cv"]) == 0
     assert "24 clips" in capsys.readouterr().out
     shutil.copytree("outputs/cv", "outputs/other")
@@ -105,10 +109,10 @@ def test_it_can_be_scored_and_compared_like_a_run(finished, tmp_path, monkeypatc
 
 
 def test_an_interrupted_one_goes_on_with_what_is_left(
-    finished, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+    finished_crossval, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished / "outputs", "outputs")
+    shutil.copytree(finished_crossval / "outputs", "outputs")
     record = Path("outputs/cv/fold-2/run.json")
     content = json.loads(record.read_text())
     for name in ("train", "evaluate"):
@@ -125,13 +129,18 @@ def test_an_interrupted_one_goes_on_with_what_is_left(
     assert "fold 1" not in out
     assert "fold 2: labels" not in out
     assert Path("outputs/cv/fold-1", adapter).stat().st_mtime_ns == untouched
-    same = [Path(root, "outputs/cv/fold-2", adapter).read_bytes() for root in (finished, tmp_path)]
+    same = [
+        Path(root, "outputs/cv/fold-2", adapter).read_bytes()
+        for root in (finished_crossval, tmp_path)
+    ]
     assert same[0] == same[1]
 
 
-def test_a_fold_is_a_run_and_can_be_finished_as_one(finished, tmp_path, monkeypatch) -> None:
+def test_a_fold_is_a_run_and_can_be_finished_as_one(
+    finished_crossval, tmp_path, monkeypatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished / "outputs", "outputs")
+    shutil.copytree(finished_crossval / "outputs", "outputs")
     code = main(["run", "--resume", "--run-name", "fold-1", "--output-dir", "outputs/cv"])
     assert code in (0, 1)
     assert json.loads(Path("outputs/cv/fold-1/artifact_test.json").read_text())["identical_tokens"]
@@ -157,10 +166,10 @@ def test_folds_that_cannot_be_are_refused_before_anything_is_written(
 
 
 def test_stages_and_runs_are_not_mistaken_for_it(
-    finished, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+    finished_crossval, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished / "outputs", "outputs")
+    shutil.copytree(finished_crossval / "outputs", "outputs")
     assert main(["train", "outputs/cv", "--overwrite"]) == 2
     assert "fold-1" in capsys.readouterr().err
     assert main(["run", "--resume", "--run-name", "cv"]) == 2
@@ -205,8 +214,8 @@ def training(**row: Any) -> TrainingSummary:
 
 
 @pytest.mark.parametrize(("after", "warns"), [((0.11, 0.12), True), ((0.10, 0.108), False)])
-def test_forgetting_in_the_mean_of_the_folds_is_told(finished, after, warns) -> None:
-    run = RunDir(finished / "outputs/cv")
+def test_forgetting_in_the_mean_of_the_folds_is_told(finished_crossval, after, warns) -> None:
+    run = RunDir(finished_crossval / "outputs/cv")
     folds = [
         FoldResults(RunDir(run / f"fold-{n}"), training(), {}, {}, (0.1, wer))
         for n, wer in enumerate(after, 1)
@@ -217,8 +226,8 @@ def test_forgetting_in_the_mean_of_the_folds_is_told(finished, after, warns) -> 
     assert all("10.00 % -> 11.50 %" in text for text in told)
 
 
-def test_folds_that_collapsed_or_exploded_are_told(finished, tmp_path) -> None:
-    run = RunDir(finished / "outputs/cv")
+def test_folds_that_collapsed_or_exploded_are_told(finished_crossval, tmp_path) -> None:
+    run = RunDir(finished_crossval / "outputs/cv")
     comparison = Comparison.from_json(run.read("crossval.json")["comparison"])
     assert comparison.collapsed is None
     fold = tmp_path / "fold-1"
@@ -245,10 +254,10 @@ def test_the_best_of_one_fold_is_no_measure_for_the_next() -> None:
 
 
 def test_a_fold_done_again_with_other_settings_is_not_pooled(
-    finished, tmp_path, monkeypatch, capsys
+    finished_crossval, tmp_path, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished / "outputs", "outputs")
+    shutil.copytree(finished_crossval / "outputs", "outputs")
     assert main(["train", "outputs/cv/fold-1", "--overwrite", "--lr", "1e-3"]) == 0
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
     assert "fold-1: has other train settings" in capsys.readouterr().err

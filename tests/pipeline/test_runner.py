@@ -16,8 +16,8 @@ from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl as rows_of
 
 
-def test_everything_promised_is_in_the_runs_folder(finished) -> None:
-    where, code = finished
+def test_everything_promised_is_in_the_runs_folder(finished_run) -> None:
+    where, code = finished_run
     run = where / "outputs/r"
     assert code in (0, 1)
     metrics = json.loads((run / "metrics.json").read_text())
@@ -43,8 +43,8 @@ def test_everything_promised_is_in_the_runs_folder(finished) -> None:
     assert not [p for p in run.rglob("*") if p.name.startswith(".")]  # no half-written files
 
 
-def test_metrics_hold_what_made_them(finished) -> None:
-    metrics = json.loads((finished[0] / "outputs/r/metrics.json").read_text())
+def test_metrics_hold_what_made_them(finished_run) -> None:
+    metrics = json.loads((finished_run[0] / "outputs/r/metrics.json").read_text())
     for key in ("baseline", "tuned", "difference", "verdict", "stability", "timings_s", "config"):
         assert metrics[key], key
     assert metrics["environment"]["versions"]["torch"]
@@ -58,8 +58,8 @@ def test_metrics_hold_what_made_them(finished) -> None:
     )
 
 
-def test_artifact_gives_the_evaluations_tokens_in_a_fresh_process(finished) -> None:
-    run = finished[0] / "outputs/r"
+def test_artifact_gives_the_evaluations_tokens_in_a_fresh_process(finished_run) -> None:
+    run = finished_run[0] / "outputs/r"
     artifact = json.loads((run / "artifact_test.json").read_text())
     tuned = {row["id"]: row for row in rows_of(run / "predictions_tuned.jsonl")}
     assert artifact["identical_tokens"] is True
@@ -73,8 +73,8 @@ def test_artifact_gives_the_evaluations_tokens_in_a_fresh_process(finished) -> N
     assert artifact["wer"] is not None
 
 
-def test_figures_can_be_computed_again_from_the_predictions(finished) -> None:
-    run = finished[0] / "outputs/r"
+def test_figures_can_be_computed_again_from_the_predictions(finished_run) -> None:
+    run = finished_run[0] / "outputs/r"
     metrics = json.loads((run / "metrics.json").read_text())
     for which, key in (("base", "baseline"), ("tuned", "tuned")):
         rows = rows_of(run / f"predictions_{which}.jsonl")
@@ -85,9 +85,9 @@ def test_figures_can_be_computed_again_from_the_predictions(finished) -> None:
         assert metrics[key]["loss"] == pytest.approx(sum(r["loss"] for r in rows) / tokens)
 
 
-def test_score_computes_the_runs_figures_without_torch(finished) -> None:
+def test_score_computes_the_runs_figures_without_torch(finished_run) -> None:
     """In a process of its own, as `moontune score RUN` runs."""
-    where, _ = finished
+    where, _ = finished_run
     code = (
         "import sys, moontune.cli as c\n"
         "assert c.main(['score', 'outputs/r', '--json', 'score.json']) == 0\n"
@@ -100,18 +100,18 @@ def test_score_computes_the_runs_figures_without_torch(finished) -> None:
     assert metrics["comparison"]["sentences"]["wer"] in done.stdout
 
 
-def test_report_page_holds_the_verdict_and_plays_clips(finished) -> None:
-    page = (finished[0] / "outputs/r/report.html").read_text()
+def test_report_page_holds_the_verdict_and_plays_clips(finished_run) -> None:
+    page = (finished_run[0] / "outputs/r/report.html").read_text()
     assert "cannot be told apart" in page or "is better" in page or "is worse" in page
     assert "base" in page
     assert len(page) < 5_000_000
 
 
 def test_two_runs_are_compared_or_refused_with_the_reason(
-    finished, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+    finished_run, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     assert main(["run", *flags(tiny_model, noise_manifest, "longer", max_steps=6)]) in (0, 1)
     capsys.readouterr()
     assert main(["compare", "outputs/r", "outputs/longer"]) == 0
@@ -132,9 +132,11 @@ def test_two_runs_are_compared_or_refused_with_the_reason(
     assert "their test clips are not the same recordings" in capsys.readouterr().err
 
 
-def test_an_older_runs_predictions_are_told_apart(finished, tmp_path, monkeypatch, capsys) -> None:
+def test_an_older_runs_predictions_are_told_apart(
+    finished_run, tmp_path, monkeypatch, capsys
+) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     rows = rows_of(Path("outputs/r/predictions_base.jsonl"))
     for row in rows:
         del row["loss_words"]
@@ -146,11 +148,11 @@ def test_an_older_runs_predictions_are_told_apart(finished, tmp_path, monkeypatc
 
 
 def test_a_run_without_general_speech_manifests_is_measured_again_without_training_again(
-    finished, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+    finished_run, tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
 ) -> None:
     """As an older moontune left them."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     for file in Path("outputs/r/manifests").glob("*"):
         if file.name.startswith(("general", "replay")):
             file.unlink()
@@ -162,24 +164,24 @@ def test_a_run_without_general_speech_manifests_is_measured_again_without_traini
 
 
 def test_score_refuses_figures_measured_under_two_conditions(
-    finished, tmp_path, monkeypatch, capsys
+    finished_run, tmp_path, monkeypatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     file = Path("outputs/r/eval_base.json")
     file.write_text(json.dumps(json.loads(file.read_text()) | {"audio": "other"}))
     assert main(["score", "outputs/r"]) == 2
     assert "differ in audio" in capsys.readouterr().err
 
 
-def test_training_log_is_a_stream_of_updates_and_validations(finished) -> None:
-    rows = rows_of(finished[0] / "outputs/r/train_log.jsonl")
+def test_training_log_is_a_stream_of_updates_and_validations(finished_run) -> None:
+    rows = rows_of(finished_run[0] / "outputs/r/train_log.jsonl")
     assert [r["step"] for r in rows if r["event"] == "update"] == [1, 2, 3, 4]
     assert [r["step"] for r in rows if r["event"] == "validation"] == [0, 2, 4]
 
 
 def test_stages_one_by_one_give_the_same_run(
-    finished, tmp_path, monkeypatch, tiny_model, noise_manifest
+    finished_run, tmp_path, monkeypatch, tiny_model, noise_manifest
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["sample", *flags(tiny_model, noise_manifest)]) == 0
@@ -187,7 +189,7 @@ def test_stages_one_by_one_give_the_same_run(
         assert main([verb, "outputs/r"]) == 0, verb
     assert main(["verdict", "outputs/r"]) in (0, 1)
     assert main(["report", "outputs/r"]) in (0, 1)
-    ours, whole = Path("outputs/r"), finished[0] / "outputs/r"
+    ours, whole = Path("outputs/r"), finished_run[0] / "outputs/r"
     for name in ("lora_adapter/adapter_model.safetensors", "predictions_tuned.jsonl"):
         assert (ours / name).read_bytes() == (whole / name).read_bytes(), name
     for name in ("baseline", "tuned", "difference", "accepted"):
@@ -241,17 +243,17 @@ def test_existing_run_is_refused_resumed_or_replaced(
     assert [p.name for p in Path("outputs").iterdir()] == ["r"]
 
 
-def test_a_failed_stage_undoes_nothing(tmp_path, monkeypatch, finished) -> None:
+def test_a_failed_stage_undoes_nothing(tmp_path, monkeypatch, finished_run) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs", "outputs")
+    shutil.copytree(finished_run[0] / "outputs", "outputs")
     before = {n: Path(f"outputs/r/{n}").read_text() for n in ("run.json", "config.toml")}
     assert main(["train", "outputs/r", "--overwrite", "--device", "mps", "--lr", "1e-4"]) == 2
     assert {n: Path(f"outputs/r/{n}").read_text() for n in before} == before
 
 
-def test_a_run_older_than_a_setting_did_without(tmp_path, finished) -> None:
+def test_a_run_older_than_a_setting_did_without(tmp_path, finished_run) -> None:
     run = RunDir(tmp_path / "r")
-    shutil.copytree(finished[0] / "outputs/r", run.path)
+    shutil.copytree(finished_run[0] / "outputs/r", run.path)
     file, before = run / "config.toml", run.config()
     newer = ("backwards_share", "wise_ft", "token_dropout", "token_margin", "dtype")
     lines = file.read_text().splitlines()
@@ -263,10 +265,10 @@ def test_a_run_older_than_a_setting_did_without(tmp_path, finished) -> None:
 
 
 def test_resume_may_change_the_report_and_nothing_else(
-    tmp_path, monkeypatch, capsys, finished
+    tmp_path, monkeypatch, capsys, finished_run
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs", "outputs")
+    shutil.copytree(finished_run[0] / "outputs", "outputs")
     Path("c.toml").write_text("lr = 1e-5\n")
     for change in (["--config", "c.toml"], ["--model-id", "bundled"], ["--seed", "9"]):
         assert main(["run", "--run-name", "r", "--resume", *change]) == 2
@@ -277,12 +279,12 @@ def test_resume_may_change_the_report_and_nothing_else(
 
 
 def test_other_base_weights_are_refused(
-    tmp_path, monkeypatch, capsys, finished, tiny_model
+    tmp_path, monkeypatch, capsys, finished_run, tiny_model
 ) -> None:
     from safetensors.torch import load_file, save_file
 
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs", "outputs")
+    shutil.copytree(finished_run[0] / "outputs", "outputs")
     shutil.copytree(tiny_model, "model")
     weights = Path("model/model.safetensors")
     save_file({k: v + 0.01 for k, v in load_file(weights).items()}, weights, {"format": "pt"})
@@ -306,10 +308,10 @@ def test_a_run_goes_on_from_another_folder(
 
 
 def test_audio_that_vanished_and_damaged_files_are_one_line(
-    tmp_path, monkeypatch, capsys, finished, noise_manifest
+    tmp_path, monkeypatch, capsys, finished_run, noise_manifest
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs", "outputs")
+    shutil.copytree(finished_run[0] / "outputs", "outputs")
     test = Path("outputs/r/manifests/test.jsonl")
     good = test.read_text()
     test.write_text(good.replace(str(noise_manifest.parent), "/nowhere"))
@@ -342,20 +344,22 @@ def test_a_folder_that_is_no_run_is_never_overwritten(
     assert Path("outputs/r/thesis.txt").read_text() == "years of work"
 
 
-def test_evaluations_that_differ_are_not_compared(tmp_path, monkeypatch, capsys, finished) -> None:
+def test_evaluations_that_differ_are_not_compared(
+    tmp_path, monkeypatch, capsys, finished_run
+) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs", "outputs")
+    shutil.copytree(finished_run[0] / "outputs", "outputs")
     base = json.loads(Path("outputs/r/eval_base.json").read_text())
     Path("outputs/r/eval_base.json").write_text(json.dumps(base | {"normalizer": "other 1.0"}))
     assert main(["evaluate", "outputs/r", "--overwrite"]) == 2
     assert "another normalizer" in capsys.readouterr().err
 
 
-def test_the_fresh_process_gets_the_commit_that_was_evaluated(tmp_path, finished) -> None:
+def test_the_fresh_process_gets_the_commit_that_was_evaluated(tmp_path, finished_run) -> None:
     """Else a hub that moved on between the two would give it another model."""
     from moontune.pipeline.run_dir import open_run, pinned_revision
 
-    shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
+    shutil.copytree(finished_run[0] / "outputs/r", tmp_path / "r")
     run = open_run(tmp_path / "r")
     assert pinned_revision(run, run.config()) is None
     facts = run.stages()["evaluate"]
@@ -364,12 +368,12 @@ def test_the_fresh_process_gets_the_commit_that_was_evaluated(tmp_path, finished
     assert pinned_revision(run, run.config()) == "a" * 40
 
 
-def test_a_tampered_adapter_fails_the_artifact_test(tmp_path, monkeypatch, finished) -> None:
+def test_a_tampered_adapter_fails_the_artifact_test(tmp_path, monkeypatch, finished_run) -> None:
     """The fresh process must compare, not assume: other weights give other words."""
     from safetensors.torch import load_file, save_file
 
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs", "outputs")
+    shutil.copytree(finished_run[0] / "outputs", "outputs")
     weights = Path("outputs/r/lora_adapter/adapter_model.safetensors")
     save_file({k: v + 0.5 for k, v in load_file(weights).items()}, weights, {"format": "pt"})
     assert main(["artifact", "outputs/r", "--overwrite"]) == 0

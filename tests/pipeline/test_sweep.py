@@ -37,7 +37,7 @@ def trials_of(folder: Path) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, tiny_model, noise_manifest) -> Path:
+def finished_sweep(tmp_path_factory, tiny_model, noise_manifest) -> Path:
     where = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(where)
@@ -47,9 +47,9 @@ def finished(tmp_path_factory, tiny_model, noise_manifest) -> Path:
 
 
 def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_is(
-    finished,
+    finished_sweep,
 ) -> None:
-    run = finished / "outputs/s"
+    run = finished_sweep / "outputs/s"
     found, trials = json.loads((run / "sweep.json").read_text()), trials_of(run)
     assert len(trials) == 4
     ended = [t for t in trials if t["state"] == "finished"]
@@ -65,7 +65,7 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
         assert config.lora.lora_alpha == 2 * config.lora.lora_r  # the scale stays
     assert (run / f"trial-{best['number']}/metrics.json").is_file()
     assert json.loads((run / "run.json").read_text())["complete"]
-    assert "sweep" in (finished / "docs/training_report.md").read_text()
+    assert "sweep" in (finished_sweep / "docs/training_report.md").read_text()
     shown = (run / "report.md").read_text()
     assert "| 0 | 0.0002 | 32 |" in shown  # though no trial could have had rank 32
     page = (run / "report.html").read_text()
@@ -81,9 +81,9 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
         )
 
 
-def test_its_trials_are_compared_like_runs(finished, tmp_path, monkeypatch, capsys) -> None:
+def test_its_trials_are_compared_like_runs(finished_sweep, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished / "outputs", "outputs")
+    shutil.copytree(finished_sweep / "outputs", "outputs")
     tested = [str(p.parent) for p in sorted(Path("outputs/s").glob("*/predictions_tuned.jsonl"))]
     if len(tested) == 2:
         assert main(["compare", *tested]) == 0
@@ -94,9 +94,11 @@ def test_its_trials_are_compared_like_runs(finished, tmp_path, monkeypatch, caps
         assert "is a sweep; name one of its runs, such as" in capsys.readouterr().err
 
 
-def test_one_cut_short_goes_on_to_the_same_trials(finished, tmp_path, monkeypatch, capsys) -> None:
+def test_one_cut_short_goes_on_to_the_same_trials(
+    finished_sweep, tmp_path, monkeypatch, capsys
+) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished / "outputs", "outputs")
+    shutil.copytree(finished_sweep / "outputs", "outputs")
     run = Path("outputs/s")
     before = trials_of(run)
     (run / "trial-2/trial.json").unlink()  # killed in the middle of it
@@ -254,6 +256,10 @@ def test_a_trial_done_again_with_other_settings_does_not_win(tmp_path, monkeypat
     run, config = asked(tmp_path / "s", 3)
     sweep.do_trials(run, config, ConsoleUi())
     assert len(sweep.do_trials(run, config, ConsoleUi())) == 3
+    older = RunDir(run / "trial-2").read("trial.json") | {"values": {"lora_variant": "dora"}}
+    write_json(run / "trial-2/trial.json", older)
+    with pytest.raises(UserError, match=r"trial-2: lora_variant = 'dora' is no more.*start another"):
+        sweep.do_trials(run, config, ConsoleUi())
     write_json(run / "trial-1/train.json", {"best_val_loss": 0.1})
     with pytest.raises(UserError, match="trial-1: was trained again"):
         sweep.do_trials(run, config, ConsoleUi())

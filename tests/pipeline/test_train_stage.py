@@ -17,9 +17,9 @@ from moontune.training.losses import LossComputer
 
 
 @pytest.fixture
-def trained(finished, tmp_path, monkeypatch) -> Path:
+def trained(finished_run, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     return Path("outputs/r")
 
 

@@ -148,12 +148,12 @@ def test_tokens_on_the_command_line_or_in_settings_are_refused(
         read_settings(Path("s.toml"))
 
 
-def test_a_token_of_the_environment_is_in_no_file_of_a_run(finished) -> None:
+def test_a_token_of_the_environment_is_in_no_file_of_a_run(finished_run) -> None:
     """The fixture's run was made with HF_TOKEN set."""
-    kept = [p for p in finished[0].rglob("*") if p.is_file()]
+    kept = [p for p in finished_run[0].rglob("*") if p.is_file()]
     assert len(kept) > 20
     assert not [p for p in kept if HUB_TOKEN.encode() in p.read_bytes()]
-    assert finished[1] in (0, 1)
+    assert finished_run[1] in (0, 1)
 
 
 def test_words_like_tokens_are_not_taken_for_them(monkeypatch) -> None:
@@ -195,7 +195,7 @@ def test_temporary_files_are_private(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_programs_are_started_with_words_and_nothing_to_read(
-    finished, tmp_path, monkeypatch, capsys
+    finished_run, tmp_path, monkeypatch, capsys
 ) -> None:
     """The fresh process of the artifact test, as it is started."""
     started: list[tuple] = []
@@ -204,7 +204,7 @@ def test_programs_are_started_with_words_and_nothing_to_read(
         started.append((words, options))
         return subprocess.CompletedProcess(words, 1, "", f"\x1b]52;c;x\x07 {TOKEN}")
 
-    shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
+    shutil.copytree(finished_run[0] / "outputs/r", tmp_path / "r")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("moontune.pipeline.stages.artifact.subprocess.run", run)
     assert main(["artifact", "r", "--overwrite"]) == 2

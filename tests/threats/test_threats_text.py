@@ -151,10 +151,10 @@ def test_markdown_holds_it_as_text(text: str) -> None:
 
 
 @pytest.fixture
-def run(finished, tmp_path: Path, monkeypatch) -> RunDir:
+def run(finished_run, tmp_path: Path, monkeypatch) -> RunDir:
     """A finished run whose transcripts, speakers and record somebody made hostile."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs/r", tmp_path / "r")
+    shutil.copytree(finished_run[0] / "outputs/r", tmp_path / "r")
     for name in ("predictions_base.jsonl", "predictions_tuned.jsonl"):
         file = Path("r") / name
         rows = [json.loads(line) for line in file.read_text().splitlines()]

@@ -87,14 +87,14 @@ def test_as_many_are_chosen_as_there_are_places_for(monkeypatch) -> None:
 
 
 def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
-    finished, tmp_path, monkeypatch, capsys
+    finished_run, tmp_path, monkeypatch, capsys
 ) -> None:
     """Those that were written down when it began, to the bit as if it had not been stopped."""
     from moontune.cli.console import ConsoleUi
     from moontune.training import checkpoint, losses
 
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(finished[0] / "outputs/r", "outputs/r")
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     run = Path("outputs/r")
     words = ["train", str(run), "--overwrite", "--max-steps", "5", "--backwards-share", "0.5"]
     words += ["--lr", "1e-3", "--grad-accum", "8"]

@@ -41,6 +41,8 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     args = _parsed(stage, argv[1:], saved)
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     _refuse_done(run, stage, overwrite=args.overwrite)
+    if stage.name == "train":
+        run.refuse_retired()
     if stage.computes:
         check_model(config)
     if args.overwrite and "train" in (stage.name, *stale_after(stage)):

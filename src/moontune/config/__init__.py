@@ -8,5 +8,5 @@ In reading order:
                  type
     loading      Settings from files into the configuration, and back into a file
     validation   Settings beside each other: what follows from others, and what none may be
-    recommended  What a run recommendations for its data where no flag says otherwise, and why
+    recommended  Settings recommended for a run's data where no flag says otherwise, and why
 """

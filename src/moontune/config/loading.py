@@ -15,11 +15,12 @@ from moontune.system.redaction import refuse_secrets
 
 _KEEP_BEST_BY = "keep_best_by"  # a setting that an older moontune had; "loss" is what is done now
 _RETIRED_VARIANTS = ("dora", "pissa")
+_RETIRED_SECTIONS = {_KEEP_BEST_BY: "train", "lora_variant": "lora"}
 
 
 def retired(settings: dict[str, Any]) -> dict[str, str]:
     """Settings of an older moontune that cannot be heeded any more, each with what to do."""
-    reasons = {}
+    reasons: dict[str, str] = {}
     if settings.get(_KEEP_BEST_BY, "loss") != "loss":
         reasons[_KEEP_BEST_BY] = "the update with the least validation loss is kept"
     if settings.get("lora_variant") in _RETIRED_VARIANTS:
@@ -120,10 +121,14 @@ def to_dict(config: RunConfig) -> dict[str, dict[str, Any]]:
     }
 
 
-def to_toml(config: RunConfig) -> str:
+def to_toml(config: RunConfig, retired_settings: dict[str, Any] | None = None) -> str:
+    """The configuration as a file; of an older run, with its settings that are no more."""
     import tomli_w
 
-    return tomli_w.dumps(to_dict(config))
+    rows = to_dict(config)
+    for name, value in (retired_settings or {}).items():
+        rows[_RETIRED_SECTIONS[name]][name] = value
+    return tomli_w.dumps(rows)
 
 
 def setting_text(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a run recommendations for its data where no flag says otherwise, and why.
+"""Settings recommended for a run's data where no flag says otherwise, and why.
 
 The rules stand in docs/recipe.md beside what they were made from.
 """

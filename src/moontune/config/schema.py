@@ -1,8 +1,8 @@
 """Every setting, once: its name, default, meaning and allowed range.
 
 The flags of the command line, the keys of a configuration file and the saved `config.toml` are
-derived from these classes (`settings.py`). Names are unique across sections, so that a file may be
-flat or sectioned.
+derived from these classes (`config/loading.py`). Names are unique across sections, so that a file
+may be flat or sectioned.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class TrainConfig:
     max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
     """So many updates with a non-finite loss or gradient are borne; one more ends the training."""
 
-    # What may be left to be picked for the data (`picks.py`), once it is.
+    # What may be left to be picked for the data (`config/recommended.py`), once it is.
 
     @property
     def updates(self) -> int:

@@ -6,6 +6,8 @@ import re
 import shlex
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,17 +87,36 @@ class RunDir:
             raise UserError(
                 f"{self.path}: was judged by an older moontune; again: moontune verdict {self.path}"
             )
-        return RunMetrics.from_json(row)
+        with self._of_this_version("metrics.json"):
+            metrics = RunMetrics.from_json(row)
+        made_with = [
+            f"made with {name} = {value}, which is no more"
+            for name, value in self.retired_settings().items()
+        ]
+        return replace(metrics, remarks=[*metrics.remarks, *made_with])
+
+    @contextmanager
+    def _of_this_version(self, name: str) -> Iterator[None]:
+        """Within the block a value that lacks or has too much becomes a UserError."""
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self / name}: is damaged or of another moontune ({error!r}); again: moontune "
+                f"verdict {self.path}"
+            ) from None
 
     def results(self) -> RunResults:
         """The judged run as its reports show it. Raises UserError."""
+        with self._of_this_version("artifact_test.json"):
+            artifact = ArtifactTest.from_json(self.read("artifact_test.json"))
         return RunResults(
             metrics=self.metrics(),
             config=self.used_config(),
             losses=LossHistory.from_rows(read_jsonl(self / "train_log.jsonl")),
             before=read_jsonl(self / "predictions_base.jsonl"),
             after=read_jsonl(self / "predictions_tuned.jsonl"),
-            artifact=ArtifactTest.from_json(self.read("artifact_test.json")),
+            artifact=artifact,
             audio=self.test_audio(),
         )
 
@@ -114,9 +135,15 @@ class RunDir:
                 settings[name] = str(began / value)
         return with_settings(RunConfig(), settings, str(file))
 
+    def retired_settings(self) -> dict[str, Any]:
+        """Settings of an older moontune that the run has and that cannot be heeded any more."""
+        file = self / "config.toml"
+        settings = read_settings(file) if file.is_file() else {}
+        return {name: settings[name] for name in retired(settings)}
+
     def refuse_retired(self) -> None:
         """Raises UserError if training would not be as the run's settings have it any more."""
-        for sentence in retired(read_settings(self / "config.toml")).values():
+        for sentence in retired(self.retired_settings()).values():
             raise UserError(f"{self / 'config.toml'}: {sentence}, or begin another run")
 
     def used_config(self) -> RunConfig:
@@ -127,7 +154,7 @@ class RunDir:
         return with_settings(config, read_json(made).get("picked", {}), str(made))
 
     def save_config(self, config: RunConfig) -> None:
-        write_text(self / "config.toml", to_toml(config))
+        write_text(self / "config.toml", to_toml(config, self.retired_settings()))
 
     def add_command(self, command: list[str]) -> None:
         record = self.record()
@@ -227,6 +254,7 @@ def fork_run(run: RunDir, path: Path, config: RunConfig, stages: list[str]) -> R
 
     Its configuration is `config` but for the place.
     """
+    run.refuse_retired()
     place = replace(config.output, run_name=path.name, output_dir=path.parent)
     done = run.stages()
     with new_folder(path) as empty:

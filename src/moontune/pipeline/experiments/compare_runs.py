@@ -55,6 +55,9 @@ def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
         raise UserError(f"{names[0]} and {names[1]} cannot be compared: {error}") from None
     if "loss" not in comparison.measures:
         remarks.insert(0, "Their labels differ in style, so losses are not compared.")
+    for run, name in zip(runs, names, strict=True):
+        for setting, value in run.retired_settings().items():
+            remarks.append(f"{name} was made with {setting} = {value}, which is no more.")
     result = RunComparison(before, after, comparison, remarks)
     write_text(page, comparison_page(result, args.report_clips))
     write_text(page.with_suffix(".md"), _markdown(result))

@@ -62,6 +62,7 @@ class Crossval(RunKind):
 
 def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
     """Give a run of cleaned utterances its folds: runs of their own, split and ready to go on."""
+    run.refuse_retired()
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     splits = split_folds(
         read_run_manifest(run.manifest("clean")),

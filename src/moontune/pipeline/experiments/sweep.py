@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moontune.config.loading import retired
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.experiments.search_space import Dimension, configured, dimensions
@@ -188,6 +189,8 @@ def _recorded(folder: Path) -> dict[str, Any] | None:
     if not (run / "trial.json").is_file():
         return None
     trial = run.read("trial.json")
+    for sentence in retired(trial["values"]).values():
+        raise UserError(f"{folder}: {sentence.partition(';')[0]}; start another sweep")
     if trial["state"] == "finished":
         trained = run.read("train.json")["best_val_loss"] if "train" in run.stages() else None
         if trained != trial["best_val_loss"]:
