@@ -102,6 +102,8 @@ def evaluate(
     from moontune.evaluation.evaluate import evaluate as evaluate_clips
     from moontune.models.transcriber import load_audio
 
+    if not utterances:
+        raise UserError("there are no utterances to evaluate; give at least one")
     return evaluate_clips(base, utterances, load_audio, cap=cap or EvalConfig().token_cap)
 
 

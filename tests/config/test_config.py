@@ -220,3 +220,28 @@ def test_no_verb_trains_what_an_older_run_asked_for_otherwise(
 def test_a_flag_that_is_no_more_says_why(words: list[str], capsys) -> None:
     assert main(["run", *words]) == 2
     assert "is no more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("s.toml", "lr = 1e-4\n[train]\nlr = 2e-4\n", "lr is set twice"),
+        ("s.yaml", "train:\n  lr: 1e-4\ntrain:\n  lora_r: 4\n", "s.yaml:3: .*train stands twice"),
+        ("s.toml", f"lr = {'9' * 400}\n", "lr = 9+.*too large"),
+        ("s.yaml", "lr: " + "[" * 3000, "nested too deep"),
+        ("s.toml", 'manifest = "a\\u0000b"\n', "no path has such a character"),
+        ("s.toml", 'max_steps = "many"\n', "max_steps = 'many': expected a whole number"),
+    ],
+)
+def test_a_file_that_says_two_things_or_nonsense_is_one_line(
+    tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=says) as refusal:
+        with_settings(RunConfig(), read_settings(tmp_path / name), name)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_flag_given_twice_is_refused(capsys) -> None:
+    assert main(["run", "--preset", "plan", "--preset", "offline"]) == 2
+    assert "--preset is given twice" in capsys.readouterr().err

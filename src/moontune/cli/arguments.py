@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -76,10 +77,9 @@ def _one_line(box: str) -> str:
 
 
 def flag_value(argv: list[str], flag: str) -> str | None:
-    """The value of a flag before the whole line is parsed."""
-    for index, word in enumerate(argv):
-        if word.startswith(flag + "="):
-            return word.partition("=")[2]
-        if word == flag and index + 1 < len(argv):
-            return argv[index + 1]
-    return None
+    """The value of a flag before the whole line is parsed. Raises UserError for two."""
+    values = [word.partition("=")[2] for word in argv if word.startswith(flag + "=")]
+    values += [value for word, value in itertools.pairwise(argv) if word == flag]
+    if len(values) > 1:
+        raise UserError(f"{flag} is given twice; give it once")
+    return values[0] if values else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from moontune.config.schema import Range, RunConfig
+
+T = TypeVar("T")
 
 
 def sections() -> dict[str, type]:
@@ -57,6 +59,8 @@ def _not_none(options: tuple[Any, ...]) -> Any:
 def _path(value: Any, options: tuple[Any, ...]) -> Path:
     if not isinstance(value, str):
         raise TypeError("expected a path")
+    if "\0" in value:
+        raise ValueError("no path has such a character")
     return Path(value)
 
 
@@ -69,13 +73,20 @@ def _bool(value: Any, options: tuple[Any, ...]) -> bool:
 def _int(value: Any, options: tuple[Any, ...]) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise TypeError("expected a whole number")
-    return int(value)
+    return _number(int, value, "a whole number")
 
 
 def _float(value: Any, options: tuple[Any, ...]) -> float:  # YAML 1.1 reads 3e-4 as a string
     if isinstance(value, bool):
         raise TypeError("expected a number")
-    return float(value)
+    return _number(float, value, "a number")
+
+
+def _number(make: Callable[[Any], T], value: Any, what: str) -> T:
+    try:
+        return make(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"expected {what}") from None
 
 
 def _str(value: Any, options: tuple[Any, ...]) -> str:

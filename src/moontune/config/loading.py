@@ -55,7 +55,7 @@ def with_settings(config: RunConfig, settings: dict[str, Any], where: str) -> Ru
         section, kind = known[name]
         try:
             changes.setdefault(section, {})[name] = coerce(kind, value)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise UserError(f"{where}: {name} = {value!r}: {error}; correct it") from None
     parts = {s: dataclasses.replace(getattr(config, s), **c) for s, c in changes.items()}
     return dataclasses.replace(config, **parts)
@@ -69,24 +69,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); give a TOML or YAML file") from None
     refuse_secrets(text, str(path))
-    try:
-        if path.suffix.lower() in (".yaml", ".yml"):
-            import yaml
-
-            loaded = yaml.safe_load(text)
-        elif path.suffix.lower() == ".toml":
-            loaded = tomllib.loads(text)
-        else:
-            raise UserError(f"{path}: unknown kind of file; name it .toml, .yaml or .yml")
-    except ValueError as error:  # tomllib.TOMLDecodeError, or a YAML date that is none
-        raise UserError(f"{path}: cannot be parsed ({error}); correct it") from None
-    except Exception as error:
-        if type(error).__module__.split(".")[0] != "yaml":
-            raise
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "cannot be parsed"
-        raise UserError(f"{path}{line}: not valid YAML ({problem}); correct it") from None
+    loaded = _parsed(path, text)
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
@@ -97,10 +80,55 @@ def read_settings(path: Path) -> dict[str, Any]:
             if key not in sections():
                 known = ", ".join(sections())
                 raise UserError(f"{path}: unknown section [{key}]; known are {known}")
-            flat.update(value)
+            _add(flat, value, path)
         else:
-            flat[key] = value
+            _add(flat, {key: value}, path)
     return flat
+
+
+def _parsed(path: Path, text: str) -> Any:
+    try:
+        if path.suffix.lower() in (".yaml", ".yml"):
+            return _yaml(text)
+        if path.suffix.lower() == ".toml":
+            return tomllib.loads(text)
+        raise UserError(f"{path}: unknown kind of file; name it .toml, .yaml or .yml")
+    except RecursionError:
+        raise UserError(f"{path}: nested too deep; correct it") from None
+    except ValueError as error:  # tomllib.TOMLDecodeError, or a YAML date that is none
+        raise UserError(f"{path}: cannot be parsed ({error}); correct it") from None
+    except Exception as error:
+        if type(error).__module__.split(".")[0] != "yaml":
+            raise
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise UserError(f"{path}{line}: not valid YAML ({problem}); correct it") from None
+
+
+def _add(flat: dict[str, Any], settings: dict[str, Any], path: Path) -> None:
+    for name, value in settings.items():
+        if name in flat:
+            raise UserError(f"{path}: {name} is set twice; take one out")
+        flat[name] = value
+
+
+def _yaml(text: str) -> Any:
+    """What a YAML text says. A key that stands twice is an error: YAML itself takes the last."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            for i, key in enumerate(keys):
+                if key in keys[:i]:
+                    mark = node.value[i][0].start_mark
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"{key} stands twice", problem_mark=mark
+                    )
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Loader)
 
 
 def to_dict(config: RunConfig) -> dict[str, dict[str, Any]]:

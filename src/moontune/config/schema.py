@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from moontune.system.device import DeviceName
+
 MOST_OTHERS = 0.9  # of the clips in training that are not the run's own as they are
 Augmentation = Literal["none", "speed", "gain", "noise", "codec", "mask"]
 
@@ -86,7 +88,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: DeviceName = "auto"
     """Where to compute. `auto`: cuda if there is one, else mps, else cpu."""
 
 

@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from moontune.doctor import environment
 from moontune.doctor.environment import Finding
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
+from moontune.system.device import DeviceName
 from moontune.system.formatting import counted
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class DoctorArgs:
     Exit code 0: nothing failed, 1: a check failed.
     """
 
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: DeviceName = "auto"
     """The device to try."""
     model_id: str | None = None
     """A base to try too: a folder, `bundled`, or a hub id that is in the cache. Default: `bundled`

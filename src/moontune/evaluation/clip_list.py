@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from moontune.config.schema import EvalConfig, TokenCap
 from moontune.config.validation import check_values
@@ -17,7 +17,7 @@ from moontune.data.manifest import Utterance, read_manifest
 from moontune.data.normalizer import normalizer_name
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
-from moontune.system.device import choose_device
+from moontune.system.device import DeviceName, choose_device
 from moontune.system.files import write_json
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class SttArgs:
     """A peft adapter folder; without it the base itself transcribes."""
     processor_dir: Path | None = None
     """A saved processor; default: the base's own."""
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: DeviceName = "auto"
     """Where to compute."""
     tokens_per_second: float = EvalConfig.tokens_per_second
     """The token cap int(seconds * this) + token_margin, as in training's evaluation."""

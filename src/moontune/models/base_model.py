@@ -16,6 +16,7 @@ import torch
 from moontune.data.normalizer import visible_text
 from moontune.errors import UserError
 from moontune.models.locate import locate
+from moontune.system.device import choose_device
 from moontune.system.fast_imports import import_transformers
 from moontune.system.memory import tune_memory
 
@@ -101,7 +102,8 @@ _SAFE = {
 
 
 def load_base(model_id: str, revision: str | None, device: str) -> Base:
-    """Load net and processor in float32 on `device`. Raises UserError."""
+    """Load net and processor in float32 on a device: auto, cuda, mps or cpu. Raises UserError."""
+    device = choose_device(device).name
     import_transformers()
     from transformers import MoonshineForConditionalGeneration
     from transformers.utils import logging as transformers_logging

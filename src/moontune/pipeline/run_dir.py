@@ -6,8 +6,6 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,14 @@ from moontune.errors import UserError
 from moontune.pipeline.environment import environment, versions_here
 from moontune.pipeline.run_log import RunLog
 from moontune.report.results import ArtifactTest, LossHistory, RunMetrics, RunResults
-from moontune.system.files import new_folder, read_json, read_jsonl, write_json, write_text
+from moontune.system.files import (
+    damage_as_user_error,
+    new_folder,
+    read_json,
+    read_jsonl,
+    write_json,
+    write_text,
+)
 
 KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -87,7 +92,7 @@ class RunDir:
             raise UserError(
                 f"{self.path}: was judged by an older moontune; again: moontune verdict {self.path}"
             )
-        with self._of_this_version("metrics.json"):
+        with damage_as_user_error(self / "metrics.json", f"again: moontune verdict {self.path}"):
             metrics = RunMetrics.from_json(row)
         made_with = [
             f"made with {name} = {value}, which is no more"
@@ -95,30 +100,18 @@ class RunDir:
         ]
         return replace(metrics, remarks=[*metrics.remarks, *made_with])
 
-    @contextmanager
-    def _of_this_version(self, name: str) -> Iterator[None]:
-        """Within the block a value that lacks or has too much becomes a UserError."""
-        try:
-            yield
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{self / name}: is damaged or of another moontune ({error!r}); again: moontune "
-                f"verdict {self.path}"
-            ) from None
-
     def results(self) -> RunResults:
         """The judged run as its reports show it. Raises UserError."""
-        with self._of_this_version("artifact_test.json"):
-            artifact = ArtifactTest.from_json(self.read("artifact_test.json"))
-        return RunResults(
-            metrics=self.metrics(),
-            config=self.used_config(),
-            losses=LossHistory.from_rows(read_jsonl(self / "train_log.jsonl")),
-            before=read_jsonl(self / "predictions_base.jsonl"),
-            after=read_jsonl(self / "predictions_tuned.jsonl"),
-            artifact=artifact,
-            audio=self.test_audio(),
-        )
+        with damage_as_user_error(self.path, "do the stages again that make its files"):
+            return RunResults(
+                metrics=self.metrics(),
+                config=self.used_config(),
+                losses=LossHistory.from_rows(read_jsonl(self / "train_log.jsonl")),
+                before=read_jsonl(self / "predictions_base.jsonl"),
+                after=read_jsonl(self / "predictions_tuned.jsonl"),
+                artifact=ArtifactTest.from_json(self.read("artifact_test.json")),
+                audio=self.test_audio(),
+            )
 
     def test_audio(self) -> dict[str, Path]:
         """Files of the test split's clips by id."""
@@ -127,7 +120,10 @@ class RunDir:
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""
         file = self.path / "config.toml"
-        settings = _DEFAULTS_BEFORE | without_retired(read_settings(file))
+        saved = read_settings(file)
+        if not saved:
+            raise UserError(f"{file}: is empty; start over with --overwrite")
+        settings = _DEFAULTS_BEFORE | without_retired(saved)
         began = Path(self.record()["environment"].get("folder", "."))
         for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
             value = settings.get(name)

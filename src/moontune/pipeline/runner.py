@@ -10,6 +10,7 @@ from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stale_after
 from moontune.system.distributed import SINGLE, ProcessGroup
+from moontune.system.files import damage_as_user_error
 from moontune.system.progress import Ui
 
 
@@ -30,6 +31,9 @@ def run_stage(
     begun = time.perf_counter()
     if stage.computes:
         facts = _watched(run, config, stage, ui, group, options)
+    elif stage.of_files:
+        with damage_as_user_error(run.path, "do the stages again that make its files"):
+            facts = group.on_main(lambda: stage.function()(run, config, ui, **options))
     else:
         facts = group.on_main(lambda: stage.function()(run, config, ui, **options))
     facts["seconds"] = round(time.perf_counter() - begun, 2)

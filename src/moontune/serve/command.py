@@ -9,13 +9,13 @@ import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import single_run
 from moontune.serve.corrected_clips import CorrectedClips
+from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 
 
@@ -34,7 +34,7 @@ class ServeArgs:
     """Port to listen on; 0: any that is free."""
     open_page: bool = True
     """Open the page in your browser."""
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: DeviceName = "auto"
     """Where to compute."""
     max_seconds: float = 300.0
     """Longer recordings are refused."""

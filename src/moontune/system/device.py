@@ -8,13 +8,16 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from moontune.errors import UserError
 from moontune.system.fast_imports import import_torch
 
 if TYPE_CHECKING:
     import torch
+
+
+DeviceName = Literal["auto", "cuda", "mps", "cpu"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Device:
 
 def choose_device(wanted: str) -> Device:
     """Resolve auto|cuda|mps|cpu. Raises UserError for a device that this machine lacks."""
+    if wanted not in get_args(DeviceName):
+        raise UserError(f"--device {wanted}: give one of {', '.join(get_args(DeviceName))}")
     torch = import_torch()
     cuda = torch.cuda.is_available()
     mps = torch.backends.mps.is_available()

@@ -91,6 +91,17 @@ def _mending(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: is damaged ({error}); do the stage that makes it again") from None
 
 
+@contextmanager
+def damage_as_user_error(what: Path, remedy: str) -> Iterator[None]:
+    """Within the block, values that lack something, or are of another type, become a UserError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{what}: is damaged or of another moontune ({error!r:.200}); {remedy}"
+        ) from error
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Rows of a JSONL file that moontune wrote itself. Raises UserError if it is damaged."""
     with _mending(path):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import tyro
 
@@ -15,6 +15,7 @@ from moontune.config.schema import ModelConfig, TokenCap
 from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.errors import UserError
+from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 from moontune.transcribe.batching import BatchTranscriber, Summary
 from moontune.transcribe.recordings import Recording, find_recordings
@@ -38,7 +39,7 @@ class TranscribeArgs:
     skip_existing: bool = False
     """Leave out recordings whose transcripts are in --output-dir already: goes on after an
     interruption."""
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: DeviceName = "auto"
     """Where to compute."""
     model_id: str | None = None
     """The base for an adapter or a run: a hub id, a folder or `bundled`. Default: its own."""

@@ -55,6 +55,13 @@ class Sweep(RunKind):
     def resume(self, run: RunDir) -> None:
         """It may have more trials. Raises UserError for another search."""
         asked = run.record()["sweep"]
+        try:
+            dimensions(tuple(asked["tune"]), run.config())
+        except UserError as error:
+            raise UserError(
+                f"{run.path}: its search {' '.join(asked['tune'])} is of an older moontune "
+                f"({str(error).partition(';')[0]}); start another sweep"
+            ) from None
         if self.tune is not None and list(self.tune) != asked["tune"]:
             raise UserError(
                 f"--tune {' '.join(self.tune)} differs from the sweep's "

@@ -34,6 +34,7 @@ class Stage:
     summary: str
     sections: tuple[str, ...] = ()  # of the configuration, that this stage obeys
     computes: bool = False  # uses the model, and so a device, in every process
+    of_files: bool = False  # made of the run's files alone: what is wrong is wrong with these
     spares: tuple[str, ...] = ()  # later stages that read nothing of it, and so stay done
 
     def function(self) -> Callable[..., dict[str, Any]]:
@@ -63,8 +64,8 @@ STAGES = (
     Stage("train", "train the adapter, keep the best", ("lora", "train", "device"), computes=True),
     Stage("evaluate", "measure the tuned model likewise", ("device",), computes=True),
     Stage("artifact", "reload it in a fresh process"),
-    Stage("verdict", "accept or not, with the reasons", ("report",)),
-    Stage("report", "write the report", ("report",)),
+    Stage("verdict", "accept or not, with the reasons", ("report",), of_files=True),
+    Stage("report", "write the report", ("report",), of_files=True),
 )
 STAGE_NAMES = [stage.name for stage in STAGES]
 
