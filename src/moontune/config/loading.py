@@ -128,7 +128,7 @@ def _yaml(text: str) -> Any:
                     )
             return super().construct_mapping(node, deep)
 
-    return yaml.load(text, Loader)
+    return Loader(text).get_single_data()
 
 
 def to_dict(config: RunConfig) -> dict[str, dict[str, Any]]:
