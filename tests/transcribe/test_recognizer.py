@@ -108,7 +108,7 @@ def test_anything_else_is_told_what_is_accepted(tmp_path, monkeypatch, what, mes
         Path(name).mkdir(parents=True)
     for name in ("unfinished", "sweep"):
         create_run(RunConfig(), Path(name), name, ["run"])
-    RunDir(Path("sweep")).note(sweep={"trials": 1})
+    RunDir(Path("sweep")).note(kind="sweep", sweep={"trials": 1})
     with pytest.raises(UserError, match=message):
         open_recognizer(what)
 
