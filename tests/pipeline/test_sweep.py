@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from moontune.evaluation.comparison import compare
 from moontune.pipeline.experiments import sweep
 from moontune.pipeline.experiments import sweep_report as swept
 from moontune.pipeline.experiments.search_space import SPACES, configured, dimensions
+from moontune.pipeline.experiments.trial import Trial, best_of
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.train import GivenUp
 from moontune.system.files import read_jsonl, write_json
@@ -188,12 +190,12 @@ def test_the_search_finds_the_better_rate_and_gives_up_on_the_worse(tmp_path, mo
     monkeypatch.setattr(sweep, "run_stage", scripted)
     run, config = asked(tmp_path / "s", 14)
     trials = sweep.do_trials(run, config, ConsoleUi())
-    best = sweep.best_of(trials)
-    assert abs(math.log10(best["values"]["lr"]) + 4) < 0.3
-    pruned = [t for t in trials if t["state"] == "pruned"]
+    best = best_of(trials)
+    assert abs(math.log10(best.values["lr"]) + 4) < 0.3
+    pruned = [t for t in trials if t.state == "pruned"]
     assert pruned
-    assert all(max(t["validations"]) < 6 for t in pruned)
-    assert all(t["best_val_loss"] > best["best_val_loss"] for t in pruned)
+    assert all(max(t.validations) < 6 for t in pruned)
+    assert all(t.best_val_loss > best.best_val_loss for t in pruned)
     again, _ = asked(tmp_path / "again", 14)
     assert sweep.do_trials(again, config, ConsoleUi()) == trials
 
@@ -214,10 +216,10 @@ def test_a_long_training_is_not_given_up_for_being_long(tmp_path, monkeypatch) -
     config = RunConfig(train=TrainConfig(lr=1e-4, max_steps=100))
     run.note(sweep={"trials": 9, "tune": ["max_steps=100,200,300,500", "lr=1e-4,2e-4"]})
     trials = sweep.do_trials(run, config, ConsoleUi())
-    long = [t for t in trials if t["updates"] == 500]
+    long = [t for t in trials if t.updates == 500]
     assert long
-    assert all(t["state"] == "finished" for t in long)
-    assert sweep.best_of(trials)["updates"] == 500
+    assert all(t.state == "finished" for t in long)
+    assert best_of(trials).updates == 500
 
 
 def test_all_trials_validate_on_the_same_clips(tmp_path, monkeypatch) -> None:
@@ -237,18 +239,15 @@ def test_all_trials_validate_on_the_same_clips(tmp_path, monkeypatch) -> None:
 
 def test_an_earlier_winner_that_was_tested_is_told(tmp_path) -> None:
     run = RunDir(tmp_path)
-    trials = [
-        {"number": n, "values": {"lr": 1e-4}, "state": "finished", "best_val_loss": 3.0 - n}
-        for n in range(3)
-    ]
+    trials = [Trial(n, {"lr": 1e-4}, "finished", 3.0 - n, 6, 6, {6: 3.0 - n}) for n in range(3)]
     for n, stages in enumerate(({"evaluate": {}}, {}, {"evaluate": {}})):
         write_json(run / f"trial-{n}/run.json", {"stages": stages})
     assert swept.tested_before(run, trials, 2) == []
-    found = {"winner": 2, "trials": trials, "tested_before": []}
-    assert "too" not in swept.sentence_of(found)
+    found = swept.SweepResult("s", trials, 2, {"lr": "1e-4"}, {}, [], None)
+    assert "too" not in found.sentence
     write_json(run / "trial-1/run.json", {"stages": {"evaluate": {}}})
-    found["tested_before"] = swept.tested_before(run, trials, 2)
-    assert "trial 1 had been the best and was tested too" in swept.sentence_of(found)
+    found = replace(found, tested_before=swept.tested_before(run, trials, 2))
+    assert "trial 1 had been the best and was tested too" in found.sentence
 
 
 def test_a_trial_done_again_with_other_settings_does_not_win(tmp_path, monkeypatch) -> None:
@@ -270,7 +269,7 @@ def test_a_small_search_ends_when_everything_was_tried(tmp_path, monkeypatch) ->
     run, config = asked(tmp_path / "s", 10)
     run.note(sweep={"trials": 10, "tune": ["lr=1e-4,5e-3"]})
     trials = sweep.do_trials(run, config, ConsoleUi())
-    assert [t["values"]["lr"] for t in trials] == ["5e-3", "1e-4"]
+    assert [t.values["lr"] for t in trials] == ["5e-3", "1e-4"]
 
 
 @pytest.mark.parametrize("rank", ["lora_r=4,8,16,32", "lora_r=30..33"])
@@ -278,7 +277,7 @@ def test_a_small_search_tries_everything_there_is_once(tmp_path, monkeypatch, ra
     monkeypatch.setattr(sweep, "run_stage", scripted)
     run, config = asked(tmp_path / "s", 30)
     run.note(sweep={"trials": 30, "tune": ["lr=1e-4,5e-3,1e-3", rank]})
-    tried = [tuple(t["values"].items()) for t in sweep.do_trials(run, config, ConsoleUi())]
+    tried = [tuple(t.values.items()) for t in sweep.do_trials(run, config, ConsoleUi())]
     assert len(tried) == len(set(tried)) == 12
 
 
@@ -288,7 +287,7 @@ def test_a_trial_that_explodes_does_not_end_the_sweep(tmp_path, monkeypatch) -> 
     run.note(sweep={"trials": 4, "tune": ["lr=1e-2,1e-4,5e-3,1e-3"]})
     trials = sweep.do_trials(run, config, ConsoleUi())
     assert len(trials) == 4
-    assert sweep.best_of(trials)["values"]["lr"] == "1e-4"
+    assert best_of(trials).values["lr"] == "1e-4"
     text = "".join((run / f"trial-{n}/trial.json").read_text() for n in range(4))
     assert "Infinity" not in text
 
@@ -298,8 +297,8 @@ def test_a_training_that_was_aborted_does_not_win(tmp_path, monkeypatch) -> None
     run, config = asked(tmp_path / "s", 3)
     run.note(sweep={"trials": 3, "tune": ["lr=9e-5,3e-4"]})
     trials = sweep.do_trials(run, config, ConsoleUi())
-    assert min(trials, key=lambda t: t["best_val_loss"])["state"] == "aborted"
-    assert sweep.best_of(trials)["values"]["lr"] == "3e-4"
+    assert min(trials, key=lambda t: t.best_val_loss).state == "aborted"
+    assert best_of(trials).values["lr"] == "3e-4"
 
 
 def test_the_search_learns_from_the_trial_of_the_own_settings() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from moontune.evaluation.acceptance import Verdict
     from moontune.pipeline.experiments.score_predictions import Scorecard
+    from moontune.pipeline.experiments.sweep_report import SweepResult
     from moontune.report.results import CrossvalResults
 
 _PLAIN_EVERY_S = 15.0
@@ -180,17 +181,16 @@ class ConsoleUi:
         for line in [*results.comparison.sentences.values(), *results.cautions]:
             self.console.print(printable(line), markup=False)
 
-    def sweep(self, found: dict[str, Any], names: tuple[str, str]) -> None:
+    def sweep(self, found: SweepResult, names: tuple[str, str]) -> None:
         """The winner of a sweep against the run's own settings, and against the base."""
         self.console.print()
-        if "comparison" in found:
-            self.figures(Comparison.from_json(found["comparison"]), names)
+        if found.comparison:
+            self.figures(found.comparison, names)
             self.console.print()
-        self.console.print(printable(found["sentence"]), style="bold", markup=False)
-        if "comparison" in found:
-            self.note(f"{names[1]} against {names[0]}: {found['comparison']['sentences']['wer']}")
-        best = found["tested"][f"trial-{found['winner']}"]
-        self.note(f"trial-{found['winner']} against the base: {best['sentence']}")
+        self.console.print(printable(found.sentence), style="bold", markup=False)
+        if found.comparison:
+            self.note(f"{names[1]} against {names[0]}: {found.comparison.sentences['wer']}")
+        self.note(f"{found.name} against the base: {found.tested[found.name].sentence}")
 
     def scorecard(self, card: Scorecard) -> None:
         """What `moontune score` found."""

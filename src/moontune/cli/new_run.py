@@ -86,9 +86,8 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
         done = do_trials(folder, config, ui)
         measure_winner(folder, done, ui)
     found = write_sweep_report(folder, config, done)
-    best = f"trial-{found['winner']}"
-    ui.sweep(found, (OWN, best))
-    print(f"the best trial is a run of its own: {folder / best}")
+    ui.sweep(found, (OWN, found.name))
+    print(f"the best trial is a run of its own: {folder / found.name}")
     _tell_written(folder, config)
     return ACCEPTED
 

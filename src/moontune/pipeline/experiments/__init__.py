@@ -6,6 +6,10 @@ In reading order:
     crossval_report    The folds of a cross-validation together: figures, cautions, report
     sweep              `moontune sweep`: trainings with other settings, the best by validation
                        tested at the end
+    trial              One trial of a sweep: the settings that were tried and how its training
+                       went
+    search             The search of a sweep, by optuna: the next settings to try, and when to
+                       give a trial up
     search_space       What a sweep tries: named settings and the values they may take
     sweep_report       The report of a sweep: its winner against the run's own settings and
                        against the base

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
 from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.measures import Comparison
 from moontune.pipeline.experiments.compare_runs import compared_run
 from moontune.pipeline.experiments.search_space import value_of
-from moontune.pipeline.experiments.sweep import best_of, told
+from moontune.pipeline.experiments.trial import Trial, best_of, described, trial_folder
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import write_report
 from moontune.report.html.contents import comparison_page, run_page
@@ -26,114 +27,152 @@ from moontune.system.files import write_json
 OWN = "own settings"  # what trial 0 is called
 
 
-def write_sweep_report(
-    run: RunDir, config: RunConfig, trials: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Write sweep.json and the report of a sweep whose winner was tested; returns sweep.json."""
-    winner = best_of(trials)["number"]
-    tested = [RunDir(run / f"trial-{number}") for number in sorted({0, winner})]
+@dataclass(frozen=True)
+class TestedTrial:
+    """A trial's adapter on the test split, against the base."""
+
+    sentence: str
+    wer: tuple[float | None, float | None]  # base, tuned; None: no words to count
+    loss: tuple[float, float]  # nats per target token
+    accepted: bool
+
+    @classmethod
+    def of(cls, metrics: RunMetrics) -> TestedTrial:
+        before, after = metrics.baseline, metrics.tuned
+        return cls(
+            metrics.comparison.sentences["wer"],
+            (before.wer, after.wer),
+            (before.loss, after.loss),
+            metrics.verdict.accepted,
+        )
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """A sweep whose winner was tested, as sweep.json has it."""
+
+    run: str
+    trials: list[Trial]
+    winner: int
+    own: dict[str, str]  # the run's own settings among those that were searched
+    tested: dict[str, TestedTrial]  # by trial's name
+    tested_before: list[int]  # winners when the sweep had fewer trials
+    comparison: Comparison | None  # own settings -> winner; None if they are the winner
+
+    @property
+    def name(self) -> str:
+        """The winner's name."""
+        return f"trial-{self.winner}"
+
+    @property
+    def sentence(self) -> str:
+        number, count = self.winner, len(self.trials)
+        if not number:
+            return (
+                f"Of {count} trials none validated better than the run's own settings; no other "
+                "was tested."
+            )
+        sentence = (
+            f"Of {count} trials, trial {number} validated best "
+            f"({described(best_of(self.trials).values)}). Chosen by validation alone, it and the "
+            "run's own settings were then tested once."
+        )
+        if not self.tested_before:
+            return sentence
+        earlier = ", ".join(f"trial {n}" for n in self.tested_before)
+        return (
+            f"{sentence} Before the sweep went on, {earlier} had been the best and was tested "
+            "too: the more looks at a test split, the likelier a lucky one."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        row = {
+            "run": self.run,
+            "trials": [trial.to_json() for trial in self.trials],
+            "winner": self.winner,
+            "own": self.own,
+            "tested": {name: asdict(tested) for name, tested in self.tested.items()},
+            "tested_before": self.tested_before,
+            "sentence": self.sentence,
+        }
+        return row | ({"comparison": self.comparison.to_json()} if self.comparison else {})
+
+
+def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> SweepResult:
+    """Write sweep.json and the report of a sweep whose winner was tested."""
+    winner = best_of(trials).number
+    tested = [RunDir(trial_folder(run, number)) for number in sorted({0, winner})]
     results = [trial.results() for trial in tested]
-    row = {
-        "run": run.record()["name"],
-        "trials": trials,
-        "winner": winner,
-        "own": _own(run, results[0].config),
-        "tested": {t.path.name: _figures(r.metrics) for t, r in zip(tested, results, strict=True)},
-        "data": tested[0].read("metrics.json")["data"],
-        "environment": run.record()["environment"],
-    }
     pair = None
     if winner:
         names = (OWN, f"trial-{winner}")
         before, after = (compared_run(t, name) for t, name in zip(tested, names, strict=True))
         comparison = compare(before.predictions, after.predictions, config.output.seed)
-        row["comparison"] = comparison.to_json()
         pair = RunComparison(before, after, comparison, [])
-    row["tested_before"] = tested_before(run, trials, winner)
-    row["sentence"] = sentence_of(row)
+    record = run.record()
+    found = SweepResult(
+        record["name"],
+        trials,
+        winner,
+        _own(run, results[0].config),
+        {t.path.name: TestedTrial.of(r.metrics) for t, r in zip(tested, results, strict=True)},
+        tested_before(run, trials, winner),
+        pair.comparison if pair else None,
+    )
+    data = tested[0].read("metrics.json")["data"]
+    row = found.to_json() | {"data": data, "environment": record["environment"]}
     write_json(run / "sweep.json", row)
     facts = [
-        _trial_facts(row),
-        command_facts(row["environment"]["commands"]),
+        _trial_facts(found, DataOrigin.from_json(data["origin"])),
+        command_facts(record["environment"]["commands"]),
         setting_facts(config),
     ]
-    heading = Heading(f"sweep, {len(trials)} trials", row["run"])
+    heading = Heading(f"sweep, {len(trials)} trials", found.run)
     clips = config.report.report_clips
     if pair is None:
-        remarks = [row["sentence"]]
+        remarks = [found.sentence]
         page = run_page(results[0], clips, heading=heading, facts=facts[:1], remarks=remarks)
     else:
-        pair = replace(pair, remarks=[row["sentence"], *results[1].metrics.verdict.cautions])
+        pair = replace(pair, remarks=[found.sentence, *results[1].metrics.verdict.cautions])
         page = comparison_page(pair, clips, heading=heading, facts=facts[:1])
-    write_report(run, config, _markdown(row, results[-1].metrics, pair, facts), page)
+    write_report(run, config, _markdown(found, results[-1].metrics, pair, facts), page)
     run.mark_complete()
-    return row
+    return found
 
 
-def _own(run: RunDir, config: RunConfig) -> dict[str, Any]:
+def _own(run: RunDir, config: RunConfig) -> dict[str, str]:
     """The values of the run's own settings among those that were searched."""
     names = [word.partition("=")[0] for word in run.record()["sweep"]["tune"]]
     return {name: setting_text(value_of(config, name)) for name in names}
 
 
-def _figures(metrics: RunMetrics) -> dict[str, Any]:
-    """A tested trial against the base, as sweep.json has it."""
-    return {
-        "sentence": metrics.comparison.sentences["wer"],
-        "wer": [metrics.baseline.wer, metrics.tuned.wer],
-        "loss": [metrics.baseline.loss, metrics.tuned.loss],
-        "accepted": metrics.verdict.accepted,
-    }
-
-
-def tested_before(run: RunDir, trials: list[dict[str, Any]], winner: int) -> list[int]:
+def tested_before(run: RunDir, trials: list[Trial], winner: int) -> list[int]:
     """Winners of the sweep when it had fewer trials."""
-    others = (t["number"] for t in trials if t["number"] not in (0, winner))
-    return [n for n in others if "evaluate" in RunDir(run / f"trial-{n}").stages()]
+    others = (t.number for t in trials if t.number not in (0, winner))
+    return [n for n in others if "evaluate" in RunDir(trial_folder(run, n)).stages()]
 
 
-def sentence_of(row: dict[str, Any]) -> str:
-    number, count = row["winner"], len(row["trials"])
-    if not number:
-        return (
-            f"Of {count} trials none validated better than the run's own settings; no other was "
-            "tested."
-        )
-    best = best_of(row["trials"])
-    sentence = (
-        f"Of {count} trials, trial {number} validated best ({told(best['values'])}). Chosen by "
-        "validation alone, it and the run's own settings were then tested once."
-    )
-    if not row["tested_before"]:
-        return sentence
-    earlier = ", ".join(f"trial {n}" for n in row["tested_before"])
-    return (
-        f"{sentence} Before the sweep went on, {earlier} had been the best and was tested too: the "
-        "more looks at a test split, the likelier a lucky one."
-    )
-
-
-def _trial_facts(row: dict[str, Any]) -> Section:
-    names, rows = list(row["own"]), []
-    states = {"pruned": "given up early", "aborted": "aborted"}
-    for trial in sorted(row["trials"], key=lambda t: t["best_val_loss"]):
-        values = [(trial["values"] if trial["number"] else row["own"])[name] for name in names]
+def _trial_facts(found: SweepResult, origin: DataOrigin) -> Section:
+    names, rows = list(found.own), []
+    states = {"finished": "", "pruned": "given up early", "aborted": "aborted"}
+    for trial in sorted(found.trials, key=lambda t: t.best_val_loss):
+        values = [(trial.values if trial.number else found.own)[name] for name in names]
         texts = [f"{v:.3g}" if isinstance(v, float) else v for v in values]
-        state = "best" if trial["number"] == row["winner"] else states.get(trial["state"], "")
-        loss, step = f"{trial['best_val_loss']:.4f}", f"{trial['best_step']}"
-        rows.append([trial["number"], *texts, loss, step, state])
+        state = "best" if trial.number == found.winner else states[trial.state]
+        rows.append(
+            [trial.number, *texts, f"{trial.best_val_loss:.4f}", f"{trial.best_step}", state]
+        )
     head = ["trial", *names, "validation loss", "at update", ""]
-    origin = DataOrigin.from_json(row["data"]["origin"])
     note = f"Trial 0 has the run's own settings. Origin: {origin_text(origin)}."
     return Section("Trials", head, rows, note)
 
 
 def _markdown(
-    row: dict[str, Any], best: RunMetrics, pair: RunComparison | None, facts: list[Section]
+    found: SweepResult, best: RunMetrics, pair: RunComparison | None, facts: list[Section]
 ) -> str:
     """The sweep's section: the winner against the run's own settings, where it is another, and
     against the base."""
-    parts = [f"## {cell(row['run'])}, sweep", f"**{cell(row['sentence'])}**"]
+    parts = [f"## {cell(found.run)}, sweep", f"**{cell(found.sentence)}**"]
     if pair is not None:
         parts += [
             *map(cell, pair.comparison.sentences.values()),
@@ -142,7 +181,7 @@ def _markdown(
             bootstrap_note(pair.comparison),
         ]
     parts += [
-        f"### trial-{row['winner']} against the base",
+        f"### {found.name} against the base",
         cell(best.verdict.sentence),
         *map(cell, best.verdict.cautions),
         result(best),
