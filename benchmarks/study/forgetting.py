@@ -19,11 +19,12 @@ from moontune.data.manifest import read_run_manifest
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.evaluate import evaluate
 from moontune.evaluation.phrasing import show_interval
+from moontune.evaluation.predictions import PredictionRow, run_predictions
 from moontune.models.adapter import load_adapter
 from moontune.models.base_model import load_base
 from moontune.models.transcriber import load_audio
 from moontune.pipeline.run_dir import RunDir
-from moontune.system.files import read_jsonl, write_jsonl
+from moontune.system.files import write_jsonl
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def measure(run: RunDir, others: list[RunDir]) -> None:
 
 def main(args: Args) -> None:
     others = folds(args.study, SETS[args.set])
-    base = [row for other in others for row in read_jsonl(other / "predictions_base.jsonl")]
+    base = [row for other in others for row in run_predictions(other / "predictions_base.jsonl")]
     settings: dict[str, list[RunDir]] = {}
     for record in sorted((args.study / args.set).glob("*/fold-*/run.json")):
         run = RunDir(record.parent)
@@ -64,7 +65,9 @@ def main(args: Args) -> None:
             settings.setdefault(run.path.parent.name.split("@")[0], []).append(run)
     print(f"| setting | runs | clips | WER of the base | WER | change | 95 % |\n{'|---' * 7}|")
     for setting, runs in settings.items():
-        before = [{**row, "id": f"{place(run)} {row['id']}"} for run in runs for row in base]
+        before: list[PredictionRow] = [
+            {**row, "id": f"{place(run)} {row['id']}"} for run in runs for row in base
+        ]
         wer = compare(before, rows_of(runs, "tuned", "whole_"), 42).to_json()["measures"]["wer"]
         print(
             f"| {setting} | {len(runs)} | {len(base)} | {100 * wer['before']:.2f} "

@@ -34,11 +34,11 @@ from moontune.data.splitting import SPLITS
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.phrasing import show_interval
+from moontune.evaluation.predictions import PredictionRow, run_predictions
 from moontune.models import adapter
 from moontune.pipeline.run_dir import RunDir, fork_run
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
-from moontune.system.files import read_jsonl
 
 SETS = {"accented_english": "adventure_game", "adventure_game": "accented_english"}
 
@@ -167,12 +167,12 @@ def replay_others(args: Args, name: str, run: RunDir) -> None:
     write_manifest(run.manifest("replay"), [u for u in rows if u.id not in measured])
 
 
-def rows_of(runs: list[RunDir], which: str, prefix: str = "") -> list[dict[str, Any]]:
+def rows_of(runs: list[RunDir], which: str, prefix: str = "") -> list[PredictionRow]:
     """Prediction rows of several runs of one setting, each clip under the id of its place too."""
     return [
         {**row, "id": f"{place(run)} {row['id']}"}
         for run in runs
-        for row in read_jsonl(run / f"{prefix}predictions_{which}.jsonl")
+        for row in run_predictions(run / f"{prefix}predictions_{which}.jsonl")
     ]
 
 

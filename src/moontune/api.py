@@ -18,7 +18,7 @@ from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.evaluation import comparison
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.predictions import read_predictions
+from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.pipeline.new_run import RunKind, Start, begin_run, layered_settings, resume_run
 from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_log import RunLog
@@ -169,7 +169,7 @@ def _begun(
     return resume_run(output.output_dir / output.run_name, lambda saved: config, start)
 
 
-def _rows(predictions: Evaluation | Path | str) -> list[dict[str, Any]]:
+def _rows(predictions: Evaluation | Path | str) -> list[PredictionRow]:
     if isinstance(predictions, Path | str):
         return read_predictions(Path(predictions))[0]
     return [p.row() for p in predictions.predictions]

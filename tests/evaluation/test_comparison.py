@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from moontune.evaluation.error_rates import character_edits, word_edits
 from moontune.evaluation.measures import ClipCounts, Comparison
 
 
-def row(ident: str, speaker: str | None, reference: str, hypothesis: str, **more) -> dict:
+def row(ident: str, speaker: str | None, reference: str, hypothesis: str, **more) -> Any:
     return {
         "id": ident,
         "speaker": speaker,

@@ -20,13 +20,14 @@ from moontune.config.schema import LoraConfig, RunConfig, TrainConfig
 from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.predictions import run_predictions
 from moontune.pipeline.experiments import sweep
 from moontune.pipeline.experiments import sweep_report as swept
 from moontune.pipeline.experiments.search_space import SPACES, configured, dimensions
 from moontune.pipeline.experiments.trial import Trial, best_of
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.train import GivenUp
-from moontune.system.files import read_jsonl, write_json
+from moontune.system.files import write_json
 from moontune.training import checkpoint
 
 TUNE = ["--tune", "lr=1e-3..1e-2", "lora_r=2,4"]
@@ -75,7 +76,7 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
     assert "not set" not in page  # lora_alpha is left open in one and follows from the rank
     if best["number"]:
         own, won = (
-            read_jsonl(run / f"trial-{n}/predictions_tuned.jsonl") for n in (0, best["number"])
+            run_predictions(run / f"trial-{n}/predictions_tuned.jsonl") for n in (0, best["number"])
         )
         again = compare(own, won, 42)
         assert found["comparison"]["measures"] == json.loads(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_the_page_loads_nothing(clips: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_what_others_wrote_stays_text(text: str, tmp_path: Path) -> None:
-    def rows(hypothesis: str) -> list[dict]:
+    def rows(hypothesis: str) -> list[Any]:
         return [row(f"{text}{i}", f"{text} boat", hypothesis, f"{text}{i % 2}") for i in range(4)]
 
     before, after = rows(f"{text} goat"), rows(f"{text} boat")
@@ -179,7 +180,7 @@ def test_of_very_many_speakers_the_best_and_the_worst_are_shown() -> None:
 
 
 def test_references_without_case_are_shown_as_trained_on() -> None:
-    def upper(rows: list[dict]) -> list[dict]:
+    def upper(rows: list[Any]) -> list[Any]:
         return [{**r, "reference": r["reference"].upper()} for r in rows]
 
     html = render_page(page(upper(BEFORE), upper(AFTER)), 12)

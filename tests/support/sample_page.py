@@ -34,7 +34,7 @@ from moontune.system.device import Device
 from moontune.training.summary import ReversedClips, TrainingFigures, TrainingSummary
 
 
-def row(id: str, reference: str, hypothesis: str, speaker: str | None = "anna", **more: Any):
+def row(id: str, reference: str, hypothesis: str, speaker: str | None = "anna", **more: Any) -> Any:
     """A prediction as the evaluation writes it."""
     tokens = 1 + len(reference.split())
     return {
@@ -78,7 +78,7 @@ LOG = [
 ]
 
 
-def page(before: list[dict], after: list[dict], **more: Any) -> Page:
+def page(before: list[Any], after: list[Any], **more: Any) -> Page:
     compared = compare(before, after, 42)
     facts = [Section("Split", ["split", "clips"], [["train", 9]], "A note."), COMMANDS]
     whole = Page(
@@ -155,7 +155,7 @@ def results(best_step: int = 20) -> RunResults:
     )
 
 
-def silence() -> tuple[list[dict], list[dict]]:
+def silence() -> tuple[list[Any], list[Any]]:
     said = ("", "Thank you.", "you", "")
     before = [row(str(i), "", said[i % 4], None) for i in range(8)]
     return before, [row(str(i), "", "", None) for i in range(8)]

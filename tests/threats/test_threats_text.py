@@ -233,14 +233,15 @@ def test_the_card_of_an_export_holds_it_as_text(text: str, run: RunDir) -> None:
     facts = {
         **{key: m[key] for key in ("split", "comparison", "data")},
         "run": text,
-        "base": {"hub_id": text, "revision": text, "sha256": text},
+        "base": dict.fromkeys(("asked", "hub_id", "revision", "sha256", "from_hub"), text),
+        "environment": {"platform": text},
         "normalizer": text,
         "decoding": m["baseline"]["decoding"],
         "opset": 1,
         "ir_version": 1,
         "spared": [text],
     }
-    made = export_card.card(facts, None)
+    made = export_card.card(export_card.ExportFacts.from_json(facts), None)
     _, head, body = re.split("^---$", made, maxsplit=2, flags=re.MULTILINE)
     assert set(yaml.safe_load(head)) == {"license", "pipeline_tag", "language", "tags"}
     assert not marks(body) & ACTIVE

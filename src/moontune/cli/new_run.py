@@ -9,7 +9,7 @@ from typing import TypeVar
 from moontune.cli.arguments import flag_value, parse
 from moontune.cli.run_args import CrossvalArgs, NewRunArgs, SweepArgs
 from moontune.cli.stages import do_stages, shown, stages_left
-from moontune.config.loading import retired, with_settings
+from moontune.config.loading import RETIRED, retired, with_settings
 from moontune.config.schema import RunConfig
 from moontune.errors import ACCEPTED, UserError
 from moontune.pipeline.new_run import (
@@ -103,10 +103,10 @@ def _tell_written(run: RunDir, config: RunConfig) -> None:
 
 def _parsed(cls: type[Args], argv: list[str], verb: str, saved: RunConfig | None = None) -> Args:
     """`saved` (the dataclasses' defaults), then the preset, then the file, then the flags."""
-    for name in ("keep_best_by", "lora_variant"):
-        flag = f"--{name.replace('_', '-')}"
-        for sentence in retired({name: flag_value(argv, flag) or "loss"}).values():
-            raise UserError(f"{flag}: {sentence}")
+    flags = {name: f"--{name.replace('_', '-')}" for name in RETIRED}
+    given = {name: flag_value(argv, flag) for name, flag in flags.items()}
+    for name, sentence in retired({k: v for k, v in given.items() if v is not None}).items():
+        raise UserError(f"{flags[name]}: {sentence}")
     config = with_preset(saved or RunConfig(), flag_value(argv, "--preset"))
     file = flag_value(argv, "--config")
     config = with_file(config, None if file is None else Path(file))

@@ -15,7 +15,7 @@ from moontune.system.redaction import refuse_secrets
 
 _KEEP_BEST_BY = "keep_best_by"  # a setting that an older moontune had; "loss" is what is done now
 _RETIRED_VARIANTS = ("dora", "pissa")
-_RETIRED_SECTIONS = {_KEEP_BEST_BY: "train", "lora_variant": "lora"}
+RETIRED = {_KEEP_BEST_BY: "train", "lora_variant": "lora"}  # sections by setting
 
 
 def retired(settings: dict[str, Any]) -> dict[str, str]:
@@ -155,7 +155,7 @@ def to_toml(config: RunConfig, retired_settings: dict[str, Any] | None = None) -
 
     rows = to_dict(config)
     for name, value in (retired_settings or {}).items():
-        rows[_RETIRED_SECTIONS[name]][name] = value
+        rows[RETIRED[name]][name] = value
     return tomli_w.dumps(rows)
 
 

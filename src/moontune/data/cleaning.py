@@ -48,7 +48,7 @@ def clean(
     def look(u: Utterance) -> tuple[Utterance, str | None, str, str]:
         if need_speaker and u.speaker is None:
             return u, None, "no speaker", "the split by speakers cannot place it; name its speaker"
-        return _look(u, config, keep_silence)
+        return _check(u, config, keep_silence)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         for done, (u, digest, reason, detail) in enumerate(pool.map(look, utterances), start=1):
@@ -61,7 +61,7 @@ def clean(
     return Cleaned(kept, dropped, hashes)
 
 
-def _look(
+def _check(
     u: Utterance, config: CleanConfig, keep_silence: bool
 ) -> tuple[Utterance, str | None, str, str]:
     """(utterance with its true duration, hash or None, reason, detail)."""

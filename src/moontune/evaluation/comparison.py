@@ -36,17 +36,17 @@ from moontune.evaluation.measures import (
     Unit,
 )
 from moontune.evaluation.phrasing import USUAL_GAIN, sentence, typography
+from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.typography import retention
 from moontune.models.decoding import Transcript
 
-Row = dict[str, Any]
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
 _FEW = 5  # clips of a speaker
 _FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, fewer could be chance
 
 # What is summed over clips, and over what: the figure is the ratio.
-MEASURES: dict[str, tuple[Callable[[Row], float], Callable[[Row], float]]] = {
+MEASURES: dict[str, tuple[Callable[[PredictionRow], float], Callable[[PredictionRow], float]]] = {
     "wer": (lambda r: edits_of(r).errors, lambda r: edits_of(r).words),
     "cer": (lambda r: r["characters"]["errors"], lambda r: r["characters"]["characters"]),
     "loss": (lambda r: r["loss"], lambda r: r["target_tokens"]),
@@ -64,11 +64,13 @@ def differing_conditions(before: dict[str, Any], after: dict[str, Any]) -> list[
     ]
 
 
-def edits_of(row: Row) -> Edits:
+def edits_of(row: PredictionRow) -> Edits:
     return Edits(**row["edits"])
 
 
-def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> Comparison:
+def compare(
+    before: Sequence[PredictionRow], after: Sequence[PredictionRow], seed: int
+) -> Comparison:
     """Figures of both with intervals, and of their paired difference. Raises UserError.
 
     The rows must be of the same clips with the same references. Losses are left out where rows
@@ -122,7 +124,7 @@ def compare(before: Sequence[Row], after: Sequence[Row], seed: int) -> Compariso
     )
 
 
-def _paired(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
+def _paired(before: Sequence[PredictionRow], after: Sequence[PredictionRow]) -> list[PredictionRow]:
     """`after` in the order of `before`. Raises UserError where they are not of the same clips."""
     found = {r["id"]: r for r in after}
     lacking = [r["id"] for r in before if r["id"] not in found]
@@ -141,7 +143,7 @@ def _paired(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
     return rows
 
 
-def groups_of(rows: Sequence[Row]) -> tuple[list[str], Unit]:
+def groups_of(rows: Sequence[PredictionRow]) -> tuple[list[str], Unit]:
     """What is resampled: speakers, a clip without one standing for itself; clips where there are
     not two speakers."""
     speakers = {r["speaker"] for r in rows if r["speaker"] is not None}
@@ -153,8 +155,8 @@ def groups_of(rows: Sequence[Row]) -> tuple[list[str], Unit]:
 
 def _measure(
     name: str,
-    before: Sequence[Row],
-    after: Sequence[Row],
+    before: Sequence[PredictionRow],
+    after: Sequence[PredictionRow],
     draws: Draws,
     within: Draws,
     unit: Unit,
@@ -225,11 +227,11 @@ def _above_zero(figure: Estimate) -> Interval | None:
     return Interval(*(max(0.0, end) for end in figure.interval)) if figure.interval else None
 
 
-def _transcripts(rows: Sequence[Row]) -> list[Transcript]:
+def _transcripts(rows: Sequence[PredictionRow]) -> list[Transcript]:
     return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
 
 
-def _words_changed(before: Row, after: Row) -> tuple[list[str], list[str]]:
+def _words_changed(before: PredictionRow, after: PredictionRow) -> tuple[list[str], list[str]]:
     """Words of the reference that only the second model heard, and those that only the first."""
     words = before["normalized_reference"].split()
     one, other = (words_heard(words, r["normalized_hypothesis"].split()) for r in (before, after))
@@ -243,9 +245,11 @@ def _most(words: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def _grouped(
-    before: Sequence[Row], after: Sequence[Row], key: Callable[[Row], str]
+    before: Sequence[PredictionRow],
+    after: Sequence[PredictionRow],
+    key: Callable[[PredictionRow], str],
 ) -> list[GroupRow]:
-    groups: dict[str, list[tuple[Row, Row]]] = {}
+    groups: dict[str, list[tuple[PredictionRow, PredictionRow]]] = {}
     for b, a in zip(before, after, strict=True):
         groups.setdefault(key(b), []).append((b, a))
     rows = []
@@ -265,7 +269,7 @@ def _grouped(
     return rows
 
 
-def _by_duration(before: Sequence[Row], after: Sequence[Row]) -> list[GroupRow]:
+def _by_duration(before: Sequence[PredictionRow], after: Sequence[PredictionRow]) -> list[GroupRow]:
     names = [
         f"under {_BANDS_S[0]:g} s",
         *(f"{low:g} to {high:g} s" for low, high in itertools.pairwise(_BANDS_S)),

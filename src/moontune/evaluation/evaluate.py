@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -22,6 +22,7 @@ from moontune.evaluation.error_rates import (
     sum_edits,
     word_edits,
 )
+from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.typography import reference_in_style_of
 from moontune.models.base_model import Base, target_ids
 from moontune.models.transcriber import LoadAudio, Transcriber, shared_batches
@@ -53,8 +54,8 @@ class Prediction:
     edits: Edits
     characters: CharacterEdits
 
-    def row(self) -> dict[str, Any]:
-        return asdict(self)
+    def row(self) -> PredictionRow:
+        return cast("PredictionRow", asdict(self))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from moontune.data.normalizer import normalize
 from moontune.errors import UserError
@@ -17,7 +17,41 @@ _COMPUTED = ("normalized_reference", "normalized_hypothesis", "edits", "characte
 _LOSSES = ("loss", "loss_words", "target_tokens")
 
 
-def read_predictions(path: Path, prefix: str = "") -> tuple[list[dict[str, Any]], int]:
+class CharacterCounts(TypedDict):
+    errors: int
+    characters: int
+
+
+class EditCounts(TypedDict):
+    substitutions: int
+    deletions: int
+    insertions: int
+    words: int
+
+
+class PredictionRow(TypedDict):
+    """One line of a predictions file: what a model wrote for one clip, and its errors."""
+
+    id: str
+    speaker: str | None
+    duration: float  # seconds
+    reference: str
+    target: str  # the reference in training style, which the loss is measured on
+    hypothesis: str
+    normalized_reference: str
+    normalized_hypothesis: str
+    truncated: bool  # the token cap ended it
+    edits: EditCounts
+    characters: CharacterCounts
+    tokens: NotRequired[list[int]]  # greedy, EOS included where it came
+    lines: NotRequired[list[str]]  # that the vendor's runtime cut a clip into
+    # Sums over the target tokens, nats. A file of another program may have none of the three.
+    loss: float
+    loss_words: float
+    target_tokens: int
+
+
+def read_predictions(path: Path, prefix: str = "") -> tuple[list[PredictionRow], int]:
     """Rows with their edits computed anew, and how many said otherwise. Raises UserError.
 
     A row without an id is called `prefix` and the number of its line.
@@ -25,7 +59,7 @@ def read_predictions(path: Path, prefix: str = "") -> tuple[list[dict[str, Any]]
     Only `reference` and `hypothesis` are needed (`text` and `pred_text`, as NeMo writes them, do);
     without losses there are no figures of loss.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[PredictionRow] = []
     differing = 0
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
@@ -52,9 +86,14 @@ def read_predictions(path: Path, prefix: str = "") -> tuple[list[dict[str, Any]]
     return rows, differing
 
 
-def stored_predictions(path: Path) -> list[dict[str, Any]]:
-    """Rows of a run as they were written. Raises UserError, also for those of an older version."""
-    rows = read_jsonl(path)
+def run_predictions(path: Path) -> list[PredictionRow]:
+    """Rows as a run wrote them."""
+    return cast("list[PredictionRow]", read_jsonl(path))
+
+
+def stored_predictions(path: Path) -> list[PredictionRow]:
+    """The same. Raises UserError for rows of an older version."""
+    rows = run_predictions(path)
     if any("loss_words" not in row or "characters" not in row for row in rows):
         raise UserError(
             f"{path}: was written by an older moontune; go through its stages again from: "
@@ -63,7 +102,7 @@ def stored_predictions(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def prediction_row(given: Any, line: str) -> dict[str, Any]:
+def prediction_row(given: Any, line: str) -> PredictionRow:
     """One row as `evaluate.Prediction` writes it; raises ValueError with what is wrong."""
     if not isinstance(given, dict):
         raise ValueError(f"expected a JSON object, found {type(given).__name__}")
@@ -80,7 +119,7 @@ def prediction_row(given: Any, line: str) -> dict[str, Any]:
         if not number or not math.isfinite(value) or value < 0:
             raise ValueError(f"{name} {value!r:.40} is not a number from 0 on")
     usable = len(losses) == len(_LOSSES) and losses["target_tokens"] > 0
-    return {
+    row = {
         "id": line if given.get("id") is None else str(given["id"]),
         "speaker": None if speaker is None else str(speaker),
         "duration": float(duration),
@@ -94,3 +133,4 @@ def prediction_row(given: Any, line: str) -> dict[str, Any]:
         "characters": asdict(character_edits(str(reference), str(hypothesis))),
         **(losses if usable else {}),
     }
+    return cast("PredictionRow", row)

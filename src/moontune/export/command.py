@@ -59,7 +59,7 @@ class Exported:
 
 def export(args: ExportArgs, ui: Ui) -> Exported:
     """Write `RUN/export`, whole or not at all. Raises UserError."""
-    from moontune.export.export_card import card
+    from moontune.export.export_card import ExportFacts, card
     from moontune.export.measure import measure_export
 
     run, base, vendor = _checked(args)
@@ -70,7 +70,7 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
         if args.measure:
             measured = measure_export(run, folder, base, vendor, args.threads, ui)
             facts |= measured.to_json()
-        write_text(folder / "README.md", card(facts, measured))
+        write_text(folder / "README.md", card(ExportFacts.from_json(facts), measured))
         write_json(folder / "export.json", facts)
     if measured is None:
         return Exported(run / FOLDER, [], [])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from moontune.config.schema import TokenCap
+from moontune.data.splitting import Share
 from moontune.evaluation.measures import Comparison
 from moontune.export.model_card import corpus_text
 from moontune.models.locate import is_hub_id
 from moontune.report.markdown import cell, table
-from moontune.report.results import Corpus
+from moontune.report.results import BaseOrigin, Corpus
 from moontune.system.formatting import counted, percent
 
 if TYPE_CHECKING:
@@ -56,49 +59,80 @@ Decode one clip at a time, or clips of one length; the encoder alone takes padde
 """
 
 
-def card(facts: dict[str, Any], measured: Measured | None) -> str:
-    """Markdown with the metadata block that the model hub reads; `facts` is export.json."""
-    listed = ", ".join(facts["spared"])
+@dataclass(frozen=True)
+class ExportFacts:
+    """What the card says of export.json."""
+
+    run: str
+    base: BaseOrigin
+    corpus: Corpus
+    split: dict[str, Share]
+    normalizer: str
+    cap: TokenCap
+    comparison: Comparison  # base and tuned model on the test split
+    opset: int
+    ir_version: int
+    spared: tuple[str, ...]  # left in float32 in the 8-bit form
+    platform: str
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> ExportFacts:
+        return cls(
+            run=row["run"],
+            base=BaseOrigin.from_json(row["base"]),
+            corpus=Corpus.from_json(row["data"]),
+            split={name: Share(**share) for name, share in row["split"].items()},
+            normalizer=row["normalizer"],
+            cap=TokenCap(row["decoding"]["tokens_per_second"], row["decoding"]["token_margin"]),
+            comparison=Comparison.from_json(row["comparison"]),
+            opset=row["opset"],
+            ir_version=row["ir_version"],
+            spared=tuple(row["spared"]),
+            platform=row["environment"]["platform"],
+        )
+
+
+def card(facts: ExportFacts, measured: Measured | None) -> str:
+    """Markdown with the metadata block that the model hub reads."""
+    listed = ", ".join(facts.spared)
     spared = f"; in {listed} the products are in float32" if listed else ""
-    files = _FILES.format(spared=cell(spared), opset=facts["opset"], ir_version=facts["ir_version"])
+    files = _FILES.format(spared=cell(spared), opset=facts.opset, ir_version=facts.ir_version)
     parts = [
         _metadata(facts),
-        f"# {cell(facts['run'])}",
+        f"# {cell(facts.run)}",
         _summary(facts),
         _products(facts, measured),
     ]
     return "\n\n".join(p.strip() for p in [*parts, files, _USE, _licence()] if p) + "\n"
 
 
-def _metadata(facts: dict[str, Any]) -> str:
+def _metadata(facts: ExportFacts) -> str:
     lines = ["license: mit", "pipeline_tag: automatic-speech-recognition", "language: en"]
-    if is_hub_id(facts["base"]["hub_id"]):
-        lines.append(f"base_model: {facts['base']['hub_id']}")
+    if is_hub_id(facts.base.hub_id):
+        lines.append(f"base_model: {facts.base.hub_id}")
     return "\n".join(["---", *lines, "tags: [moonshine, onnx, lora]", "---"])
 
 
-def _summary(facts: dict[str, Any]) -> str:
-    base, split = facts["base"], facts["split"]
-    revision = f", revision {base['revision']}" if base["revision"] else ""
-    comparison = Comparison.from_json(facts["comparison"])
-    wer = comparison.wer
+def _summary(facts: ExportFacts) -> str:
+    base = facts.base
+    revision = f", revision {base.revision}" if base.revision else ""
+    wer = facts.comparison.wer
     rows = [
         ("before (the base)", _rate(wer.before, wer.before_interval)),
         ("after (tuned)", _rate(wer.after, wer.after_interval)),
     ]
     parts = ", ".join(
-        f"{name} {s['utterances']} clips of {s['speakers']} speakers" for name, s in split.items()
+        f"{name} {s.utterances} clips of {s.speakers} speakers" for name, s in facts.split.items()
     )
-    decoding = facts["decoding"]
     return "\n\n".join(
         [
-            f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base['hub_id'])}"
-            f"{cell(revision)}, weights' SHA-256 {cell(base['sha256'][:16])}.",
-            f"Data: {corpus_text(Corpus.from_json(facts['data']))} ({parts}).",
+            f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base.hub_id)}"
+            f"{cell(revision)}, weights' SHA-256 {cell(base.sha256[:16])}.",
+            f"Data: {corpus_text(facts.corpus)} ({parts}).",
             table(("test split", "WER, 95 % interval"), rows),
-            cell(comparison.sentences["wer"]),
-            f"WER is that of the corpus, after {cell(facts['normalizer'])}; greedy, at most "
-            f"int(seconds x {decoding['tokens_per_second']:g}) + {decoding['token_margin']} "
+            cell(facts.comparison.sentences["wer"]),
+            f"WER is that of the corpus, after {cell(facts.normalizer)}; greedy, at most "
+            f"int(seconds x {facts.cap.per_second:g}) + {facts.cap.margin} "
             "tokens a clip.",
         ]
     )
@@ -131,15 +165,14 @@ def lines(rows: Sequence[ProductFigures]) -> list[tuple[str, ...]]:
     ]
 
 
-def _products(facts: dict[str, Any], measured: Measured | None) -> str:
+def _products(facts: ExportFacts, measured: Measured | None) -> str:
     if measured is None:
         return "The products were not measured (`--no-measure`)."
-    machine = facts["environment"]["platform"]
     note = (
         f"Every product heard the {measured.table[0].clips} test clips "
         f"({measured.audio_seconds / 60:.1f} minutes) one by one, on "
-        f"{counted(measured.threads, 'thread')} of {cell(machine)}; speed is against real time. "
-        "Text and tokens are compared with those of PyTorch, tuned."
+        f"{counted(measured.threads, 'thread')} of {cell(facts.platform)}; "
+        "speed is against real time. Text and tokens are compared with those of PyTorch, tuned."
     )
     if measured.vendor_runtime:
         note += (

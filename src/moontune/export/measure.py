@@ -18,7 +18,7 @@ from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Interval
-from moontune.evaluation.predictions import prediction_row, stored_predictions
+from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
 from moontune.export.onnx_files import size
 from moontune.export.vendor_runtime import PACKAGE, VendorRuntime
 from moontune.models.bundled import bundled_ort_files
@@ -68,7 +68,7 @@ class Product:
     """A form of a model, and its transcripts of the test clips."""
 
     name: str
-    rows: list[dict[str, Any]]  # predictions, with `tokens` where the product tells them
+    rows: list[PredictionRow]  # predictions, with `tokens` where the product tells them
     bytes: int | None = None  # on disk
     seconds: float | None = None  # of computing, without loading
 
@@ -191,7 +191,7 @@ def figures(
 
 
 def _tokens(
-    one: dict[str, Any], other: dict[str, Any], encode: Encode
+    one: PredictionRow, other: PredictionRow, encode: Encode
 ) -> tuple[list[int], list[int]]:
     if "tokens" in one and "tokens" in other:
         return one["tokens"], other["tokens"]

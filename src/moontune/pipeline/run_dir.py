@@ -14,6 +14,7 @@ from moontune.config.loading import read_settings, retired, to_toml, with_settin
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
+from moontune.evaluation.predictions import run_predictions
 from moontune.pipeline.environment import environment, versions_here
 from moontune.pipeline.run_log import RunLog
 from moontune.report.results import ArtifactTest, LossHistory, RunMetrics, RunResults
@@ -107,8 +108,8 @@ class RunDir:
                 metrics=self.metrics(),
                 config=self.used_config(),
                 losses=LossHistory.from_rows(read_jsonl(self / "train_log.jsonl")),
-                before=read_jsonl(self / "predictions_base.jsonl"),
-                after=read_jsonl(self / "predictions_tuned.jsonl"),
+                before=run_predictions(self / "predictions_base.jsonl"),
+                after=run_predictions(self / "predictions_tuned.jsonl"),
                 artifact=ArtifactTest.from_json(self.read("artifact_test.json")),
                 audio=self.test_audio(),
             )

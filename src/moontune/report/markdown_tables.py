@@ -7,8 +7,9 @@ from dataclasses import asdict
 from moontune.evaluation.comparison import edits_of
 from moontune.evaluation.measures import Comparison, StyleRetention
 from moontune.evaluation.phrasing import measure_rows
+from moontune.evaluation.predictions import PredictionRow
 from moontune.report.markdown import cell, table
-from moontune.report.results import Row, RunMetrics
+from moontune.report.results import RunMetrics
 from moontune.system.formatting import counted, percent
 
 
@@ -121,8 +122,8 @@ def _style(style: StyleRetention, which: str) -> str:
 
 
 def changed(
-    before: list[Row],
-    after: list[Row],
+    before: list[PredictionRow],
+    after: list[PredictionRow],
     names: tuple[str, str] = ("base", "tuned"),
 ) -> str:
     """The clips whose errors changed most, with what was said and written."""

@@ -14,10 +14,9 @@ from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.measures import Comparison
+from moontune.evaluation.predictions import PredictionRow
 from moontune.system.device import Device
 from moontune.training.summary import TrainingFigures, TrainingSummary
-
-Row = dict[str, Any]  # of a predictions file
 
 
 @dataclass(frozen=True)
@@ -239,8 +238,8 @@ class RunResults:
     metrics: RunMetrics
     config: RunConfig  # with what was recommended for the data
     losses: LossHistory
-    before: list[Row]  # predictions of the base on the test split
-    after: list[Row]  # of the tuned model
+    before: list[PredictionRow]  # predictions of the base on the test split
+    after: list[PredictionRow]  # of the tuned model
     artifact: ArtifactTest
     audio: dict[str, Path]  # files of the test split's clips by id
 
@@ -261,7 +260,7 @@ class ComparedRun:
     config: RunConfig
     training: TrainingFigures
     commands: list[list[str]]
-    predictions: list[Row]  # of the tuned model on the test split
+    predictions: list[PredictionRow]  # of the tuned model on the test split
     audio: dict[str, Path]
 
 
@@ -311,6 +310,6 @@ class CrossvalResults:
     folds: list[FoldFigures]
     comparison: Comparison
     cautions: list[str]
-    before: list[Row]
-    after: list[Row]
+    before: list[PredictionRow]
+    after: list[PredictionRow]
     audio: dict[str, Path]

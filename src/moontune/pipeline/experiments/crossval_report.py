@@ -15,14 +15,14 @@ from moontune.evaluation.acceptance import REMEDY, cautions
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import show
-from moontune.evaluation.predictions import stored_predictions
+from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import write_report
 from moontune.report.html.contents import crossval_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures
 from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
-from moontune.report.results import CrossvalResults, FoldFigures, Row
+from moontune.report.results import CrossvalResults, FoldFigures
 from moontune.report.run_markdown import section_text
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.formatting import counted
@@ -88,7 +88,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     return results
 
 
-def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list[Row]:
+def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list[PredictionRow]:
     name = f"predictions_{which}.jsonl"
     rows = [row for fold in folds for row in stored_predictions(fold.run / name)]
     write_jsonl(run / name, rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 
@@ -14,7 +13,7 @@ from moontune.config.validation import check_values
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.predictions import read_predictions
+from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
 from moontune.system.files import check_output
 
@@ -75,8 +74,8 @@ def _evaluated(path: Path) -> RunDir:
     return run
 
 
-def _pool(files: Sequence[Path], remarks: list[str]) -> list[dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = {}
+def _pool(files: Sequence[Path], remarks: list[str]) -> list[PredictionRow]:
+    rows: dict[str, PredictionRow] = {}
     for number, file in enumerate(files):
         found, differing = read_predictions(file, f"{number}:" if number else "")
         if differing:

@@ -7,15 +7,14 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.normalizer import normalize
 from moontune.data.truecasing import style_of
 from moontune.evaluation.comparison import edits_of
+from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.word_diff import Word, diff_transcripts
 
-Row = dict[str, Any]
 _COMPRESSION = 0.5  # of soundfile's 0..1: about 35 kbit/s for speech at 16 kHz, variable rate
 
 
@@ -53,7 +52,7 @@ class ChangedClips:
 
 
 def changed_clips(
-    before: list[Row], after: list[Row], audio: dict[str, Path], count: int
+    before: list[PredictionRow], after: list[PredictionRow], audio: dict[str, Path], count: int
 ) -> ChangedClips:
     """At most `count` clips, of those with fewer and those with more errors; in proportion, but a
     third for either, so that a page of a good run shows what it broke."""
@@ -65,7 +64,7 @@ def changed_clips(
     restored = style_of(row["reference"] for row in before) != "cased"
     cased = style_of(_reference(row, restored) for row in before) == "cased"
 
-    def clip(pair: tuple[Row, Row]) -> ChangedClip:
+    def clip(pair: tuple[PredictionRow, PredictionRow]) -> ChangedClip:
         return _clip(pair, audio.get(pair[0]["id"]), _reference(pair[0], restored), cased)
 
     return ChangedClips(
@@ -77,7 +76,7 @@ def changed_clips(
     )
 
 
-def _change(pair: tuple[Row, Row]) -> int:
+def _change(pair: tuple[PredictionRow, PredictionRow]) -> int:
     return edits_of(pair[1]).errors - edits_of(pair[0]).errors
 
 
@@ -92,14 +91,16 @@ def _shares(fixed: int, broken: int, count: int) -> tuple[int, int]:
     return count - share, share
 
 
-def _reference(row: Row, restored: bool) -> str:
+def _reference(row: PredictionRow, restored: bool) -> str:
     """The reference; in its training style where that is easier to read and has the same words."""
     target = row["target"]
     same = restored and normalize(target) == normalize(row["reference"])
     return target if same else row["reference"]
 
 
-def _clip(pair: tuple[Row, Row], path: Path | None, reference: str, style: bool) -> ChangedClip:
+def _clip(
+    pair: tuple[PredictionRow, PredictionRow], path: Path | None, reference: str, style: bool
+) -> ChangedClip:
     before, after = pair
     one, other = diff_transcripts(reference, before["hypothesis"], after["hypothesis"], style=style)
     return ChangedClip(

@@ -13,6 +13,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from moontune.evaluation.acceptance import Check
+from moontune.evaluation.predictions import PredictionRow
 from moontune.report.html.changed_clips import changed_clips
 from moontune.report.html.figures import group_table, loss_parts, measure_cards
 from moontune.report.html.loss_curve import curves
@@ -23,7 +24,6 @@ from moontune.report.results import (
     Comparison,
     GeneralSpeech,
     LossHistory,
-    Row,
     StepLoss,
     ValidationLoss,
 )
@@ -47,7 +47,7 @@ class Page:
     heading: Heading
     sentence: str
     comparison: Comparison
-    predictions: tuple[list[Row], list[Row]]  # of the same clips
+    predictions: tuple[list[PredictionRow], list[PredictionRow]]  # of the same clips
     audio: dict[str, Path]  # the clips' files by id
     names: tuple[str, str] = ("base", "tuned")
     accepted: bool | None = None  # None: there is nothing to accept
