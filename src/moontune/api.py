@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """What a run is doing: a stage that begins, a note, or `done` of `wanted` units."""
+    """News of a run: a stage that begins, a note, or `done` of `wanted` units."""
 
     stage: str
     text: str

@@ -10,7 +10,7 @@ In reading order:
                     stops them
     run_args        Arguments of the verbs that begin a run, a cross-validation or a sweep
     arguments       Flags to dataclasses, and a user's mistakes to one line and an exit code
-    console         What the command line draws: a live bar on a terminal, plain lines elsewhere
+    console         The command line's display: a live bar on a terminal, plain lines elsewhere
     run_stt         Entry of scripts/run_stt.py, and of the artifact test's fresh process
     build_manifest  Entry of scripts/build_manifest.py: held-out clips of a source as a manifest
 """

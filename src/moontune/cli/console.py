@@ -1,4 +1,4 @@
-"""What the command line draws: a live bar on a terminal, plain lines elsewhere."""
+"""The command line's display: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ConsoleUi:
         self.console.print("  " + printable(text), markup=False)
 
     def warn(self, text: str) -> None:
-        """What the user should look at, though the run goes on."""
+        """A warning: the run goes on, but the user should look."""
         self.note(f"remark: {text}")
 
     def progress(self, done: int, wanted: int, what: str) -> None:
@@ -193,7 +193,7 @@ class ConsoleUi:
         self.note(f"{found.name} against the base: {found.tested[found.name].sentence}")
 
     def scorecard(self, card: Scorecard) -> None:
-        """What `moontune score` found."""
+        """The figures of `moontune score`."""
         comparison, names = card.comparison, card.names
         size = f"{counted(comparison.utterances, 'clip')}, {counted(comparison.words, 'word')}"
         self.note(f"{size}, {comparison.seconds / 60:.1f} minutes")

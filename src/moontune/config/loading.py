@@ -114,7 +114,7 @@ def _add(flat: dict[str, Any], settings: dict[str, Any], path: Path) -> None:
 
 
 def _yaml(text: str) -> Any:
-    """What a YAML text says. A key that stands twice is an error: YAML itself takes the last."""
+    """The settings of a YAML text. A key that stands twice is an error; YAML takes the last."""
     import yaml
 
     class Loader(yaml.SafeLoader):

@@ -21,7 +21,7 @@ Augmentation = Literal["none", "speed", "gain", "noise", "codec", "mask"]
 
 @dataclass(frozen=True)
 class Range:
-    """What a number may be: refused outside `sane` with `why`, remarked on outside `plan`."""
+    """Bounds of a number: refused outside `sane` with `why`, remarked on outside `plan`."""
 
     sane: tuple[float, float]
     why: str

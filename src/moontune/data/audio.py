@@ -132,7 +132,7 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
 
 
 class _Stream:
-    """What libsndfile reads bytes by. An exception in there would be printed, not raised."""
+    """Reader that libsndfile calls. An exception in there would be printed, not raised."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream: Any = stream

@@ -25,7 +25,7 @@ class ManifestArgs:
     split: str = "test.clean"
     """Part of LibriSpeech, as in test.clean, test.other, train.clean.100."""
     samples: int = 5
-    """How many clips."""
+    """The number of clips."""
     source: Literal["librispeech", "manifest", "synthetic", "silence"] = "librispeech"
     """Where they come from."""
     dataset: str = DataConfig.dataset

@@ -102,7 +102,7 @@ def hub() -> Finding:
 
 
 def _unreachable(address: str) -> str | None:
-    """What kind of error came; in a thread, since looking a name up heeds no timeout."""
+    """The kind of error that came; in a thread, since looking a name up heeds no timeout."""
     from huggingface_hub.utils import get_session
 
     result: list[str | None] = []
@@ -177,7 +177,7 @@ def _codec_problem(name: str) -> str | None:
 
 
 def device(wanted: str) -> Iterator[Finding]:
-    """What computes and in which type, and whether it multiplies rightly. Raises UserError."""
+    """The device that computes, its type, and whether it multiplies rightly. Raises UserError."""
     from moontune.system.device import choose_device, training_dtype
 
     chosen = choose_device(wanted)

@@ -1,4 +1,4 @@
-"""What the self-test tries its checks on: a tiny random base in memory, and a real one."""
+"""Bases that the self-test tries its checks on: a tiny random base in memory, and a real one."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _noise() -> tuple[list[Utterance], dict[str, np.ndarray]]:
 
 
 def find_base(asked: str | None, usual: str) -> str | None:
-    """What `load_base` can load without a network: what was asked for, else `bundled`, else the
-    `usual` hub id; None where it is a hub id that is not cached. Raises UserError."""
+    """A base that `load_base` can load without a network: the one asked for, else `bundled`, else
+    the `usual` hub id; None where it is a hub id that is not cached. Raises UserError."""
     if asked is None:
         from moontune.models.bundled import bundled_ort_files
 

@@ -1,4 +1,4 @@
-"""What moontune's figures rest on, tried out on a base: is the stack below still what it was?
+"""The self-test: what moontune's figures rest on, tried out on a base.
 
 Every check computes one thing twice, moontune's way and by hand or by transformers' own, so that a
 new version that changed either is told before an adapter is spoilt by it.
@@ -226,7 +226,7 @@ def _by_hand(s: Fixture, u: Utterance, *, last: bool = True) -> float:
 
 
 def _their_tokens(base: Base, clip: np.ndarray) -> list[int]:
-    """What transformers writes for a clip alone, without the start token."""
+    """The tokens that transformers writes for a clip alone, without the start token."""
     net: Any = base.net
     most = _CAP(len(clip) / SAMPLE_RATE_HZ)
     return net.generate(_wave(clip), do_sample=False, max_length=1 + most)[0, 1:].tolist()

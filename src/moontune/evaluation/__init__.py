@@ -17,9 +17,9 @@ In reading order:
     acceptance    The acceptance of a run: its checks, one function each, and the sentences about
                   it
     phrasing      Measures and their intervals in words, as the console and every report say them
-    word_diff     What a hypothesis got wrong, word by word as it was written
-    degeneration  Whether a tuned model stopped writing speech: empty transcripts, or ones that
-                  loop
+    word_diff     Differences of a hypothesis from its reference, word by word as it was written
+    degeneration  Checks whether a tuned model stopped writing speech: empty transcripts, or ones
+                  that loop
     clip_list     Transcribe a list of clips with a base and an optional adapter:
                   `scripts/run_stt.py`
 """

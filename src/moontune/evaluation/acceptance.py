@@ -53,7 +53,7 @@ class ModelFigures:
 
 @dataclass(frozen=True)
 class ArtifactEvidence:
-    """What the saved adapter wrote in a fresh process, beside the evaluation."""
+    """Transcripts of the saved adapter in a fresh process, beside the evaluation's."""
 
     identical_tokens: bool
     clips_identical: int = 0

@@ -33,7 +33,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Draws:
-    """How often each clip counts in each resample, as seen through sums over `groups`."""
+    """Counts of each clip in each resample, as seen through sums over `groups`."""
 
     group: np.ndarray  # (clips,) index of the clip's group
     counts: np.ndarray  # (resamples, groups)
@@ -42,7 +42,7 @@ class Draws:
 
     @property
     def units(self) -> int:
-        """How many things are resampled."""
+        """The number of units that are resampled."""
         return self.counts.shape[1]
 
     def ratio(self, numerator: Sequence[float], denominator: Sequence[float]) -> Estimate | None:
@@ -93,7 +93,7 @@ def within_groups(groups: Sequence[str], seed: int) -> Draws:
 
 
 def _resampled(stratum: np.ndarray, seed: int) -> np.ndarray:
-    """How often each unit is drawn when those of a stratum take each other's places, with
+    """Draws of each unit when those of a stratum take each other's places, with
     replacement: (resamples, units), seeded."""
     units = len(stratum)
     order = np.argsort(stratum, kind="stable")
@@ -108,7 +108,7 @@ def _resampled(stratum: np.ndarray, seed: int) -> np.ndarray:
 
 
 def wider_of(one: Estimate | None, other: Estimate | None) -> Estimate | None:
-    """What both estimates of one figure allow: speakers that happen to agree do not make the clips
+    """The wider of two estimates of one figure: speakers that happen to agree do not make the clips
     they were measured on certain."""
     if one is None or other is None or one.interval is None or other.interval is None:
         return one

@@ -56,7 +56,7 @@ MEASURES: dict[str, tuple[Callable[[PredictionRow], float], Callable[[Prediction
 
 
 def differing_conditions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What two evaluations' summaries must share and do not: then their figures say nothing."""
+    """The conditions in which two evaluations' summaries differ: then their figures say nothing."""
     return [
         key
         for key in ("manifest", "audio", "normalizer", "decoding")
@@ -144,8 +144,8 @@ def _paired(before: Sequence[PredictionRow], after: Sequence[PredictionRow]) -> 
 
 
 def groups_of(rows: Sequence[PredictionRow]) -> tuple[list[str], Unit]:
-    """What is resampled: speakers, a clip without one standing for itself; clips where there are
-    not two speakers."""
+    """The units that are resampled: speakers, a clip without one standing for itself; clips
+    where there are not two speakers."""
     speakers = {r["speaker"] for r in rows if r["speaker"] is not None}
     if len(speakers) < 2:
         return [f"clip {i}" for i in range(len(rows))], "clip"

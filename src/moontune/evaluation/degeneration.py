@@ -1,4 +1,4 @@
-"""Whether a tuned model stopped writing speech: empty transcripts, or ones that loop."""
+"""Checks whether a tuned model stopped writing speech: empty transcripts, or ones that loop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def degenerated(base: Sequence[Transcript], tuned: Sequence[Transcript]) -> str 
 
 
 def _lost(transcripts: Sequence[Transcript]) -> tuple[int, int]:
-    """How many are empty, and how many of the others do not come to an end by themselves."""
+    """Counts of those that are empty, and of others that do not come to an end by themselves."""
     spoken = [t for t in transcripts if any(c.isalnum() for c in t.text)]
     endless = sum(t.truncated or repeats(t.text) for t in spoken)
     return len(transcripts) - len(spoken), endless

@@ -84,7 +84,7 @@ def words_heard(reference: Sequence[str], hypothesis: Sequence[str]) -> list[boo
 
 
 def relative_gain(before: float | None, after: float | None) -> float | None:
-    """How much smaller `after` is, as a share of `before`; None where that has no meaning."""
+    """The decrease to `after`, as a share of `before`; None where that has no meaning."""
     if before is None or after is None or before == 0:
         return None
     return (before - after) / before

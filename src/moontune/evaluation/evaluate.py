@@ -36,7 +36,7 @@ Step = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model wrote for one clip, and what every figure is computed from."""
+    """A model's transcript of one clip, with what every figure is computed from."""
 
     id: str
     speaker: str | None

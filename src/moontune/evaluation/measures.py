@@ -106,7 +106,7 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class BootstrapNote:
-    """What was resampled, how often, and from which seed."""
+    """The unit that was resampled, how often, and from which seed."""
 
     unit: Unit
     units: int
@@ -134,7 +134,7 @@ class Habits:
 
 @dataclass(frozen=True)
 class StyleRetention:
-    """How both sides write, and how alike over the words that both wrote."""
+    """The style in which both sides write, and how alike over the words that both wrote."""
 
     before: Habits
     after: Habits

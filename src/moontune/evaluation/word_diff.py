@@ -1,4 +1,4 @@
-"""What a hypothesis got wrong, word by word as it was written.
+"""Differences of a hypothesis from its reference, word by word as it was written.
 
 Words are aligned by their normalised form, the one WER counts, and shown as they were written.
 """
@@ -40,7 +40,7 @@ class _Text:
     owner: list[int]  # of each token, the chunk it belongs to
 
     def raw(self, tokens: Sequence[int]) -> str:
-        """What was written for some tokens."""
+        """The text of some tokens."""
         return " ".join(self.chunks[c].raw for c in dict.fromkeys(self.owner[t] for t in tokens))
 
 

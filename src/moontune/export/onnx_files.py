@@ -15,7 +15,7 @@ from moontune.models.onnx import DECODER, ENCODER, TOKENIZER, import_onnxruntime
 
 
 def shape_of(net: Any) -> Any:
-    """What the graphs need to know of a net besides its weights. Raises UserError."""
+    """Facts of a net that the graphs need besides its weights. Raises UserError."""
     from moontune.export.onnx_moonshine import Shape
 
     config, encoder, decoder = net.config, net.model.encoder, net.model.decoder

@@ -23,7 +23,7 @@ _HIDDEN = -1e9  # added to the score of a place that must not be looked at
 
 @dataclass(frozen=True)
 class Shape:
-    """What the weights do not say."""
+    """Facts of a net that its weights do not say."""
 
     heads: int
     encoder_heads: int
@@ -119,7 +119,7 @@ class _Net:
         return self.g("Range", start, end, self.g.number(1))
 
     def bias(self, seen: str) -> str:
-        """What to add to scores, 0 where `seen` is true."""
+        """The mask to add to scores, 0 where `seen` is true."""
         return self.g("Where", seen, self.g.number(0.0), self.g.number(_HIDDEN))
 
 
@@ -183,7 +183,7 @@ def _convolution(net: _Net, x: str, name: str) -> str:
 
 
 def _real_frames(net: _Net, convolutions: Sequence[str]) -> str:
-    """How many frames of each clip are of its own samples, (batch, 1)."""
+    """The number of frames of each clip that are of its own samples, (batch, 1)."""
     g = net.g
     silent = g("Sub", g.number(1), "attention_mask")
     padding = g("ReduceSum", silent, g.number([1]), keepdims=1)

@@ -76,7 +76,7 @@ def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
 
 
 def _not_ours(folder: str, names: list[str]) -> list[str]:
-    """What training did not write there: links, folders, and files of other kinds."""
+    """Entries that training did not write there: links, folders, and files of other kinds."""
     return [
         name
         for name in names

@@ -16,7 +16,7 @@ _LONGEST = 128 * 256 - 1
 
 
 def token_bytes(tokenizer: Path) -> list[bytes]:
-    """What each token of a `tokenizer.json` stands for, by id. Raises UserError."""
+    """The bytes of each token of a `tokenizer.json`, by id. Raises UserError."""
     try:
         made = json.loads(Path(tokenizer).read_text(encoding="utf-8"))
         names = {i: name for name, i in made["model"]["vocab"].items()}

@@ -84,7 +84,7 @@ def reason_of(error: Exception) -> str:
 
 
 def pickle_hint(folder: Path, name: str) -> str:
-    """What to do about weights that are there as a pickle only, which may run code when opened."""
+    """Advice about weights that are there as a pickle only, which may run code when opened."""
     if not (folder / f"{name}.bin").is_file():
         return ""
     return (

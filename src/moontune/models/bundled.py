@@ -184,7 +184,7 @@ def _nodes(graph: Any) -> Iterator[Any]:
 
 
 def _graph_weights(graph: Any) -> dict[str, np.ndarray]:
-    """What the nodes of one graph multiply by and add, named `<module path>.weight` or `.bias`.
+    """The weights and biases of one graph's nodes, named `<module path>.weight` or `.bias`.
 
     A node is called `/layers.0/mlp/fc1/MatMul_quant`: the module, then the operator. Matrices are
     stored as `MatMul` takes them, (in, out); `nn.Linear` holds (out, in).

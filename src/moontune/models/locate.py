@@ -142,7 +142,7 @@ def _cached(names: list[str], revision: str | None) -> tuple[str, Path] | None:
 
 
 def _fetched(names: list[str], revision: str | None) -> tuple[str, Path]:
-    """What the hub has under the first of these names that it knows."""
+    """The model that the hub has under the first of these names that it knows."""
     from huggingface_hub.errors import (
         GatedRepoError,
         HfHubHTTPError,

@@ -27,7 +27,7 @@ _PACKAGES = (
 
 
 def environment(command: list[str]) -> dict[str, Any]:
-    """What `run.json` records of them."""
+    """The record of them in `run.json`."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "commands": [command],

@@ -28,7 +28,7 @@ class RunKind:
         """Raises UserError, before anything is spent, for what cannot be."""
 
     def facts(self) -> dict[str, Any]:
-        """What is asked, for the run's record."""
+        """The request, for the run's record."""
         return {}
 
     def resume(self, run: RunDir) -> None:
@@ -37,7 +37,7 @@ class RunKind:
 
 @dataclass(frozen=True)
 class Start:
-    """How a run is begun or gone on with."""
+    """Circumstances in which a run is begun or resumed."""
 
     kind: RunKind
     command: list[str]  # as it is recorded

@@ -70,7 +70,7 @@ class RunDir:
         return self.path / "checkpoint.safetensors"
 
     def artifacts(self) -> dict[str, Path]:
-        """What a complete run leaves, by name."""
+        """Files that a complete run leaves, by name."""
         files = {
             "adapter config": self.adapter / "adapter_config.json",
             "adapter weights": self.adapter / "adapter_model.safetensors",
@@ -160,7 +160,7 @@ class RunDir:
         self._log_command(command)
 
     def _log_command(self, command: list[str]) -> None:
-        """What made what follows in the log."""
+        """Where the following lines of the log are from."""
         versions = ", ".join(f"{k} {v}" for k, v in versions_here().items())
         RunLog(self.path)(f"$ moontune {shlex.join(command)}\n{versions}")
 

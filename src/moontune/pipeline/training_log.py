@@ -20,7 +20,7 @@ class TrainingLog:
     def __init__(
         self, run: RunDir, begin_bytes: int, updates: int, ui: Ui, group: ProcessGroup
     ) -> None:
-        """What an earlier process logged stays as far as `begin_bytes`; of it the validations are
+        """Lines of an earlier process stay as far as `begin_bytes`; of it the validations are
         shown again."""
         self._updates, self._ui = updates, ui
         file = run / LOG if group.is_main else os.devnull

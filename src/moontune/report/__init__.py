@@ -1,4 +1,4 @@
-"""What people read: pure functions from values to text; no folder is opened here.
+"""Reports, for people: pure functions from values to text; no folder is opened here.
 
 In reading order:
 

@@ -84,7 +84,7 @@ class Limits:
 
 @dataclass
 class _State:
-    """What the server knows beside its models."""
+    """Facts of the server beside its models."""
 
     clips: OrderedDict[str, tuple[np.ndarray, list[Hypothesis]]] = field(
         default_factory=OrderedDict

@@ -9,15 +9,16 @@ In reading order:
     losses          Losses of utterances in training: what does not train computed once, passes
                     of bounded size
     feature_cache   The frozen part of the model, computed once for each clip
-    sampling        Which utterances a training hears, in what order
+    sampling        Which utterances a training hears, in what order. Torch is loaded when one is
+                    drawn
     reversed_clips  The run's own clips heard backwards, with what the base writes for them:
                     often nothing
     augmentation    Training audio changed a little each time it is heard: speed, loudness,
                     noise, a telephone
-    averaging       What is validated and kept of an adapter's weights: an average, a share of
+    averaging       The weights of an adapter that are validated and kept: an average, a share of
                     the way to it
     checkpoint      Where a training stands, on disk: enough to go on as if it had never stopped
-    stability       Whether training went steadily, told from its log
+    stability       Stability of a training, told from its log
     summary         train.json: what a training did and what it was, for the verdict, the reports
                     and the card
 """

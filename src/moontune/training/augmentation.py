@@ -33,7 +33,7 @@ class Augment:
 
     @property
     def rng(self) -> np.random.Generator:
-        """What the changes are drawn from."""
+        """The random generator of the changes."""
         return self._rng
 
     @property
@@ -44,7 +44,7 @@ class Augment:
         return augmented(samples, self._of_samples, self._rng)
 
     def features(self, front: torch.Tensor) -> torch.Tensor:
-        """What the front end gave, (frames, channels)."""
+        """Features of the front end, (frames, channels)."""
         return masked(front, self._rng) if self._masks else front
 
 
@@ -61,7 +61,7 @@ class TokenDropout:
 
     @property
     def rng(self) -> np.random.Generator:
-        """What `drawn` draws from."""
+        """The random generator of `drawn`."""
         return self._rng
 
     def drawn(self, ids: Sequence[int]) -> list[int]:

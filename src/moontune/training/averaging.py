@@ -1,4 +1,4 @@
-"""What is validated and kept of an adapter's weights: an average, a share of the way to it."""
+"""The weights of an adapter that are validated and kept: an average, a share of the way to it."""
 
 from __future__ import annotations
 

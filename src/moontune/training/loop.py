@@ -33,7 +33,7 @@ _LEAST_FRAMES = 1_250  # a clip of 30 s goes through alone
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training did; the model holds the best adapter when this is returned."""
+    """The outcome of a training; the model holds the best adapter when this is returned."""
 
     steps: int  # optimizer updates tried, skipped ones included
     best_step: int  # 0: no update was better than the base
@@ -72,7 +72,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What a training works on, and in: an adapter on its base, audio, seed, type, processes."""
+    """The parts of a training: an adapter on its base, audio, seed, type, processes."""
 
     model: PeftModel  # wraps `base.net`
     base: Base

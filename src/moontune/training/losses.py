@@ -86,7 +86,7 @@ class LossComputer:
         return self._frozen_part(self.packed.features(samples))
 
     def _frozen_part(self, front: torch.Tensor) -> torch.Tensor:
-        """What is below the first layer that trains."""
+        """The part below the first layer that trains."""
         if self._encoder_trains:
             return front
         # A copy, or what is kept would hold on to the filler behind it.

@@ -1,4 +1,4 @@
-"""Whether training went steadily, told from its log."""
+"""Stability of a training, told from its log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RISEN = 2.0  # times the base's own validation loss, and by a nat: far beyond ov
 
 
 def unsteady(log: Sequence[dict[str, Any]]) -> list[str]:
-    """What went wrong though every number was finite, a phrase each; `log` is a run's train_log."""
+    """Faults of a training whose numbers were all finite, a phrase each."""
     return [text for text in (_exploded(log), _risen(log), _not_finite(log)) if text]
 
 

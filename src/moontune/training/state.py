@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class LoopProgress:
-    """How far the training is."""
+    """Progress of a training."""
 
     first_loss: float  # of the base, on the validation split
     best_loss: float  # of the update kept

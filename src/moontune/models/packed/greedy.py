@@ -19,7 +19,8 @@ _CHECK_EVERY = {"cpu": 1, "cuda": 8, "mps": 8}
 
 @dataclass
 class _Layer:
-    """What a decoder layer attends to while it writes; the first dimension is clips times heads."""
+    """Keys and values that a decoder layer attends to while it writes; the first dimension is
+    clips times heads."""
 
     keys: torch.Tensor  # of the clip's frames, (clips * heads, frames, head_dim)
     values: torch.Tensor

@@ -10,7 +10,7 @@ In reading order:
                        went
     search             The search of a sweep, by optuna: the next settings to try, and when to
                        give a trial up
-    search_space       What a sweep tries: named settings and the values they may take
+    search_space       The search space of a sweep: named settings and the values they may take
     sweep_report       The report of a sweep: its winner against the run's own settings and
                        against the base
     compare_runs       `moontune compare`: the tuned models of two runs on the same test clips

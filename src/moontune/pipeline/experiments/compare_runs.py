@@ -88,7 +88,7 @@ def _names(runs: tuple[RunDir, ...]) -> tuple[str, str]:
 
 
 def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
-    """What makes figures of two runs say nothing about each other is refused; remarks on the rest.
+    """Remarks on how two runs differ; raises UserError where their figures cannot be compared.
 
     Targets may differ, then losses are left out: words are the same whatever their style.
     """

@@ -98,7 +98,7 @@ class Pruner:
 
 
 def _tenth(step: int, updates: int) -> int:
-    """How far a training is, 1 to 10. Trials of unlike length are held against each other as far
+    """Progress of a training, 1 to 10. Trials of unlike length are held against each other as far
     along: at one update a short one has its rate almost down, and a long one is still warming up.
     """
     return -(-10 * step // updates)

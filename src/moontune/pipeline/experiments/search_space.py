@@ -1,4 +1,4 @@
-"""What a sweep tries: named settings and the values they may take."""
+"""The search space of a sweep: named settings and the values they may take."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def configured(config: RunConfig, values: dict[str, Any]) -> RunConfig:
 
 
 def dimensions(words: tuple[str, ...], config: RunConfig) -> list[Dimension]:
-    """What `--tune` says, `NAME` or `NAME=VALUES` each. Raises UserError."""
+    """The dimensions that `--tune` names, `NAME` or `NAME=VALUES` each. Raises UserError."""
     if not words:
         raise UserError("--tune names no setting; give some, such as lr lora_r")
     found = [_dimension(word) for word in words]

@@ -120,7 +120,7 @@ class _TrialUi:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be tried: values by setting; none in trial 0, which has the run's own."""
+    """A trial to be done: values by setting; none in trial 0, which has the run's own."""
 
     number: int
     values: dict[str, Any]
@@ -197,7 +197,7 @@ def _begun(folder: Path, config: RunConfig) -> RunDir | None:
 
 
 def _val_clips(run: RunDir, number: int) -> int | None:
-    """How many clips a trial validates on: as many as the first did. How many a training takes
+    """The number of clips a trial validates on: as many as the first did. How many a training takes
     depends on its length, and losses of other clips say nothing of settings."""
     return RunDir(trial_folder(run, 0)).read("train.json")["val_utterances"] if number else None
 

@@ -52,7 +52,7 @@ class GivenUp(Exception):
 
 @dataclass(frozen=True)
 class TrialOptions:
-    """What a search asks of the trainings it compares."""
+    """Options that a search gives to the trainings it compares."""
 
     val_clips: int | None = None  # to validate on; None: as many as `validation_sample` takes
     reversed_transcripts: dict[str, str | None] | None = None  # known already; gets the new ones
@@ -61,7 +61,7 @@ class TrialOptions:
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What the training is made of."""
+    """The base and the clips of a training."""
 
     base: Base
     own: list[Utterance]
@@ -71,7 +71,7 @@ class _Inputs:
 
 @dataclass(frozen=True)
 class _Decisions:
-    """What is settled before the first update, and what a checkpoint keeps of it."""
+    """Settings and labels decided before the first update; a checkpoint keeps them."""
 
     config: RunConfig  # with all that was recommended
     recommendations: list[Recommendation]
@@ -209,7 +209,7 @@ def _reversed_transcripts(
 
 @dataclass(frozen=True)
 class _Sources:
-    """What is heard beside the run's own clips."""
+    """Sources of clips beside the run's own."""
 
     reversed_clips: list[Utterance]
     shares: list[tuple[list[Utterance], float]]  # utterances, and their share of the places
@@ -330,7 +330,7 @@ def _run_loop(
 
 
 def _watched_transcripts(training: _Training) -> list[Transcript]:
-    """What the model writes, as it is now, for some validation clips."""
+    """The model's transcripts, as it is now, for some validation clips."""
     from moontune.models.transcriber import Transcriber, load_audio
     from moontune.training.sampling import evenly_spaced
 
