@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import HUB_TOKEN, SENTENCES, SHARED, flags, noise
+import torch
+from builders import DEVICE, HUB_TOKEN, SENTENCES, SHARED, flags, noise
 from filelock import FileLock
 
 from moontune.models.tiny_random import tiny_net, tiny_processor
@@ -18,6 +19,8 @@ from moontune.models.tiny_random import tiny_net, tiny_processor
 
 def pytest_configure(config: pytest.Config) -> None:
     """Processes that share the cores have one each, and so has what their tests start."""
+    if DEVICE == "cuda":  # transformers' own convolutions, which ours are held against
+        torch.backends.cudnn.allow_tf32 = False
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -58,14 +61,14 @@ def tiny_base(tiny_model: Path) -> Any:
     """The tiny model loaded; tests must not change it (attach adapters to `fresh_base`)."""
     from moontune.models.base_model import load_base
 
-    return load_base(str(tiny_model), None, "cpu")
+    return load_base(str(tiny_model), None, DEVICE)
 
 
 @pytest.fixture
 def fresh_base(tiny_model: Path) -> Any:
     from moontune.models.base_model import load_base
 
-    return load_base(str(tiny_model), None, "cpu")
+    return load_base(str(tiny_model), None, DEVICE)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +80,7 @@ def bundled_base() -> Any:
         pytest.skip("moonshine-voice is not installed (extra `bundled`)")
     from moontune.models.base_model import load_base
 
-    return load_base("bundled", None, "cpu")
+    return load_base("bundled", None, DEVICE)
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ def test_relative_gain() -> None:
     assert relative_gain(None, 0.1) is None
 
 
+@pytest.mark.device
 def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
     rows = rows[:5]
@@ -57,6 +58,7 @@ def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest)
     assert [p.tokens for p in backwards.predictions[::-1]] == [p.tokens for p in one.predictions]
 
 
+@pytest.mark.device
 def test_truncation_by_the_token_cap_is_counted(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
     done = evaluate(tiny_base, rows[:4], load_audio, cap=TokenCap(1.0, 2))
@@ -66,6 +68,7 @@ def test_truncation_by_the_token_cap_is_counted(tiny_base, noise_manifest) -> No
     assert done.truncated == sum(p.truncated for p in done.predictions)
 
 
+@pytest.mark.device
 def test_loss_is_on_the_target_and_wer_on_the_reference(tiny_base, noise_manifest) -> None:
     rows, _ = read_manifest(noise_manifest)
     plain = evaluate(tiny_base, rows[:2], load_audio, cap=TokenCap(6.5, 2))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from builders import SENTENCES, noise
+from builders import DEVICE, SENTENCES, noise
 
 from moontune.config.schema import EvalConfig, LoraConfig
 from moontune.data.audio import SHORTEST_SAMPLES
@@ -29,6 +29,7 @@ from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.packed.rotary import Rotary
 from moontune.models.transcriber import Transcriber, load_audio
 
+pytestmark = pytest.mark.device
 EOS = 2
 TARGETS: Any = ("q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2")
 LOSS_NATS = 1e-3  # what a real clip's summed loss may differ by in float32: about 30 tokens of it
@@ -48,13 +49,13 @@ def labels_of(base: Base, count: int) -> list[list[int]]:
 
 
 def wave(clip: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(clip)[None]
+    return torch.from_numpy(clip)[None].to(DEVICE)
 
 
 def their_loss(base: Base, clip: np.ndarray, ids: list[int]) -> torch.Tensor:
     """Transformers' own summed loss of a clip alone."""
     net: Any = base.net
-    return net(input_values=wave(clip), labels=torch.tensor([ids])).loss * len(ids)
+    return net(input_values=wave(clip), labels=torch.tensor([ids], device=DEVICE)).loss * len(ids)
 
 
 def our_losses(
@@ -69,7 +70,8 @@ def adapted(base: Base, config: LoraConfig, std: float = 0.05) -> Any:
     model = attach_lora(base, config, 1)
     for name, p in model.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(p, std=std, generator=torch.Generator().manual_seed(len(name)))
+            generator = torch.Generator().manual_seed(len(name))
+            p.data.copy_(std * torch.randn(p.shape, generator=generator))
     return model.eval()
 
 
@@ -81,9 +83,9 @@ def gradients(model: Any, loss: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def test_front_end_is_transformers_own_for_any_length(tiny_base) -> None:
     encoder, front = tiny_base.net.model.encoder, FrontEnd(tiny_base.net)
-    of_gpus = FrontEnd(tiny_base.net)
+    of_apple = FrontEnd(tiny_base.net)
     convolutions = (encoder.conv1, encoder.conv2, encoder.conv3)
-    of_gpus._layers = [front_end._convolution(conv) for conv in convolutions]
+    of_apple._layers = [front_end._convolution(conv) for conv in convolutions]
     lengths = (*range(SHORTEST_SAMPLES, SHORTEST_SAMPLES + 800, 61), 16_127, 16_000 * 7)
     for samples in lengths:
         clip = noise(samples, 8.0)[:samples]
@@ -92,7 +94,7 @@ def test_front_end_is_transformers_own_for_any_length(tiny_base) -> None:
             x = torch.nn.functional.gelu(encoder.conv2(x))
             theirs = torch.nn.functional.gelu(encoder.conv3(x))[0].t()
         assert torch.allclose(front(clip), theirs, atol=1e-5), samples
-        assert torch.allclose(of_gpus(clip), theirs, atol=1e-5), samples
+        assert torch.allclose(of_apple(clip), theirs, atol=1e-5), samples
 
 
 def test_a_clip_without_a_frame_is_refused(tiny_base) -> None:
@@ -242,7 +244,7 @@ def test_bfloat16_gradients_point_where_float32s_do(fresh_base) -> None:
 
 def test_dropout_keeps_the_mean_and_the_share() -> None:
     torch.manual_seed(0)
-    mask = dropout_mask(torch.zeros(1000, 37), 0.05)
+    mask = dropout_mask(torch.zeros(1000, 37, device=DEVICE), 0.05)
     assert mask is not None
     assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.95])
     assert float((mask == 0).float().mean()) == pytest.approx(0.05, abs=0.005)
@@ -265,6 +267,7 @@ def test_dropout_acts_in_training_only_and_on_the_adapter_only(fresh_base) -> No
     assert torch.equal(one, two)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_way_of_gpus_attends_to_the_same(causal) -> None:
     """Padded attention, which Apple's and Nvidia's GPUs use, against the CPU's; gradients too."""
@@ -294,7 +297,7 @@ def test_batched_greedy_equals_generate_on_each_clip_alone(
     tiny_base, monkeypatch, look_every
 ) -> None:
     """Clips that end early leave the batch; a GPU looks for them every eighth token only."""
-    monkeypatch.setitem(greedy._CHECK_EVERY, "cpu", look_every)
+    monkeypatch.setitem(greedy._CHECK_EVERY, DEVICE, look_every)
     clips = [noise(i, s) for i, s in enumerate((1.5, 0.6, 2.2, 1.0, 1.1, 0.7))]
     caps = [9, 4, 12, 1, 30, 17]
     packed = PackedMoonshine(tiny_base.net, merged=True)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 from hypothesis import strategies as st
 
 from moontune.data.manifest import Utterance
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
+# What tests marked `device` compute on:
+#     MOONTUNE_TEST_DEVICE=cuda pytest -m "device and not cpu"
+DEVICE = os.environ.get("MOONTUNE_TEST_DEVICE", "cpu")
 HUB_TOKEN = "secret-of-the-environment"  # as HF_TOKEN: it must reach no file
 SENTENCES = (
     "the red boat sails home",
@@ -38,13 +43,20 @@ def flags(model: Path, manifest: Path, name: str = "r", **more: object) -> list[
         "manifest": manifest,
         "model-id": model,
         "run-name": name,
-        "device": "cpu",
+        "device": DEVICE,
         "max-steps": 4,
         "eval-every-steps": 2,
         "grad-accum": 2,
         "general": "off",
     } | {k.replace("_", "-"): v for k, v in more.items()}
     return [word for k, v in settings.items() for word in (f"--{k}", str(v))]
+
+
+def same_numbers(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """To the bit on a CPU; elsewhere to rounding, since sums there may change their order."""
+    if DEVICE == "cpu":
+        return torch.equal(one, other)
+    return torch.allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
 def wav(seconds: float, rate: int = 44_100, kind: str = "WAV") -> bytes:
