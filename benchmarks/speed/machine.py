@@ -44,18 +44,28 @@ def update_flops(frames: int, tokens: int, sites: Sites, epochs: float = 1.0) ->
     return 2 * (forward + backward)
 
 
-def matrix_peak(dtype: torch.dtype, sizes: tuple[int, ...] = (1024, 2048)) -> float:
+def matrix_peak(dtype: torch.dtype, device: str = "cpu") -> float:
     """The most floating-point operations a second that a square torch.mm reached."""
     best = 0.0
-    for n in sizes:
-        left, right = torch.randn(n, n).to(dtype), torch.randn(n, n).to(dtype)
+    for n in (1024, 2048) if device == "cpu" else (4096, 8192):
+        left, right = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
         torch.mm(left, right)
+        synchronize(device)
         until = time.perf_counter() + 1.5
         while time.perf_counter() < until:
             begun = time.perf_counter()
             torch.mm(left, right)
+            synchronize(device)
             best = max(best, 2 * n**3 / (time.perf_counter() - begun))
     return best
+
+
+def synchronize(device: str) -> None:
+    """Wait until a device has done what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    elif device == "mps":
+        torch.mps.synchronize()
 
 
 if __name__ == "__main__":

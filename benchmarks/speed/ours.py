@@ -17,7 +17,7 @@ import tyro
 
 from benchmarks.speed.adapter import fill
 from benchmarks.speed.machine import update_flops
-from benchmarks.speed.work import ALPHA, RANK, UPDATE, Work, answer, in_order, preloaded
+from benchmarks.speed.work import ALPHA, ATTENTION, RANK, UPDATE, Work, answer, in_order, preloaded
 from moontune.config.schema import EvalConfig, LoraConfig, TrainConfig
 from moontune.data.manifest import read_manifest
 from moontune.evaluation.evaluate import evaluate
@@ -28,8 +28,14 @@ from moontune.training.loop import TrainingSetup, train
 
 
 def adapted(work: Work) -> tuple[Base, Any]:
-    base = load_base(work.model_id, None, "cpu")
-    lora = LoraConfig(lora_r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, lora_part=work.sites)
+    base = load_base(work.model_id, None, work.device)
+    lora = LoraConfig(
+        lora_r=RANK,
+        lora_alpha=ALPHA,
+        lora_dropout=0.0,
+        lora_targets=ATTENTION,
+        lora_part=work.sites,
+    )
     return base, attach_lora(base, lora, work.seed)
 
 
@@ -63,6 +69,9 @@ def run_train(work: Work) -> None:
         lr_schedule="constant",
         warmup_steps=0,
         ema_decay=0.0,
+        wise_ft=1.0,
+        token_dropout=0.0,
+        augment=(),
         max_grad_norm=1.0,
         weight_decay=0.0,
         eval_every_steps=1_000_000,

@@ -30,11 +30,11 @@ from moontune.data.normalizer import normalize
 @torch.no_grad()
 def one(model: Any, processor: Any, audio: Any, text: str) -> tuple[list[int], float, int]:
     """Token ids written, summed loss in nats and target tokens of one clip, (samples,)."""
-    inputs = processor(audio, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+    inputs = processor(audio, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").to(model.device)
     cap = EvalConfig().token_cap(len(audio) / SAMPLE_RATE_HZ)
     written = model.generate(**inputs, do_sample=False, max_new_tokens=cap)
     ids = processor.tokenizer(text, add_special_tokens=False).input_ids
-    labels = torch.tensor([[*ids, processor.tokenizer.eos_token_id]])
+    labels = torch.tensor([[*ids, processor.tokenizer.eos_token_id]], device=model.device)
     loss = model(**inputs, labels=labels).loss
     return written[0, 1:].tolist(), float(loss) * labels.shape[1], labels.shape[1]
 
@@ -44,7 +44,7 @@ def evaluate(work: Work) -> None:
     processor = AutoProcessor.from_pretrained(work.model_id)
     model = lora_model(work)
     fill(model, work.seed)
-    model.eval()
+    model.to(work.device).eval()
     store = preloaded(rows)
     clips = [store(u) for u in rows]
     for u, clip in zip(rows[:2], clips[:2], strict=True):  # warm-up

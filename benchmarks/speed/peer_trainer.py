@@ -4,9 +4,8 @@
         --model-id DIR --out out.json
 
 In the way of transformers' `run_speech_recognition_seq2seq.py`: features and labels are prepared
-once by `map`, a collator pads them, the Trainer does the rest. Where its users slow it down, this
-one does not: the data lie in memory and are handed out as arrays instead of Python lists, nothing
-is saved, evaluated or shown during the timed part.
+once, a collator pads them, the Trainer does the rest. Where its users slow it down, this one does
+not: the data lie in memory as arrays, nothing is saved, evaluated or shown during the timed part.
 
 Weighting under accumulation (transformers 5.23): the Trainer looks for `**kwargs` in the forward of
 the model inside the PeftModel; Moonshine's has them, so each micro-batch's loss is the sum over its
@@ -27,7 +26,6 @@ import soundfile
 import torch
 import transformers
 import tyro
-from datasets import Dataset
 from transformers import (
     AutoProcessor,
     Seq2SeqTrainer,
@@ -42,20 +40,19 @@ from moontune.data.manifest import Utterance, read_manifest
 IGNORED = -100
 
 
-def prepared(rows: list[Utterance], processor: Any) -> Dataset:
+def prepared(rows: list[Utterance], processor: Any) -> list[dict[str, Any]]:
     """One row a clip: `input_values` (samples,) and `labels` (tokens,), in memory."""
     eos = processor.tokenizer.eos_token_id
 
-    def prepare(row: dict[str, Any]) -> dict[str, Any]:
-        audio, rate = soundfile.read(row["audio"], dtype="float32")
+    def prepare(u: Utterance) -> dict[str, Any]:
+        audio, rate = soundfile.read(u.audio_filepath, dtype="float32")
         if rate != SAMPLE_RATE_HZ or audio.ndim != 1:
-            raise SystemExit(f"{row['audio']}: the benchmark takes 16 kHz mono audio")
+            raise SystemExit(f"{u.audio_filepath}: the benchmark takes 16 kHz mono audio")
         values = processor.feature_extractor(audio, sampling_rate=rate).input_values[0]
-        ids = processor.tokenizer(row["text"], add_special_tokens=False).input_ids
+        ids = processor.tokenizer(u.label, add_special_tokens=False).input_ids
         return {"input_values": values, "labels": [*ids, eos]}
 
-    data = Dataset.from_list([{"audio": str(u.audio_filepath), "text": u.label} for u in rows])
-    return data.map(prepare, remove_columns=data.column_names, keep_in_memory=True)
+    return [prepare(u) for u in rows]
 
 
 class Collator:
@@ -104,7 +101,8 @@ def train(work: Work) -> None:
     processor = AutoProcessor.from_pretrained(work.model_id)
     clips = list({u.id: u for u in order}.values())
     place = {u.id: i for i, u in enumerate(clips)}
-    data = prepared(clips, processor).select([place[u.id] for u in order]).with_format("numpy")
+    ready = prepared(clips, processor)
+    data = [ready[place[u.id]] for u in order]
     with tempfile.TemporaryDirectory() as folder:
         arguments = Seq2SeqTrainingArguments(
             output_dir=folder,
@@ -118,20 +116,21 @@ def train(work: Work) -> None:
             remove_unused_columns=False,
             label_names=["labels"],
             dataloader_num_workers=0,
-            dataloader_pin_memory=False,
+            dataloader_pin_memory=work.device == "cuda",
+            bf16=work.peer_dtype == "bfloat16",
             logging_steps=1,
             save_strategy="no",
             eval_strategy="no",
             report_to=[],
             disable_tqdm=True,
-            use_cpu=True,
+            use_cpu=work.device == "cpu",
             seed=work.seed,
         )
         record = Record()
         trainer = Seq2SeqTrainer(
             model=lora_model(work),
             args=arguments,
-            train_dataset=data,
+            train_dataset=data,  # type: ignore[arg-type]
             data_collator=Collator(processor),
             callbacks=[record],
         )

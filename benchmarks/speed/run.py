@@ -39,6 +39,7 @@ from benchmarks.speed.work import UPDATE, Sites, sentence_case
 from moontune.data.manifest import Utterance, read_manifest
 
 WARM_UP = 2  # updates
+APART = {"float32": 1e-3, "bfloat16": 0.1}  # nats an update, the peer in float32
 PARTS = ("training", "decoder", "evaluation", "startup")
 
 
@@ -92,13 +93,16 @@ def shares(pairs: list[Pair], timed: slice, peak: float) -> str:
     return " | ".join(f"{100 * median(rates) / peak:.0f} %" for rates in reached)
 
 
-def curves(work: str, pairs: list[Pair]) -> str:
-    """How far the two losses of an update ever are apart."""
+def curves(work: str, pairs: list[Pair], dtype: str) -> str:
+    """How far the two losses of an update ever are apart. Further than by rounding, and the two
+    contenders do not do the same work: then no ratio means anything."""
     apart = [
         abs(a - b)
         for peer, ours in pairs
         for a, b in zip(peer["losses"], ours["losses"], strict=False)
     ]
+    if max(apart) > APART[dtype]:
+        raise SystemExit(f"{work}: the contenders' losses are {max(apart):.2g} nats apart")
     weighted = "token-weighted" if pairs[0][0]["token_weighted"] else "NOT token-weighted"
     return (
         f"{work}: loss curves at most {max(apart):.2g} nats apart over "
@@ -125,7 +129,7 @@ def training(
     ]
     halves = {"both": "both halves", "decoder": "decoder"}[sites]
     work = f"training, {halves}, {epochs} epochs of {len(few)}, {dtype}"
-    return line(work, pairs, rates, shares(pairs, timed, peak)), curves(work, pairs)
+    return line(work, pairs, rates, shares(pairs, timed, peak)), curves(work, pairs, dtype)
 
 
 def evaluation(args: Args, contest: Contest, rows: list[Utterance]) -> tuple[str, str]:

@@ -31,7 +31,7 @@ Sites = Literal["both", "decoder"]
 
 @dataclass(frozen=True)
 class Work:
-    """One contender's share of the benchmark, on a CPU."""
+    """One contender's share of the benchmark."""
 
     task: Literal["train", "evaluate"]
     """`train`: LoRA updates; `evaluate`: loss, transcripts and WER of every row."""
@@ -46,7 +46,11 @@ class Work:
     updates: int = 20
     """Updates of 8 clips."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of our matrix products in training; the peer's is float32."""
+    """Of our matrix products in training."""
+    peer_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the peer's in training: bfloat16 is the Trainer's `bf16=True`."""
+    device: str = "cpu"
+    """cpu, cuda or mps."""
     lr: float = 3e-4
     """Constant learning rate."""
     seed: int = 42
@@ -92,8 +96,10 @@ def in_mib(maxrss: int) -> float:
 
 
 def answer(work: Work, **found: Any) -> None:
-    """Write what was found, with the peak memory and the threads."""
+    """Write what was found, with the peak memory (on a GPU, the card's) and the threads."""
     import torch
 
-    row = found | {"peak_mib": peak_mib(), "threads": torch.get_num_threads()}
+    on_gpu = work.device == "cuda"
+    peak = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_mib()
+    row = found | {"peak_mib": peak, "threads": torch.get_num_threads()}
     work.out.write_text(json.dumps(row), encoding="utf-8")
