@@ -45,14 +45,14 @@ def training(work: Work, rounds: int, peak: float) -> tuple[dict[str, Any], bool
     timed = slice(WARM_UP, WARM_UP + TIMED[work.device])
     clips = len(work.manifest.read_text().splitlines()) // UPDATE * UPDATE
     rates: list[tuple[float, float]] = []
-    memory: tuple[float, float] = (0.0, 0.0)
+    memory: tuple[float, float] | None = None
     share = apart = 0.0
     for _ in range(rounds):
         peer = done(peer_trainer.train, replace(work, updates=timed.stop))
         own = done(ours.run_train, replace(work, updates=EPOCHS[work.sites] * clips // UPDATE))
         span = sum(peer["seconds"][timed])
         rates.append((TIMED[work.device] * UPDATE / span, own["utterances"] / own["whole_s"]))
-        memory = peer["peak_mib"], own["peak_mib"]
+        memory = _memory(work, peer, own)
         share = sum(own["flops"]) / own["whole_s"] / peak
         apart = max(abs(a - b) for a, b in zip(peer["losses"], own["losses"], strict=False))
     figures = _rates(rates) | {"memory_mib": memory, "share_of_peak": share, "losses_apart": apart}
@@ -64,15 +64,20 @@ def training(work: Work, rounds: int, peak: float) -> tuple[dict[str, Any], bool
 def evaluation(work: Work, rounds: int) -> tuple[dict[str, Any], str]:
     rates: list[tuple[float, float]] = []
     other = 0
-    memory: tuple[float, float] = (0.0, 0.0)
+    memory: tuple[float, float] | None = None
     for _ in range(rounds):
         peer = done(peer_evaluate.evaluate, work)
         own = done(ours.run_evaluate, work)
         rates.append((peer["utterances"] / peer["seconds"], own["utterances"] / own["seconds"]))
-        memory = peer["peak_mib"], own["peak_mib"]
+        memory = _memory(work, peer, own)
         other = sum(a != b for a, b in zip(peer["tokens"], own["tokens"], strict=True))
     figures = _rates(rates) | {"memory_mib": memory, "other_transcripts": other}
     return figures, f"{_said(figures)}; {other} of {len(own['tokens'])} transcripts differ"
+
+
+def _memory(work: Work, peer: dict, own: dict) -> tuple[float, float] | None:
+    """The most of the card's memory, MiB. Of a CPU's one process both have the same peak."""
+    return (peer["peak_mib"], own["peak_mib"]) if work.device == "cuda" else None
 
 
 def _rates(rates: list[tuple[float, float]]) -> dict[str, Any]:
@@ -84,9 +89,10 @@ def _rates(rates: list[tuple[float, float]]) -> dict[str, Any]:
 def _said(figures: dict[str, Any]) -> str:
     ratios, memory = figures["ratios"], figures["memory_mib"]
     spread = f" ({min(ratios):.2f}-{max(ratios):.2f})" if len(ratios) > 1 else ""
+    card = f", {memory[1]:.0f} for {memory[0]:.0f} MiB of the card" if memory else ""
     return (
         f"{median(ratios):.2f} times{spread}: {figures['ours']:.1f} for {figures['peer']:.1f} "
-        f"clips/s, {memory[1]:.0f} for {memory[0]:.0f} MiB"
+        f"clips/s{card}"
     )
 
 

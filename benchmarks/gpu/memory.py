@@ -6,6 +6,7 @@ where torch has no such limit, a pass that is too large raises what a GPU would.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ def update(
     for u in clips:  # what is computed once is there, so that the peak is the passes'
         computer.cache(u)
     parameters = [p for p in adapter.parameters() if p.requires_grad]
+    gc.collect()
     if setting.device == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()

@@ -7,31 +7,33 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import torch
 
 from benchmarks.speed.work import RANK, Sites
 
-WIDTH, INNER, LAYERS, VOCABULARY = 288, 1152, 6, 32_768  # Moonshine tiny, both halves alike
 
-
-def update_flops(frames: int, tokens: int, sites: Sites, epochs: float = 1.0) -> float:
+def update_flops(config: Any, frames: int, tokens: int, sites: Sites, epochs: float = 1.0) -> float:
     """Useful floating-point operations of one clip's part in an update, on attention LoRA.
 
-    `frames` encoder states, `tokens` targets; a multiplication with its addition counts two. What
-    has to be done, not what a program does: the forward, the gradient of what lies on the way to an
-    adapter, none of frozen weights or of the convolutions. With `sites` "decoder" the encoder stays
-    as it is, so one pass is shared by all `epochs`. Norms, rotations and activations are left out.
+    `config` is the net's, `frames` are encoder states, `tokens` targets; a multiplication with its
+    addition counts two. What has to be done, not what a program does: the forward, the gradient of
+    what lies on the way to an adapter, none of frozen weights or of the convolutions. With `sites`
+    "decoder" the encoder stays as it is, so one pass is shared by all `epochs`. Norms, rotations
+    and activations are left out.
     """
-    d, halves = WIDTH, 2 * frames + 1  # frames after conv2; conv1 gives three times as many
+    d, inner, vocabulary = config.hidden_size, config.intermediate_size, config.vocab_size
+    layers, above = config.encoder_num_hidden_layers, config.decoder_num_hidden_layers
+    halves = 2 * frames + 1  # frames after conv2; conv1 gives three times as many
     convolutions = 3 * halves * 127 * d + halves * 7 * d * 2 * d + frames * 3 * 2 * d * d
-    encoder = LAYERS * frames * (4 * d * d + 2 * d * INNER)
-    encoder_scores = LAYERS * 2 * frames * frames * d
-    crossing = LAYERS * frames * 2 * d * d  # keys and values of the encoder's states
-    decoder = LAYERS * tokens * (6 * d * d + 3 * d * INNER) + tokens * d * VOCABULARY
-    decoder_scores = LAYERS * d * (tokens * (tokens + 1) + 2 * tokens * frames)
-    encoder_lora = LAYERS * 4 * frames * 2 * d * RANK
-    decoder_lora = LAYERS * (6 * tokens + 2 * frames) * 2 * d * RANK
+    encoder = layers * frames * (4 * d * d + 2 * d * inner)
+    encoder_scores = layers * 2 * frames * frames * d
+    crossing = above * frames * 2 * d * d  # keys and values of the encoder's states
+    decoder = above * tokens * (6 * d * d + 3 * d * inner) + tokens * d * vocabulary
+    decoder_scores = above * d * (tokens * (tokens + 1) + 2 * tokens * frames)
+    encoder_lora = layers * 4 * frames * 2 * d * RANK
+    decoder_lora = above * (6 * tokens + 2 * frames) * 2 * d * RANK
 
     forward = crossing + decoder + decoder_scores + decoder_lora
     # Below the first adapters, three projections wide, no gradient is wanted.

@@ -97,7 +97,10 @@ def run_train(work: Work) -> None:
         whole_s=result.seconds - result.seconds_validating,
         utterances=len(order),
         flops=[
-            sum(update_flops(f, t, work.sites, epochs) for f, t in sizes[i : i + UPDATE])
+            sum(
+                update_flops(base.net.config, f, t, work.sites, epochs)
+                for f, t in sizes[i : i + UPDATE]
+            )
             for i in range(0, len(sizes), UPDATE)
         ],
     )
