@@ -4,12 +4,10 @@ CPU; the same in two processes."""
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,11 +24,6 @@ from moontune.system.files import read_jsonl
 
 UPDATES = 12
 LOSSES = 0.02  # nats that validation losses of the same training may differ by, in bfloat16 too
-# moontune with the state of the training written after every update, so that a kill finds one.
-MOONTUNE = (
-    "import sys; from moontune.training import checkpoint; checkpoint.SHARE = 1e9; "
-    "from moontune.cli.dispatch import main; sys.exit(main(sys.argv[1:]))"
-)
 
 
 class Runs:
@@ -52,15 +45,14 @@ class Runs:
         }
         self._flags = [str(word) for k, v in settings.items() for word in (f"--{k}", v)]
 
-    def command(self, name: str, *more: str) -> list[str]:
-        return [sys.executable, "-c", MOONTUNE, "run", *self._flags, "--run-name", name, *more]
+    def command(self, name: str, *more: str, stop: int = 0) -> list[str]:
+        """Of a run, to which the signal `stop` is sent in the middle of training."""
+        words = ["-m", "benchmarks.gpu.moontune_stopped", str(int(stop)), str(UPDATES // 2), "run"]
+        return [sys.executable, *words, *self._flags, "--run-name", name, *more]
 
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         log = (self.folder / "log.txt").open("ab")
-        # A process group of its own, so that a kill takes what it started along.
-        return subprocess.Popen(
-            command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-        )
+        return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
 
     def finish(self, command: Sequence[str]) -> int:
         code = self.start(command).wait()
@@ -128,12 +120,8 @@ def check_stopped(runs: Runs, answer: Answer) -> None:
         ("killed", signal.SIGKILL, "killed in training, --resume"),
         ("stopped", signal.SIGINT, "interrupted in training, --resume"),
     ):
-        process = runs.start(runs.command(name))
+        runs.start(runs.command(name, stop=kind)).wait()
         state = runs.path(name)
-        while process.poll() is None and _updates(state / "train_log.jsonl") < UPDATES // 2:
-            time.sleep(0.01)
-        os.killpg(process.pid, kind)
-        process.wait()
         left = list(state.glob("checkpoint*"))
         code = runs.finish([*runs.command(name), "--resume"])
         if code not in (0, 1):
