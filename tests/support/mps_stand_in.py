@@ -21,8 +21,8 @@ their own there, which are not called here. MPS has a random generator of its ow
 It shows what would be refused. It cannot show numerics (all is float32 on the CPU), speed, memory,
 what an MPS kernel itself refuses (a type, a size, a version of macOS) or computes wrongly, what a
 kernel for every device calls in turn, and anything of a torch that is not installed here. bfloat16,
-which MPS has from macOS 14 on, is let through; moontune trains in float32 there. Gradients do not
-cross from one device to the other. Only the thread that opens it sees it.
+which MPS has from macOS 14 on, is let through; moontune trains in float32 there. Gradients cannot
+cross from one device to the other here. Only the thread that opens it sees it.
 """
 
 from __future__ import annotations
