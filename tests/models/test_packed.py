@@ -189,6 +189,7 @@ def test_weights_shared_with_the_fused_ones_stay_what_they_were(fresh_base) -> N
     assert all(torch.equal(p, before[n]) for n, p in fresh_base.net.named_parameters())
 
 
+@pytest.mark.cpu  # there are filler rows on a CPU only
 def test_filler_rows_change_neither_losses_nor_gradients(fresh_base, monkeypatch) -> None:
     model = adapted(fresh_base, LoraConfig(lora_dropout=0.0, lora_targets=TARGETS))
     clips = unlike_clips()
