@@ -44,8 +44,7 @@ def environment(root: Path, wheels: Path | None, out: Path) -> dict[str, str]:
     site.mkdir()
     for wheel in sorted(wheels.glob("*.whl")) if wheels else []:
         if not _installed(wheel.name.split("-")[0]):
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(site)
+            _unzip(wheel, site)
     if not _installed("moontune"):  # it is run from its sources, and asks for its own version
         version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
         facts = site / f"moontune-{version}.dist-info"
@@ -84,8 +83,20 @@ def unpacked(bundle: Path, out: Path) -> Path:
         return bundle
     folder = out / "bundle"
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.unpack_archive(bundle, folder, "zip")
+    _unzip(bundle, folder)
     return folder
+
+
+def _unzip(file: Path, folder: Path) -> None:
+    """Write the files of an archive below a folder, and none outside of it."""
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            target = (folder / member.filename).resolve()
+            if not target.is_relative_to(folder.resolve()):
+                raise SystemExit(f"{file}: holds a path that leads out of it, {member.filename}")
+            if not member.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(member))
 
 
 def _fill(folder: Path, model: Path | None, clips: Path | None, python: str) -> None:

@@ -30,10 +30,17 @@ def test_auto_restores_capitals_in_every_split() -> None:
     assert {u.text for p in made.utterances.values() for u in p} == {"YES THAT'S IGOR"}
 
 
-def test_auto_leaves_cased_text_alone_and_asks_no_model() -> None:
-    made = make_labels(parts("Yes, that's Igor!"), "auto", never)
-    assert targets(made) == {"Yes, that's Igor!"}
-    assert made.summary["used"] == "as-written"
+def test_auto_writes_cased_text_as_the_base_does_too() -> None:
+    made = make_labels(parts("Yes THAT'S Igor!"), "auto", heard)
+    assert targets(made) == {"Yes, that's Igor."}
+    assert made.summary["used"] == "restore"
+    assert made.summary["rewritten"] == 1
+
+
+def test_as_written_asks_no_model() -> None:
+    made = make_labels(parts("Yes, THAT'S Igor!"), "as-written", never)
+    assert targets(made) == {"Yes, THAT'S Igor!"}
+    assert made.summary["rewritten"] == 0
 
 
 def test_styles_asked_for() -> None:
@@ -52,24 +59,15 @@ def test_names_are_learnt_from_training_transcripts_alone() -> None:
     assert made.utterances["train"][0].target == "Ask igor"
 
 
-def test_rows_are_looked_at_one_by_one() -> None:
-    """Capitals among cased references are restored; what has case of its own is left alone."""
-    texts = ["Ask Igor.", "NO!", "WHERE IS IGOR NOW"]
+def test_a_row_without_case_among_others_that_have_it() -> None:
+    """Their names keep their case; capitals of a whole row say nothing."""
+    texts = ["Ask Igor.", "We asked Igor.", "WHERE IS IGOR NOW"]
     rows = [Utterance(t, Path(t), t, 1.0, t) for t in texts]
-    asked: list[str] = []
-
-    def heard_some(utterances) -> dict[str, str]:
-        asked.extend(u.id for u in utterances)
-        return {u.id: "Where is Igor now?" for u in utterances}
-
+    said = dict(zip(texts, ("Ask eager.", "We asked Igor.", "Where is he gone now?"), strict=True))
     split = {"train": rows, "val": rows[:1], "test": rows[:1]}
-    made = make_labels(split, "auto", heard_some)
+    made = make_labels(split, "auto", lambda utterances: {u.id: said[u.id] for u in utterances})
     assert [u.target for u in made.utterances["train"]] == [
         "Ask Igor.",
-        "NO!",
+        "We asked Igor.",
         "Where is Igor now?",
     ]
-    assert asked == ["WHERE IS IGOR NOW"]
-    assert made.summary["restored"] == 1
-    explicit = make_labels(split, "restore", heard_some)
-    assert explicit.utterances["train"][0].target == "Ask Igor."

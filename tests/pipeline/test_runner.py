@@ -291,7 +291,7 @@ def test_other_base_weights_are_refused(
     config = Path("outputs/r/config.toml")
     config.write_text(config.read_text().replace(str(tiny_model), "model"))
     assert main(["evaluate", "outputs/r", "--overwrite"]) == 2
-    assert "weights are not those of stage baseline" in capsys.readouterr().err
+    assert "weights are not those of stage labels" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_from_another_folder(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, 
     loop = Transcript("pink " * 30, [5] * 30, truncated=True)
     speech = Transcript("The red boat.", [5, 2], truncated=False)
     said = iter([[speech] * 3, [loop] * 3])
-    monkeypatch.setattr(train_stage, "_watched_transcripts", lambda *_: next(said))
+    monkeypatch.setattr(train_stage, "_transcripts", lambda done: next(said))
     assert main(["train", str(trained), "--overwrite", "--lr", "1e-2"]) == 0
     assert "is not kept" in capsys.readouterr().out
     told = json.loads((trained / "train.json").read_text())
@@ -41,6 +42,24 @@ def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, 
     assert main(["verdict", str(trained)]) == 1
     verdict = json.loads((trained / "metrics.json").read_text())["verdict"]
     assert "3 loop" in verdict["sentence"]
+
+
+def test_an_adapter_that_is_no_better_in_words_is_not_kept(trained, monkeypatch, capsys) -> None:
+    """Its loss may have fallen by typography, or by texts that nobody says."""
+    measure = train_stage._validation_words
+    done = []
+
+    def worse(training):
+        done.append(measure(training))
+        return replace(done[-1], loss_words=1.0 + 0.1 * len(done))
+
+    monkeypatch.setattr(train_stage, "_validation_words", worse)
+    assert main(["train", str(trained), "--overwrite", "--lr", "1e-2"]) == 0
+    assert "the loss of words is 1.200, the base's 1.100" in capsys.readouterr().out
+    told = json.loads((trained / "train.json").read_text())
+    assert told["best_step"] == 0
+    weights = load_file(trained / "lora_adapter/adapter_model.safetensors")
+    assert all(not w.any() for name, w in weights.items() if "lora_B" in name)
 
 
 def test_a_loss_that_is_no_number_is_never_the_best(trained, monkeypatch) -> None:

@@ -66,6 +66,8 @@ class CleanConfig:
         float, Range((5.0, 1000.0), "even fast speech has about 20 characters a second")
     ] = 40.0
     """Clips with more text than this for their length are dropped: nobody can say it that fast."""
+    keep_annotations: bool = False
+    """Keep what is not speech in transcripts: [laughter], (inaudible), SPEAKER 1:, markup."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,8 @@ class DeviceConfig:
 @dataclass(frozen=True)
 class LabelConfig:
     label_style: Literal["auto", "as-written", "restore", "lower"] = "auto"
-    """How training text is written. `restore` gives ALL-CAPS or bare lower-case references the
-    case and punctuation the base model writes; `auto` restores only where references need it."""
+    """How training text is written. `auto` and `restore`: as the base model writes, whatever the
+    references' case and punctuation. `as-written` teaches their typography too; `lower` none."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,22 @@
 
 In reading order:
 
-    manifest    Utterances and the JSONL manifests that list them, one utterance a line
-    audio       Audio files, bytes or streams to the form the model takes: float32, mono, 16 kHz,
-                (samples,)
-    normalizer  Text as WER is scored on: Whisper's English normalisation
-    truecasing  References written as the base model writes: its case and its punctuation, their
-                own words
-    labels      Training text in the style the base model writes, made from references and its
-                transcripts
-    cleaning    Which utterances can be used, and for each that cannot, why
-    splitting   Speaker-disjoint splits, as near the wanted shares of audio as whole speakers
-                allow
-    assignment  Whole groups put into splits so that each comes near its share: a local search
-    heldout     A small manifest of held-out clips with audio beside it:
-                `scripts/build_manifest.py`
+    manifest     Utterances and the JSONL manifests that list them, one utterance a line
+    audio        Audio files, bytes or streams to the form the model takes: float32, mono, 16 kHz,
+                 (samples,)
+    normalizer   Text as WER is scored on: Whisper's English normalisation
+    truecasing   References written as the base model writes: its case and its punctuation, their
+                 own words
+    annotations  What stands in transcripts and is not speech: tags of sounds, speakers' names,
+                 times, markup
+    base_style   How a set of references is written: which of its capitals and marks the base
+                 would write too
+    labels       Training text in the style the base model writes, made from references and its
+                 transcripts
+    cleaning     Which utterances can be used, and for each that cannot, why
+    splitting    Speaker-disjoint splits, as near the wanted shares of audio as whole speakers
+                 allow
+    assignment   Whole groups put into splits so that each comes near its share: a local search
+    heldout      A small manifest of held-out clips with audio beside it:
+                 `scripts/build_manifest.py`
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from moontune.config.schema import CleanConfig
+from moontune.data.annotations import without_annotations
 from moontune.data.audio import (
     SAMPLE_RATE_HZ,
     SHORTEST_SAMPLES,
@@ -27,6 +28,7 @@ class Cleaned:
     utterances: list[Utterance]  # durations are those of the decoded audio
     dropped: list[Dropped]
     audio_sha256: dict[str, str]  # utterance id -> hash of its samples
+    annotations: dict[str, int]  # kinds of what is not speech, in how many texts they were
 
 
 def clean(
@@ -45,20 +47,36 @@ def clean(
     dropped: list[Dropped] = []
     hashes: dict[str, str] = {}
 
-    def look(u: Utterance) -> tuple[Utterance, str | None, str, str]:
+    spoken, annotations = _spoken(utterances, config)
+
+    def look(u: Utterance, written: str) -> tuple[Utterance, str | None, str, str]:
         if need_speaker and u.speaker is None:
             return u, None, "no speaker", "the split by speakers cannot place it; name its speaker"
+        if u.text != written and not u.text:
+            return u, None, "no speech in the text", f"nothing is said in {written[:40]!r}"
         return _check(u, config, keep_silence)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for done, (u, digest, reason, detail) in enumerate(pool.map(look, utterances), start=1):
+        found = pool.map(look, spoken, [u.text for u in utterances])
+        for done, (u, digest, reason, detail) in enumerate(found, start=1):
             if digest is None:
                 dropped.append(Dropped(u.where or str(u.audio_filepath), u.id, reason, detail))
             else:
                 kept.append(u)
                 hashes[u.id] = digest
             progress(done, len(utterances), "clips read")
-    return Cleaned(kept, dropped, hashes)
+    return Cleaned(kept, dropped, hashes, annotations)
+
+
+def _spoken(
+    utterances: Sequence[Utterance], config: CleanConfig
+) -> tuple[list[Utterance], dict[str, int]]:
+    """The utterances with what is said in their texts, and what was taken out, by kind."""
+    if config.keep_annotations:
+        return list(utterances), {}
+    texts, counts = without_annotations([u.text for u in utterances])
+    spoken = [replace(u, text=text) for u, text in zip(utterances, texts, strict=True)]
+    return spoken, dict(counts.most_common())
 
 
 def _check(

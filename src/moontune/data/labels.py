@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from moontune.data.base_style import WritingHabits, in_base_style
 from moontune.data.manifest import Utterance
-from moontune.data.truecasing import case_lexicon, restore_style, style_of
+from moontune.data.truecasing import case_lexicon, style_of
 
 
 @dataclass(frozen=True)
@@ -21,25 +22,22 @@ def make_labels(
     style: str,
     transcribe_all: Callable[[Sequence[Utterance]], dict[str, str]],
 ) -> Labels:
-    """Set every utterance's target as `style` asks; `auto` restores where references need it.
+    """Set every utterance's target as `style` asks; `auto` and `restore` write the base's own.
 
-    Rows are looked at one by one, so a few capitals among cased references are restored too, and
-    cased rows are always left as they are. `transcribe_all` gives the base's transcript by
-    utterance id and is asked only for the rows to restore. The casing lexicon comes from the
-    training split's transcripts alone.
+    `transcribe_all` gives the base's transcript by utterance id; it is asked only where it is
+    needed. What is believed of how references are written, and the casing of words, comes from the
+    training split alone.
     """
     everything = [u for part in parts.values() for u in part]
-    found = style_of(u.text for u in everything)
-    bare = [u for u in everything if _needs_style(u.text, found)]
-    used = style
-    if style == "auto":
-        used = "restore" if bare else "as-written"
+    used = "restore" if style == "auto" else style
+    habits: WritingHabits | None = None
     if used == "restore":
-        written = transcribe_all(bare) if bare else {}
-        lexicon = case_lexicon(written[u.id] for u in parts["train"] if u.id in written)
+        written = transcribe_all(everything)
+        lexicon = case_lexicon(written[u.id] for u in parts["train"])
+        habits = WritingHabits.of((u.text, written[u.id]) for u in parts["train"])
 
         def target(u: Utterance) -> str:
-            return restore_style(u.text, written[u.id], lexicon) if u.id in written else u.text
+            return in_base_style(u.text, written[u.id], lexicon, habits)
 
     elif used == "lower":
 
@@ -52,21 +50,13 @@ def make_labels(
             return u.text
 
     labelled = {name: [replace(u, target=target(u)) for u in part] for name, part in parts.items()}
-    examples = [
-        {"text": u.text, "target": u.target} for u in labelled["train"] if u.text != u.target
-    ]
-    restored = len(bare) if used == "restore" else 0
+    changed = [(u.text, u.target) for u in labelled["train"] if u.text != u.target]
     summary = {
         "asked": style,
-        "references": found,
+        "references": style_of(u.text for u in everything),
         "used": used,
-        "restored": restored,
-        "examples": examples[:8],
+        "rewritten": len(changed),
+        "habits": habits.shares() if habits else {},
+        "examples": [{"text": text, "target": target} for text, target in changed[:8]],
     }
     return Labels(labelled, summary)
-
-
-def _needs_style(text: str, found: str) -> bool:
-    """Whether a row has no case of its own. Alone, a short shout ("NO!") is taken as meant."""
-    row = style_of([text])
-    return row == found or (row == "upper" and len(text.split()) > 2) if row != "cased" else False

@@ -8,6 +8,7 @@ import re
 import unicodedata
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\uff07", "''''")
 # Soft hyphens, byte order marks, marks of direction: a word with one looks like the word without.
 _INVISIBLE = re.compile(r"[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -23,12 +24,14 @@ def _english():
 def normalizer_name() -> str:
     """Name and version of the normaliser, to stand beside every WER."""
     version = importlib.metadata.version("whisper-normalizer")
-    return f"whisper_normalizer.english.EnglishTextNormalizer {version}, lone symbols dropped"
+    changes = "lone symbols dropped, one apostrophe"
+    return f"whisper_normalizer.english.EnglishTextNormalizer {version}, {changes}"
 
 
 def visible_text(text: str) -> str:
-    """The text as it is read: white space folded, control and invisible characters left out."""
-    return " ".join(_INVISIBLE.sub("", _CONTROLS.sub(" ", text)).split())
+    """The text as it is read: white space folded, control and invisible characters left out, and
+    one kind of apostrophe: to Whisper's normaliser, and to the base, `you\u2019ve` is no word."""
+    return " ".join(_INVISIBLE.sub("", _CONTROLS.sub(" ", text)).translate(_APOSTROPHES).split())
 
 
 def is_latin(text: str) -> bool:

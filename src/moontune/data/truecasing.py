@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from moontune.data.normalizer import normalize
@@ -16,6 +16,8 @@ _CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)  # a word without punctuat
 # Of the base's punctuation only this is carried over: "5" is not "$5" or "5%" to the normaliser.
 _MARKS = re.compile(r"[^.,!?;:\u2026-]")
 _ABBREVIATIONS = {"mr.", "mrs.", "ms.", "dr.", "st.", "jr.", "sr.", "no."}
+_CONTRACTED = {"gonna", "gotta", "wanna", "gimme", "lemme", "ain't", "cannot", "lets"}
+_INITIALS = re.compile(r"(?:[A-Za-z]\.)+")  # U.S., J.
 _SENTENCE_END = (".", "!", "?", "…", '."', '!"', '?"')
 
 
@@ -45,7 +47,7 @@ def word_key(word: str) -> str:
 
 
 def ends_sentence(word: str) -> bool:
-    if word.lower() in _ABBREVIATIONS:
+    if word.lower() in _ABBREVIATIONS or _INITIALS.fullmatch(word):
         return False
     return word.rstrip("\"')\u201d\u2019").endswith((".", "!", "?", "…"))
 
@@ -79,13 +81,14 @@ def _cased(word: str, lexicon: dict[str, str]) -> str:
     return word[:start] + form + word[start + len(core) :]
 
 
-def _carry(reference: str, hypothesis: str) -> str:
+def _carry(reference: str, hypothesis: str, spellings: dict[str, str]) -> str:
     """One agreeing word: the base's case; the reference's punctuation where it has any."""
     core, form = word_core(reference), word_core(hypothesis)
     start = reference.index(core)
     before, after = reference[:start], reference[start + len(core) :]
     after = after or _MARKS.sub("", hypothesis[hypothesis.index(form) + len(form) :])
-    return before + form + after
+    own = spellings.get(word_key(reference)) if form != form.lower() else None
+    return before + (own or form) + after
 
 
 def restore_style(reference: str, hypothesis: str, lexicon: dict[str, str] | None = None) -> str:
@@ -97,32 +100,75 @@ def restore_style(reference: str, hypothesis: str, lexicon: dict[str, str] | Non
     reference has is kept. To the normaliser, no word is added, lost or changed.
     """
     lexicon = lexicon or {}
-    text = _close(_write(reference.split(), hypothesis, lexicon, equate=True), hypothesis)
+    text = close_sentence(write_words(reference.split(), hypothesis, lexicon), hypothesis)
     if normalize(text) != normalize(reference):
         # Numbers join with their neighbours: `20` for the second TWENTY of TWENTY TWENTY.
-        text = _close(_write(reference.split(), hypothesis, lexicon, equate=False), hypothesis)
+        text = close_sentence(
+            write_words(reference.split(), hypothesis, lexicon, equate=False), hypothesis
+        )
     if normalize(text) != normalize(reference):
-        text = _write(reference.split(), "", lexicon, equate=False)
+        text = write_words(reference.split(), "", lexicon, equate=False)
     return text
 
 
-def _write(ref: list[str], hypothesis: str, lexicon: dict[str, str], *, equate: bool) -> str:
+def aligned_words(ours: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int]]:
+    """Places of the words that two texts share, by the fewest edits between them."""
+    return [
+        (of_ours.start + i, of_theirs.start + i)
+        for alike, of_ours, of_theirs in _spans(ours, theirs)
+        if alike
+        for i in range(of_ours.stop - of_ours.start)
+    ]
+
+
+def _spans(ref: Sequence[str], hyp: Sequence[str]) -> Iterator[tuple[bool, slice, slice]]:
+    """Both texts cut where they begin and cease to have the same words: whether a span has, and its
+    places in either."""
     from rapidfuzz.distance import Levenshtein
 
+    ops = Levenshtein.opcodes([word_key(w) for w in ref], [word_key(w) for w in hyp])
+    for alike, group in itertools.groupby(ops, lambda op: op.tag == "equal"):
+        parts = list(group)
+        first, last = parts[0], parts[-1]
+        yield (
+            alike,
+            slice(first.src_start, last.src_end),
+            slice(first.dest_start, last.dest_end),
+        )
+
+
+def write_words(
+    ref: Sequence[str],
+    hypothesis: str,
+    lexicon: dict[str, str],
+    *,
+    equate: bool = True,
+    spellings: dict[str, str] | None = None,
+    marks: dict[int, str] | None = None,
+) -> str:
+    """The words of `ref` as the base writes: its form of each where both have the same word, else
+    the word in lower case or as `lexicon` has it.
+
+    `equate` takes the base's form for words that are the same to the normaliser only; `spellings`
+    are forms that are kept where the base has capitals too; `marks` are punctuation by
+    place, put behind words that the base has not.
+    """
     hyp = [word for word in hypothesis.split() if word_core(word)]
+    spellings = spellings or {}
     written: list[str] = []
 
     def add(word: str) -> None:
         starts = not written or ends_sentence(written[-1])
         written.append(_capitalized(word) if starts else word)
 
-    for op in Levenshtein.opcodes([word_key(w) for w in ref], [word_key(w) for w in hyp]):
-        ours = ref[op.src_start : op.src_end]
-        theirs = hyp[op.dest_start : op.dest_end]
-        if op.tag == "equal":
-            for r, h in zip(ours, theirs, strict=True):
-                add(_carry(r, h))
-        elif op.tag == "replace" and equate and _same_words(ours, theirs):
+    for alike, of_ref, of_hyp in _spans(ref, hyp):
+        ours, theirs = ref[of_ref], hyp[of_hyp]
+        if alike:
+            ends_early = of_hyp.stop == len(hyp) and of_ref.stop < len(ref)
+            for place, (r, h) in enumerate(zip(ours, theirs, strict=True), start=1):
+                last = ends_early and place == len(ours)  # where the base ended, this goes on
+                add(_carry(r, h.rstrip(".,!?;:") if last else h, spellings))
+        elif theirs and equate and _same_words(ours, theirs):
             for word in theirs:
                 add(word)
         else:
@@ -132,7 +178,7 @@ def _write(ref: list[str], hypothesis: str, lexicon: dict[str, str], *, equate: 
                     add(other)
                     continue
                 # A name the base misheard ("Dracula" for DRASCULA) is still a name.
-                at = op.dest_start + offset
+                at = of_hyp.start + offset
                 inside = bool(other) and at > 0 and not ends_sentence(hyp[at - 1])
                 named = (
                     inside
@@ -140,11 +186,12 @@ def _write(ref: list[str], hypothesis: str, lexicon: dict[str, str], *, equate: 
                     and word_key(other)[:1] == word_key(word)[:1]
                 )
                 names = {word_key(word): word_core(word).capitalize()} if named else {}
-                add(_cased(word, {**names, **lexicon}))
+                mark = (marks or {}).get(of_ref.start + offset, "")
+                add(_cased(word, {**names, **lexicon}) + mark)
     return " ".join(written)
 
 
-def _close(text: str, hypothesis: str) -> str:
+def close_sentence(text: str, hypothesis: str) -> str:
     """End the sentence as the base does; with a full stop where it wrote nothing."""
     last = (hypothesis.split() or ["."])[-1]
     if not text or ends_sentence(text.split()[-1]) or not ends_sentence(last):
@@ -159,10 +206,13 @@ def _capitalized(word: str) -> str:
 
 
 def _same_words(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    """Whether two short spans say the same to the normaliser though they are spelled apart."""
+    """Whether two short spans say the same to the normaliser though they are spelled apart:
+    numbers, titles, compounds, British spellings. Contractions are said as they are spelled.
+    """
     if len(ours) > 6 or len(theirs) > 6:
         return False
-    if any(word_core(w) == "" for w in (*ours, *theirs)):
+    keys = [word_key(w) for w in (*ours, *theirs)]
+    if any(key == "" or "'" in key or key in _CONTRACTED for key in keys):
         return False
     left, right = normalize(" ".join(ours)), normalize(" ".join(theirs))
     return bool(left) and left == right

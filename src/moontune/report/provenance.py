@@ -57,8 +57,11 @@ def data_facts(metrics: RunMetrics) -> Section:
         )
         if origin
     )
+    listed = (f"{kind} in {n}" for kind, n in data.corpus.annotations.items())
+    taken = ", ".join(listed) or "nothing"
     note = (
-        f"Shared between splits: {leaks}. Dropped: {dropped}. References are "
+        f"Shared between splits: {leaks}. Dropped: {dropped}. Taken out of transcripts: {taken}. "
+        f"References are "
         f"{data.references}, labels {data.labels}. Origin: {origin_text(data.corpus.origin)}.{more}"
     )
     head = ["split", "clips", "speakers", "minutes", "share of the audio, of wanted"]

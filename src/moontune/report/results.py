@@ -66,6 +66,7 @@ class Corpus:
     minutes: float
     origin: DataOrigin
     dropped: dict[str, int]  # by reason
+    annotations: dict[str, int] = field(default_factory=dict)  # taken out of so many texts
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Corpus:
@@ -75,6 +76,7 @@ class Corpus:
             row["minutes"],
             DataOrigin.from_json(row["origin"]),
             row["dropped"],
+            row.get("annotations", {}),
         )
 
 

@@ -41,6 +41,9 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             f"{len(cleaned.utterances)} of {len(sampled)} utterances are usable and at least 3 are "
             f"needed; see {run.manifest('dropped')} for the reasons"
         )
+    if cleaned.annotations:
+        listed = ", ".join(f"{kind} in {n}" for kind, n in cleaned.annotations.items())
+        ui.note(f"taken out of transcripts, not being speech: {listed} (--keep-annotations)")
     ui.note(f"{len(cleaned.utterances)} usable utterances, {minutes:.1f} minutes")
     low, high = PLAN_MINUTES
     remarks = []
@@ -61,6 +64,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         "minutes": round(minutes, 2),
         "speakers": len({u.speaker for u in cleaned.utterances}),
         "dropped": reasons,
+        "annotations": cleaned.annotations,
         "remarks": remarks,
         "general_remark": remark,
     }

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     import torch
     from peft import PeftModel
 
+    from moontune.evaluation.evaluate import Evaluation
     from moontune.models.base_model import Base
     from moontune.training.checkpoint import Checkpoint
     from moontune.training.loop import Prune, TrainResult
 
-_WATCHED_CLIPS = 16  # of the validation split, whose transcripts must still be speech
 _STOPPING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
 
 
@@ -280,7 +280,7 @@ class _Trained:
 def _run_loop(
     training: _Training, key: str, begin_bytes: int, options: TrialOptions, ui: Ui
 ) -> _Trained:
-    """Train the adapter, and discard one that writes no speech.
+    """Train the adapter, and discard one that is no better in words.
 
     Raises GivenUp, or KeyboardInterrupt with all saved.
     """
@@ -293,7 +293,7 @@ def _run_loop(
     from moontune.training.sampling import mixture
 
     run, inputs, group, config = training.run, training.inputs, training.group, training.config
-    watched = _watched_transcripts(training) if group.is_main else []
+    before = _validation_words(training) if group.is_main else None
     model = attach_lora(inputs.base, config.lora, config.output.seed)
     start = adapter_state(model)
     parameters = trainable_parameters(model)
@@ -324,32 +324,41 @@ def _run_loop(
     if result.stopped == GIVEN_UP:
         raise GivenUp
     trained = _Trained(model, result, parameters)
-    return (
-        _discard_if_degenerate(training, trained, start, watched, ui) if group.is_main else trained
-    )
+    return trained if before is None else _discard_if_worse(training, trained, start, before, ui)
 
 
-def _watched_transcripts(training: _Training) -> list[Transcript]:
-    """The model's transcripts, as it is now, for some validation clips."""
-    from moontune.models.transcriber import Transcriber, load_audio
-    from moontune.training.sampling import evenly_spaced
+def _validation_words(training: _Training) -> Evaluation:
+    """Transcripts and losses of the model, as it is now, on the clips that are validated on."""
+    from moontune.evaluation.evaluate import evaluate
+    from moontune.models.transcriber import load_audio
 
-    transcribe = Transcriber(training.inputs.base)
-    clips = evenly_spaced(training.inputs.val, _WATCHED_CLIPS)
-    return [transcribe([load_audio(u)], training.config.eval.token_cap)[0] for u in clips]
+    cap = training.config.eval.token_cap
+    return evaluate(training.inputs.base, training.validated, load_audio, cap=cap)
 
 
-def _discard_if_degenerate(
+def _discard_if_worse(
     training: _Training,
     trained: _Trained,
     start: dict[str, torch.Tensor],
-    before: list[Transcript],
+    before: Evaluation,
     ui: Ui,
 ) -> _Trained:
-    """The untouched base in place of an adapter whose transcripts turned empty or into loops."""
+    """The untouched base in place of an adapter that is no better in words, or writes no speech.
+
+    The loss that chose it also falls when labels' typography is learnt, or that of texts that are
+    not said.
+    """
     from moontune.models.adapter import set_adapter_state
 
-    reason = degenerated(before, _watched_transcripts(training))
+    if not trained.result.best_step:
+        return trained
+    after = _validation_words(training)
+    reason = degenerated(_transcripts(before), _transcripts(after))
+    if reason is None and after.loss_words >= before.loss_words:
+        reason = (
+            f"on {after.utterances} validation clips the loss of words is {after.loss_words:.3f}, "
+            f"the base's {before.loss_words:.3f}"
+        )
     if reason is None:
         return trained
     ui.warn(
@@ -357,6 +366,10 @@ def _discard_if_degenerate(
     )
     set_adapter_state(trained.model, start)
     return replace(trained, result=trained.result.of_base(), discarded=reason)
+
+
+def _transcripts(done: Evaluation) -> list[Transcript]:
+    return [Transcript(p.hypothesis, p.tokens, p.truncated) for p in done.predictions]
 
 
 def _write_products(training: _Training, trained: _Trained) -> None:
