@@ -96,13 +96,21 @@ def test_remarks_on_values_outside_the_plan(capsys, noise_manifest) -> None:
     assert "remark: grad_accum = 4 is outside the plan's 8..16" in capsys.readouterr().out
 
 
-def test_too_few_speakers_and_how_to_override(capsys, noise_manifest) -> None:
+def test_one_voice_needs_no_flag_and_may_not_be_held_out(capsys, noise_manifest) -> None:
     rows = [json.loads(line) for line in noise_manifest.read_text().splitlines()]
     for row in rows:
         row["speaker"] = "only one"
         row["audio_filepath"] = str(noise_manifest.parent / row["audio_filepath"])
     Path("m.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    err = mistake(capsys, "run", "--manifest", "m.jsonl", "--run-name", "r")
+    begun = ["sample", "--manifest", "m.jsonl", "--run-name", "r"]
+    assert main(begun) == 0
+    for verb in ("clean", "split"):
+        assert main([verb, "outputs/r"]) == 0
+    assert "split by recording: the figures are for this one voice" in capsys.readouterr().out
+    split = json.loads(Path("outputs/r/split.json").read_text())
+    assert (split["split_by"], split["voices"]) == ("utterance", 1)
+    assert split["leakage"]["counts"]["sentence"] == 0
+    err = mistake(capsys, *begun, "--split-by", "speaker", "--overwrite")
     assert "3 speakers are needed" in err
     assert "--split-by utterance" in err
 

@@ -197,5 +197,5 @@ def test_a_refusal_says_how_many_are_there_and_how_many_are_needed(
     assert err.strip().count("\n") == 0
     assert len(Path("outputs/r/manifests/dropped.jsonl").read_text().splitlines()) == 30
     Path("m.jsonl").write_bytes(b"\n".join([row(speaker=None)] * 9 + [row()]))
-    assert main(["sample", *given]) == 2
+    assert main(["sample", *given, "--split-by", "speaker"]) == 2
     assert "9 of 10 utterances name no speaker (first: m.jsonl:1)" in capsys.readouterr().err

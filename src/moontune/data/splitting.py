@@ -1,4 +1,4 @@
-"""Speaker-disjoint splits, as near the wanted shares of audio as whole speakers allow."""
+"""Splits by whole speakers, or by recordings, as near the wanted shares of audio as they allow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from moontune.data.normalizer import normalize
 from moontune.errors import UserError
 
 SplitName = Literal["train", "val", "test"]
+SplitBy = Literal["speaker", "utterance"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+_SENTENCES, _MOST = 10, 0.1  # so many, and none said in more of the clips: each stays on one side
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Split:
     parts: Mapping[SplitName, list[Utterance]]
     shares: Mapping[SplitName, Share]
     leaks: list[Leak]
-    split_by: str
+    split_by: SplitBy
+    voices: int  # speakers that are named
     seed: int
 
     def summary(self) -> dict[str, Any]:
@@ -50,6 +53,7 @@ class Split:
         kinds = ("speaker", "audio", "sentence")
         return {
             "split_by": self.split_by,
+            "voices": self.voices,
             "seed": self.seed,
             "shares": {name: asdict(self.shares[name]) for name in SPLITS},
             "leakage": {
@@ -65,10 +69,10 @@ def split_utterances(
     val_share: float,
     test_share: float,
     seed: int,
-    split_by: Literal["speaker", "utterance"] = "speaker",
+    split_by: SplitBy = "speaker",
     audio_key: Callable[[Utterance], str] | None = None,
 ) -> Split:
-    """Split by whole speakers (or single utterances), deterministic in `seed` and in the set.
+    """Split by whole speakers (or by recordings), deterministic in `seed` and in the set.
 
     `audio_key` gives the content of a recording (a hash), for the leakage report. Raises UserError
     where there are fewer than three groups or an utterance has no speaker.
@@ -77,7 +81,7 @@ def split_utterances(
     wanted = (1.0 - val_share - test_share, val_share, test_share)
     placed = _placed(groups, wanted, seed)
     where: dict[str, SplitName] = {name: SPLITS[k] for name, k in placed.items()}
-    return _divided(utterances, where, wanted, split_by, seed, audio_key)
+    return _divided(utterances, groups, where, wanted, split_by, seed=seed, audio_key=audio_key)
 
 
 def split_folds(
@@ -86,7 +90,7 @@ def split_folds(
     folds: int | Literal["speaker"],
     val_share: float,
     seed: int,
-    split_by: Literal["speaker", "utterance"] = "speaker",
+    split_by: SplitBy = "speaker",
     audio_key: Callable[[Utterance], str] | None = None,
 ) -> list[Split]:
     """Splits for cross-validation: every utterance stands in the test split of exactly one.
@@ -107,14 +111,16 @@ def split_folds(
         }
         share = 1 / count
         wanted = ((1 - share) * (1 - val_share), (1 - share) * val_share, share)
-        splits.append(_divided(utterances, where, wanted, split_by, seed, audio_key))
+        splits.append(
+            _divided(utterances, groups, where, wanted, split_by, seed=seed, audio_key=audio_key)
+        )
     return splits
 
 
-def check_count(groups: Mapping[str, Any], folds: int, split_by: str) -> None:
+def check_count(groups: Mapping[str, Any], folds: int, split_by: SplitBy) -> None:
     """Raises UserError where there are fewer groups than folds."""
     if folds > len(groups):
-        unit = "speakers" if split_by == "speaker" else "utterances"
+        unit = "speakers" if split_by == "speaker" else "recordings"
         raise UserError(
             f"--folds {folds} needs as many {unit}, found {len(groups)}; give --folds {len(groups)}"
         )
@@ -136,16 +142,19 @@ def _placed(
 
 def _divided(
     utterances: Sequence[Utterance],
+    groups: Mapping[str, Sequence[Utterance]],
     where: Mapping[str, SplitName],
     wanted: Sequence[float],
-    split_by: str,
+    split_by: SplitBy,
+    *,
     seed: int,
     audio_key: Callable[[Utterance], str] | None,
 ) -> Split:
     """The split that puts each group where it belongs, with what it came to."""
     parts: dict[SplitName, list[Utterance]] = {name: [] for name in SPLITS}
+    group_of = {u.id: name for name, members in groups.items() for u in members}
     for u in utterances:
-        parts[where[_group_of(u, split_by)]].append(u)
+        parts[where[group_of[u.id]]].append(u)
     total = math.fsum(u.duration or 0.0 for u in utterances)
     shares: dict[SplitName, Share] = {
         name: Share(
@@ -157,61 +166,97 @@ def _divided(
         )
         for name, w in zip(SPLITS, wanted, strict=True)
     }
-    return Split(parts, shares, find_leaks(parts, audio_key), split_by, seed)
+    voices = len({u.speaker for u in utterances} - {None})
+    return Split(parts, shares, find_leaks(parts, audio_key), split_by, voices, seed)
 
 
-def _group_of(u: Utterance, split_by: str) -> str:
-    return str(u.speaker) if split_by == "speaker" else u.id
+def resolved_split(
+    utterances: Iterable[Utterance], asked: Literal["auto", "speaker", "utterance"]
+) -> SplitBy:
+    """What `auto` is for these: by speaker where three are named, else by recording."""
+    if asked != "auto":
+        return asked
+    names: set[str | None] = {None}
+    for u in utterances:
+        names.add(u.speaker)
+        if len(names) > 3:
+            return "speaker"
+    return "utterance"
 
 
-def check_groups(utterances: Iterable[Utterance], split_by: str) -> None:
+def meaning_of(split_by: SplitBy, voices: int) -> str:
+    """Whom a figure is for: a sentence, empty where it is for people who were never heard."""
+    if split_by == "speaker":
+        return ""
+    if voices > 2:
+        return "clips were split without regard to speakers, which overstates gains for others"
+    whose = {0: "the people who were recorded", 1: "this one voice"}.get(voices, "these two voices")
+    return f"the figures are for {whose}, on other recordings; of other people they say nothing"
+
+
+def check_groups(
+    utterances: Iterable[Utterance], asked: Literal["auto", "speaker", "utterance"]
+) -> None:
     """Raises UserError as `groups_of` does; looks at no more utterances than it must."""
     seen: list[Utterance] = []
     names: set[str | None] = {None}
     for u in utterances:
         seen.append(u)
-        names.add(u.speaker if split_by == "speaker" else u.id)
+        names.add(u.id if asked == "utterance" else u.speaker)
         if len(names) > 3:
             return
-    groups_of(seen, split_by)
+    groups_of(seen, resolved_split(seen, asked))
 
 
-def _all_groups(utterances: Sequence[Utterance], split_by: str) -> dict[str, list[Utterance]]:
+def _all_groups(utterances: Sequence[Utterance], split_by: SplitBy) -> dict[str, list[Utterance]]:
     """Every utterance in its group. Raises UserError where one has none."""
     _check_names(utterances, split_by)
     return groups_of(utterances, split_by)
 
 
-def _check_names(utterances: Sequence[Utterance], split_by: str) -> None:
+def _check_names(utterances: Sequence[Utterance], split_by: SplitBy) -> None:
     nameless = [u for u in utterances if u.speaker is None]
     if nameless and split_by == "speaker":
         first = nameless[0]
         raise UserError(
             f"{len(nameless)} of {len(utterances)} utterances name no speaker (first: "
-            f"{first.where or first.id}); add a `speaker` field, or give --split-by utterance, "
-            "which overstates gains"
+            f"{first.where or first.id}); add a `speaker` field, or give --split-by utterance"
         )
 
 
-def groups_of(utterances: Sequence[Utterance], split_by: str) -> dict[str, list[Utterance]]:
-    """What is never divided: a speaker's utterances. Raises UserError if there are too few.
+def groups_of(utterances: Sequence[Utterance], split_by: SplitBy) -> dict[str, list[Utterance]]:
+    """What is never divided: a speaker's utterances, or those of one text.
 
-    Those that name no speaker are in no speaker's group.
+    Those that name no speaker are in no speaker's group. Raises UserError if there are too few.
     """
     groups: dict[str, list[Utterance]] = defaultdict(list)
+    if split_by == "utterance":
+        groups |= _by_text(utterances)
+    else:
+        for u in utterances:
+            if u.speaker is not None:
+                groups[u.speaker].append(u)
+    if len(groups) >= 3:
+        return groups
+    _check_names(utterances, split_by)
+    if split_by == "utterance":
+        raise UserError(f"3 clips are needed for three splits, found {len(groups)}; add more")
+    raise UserError(
+        f"3 speakers are needed to hold some out, found {len(groups)}; record more, or split these "
+        "people's recordings: --split-by utterance"
+    )
+
+
+def _by_text(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
+    """Clips by what is said, so that no sentence is trained on and tested; each by itself where
+    few sentences are said again and again, as commands are."""
+    by_text: dict[str, list[Utterance]] = defaultdict(list)
     for u in utterances:
-        if split_by != "speaker" or u.speaker is not None:
-            groups[_group_of(u, split_by)].append(u)
-    if len(groups) < 3:
-        _check_names(utterances, split_by)
-        unit = "speakers" if split_by == "speaker" else "utterances"
-        override = (
-            "; record more speakers, or give --split-by utterance, which overstates gains"
-            if split_by == "speaker"
-            else "; add more"
-        )
-        raise UserError(f"3 {unit} are needed for three splits, found {len(groups)}{override}")
-    return groups
+        by_text[normalize(u.text) or u.id].append(u)
+    most = max(map(len, by_text.values()), default=0)
+    if len(by_text) >= _SENTENCES and most <= _MOST * len(utterances):
+        return {members[0].id: members for members in by_text.values()}
+    return {u.id: [u] for u in utterances}
 
 
 def find_leaks(

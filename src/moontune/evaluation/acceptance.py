@@ -68,7 +68,7 @@ class Evidence:
     tuned: ModelFigures
     comparison: Comparison  # of both on the test split
     general: Comparison | None  # of both on general speech; None where there is none
-    split_by: str  # speaker or utterance
+    meaning: str  # whom the figures are for; empty: people who were never heard
     shared_recordings: int  # that stand in two splits
     artifact: ArtifactEvidence
     skipped_updates: int = 0
@@ -115,7 +115,7 @@ def judge(evidence: Evidence, smoke: bool) -> Verdict:
         f"{word}. {evidence.comparison.sentences['wer']}",
         _findings(evidence.comparison, evidence.general),
         checks,
-        cautions(evidence.comparison, evidence.general, evidence.split_by),
+        cautions(evidence.comparison, evidence.general, evidence.meaning),
     )
 
 
@@ -232,13 +232,11 @@ def _findings(comparison: Comparison, general: Comparison | None) -> list[str]:
     return sentences
 
 
-def cautions(comparison: Comparison, general: Comparison | None, split_by: str) -> list[str]:
+def cautions(comparison: Comparison, general: Comparison | None, meaning: str) -> list[str]:
     """Sentences on what to beware of in a comparison of base and tuned model."""
     sentences = []
-    if split_by == "utterance":
-        sentences.append(
-            "Caution: clips were split without regard to speakers, which overstates gains."
-        )
+    if meaning:
+        sentences.append(f"Split by recording: {meaning}.")
     for name, what in (("capital", "begin with a capital"), ("punctuation", "end in punctuation")):
         style = comparison.style
         before, after = (getattr(side, name) for side in (style.before, style.after))

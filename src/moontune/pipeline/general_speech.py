@@ -7,9 +7,16 @@ from typing import Any, Literal
 
 from moontune.config.schema import RunConfig
 from moontune.data.cleaning import Cleaned, clean
-from moontune.data.manifest import Dropped, Utterance, read_run_manifest, write_manifest
+from moontune.data.manifest import (
+    Dropped,
+    Utterance,
+    each_utterance,
+    read_run_manifest,
+    write_manifest,
+)
 from moontune.data.sources.base import DataOrigin
 from moontune.data.sources.general_speech import sample_general, sample_replay
+from moontune.data.splitting import resolved_split
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.cache import cache_dir
@@ -94,7 +101,9 @@ def _clean_check(run: RunDir, config: RunConfig, ui: Ui, own: _Part) -> tuple[_P
 def _clean_replay(run: RunDir, config: RunConfig, ui: Ui, others: list[_Part]) -> None:
     """Where the split keeps speakers whole, one that is replayed might be in the test split."""
     sampled = _read(run, "replay_sampled")
-    same_speakers = config.split.split_by != "speaker" and not _own_corpus(run, "replay")
+    own = each_utterance(run.manifest("sampled"))
+    by_speaker = resolved_split(own, config.split.split_by) == "speaker"
+    same_speakers = not by_speaker and not _own_corpus(run, "replay")
     replay = _clean(run, config, ui, "replay", others, same_speakers=same_speakers)
     if sampled and not replay.utterances:
         raise _nothing_left("replay")

@@ -8,12 +8,13 @@ from typing import Any
 
 from moontune.config.schema import Folds, RunConfig
 from moontune.data.manifest import read_manifest, read_run_manifest, write_manifest
-from moontune.data.splitting import SPLITS, check_count, groups_of, split_folds
+from moontune.data.splitting import SPLITS, check_count, groups_of, resolved_split, split_folds
 from moontune.errors import UserError
 from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, create_run
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
+from moontune.pipeline.stages.split import split_by_of
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import new_folder, remove_folder, write_json
 from moontune.system.progress import Ui
@@ -40,8 +41,9 @@ class Crossval(RunKind):
                 "validate; give 3 or more, or use moontune run"
             )
         if config.data.manifest is not None:
-            by = config.split.split_by
-            check_count(groups_of(read_manifest(config.data.manifest)[0], by), self.folds, by)
+            utterances, _ = read_manifest(config.data.manifest)
+            by = resolved_split(utterances, config.split.split_by)
+            check_count(groups_of(utterances, by), self.folds, by)
 
     def facts(self) -> dict[str, Any]:
         return {"asked_folds": self.folds}
@@ -64,12 +66,13 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
     """Give a run of cleaned utterances its folds: runs of their own, split and ready to go on."""
     run.refuse_retired()
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
+    folds = run.record()["asked_folds"]
     splits = split_folds(
         read_run_manifest(run.manifest("clean")),
-        folds=run.record()["asked_folds"],
+        folds=folds,
         val_share=config.split.val_share,
         seed=config.output.seed,
-        split_by=config.split.split_by,
+        split_by="speaker" if folds == "speaker" else split_by_of(run, config),
         audio_key=lambda u: hashes.get(u.id, ""),
     )
     done, command = run.stages(), run.commands()[-1]

@@ -11,6 +11,7 @@ from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
 from moontune.data.sources.base import DataOrigin
+from moontune.data.splitting import meaning_of
 from moontune.evaluation.acceptance import REMEDY, cautions
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
@@ -65,12 +66,13 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         audio=run.test_audio(),
     )
     origin = run.stages()["sample"]["origin"]
+    split = folds[0].run.read("split.json")
     row = {
         "run": results.name,
         "comparison": comparison.to_json(),
         "cautions": results.cautions,
         "folds": [asdict(fold) for fold in results.folds],
-        "split_by": config.split.split_by,
+        "split_by": split["split_by"],
         "data": run.stages()["clean"] | {"origin": origin},
         "base_model": evaluated["base"],
         "device": evaluated["device"],
@@ -78,7 +80,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     }
     write_json(run / "crossval.json", row)
     sections = [
-        _fold_facts(results.folds, config.split.split_by, DataOrigin.from_json(origin)),
+        _fold_facts(results.folds, split["split_by"], DataOrigin.from_json(origin)),
         command_facts(run.commands()),
         setting_facts(config, _recommended(results.folds)),
     ]
@@ -163,7 +165,9 @@ def _recommended(folds: list[FoldFigures]) -> dict[str, str]:
 
 
 def _cautions(comparison: Comparison, folds: list[FoldResults]) -> list[str]:
-    texts = cautions(comparison, None, folds[0].run.read("split.json")["split_by"])
+    split = folds[0].run.read("split.json")
+    meaning = meaning_of(split["split_by"], split.get("voices", 3))
+    texts = cautions(comparison, None, meaning)
     if comparison.collapsed:
         texts.append(f"Caution: the tuned models collapsed: {comparison.collapsed}.")
     for fold in folds:

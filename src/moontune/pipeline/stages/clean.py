@@ -10,6 +10,7 @@ from moontune.config.schema import PLAN_MINUTES, RunConfig
 from moontune.data.cleaning import clean
 from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.normalizer import is_latin
+from moontune.data.splitting import resolved_split
 from moontune.errors import UserError
 from moontune.pipeline.general_speech import clean_general_speech
 from moontune.pipeline.run_dir import RunDir
@@ -20,11 +21,12 @@ from moontune.system.progress import Ui
 def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write the manifest `clean`, the reasons of all that was dropped, and hashes of the audio."""
     sampled = read_run_manifest(run.manifest("sampled"))
+    split_by = resolved_split(sampled, config.split.split_by)
     cleaned = clean(
         sampled,
         config.clean,
         keep_silence=config.data.source == "silence",
-        need_speaker=config.split.split_by == "speaker",
+        need_speaker=split_by == "speaker",
         progress=ui.progress,
     )
     before = [r for r in read_jsonl(run.manifest("dropped")) if r["stage"] == "sample"]
@@ -65,6 +67,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         "speakers": len({u.speaker for u in cleaned.utterances}),
         "dropped": reasons,
         "annotations": cleaned.annotations,
+        "split_by": split_by,
         "remarks": remarks,
         "general_remark": remark,
     }

@@ -6,10 +6,16 @@ from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_run_manifest, write_manifest
-from moontune.data.splitting import SPLITS, split_utterances
+from moontune.data.splitting import SPLITS, SplitBy, meaning_of, split_utterances
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import write_json
 from moontune.system.progress import Ui
+
+
+def split_by_of(run: RunDir, config: RunConfig) -> SplitBy:
+    """How a run's cleaned utterances are split: as asked, or as `auto` is for them."""
+    asked = config.split.split_by
+    return run.stages()["clean"]["split_by"] if asked == "auto" else asked
 
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -21,7 +27,7 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         val_share=config.split.val_share,
         test_share=config.split.test_share,
         seed=config.output.seed,
-        split_by=config.split.split_by,
+        split_by=split_by_of(run, config),
         audio_key=lambda u: hashes.get(u.id, ""),
     )
     for name in SPLITS:
@@ -34,7 +40,10 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         )
     summary = split.summary()
     counts = summary["leakage"]["counts"]
-    if config.split.split_by == "utterance" and any(u.speaker is None for u in utterances):
+    if meaning := meaning_of(split.split_by, split.voices):
+        ui.note(f"split by recording: {meaning}")
+    nameless = any(u.speaker is None for u in utterances)
+    if split.split_by == "utterance" and split.voices and nameless:
         ui.warn("not every clip names its speaker, so shared speakers cannot be counted")
     ui.note(
         "shared between splits: "

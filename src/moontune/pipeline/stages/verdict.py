@@ -9,6 +9,7 @@ from typing import Any
 from moontune.config.loading import to_dict
 from moontune.config.schema import RunConfig
 from moontune.config.validation import remarks
+from moontune.data.splitting import meaning_of
 from moontune.evaluation.acceptance import (
     ArtifactEvidence,
     Evidence,
@@ -53,7 +54,7 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
         tuned=ModelFigures(tuned["loss"], tuned["wer"]),
         comparison=compare(before, after, config.output.seed),
         general=_general(run, config.output.seed),
-        split_by=split["split_by"],
+        meaning=meaning_of(split["split_by"], split.get("voices", 3)),
         shared_recordings=split["leakage"]["counts"]["audio"],
         artifact=ArtifactEvidence(
             bool(artifact["identical_tokens"]),
