@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moontune.data.audio import AudioError, read_audio, write_flac
 from moontune.data.manifest import Utterance, manifest_hash, read_manifest, write_manifest
 from moontune.errors import UserError
 
@@ -109,3 +113,103 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
     assert bad == []
     assert back == rows
     assert manifest_hash(back) == manifest_hash(rows)
+
+
+def long_recording(folder: Path) -> np.ndarray:
+    """Three seconds at three pitches, as `long.flac`."""
+    places = np.arange(16_000) / 16_000
+    parts = [0.3 * np.sin(2 * np.pi * f * places).astype(np.float32) for f in (300, 600, 900)]
+    samples = np.concatenate(parts)
+    write_flac(folder / "long.flac", samples)
+    return samples
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"offset": 1.0, "duration": 0.5},
+        {"start": 1, "end": 1.5},
+        {"start_time": "1.0", "end_time": "1.5", "duration": 0.5},
+    ],
+)
+def test_a_stretch_of_a_longer_file_is_what_is_heard(tmp_path: Path, row: dict) -> None:
+    samples = long_recording(tmp_path)
+    [u] = rows_of(tmp_path, row | {"audio": "long.flac", "text": "one"})
+    assert u.duration == 0.5
+    assert u.id == "long@1"
+    heard = read_audio(u.audio)
+    assert np.abs(heard - samples[16_000:24_000]).max() < 1e-3
+    write_manifest(tmp_path / "again.jsonl", [u])
+    [again] = read_manifest(tmp_path / "again.jsonl")[0]
+    assert again.audio == u.audio
+
+
+def test_a_stretch_to_the_end_and_a_channel(tmp_path: Path) -> None:
+    samples = long_recording(tmp_path)
+    stereo = np.stack([samples, -samples], axis=1)
+    soundfile.write(tmp_path / "call.wav", stereo, 16_000)
+    [u] = rows_of(tmp_path, {"audio": "long.flac", "text": "one", "offset": 2.5})
+    assert len(read_audio(u.audio)) == 8_000
+    [u] = rows_of(tmp_path, {"audio": "call.wav", "text": "one", "channel": 1})
+    assert np.abs(read_audio(u.audio) + samples).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [
+        ({"offset": 9.0, "duration": 1.0}, r"lasts 3.00 s, and the offset is 9 s"),
+        ({"offset": 2.0, "duration": 2.0}, r"ends 1.00 s before the row's offset and duration"),
+        ({"channel": 2}, r"has 1 channels, and channel 2"),
+    ],
+)
+def test_a_stretch_that_is_not_there_is_no_audio(tmp_path: Path, row: dict, wrong: str) -> None:
+    long_recording(tmp_path)
+    [u] = rows_of(tmp_path, row | {"audio": "long.flac", "text": "one"})
+    with pytest.raises(AudioError, match=wrong):
+        read_audio(u.audio)
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [
+        ({"start": 2.0, "end": 1.0}, "end 1 is not behind the offset 2"),
+        ({"offset": 1.0, "duration": 1.0, "end": 4.0}, "give two of them"),
+        ({"offset": "soon"}, "offset must be seconds"),
+        ({"channel": "left"}, "channel must be a number from 0 on"),
+    ],
+)
+def test_what_changes_the_audio_is_never_ignored(tmp_path: Path, row: dict, wrong: str) -> None:
+    rows = [row | {"audio": "long.flac", "text": "one"}, {"audio": "long.flac", "text": "one"}]
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    _, [bad] = read_manifest(tmp_path / "m.jsonl")
+    assert wrong in bad.detail
+    assert bad.where.endswith("m.jsonl:1")
+
+
+def test_paths_as_windows_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    long_recording(tmp_path / "clips")
+    [u] = rows_of(tmp_path, {"audio": "clips\\long.flac", "text": "one"})
+    assert u.audio_filepath == tmp_path / "clips/long.flac"
+
+
+def rows_of(folder: Path, *rows: dict) -> list[Utterance]:
+    (folder / "m.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return read_manifest(folder / "m.jsonl")[0]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_and_gzip_are_read(tmp_path: Path, indent: int | None, packed: bool) -> None:
+    rows = [{"audio": f"{i}.wav", "text": "one"} for i in range(3)]
+    text = json.dumps(rows, indent=indent).encode()
+    path = tmp_path / "m.json.gz"
+    path.write_bytes(gzip.compress(text) if packed else text)
+    assert [u.id for u in read_manifest(path)[0]] == ["0", "1", "2"]
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    path.write_bytes(gzip.compress(lines) if packed else lines)
+    assert [u.id for u in read_manifest(path)[0]] == ["0", "1", "2"]
+    if packed:
+        path.write_bytes(path.read_bytes()[:-12])
+        with pytest.raises(UserError, match="damaged gzip file"):
+            read_manifest(path)

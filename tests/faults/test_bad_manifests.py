@@ -67,7 +67,7 @@ def test_a_broken_row_costs_itself(tmp_path, fault) -> None:
 
 def test_what_is_no_manifest_is_told_apart(tmp_path) -> None:
     file = tmp_path / "m.jsonl"
-    file.write_text(json.dumps([GOOD], indent=1))
+    file.write_text(json.dumps({"rows": [GOOD]}, indent=1))
     with pytest.raises(UserError, match="a manifest holds one JSON object a line"):
         read_manifest(file)
     file.write_bytes(codecs.BOM_UTF16_LE + row().decode().encode("utf-16-le"))

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +34,24 @@ _PIPED_BYTES = 2**31 - 2**16  # a WAV that was piped out claims about that or tw
 _SMALL_LOSS = 0.01
 
 
+_EARLY_S = 0.1  # a part may be told to end so much behind the file's end
+
+
+@dataclass(frozen=True)
+class AudioPart:
+    """A stretch of a file, or one of its channels."""
+
+    path: Path
+    offset: float = 0.0  # seconds
+    seconds: float | None = None  # None: to the file's end
+    channel: int | None = None  # from 0; None: the average of all
+
+    def __str__(self) -> str:
+        end = "" if self.seconds is None else f"{self.offset + self.seconds:g}"
+        channel = "" if self.channel is None else f", channel {self.channel}"
+        return f"{self.path} ({self.offset:g}-{end} s{channel})"
+
+
 class AudioError(ValueError):
     """The audio cannot be used; the text says why, without the path."""
 
@@ -41,17 +60,19 @@ class TooLongError(AudioError):
     """There is more of it than was asked for."""
 
 
-def read_audio(source: Path | bytes, longest_s: float = _LONGEST_S) -> np.ndarray:
-    """Decode a file or its bytes; returns float32 mono at 16 kHz, shape (samples,).
+def read_audio(source: Path | bytes | AudioPart, longest_s: float = _LONGEST_S) -> np.ndarray:
+    """Decode a file, a part of it or its bytes; returns float32 mono at 16 kHz, shape (samples,).
 
     Channels are averaged; other rates are resampled with soxr at its high quality. Raises
     AudioError if it is missing, empty, not decodable, cut off, or holds samples that are NaN,
     infinite or far beyond full scale; TooLongError, when that much was decoded, if it is longer
     than `longest_s`.
     """
-    with open_audio(source) as file, errors_as_audio_error():
+    part = source if isinstance(source, AudioPart) else None
+    whole = source.path if isinstance(source, AudioPart) else source
+    with open_audio(whole) as file, errors_as_audio_error():
         rate, blocks, frames = file.samplerate, [], 0
-        for block in _mono_blocks(file):
+        for block in _blocks_of(file, part) if part else _mono_blocks(file):
             blocks.append(block)
             frames += len(block)
             if frames > longest_s * rate:
@@ -143,24 +164,57 @@ class _Stream:
             self._stream.seek(offset, whence)
 
 
-def _mono_blocks(file: Any) -> Iterator[np.ndarray]:
-    """An opened file's sound at its own rate, channels averaged, each block (samples,) float32.
+def _blocks_of(file: Any, part: AudioPart) -> Iterator[np.ndarray]:
+    """A part of an opened file, as `_mono_blocks` gives all of it."""
+    there = _duration_in_header(file)
+    if there and part.offset >= there:
+        raise AudioError(f"lasts {there:.2f} s, and the offset is {part.offset:g} s")
+    if part.offset:
+        file.seek(round(part.offset * file.samplerate))
+    most = None if part.seconds is None else round(part.seconds * file.samplerate)
+    read = 0
+    for block in _mono_blocks(file, most, part.channel):
+        read += len(block)
+        yield block
+    if most is not None and read < most - _EARLY_S * file.samplerate:
+        raise AudioError(
+            f"ends {(most - read) / file.samplerate:.2f} s before the row's offset and duration"
+        )
+
+
+def _mono_blocks(
+    file: Any, most: int | None = None, channel: int | None = None
+) -> Iterator[np.ndarray]:
+    """An opened file's sound at its own rate, channels averaged or one of them, at most so many
+    frames, each block (samples,) float32.
 
     Raises AudioError where it cannot be used, at the block that cannot; a file that is cut off,
     at its end.
     """
     frames = max(1, min(int(_BLOCK_S * file.samplerate), _BLOCK_VALUES // file.channels))
-    empty = True
-    while len(block := file.read(frames, dtype="float32", always_2d=True)):
+    if channel is not None and channel >= file.channels:
+        raise AudioError(f"has {file.channels} channels, and channel {channel} (from 0) is asked")
+    empty, left = True, most
+    while left != 0:
+        wanted = frames if left is None else min(frames, left)
+        block = file.read(wanted, dtype="float32", always_2d=True)
+        if not len(block):
+            break
         empty = False
+        left = None if left is None else left - len(block)
         peak = float(np.abs(block).max())
         if not np.isfinite(peak):
             raise AudioError("holds NaN or infinite samples")
         if peak > _LOUDEST:
             raise AudioError(f"holds samples up to {peak:.3g}, where 1 is full scale; rescale it")
-        yield block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
+        if channel is None:
+            yield block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
+        else:
+            yield block[:, channel]
     if empty:
         raise AudioError("holds no samples")
+    if left == 0:
+        return  # its end was not looked at
     for claimed, there in _CUT_OFF.findall(file.extra_info):
         whole, part = int(claimed), int(there)
         if whole < _PIPED_BYTES and part < (1 - _SMALL_LOSS) * whole:

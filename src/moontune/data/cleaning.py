@@ -90,13 +90,16 @@ def _check(
     if not any(c.isalnum() for c in normalize(u.text)):
         return u, None, "empty text", f"no word is left of {u.text[:40]!r} after normalisation"
     try:
-        samples = read_audio(u.audio_filepath, config.max_duration_s)
+        samples = read_audio(u.audio, config.max_duration_s)
     except TooLongError as error:
         return u, None, "too long", str(error)
     except AudioError as error:
         return u, None, "unreadable", f"{u.audio_filepath}: {error}"
     seconds = len(samples) / SAMPLE_RATE_HZ
-    u = replace(u, duration=round(seconds, 3))
+    if u.offset is None:
+        u = replace(u, duration=round(seconds, 3))
+    elif u.duration is None or seconds < u.duration:  # else what is read again would be less
+        u = replace(u, duration=seconds)
     if len(samples) < SHORTEST_SAMPLES or seconds < config.min_duration_s:
         return u, None, "too short", f"{seconds:.3f} s, at least {config.min_duration_s:g} s"
     rate = len(u.text) / seconds

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from moontune.data.audio import AudioPart
 from moontune.errors import UserError
 from moontune.system.files import write_jsonl
 
@@ -23,8 +26,14 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "speaker": ("speaker", "speaker_id", "client_id", "spk"),
     "id": ("id", "utterance_id", "utt_id", "key"),
     "target": ("target",),
+    "offset": ("offset", "start", "start_time", "begin"),
+    "end": ("end", "end_time", "stop"),
+    "channel": ("channel", "channel_selector"),
 }
 
+_GZIP = b"\x1f\x8b"
+_LARGEST_ARRAY = 2**28  # bytes
+_UNLIKE_S = 0.05  # that a duration may say otherwise than offset and end
 _LONGEST_TEXT = 20_000  # a quarter of an hour; normalising takes time with the square of it
 
 
@@ -45,6 +54,16 @@ class Utterance:
     where: str | None = field(default=None, compare=False)  # "my.jsonl:12", the row it came from
     backwards: bool = False  # heard from its end; in no manifest
     renamed: bool = field(default=False, compare=False)  # its id was another row's; in no manifest
+    offset: float | None = None  # seconds into the file; then `duration` says how much of it
+    channel: int | None = None  # of the file, from 0; None: the average of all
+
+    @property
+    def audio(self) -> Path | AudioPart:
+        """What `read_audio` takes: the file, or the part of it that this is."""
+        if self.offset is None and self.channel is None:
+            return self.audio_filepath
+        seconds = None if self.offset is None else self.duration
+        return AudioPart(self.audio_filepath, self.offset or 0.0, seconds, self.channel)
 
     @property
     def label(self) -> str:
@@ -92,17 +111,41 @@ def _name(row: dict[str, Any], field: str) -> str | None:
     raise ValueError(f"{field} must be a string or a number, found {type(value).__name__}")
 
 
-def _duration(row: dict[str, Any]) -> float | None:
-    value = _pick(row, "duration")
+def _seconds(row: dict[str, Any], field: str) -> float | None:
+    value = _pick(row, field)
     if value is None:
         return None
     try:
         seconds = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"duration must be seconds, found {_short(value)}") from None
+        raise ValueError(f"{field} must be seconds, found {_short(value)}") from None
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"duration must be 0 or more seconds, found {seconds}")
+        raise ValueError(f"{field} must be 0 or more seconds, found {seconds}")
     return seconds
+
+
+def _stretch(row: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Offset and duration, seconds; no offset where the row is of the whole file."""
+    offset, end, seconds = (_seconds(row, name) for name in ("offset", "end", "duration"))
+    if end is None:
+        return offset, seconds
+    offset = offset or 0.0
+    if end <= offset:
+        raise ValueError(f"end {end:g} is not behind the offset {offset:g}")
+    if seconds is not None and abs(offset + seconds - end) > _UNLIKE_S:
+        raise ValueError(
+            f"offset {offset:g} and duration {seconds:g} do not end at {end:g}; give two of them"
+        )
+    return offset, end - offset
+
+
+def _channel(row: dict[str, Any]) -> int | None:
+    value = _pick(row, "channel")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"channel must be a number from 0 on, found {_short(value)}")
+    return value
 
 
 def _audio(row: dict[str, Any]) -> str:
@@ -134,39 +177,58 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
         raise ValueError(
             f"text has {len(text)} characters, at most {_LONGEST_TEXT} to an utterance"
         )
-    speaker, ident, seconds = _name(row, "speaker"), _name(row, "id"), _duration(row)
+    speaker, ident = _name(row, "speaker"), _name(row, "id")
+    offset, seconds = _stretch(row)
     try:
         "\0".join((audio, text, speaker or "", ident or "", target or "")).encode()
     except UnicodeEncodeError:
         raise ValueError("holds half of a surrogate pair, which is not text") from None
     file = audio
+    if "\\" in audio and os.sep == "/" and not os.path.exists(os.path.join(base, audio)):
+        file = audio.replace("\\", "/")  # as Windows writes it
     if audio.startswith("~"):
         try:
             file = str(Path(audio).expanduser())
         except RuntimeError as error:
             raise ValueError(f"audio path {_short(audio)}: {error}") from None
     return Utterance(
-        id=Path(audio).stem if ident is None else ident,
+        id=ident if ident is not None else _usual_id(audio, offset),
         audio_filepath=Path(os.path.normpath(os.path.join(base, file))),
         text=text,
         duration=seconds,
         speaker=speaker or None,
         target=target,
         where=where,
+        offset=offset,
+        channel=_channel(row),
     )
 
 
+def _usual_id(audio: str, offset: float | None) -> str:
+    """A row's id where it names none."""
+    return Path(audio).stem if offset is None else f"{Path(audio).stem}@{offset:g}"
+
+
 def _lines(path: Path) -> Iterator[bytes]:
-    """A manifest's lines, without its byte order mark. Raises UserError."""
+    """A manifest's lines, without its byte order mark; of a JSON array its items, a line each.
+
+    It may be compressed by gzip. Raises UserError.
+    """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):  # it may not end
             raise UserError(f"{path}: is a pipe or a device; write the manifest to a file first")
-        with open(path, "rb") as stream:
+        with open(path, "rb") as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            stream: Any = gzip.GzipFile(fileobj=file) if packed else file
             first = stream.readline()
             if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
-            yield first.removeprefix(codecs.BOM_UTF8)
+            first = first.removeprefix(codecs.BOM_UTF8)
+            yield from _items(first, stream) if first.lstrip().startswith(b"[") else [first]
             yield from stream
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path}: is a damaged gzip file ({error}); compress it again") from None
     except FileNotFoundError:
         raise UserError(f"{path}: no such manifest; check the path") from None
     except IsADirectoryError:
@@ -175,10 +237,24 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def _items(first: bytes, rest: Any) -> Iterator[bytes]:
+    """The items of a JSON array, a line each; the lines themselves where it is none."""
+    text = first + rest.read(_LARGEST_ARRAY)
+    try:
+        items = json.loads(text.decode())
+    except (ValueError, RecursionError):
+        items = None
+    if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+        yield from (json.dumps(item).encode() for item in items)
+    else:
+        yield from text.splitlines(keepends=True)
+
+
 def read_manifest(
     path: Path, *, written_by_run: bool = False
 ) -> tuple[list[Utterance], list[Dropped]]:
-    """Read a JSONL manifest; relative audio paths are resolved against its folder.
+    """Read a JSONL manifest, or a JSON array, gzipped or not; relative audio paths are resolved
+    against its folder.
 
     Returns the usable rows and the broken ones, each with `file:line`. Ids used twice get a suffix
     so that every utterance stays addressable. `written_by_run`: its rows say where they came from.
@@ -259,6 +335,9 @@ def to_row(
     }
     if utterance.target is not None:
         row["target"] = utterance.target
+    for name, value in (("offset", utterance.offset), ("channel", utterance.channel)):
+        if value is not None:
+            row[name] = value
     if keep_where:
         row["where"] = utterance.where
     return row

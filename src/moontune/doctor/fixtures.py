@@ -110,5 +110,5 @@ def real_fixture(model_id: str) -> Fixture:
     except UserError:
         return Fixture(base, *_noise(), speech=False)
     shortest = sorted(spoken, key=lambda u: u.duration_or_1s)[:_SPOKEN]
-    clips = {u.id: read_audio(u.audio_filepath) for u in shortest}
+    clips = {u.id: read_audio(u.audio) for u in shortest}
     return Fixture(base, shortest, clips, speech=True)

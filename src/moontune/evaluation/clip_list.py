@@ -106,7 +106,7 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
 def _read(u: Utterance, audio_list: Path) -> np.ndarray:
     """Samples of a clip that is transcribed in one piece. Raises UserError."""
     try:
-        return read_audio(u.audio_filepath, _LONGEST_S)
+        return read_audio(u.audio, _LONGEST_S)
     except TooLongError as error:
         instead = "cut it, or use moontune transcribe"
         raise UserError(f"{u.audio_filepath}: {error}; {instead}") from None

@@ -69,7 +69,7 @@ def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list
 def load_audio(u: Utterance) -> np.ndarray:
     """Samples of an utterance that was usable before, as it is heard. Raises UserError."""
     try:
-        samples = read_audio(u.audio_filepath)
+        samples = read_audio(u.audio)
     except AudioError as error:
         raise UserError(f"{u.audio_filepath}: {error}; bring it back, or sample again") from None
     return samples[::-1].copy() if u.backwards else samples

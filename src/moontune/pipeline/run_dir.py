@@ -12,6 +12,7 @@ from typing import Any
 
 from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
 from moontune.config.schema import RunConfig
+from moontune.data.audio import AudioPart
 from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
 from moontune.evaluation.predictions import run_predictions
@@ -114,9 +115,9 @@ class RunDir:
                 audio=self.test_audio(),
             )
 
-    def test_audio(self) -> dict[str, Path]:
-        """Files of the test split's clips by id."""
-        return {u.id: u.audio_filepath for u in read_run_manifest(self.manifest("test"))}
+    def test_audio(self) -> dict[str, Path | AudioPart]:
+        """The test split's clips by id."""
+        return {u.id: u.audio for u in read_run_manifest(self.manifest("test"))}
 
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""

@@ -5,11 +5,13 @@ Nothing here opens a run's folder: `RunDir.results()` reads one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import RunConfig, TokenCap
+from moontune.data.audio import AudioPart
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
@@ -243,7 +245,7 @@ class RunResults:
     before: list[PredictionRow]  # predictions of the base on the test split
     after: list[PredictionRow]  # of the tuned model
     artifact: ArtifactTest
-    audio: dict[str, Path]  # files of the test split's clips by id
+    audio: Mapping[str, Path | AudioPart]  # files of the test split's clips by id
 
     @property
     def name(self) -> str:
@@ -263,7 +265,7 @@ class ComparedRun:
     training: TrainingFigures
     commands: list[list[str]]
     predictions: list[PredictionRow]  # of the tuned model on the test split
-    audio: dict[str, Path]
+    audio: Mapping[str, Path | AudioPart]
 
 
 @dataclass(frozen=True)
@@ -314,4 +316,4 @@ class CrossvalResults:
     cautions: list[str]
     before: list[PredictionRow]
     after: list[PredictionRow]
-    audio: dict[str, Path]
+    audio: Mapping[str, Path | AudioPart]

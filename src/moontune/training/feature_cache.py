@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance
 
 MEMORY_BYTES = 256 * 2**20  # about 90 minutes of speech; what is beyond is computed each time
@@ -31,7 +32,7 @@ class FeatureCache:
     ) -> None:
         self._compute, self._load_audio = compute, load_audio
         self._room = memory_bytes
-        self._keys: dict[tuple[Path, bool], bytes] = {}
+        self._keys: dict[tuple[Path | AudioPart, bool], bytes] = {}
         self._features: dict[bytes, torch.Tensor] = {}
 
     @property
@@ -39,7 +40,7 @@ class FeatureCache:
         return sum(features.nbytes for features in self._features.values())
 
     def __call__(self, u: Utterance) -> torch.Tensor:
-        clip = (u.audio_filepath, u.backwards)
+        clip = (u.audio, u.backwards)
         if (key := self._keys.get(clip)) in self._features:
             return self._features[key]
         samples = self._load_audio(u)

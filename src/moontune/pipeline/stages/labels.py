@@ -64,10 +64,10 @@ class BaseTranscripts:
 
     def __call__(self, utterances: Sequence[Utterance]) -> dict[str, str]:
         """Transcripts by the utterances' ids."""
-        new = [u for u in utterances if str(u.audio_filepath) not in self._known]
+        new = [u for u in utterances if str(u.audio) not in self._known]
         if new:
             self._transcribe(new)
-        texts = {u.id: self._known[str(u.audio_filepath)] for u in utterances}
+        texts = {u.id: self._known[str(u.audio)] for u in utterances}
         self._by_id |= texts
         return texts
 
@@ -84,7 +84,7 @@ class BaseTranscripts:
             texts += [(i, t.text) for i, t in zip(indices, transcripts, strict=True)]
             self._ui.progress(len(texts), total, "clips transcribed by the base, for style")
         for i, text in self._group.gather(texts):
-            self._known[str(utterances[i].audio_filepath)] = text
+            self._known[str(utterances[i].audio)] = text
 
     def _load(self) -> Transcriber:
         from moontune.models.transcriber import Transcriber

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
+from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, AudioPart, read_audio
 from moontune.data.normalizer import normalize
 from moontune.data.truecasing import style_of
 from moontune.evaluation.comparison import edits_of
@@ -16,6 +17,9 @@ from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.word_diff import Word, diff_transcripts
 
 _COMPRESSION = 0.5  # of soundfile's 0..1: about 35 kbit/s for speech at 16 kHz, variable rate
+
+
+Clip = Path | AudioPart  # of the recordings
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,10 @@ class ChangedClips:
 
 
 def changed_clips(
-    before: list[PredictionRow], after: list[PredictionRow], audio: dict[str, Path], count: int
+    before: list[PredictionRow],
+    after: list[PredictionRow],
+    audio: Mapping[str, Clip],
+    count: int,
 ) -> ChangedClips:
     """At most `count` clips, of those with fewer and those with more errors; in proportion, but a
     third for either, so that a page of a good run shows what it broke."""
@@ -99,7 +106,10 @@ def _reference(row: PredictionRow, restored: bool) -> str:
 
 
 def _clip(
-    pair: tuple[PredictionRow, PredictionRow], path: Path | None, reference: str, style: bool
+    pair: tuple[PredictionRow, PredictionRow],
+    path: Clip | None,
+    reference: str,
+    style: bool,
 ) -> ChangedClip:
     before, after = pair
     one, other = diff_transcripts(reference, before["hypothesis"], after["hypothesis"], style=style)
@@ -115,25 +125,26 @@ def _clip(
     )
 
 
-def clip_audio(path: Path | None) -> ClipAudio:
+def clip_audio(clip: Clip | None) -> ClipAudio:
     """The clip at 16 kHz mono as MP3, which every browser plays; never raises for a bad file."""
-    if path is None or not Path(path).is_file():
+    path = clip.path if isinstance(clip, AudioPart) else clip
+    if clip is None or path is None or not path.is_file():
         return ClipAudio(None, "audio not found")
     try:
-        data = mp3(Path(path))
+        data = mp3(clip)
     except AudioError as error:
         return ClipAudio(None, f"audio {error}")
     return ClipAudio("data:audio/mpeg;base64," + base64.b64encode(data).decode("ascii"), "")
 
 
-def mp3(path: Path) -> bytes:
-    """A file's audio as MP3. Raises AudioError."""
+def mp3(clip: Clip) -> bytes:
+    """A clip's audio as MP3. Raises AudioError."""
     import soundfile
 
     stream = io.BytesIO()
     soundfile.write(
         stream,
-        read_audio(path).clip(-1.0, 1.0),
+        read_audio(clip).clip(-1.0, 1.0),
         SAMPLE_RATE_HZ,
         format="MP3",
         subtype="MPEG_LAYER_III",

@@ -6,12 +6,13 @@ Layout and words are in `templates/report.html.j2`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
+from moontune.data.audio import AudioPart
 from moontune.evaluation.acceptance import Check
 from moontune.evaluation.predictions import PredictionRow
 from moontune.report.html.changed_clips import changed_clips
@@ -48,7 +49,7 @@ class Page:
     sentence: str
     comparison: Comparison
     predictions: tuple[list[PredictionRow], list[PredictionRow]]  # of the same clips
-    audio: dict[str, Path]  # the clips' files by id
+    audio: Mapping[str, Path | AudioPart]  # the clips' files by id
     names: tuple[str, str] = ("base", "tuned")
     accepted: bool | None = None  # None: there is nothing to accept
     cautions: Sequence[str] = ()
