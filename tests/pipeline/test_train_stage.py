@@ -12,7 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from moontune.cli.dispatch import main
+from moontune.config.schema import TokenCap
+from moontune.data.manifest import read_manifest
+from moontune.evaluation.evaluate import evaluate
 from moontune.models.decoding import Transcript
+from moontune.models.transcriber import load_audio
 from moontune.pipeline.stages import train as train_stage
 from moontune.training.losses import LossComputer
 
@@ -60,6 +64,21 @@ def test_an_adapter_that_is_no_better_in_words_is_not_kept(trained, monkeypatch,
     assert told["best_step"] == 0
     weights = load_file(trained / "lora_adapter/adapter_model.safetensors")
     assert all(not w.any() for name, w in weights.items() if "lora_B" in name)
+
+
+def test_where_most_words_are_wrong_errors_must_be_fewer(tiny_base, noise_manifest) -> None:
+    """A loss falls there when a model becomes less sure of itself."""
+    rows = read_manifest(noise_manifest)[0][:4]
+    base = evaluate(tiny_base, rows, load_audio, cap=TokenCap(6.5, 2))
+
+    def judged(before: float, after: float) -> str | None:
+        one = replace(base, wer=before, loss_words=2.0)
+        return train_stage.no_better(one, replace(base, wer=after, loss_words=1.0))
+
+    assert "83.00 % of the words are wrong, the base's 82.00 %" in (judged(0.82, 0.83) or "")
+    assert judged(0.82, 0.81) is not None
+    assert judged(0.82, 0.7) is None
+    assert judged(0.3, 0.31) is None
 
 
 def test_a_loss_that_is_no_number_is_never_the_best(trained, monkeypatch) -> None:
