@@ -95,7 +95,7 @@ def test_gain_and_loss_rules(base, tuned, accepted) -> None:
         ({"mps_fallbacks": {"aten::foo": 2}}, "no MPS fallback"),
         ({"missing_artifacts": ["processor"]}, "artifacts complete"),
         ({"artifact": ArtifactEvidence(False, 4, 5)}, "same words in a fresh process"),
-        ({"discarded": "transcripts loop"}, "stable training"),
+        ({"discarded": "transcripts loop"}, "best update kept"),
     ],
 )
 def test_anything_missing_or_unclean_is_not_accepted(change, name) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from moontune.models.base_model import Base, load_base
 from moontune.models.transcriber import Transcriber
 from moontune.models.transcriber import load_audio as load_file
 from moontune.pipeline.stages import artifact
+from moontune.pipeline.stages import train as train_stage
 from moontune.training.checkpoint import Checkpointer
 from moontune.training.loop import TrainingSetup, train
 from moontune.training.sampling import shuffled
@@ -96,6 +98,7 @@ def test_a_whole_run(tiny_model, noise_manifest, tmp_path, monkeypatch) -> None:
     """Every stage; the artifact's in this process, since another one has no stand-in."""
     monkeypatch.chdir(tmp_path)
     codes: list[int] = []
+    monkeypatch.setattr(train_stage, "_MOSTLY_WRONG", math.inf)  # of a random model all words are
     monkeypatch.setattr(artifact, "_run_stt", lambda given: codes.append(run_stt.main(given)))
     with mps_stand_in():
         code = main(["run", *flags(tiny_model, noise_manifest, device="mps", augment="speed")])

@@ -19,6 +19,7 @@ REMEDY = "try --replay-share 0.2, a larger --backwards-share, fewer updates or a
 HABIT_LOSS = 0.1  # share of transcripts that are no longer written as sentences
 _OF_FIGURES = (  # a smoke run has none to judge
     *("improved", "WER not worse", "transcripts are speech", "test clips unseen"),
+    "best update kept",
 )
 _ROUNDING = 1e-9  # 19 errors for 20 are a gain of 5 %, whatever floats make of it
 
@@ -170,6 +171,13 @@ def test_clips_unseen(evidence: Evidence) -> Check:
     )
 
 
+def best_update_kept(evidence: Evidence) -> Check:
+    """The update of the least loss was kept: it was better in words, and wrote speech."""
+    discarded = evidence.discarded
+    detail = f"the update of the least loss was not: {discarded}" if discarded else "yes"
+    return Check("best update kept", not discarded, detail)
+
+
 def stable_training(evidence: Evidence) -> Check:
     """No update was skipped, no gradient exploded, and the losses are numbers."""
     faults = []
@@ -177,8 +185,6 @@ def stable_training(evidence: Evidence) -> Check:
         faults.append(f"{evidence.skipped_updates} updates skipped")
     if evidence.aborted:
         faults.append(evidence.aborted)
-    if evidence.discarded:
-        faults.append(f"the update of the least loss was not kept: {evidence.discarded}")
     for name, figures in (("base", evidence.base), ("tuned model", evidence.tuned)):
         if not math.isfinite(figures.loss):
             faults.append(f"the {name}'s loss is not finite")
@@ -218,6 +224,7 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     wer_not_worse,
     transcripts_are_speech,
     test_clips_unseen,
+    best_update_kept,
     stable_training,
     no_mps_fallback,
     artifacts_complete,
