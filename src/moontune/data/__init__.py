@@ -5,6 +5,8 @@ In reading order:
     manifest     Utterances and the JSONL manifests that list them, one utterance a line
     audio        Audio files, bytes or streams to the form the model takes: float32, mono, 16 kHz,
                  (samples,)
+    ffmpeg_audio Audio that libsndfile does not know, decoded by FFmpeg: m4a, mp4, aac, webm, amr,
+                 wma
     normalizer   Text as WER is scored on: Whisper's English normalisation
     truecasing   References written as the base model writes: its case and its punctuation, their
                  own words

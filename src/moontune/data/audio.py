@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from moontune.data.ffmpeg_audio import FfmpegFile, demuxer_of
 from moontune.system.files import write_bytes
 
 SAMPLE_RATE_HZ = 16_000
@@ -126,7 +127,7 @@ def seekable_copy(stream: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
-    """The `soundfile.SoundFile` of a file, of its bytes or of an open one that can seek.
+    """The `soundfile.SoundFile`, or its like, of a file, of its bytes or an open one that can seek.
 
     It is to be read from its beginning to its end. Raises AudioError.
     """
@@ -143,8 +144,12 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
             if stream.seek(0, io.SEEK_END) == 0:
                 raise AudioError("cannot be decoded (it is empty, 0 bytes)")
             stream.seek(0)
-            what: Any = stream.fileno() if isinstance(source, Path) else _Stream(stream)
-            file: Any = stack.enter_context(soundfile.SoundFile(what, closefd=False))
+            file: Any
+            if (demuxer := demuxer_of(stream)) is not None:
+                file = stack.enter_context(FfmpegFile(stream, demuxer))
+            else:
+                what: Any = stream.fileno() if isinstance(source, Path) else _Stream(stream)
+                file = stack.enter_context(soundfile.SoundFile(what, closefd=False))
             if not _RATES_HZ[0] <= file.samplerate <= _RATES_HZ[1]:
                 raise AudioError(f"claims a rate of {file.samplerate} Hz, which is no sound's")
         # A file that can seek is made to after each block, which breaks an mp3's sound there.

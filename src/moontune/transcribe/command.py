@@ -25,7 +25,8 @@ from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writ
 
 @dataclass(frozen=True)
 class TranscribeArgs:
-    """Turn recordings into text: wav, flac, mp3, ogg of any rate, channels and length."""
+    """Turn recordings into text: wav, flac, mp3, ogg, m4a, webm and
+    others of any rate, channels and length."""
 
     files: tyro.conf.Positional[tuple[str, ...]] = ()
     """Files, folders (searched for audio), or - for a recording on standard input."""
