@@ -127,7 +127,16 @@ def test_surely_worse_is_not_accepted_however_little_worse() -> None:
 
 
 def test_the_sentence_says_what_the_interval_says() -> None:
-    assert verdict(figures(1.0, 0.3), figures(0.5, 0.1)).sentence == "Accepted. WER says this."
+    pair = (figures(1.0, 0.3), figures(0.5, 0.1))
+    undecided = verdict(*pair)
+    assert undecided.accepted
+    assert not undecided.sure
+    assert undecided.sentence == (
+        "Accepted by the plan's rule; cannot be told from chance on 50 clips. WER says this."
+    )
+    better = verdict(*pair, found=comparison(*pair, sure="better"))
+    assert better.sure
+    assert better.sentence == "Accepted. WER says this."
 
 
 def test_forgetting_lost_habits_and_mixed_speakers_are_cautioned_of() -> None:

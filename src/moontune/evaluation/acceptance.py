@@ -10,7 +10,7 @@ from typing import Any
 from moontune.evaluation.error_rates import relative_gain
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show, show_interval
-from moontune.system.formatting import percent
+from moontune.system.formatting import counted, percent
 
 LOSS_GAIN = 0.1  # nats per target token, at least half of them in words
 WER_GAIN = 0.05  # relative
@@ -39,6 +39,7 @@ class Verdict:
     findings: list[str]  # what the other intervals say
     checks: list[Check]
     cautions: list[str]  # what to beware of
+    sure: bool = True  # the WER's interval leaves no doubt that it is better, or nothing is claimed
 
     def row(self) -> dict[str, Any]:
         return asdict(self)
@@ -108,6 +109,10 @@ def judge(evidence: Evidence, smoke: bool) -> Verdict:
     accepted = all(check.passed for check in judged)
     failed = "; ".join(f"{c.name}: {c.detail}" for c in judged if not c.passed)
     word = "Accepted" if accepted else f"Not accepted ({failed})"
+    sure = not accepted or smoke or evidence.comparison.wer.outcome == "better"
+    if not sure:
+        clips = counted(evidence.comparison.utterances, "clip")
+        word = f"Accepted by the plan's rule; cannot be told from chance on {clips}"
     if smoke and accepted:
         word = "Accepted as a smoke run, on its artifacts alone"
     return Verdict(
@@ -117,6 +122,7 @@ def judge(evidence: Evidence, smoke: bool) -> Verdict:
         _findings(evidence.comparison, evidence.general),
         checks,
         cautions(evidence.comparison, evidence.general, evidence.meaning),
+        sure,
     )
 
 

@@ -30,6 +30,7 @@ def run_page(
         predictions=(results.before, results.after),
         audio=results.audio,
         accepted=metrics.accepted,
+        sure=verdict.sure,
         cautions=[*remarks, *_reasons(verdict), *verdict.cautions],
         general=metrics.general,
         checks=verdict.checks,

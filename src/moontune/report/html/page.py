@@ -52,6 +52,7 @@ class Page:
     audio: Mapping[str, Path | AudioPart]  # the clips' files by id
     names: tuple[str, str] = ("base", "tuned")
     accepted: bool | None = None  # None: there is nothing to accept
+    sure: bool = True  # the WER leaves no doubt
     cautions: Sequence[str] = ()
     general: GeneralSpeech | None = None  # None: forgetting is not the question
     checks: Sequence[Check] = ()
