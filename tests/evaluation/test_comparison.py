@@ -68,10 +68,13 @@ def test_loss_is_split_into_words_and_typography() -> None:
 
 
 def test_what_a_few_speakers_cannot_say_is_said() -> None:
-    """Two speakers gain and one loses: no telling about a fourth, however many clips each has."""
-    before, after = pair(3, 30)
+    """Four speakers gain and two lose: no telling about a seventh, however many clips each has."""
+    before, after = pair(6, 15)
     spoilt = [
-        row(r["id"], "s2", TRUTH, "A bed goat sails.") if r["speaker"] == "s2" else r for r in after
+        row(r["id"], r["speaker"], TRUTH, "A bed goat sails.")
+        if r["speaker"] in ("s4", "s5")
+        else r
+        for r in after
     ]
     c = compare(before, spoilt, seed=1)
     wer = c.measures["wer"]
@@ -83,10 +86,10 @@ def test_what_a_few_speakers_cannot_say_is_said() -> None:
     assert wer.same_speakers is not None
     assert wer.same_speakers.outcome == "better"
     text = c.sentences["wer"]
-    assert "cannot be told apart with 90 clips of 3 speakers" in text
+    assert "cannot be told apart with 90 clips of 6 speakers" in text
     needed = f"{wer.utterances_needed:,} clips, of more speakers in proportion, would"
     assert f"about {needed} show a gain of this size" in text
-    assert "For these 3 speakers themselves it is better" in text
+    assert "For these 6 speakers themselves it is better" in text
     backwards = compare(spoilt, before, seed=1).sentences["wer"]
     assert f"about {needed} show a loss of this size" in backwards
 
@@ -122,7 +125,10 @@ def test_one_clip_proves_nothing_and_alike_clips_little() -> None:
     wer = c.measures["wer"]
     assert (wer.difference_interval, wer.outcome) == (None, "undecided")
     assert wer.probability_better == 0.5
-    assert "cannot be told apart with 1 clip (-40.00 points)." in c.sentences["wer"]
+    assert (
+        "cannot be told apart with 1 clip of this one speaker (-40.00 points)."
+        in c.sentences["wer"]
+    )
     for clips, outcome in ((3, "undecided"), (8, "better")):
         assert compare(*pair(1, clips), seed=1).measures["wer"].outcome == outcome
 
@@ -139,21 +145,34 @@ def test_clips_that_differ_are_not_less_few() -> None:
 
 
 def test_many_nameless_clips_are_no_speaker_whose_clips_are_resampled() -> None:
-    before, after = pair(2, 6)
+    before, after = pair(5, 6)
     nameless = [
         [r | {"id": f"n{i}", "speaker": None} for i, r in enumerate(part * 2)]
         for part in (before, after)
     ]
     c = compare(before + nameless[0], after + nameless[1], seed=1)
-    assert c.bootstrap.units == 2 + 24
+    assert c.bootstrap.units == 5 + 60
     assert c.measures["wer"].same_speakers is None
 
 
 def test_one_nameless_clip_does_not_turn_speakers_into_clips() -> None:
-    before, after = pair(3, 10)
+    before, after = pair(6, 10)
     before[0] = before[0] | {"speaker": None}
     b = compare(before, after, seed=1).bootstrap
-    assert (b.unit, b.units) == ("speaker", 4)
+    assert (b.unit, b.units) == ("speaker", 7)
+
+
+def test_of_fewer_than_five_speakers_the_interval_is_for_them_and_is_possible() -> None:
+    before, after = pair(3, 4, wrong=TRUTH)
+    before[0] = row("c0-0", "s0", TRUTH, "The bed goat sails home.")
+    c = compare(before, after, seed=1)
+    assert (c.bootstrap.unit, c.bootstrap.units) == ("clip", 12)
+    assert "with 12 clips of these 3 speakers" in c.sentences["wer"]
+    interval = c.wer.difference_interval
+    assert interval is not None
+    assert c.wer.before is not None
+    assert interval[0] >= -c.wer.before
+    assert c.wer.same_speakers is None
 
 
 @pytest.mark.parametrize("speaker", [None, "ann"])

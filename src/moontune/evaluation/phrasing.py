@@ -26,6 +26,8 @@ def sentence(name: str, m: Measure, utterances: int, speakers: int, unit: str) -
     clips = counted(utterances, "clip")
     if unit == "speaker":
         clips += f" of {counted(speakers, 'speaker')}"
+    elif speakers:
+        clips += " of this one speaker" if speakers == 1 else f" of these {speakers} speakers"
     figures = f"{show(name, m.before)} -> {show(name, m.after)}"
     span = show(name, m.difference, difference=True)
     if m.difference_interval is not None:
