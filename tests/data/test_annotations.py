@@ -46,7 +46,17 @@ def test_each_kind_is_taken_out_and_counted(text: str, spoken: str, kind: str) -
 
 @pytest.mark.parametrize(
     "text",
-    ["Note: this is fine", "GO: NOW", "2 * 3 * 4", "a_b_c", "it's 12:30", "5 < 6", "R&D", "-5"],
+    [
+        "Note: this is fine",
+        "GO: NOW",
+        "2 * 3 * 4",
+        "a_b_c",
+        "it's 12:30",
+        "5 < 6",
+        "6 < 7 and 8 > 7",
+        "R&D",
+        "-5",
+    ],
 )
 def test_what_may_be_said_stays(text: str) -> None:
     assert without_annotations([text]) == ([text], {})

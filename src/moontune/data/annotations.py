@@ -30,7 +30,7 @@ _TIMES = re.compile(
 _FORMAT = re.compile(
     r"</?(?:i|b|u|em|strong|s|font|span|br|p|c|v|ruby|rt|lang|div)\b[^<>]*>", re.IGNORECASE
 )
-_TAGGED = re.compile(r"<[^<>]{1,40}>|\[[^\[\]]*\]|\{[^{}]*\}")
+_TAGGED = re.compile(r"</?[A-Za-z][^<>]{0,40}>|\[[^\[\]]*\]|\{[^{}]*\}")
 _ROUND = re.compile(r"\(([^()]*)\)")
 _STARS = re.compile(r"(?<!\w)(\*{1,3}|_{1,2}|`{1,3})(?=\S)([^*_`]+?)(?<=\S)\1(?!\w)")
 _LINKS = re.compile(r"\[([^\[\]]+)\]\([^()\s]+\)")
