@@ -15,10 +15,10 @@ from typing import Any
 import torch
 import tyro
 
-from benchmarks.speed.adapter import fill
+from benchmarks.speed.adapter import fill, peers_lora
 from benchmarks.speed.machine import update_flops
-from benchmarks.speed.work import ALPHA, ATTENTION, RANK, UPDATE, Work, answer, in_order, preloaded
-from moontune.config.schema import EvalConfig, LoraConfig, TrainConfig
+from benchmarks.speed.work import UPDATE, Work, answer, in_order, preloaded
+from moontune.config.schema import EvalConfig, TrainConfig
 from moontune.data.manifest import read_manifest
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import attach_lora
@@ -29,14 +29,7 @@ from moontune.training.loop import TrainingSetup, train
 
 def adapted(work: Work) -> tuple[Base, Any]:
     base = load_base(work.model_id, None, work.device)
-    lora = LoraConfig(
-        lora_r=RANK,
-        lora_alpha=ALPHA,
-        lora_dropout=0.0,
-        lora_targets=ATTENTION,
-        lora_part=work.sites,
-    )
-    return base, attach_lora(base, lora, work.seed)
+    return base, attach_lora(base, peers_lora(work.sites), work.seed)
 
 
 class Record:

@@ -21,8 +21,8 @@ import tyro
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.paths import SHARED, default_model
-from benchmarks.speed.work import ALPHA, ATTENTION, RANK, UPDATE, Sites, preloaded, sentence_case
-from moontune.config.schema import LoraConfig
+from benchmarks.speed.adapter import peers_lora
+from benchmarks.speed.work import RANK, UPDATE, Sites, preloaded, sentence_case
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.models.adapter import attach_lora
 from moontune.models.base_model import Base, load_base, target_ids
@@ -117,14 +117,7 @@ def main(args: Args) -> None:
     store = preloaded(clips)
     base = load_base(args.model_id, None, "cpu")
     vocabulary, eos = int(base.net.config.vocab_size), int(base.net.config.eos_token_id)  # type: ignore[arg-type]
-    lora = LoraConfig(
-        lora_r=RANK,
-        lora_alpha=ALPHA,
-        lora_dropout=0.0,
-        lora_targets=ATTENTION,
-        lora_part=args.sites,
-    )
-    attach_lora(base, lora, 42)
+    attach_lora(base, peers_lora(args.sites), 42)
     base.net.train()
 
     def labels(u: Utterance) -> list[int]:

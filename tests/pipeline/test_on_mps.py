@@ -18,13 +18,13 @@ from moontune.cli import run_stt
 from moontune.cli.dispatch import main
 from moontune.config.schema import LoraConfig, TokenCap, TrainConfig
 from moontune.data.manifest import read_run_manifest
+from moontune.evaluation import kept_adapter
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import adapter_state, attach_lora, set_adapter_state
 from moontune.models.base_model import Base, load_base
 from moontune.models.transcriber import Transcriber
 from moontune.models.transcriber import load_audio as load_file
 from moontune.pipeline.stages import artifact
-from moontune.pipeline.stages import train as train_stage
 from moontune.training.checkpoint import Checkpointer
 from moontune.training.loop import TrainingSetup, train
 from moontune.training.sampling import shuffled
@@ -98,7 +98,7 @@ def test_a_whole_run(tiny_model, noise_manifest, tmp_path, monkeypatch) -> None:
     """Every stage; the artifact's in this process, since another one has no stand-in."""
     monkeypatch.chdir(tmp_path)
     codes: list[int] = []
-    monkeypatch.setattr(train_stage, "_MOSTLY_WRONG", math.inf)  # of a random model all words are
+    monkeypatch.setattr(kept_adapter, "MOSTLY_WRONG", math.inf)  # of a random model all words are
     monkeypatch.setattr(artifact, "_run_stt", lambda given: codes.append(run_stt.main(given)))
     with mps_stand_in():
         code = main(["run", *flags(tiny_model, noise_manifest, device="mps", augment="speed")])

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
 from moontune.data.manifest import read_manifest
+from moontune.evaluation import kept_adapter
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import load_audio
@@ -33,7 +34,7 @@ def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, 
     loop = Transcript("pink " * 30, [5] * 30, truncated=True)
     speech = Transcript("The red boat.", [5, 2], truncated=False)
     said = iter([[speech] * 3, [loop] * 3])
-    monkeypatch.setattr(train_stage, "_transcripts", lambda done: next(said))
+    monkeypatch.setattr(kept_adapter, "_transcripts", lambda done: next(said))
     assert main(["train", str(trained), "--overwrite", "--lr", "1e-2"]) == 0
     assert "is not kept" in capsys.readouterr().out
     told = json.loads((trained / "train.json").read_text())
@@ -73,7 +74,7 @@ def test_where_most_words_are_wrong_errors_must_be_fewer(tiny_base, noise_manife
 
     def judged(before: float, after: float) -> str | None:
         one = replace(base, wer=before, loss_words=2.0)
-        return train_stage.no_better(one, replace(base, wer=after, loss_words=1.0))
+        return kept_adapter.reason_to_keep_base(one, replace(base, wer=after, loss_words=1.0))
 
     assert "83.00 % of the words are wrong, the base's 82.00 %" in (judged(0.82, 0.83) or "")
     assert judged(0.82, 0.81) is not None

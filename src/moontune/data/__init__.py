@@ -12,13 +12,13 @@ In reading order:
                  own words
     annotations  What stands in transcripts and is not speech: tags of sounds, speakers' names,
                  times, markup
-    base_style   How a set of references is written: which of its capitals and marks the base
+    base_style   References of any style in the base's own: which of their capitals and marks it
                  would write too
     labels       Training text in the style the base model writes, made from references and its
                  transcripts
     cleaning     Which utterances can be used, and for each that cannot, why
-    splitting    Speaker-disjoint splits, as near the wanted shares of audio as whole speakers
-                 allow
+    splitting    Splits by whole speakers, or by recordings, as near the wanted shares of audio as
+                 they allow
     assignment   Whole groups put into splits so that each comes near its share: a local search
     heldout      A small manifest of held-out clips with audio beside it:
                  `scripts/build_manifest.py`

@@ -1,4 +1,4 @@
-"""How a set of references is written: which of its capitals and marks the base would write too.
+"""References of any style in the base's own: which of their capitals and marks it would write too.
 
 A reference's capital may be a name, an emphasis, or the style of a whole table; its exclamation
 mark may be heard, or stand behind every line. Where the base heard the same word, its own spelling

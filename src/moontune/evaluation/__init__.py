@@ -20,6 +20,7 @@ In reading order:
     word_diff     Differences of a hypothesis from its reference, word by word as it was written
     degeneration  Checks whether a tuned model stopped writing speech: empty transcripts, or ones
                   that loop
+    kept_adapter  Whether an adapter that was chosen by its loss is kept: it must be better in words
     clip_list     Transcribe a list of clips with a base and an optional adapter:
                   `scripts/run_stt.py`
 """

@@ -43,7 +43,7 @@ class Search:
         finished = trial.state == "finished"
         self._study.add_trial(
             optuna.trial.create_trial(
-                state=optuna.trial.TrialState[("COMPLETE" if finished else "PRUNED")],
+                state=optuna.trial.TrialState["COMPLETE" if finished else "PRUNED"],
                 value=trial.best_val_loss,
                 params=trial.values,
                 distributions=self._distributions,

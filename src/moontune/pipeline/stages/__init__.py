@@ -4,7 +4,7 @@ In reading order:
 
     sample    Stage sample: utterances corpus from the source into a new run
     clean     Stage clean: utterances that cannot be used dropped, with the reasons
-    split     Stage split: train, val and test, no speaker in two
+    split     Stage split: train, val and test, by whole speakers or by recordings
     labels    Stage labels: training text in the style the base writes, from references and its
               transcripts
     baseline  Stage baseline: the base measured on the test split
@@ -47,7 +47,7 @@ class Stage:
 STAGES = (
     Stage("sample", "take utterances from the source into a new run"),
     Stage("clean", "drop what cannot be used, with reasons", ("clean",)),
-    Stage("split", "fix train, val and test, no speaker in two", ("split",)),
+    Stage("split", "fix train, val and test, by whole speakers or by recordings", ("split",)),
     Stage(
         "labels",
         "write training text in the base's style",

@@ -1,4 +1,4 @@
-"""Stage split: train, val and test, no speaker in two."""
+"""Stage split: train, val and test, by whole speakers or by recordings."""
 
 from __future__ import annotations
 

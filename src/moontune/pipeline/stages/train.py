@@ -22,10 +22,7 @@ from moontune.config.recommended import (
 )
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, manifest_hash, read_run_manifest, write_manifest
-from moontune.evaluation.acceptance import WER_GAIN
-from moontune.evaluation.degeneration import degenerated
-from moontune.evaluation.error_rates import relative_gain
-from moontune.models.decoding import Transcript
+from moontune.evaluation.kept_adapter import reason_to_keep_base
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
@@ -33,7 +30,6 @@ from moontune.pipeline.training_log import TrainingLog, is_logged
 from moontune.system.device import training_dtype
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import write_json
-from moontune.system.formatting import percent
 from moontune.system.progress import Ui
 from moontune.system.signals import stop_after_this_update
 
@@ -46,7 +42,6 @@ if TYPE_CHECKING:
     from moontune.training.checkpoint import Checkpoint
     from moontune.training.loop import Prune, TrainResult
 
-_MOSTLY_WRONG = 0.6  # WER; of nothing that the base is for it has been so high
 _STOPPING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
 
 
@@ -357,7 +352,7 @@ def _discard_if_worse(
     if not trained.result.best_step:
         return trained
     after = _validation_words(training)
-    reason = degenerated(_transcripts(before), _transcripts(after)) or no_better(before, after)
+    reason = reason_to_keep_base(before, after)
     if reason is None:
         return trained
     ui.warn(
@@ -365,31 +360,6 @@ def _discard_if_worse(
     )
     set_adapter_state(trained.model, start)
     return replace(trained, result=trained.result.of_base(), discarded=reason)
-
-
-def no_better(before: Evaluation, after: Evaluation) -> str | None:
-    """A sentence, if the tuned model is no better in words than the base on the same clips.
-
-    Where the base has most of the words wrong, a loss falls already when the model becomes less
-    sure of itself, whatever the texts; there, errors must be fewer.
-    """
-    if after.loss_words >= before.loss_words:
-        return (
-            f"on {after.utterances} validation clips the loss of words is {after.loss_words:.3f}, "
-            f"the base's {before.loss_words:.3f}"
-        )
-    gain = relative_gain(before.wer, after.wer)
-    if before.wer is None or before.wer < _MOSTLY_WRONG or (gain or 0.0) >= WER_GAIN:
-        return None
-    assert after.wer is not None
-    return (
-        f"on {after.utterances} validation clips {percent(after.wer)} of the words are wrong, the "
-        f"base's {percent(before.wer)}: the texts hardly belong to the audio, or teach no hearing"
-    )
-
-
-def _transcripts(done: Evaluation) -> list[Transcript]:
-    return [Transcript(p.hypothesis, p.tokens, p.truncated) for p in done.predictions]
 
 
 def _write_products(training: _Training, trained: _Trained) -> None:
