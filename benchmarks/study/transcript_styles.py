@@ -199,14 +199,15 @@ def predictions(args: Args, name: str, style: str, manifest: Path) -> list[list[
         if code not in (0, 1):
             raise SystemExit(f"{name}, {style}: ended with exit code {code}")
     clean = {u.id: u.text for u in read_manifest(manifest.parent / "clean.jsonl")[0]}
-    folds = sorted((folder / style).glob("fold-*"))
+    return [scored(folder / style, which, clean) for which in ("base", "tuned")]
+
+
+def scored(crossval: Path, which: str, references: dict[str, str]) -> list[PredictionRow]:
+    """Predictions of all folds, on other references by id."""
     return [
-        [
-            prediction_row({**row, "reference": clean[row["id"]]}, row["id"])
-            for fold in folds
-            for row in run_predictions(RunDir(fold) / f"predictions_{which}.jsonl")
-        ]
-        for which in ("base", "tuned")
+        prediction_row({**row, "reference": references[row["id"]]}, row["id"])
+        for fold in sorted(crossval.glob("fold-*"))
+        for row in run_predictions(RunDir(fold) / f"predictions_{which}.jsonl")
     ]
 
 

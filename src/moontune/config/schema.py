@@ -100,6 +100,8 @@ class LabelConfig:
     label_style: Literal["auto", "as-written", "restore", "lower"] = "auto"
     """How training text is written. `auto` and `restore`: as the base model writes, whatever the
     references' case and punctuation. `as-written` teaches their typography too; `lower` none."""
+    keep_suspects: bool = False
+    """Train on transcripts too that do not seem to be what is said (suspects.jsonl lists them)."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,24 @@
 
 In reading order:
 
-    new_run         A run begun, or gone on with: what is checked, in which order, before anything
-                    is spent
-    preflight       Checks of data, model, disk and memory, before an hour is spent
-    runner          One stage of a run done: checked, watched, recorded
-    run_dir         A run's folder: its files, the record of finished stages, and what made it
-    environment     Versions, machine and command line of a run: what somebody needs to make it
-                    again
-    run_log         A run's log: what was said, and when
-    run_lock        One process at a time on a run's folder, and on the report
-    base_of_run     The base of a run: loaded on the configured device, its weights those of every
-                    stage before
-    general_speech  The general speech of a run: clips for the forgetting check, and clips replayed
-                    in training
-    training_log    The log of a training: events into `train_log.jsonl` and before the user's eyes
+    new_run           A run begun, or gone on with: what is checked, in which order, before
+                      anything is spent
+    preflight         Checks of data, model, disk and memory, before an hour is spent
+    runner            One stage of a run done: checked, watched, recorded
+    run_dir           A run's folder: its files, the record of finished stages, and what made it
+    environment       Versions, machine and command line of a run: what somebody needs to make it
+                      again
+    run_log           A run's log: what was said, and when
+    run_lock          One process at a time on a run's folder, and on the report
+    base_of_run       The base of a run: loaded on the configured device, its weights those of
+                      every stage before
+    base_transcripts  The base's transcripts of a run's utterances, and how their texts fit, each
+                      computed once
+    screening         A run's transcripts held against their audio: which look wrong, and whether
+                      any belong to it
+    heldout_fits      How transcripts fit their audio under adapters that never heard them
+    general_speech    The general speech of a run: clips for the forgetting check, and clips
+                      replayed in training
+    training_log      The log of a training: events into `train_log.jsonl` and before the user's
+                      eyes
 """

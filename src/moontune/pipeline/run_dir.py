@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from moontune.data.audio import AudioPart
 from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
 from moontune.evaluation.predictions import run_predictions
+from moontune.evaluation.screening.suspects import Suspect
 from moontune.pipeline.environment import environment, versions_here
 from moontune.pipeline.run_log import RunLog
 from moontune.report.results import ArtifactTest, LossHistory, RunMetrics, RunResults
@@ -37,9 +39,11 @@ _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "wise_ft": 1.0,
     "backwards_share": 0.0,
 }
+SUSPECTS = "suspects.jsonl"
 _BEFORE_TRAINING = (
     "split.json",
     "base_transcripts.json",
+    SUSPECTS,
     *(f"{what}eval_base.json" for what in ("", "general_")),
     *(f"{what}predictions_base.jsonl" for what in ("", "general_")),
 )
@@ -69,6 +73,11 @@ class RunDir:
     def checkpoint(self) -> Path:
         """Where an unfinished training stands."""
         return self.path / "checkpoint.safetensors"
+
+    def suspects(self) -> list[Suspect]:
+        """Transcripts that look wrong, the least fitting first; none of a run older than that."""
+        file = self / SUSPECTS
+        return [Suspect.from_json(row) for row in read_jsonl(file)] if file.is_file() else []
 
     def artifacts(self) -> dict[str, Path]:
         """Files that a complete run leaves, by name."""
@@ -112,12 +121,20 @@ class RunDir:
                 before=run_predictions(self / "predictions_base.jsonl"),
                 after=run_predictions(self / "predictions_tuned.jsonl"),
                 artifact=ArtifactTest.from_json(self.read("artifact_test.json")),
-                audio=self.test_audio(),
+                audio=self.audio_of(self.suspects()) | self.test_audio(),
+                suspects=self.suspects(),
             )
 
     def test_audio(self) -> dict[str, Path | AudioPart]:
         """The test split's clips by id."""
         return {u.id: u.audio for u in read_run_manifest(self.manifest("test"))}
+
+    def audio_of(self, suspects: Sequence[Suspect]) -> dict[str, Path | AudioPart]:
+        """The suspects' clips by id."""
+        wanted = {s.id for s in suspects}
+        parts = {s.split for s in suspects}
+        rows = [u for part in sorted(parts) for u in read_run_manifest(self.manifest(part))]
+        return {u.id: u.audio for u in rows if u.id in wanted}
 
     def config(self) -> RunConfig:
         """The saved configuration; relative paths in it hold in the folder the run began in."""

@@ -8,5 +8,6 @@ In reading order:
     markdown_tables  A comparison with its intervals in Markdown tables
     provenance       The provenance of a run as tables: its data, artifact, commands, settings
                      and machine
+    suspicion        Transcripts that look wrong, in words
     run_markdown     A run as Markdown: its section of the collected report
 """

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from moontune.evaluation.comparison import edits_of
 from moontune.evaluation.measures import Comparison, StyleRetention
 from moontune.evaluation.phrasing import measure_rows
 from moontune.evaluation.predictions import PredictionRow
+from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.markdown import cell, table
 from moontune.report.results import RunMetrics
+from moontune.report.suspicion import suspicion, used_for
 from moontune.system.formatting import counted, percent
+
+_SUSPECTS = 12  # rows that are shown
 
 
 def result(metrics: RunMetrics) -> str:
@@ -141,3 +146,12 @@ def changed(
     if rows:
         text += "\n\n" + table(("errors", "clip", "reference", *names), rows)
     return text
+
+
+def suspicious(suspects: Sequence[Suspect]) -> list[str]:
+    """Transcripts that look wrong; nothing where none does."""
+    if not suspects:
+        return []
+    rows = [(s.where, s.text, s.base, s.tuned or "", used_for(s)) for s in suspects[:_SUSPECTS]]
+    text = f"### Transcripts that look wrong\n\n{suspicion(suspects)}\n\n"
+    return [text + table(("row", "transcript", "base", "tuned", ""), rows)]

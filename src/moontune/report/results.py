@@ -17,6 +17,7 @@ from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow
+from moontune.evaluation.screening.suspects import Suspect
 from moontune.system.device import Device
 from moontune.training.summary import TrainingFigures, TrainingSummary
 
@@ -245,7 +246,8 @@ class RunResults:
     before: list[PredictionRow]  # predictions of the base on the test split
     after: list[PredictionRow]  # of the tuned model
     artifact: ArtifactTest
-    audio: Mapping[str, Path | AudioPart]  # files of the test split's clips by id
+    audio: Mapping[str, Path | AudioPart]  # files of the test split's clips and the suspects by id
+    suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
 
     @property
     def name(self) -> str:
@@ -317,3 +319,4 @@ class CrossvalResults:
     before: list[PredictionRow]
     after: list[PredictionRow]
     audio: Mapping[str, Path | AudioPart]
+    suspects: list[Suspect] = field(default_factory=list)  # the least fitting first

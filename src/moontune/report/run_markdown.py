@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moontune.evaluation.acceptance import Check
 from moontune.report.markdown import cell, code, table
-from moontune.report.markdown_tables import changed, forgetting, groups, result
+from moontune.report.markdown_tables import changed, forgetting, groups, result, suspicious
 from moontune.report.provenance import Section, provenance_of
 from moontune.report.results import LossHistory, RunResults
 
@@ -21,6 +21,7 @@ def render(results: RunResults) -> str:
         _training(results.losses, metrics.training.figures.best_step),
         groups(metrics.comparison),
         changed(results.before, results.after),
+        *suspicious(results.suspects),
         forgetting(metrics),
         *map(section_text, provenance_of(results)),
     ]

@@ -86,11 +86,10 @@ class CrossKeys:
 
 
 def joined(parts: Sequence[CrossKeys]) -> CrossKeys:
-    """Keys and values of several packs as one."""
+    """Keys and values of several packs as one, without filler."""
     if len(parts) == 1:
         return parts[0]
-    layers = [
-        torch.cat(of_layer) for of_layer in zip(*(part.layers for part in parts), strict=True)
-    ]
+    real = ([rows[: part.layout.count] for rows in part.layers] for part in parts)
+    layers = [torch.cat(of_layer) for of_layer in zip(*real, strict=True)]
     lengths = [n for part in parts for n in part.layout.lengths]
     return CrossKeys(layers, Layout(lengths, layers[0].device))

@@ -10,6 +10,7 @@ from moontune.config.schema import Folds, RunConfig
 from moontune.data.manifest import read_manifest, read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, check_count, groups_of, resolved_split, split_folds
 from moontune.errors import UserError
+from moontune.pipeline.base_transcripts import KnownOfBase
 from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, create_run
 from moontune.pipeline.runner import run_stage
@@ -84,7 +85,7 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
             fold = create_run(_of_fold(config, run, number), empty, path.name, command)
             shutil.copytree(run / "manifests", empty / "manifests")
             for name in SPLITS:
-                write_manifest(fold.manifest(name), split.parts[name])
+                write_manifest(fold.manifest(name), split.parts[name], keep_where=True)
             summary = split.summary()
             write_json(fold / "split.json", summary)
             for name in BEFORE:
@@ -106,7 +107,7 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
     """Train and measure every fold, those left over from an interrupted cross-validation first."""
     group.on_main(lambda: _check_unchanged(run))
     count = group.on_main(lambda: run.record()["folds"])
-    transcripts: dict[str, str] = {}  # the base's transcripts, which are the same in every fold
+    known = KnownOfBase()  # the same in every fold
     for number in range(1, count + 1):
         fold = RunDir(run / f"fold-{number}")
         done = group.on_main(fold.stages)
@@ -114,7 +115,7 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
             if name in done:
                 continue
             stage = stage_named(name)
-            options = {"known": transcripts} if name == "labels" else {}
+            options = {"known": known} if name == "labels" else {}
             ui.stage(f"fold {number}: {name}", stage.summary, number, count)
             run_stage(fold, group.on_main(fold.config), stage, ui, group, **options)
 

@@ -18,10 +18,18 @@ from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import show
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.screening import write_suspects
 from moontune.pipeline.stages.report import write_report
 from moontune.report.html.contents import crossval_page
 from moontune.report.markdown import cell
-from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures
+from moontune.report.markdown_tables import (
+    bootstrap_note,
+    changed,
+    edits,
+    groups,
+    measures,
+    suspicious,
+)
 from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
 from moontune.report.results import CrossvalResults, FoldFigures
 from moontune.report.run_markdown import section_text
@@ -51,6 +59,9 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     write_json(run / "eval_base.json", _together([fold.before for fold in folds]))
     write_json(run / "eval_tuned.json", _together([fold.after for fold in folds]))
     write_manifest(run.manifest("test"), [u for fold in folds for u in _tested(fold)])
+    # each clip as the adapter that never heard it judges it
+    suspects = [s for fold in folds for s in fold.run.suspects() if s.split == "test"]
+    write_suspects(run, suspects)
     training = _mean_training([fold.training.figures for fold in folds])
     write_json(run / "train.json", asdict(training))
     comparison = compare(before, after, config.output.seed)
@@ -64,6 +75,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         before=before,
         after=after,
         audio=run.test_audio(),
+        suspects=run.suspects(),
     )
     origin = run.stages()["sample"]["origin"]
     split = folds[0].run.read("split.json")
@@ -246,6 +258,7 @@ def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
         section_text(sections[0]),
         groups(comparison),
         changed(results.before, results.after),
+        *suspicious(results.suspects),
         *map(section_text, sections[1:]),
     ]
     return "\n\n".join(parts) + "\n"

@@ -59,7 +59,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         )
     for remark in remarks:
         ui.warn(remark)
-    write_manifest(run.manifest("clean"), cleaned.utterances)
+    write_manifest(run.manifest("clean"), cleaned.utterances, keep_where=True)
     remark = clean_general_speech(run, config, ui, cleaned)
     return {
         "utterances": len(cleaned.utterances),

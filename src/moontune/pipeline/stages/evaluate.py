@@ -9,6 +9,7 @@ from moontune.errors import UserError
 from moontune.evaluation.comparison import differing_conditions
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.screening import screen_again, write_suspects
 from moontune.pipeline.stages.measure import measure
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Ui
@@ -25,6 +26,9 @@ def evaluate_stage(
     for prefix in ("", "general_"):
         if group.is_main and (run / f"{prefix}eval_tuned.json").is_file():
             _require_same_conditions(run, prefix)
+    suspects = screen_again(run, config, base, ui, group)
+    if group.is_main:
+        write_suspects(run, suspects)
     return base_facts
 
 

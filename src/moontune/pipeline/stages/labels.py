@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.data.labels import make_labels
-from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
+from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS
-from moontune.pipeline.base_of_run import load_base_for
+from moontune.pipeline.base_transcripts import BaseTranscripts, KnownOfBase
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.screening import Screening, screen, write_suspects
 from moontune.system.distributed import SINGLE, ProcessGroup
-from moontune.system.files import write_json
+from moontune.system.formatting import counted
 from moontune.system.progress import Ui
-
-if TYPE_CHECKING:
-    from moontune.models.transcriber import Transcriber
 
 
 def labels_stage(
@@ -25,14 +22,15 @@ def labels_stage(
     config: RunConfig,
     ui: Ui,
     group: ProcessGroup = SINGLE,
-    known: dict[str, str] | None = None,
+    known: KnownOfBase | None = None,
 ) -> dict[str, Any]:
-    """`known`: the base's transcripts by audio file that are there already; gets the new ones."""
+    """`known`: what is known of the base already; gets what is new."""
     style = config.labels.label_style
-    transcripts = BaseTranscripts(run, config, ui, group, {} if known is None else known)
+    transcripts = BaseTranscripts(run, config, ui, group, known)
     splits = group.on_main(lambda: {name: read_run_manifest(run.manifest(name)) for name in SPLITS})
     labels = make_labels(splits, style, transcripts)
     labelled = dict(labels.utterances)
+    screening = screen(run, config, labels.utterances, transcripts, ui, group)
     for name in ("general", "replay"):  # each in the style its own references need
         utterances = group.on_main(lambda name=name: general_speech(run, name))
         if utterances:
@@ -40,61 +38,36 @@ def labels_stage(
             labelled[name] = extra.utterances["train"]
     if group.is_main:
         transcripts.write()
+        write_suspects(run, screening.suspects)
         for name, utterances in labelled.items():
-            write_manifest(run.manifest(name), utterances)
+            write_manifest(run.manifest(name), utterances, keep_where=True)
     summary = labels.summary
     ui.note(f"references are {summary['references']}; labels: {summary['used']}")
     for example in summary["examples"][:2]:
         ui.note(f"  {example['text'][:60]} => {example['target'][:60]}")
-    return summary | transcripts.base_facts
+    _tell(screening, ui)
+    return (
+        summary
+        | transcripts.base_facts
+        | {
+            "suspects": len(screening.suspects),
+            "set_aside": sum(s.set_aside for s in screening.suspects),
+            "screened": screening.screened,
+            "remarks": screening.remarks,
+        }
+    )
 
 
-class BaseTranscripts:
-    """The base's transcripts of utterances; the base is loaded once one of them is not known."""
-
-    def __init__(
-        self, run: RunDir, config: RunConfig, ui: Ui, group: ProcessGroup, known: dict[str, str]
-    ) -> None:
-        """`known`: transcripts by audio file, to which new ones are added."""
-        self._run, self._config, self._ui, self._group = run, config, ui, group
-        self._known = known
-        self._by_id: dict[str, str] = {}
-        self._transcriber: Transcriber | None = None
-        self.base_facts: dict[str, Any] = {}  # of the base and its device, once it is loaded
-
-    def __call__(self, utterances: Sequence[Utterance]) -> dict[str, str]:
-        """Transcripts by the utterances' ids."""
-        new = [u for u in utterances if str(u.audio) not in self._known]
-        if new:
-            self._transcribe(new)
-        texts = {u.id: self._known[str(u.audio)] for u in utterances}
-        self._by_id |= texts
-        return texts
-
-    def _transcribe(self, utterances: Sequence[Utterance]) -> None:
-        from moontune.models.transcriber import load_audio, shared_batches
-
-        transcriber = self._load()
-        batches = shared_batches(utterances, self._group)
-        total = sum(map(len, batches))
-        texts: list[tuple[int, str]] = []
-        for indices in batches:
-            clips = [load_audio(utterances[i]) for i in indices]
-            transcripts = transcriber(clips, self._config.eval.token_cap)
-            texts += [(i, t.text) for i, t in zip(indices, transcripts, strict=True)]
-            self._ui.progress(len(texts), total, "clips transcribed by the base, for style")
-        for i, text in self._group.gather(texts):
-            self._known[str(utterances[i].audio)] = text
-
-    def _load(self) -> Transcriber:
-        from moontune.models.transcriber import Transcriber
-
-        if self._transcriber is None:
-            base, self.base_facts = load_base_for(self._run, self._config, self._group)
-            self._transcriber = Transcriber(base)
-        return self._transcriber
-
-    def write(self) -> None:
-        """Write base_transcripts.json, where any were asked for."""
-        if self._by_id:
-            write_json(self._run / "base_transcripts.json", self._by_id)
+def _tell(screening: Screening, ui: Ui) -> None:
+    """Remarks, and the least fitting transcripts."""
+    for remark in screening.remarks:
+        ui.warn(remark)
+    aside = [s for s in screening.suspects if s.set_aside]
+    if not screening.suspects:
+        return
+    ui.note(
+        f"{counted(len(screening.suspects), 'transcript')} may not be what is said, {len(aside)} "
+        "of them set aside in training (suspects.jsonl; --keep-suspects): listen"
+    )
+    for s in sorted(screening.suspects, key=lambda s: s.fit)[:2]:
+        ui.note(f"  {s.where}: {s.text[:50]} <> {s.base[:50]}")

@@ -31,7 +31,7 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         audio_key=lambda u: hashes.get(u.id, ""),
     )
     for name in SPLITS:
-        write_manifest(run.manifest(name), split.parts[name])
+        write_manifest(run.manifest(name), split.parts[name], keep_where=True)
         share = split.shares[name]
         ui.note(
             f"{name:5} {share.utterances:4} clips, {share.speakers:3} speakers, "

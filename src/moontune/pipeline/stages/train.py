@@ -126,13 +126,15 @@ def _load_inputs(
     """The base and the splits, and how `run.json` records the base."""
     base, provenance = load_base_for(run, config, group)
     own, val, replay = group.on_main(
-        lambda: (
-            read_run_manifest(run.manifest("train")),
-            read_run_manifest(run.manifest("val")),
-            general_speech(run, "replay"),
-        )
+        lambda: (_fitting(run, "train"), _fitting(run, "val"), general_speech(run, "replay"))
     )
     return _Inputs(base, own, val, replay), provenance
+
+
+def _fitting(run: RunDir, split: str) -> list[Utterance]:
+    """A split's utterances but for those that were set aside."""
+    aside = {s.id for s in run.suspects() if s.set_aside}
+    return [u for u in read_run_manifest(run.manifest(split)) if u.id not in aside]
 
 
 def _key(

@@ -129,10 +129,12 @@ def _metrics_of(
         "data": cleaned | {"origin": sampled["origin"]},
         "split": run.read("split.json")["shares"],
         "leakage": stages["split"]["leakage"],
-        "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")},
+        "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")}
+        | {k: stages["labels"].get(k, 0) for k in ("suspects", "set_aside")},
         "remarks": [
             *remarks(config),
             *cleaned["remarks"],
+            *stages["labels"].get("remarks", []),
             *([general_remark] if general_remark else []),
         ],
         "timings_s": {name: facts["seconds"] for name, facts in stages.items()},

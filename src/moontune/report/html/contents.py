@@ -37,6 +37,7 @@ def run_page(
         losses=results.losses,
         best_step=metrics.training.figures.best_step,
         facts=[*facts, *provenance_of(results)],
+        suspects=results.suspects,
     )
     return render_page(page, clips)
 
@@ -113,5 +114,6 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
         audio=results.audio,
         cautions=results.cautions,
         facts=facts,
+        suspects=results.suspects,
     )
     return render_page(page, clips)

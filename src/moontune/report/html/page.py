@@ -15,7 +15,8 @@ from markupsafe import Markup
 from moontune.data.audio import AudioPart
 from moontune.evaluation.acceptance import Check
 from moontune.evaluation.predictions import PredictionRow
-from moontune.report.html.changed_clips import changed_clips
+from moontune.evaluation.screening.suspects import Suspect
+from moontune.report.html.changed_clips import changed_clips, clip_audio
 from moontune.report.html.figures import group_table, loss_parts, measure_cards
 from moontune.report.html.loss_curve import curves
 from moontune.report.html.svg import Caption
@@ -28,6 +29,7 @@ from moontune.report.results import (
     StepLoss,
     ValidationLoss,
 )
+from moontune.report.suspicion import suspicion, used_for
 
 _SHORT = 14  # characters of a name that fits into a plot
 _CURVE_POINTS = 50
@@ -59,6 +61,7 @@ class Page:
     losses: LossHistory | None = None
     best_step: float | None = None
     facts: Sequence[Section] = ()
+    suspects: Sequence[Suspect] = ()  # transcripts that look wrong, the least fitting first
 
 
 def render_page(page: Page, clips: int) -> str:
@@ -76,6 +79,9 @@ def render_page(page: Page, clips: int) -> str:
         "speakers": group_table(comparison.by_speaker, by_change=True),
         "durations": group_table(comparison.by_duration, by_change=False),
         "clips": changed_clips(*page.predictions, page.audio, clips),
+        "suspects": [(s, clip_audio(page.audio.get(s.id))) for s in page.suspects[:clips]],
+        "suspicion": suspicion(page.suspects),
+        "used_for": used_for,
         "general_cards": measure_cards(forgetting, labels) if forgetting else [],
         "curves": training_curves(page.losses, page.best_step) if page.losses else None,
     }

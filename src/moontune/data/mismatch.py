@@ -1,0 +1,69 @@
+"""Texts that do not belong to their audio: what that looks like, from a model's transcripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from moontune.data.manifest import Utterance
+from moontune.data.normalizer import normalize
+
+_SHIFTS = (1, -1, 2, -2, 3, -3)
+_ALIKE = 0.25  # of the words in common, on the average, where texts and transcripts belong together
+_CLEARLY = 1.5  # times as much as where they stand
+_OTHER_ROWS = 500  # to look through for the texts' places
+_ENOUGH_WORDS = 4  # of a transcript, to tell texts apart by
+_NEARLY_ALL = 0.6  # of the words in common: it is that text
+_KNOWN = 0.3  # of the texts' words a model of their language writes somewhere
+
+
+def what_it_looks_like(utterances: Sequence[Utterance], written: Mapping[str, str]) -> str:
+    """What is wrong with texts that are not what is said: a sentence.
+
+    `utterances` in the order of their rows; `written` what a model writes for each, by id.
+    """
+    rows = [u for u in utterances if u.id in written]
+    texts = [frozenset(normalize(u.text).split()) for u in rows]
+    heard = [frozenset(normalize(written[u.id]).split()) for u in rows]
+    likeness = {shift: _likeness(texts, heard, shift) for shift in (0, *_SHIFTS)}
+    shift = max(_SHIFTS, key=likeness.__getitem__)
+    if likeness[shift] >= max(_ALIKE, _CLEARLY * likeness[0]):
+        side = "above" if shift < 0 else "below"
+        many = "the row" if abs(shift) == 1 else f"{abs(shift)} rows"
+        return f"the table is shifted: most texts stand {many} {side} their audio"
+    if _belong_elsewhere(texts, heard):
+        return "the texts are there, but beside other clips, as where one column was sorted alone"
+    vocabulary = frozenset[str]().union(*heard)
+    words = [word for text in texts for word in text]
+    known = sum(word in vocabulary for word in words) / len(words) if words else 0.0
+    if known < _KNOWN:
+        return (
+            f"the texts are in another language than the base writes: it knows {known:.0%} of their"
+            " words"
+        )
+    return "the audio is in another language than the base's, or the texts are not of it"
+
+
+def _likeness(
+    texts: Sequence[frozenset[str]], heard: Sequence[frozenset[str]], shift: int
+) -> float:
+    """The mean likeness of transcripts with the texts `shift` rows further down."""
+    pairs = [
+        (texts[i + shift], words) for i, words in enumerate(heard) if 0 <= i + shift < len(texts)
+    ]
+    found = [_dice(a, b) for a, b in pairs if a and b]
+    return sum(found) / len(found) if found else 0.0
+
+
+def _dice(one: frozenset[str], other: frozenset[str]) -> float:
+    return 2 * len(one & other) / (len(one) + len(other))
+
+
+def _belong_elsewhere(texts: Sequence[frozenset[str]], heard: Sequence[frozenset[str]]) -> bool:
+    """Whether most transcripts are nearly the text of some other row."""
+    texts, heard = texts[:_OTHER_ROWS], heard[:_OTHER_ROWS]
+    best = [
+        max((_dice(text, words) for j, text in enumerate(texts) if j != i and text), default=0.0)
+        for i, words in enumerate(heard)
+        if len(words) >= _ENOUGH_WORDS
+    ]
+    return bool(best) and sorted(best)[len(best) // 2] >= _NEARLY_ALL

@@ -1,0 +1,228 @@
+"""A run's transcripts held against their audio: which look wrong, and whether any belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from moontune.config.schema import RunConfig
+from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.mismatch import what_it_looks_like
+from moontune.data.splitting import SPLITS
+from moontune.errors import UserError
+from moontune.evaluation.error_rates import corpus_wer, word_edits
+from moontune.evaluation.kept_adapter import MOSTLY_WRONG
+from moontune.evaluation.screening.suspects import (
+    FEWEST_CLIPS,
+    MANY,
+    MOST,
+    Judgement,
+    Suspect,
+    hears,
+)
+from moontune.pipeline.base_of_run import load_base_for
+from moontune.pipeline.base_transcripts import BaseTranscripts, dtype_of
+from moontune.pipeline.run_dir import SUSPECTS, RunDir
+from moontune.system.distributed import ProcessGroup
+from moontune.system.files import write_jsonl
+from moontune.system.formatting import percent
+from moontune.system.progress import Ui
+
+if TYPE_CHECKING:
+    import torch
+
+    from moontune.models.base_model import Base
+
+_SAMPLE = 64  # clips that show whether the base hears anything at all
+
+
+@dataclass(frozen=True)
+class Screening:
+    """Suspects of a run, and remarks for its report."""
+
+    suspects: list[Suspect]
+    remarks: list[str]
+    screened: bool = False  # the base could judge
+
+
+def write_suspects(run: RunDir, suspects: Sequence[Suspect]) -> None:
+    """Write suspects.jsonl, the least fitting first."""
+    rows = sorted(suspects, key=lambda s: (s.fit, s.id))
+    write_jsonl(run / SUSPECTS, [s.to_json() for s in rows])
+
+
+def screen(
+    run: RunDir,
+    config: RunConfig,
+    splits: Mapping[str, Sequence[Utterance]],
+    transcripts: BaseTranscripts,
+    ui: Ui,
+    group: ProcessGroup,
+) -> Screening:
+    """Find the clips whose texts look wrong; of those not to test on, they are set aside.
+
+    Where the base doubts many, adapters that never heard a clip judge it. Raises UserError where
+    hardly any text belongs to its audio.
+    """
+    everything = [u for part in splits.values() for u in part]
+    if len(everything) < FEWEST_CLIPS or config.data.source == "silence":
+        return Screening([], [])
+    written = transcripts(everything)
+    judgement = Judgement.of("base", [u.id for u in everything], transcripts.fits(everything))
+    remarks = _poor_base(everything, written)
+    aside = not config.labels.keep_suspects
+    if judgement.share > MOST:
+        if not _hears(everything, written, transcripts, group):
+            return Screening([], [*remarks, "the base hears too little here to judge transcripts"])
+        if aside and judgement.nothing_fits:
+            raise _not_of_the_audio(run, everything, written, group)
+        aside = False  # so many cannot be told apart
+        remarks.append(
+            f"{len(judgement.suspects)} of {len(everything)} transcripts do not seem to be what is "
+            "said, too many to set aside: listen to some in suspects.jsonl"
+        )
+    judgements = dict.fromkeys(splits, judgement)
+    if MANY < judgement.share <= MOST:
+        trained = [u for name in ("train", "val") for u in splits[name]]
+        by_adapters = _of_adapters(
+            run, config, trained, judgement.suspects, dtype=transcripts.dtype, ui=ui, group=group
+        )
+        judgements |= dict.fromkeys(("train", "val"), by_adapters)
+    suspects = _suspects(splits, judgements, written, aside=aside)
+    return Screening(suspects, remarks, screened=judgement.share <= MOST)
+
+
+def screen_again(
+    run: RunDir, config: RunConfig, tuned: Base, ui: Ui, group: ProcessGroup
+) -> list[Suspect]:
+    """The suspects, with what the tuned model writes for each; those of the test split, which it
+    never heard, as it judges them. Nothing is taken from the test split."""
+    from moontune.models.transcriber import Transcriber, load_audio
+
+    splits = group.on_main(lambda: {s: read_run_manifest(run.manifest(s)) for s in SPLITS})
+    suspects = group.on_main(run.suspects)
+    if group.on_main(lambda: run.stages()["labels"].get("screened", False)):
+        others = [s for s in suspects if s.split != "test"]
+        suspects = others + _of_test(run, config, splits["test"], tuned, group)
+    utterances = {u.id: u for part in splits.values() for u in part}
+    clips = [load_audio(utterances[s.id]) for s in suspects]
+    transcriber = Transcriber(tuned)
+    written = []
+    for i, clip in enumerate(clips):
+        written.append(transcriber([clip], config.eval.token_cap)[0].text)
+        ui.progress(i + 1, len(clips), "suspect clips, tuned model")
+    return [replace(s, tuned=text) for s, text in zip(suspects, written, strict=True)]
+
+
+def _of_test(
+    run: RunDir,
+    config: RunConfig,
+    utterances: Sequence[Utterance],
+    tuned: Base,
+    group: ProcessGroup,
+) -> list[Suspect]:
+    """Suspects of the test split, as the tuned model judges."""
+    from moontune.evaluation.screening.transcript_fit import transcript_fits
+    from moontune.models.transcriber import load_audio
+
+    fits = transcript_fits(tuned, utterances, load_audio, dtype_of(tuned, config), group)
+    judgement = Judgement.of("tuned model", [u.id for u in utterances], fits)
+    if judgement.share > MOST:
+        return []
+    written = group.on_main(lambda: run.read("base_transcripts.json"))
+    return _suspects({"test": utterances}, {"test": judgement}, written, aside=False)
+
+
+def _suspects(
+    splits: Mapping[str, Sequence[Utterance]],
+    judgements: Mapping[str, Judgement],
+    written: Mapping[str, str],
+    *,
+    aside: bool,
+) -> list[Suspect]:
+    """`written`: the base's transcripts by id. Nothing of the test split is set aside."""
+    return [
+        Suspect(
+            id=u.id,
+            split=name,
+            where=u.where or str(u.audio),
+            speaker=u.speaker,
+            text=u.text,
+            base=written[u.id],
+            tuned=None,
+            fit=round(judgements[name].nats[u.id], 3),
+            threshold=round(judgements[name].threshold, 3),
+            judge=judgements[name].judge,
+            set_aside=aside and name != "test",
+        )
+        for name, part in splits.items()
+        for u in part
+        if u.id in judgements[name].suspects
+    ]
+
+
+def _of_adapters(
+    run: RunDir,
+    config: RunConfig,
+    utterances: Sequence[Utterance],
+    doubted: frozenset[str],
+    *,
+    dtype: torch.dtype,
+    ui: Ui,
+    group: ProcessGroup,
+) -> Judgement:
+    """The judgement of adapters, each on the clips that it was not trained on."""
+    from moontune.pipeline.heldout_fits import heldout_fits
+
+    ui.note(f"the base doubts {len(doubted)} transcripts; adapters that never heard them judge too")
+    fits = heldout_fits(
+        lambda: load_base_for(run, config, group)[0],
+        utterances,
+        doubted,
+        seed=config.output.seed,
+        dtype=dtype,
+        group=group,
+        progress=ui.progress,
+    )
+    return Judgement.of("held-out adapters", [u.id for u in utterances], fits)
+
+
+def _hears(
+    utterances: Sequence[Utterance],
+    written: Mapping[str, str],
+    transcripts: BaseTranscripts,
+    group: ProcessGroup,
+) -> bool:
+    """Whether what the base writes depends on what it hears: else it cannot judge."""
+    from moontune.evaluation.screening.transcript_fit import transcript_fits
+    from moontune.models.transcriber import load_audio
+
+    own = [replace(u, target=written[u.id]) for u in utterances if written[u.id]]
+    if len(own) < FEWEST_CLIPS:
+        return False
+    step = max(1, len(own) // _SAMPLE)
+    base, dtype = transcripts.base(), transcripts.dtype
+    return hears(transcript_fits(base, own[::step], load_audio, dtype, group))
+
+
+def _poor_base(utterances: Sequence[Utterance], written: Mapping[str, str]) -> list[str]:
+    wer = corpus_wer(word_edits(u.text, written[u.id]) for u in utterances)
+    if wer is None or wer < MOSTLY_WRONG:
+        return []
+    return [
+        f"the base has {percent(wer)} of the words wrong here: less can be won from so poor a "
+        "start, and a larger base may serve better"
+    ]
+
+
+def _not_of_the_audio(
+    run: RunDir, utterances: Sequence[Utterance], written: Mapping[str, str], group: ProcessGroup
+) -> UserError:
+    in_order = group.on_main(lambda: read_run_manifest(run.manifest("sampled")))
+    clip = max(utterances, key=lambda u: min(len(u.text), len(written[u.id])))
+    return UserError(
+        f"the texts are not what is said: {what_it_looks_like(in_order, written)} (e.g. "
+        f"{clip.where}: {clip.text[:50]!r}, but the base hears {written[clip.id][:50]!r}); correct "
+        "the manifest, or train on them all the same: --keep-suspects"
+    )

@@ -1,0 +1,49 @@
+"""What is wrong with texts that are not what is said."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from moontune.data.manifest import Utterance
+from moontune.data.mismatch import what_it_looks_like
+
+NOUNS = ("boat", "wind", "bird", "map", "rain", "net", "lamp", "crew", "king", "door")
+VERBS = ("sails", "blows", "sings", "shows", "falls", "holds", "burns", "eats", "rules", "opens")
+SAID = [
+    f"{NOUNS[i % 10]} {VERBS[i * 7 % 10]} near {NOUNS[i * 3 // 10 % 10]}s {i} times"
+    for i in range(90)
+]
+HEARD = {str(i): text.replace("near", "by") for i, text in enumerate(SAID)}
+
+
+def rows(texts: list[str]) -> list[Utterance]:
+    return [Utterance(str(i), Path(str(i)), text, 1.0, None) for i, text in enumerate(texts)]
+
+
+def mixed(texts: list[str]) -> list[str]:
+    texts = list(texts)
+    random.Random(1).shuffle(texts)
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "looks_like"),
+    [
+        (["a heading", *SAID[:-1]], "the row below their audio"),
+        ([*SAID[2:], "x", "y"], "2 rows above their audio"),
+        (sorted(SAID, key=lambda t: t[::-1]), "beside other clips"),
+        (["das Boot segelt bei der Karte und der Wind weht"] * len(SAID), "another language"),
+        (["door king opens rain near lamp"] * len(SAID), "or the texts are not"),
+    ],
+)
+def test_it_says_what_it_looks_like(texts: list[str], looks_like: str) -> None:
+    assert looks_like in what_it_looks_like(rows(texts), HEARD)
+
+
+def test_rows_that_were_dropped_do_no_harm() -> None:
+    """They are among the rows, but nothing was heard of them."""
+    heard = {k: v for k, v in HEARD.items() if int(k) % 10}
+    assert "the row below" in what_it_looks_like(rows(["a heading", *SAID[:-1]]), heard)
