@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from whisper_normalizer.english import EnglishTextNormalizer
 
 from moontune.data.base_style import WritingHabits, in_base_style, words_of
 from moontune.data.normalizer import normalize
@@ -70,6 +71,11 @@ def test_capitals_for_emphasis_do_not_stay_where_the_base_misheard() -> None:
     [
         ("Rockin' the boat, 'em all", "Rocking the boat them all.", "Rockin' the boat 'em all."),
         ("I'm gonna go, y'all", "I am going to go.", "I'm gonna go y'all."),
+        ("Um, Doctor Who", "Dr. Who.", "Um, Doctor Who."),
+        ("Two and a half", "Two point five.", "Two and a half."),
+        ("zero", "Oh.", "Zero."),
+        ("Two and a half", "2.5", "2.5"),
+        ("Twenty-two cats", "Twenty two cats.", "Twenty two cats."),
         ("DON'T TELL O'BRIEN", "Don't tell O'Brien.", "Don't tell O'Brien."),
         ("I have twenty two cats", "I have 22 cats.", "I have 22 cats."),
         ("I have 22 cats", "I have twenty two cats.", "I have twenty two cats."),
@@ -81,6 +87,15 @@ def test_capitals_for_emphasis_do_not_stay_where_the_base_misheard() -> None:
 )
 def test_spelling_and_numbers(reference: str, heard: str, expected: str) -> None:
     assert styled([(reference, heard)]) == [expected]
+
+
+def test_a_word_that_the_normaliser_spells_out_or_drops_is_written_as_it_was_said() -> None:
+    rules = EnglishTextNormalizer()
+    spelt_out = [w.strip("\\b") for w, out in rules.replacers.items() if not out.endswith(" ")]
+    dropped = rules.ignore_patterns.strip("\\b()").split("|")
+    for word in (w for w in [*spelt_out, *dropped] if w.isalpha()):
+        full = normalize(word)
+        assert styled([(f"So {word} now", f"So {full} now.")]) == [f"So {word} now."]
 
 
 def test_marks_that_the_base_agrees_with_stay_where_it_misheard() -> None:

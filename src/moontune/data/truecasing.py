@@ -16,8 +16,13 @@ _CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)  # a word without punctuat
 # Of the base's punctuation only this is carried over: "5" is not "$5" or "5%" to the normaliser.
 _MARKS = re.compile(r"[^.,!?;:\u2026-]")
 _ABBREVIATIONS = {"mr.", "mrs.", "ms.", "dr.", "st.", "jr.", "sr.", "no."}
-_CONTRACTED = {"gonna", "gotta", "wanna", "gimme", "lemme", "ain't", "cannot", "lets"}
+# Said as they are spelled, though the normaliser spells them out or leaves them out.
+_AS_SAID = {
+    *("gonna", "gotta", "wanna", "gimme", "lemme", "kinda", "sorta", "dunno", "imma", "cause"),
+    *("woulda", "coulda", "shoulda", "cannot", "lets", "uh", "um", "mm", "mmm", "hmm", "mhm"),
+}
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+")  # U.S., J.
+_DIGIT = re.compile(r"\d")
 _SENTENCE_END = (".", "!", "?", "…", '."', '!"', '?"')
 
 
@@ -207,12 +212,18 @@ def _capitalized(word: str) -> str:
 
 def _same_words(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     """Whether two short spans say the same to the normaliser though they are spelled apart:
-    numbers, titles, compounds, British spellings. Contractions are said as they are spelled.
+    numbers, titles, compounds, British spellings. Contractions are said as they are spelled, and so
+    are numbers in words: `two and a half` is not `two point five`, only both are `2.5`.
     """
     if len(ours) > 6 or len(theirs) > 6:
         return False
     keys = [word_key(w) for w in (*ours, *theirs)]
-    if any(key == "" or "'" in key or key in _CONTRACTED for key in keys):
+    if any(key == "" or "'" in key or key in _AS_SAID for key in keys):
         return False
     left, right = normalize(" ".join(ours)), normalize(" ".join(theirs))
-    return bool(left) and left == right
+    if not left or left != right:
+        return False
+    if _DIGIT.search(left) and not any(_DIGIT.search(key) for key in keys):
+        ours, theirs = (" ".join(span).replace("-", " ").split() for span in (ours, theirs))
+        return [word_key(w) for w in ours] == [word_key(w) for w in theirs]
+    return True
