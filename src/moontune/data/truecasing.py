@@ -187,7 +187,8 @@ def write_words(
                 inside = bool(other) and at > 0 and not ends_sentence(hyp[at - 1])
                 named = (
                     inside
-                    and word_core(other)[:1].isupper()
+                    and _is_name(word_core(other))
+                    and "." not in word_core(word)
                     and word_key(other)[:1] == word_key(word)[:1]
                 )
                 names = {word_key(word): word_core(word).capitalize()} if named else {}
@@ -204,8 +205,15 @@ def close_sentence(text: str, hypothesis: str) -> str:
     return text.rstrip(",;:- ") + last.rstrip("\"')\u201d\u2019")[-1]
 
 
+def _is_name(form: str) -> bool:
+    """Whether it has a name's capital, not that of `I'm` or of an abbreviation."""
+    return form[:1].isupper() and not form.isupper() and not form.startswith(("I'", "I\u2019"))
+
+
 def _capitalized(word: str) -> str:
     core = word_core(word)
+    if core[1:] != core[1:].lower():  # iPhone: its capital stands where it should
+        return word
     start = word.index(core) if core else 0
     return word[:start] + word[start : start + 1].upper() + word[start + 1 :]
 
