@@ -83,6 +83,15 @@ def test_capitals_for_emphasis_do_not_stay_where_the_base_misheard() -> None:
         ("THE U.S. TODAY", "The U.S. today.", "The U.S. today."),
         ("Mr. Jones went", "Mister Jones went.", "Mister Jones went."),
         ("hello", "", "Hello."),
+        ("An' th' ol' man o' war", "And the old man of war.", "An' th' ol' man o' war."),
+        ("Rock 'n' roll", "Rock and roll.", "Rock 'n' roll."),
+        ("The 'dogs' bark", "The dugs bark.", "The dogs bark."),
+        ("He 'likes cats', you know", "He like cuts you know.", "He likes cats, you know."),
+        ("'I am runnin',' he said", "I am running he said.", "I am runnin', he said."),
+        ("The kids' toys", "The kid stories.", "The kids' toys."),
+        ("At 10 a.m. sharp", "At tiny am sharp.", "At 10 a.m. sharp."),
+        ("At 10 a.m., sharp", "At 10 a.m., sharp.", "At 10 a.m., sharp."),
+        ("It's 5 p.m.", "It's 5pm.", "It's 5 p.m."),
     ],
 )
 def test_spelling_and_numbers(reference: str, heard: str, expected: str) -> None:

@@ -34,7 +34,10 @@ _EDGES = re.compile(r"^[^\w$£€¥#@&+%'-]+|[^\w$£€¥#@&+%'-]+$|^-+|-+$|_")
 _ELIDED_FRONT = re.compile(
     r"^'(?:em|til|cause|bout|tis|twas|n|round|neath|ere|gainst|fraid|ave|ello|er|im|is|\d\ds)$"
 )
-_ELIDED_BACK = re.compile(r"^[a-z]+(?:in|s|z|o|th|an|ol|lil|mo)'$")
+_ELIDED_BACK = re.compile(r"^(?:[a-z]+(?:in|s|z)|[a-z]*(?:o|th|an|ol)|lil|wi|wha|tha|bu)'$")
+_CLOSES = re.compile(r"[^\w'\s]'\W*$")  # an apostrophe behind a mark: the end of a quotation
+_END = re.compile(r"\W+$")
+_INITIALS = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _TITLES = {"mr", "mrs", "ms", "dr", "st", "jr", "sr"}
 
 
@@ -59,11 +62,12 @@ class Word:
 def words_of(reference: str) -> list[Word]:
     """The reference's words. Apostrophes of dropped letters, currencies and signs stay on them."""
     words: list[Word] = []
-    begins = True
+    begins, quoted = True, False
     text = reference.replace("\u2019", "'").replace("\u2018", "'")
     parts = _BREAKS.split(text)
-    for part, behind in zip(parts, [*_BREAKS.findall(text), ""], strict=True):
-        bare = _bare(part)
+    closing = max((i for i, part in enumerate(parts) if _CLOSES.search(part)), default=-1)
+    for i, (part, behind) in enumerate(zip(parts, [*_BREAKS.findall(text), ""], strict=True)):
+        bare, quoted = _bare(part, quoted, i < closing)
         if not word_core(bare):
             begins = begins or ends_sentence(part)
             continue
@@ -74,20 +78,22 @@ def words_of(reference: str) -> list[Word]:
     return words
 
 
-def _bare(part: str) -> str:
-    """A word without the punctuation around it."""
-    word = _EDGES.sub("", part)
-    while (shorter := _EDGES.sub("", word)) != word:
-        word = shorter
-    key = word.casefold()
-    if word.startswith("'") and not _ELIDED_FRONT.match(key):
-        word = word.lstrip("'")
-    if word.endswith("'") and not _ELIDED_BACK.match(key.lstrip("'")):
-        word = word.rstrip("'")
-    # A percent sign stands behind a number, a currency before one; elsewhere they are marks.
-    return (
-        f"{word}." if word.casefold() in _TITLES and part.rstrip(",;:!?\"'").endswith(".") else word
-    )
+def _bare(part: str, quoted: bool, closed_later: bool) -> tuple[str, bool]:
+    """A word without the punctuation around it, and whether a quotation is open behind it.
+
+    An apostrophe at a word's end closes the quotation that is open, unless that is `closed_later`.
+    """
+    word, before = part, ""
+    while word != before:
+        before, word = word, _EDGES.sub("", word)
+        key = word.casefold()
+        elided = key == "'n'" or _ELIDED_BACK.match(key.lstrip("'"))
+        if word.startswith("'") and not _ELIDED_FRONT.match(_END.sub("", key)):
+            word, quoted = word.lstrip("'"), True
+        elif word.endswith("'") and not (elided and (closed_later or not quoted)):
+            word, quoted = word.rstrip("'"), False
+    dotted = word.casefold() in _TITLES or _INITIALS.fullmatch(word)
+    return f"{word}." if dotted and part.rstrip(",;:!?\"'").endswith(".") else word, quoted
 
 
 @dataclass

@@ -91,7 +91,8 @@ def _carry(reference: str, hypothesis: str, spellings: dict[str, str]) -> str:
     core, form = word_core(reference), word_core(hypothesis)
     start = reference.index(core)
     before, after = reference[:start], reference[start + len(core) :]
-    after = after or _MARKS.sub("", hypothesis[hypothesis.index(form) + len(form) :])
+    theirs = _MARKS.sub("", hypothesis[hypothesis.index(form) + len(form) :])
+    after = theirs if theirs.startswith(after) else after  # of `a.m.` and `a.m.,` the latter
     own = spellings.get(word_key(reference)) if form != form.lower() else None
     return before + (own or form) + after
 
@@ -202,7 +203,8 @@ def close_sentence(text: str, hypothesis: str) -> str:
     last = (hypothesis.split() or ["."])[-1]
     if not text or ends_sentence(text.split()[-1]) or not ends_sentence(last):
         return text
-    return text.rstrip(",;:- ") + last.rstrip("\"')\u201d\u2019")[-1]
+    text, mark = text.rstrip(",;:- "), last.rstrip("\"')\u201d\u2019")[-1]
+    return text if text.endswith(mark) else text + mark  # `p.m.` has its full stop
 
 
 def _is_name(form: str) -> bool:
