@@ -80,6 +80,7 @@ def test_capitals_for_emphasis_do_not_stay_where_the_base_misheard() -> None:
         ("I have twenty two cats", "I have 22 cats.", "I have 22 cats."),
         ("I have 22 cats", "I have twenty two cats.", "I have twenty two cats."),
         ("It cost $20, at 5%.", "It cost 20 at 5.", "It cost $20 at 5%."),
+        ("IT COST 20\u00a2 MORE", "It cast 20 more.", "It cost 20\u00a2 more."),
         ("THE U.S. TODAY", "The U.S. today.", "The U.S. today."),
         ("Mr. Jones went", "Mister Jones went.", "Mister Jones went."),
         ("hello", "", "Hello."),
@@ -124,6 +125,11 @@ def test_words_are_split_at_dashes_and_pauses_and_know_where_a_sentence_begins()
         ("Go-kart", ",", False),
         ("now", "!", True),
     ]
+
+
+@pytest.mark.parametrize("marks", ["'!", "!", "'", "_'", "- "])
+def test_a_text_of_marks_takes_no_time_with_its_square(marks: str) -> None:
+    assert [w.text for w in words_of(marks * 10_000 + "a")][-1:] == ["a"]
 
 
 WORDS = "the a DR. 20 twenty No I'm 'em goin' U.S. McKay $5 5% \u2014 ... (hm) [x]"

@@ -30,13 +30,14 @@ MARKS = ".,!?"
 _BELIEVED = 0.5  # share of agreements from which on a habit is believed
 # Between words: dashes, and dots for a pause. A hyphen is part of a word.
 _BREAKS = re.compile(r"\s+|[\u2012-\u2015]+|--+|\.{2,}|\u2026")
-_EDGES = re.compile(r"^[^\w$£€¥#@&+%'-]+|[^\w$£€¥#@&+%'-]+$|^-+|-+$|_")
+_KEPT = r"\w$£€¥¢#@&+%'-"
+_LEFT, _RIGHT = re.compile(rf"^(?:[^{_KEPT}]+|-+)"), re.compile(rf"(?:[^{_KEPT}]+|-+)$")
+_MOST_AROUND = 8  # characters before and behind a word that are looked at
 _ELIDED_FRONT = re.compile(
     r"^'(?:em|til|cause|bout|tis|twas|n|round|neath|ere|gainst|fraid|ave|ello|er|im|is|\d\ds)$"
 )
 _ELIDED_BACK = re.compile(r"^(?:[a-z]+(?:in|s|z)|[a-z]*(?:o|th|an|ol)|lil|wi|wha|tha|bu)'$")
 _CLOSES = re.compile(r"[^\w'\s]'\W*$")  # an apostrophe behind a mark: the end of a quotation
-_END = re.compile(r"\W+$")
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _TITLES = {"mr", "mrs", "ms", "dr", "st", "jr", "sr"}
 
@@ -65,7 +66,9 @@ def words_of(reference: str) -> list[Word]:
     begins, quoted = True, False
     text = reference.replace("\u2019", "'").replace("\u2018", "'")
     parts = _BREAKS.split(text)
-    closing = max((i for i, part in enumerate(parts) if _CLOSES.search(part)), default=-1)
+    closing = max(
+        (i for i, part in enumerate(parts) if _CLOSES.search(part[-_MOST_AROUND:])), default=-1
+    )
     for i, (part, behind) in enumerate(zip(parts, [*_BREAKS.findall(text), ""], strict=True)):
         bare, quoted = _bare(part, quoted, i < closing)
         if not word_core(bare):
@@ -83,15 +86,24 @@ def _bare(part: str, quoted: bool, closed_later: bool) -> tuple[str, bool]:
 
     An apostrophe at a word's end closes the quotation that is open, unless that is `closed_later`.
     """
-    word, before = part, ""
-    while word != before:
-        before, word = word, _EDGES.sub("", word)
-        key = word.casefold()
+    plain = part.replace("_", "")
+    core = word_core(plain)
+    if not core:
+        return "", quoted
+    start = plain.index(core)
+    head = plain[max(0, start - _MOST_AROUND) : start]
+    tail = plain[start + len(core) :][:_MOST_AROUND]
+    before = None
+    while (head, tail) != before:
+        before = head, tail
+        head, tail = _LEFT.sub("", head), _RIGHT.sub("", tail)
+        key = f"{head}{core}{tail}".casefold()
         elided = key == "'n'" or _ELIDED_BACK.match(key.lstrip("'"))
-        if word.startswith("'") and not _ELIDED_FRONT.match(_END.sub("", key)):
-            word, quoted = word.lstrip("'"), True
-        elif word.endswith("'") and not (elided and (closed_later or not quoted)):
-            word, quoted = word.rstrip("'"), False
+        if head.startswith("'") and not _ELIDED_FRONT.match(f"{head}{core}".casefold()):
+            head, quoted = head.lstrip("'"), True
+        elif tail.endswith("'") and not (elided and (closed_later or not quoted)):
+            tail, quoted = tail.rstrip("'"), False
+    word = f"{head}{core}{tail}"
     dotted = word.casefold() in _TITLES or _INITIALS.fullmatch(word)
     return f"{word}." if dotted and part.rstrip(",;:!?\"'").endswith(".") else word, quoted
 
@@ -184,7 +196,8 @@ def in_base_style(
     own = habits.own_spellings(words) if habits.is_styled(reference) else {}
     known = {word_key(w.text): form for w in words if (form := habits.spelling(w.text))}
     spellings = {k: v for k, v in {**known, **own}.items() if case_of(v) in ("upper", "mixed")}
-    lexicon = {**known, **own, **lexicon, **spellings}
+    heard_elsewhere = {k: lexicon[k] for w in words if (k := word_key(w.text)) in lexicon}
+    lexicon = {**known, **own, **heard_elsewhere, **spellings}
     marks = {i: w.mark for i, w in enumerate(words) if w.mark and habits.believes(w.mark)}
     scored = normalize(reference)
     texts = [w.text for w in words]
