@@ -184,6 +184,7 @@ def _measure(
     needed = None
     if decided == "undecided":
         needed = clips_needed(len(before), draws.units, change.standard_error, effect)
+        needed = needed and max(needed, _FEWEST)
     return Measure(
         before=one.value,
         after=other.value,
@@ -197,7 +198,7 @@ def _measure(
         utterances_needed=needed,
         same_speakers=None
         if same is None
-        else SameSpeakers(_interval(same), outcome(same, len(before))),
+        else SameSpeakers(_possible(name, one.value, same), outcome(same, len(before))),
     )
 
 
@@ -229,7 +230,7 @@ def _possible(name: str, before: float, change: Estimate) -> Interval | None:
     """The interval of a difference, no lower than what there is to lose."""
     if change.interval is None or name == "loss_typography":
         return _interval(change)
-    return Interval(*(max(-before, end) for end in change.interval))
+    return Interval(*(max(-before, end) + 0.0 for end in change.interval))  # no -0.0
 
 
 def _above_zero(figure: Estimate) -> Interval | None:
