@@ -133,6 +133,8 @@ def test_a_wer_that_says_nothing_is_not_said_to_be_chance() -> None:
     details = {c.name: c.detail for c in verdict(figures(1.0, 0.0), figures(0.8, 0.0)).checks}
     assert "no error in the base's words to mend" in details["improved"]
     assert "not measured" not in details["improved"]
+    worse = {c.name: c.detail for c in verdict(figures(1.0, 0.3), figures(0.8, 0.36)).checks}
+    assert "WER 20.0 % higher, relative (needs 5 % lower)" in worse["improved"]
 
 
 def test_the_sentence_says_what_the_interval_says() -> None:

@@ -263,6 +263,17 @@ def test_an_interval_for_these_speakers_is_within_what_is_possible_too() -> None
     assert same.same_speakers.difference_interval.low >= -same.before
 
 
+def test_no_more_typography_than_there_is_can_be_gained() -> None:
+    before, after = pair(1, 8)
+    for n, (one, other) in enumerate(zip(before, after, strict=True)):
+        one["loss_words"] = one["loss"]
+        other["loss_words"] = other["loss"] - (n == 0)
+    typography = compare(before, after, seed=1).measures["loss_typography"]
+    assert typography.before == 0
+    assert typography.difference_interval is not None
+    assert typography.difference_interval.low == 0
+
+
 def test_a_base_without_errors_has_a_loss_to_show_and_no_negative_zero() -> None:
     lost = changed(4, 1, TRUTH, "The red boat sails on.").sentences["wer"]
     assert "0.00 % -> " in lost

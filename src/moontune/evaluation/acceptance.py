@@ -138,12 +138,12 @@ def improved(evidence: Evidence) -> Check:
     by_wer = relative is not None and relative >= WER_GAIN - _ROUNDING
     wer = "WER not measured" if base.wer is None else "no error in the base's words to mend"
     if relative is not None:
-        wer = f"WER {100 * relative:+.1f} % relative gain"
+        wer = f"WER {abs(100 * relative):.1f} % {'higher' if relative < 0 else 'lower'}, relative"
     return Check(
         "improved",
         by_loss or by_wer,
         f"loss {base.loss:.3f} -> {tuned.loss:.3f} (needs -{LOSS_GAIN}, half of it in words; "
-        f"{words:+.3f} is); {wer} (needs +{100 * WER_GAIN:.0f} %)",
+        f"{words:+.3f} is); {wer} (needs {100 * WER_GAIN:.0f} % lower)",
     )
 
 

@@ -192,13 +192,13 @@ def _measure(
         relative=change.value / one.value if one.value else None,
         before_interval=_above_zero(one),
         after_interval=_above_zero(other),
-        difference_interval=_possible(name, one.value, change),
+        difference_interval=_possible(one.value, change),
         probability_better=change.below_zero,
         outcome=decided,
         utterances_needed=needed,
         same_speakers=None
         if same is None
-        else SameSpeakers(_possible(name, one.value, same), outcome(same, len(before))),
+        else SameSpeakers(_possible(one.value, same), outcome(same, len(before))),
     )
 
 
@@ -222,14 +222,10 @@ def outcome(change: Estimate, clips: int) -> Outcome:
     return "better" if high < 0 else "worse" if low > 0 else "undecided"
 
 
-def _interval(figure: Estimate) -> Interval | None:
-    return Interval(*figure.interval) if figure.interval else None
-
-
-def _possible(name: str, before: float, change: Estimate) -> Interval | None:
+def _possible(before: float, change: Estimate) -> Interval | None:
     """The interval of a difference, no lower than what there is to lose."""
-    if change.interval is None or name == "loss_typography":
-        return _interval(change)
+    if change.interval is None:
+        return None
     return Interval(*(max(-before, end) + 0.0 for end in change.interval))  # no -0.0
 
 
