@@ -36,6 +36,18 @@ from moontune.data.annotations import (
         ("# Title", "Title", MARKUP),
         ("I said (twice) no", "I said twice no", MARKUP),
         ("Tom &amp; Jerry", "Tom & Jerry", ENTITIES),
+        ("Tom &amp;amp; Jerry", "Tom & Jerry", ENTITIES),
+        ("((inaudible))", "", NON_SPEECH),
+        ("[laughs [softly]] hi", "hi", NON_SPEECH),
+        ("(clapping) hi (takes a breath)", "hi", NON_SPEECH),
+        ("(laughs and coughs) (door slamming) (speaking Spanish) (??) hi", "hi", NON_SPEECH),
+        ("<|en|> hi", "hi", NON_SPEECH),
+        ("<|0.00|> hi <2.30>", "hi", TIMES),
+        ("(00:12) go", "go", TIMES),
+        ("(Speaker 1) hi", "hi", SPEAKERS),
+        ("Hello. SPEAKER 2: yes", "Hello. yes", SPEAKERS),
+        ("one<br>two <p>three</p>", "one two three", MARKUP),
+        ("[H]e walk[ed] home", "He walked home", MARKUP),
     ],
 )
 def test_each_kind_is_taken_out_and_counted(text: str, spoken: str, kind: str) -> None:
@@ -56,10 +68,55 @@ def test_each_kind_is_taken_out_and_counted(text: str, spoken: str, kind: str) -
         "6 < 7 and 8 > 7",
         "R&D",
         "-5",
+        "if x<y and y>z",
+        "if a<b and c>d",
+        "R&D &copy that, AT&T &notit;",
+        "cats&degrees",
+        "So: here we are",
+        "Voices: I hear voices",
     ],
 )
 def test_what_may_be_said_stays(text: str) -> None:
     assert without_annotations([text]) == ([text], {})
+
+
+@pytest.mark.parametrize(
+    "aside",
+    [
+        *("I closed the door", "my phone", "foreign policy", "no cheers", "music to my ears"),
+        *("she's a laughing stock", "crystal clear", "sober", "a sight", "the musicians", "10:30"),
+        *("a whistleblower", "speaking of which", "click here", "breathtaking"),
+    ],
+)
+def test_an_aside_in_which_a_sound_is_named_stays(aside: str) -> None:
+    assert without_annotations([f"So ({aside}) yes"])[0] == [f"So {aside} yes"]
+    assert without_annotations([f"So *{aside}* yes"])[0] == [f"So {aside} yes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("hi [laughs].", "hi."),
+        ("[laughs], hi", "hi"),
+        ("hi, [laughs], there", "hi, there"),
+        ('"[laughs]" hi', "hi"),
+        ("[Speaker 1]: hi", "hi"),
+        ("[laughs] .5 of it", ".5 of it"),
+    ],
+)
+def test_no_mark_is_left_alone(text: str, spoken: str) -> None:
+    assert without_annotations([text])[0] == [spoken]
+
+
+def test_ordinary_words_before_a_colon_are_said() -> None:
+    texts = ["Note: it rains", "Warning: ice", "Remember: be kind", "Breakfast: eggs"]
+    texts += ["My breakfast is late", *["This is a text"] * 20]
+    assert without_annotations(texts) == (texts, {})
+
+
+@pytest.mark.parametrize("part", ["(", "[", "<i ", "<a", "*a ", "_", "((a))", "&amp;", "A ", "'!"])
+def test_a_long_text_takes_no_time_with_its_square(part: str) -> None:
+    without_annotations([part * 5_000 + "]>)*:"])
 
 
 def test_names_before_a_colon_are_speakers_where_that_is_a_habit() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from whisper_normalizer.english import EnglishTextNormalizer
 
 from moontune.data.base_style import WritingHabits, in_base_style, words_of
 from moontune.data.normalizer import normalize
@@ -70,17 +71,41 @@ def test_capitals_for_emphasis_do_not_stay_where_the_base_misheard() -> None:
     [
         ("Rockin' the boat, 'em all", "Rocking the boat them all.", "Rockin' the boat 'em all."),
         ("I'm gonna go, y'all", "I am going to go.", "I'm gonna go y'all."),
+        ("Um, Doctor Who", "Dr. Who.", "Um, Doctor Who."),
+        ("Two and a half", "Two point five.", "Two and a half."),
+        ("zero", "Oh.", "Zero."),
+        ("Two and a half", "2.5", "2.5"),
+        ("Twenty-two cats", "Twenty two cats.", "Twenty two cats."),
         ("DON'T TELL O'BRIEN", "Don't tell O'Brien.", "Don't tell O'Brien."),
         ("I have twenty two cats", "I have 22 cats.", "I have 22 cats."),
         ("I have 22 cats", "I have twenty two cats.", "I have twenty two cats."),
         ("It cost $20, at 5%.", "It cost 20 at 5.", "It cost $20 at 5%."),
+        ("IT COST 20\u00a2 MORE", "It cast 20 more.", "It cost 20\u00a2 more."),
         ("THE U.S. TODAY", "The U.S. today.", "The U.S. today."),
         ("Mr. Jones went", "Mister Jones went.", "Mister Jones went."),
         ("hello", "", "Hello."),
+        ("An' th' ol' man o' war", "And the old man of war.", "An' th' ol' man o' war."),
+        ("Rock 'n' roll", "Rock and roll.", "Rock 'n' roll."),
+        ("The 'dogs' bark", "The dugs bark.", "The dogs bark."),
+        ("He 'likes cats', you know", "He like cuts you know.", "He likes cats, you know."),
+        ("'I am runnin',' he said", "I am running he said.", "I am runnin', he said."),
+        ("The kids' toys", "The kid stories.", "The kids' toys."),
+        ("At 10 a.m. sharp", "At tiny am sharp.", "At 10 a.m. sharp."),
+        ("At 10 a.m., sharp", "At 10 a.m., sharp.", "At 10 a.m., sharp."),
+        ("It's 5 p.m.", "It's 5pm.", "It's 5 p.m."),
     ],
 )
 def test_spelling_and_numbers(reference: str, heard: str, expected: str) -> None:
     assert styled([(reference, heard)]) == [expected]
+
+
+def test_a_word_that_the_normaliser_spells_out_or_drops_is_written_as_it_was_said() -> None:
+    rules = EnglishTextNormalizer()
+    spelt_out = [w.strip("\\b") for w, out in rules.replacers.items() if not out.endswith(" ")]
+    dropped = rules.ignore_patterns.strip("\\b()").split("|")
+    for word in (w for w in [*spelt_out, *dropped] if w.isalpha()):
+        full = normalize(word)
+        assert styled([(f"So {word} now", f"So {full} now.")]) == [f"So {word} now."]
 
 
 def test_marks_that_the_base_agrees_with_stay_where_it_misheard() -> None:
@@ -100,6 +125,11 @@ def test_words_are_split_at_dashes_and_pauses_and_know_where_a_sentence_begins()
         ("Go-kart", ",", False),
         ("now", "!", True),
     ]
+
+
+@pytest.mark.parametrize("marks", ["'!", "!", "'", "_'", "- "])
+def test_a_text_of_marks_takes_no_time_with_its_square(marks: str) -> None:
+    assert [w.text for w in words_of(marks * 10_000 + "a")][-1:] == ["a"]
 
 
 WORDS = "the a DR. 20 twenty No I'm 'em goin' U.S. McKay $5 5% \u2014 ... (hm) [x]"

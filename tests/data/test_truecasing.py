@@ -52,6 +52,17 @@ def test_names_keep_their_capital() -> None:
     assert restore_style("ASK DRASCULA NOW", "Ask Dracula now.") == "Ask Drascula now."
 
 
+def test_the_capital_of_another_kind_of_word_makes_no_name() -> None:
+    assert restore_style("I THINK IT IS IN THERE", "I think I is I'm there.") == (
+        "I think it is in there."
+    )
+    assert restore_style("AT TEN A.M. TODAY", "At ten AM today.") == "At ten a.m. today."
+
+
+def test_a_word_with_a_capital_inside_begins_a_sentence_as_it_is() -> None:
+    assert restore_style("IPHONE IS GOOD", "iPhone is good.") == "iPhone is good."
+
+
 def test_without_a_hypothesis_it_is_a_sentence() -> None:
     assert restore_style("I THINK I'M LOST", "") == "I think I'm lost."
     assert restore_style("", "Anything.") == ""

@@ -126,13 +126,25 @@ def test_surely_worse_is_not_accepted_however_little_worse() -> None:
     assert not verdict(*pair, found=comparison(*pair, sure="worse")).accepted
 
 
+def test_a_wer_that_says_nothing_is_not_said_to_be_chance() -> None:
+    unmeasured = verdict(figures(1.0, None), figures(0.8, None))
+    assert unmeasured.sentence == "Accepted by the plan's rule. WER says this."
+    assert not unmeasured.sure
+    details = {c.name: c.detail for c in verdict(figures(1.0, 0.0), figures(0.8, 0.0)).checks}
+    assert "no error in the base's words to mend" in details["improved"]
+    assert "not measured" not in details["improved"]
+    worse = {c.name: c.detail for c in verdict(figures(1.0, 0.3), figures(0.8, 0.36)).checks}
+    assert "WER 20.0 % higher, relative (needs 5 % lower)" in worse["improved"]
+
+
 def test_the_sentence_says_what_the_interval_says() -> None:
     pair = (figures(1.0, 0.3), figures(0.5, 0.1))
     undecided = verdict(*pair)
     assert undecided.accepted
     assert not undecided.sure
     assert undecided.sentence == (
-        "Accepted by the plan's rule; cannot be told from chance on 50 clips. WER says this."
+        "Accepted by the plan's rule; its change in WER cannot be told from chance on 50 clips. "
+        "WER says this."
     )
     better = verdict(*pair, found=comparison(*pair, sure="better"))
     assert better.sure

@@ -241,3 +241,49 @@ def test_its_json_has_the_keys_that_runs_have_always_had() -> None:
         *("probability_better", "outcome", "utterances_needed", "same_speakers"),
     ]
     assert json.loads(json.dumps(keys))["measures"]["wer"]["difference_interval"] == [-0.4, -0.4]
+
+
+def changed(clips: int, speakers: int, before: str, after: str) -> Comparison:
+    """All clips change alike but every third, whose texts the two models share."""
+    ids = [(f"c{i}", f"s{i % speakers}") for i in range(clips)]
+    return compare(
+        [row(i, s, TRUTH, TRUTH if n % 3 == 2 else before) for n, (i, s) in enumerate(ids)],
+        [row(i, s, TRUTH, TRUTH if n % 3 == 2 else after) for n, (i, s) in enumerate(ids)],
+        seed=1,
+    )
+
+
+def test_an_interval_for_these_speakers_is_within_what_is_possible_too() -> None:
+    before, after = pair(6, 6, "a b c d e f g")
+    before[0]["edits"]["words"] += 40  # errors and words go apart, and so do the draws' ratios
+    same = compare(before, after, seed=1).wer
+    assert same.same_speakers is not None
+    assert same.same_speakers.difference_interval is not None
+    assert same.before is not None
+    assert same.same_speakers.difference_interval.low >= -same.before
+
+
+def test_no_more_typography_than_there_is_can_be_gained() -> None:
+    before, after = pair(1, 8)
+    for n, (one, other) in enumerate(zip(before, after, strict=True)):
+        one["loss_words"] = one["loss"]
+        other["loss_words"] = other["loss"] - (n == 0)
+    typography = compare(before, after, seed=1).measures["loss_typography"]
+    assert typography.before == 0
+    assert typography.difference_interval is not None
+    assert typography.difference_interval.low == 0
+
+
+def test_a_base_without_errors_has_a_loss_to_show_and_no_negative_zero() -> None:
+    lost = changed(4, 1, TRUTH, "The red boat sails on.").sentences["wer"]
+    assert "0.00 % -> " in lost
+    assert "a gain" not in lost
+    assert "-0.00" not in changed(8, 1, TRUTH, TRUTH).sentences["wer"]
+
+
+def test_so_few_clips_decide_nothing_though_their_interval_does() -> None:
+    sentence = changed(2, 1, "The red boat sails on.", TRUTH).sentences["wer"]
+    assert "cannot be told apart" in sentence
+    assert "; so few clips decide nothing" in sentence
+    wide = compare(*pair(1, 3, "The red boat sails on."), seed=1)
+    assert (wide.wer.utterances_needed or 6) >= 6

@@ -30,11 +30,15 @@ MARKS = ".,!?"
 _BELIEVED = 0.5  # share of agreements from which on a habit is believed
 # Between words: dashes, and dots for a pause. A hyphen is part of a word.
 _BREAKS = re.compile(r"\s+|[\u2012-\u2015]+|--+|\.{2,}|\u2026")
-_EDGES = re.compile(r"^[^\w$£€¥#@&+%'-]+|[^\w$£€¥#@&+%'-]+$|^-+|-+$|_")
+_KEPT = r"\w$£€¥¢#@&+%'-"
+_LEFT, _RIGHT = re.compile(rf"^(?:[^{_KEPT}]+|-+)"), re.compile(rf"(?:[^{_KEPT}]+|-+)$")
+_MOST_AROUND = 8  # characters before and behind a word that are looked at
 _ELIDED_FRONT = re.compile(
     r"^'(?:em|til|cause|bout|tis|twas|n|round|neath|ere|gainst|fraid|ave|ello|er|im|is|\d\ds)$"
 )
-_ELIDED_BACK = re.compile(r"^[a-z]+(?:in|s|z|o|th|an|ol|lil|mo)'$")
+_ELIDED_BACK = re.compile(r"^(?:[a-z]+(?:in|s|z)|[a-z]*(?:o|th|an|ol)|lil|wi|wha|tha|bu)'$")
+_CLOSES = re.compile(r"[^\w'\s]'\W*$")  # an apostrophe behind a mark: the end of a quotation
+_INITIALS = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _TITLES = {"mr", "mrs", "ms", "dr", "st", "jr", "sr"}
 
 
@@ -59,11 +63,14 @@ class Word:
 def words_of(reference: str) -> list[Word]:
     """The reference's words. Apostrophes of dropped letters, currencies and signs stay on them."""
     words: list[Word] = []
-    begins = True
+    begins, quoted = True, False
     text = reference.replace("\u2019", "'").replace("\u2018", "'")
     parts = _BREAKS.split(text)
-    for part, behind in zip(parts, [*_BREAKS.findall(text), ""], strict=True):
-        bare = _bare(part)
+    closing = max(
+        (i for i, part in enumerate(parts) if _CLOSES.search(part[-_MOST_AROUND:])), default=-1
+    )
+    for i, (part, behind) in enumerate(zip(parts, [*_BREAKS.findall(text), ""], strict=True)):
+        bare, quoted = _bare(part, quoted, i < closing)
         if not word_core(bare):
             begins = begins or ends_sentence(part)
             continue
@@ -74,20 +81,31 @@ def words_of(reference: str) -> list[Word]:
     return words
 
 
-def _bare(part: str) -> str:
-    """A word without the punctuation around it."""
-    word = _EDGES.sub("", part)
-    while (shorter := _EDGES.sub("", word)) != word:
-        word = shorter
-    key = word.casefold()
-    if word.startswith("'") and not _ELIDED_FRONT.match(key):
-        word = word.lstrip("'")
-    if word.endswith("'") and not _ELIDED_BACK.match(key.lstrip("'")):
-        word = word.rstrip("'")
-    # A percent sign stands behind a number, a currency before one; elsewhere they are marks.
-    return (
-        f"{word}." if word.casefold() in _TITLES and part.rstrip(",;:!?\"'").endswith(".") else word
-    )
+def _bare(part: str, quoted: bool, closed_later: bool) -> tuple[str, bool]:
+    """A word without the punctuation around it, and whether a quotation is open behind it.
+
+    An apostrophe at a word's end closes the quotation that is open, unless that is `closed_later`.
+    """
+    plain = part.replace("_", "")
+    core = word_core(plain)
+    if not core:
+        return "", quoted
+    start = plain.index(core)
+    head = plain[max(0, start - _MOST_AROUND) : start]
+    tail = plain[start + len(core) :][:_MOST_AROUND]
+    before = None
+    while (head, tail) != before:
+        before = head, tail
+        head, tail = _LEFT.sub("", head), _RIGHT.sub("", tail)
+        key = f"{head}{core}{tail}".casefold()
+        elided = key == "'n'" or _ELIDED_BACK.match(key.lstrip("'"))
+        if head.startswith("'") and not _ELIDED_FRONT.match(f"{head}{core}".casefold()):
+            head, quoted = head.lstrip("'"), True
+        elif tail.endswith("'") and not (elided and (closed_later or not quoted)):
+            tail, quoted = tail.rstrip("'"), False
+    word = f"{head}{core}{tail}"
+    dotted = word.casefold() in _TITLES or _INITIALS.fullmatch(word)
+    return f"{word}." if dotted and part.rstrip(",;:!?\"'").endswith(".") else word, quoted
 
 
 @dataclass
@@ -178,7 +196,8 @@ def in_base_style(
     own = habits.own_spellings(words) if habits.is_styled(reference) else {}
     known = {word_key(w.text): form for w in words if (form := habits.spelling(w.text))}
     spellings = {k: v for k, v in {**known, **own}.items() if case_of(v) in ("upper", "mixed")}
-    lexicon = {**known, **own, **lexicon, **spellings}
+    heard_elsewhere = {k: lexicon[k] for w in words if (k := word_key(w.text)) in lexicon}
+    lexicon = {**known, **own, **heard_elsewhere, **spellings}
     marks = {i: w.mark for i, w in enumerate(words) if w.mark and habits.believes(w.mark)}
     scored = normalize(reference)
     texts = [w.text for w in words]

@@ -16,8 +16,13 @@ _CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)  # a word without punctuat
 # Of the base's punctuation only this is carried over: "5" is not "$5" or "5%" to the normaliser.
 _MARKS = re.compile(r"[^.,!?;:\u2026-]")
 _ABBREVIATIONS = {"mr.", "mrs.", "ms.", "dr.", "st.", "jr.", "sr.", "no."}
-_CONTRACTED = {"gonna", "gotta", "wanna", "gimme", "lemme", "ain't", "cannot", "lets"}
+# Said as they are spelled, though the normaliser spells them out or leaves them out.
+_AS_SAID = {
+    *("gonna", "gotta", "wanna", "gimme", "lemme", "kinda", "sorta", "dunno", "imma", "cause"),
+    *("woulda", "coulda", "shoulda", "cannot", "lets", "uh", "um", "mm", "mmm", "hmm", "mhm"),
+}
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+")  # U.S., J.
+_DIGIT = re.compile(r"\d")
 _SENTENCE_END = (".", "!", "?", "…", '."', '!"', '?"')
 
 
@@ -86,7 +91,8 @@ def _carry(reference: str, hypothesis: str, spellings: dict[str, str]) -> str:
     core, form = word_core(reference), word_core(hypothesis)
     start = reference.index(core)
     before, after = reference[:start], reference[start + len(core) :]
-    after = after or _MARKS.sub("", hypothesis[hypothesis.index(form) + len(form) :])
+    theirs = _MARKS.sub("", hypothesis[hypothesis.index(form) + len(form) :])
+    after = theirs if theirs.startswith(after) else after  # of `a.m.` and `a.m.,` the latter
     own = spellings.get(word_key(reference)) if form != form.lower() else None
     return before + (own or form) + after
 
@@ -182,7 +188,8 @@ def write_words(
                 inside = bool(other) and at > 0 and not ends_sentence(hyp[at - 1])
                 named = (
                     inside
-                    and word_core(other)[:1].isupper()
+                    and _is_name(word_core(other))
+                    and "." not in word_core(word)
                     and word_key(other)[:1] == word_key(word)[:1]
                 )
                 names = {word_key(word): word_core(word).capitalize()} if named else {}
@@ -196,23 +203,37 @@ def close_sentence(text: str, hypothesis: str) -> str:
     last = (hypothesis.split() or ["."])[-1]
     if not text or ends_sentence(text.split()[-1]) or not ends_sentence(last):
         return text
-    return text.rstrip(",;:- ") + last.rstrip("\"')\u201d\u2019")[-1]
+    text, mark = text.rstrip(",;:- "), last.rstrip("\"')\u201d\u2019")[-1]
+    return text if text.endswith(mark) else text + mark  # `p.m.` has its full stop
+
+
+def _is_name(form: str) -> bool:
+    """Whether it has a name's capital, not that of `I'm` or of an abbreviation."""
+    return form[:1].isupper() and not form.isupper() and not form.startswith(("I'", "I\u2019"))
 
 
 def _capitalized(word: str) -> str:
     core = word_core(word)
+    if core[1:] != core[1:].lower():  # iPhone: its capital stands where it should
+        return word
     start = word.index(core) if core else 0
     return word[:start] + word[start : start + 1].upper() + word[start + 1 :]
 
 
 def _same_words(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     """Whether two short spans say the same to the normaliser though they are spelled apart:
-    numbers, titles, compounds, British spellings. Contractions are said as they are spelled.
+    numbers, titles, compounds, British spellings. Contractions are said as they are spelled, and so
+    are numbers in words: `two and a half` is not `two point five`, only both are `2.5`.
     """
     if len(ours) > 6 or len(theirs) > 6:
         return False
     keys = [word_key(w) for w in (*ours, *theirs)]
-    if any(key == "" or "'" in key or key in _CONTRACTED for key in keys):
+    if any(key == "" or "'" in key or key in _AS_SAID for key in keys):
         return False
     left, right = normalize(" ".join(ours)), normalize(" ".join(theirs))
-    return bool(left) and left == right
+    if not left or left != right:
+        return False
+    if _DIGIT.search(left) and not any(_DIGIT.search(key) for key in keys):
+        ours, theirs = (" ".join(span).replace("-", " ").split() for span in (ours, theirs))
+        return [word_key(w) for w in ours] == [word_key(w) for w in theirs]
+    return True

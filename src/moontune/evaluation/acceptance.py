@@ -111,8 +111,10 @@ def judge(evidence: Evidence, smoke: bool) -> Verdict:
     word = "Accepted" if accepted else f"Not accepted ({failed})"
     sure = not accepted or smoke or evidence.comparison.wer.outcome == "better"
     if not sure:
-        clips = counted(evidence.comparison.utterances, "clip")
-        word = f"Accepted by the plan's rule; cannot be told from chance on {clips}"
+        word = "Accepted by the plan's rule"
+        if evidence.comparison.wer.measured:
+            clips = counted(evidence.comparison.utterances, "clip")
+            word += f"; its change in WER cannot be told from chance on {clips}"
     if smoke and accepted:
         word = "Accepted as a smoke run, on its artifacts alone"
     return Verdict(
@@ -134,12 +136,14 @@ def improved(evidence: Evidence) -> Check:
     relative = change.wer_relative_gain
     by_loss = change.loss <= -LOSS_GAIN + _ROUNDING and words <= change.loss / 2 + _ROUNDING
     by_wer = relative is not None and relative >= WER_GAIN - _ROUNDING
-    wer = "WER not measured" if relative is None else f"WER {100 * relative:+.1f} % relative gain"
+    wer = "WER not measured" if base.wer is None else "no error in the base's words to mend"
+    if relative is not None:
+        wer = f"WER {abs(100 * relative):.1f} % {'higher' if relative < 0 else 'lower'}, relative"
     return Check(
         "improved",
         by_loss or by_wer,
         f"loss {base.loss:.3f} -> {tuned.loss:.3f} (needs -{LOSS_GAIN}, half of it in words; "
-        f"{words:+.3f} is); {wer} (needs +{100 * WER_GAIN:.0f} %)",
+        f"{words:+.3f} is); {wer} (needs {100 * WER_GAIN:.0f} % lower)",
     )
 
 
@@ -173,7 +177,9 @@ def test_clips_unseen(evidence: Evidence) -> Check:
     return Check(
         "test clips unseen",
         not shared,
-        f"{shared} recordings stand in two splits" if shared else "no recording in two splits",
+        f"in two splits: {counted(shared, 'recording')}"
+        if shared
+        else "no recording in two splits",
     )
 
 

@@ -184,6 +184,7 @@ def _measure(
     needed = None
     if decided == "undecided":
         needed = clips_needed(len(before), draws.units, change.standard_error, effect)
+        needed = needed and max(needed, _FEWEST)
     return Measure(
         before=one.value,
         after=other.value,
@@ -191,13 +192,13 @@ def _measure(
         relative=change.value / one.value if one.value else None,
         before_interval=_above_zero(one),
         after_interval=_above_zero(other),
-        difference_interval=_possible(name, one.value, change),
+        difference_interval=_possible(one.value, change),
         probability_better=change.below_zero,
         outcome=decided,
         utterances_needed=needed,
         same_speakers=None
         if same is None
-        else SameSpeakers(_interval(same), outcome(same, len(before))),
+        else SameSpeakers(_possible(one.value, same), outcome(same, len(before))),
     )
 
 
@@ -221,15 +222,11 @@ def outcome(change: Estimate, clips: int) -> Outcome:
     return "better" if high < 0 else "worse" if low > 0 else "undecided"
 
 
-def _interval(figure: Estimate) -> Interval | None:
-    return Interval(*figure.interval) if figure.interval else None
-
-
-def _possible(name: str, before: float, change: Estimate) -> Interval | None:
+def _possible(before: float, change: Estimate) -> Interval | None:
     """The interval of a difference, no lower than what there is to lose."""
-    if change.interval is None or name == "loss_typography":
-        return _interval(change)
-    return Interval(*(max(-before, end) for end in change.interval))
+    if change.interval is None:
+        return None
+    return Interval(*(max(-before, end) + 0.0 for end in change.interval))  # no -0.0
 
 
 def _above_zero(figure: Estimate) -> Interval | None:

@@ -8,7 +8,7 @@ from moontune.evaluation.acceptance import WER_GAIN
 from moontune.evaluation.degeneration import degenerated
 from moontune.evaluation.error_rates import relative_gain
 from moontune.models.decoding import Transcript
-from moontune.system.formatting import percent
+from moontune.system.formatting import counted, percent
 
 if TYPE_CHECKING:
     from moontune.evaluation.evaluate import Evaluation
@@ -26,9 +26,10 @@ def reason_to_keep_base(before: Evaluation, after: Evaluation) -> str | None:
     collapsed = degenerated(_transcripts(before), _transcripts(after))
     if collapsed is not None:
         return collapsed
+    clips = counted(after.utterances, "validation clip")
     if after.loss_words >= before.loss_words:
         return (
-            f"on {after.utterances} validation clips the loss of words is {after.loss_words:.3f}, "
+            f"on {clips} the loss of words is {after.loss_words:.3f}, "
             f"the base's {before.loss_words:.3f}"
         )
     gain = relative_gain(before.wer, after.wer)
@@ -36,7 +37,7 @@ def reason_to_keep_base(before: Evaluation, after: Evaluation) -> str | None:
         return None
     assert after.wer is not None
     return (
-        f"on {after.utterances} validation clips {percent(after.wer)} of the words are wrong, the "
+        f"on {clips} {percent(after.wer)} of the words are wrong, the "
         f"base's {percent(before.wer)}: the texts hardly belong to the audio, or teach no hearing"
     )
 

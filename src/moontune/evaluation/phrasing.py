@@ -35,8 +35,12 @@ def sentence(name: str, m: Measure, utterances: int, speakers: int, unit: str) -
     if m.outcome != "undecided":
         return f"{label} is {m.outcome}: {figures} ({span}; {clips})."
     text = f"{label} {figures} cannot be told apart with {clips} ({span})"
+    low, high = m.difference_interval or (0.0, 0.0)
+    if low > 0 or high < 0:
+        text += "; so few clips decide nothing"
     if m.utterances_needed:
-        large = m.relative is not None and m.relative >= USUAL_GAIN
+        none_to_gain = not m.before
+        large = none_to_gain or (m.relative is not None and m.relative >= USUAL_GAIN)
         size = "a loss of this size" if large else "a gain of 5 %"
         size = "a gain of this size" if m.difference < 0 else size
         more = ", of more speakers in proportion," if unit == "speaker" else ""

@@ -21,9 +21,10 @@ _SUSPECTS = 12  # rows that are shown
 def result(metrics: RunMetrics) -> str:
     """The comparison of base and tuned model, and the conditions that both were measured under."""
     base, comparison = metrics.baseline, metrics.comparison
+    known = f" of {counted(comparison.speakers, 'speaker')}" if comparison.speakers else ""
     note = (
-        f"{counted(comparison.utterances, 'test clip')} of "
-        f"{counted(comparison.speakers, 'speaker')}, {counted(comparison.words, 'word')}, "
+        f"{counted(comparison.utterances, 'test clip')}{known}, "
+        f"{counted(comparison.words, 'word')}, "
         f"{base.target_tokens} target tokens. WER and CER on {cell(base.normalizer)}; "
         f"greedy, at most {base.token_cap} tokens. " + bootstrap_note(comparison)
     )

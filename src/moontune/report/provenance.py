@@ -11,7 +11,7 @@ from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect
 from moontune.data.sources.base import DataOrigin
 from moontune.report.results import ArtifactTest, RunMetrics, RunResults
-from moontune.system.formatting import percent
+from moontune.system.formatting import counted, percent
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ def data_facts(metrics: RunMetrics) -> Section:
         ]
         for name, split in data.splits.items()
     ]
-    leaks = ", ".join(f"{n} {kind}" for kind, n in data.leakage.items())
+    leaks = ", ".join(
+        f"{n} audio" if kind == "audio" else counted(n, kind) for kind, n in data.leakage.items()
+    )
     dropped = ", ".join(f"{n} {reason}" for reason, n in data.corpus.dropped.items()) or "none"
     more = "".join(
         f" {use}: {origin_text(origin)}."
