@@ -1,0 +1,110 @@
+"""Transcripts that are not what is said, from a manifest to what is trained on."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import DEVICE
+
+from moontune.cli.dispatch import main
+from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.train import _fitting
+
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def rows(adventure: Path, bundled_base, tmp_path, monkeypatch) -> list[Row]:
+    """Fifty clips of real speech, of four words and more."""
+    monkeypatch.chdir(tmp_path)
+    rows = [json.loads(line) for line in adventure.read_text().splitlines()]
+    rows = [row for row in rows if len(row["text"].split()) >= 4 and row["duration"] < 4][::6][:50]
+    for row in rows:
+        row["audio_filepath"] = str(adventure.parent / row["audio_filepath"])
+        row["id"] = Path(row["audio_filepath"]).stem
+    return rows
+
+
+def labelled(rows: list[Row], *more: str) -> tuple[int, RunDir]:
+    """The exit code of stage labels, and the run."""
+    Path("m.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    begin = ["--manifest", "m.jsonl", "--model-id", "bundled", "--run-name", "r"]
+    assert main(["sample", *begin, "--device", DEVICE, "--general", "off", *more]) == 0
+    for stage in ("clean", "split"):
+        assert main([stage, "outputs/r"]) == 0
+    return main(["labels", "outputs/r"]), RunDir(Path("outputs/r"))
+
+
+def test_wrong_transcripts_are_set_aside_and_listed(rows, capsys) -> None:
+    rng = random.Random(3)
+    chosen = rng.sample(range(len(rows)), 2)
+    one, other = (rows[i]["text"] for i in chosen)
+    rows[chosen[0]]["text"], rows[chosen[1]]["text"] = other, one
+    wrong = {rows[i]["id"] for i in chosen}
+    code, run = labelled(rows)
+    assert code == 0
+    suspects = run.suspects()
+    assert wrong <= {s.id for s in suspects}
+    assert len(suspects) <= 4
+    assert [s.fit for s in suspects] == sorted(s.fit for s in suspects)
+    assert "m.jsonl:" in suspects[0].where
+    for s in suspects:
+        assert s.set_aside == (s.split != "test")
+        assert s.fit < s.threshold
+        assert s.base
+    trained = {u.id for part in ("train", "val") for u in _fitting(run, part)}
+    assert not trained & {s.id for s in suspects}
+    assert "may not be what is said" in capsys.readouterr().out
+
+
+def test_suspects_can_be_kept(rows) -> None:
+    one, other = rows[10], rows[27]
+    one["text"], other["text"] = other["text"], one["text"]
+    code, run = labelled(rows, "--keep-suspects")
+    assert code == 0
+    assert {one["id"], other["id"]} <= {s.id for s in run.suspects()}
+    assert not any(s.set_aside for s in run.suspects())
+
+
+def shifted(texts: list[str]) -> list[str]:
+    return [*texts[1:], "The end of it."]
+
+
+def german(texts: list[str]) -> list[str]:
+    """A sentence a clip, none twice."""
+    who = ("Der Hund", "Die alte Frau", "Unser Nachbar", "Ein Kind", "Das Schiff", "Der Wind")
+    does = ("schläft", "wartet", "arbeitet", "kommt", "bleibt", "verschwindet")
+    where = ("hinter dem Haus", "im Garten", "am Fluss", "unter der Brücke")
+    every = [f"{a} {b} {c}." for c in where for b in does for a in who]
+    return every[: len(texts)]
+
+
+@pytest.mark.parametrize(
+    ("change", "looks_like"),
+    [(shifted, "the row above their audio"), (german, "another language than the base writes")],
+)
+def test_texts_that_do_not_belong_to_the_audio_end_before_training(
+    change: Callable[[list[str]], list[str]], looks_like: str, rows, capsys
+) -> None:
+    """In one line that says what it looks like, with an example."""
+    for row, text in zip(rows, change([row["text"] for row in rows]), strict=True):
+        row["text"] = text
+    code, _ = labelled(rows)
+    assert code == 2
+    error = capsys.readouterr().err
+    assert looks_like in error
+    assert "m.jsonl:" in error
+    assert "--keep-suspects" in error
+    assert error.count("\n") == 1
+
+
+def test_a_base_that_hears_nothing_judges_nothing(finished_run) -> None:
+    """A random model's transcripts depend on no audio: it must not refuse anybody's texts."""
+    run = RunDir(finished_run[0] / "outputs/r")
+    assert run.suspects() == []
+    assert any("hears too little" in text for text in run.metrics().remarks)
