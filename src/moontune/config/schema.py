@@ -33,8 +33,8 @@ class DataConfig:
     source: Literal["librispeech", "manifest", "synthetic", "silence"] | None = None
     """Where utterances come from. Default: `manifest` if one is given, else `librispeech`.
     `synthetic` and `silence` need no network and no recordings."""
-    manifest: Path | None = None
-    """JSONL manifest of your own, one utterance a line."""
+    manifest: tuple[Path, ...] | None = None
+    """JSONL manifest of your own, one utterance a line. Several are joined, in their order."""
     dataset: str = "openslr/librispeech_asr"
     """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
     dataset_revision: str | None = None

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from moontune.data.assignment import assign
 from moontune.data.manifest import Utterance
 from moontune.data.normalizer import normalize
+from moontune.data.speakers import find_speakers
 from moontune.errors import UserError
 
 SplitName = Literal["train", "val", "test"]
@@ -197,7 +198,10 @@ def meaning_of(split_by: SplitBy, voices: int) -> str:
 def check_groups(
     utterances: Iterable[Utterance], asked: Literal["auto", "speaker", "utterance"]
 ) -> None:
-    """Raises UserError as `groups_of` does; looks at no more utterances than it must."""
+    """Raises UserError as `groups_of` does; looks at no more utterances than it must.
+
+    Speakers that no row names are looked for as a run does, where it may split by them.
+    """
     seen: list[Utterance] = []
     names: set[str | None] = {None}
     for u in utterances:
@@ -205,6 +209,8 @@ def check_groups(
         names.add(u.id if asked == "utterance" else u.speaker)
         if len(names) > 3:
             return
+    found = find_speakers(seen) if asked != "utterance" else None
+    seen = found.utterances if found else seen
     groups_of(seen, resolved_split(seen, asked))
 
 

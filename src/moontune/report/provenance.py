@@ -70,7 +70,7 @@ def data_facts(metrics: RunMetrics) -> Section:
 
 def origin_text(origin: DataOrigin) -> str:
     """The source of data in words, without the folder it happens to lie in."""
-    return ", ".join(f"{k} {v}" for k, v in origin.to_json().items() if k != "folder")
+    return ", ".join(f"{k} {v}" for k, v in origin.in_words.items() if k != "folder")
 
 
 def artifact_facts(artifact: ArtifactTest) -> Section:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.config.schema import Folds, RunConfig
-from moontune.data.manifest import read_manifest, read_run_manifest, write_manifest
+from moontune.data.manifest import read_manifests, read_run_manifest, write_manifest
+from moontune.data.speakers import find_speakers
 from moontune.data.splitting import SPLITS, check_count, groups_of, resolved_split, split_folds
 from moontune.errors import UserError
 from moontune.pipeline.new_run import RunKind
@@ -41,8 +42,11 @@ class Crossval(RunKind):
                 "validate; give 3 or more, or use moontune run"
             )
         if config.data.manifest is not None:
-            utterances, _ = read_manifest(config.data.manifest)
-            by = resolved_split(utterances, config.split.split_by)
+            asked = config.split.split_by
+            utterances, _ = read_manifests(config.data.manifest)
+            found = find_speakers(utterances) if asked != "utterance" else None
+            utterances = found.utterances if found else utterances
+            by = resolved_split(utterances, asked)
             check_count(groups_of(utterances, by), self.folds, by)
 
     def facts(self) -> dict[str, Any]:
