@@ -111,9 +111,9 @@ class FfmpegFile:
 @contextmanager
 def _errors_as_value_error() -> Iterator[None]:
     """FFmpeg's errors without the file's name; they are of many kinds."""
-    import av
+    from av.error import FFmpegError
 
     try:
         yield
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise ValueError(error.strerror or "FFmpeg cannot read it") from None

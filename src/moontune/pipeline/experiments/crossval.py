@@ -9,7 +9,7 @@ from typing import Any
 from moontune.config.schema import Folds, RunConfig
 from moontune.data.manifest import read_manifests, read_run_manifest, write_manifest
 from moontune.data.speakers import find_speakers
-from moontune.data.splitting import SPLITS, check_count, groups_of, resolved_split, split_folds
+from moontune.data.splitting import SPLITS, check_count, grouping_of, resolved_split, split_folds
 from moontune.errors import UserError
 from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, create_run
@@ -47,7 +47,7 @@ class Crossval(RunKind):
             found = find_speakers(utterances) if asked != "utterance" else None
             utterances = found.utterances if found else utterances
             by = resolved_split(utterances, asked)
-            check_count(groups_of(utterances, by), self.folds, by)
+            check_count(grouping_of(utterances, by), self.folds)
 
     def facts(self) -> dict[str, Any]:
         return {"asked_folds": self.folds}
@@ -97,6 +97,8 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
             fold.finish_stage("split", leaks)
         size = ", ".join(f"{name} {len(split.parts[name])} clips" for name in SPLITS)
         ui.note(f"fold {number}: {size}, {split.shares['test'].speakers} speakers in test")
+    if (kept := splits[0].kept) is not None and kept.sentence:
+        ui.note(kept.sentence)
     run.note(folds=len(splits))
 
 
