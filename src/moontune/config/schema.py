@@ -78,7 +78,8 @@ class SplitConfig:
     """Share of the audio for the test split; the rest trains. (crossval has its folds instead.)"""
     split_by: Literal["auto", "speaker", "utterance"] = "auto"
     """`speaker`: no speaker in two splits; the figures are for people who were never heard.
-    `utterance`: by recording; they are for these voices. `auto`: by speaker if three are named."""
+    `utterance`: by recording, days and files kept whole; they are for these voices. `auto`: by
+    speaker if three are named, or found by folders or file names."""
 
 
 @dataclass(frozen=True)
