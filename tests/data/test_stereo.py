@@ -14,7 +14,7 @@ from moontune.config.schema import CleanConfig
 from moontune.data.audio import AudioPart, audio_blocks, read_audio
 from moontune.data.cleaning import clean
 from moontune.data.manifest import Utterance
-from moontune.data.stereo import TwoChannels
+from moontune.data.sound.stereo import TwoChannels
 
 ROOM = 0.001 * np.random.default_rng(5).standard_normal(64_000).astype(np.float32)
 

@@ -6,12 +6,6 @@ In reading order:
     speakers     Speakers that no row names, told by folders or by the heads of file names
     audio        Audio files, bytes or streams to the form the model takes: float32, mono, 16 kHz,
                  (samples,)
-    ffmpeg_audio Audio that libsndfile does not know, decoded by FFmpeg: m4a, mp4, aac, webm, amr,
-                 wma
-    file_kinds   What a file is that is no audio, or none that can be decoded, by its first bytes;
-                 what helps
-    stereo       Two channels of a recording: opposite phases made mono, and two people told from
-                 one
     normalizer   Text as WER is scored on: Whisper's English normalisation
     truecasing   References written as the base model writes: its case and its punctuation, their
                  own words

@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from moontune.data.ffmpeg_audio import FfmpegFile, NoSoundError, demuxer_of
-from moontune.data.file_kinds import DAMAGED, HEAD_BYTES, why_undecodable
-from moontune.data.stereo import Hear, mono_of
+from moontune.data.sound.ffmpeg_audio import FfmpegFile, NoSoundError, demuxer_of
+from moontune.data.sound.file_kinds import DAMAGED, HEAD_BYTES, why_undecodable
+from moontune.data.sound.stereo import Hear, mono_of
 from moontune.system.files import write_bytes
 
 SAMPLE_RATE_HZ = 16_000

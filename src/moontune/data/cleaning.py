@@ -21,7 +21,7 @@ from moontune.data.audio import (
 )
 from moontune.data.manifest import Dropped, Utterance
 from moontune.data.normalizer import normalize
-from moontune.data.stereo import TwoChannels
+from moontune.data.sound.stereo import TwoChannels
 from moontune.system.progress import Progress, no_progress
 
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from moontune.data.file_kinds import PROTECTED
+from moontune.data.sound.file_kinds import PROTECTED
 
 # Demuxers by the first bytes of a file; `ftyp` comes behind a length.
 _STARTS = (
