@@ -116,6 +116,9 @@ def test_a_run_of_one_manifest_that_is_older_still_opens(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     run = create_run(moontune.configure(manifest="m.jsonl"), tmp_path / "r", "r", ["run"])
     file = run / "config.toml"
+    monkeypatch.chdir("/")
+    assert open_run(run.path).config().data.manifest == (tmp_path / "m.jsonl",)
+    monkeypatch.chdir(tmp_path)
     file.write_text(
         file.read_text().replace('manifest = [\n    "m.jsonl",\n]', 'manifest = "m.jsonl"')
     )

@@ -127,6 +127,9 @@ def test_of_several_fields_the_one_that_keeps_most_together_is_taken() -> None:
     assert kept == KeptTogether(35, "date", 5)  # a clip that tells no day is by itself
     phone = [replace(u, recorded=u.recorded[1:3]) for u in clips]
     assert split_utterances(phone, **SHARES).kept == KeptTogether(60)  # nothing to tell apart by
+    two = [replace(u, recorded=(("source", f"s{i % 2}"),) if i < 24 else ())
+           for i, u in enumerate(clips)]  # fmt: skip
+    assert split_utterances(two, **SHARES).kept == KeptTogether(60, apart=("source",))
 
 
 def test_texts_that_are_alike_but_for_a_word_stay_on_one_side() -> None:

@@ -119,6 +119,7 @@ def test_names_of_people_are_taken(rows: list[Utterance], source: str, names: st
         of("{n}_12-{i}.wav", "2024-05-01 2024-05-02 2024-05-03"),
         of("{n}-01-0{i}.flac", "2024 2023 2022"),
         of("{n}-05-2{i}.wav", "01 02 03"),  # the third of May
+        of("{n}-2{i}.wav", "01-05 02-06 03-07"),
         of("{n}-198-0{i}.flac", "19 26 32"),  # one chapter of three readers
         of("{n}_{i}.wav", "harbour weather cargo") + clips("summary.wav"),
         of("{n}{i}.wav", "anna bob cara"),  # where a name ends is not sure

@@ -75,7 +75,7 @@ ALL = turns(3, (0, 4))
         (HERE + THERE, 0.4 * (HERE + THERE), False),
         (ALL, -ALL, False),
         (ALL, np.roll(ALL, 20), False),  # two microphones, one person
-        (turns(1, (0, 3.8)), turns(2, (3.7, 4)), False),  # a cough
+        (turns(1, (0, 3.45)), turns(2, (3.45, 4)), False),  # a cough
         (turns(1, (0, 4)), turns(2, (0, 4)), False),  # at once: music, or a room
         (0 * HERE, 0 * HERE, False),
     ],

@@ -112,7 +112,8 @@ def test_sessions_that_the_split_kept_whole_are_resampled() -> None:
     assert c.measures["wer"].same_speakers is None
     assert "cannot be told apart with 120 clips of 8 sessions" in c.sentences["wer"]
     assert "clips, of more sessions in proportion, would show" in c.sentences["wer"]
-    by_clip = compare([{k: v for k, v in r.items() if k != "group"} for r in before], after, seed=1)
+    alone: Any = [{k: v for k, v in r.items() if k != "group"} for r in before]
+    by_clip = compare(alone, after, seed=1)
     assert by_clip.bootstrap.unit == "clip"
     assert by_clip.measures["wer"].outcome == "better"  # as if the days did not matter
     assert Comparison.from_json(json.loads(json.dumps(c.to_json()))) == c

@@ -11,11 +11,12 @@ _CANCELLED = 0.1
 
 _WINDOW_S = 0.1
 _AUDIBLE = 10**-1.5  # of the loudest window's amplitude: -30 dB
-_APART = 4.0  # times the other channel's amplitude: 12 dB, beyond what crosses over in a call
+# Times the other channel's amplitude: 12 dB, beyond what crosses over in a call. Channels that take
+# turns so are hardly correlated.
+_APART = 4.0
 _SHARE_OF_EACH = 0.15  # of the audible windows, in which one channel alone is heard
 _SHARE_OF_BOTH = 0.7
 _LEAST_S = 0.5  # of each
-_ALIKE = 0.3  # correlation
 
 
 def mono_of(block: np.ndarray) -> np.ndarray:
@@ -37,14 +38,11 @@ class TwoChannels:
 
     def __init__(self) -> None:
         self._powers: list[np.ndarray] = []  # (windows, 2), mean squares
-        self._products = np.zeros(3)  # of left and left, right and right, left and right
 
     def hear(self, block: np.ndarray, rate_hz: int) -> None:
         """A block, (frames, channels); those of another number than two say nothing."""
         if block.shape[1] != 2:
             return
-        left, right = block.astype(np.float64).T
-        self._products += (left @ left, right @ right, left @ right)
         width = max(1, round(_WINDOW_S * rate_hz))
         windows = len(block) // width
         squares = np.square(block[: windows * width], dtype=np.float64)
@@ -61,10 +59,8 @@ class TwoChannels:
         first = int((audible & (left > _APART * right)).sum())
         second = int((audible & (right > _APART * left)).sum())
         least = max(_LEAST_S / _WINDOW_S, _SHARE_OF_EACH * audible.sum())
-        if min(first, second) < least or first + second < _SHARE_OF_BOTH * audible.sum():
-            return False
-        of_left, of_right, of_both = self._products
-        return bool(abs(of_both) < _ALIKE * np.sqrt(of_left * of_right))
+        apart = first + second >= _SHARE_OF_BOTH * audible.sum()
+        return bool(apart and min(first, second) >= least)
 
 
 Hear = Callable[[np.ndarray, int], object]
