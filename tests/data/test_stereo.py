@@ -77,6 +77,7 @@ ALL = turns(3, (0, 4))
         (ALL, np.roll(ALL, 20), False),  # two microphones, one person
         (turns(1, (0, 3.45)), turns(2, (3.45, 4)), False),  # a cough
         (turns(1, (0, 4)), turns(2, (0, 4)), False),  # at once: music, or a room
+        (turns(1, (0, 1), (1.8, 4)), turns(2, (1, 4)), False),  # most of the time at once
         (0 * HERE, 0 * HERE, False),
     ],
 )
