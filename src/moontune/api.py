@@ -54,10 +54,11 @@ def configure(
 ) -> RunConfig:
     """A run's configuration: the defaults, then the preset, the file and the named settings.
 
-    The names are those of the flags with underscores: `manifest`, `model_id`, `run_name`, `lr`.
+    The names are those of the flags with underscores: `manifest` (one, or a list of several),
+    `model_id`, `run_name`, `lr`.
     """
     config = layered_settings(preset, None if file is None else Path(file))
-    given = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+    given = {name: _plain(value) for name, value in settings.items()}
     return resolve(with_settings(config, given, "configure"))
 
 
@@ -133,6 +134,13 @@ def transcribe_recording(recognizer: Recognizer, recording: Path | str | np.ndar
             raise UserError(f"{recording}: {error}") from None
     rows = transcribe_long(samples, recognizer.transcribe, recognizer.cap)
     return " ".join(row.text for row in rows if row.text)
+
+
+def _plain(value: Any) -> Any:
+    """A setting as a file would have it: paths as text."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _checked_samples(samples: np.ndarray) -> np.ndarray:

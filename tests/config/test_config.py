@@ -53,7 +53,7 @@ def test_files_flat_or_sectioned_toml_or_yaml(tmp_path: Path, suffix: str, secti
     c = resolve(with_settings(RunConfig(), read_settings(file), str(file)))
     assert c.train.lr == 3e-4
     assert c.lora.lora_targets == ("q_proj",)
-    assert (c.data.manifest, c.data.source) == (Path("m.jsonl"), "manifest")
+    assert (c.data.manifest, c.data.source) == ((Path("m.jsonl"),), "manifest")
 
 
 def test_saved_config_reads_back_the_same(tmp_path: Path) -> None:

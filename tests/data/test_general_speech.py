@@ -24,7 +24,7 @@ from moontune.training.sampling import mixture, shuffled
 
 
 def config(**general) -> RunConfig:
-    data = DataConfig(source="manifest", manifest=Path("x.jsonl"), dataset="./nowhere")
+    data = DataConfig(source="manifest", manifest=(Path("x.jsonl"),), dataset="./nowhere")
     return dataclasses.replace(
         RunConfig(), data=data, general=GeneralConfig(**general), output=OutputConfig(seed=3)
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from moontune.data.manifest import FIELD_NAMES, Utterance, read_manifest
 from moontune.data.normalizer import is_latin, normalize, visible_text
-from moontune.data.splitting import SPLITS, check_groups, groups_of, split_folds, split_utterances
+from moontune.data.splitting import SPLITS, check_groups, grouping_of, split_folds, split_utterances
 from moontune.data.truecasing import style_of
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import (
@@ -79,7 +79,7 @@ people = st.lists(st.none() | st.sampled_from("abcdefg"), max_size=20)
 def test_a_set_is_refused_where_it_has_fewer_than_three_groups(who, by) -> None:
     clips = [Utterance(str(i), Path("/a"), "x", 1.0, s) for i, s in enumerate(who)]
     groups = {c.speaker for c in clips} - {None} if by == "speaker" else set(range(len(clips)))
-    for check in (check_groups, groups_of):
+    for check in (check_groups, grouping_of):
         refused = False
         try:
             check(clips, by)

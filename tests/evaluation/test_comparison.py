@@ -94,6 +94,40 @@ def test_what_a_few_speakers_cannot_say_is_said() -> None:
     assert f"about {needed} show a loss of this size" in backwards
 
 
+def in_sessions(rows: list[Any], clips: int) -> list[Any]:
+    return [r | {"group": f"day {i // clips}"} for i, r in enumerate(rows)]
+
+
+def test_sessions_that_the_split_kept_whole_are_resampled() -> None:
+    """Half of the days gain much, half lose a little: more clips of each say nothing more."""
+    before, after = pair(2, 60)
+    before = in_sessions(before, 15)
+    after = in_sessions(after, 15)
+    lost = ("day 0", "day 2", "day 4")
+    wrong = "A bed goat sails."
+    after = [row(r["id"], r["speaker"], TRUTH, wrong) if r["group"] in lost else r for r in after]
+    c = compare(before, after, seed=1)
+    assert (c.bootstrap.unit, c.bootstrap.units) == ("session", 8)
+    assert c.measures["wer"].outcome == "undecided"
+    assert c.measures["wer"].same_speakers is None
+    assert "cannot be told apart with 120 clips of 8 sessions" in c.sentences["wer"]
+    assert "clips, of more sessions in proportion, would show" in c.sentences["wer"]
+    alone: Any = [{k: v for k, v in r.items() if k != "group"} for r in before]
+    by_clip = compare(alone, after, seed=1)
+    assert by_clip.bootstrap.unit == "clip"
+    assert by_clip.measures["wer"].outcome == "better"  # as if the days did not matter
+    assert Comparison.from_json(json.loads(json.dumps(c.to_json()))) == c
+
+
+def test_fewer_than_five_sessions_say_nothing_of_others() -> None:
+    before, after = pair(1, 40)
+    c = compare(in_sessions(before, 10), in_sessions(after, 10), seed=1)
+    assert (c.bootstrap.unit, c.bootstrap.units) == ("clip", 40)
+    assert "40 clips of these 4 sessions" in c.sentences["wer"]
+    one = compare(in_sessions(before, 99), in_sessions(after, 99), seed=1)
+    assert "40 clips of this session" in one.sentences["wer"]
+
+
 def test_two_speakers_that_happen_to_agree_are_not_certain() -> None:
     """Both gain one error in four clips: among clips that differ, that is no news."""
     before, after = [], []

@@ -99,7 +99,8 @@ def test_the_card_names_base_data_figures_and_licence(run) -> None:
     for part in ("license: mit", "Base: ", "24 clips", "before (the base)", "opset 17", "WER"):
         assert part in text
     assert "ONNX, 8 bit" in text
-    assert str(Path(facts(run)["data"]["origin"]["manifest"]).parent) not in text
+    [manifest] = facts(run)["data"]["origin"]["manifest"]
+    assert str(Path(manifest).parent) not in text
 
 
 def test_the_cards_onnx_example_runs(run, monkeypatch, capsys) -> None:

@@ -195,7 +195,7 @@ def test_the_card_has_the_figures_and_nothing_of_whose_they_are(run, finished_ru
     assert f"{100 * wer['before']:.2f} %" in body
     assert f"{100 * low:+.2f} to {100 * high:+.2f} points" in body
     rows = (run / "predictions_tuned.jsonl").read_text().splitlines()
-    private = {str(finished_run[0]), metrics["data"]["origin"]["manifest"]}
+    private = {str(finished_run[0]), *metrics["data"]["origin"]["manifest"]}
     private |= {json.loads(row)[key] for row in rows for key in ("id", "reference", "speaker")}
     private = {f" {word} " if len(word) < 4 else word for word in private if word}
     private |= {metrics["base_model"]["asked"], metrics["base_model"]["path"]}

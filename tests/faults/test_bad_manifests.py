@@ -142,7 +142,7 @@ def bad_set(tmp_path: Path, noise_manifest: Path) -> Path:
         {"audio": "/dev/zero", "id": "device"},
         {"audio": "whole.flac", "id": "nothing", "text": ""},
         {"audio": "whole.flac", "id": "marks", "text": "?! ..."},
-        {"audio": "whole.flac", "id": "nobody", "speaker": None},
+        {"audio": "whole.flac", "id": "nobody", "speaker": None, "text": "Three words more."},
         {"audio": "whole.flac", "id": "cyrillic", "text": "Привет, мир"},
         {"audio": "whole.flac", "id": "controls", "text": "\ufefftwo\0 \x1b[31mwo\u00adrds\n"},
         {"audio": "whole.flac", "id": "c0"},

@@ -381,3 +381,35 @@ def test_a_tampered_adapter_fails_the_artifact_test(tmp_path, monkeypatch, finis
     metrics = json.loads(Path("outputs/r/metrics.json").read_text())
     failed = [c["name"] for c in metrics["verdict"]["checks"] if not c["passed"]]
     assert "same words in a fresh process" in failed
+
+
+def test_days_stay_on_one_side_and_are_what_is_resampled(
+    tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = rows_of(noise_manifest)
+    for i, row in enumerate(rows):
+        row["audio_filepath"] = str(noise_manifest.parent / row["audio_filepath"])
+        row["speaker"], row["date"] = None, f"2024-05-{1 + i // 2:02}T10:0{i % 2}"
+    Path("m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = flags(tiny_model, Path("m.jsonl"), test_share=0.45, max_steps=2)
+    assert main(["run", *given]) in (0, 1)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "kept on one side: clips of one date (12); 12 groups" in said
+    run = Path("outputs/r")
+    days = [
+        {row["date"] for row in rows_of(run / f"manifests/{name}.jsonl")}
+        for name in ("train", "val", "test")
+    ]
+    assert sum(map(len, days)) == 12
+    assert json.loads((run / "split.json").read_text())["kept_together"]["sessions"] == 12
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["kept_together"]["session_field"] == "date"
+    assert metrics["comparison"]["bootstrap"]["unit"] == "session"
+    assert metrics["comparison"]["bootstrap"]["units"] == len(days[2]) >= 5
+    report = (run / "report.md").read_text()
+    assert "Kept on one side: clips of one date (12); 12 groups. Shared between splits" in report
+    assert "sessions, 10000 resamples" in report
+    assert "other sessions of the same kind" in (run / "report.html").read_text()
+    assert main(["score", "outputs/r", "--json", "score.json"]) == 0
+    assert json.loads(Path("score.json").read_text()) == metrics["comparison"]

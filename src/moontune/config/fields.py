@@ -96,7 +96,9 @@ def _str(value: Any, options: tuple[Any, ...]) -> str:
 
 
 def _tuple(value: Any, options: tuple[Any, ...]) -> tuple[Any, ...]:
-    items = value.split() if isinstance(value, str) else () if value is None else value
+    if isinstance(value, str):  # a path may hold spaces
+        value = [value] if options[0] is Path else value.split()
+    items = () if value is None else value
     if not isinstance(items, list | tuple):
         raise TypeError("expected a list")
     return tuple(coerce(options[0], item) for item in items)

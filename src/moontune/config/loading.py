@@ -137,7 +137,7 @@ def to_dict(config: RunConfig) -> dict[str, dict[str, Any]]:
     def plain(value: Any) -> Any:
         if isinstance(value, Path):
             return value.as_posix()
-        return list(value) if isinstance(value, tuple) else value
+        return [plain(item) for item in value] if isinstance(value, tuple) else value
 
     return {
         s.name: {

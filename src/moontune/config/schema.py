@@ -33,8 +33,8 @@ class DataConfig:
     source: Literal["librispeech", "manifest", "synthetic", "silence"] | None = None
     """Where utterances come from. Default: `manifest` if one is given, else `librispeech`.
     `synthetic` and `silence` need no network and no recordings."""
-    manifest: Path | None = None
-    """JSONL manifest of your own, one utterance a line."""
+    manifest: tuple[Path, ...] | None = None
+    """JSONL manifest of your own, one utterance a line. Several are joined, in their order."""
     dataset: str = "openslr/librispeech_asr"
     """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
     dataset_revision: str | None = None
@@ -78,7 +78,8 @@ class SplitConfig:
     """Share of the audio for the test split; the rest trains. (crossval has its folds instead.)"""
     split_by: Literal["auto", "speaker", "utterance"] = "auto"
     """`speaker`: no speaker in two splits; the figures are for people who were never heard.
-    `utterance`: by recording; they are for these voices. `auto`: by speaker if three are named."""
+    `utterance`: by recording, days and files kept whole; they are for these voices. `auto`: by
+    speaker if three are named, or found by folders or file names."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from moontune.config.fields import known_keys, ranged
@@ -31,12 +32,12 @@ def resolve(config: RunConfig) -> RunConfig:
         raise UserError(
             f"--manifest and --source {data.source} exclude each other; give one of them"
         )
-    if data.source == "manifest" and data.manifest is None:
+    if data.source == "manifest" and not data.manifest:
         raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
     if data.utterances is None and data.source != "manifest":
         data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
     config = dataclasses.replace(
-        config, data=data, general=_resolve_general(config.general, data.manifest)
+        config, data=data, general=_resolve_general(config.general, data.manifest or ())
     )
     _check_ranges(config)
     clean = config.clean
@@ -71,7 +72,7 @@ def resolve(config: RunConfig) -> RunConfig:
     return config
 
 
-def _resolve_general(general: GeneralConfig, own: Path | None) -> GeneralConfig:
+def _resolve_general(general: GeneralConfig, own: Sequence[Path]) -> GeneralConfig:
     if general.general_manifest is not None and general.general == "auto":
         general = dataclasses.replace(general, general="manifest")
     if (general.general == "manifest") != (general.general_manifest is not None):
@@ -82,7 +83,7 @@ def _resolve_general(general: GeneralConfig, own: Path | None) -> GeneralConfig:
         ("--general-manifest", general.general_manifest),
         ("--replay-manifest", general.replay_manifest),
     ):
-        if file is not None and own is not None and file.resolve() == own.resolve():
+        if file is not None and file.resolve() in [path.resolve() for path in own]:
             raise UserError(f"{flag} {file} is the run's own --manifest; give other speech")
     if general.replay_manifest is not None and not general.replay_share:
         raise UserError("--replay-manifest is used only with a --replay-share above 0, such as 0.2")

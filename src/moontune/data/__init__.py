@@ -3,10 +3,9 @@
 In reading order:
 
     manifest     Utterances and the JSONL manifests that list them, one utterance a line
+    speakers     Speakers that no row names, told by folders or by the heads of file names
     audio        Audio files, bytes or streams to the form the model takes: float32, mono, 16 kHz,
                  (samples,)
-    ffmpeg_audio Audio that libsndfile does not know, decoded by FFmpeg: m4a, mp4, aac, webm, amr,
-                 wma
     normalizer   Text as WER is scored on: Whisper's English normalisation
     truecasing   References written as the base model writes: its case and its punctuation, their
                  own words
@@ -21,6 +20,7 @@ In reading order:
     cleaning     Which utterances can be used, and for each that cannot, why
     splitting    Splits by whole speakers, or by recordings, as near the wanted shares of audio as
                  they allow
+    recordings   What a split by recording keeps on one side: sessions, parts of one file, and texts
     assignment   Whole groups put into splits so that each comes near its share: a local search
     heldout      A small manifest of held-out clips with audio beside it:
                  `scripts/build_manifest.py`

@@ -14,7 +14,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from moontune.data.ffmpeg_audio import FfmpegFile, demuxer_of
+from moontune.data.sound.ffmpeg_audio import FfmpegFile, NoSoundError, demuxer_of
+from moontune.data.sound.file_kinds import DAMAGED, HEAD_BYTES, why_undecodable
+from moontune.data.sound.stereo import Hear, mono_of
 from moontune.system.files import write_bytes
 
 SAMPLE_RATE_HZ = 16_000
@@ -61,10 +63,13 @@ class TooLongError(AudioError):
     """There is more of it than was asked for."""
 
 
-def read_audio(source: Path | bytes | AudioPart, longest_s: float = _LONGEST_S) -> np.ndarray:
+def read_audio(
+    source: Path | bytes | AudioPart, longest_s: float = _LONGEST_S, hear: Hear | None = None
+) -> np.ndarray:
     """Decode a file, a part of it or its bytes; returns float32 mono at 16 kHz, shape (samples,).
 
-    Channels are averaged; other rates are resampled with soxr at its high quality. Raises
+    Channels are averaged (`stereo.mono_of`); other rates are resampled with soxr at its high
+    quality. `hear` gets every block as it was decoded, (frames, channels), and its rate. Raises
     AudioError if it is missing, empty, not decodable, cut off, or holds samples that are NaN,
     infinite or far beyond full scale; TooLongError, when that much was decoded, if it is longer
     than `longest_s`.
@@ -73,7 +78,7 @@ def read_audio(source: Path | bytes | AudioPart, longest_s: float = _LONGEST_S) 
     whole = source.path if isinstance(source, AudioPart) else source
     with open_audio(whole) as file, errors_as_audio_error():
         rate, blocks, frames = file.samplerate, [], 0
-        for block in _blocks_of(file, part) if part else _mono_blocks(file):
+        for block in _blocks_of(file, part or AudioPart(Path()), hear):
             blocks.append(block)
             frames += len(block)
             if frames > longest_s * rate:
@@ -141,15 +146,18 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
                 stream: Any = stack.enter_context(open(source, "rb", buffering=0))
             else:
                 stream = io.BytesIO(source) if isinstance(source, bytes) else source
-            if stream.seek(0, io.SEEK_END) == 0:
-                raise AudioError("cannot be decoded (it is empty, 0 bytes)")
+            stream.seek(0)
+            head = stream.read(HEAD_BYTES)
             stream.seek(0)
             file: Any
-            if (demuxer := demuxer_of(stream)) is not None:
-                file = stack.enter_context(FfmpegFile(stream, demuxer))
-            else:
-                what: Any = stream.fileno() if isinstance(source, Path) else _Stream(stream)
-                file = stack.enter_context(soundfile.SoundFile(what, closefd=False))
+            with _undecodable(head):
+                if not head:
+                    raise ValueError("it is empty")
+                if (demuxer := demuxer_of(head)) is not None:
+                    file = stack.enter_context(FfmpegFile(stream, demuxer))
+                else:
+                    what: Any = stream.fileno() if isinstance(source, Path) else _Stream(stream)
+                    file = stack.enter_context(soundfile.SoundFile(what, closefd=False))
             if not _RATES_HZ[0] <= file.samplerate <= _RATES_HZ[1]:
                 raise AudioError(f"claims a rate of {file.samplerate} Hz, which is no sound's")
         # A file that can seek is made to after each block, which breaks an mp3's sound there.
@@ -169,16 +177,16 @@ class _Stream:
             self._stream.seek(offset, whence)
 
 
-def _blocks_of(file: Any, part: AudioPart) -> Iterator[np.ndarray]:
+def _blocks_of(file: Any, part: AudioPart, hear: Hear | None) -> Iterator[np.ndarray]:
     """A part of an opened file, as `_mono_blocks` gives all of it."""
     there = _duration_in_header(file)
-    if there and part.offset >= there:
+    if part.offset and there and part.offset >= there:
         raise AudioError(f"lasts {there:.2f} s, and the offset is {part.offset:g} s")
     if part.offset:
         file.seek(round(part.offset * file.samplerate))
     most = None if part.seconds is None else round(part.seconds * file.samplerate)
     read = 0
-    for block in _mono_blocks(file, most, part.channel):
+    for block in _mono_blocks(file, most, part.channel, hear):
         read += len(block)
         yield block
     if most is not None and read < most - _EARLY_S * file.samplerate:
@@ -188,10 +196,10 @@ def _blocks_of(file: Any, part: AudioPart) -> Iterator[np.ndarray]:
 
 
 def _mono_blocks(
-    file: Any, most: int | None = None, channel: int | None = None
+    file: Any, most: int | None = None, channel: int | None = None, hear: Hear | None = None
 ) -> Iterator[np.ndarray]:
     """An opened file's sound at its own rate, channels averaged or one of them, at most so many
-    frames, each block (samples,) float32.
+    frames, each block (samples,) float32. `hear` gets the blocks with their channels.
 
     Raises AudioError where it cannot be used, at the block that cannot; a file that is cut off,
     at its end.
@@ -212,10 +220,9 @@ def _mono_blocks(
             raise AudioError("holds NaN or infinite samples")
         if peak > _LOUDEST:
             raise AudioError(f"holds samples up to {peak:.3g}, where 1 is full scale; rescale it")
-        if channel is None:
-            yield block.mean(axis=1) if block.shape[1] > 1 else block[:, 0]
-        else:
-            yield block[:, channel]
+        if hear is not None:
+            hear(block, file.samplerate)
+        yield mono_of(block) if channel is None else block[:, channel]
     if empty:
         raise AudioError("holds no samples")
     if left == 0:
@@ -232,8 +239,22 @@ def _duration_in_header(file: Any) -> float:
 
 
 @contextmanager
+def _undecodable(head: bytes) -> Iterator[None]:
+    """Turn what is raised as a file with this head is opened into an AudioError that says what it
+    is, and what to do."""
+    import soundfile
+
+    try:
+        yield
+    except NoSoundError as error:
+        raise AudioError(f"cannot be decoded: {error}") from None
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
+        raise AudioError(why_undecodable(head, _detail(error))) from None
+
+
+@contextmanager
 def errors_as_audio_error() -> Iterator[None]:
-    """Turn what the system and libsndfile raise within the block into an AudioError."""
+    """Turn what the system and a decoder raise within the block into an AudioError."""
     import soundfile
 
     try:
@@ -247,8 +268,13 @@ def errors_as_audio_error() -> Iterator[None]:
     except OSError as error:
         raise AudioError(f"cannot be opened ({error.strerror or error})") from None
     except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
-        detail = getattr(error, "error_string", str(error)).strip().rstrip(".")
-        raise AudioError(f"cannot be decoded ({detail})") from None
+        raise AudioError(f"cannot be decoded ({_detail(error)}): {DAMAGED}") from None
+
+
+def _detail(error: Exception) -> str:
+    """What a decoder says, in a line without the file's name."""
+    told = str(getattr(error, "error_string", error))
+    return " ".join(told.removeprefix("Error : ").split()).rstrip(".")
 
 
 def _contiguous(mono: np.ndarray) -> np.ndarray:

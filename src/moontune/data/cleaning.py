@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from moontune.data.audio import (
 )
 from moontune.data.manifest import Dropped, Utterance
 from moontune.data.normalizer import normalize
+from moontune.data.sound.stereo import TwoChannels
 from moontune.system.progress import Progress, no_progress
 
 
@@ -29,6 +31,17 @@ class Cleaned:
     dropped: list[Dropped]
     audio_sha256: dict[str, str]  # utterance id -> hash of its samples
     annotations: dict[str, int]  # kinds of what is not speech, in how many texts they were
+    two_people: list[Utterance] = field(default_factory=list)  # kept, one on each channel
+
+
+class _Look(NamedTuple):
+    """An utterance with its true duration, and the hash of its samples or why it has none."""
+
+    utterance: Utterance
+    digest: str | None
+    reason: str
+    detail: str
+    two_people: bool = False
 
 
 def clean(
@@ -46,26 +59,31 @@ def clean(
     kept: list[Utterance] = []
     dropped: list[Dropped] = []
     hashes: dict[str, str] = {}
+    two_people: list[Utterance] = []
 
     spoken, annotations = _spoken(utterances, config)
 
-    def look(u: Utterance, written: str) -> tuple[Utterance, str | None, str, str]:
+    def look(u: Utterance, written: str) -> _Look:
         if need_speaker and u.speaker is None:
-            return u, None, "no speaker", "the split by speakers cannot place it; name its speaker"
+            detail = "the split by speakers cannot place it; name its speaker"
+            return _Look(u, None, "no speaker", detail)
         if u.text != written and not u.text:
-            return u, None, "no speech in the text", f"nothing is said in {written[:40]!r}"
+            return _Look(u, None, "no speech in the text", f"nothing is said in {written[:40]!r}")
         return _check(u, config, keep_silence)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         found = pool.map(look, spoken, [u.text for u in utterances])
-        for done, (u, digest, reason, detail) in enumerate(found, start=1):
-            if digest is None:
-                dropped.append(Dropped(u.where or str(u.audio_filepath), u.id, reason, detail))
+        for done, seen in enumerate(found, start=1):
+            u = seen.utterance
+            if seen.digest is None:
+                where = u.where or str(u.audio_filepath)
+                dropped.append(Dropped(where, u.id, seen.reason, seen.detail))
             else:
                 kept.append(u)
-                hashes[u.id] = digest
+                hashes[u.id] = seen.digest
+                two_people += [u] if seen.two_people else []
             progress(done, len(utterances), "clips read")
-    return Cleaned(kept, dropped, hashes, annotations)
+    return Cleaned(kept, dropped, hashes, annotations, two_people)
 
 
 def _spoken(
@@ -79,33 +97,34 @@ def _spoken(
     return spoken, dict(counts.most_common())
 
 
-def _check(
-    u: Utterance, config: CleanConfig, keep_silence: bool
-) -> tuple[Utterance, str | None, str, str]:
-    """(utterance with its true duration, hash or None, reason, detail)."""
+def _check(u: Utterance, config: CleanConfig, keep_silence: bool) -> _Look:
+    channels = TwoChannels()
     most = config.max_chars_per_s * config.max_duration_s
     if len(u.text) > most:  # before a book is normalised
         detail = f"{len(u.text)} characters, at most {most:g} in the longest clip"
-        return u, None, "too much text for the audio", detail
+        return _Look(u, None, "too much text for the audio", detail)
     if not any(c.isalnum() for c in normalize(u.text)):
-        return u, None, "empty text", f"no word is left of {u.text[:40]!r} after normalisation"
+        return _Look(
+            u, None, "empty text", f"no word is left of {u.text[:40]!r} after normalisation"
+        )
     try:
-        samples = read_audio(u.audio, config.max_duration_s)
+        samples = read_audio(u.audio, config.max_duration_s, channels.hear)
     except TooLongError as error:
-        return u, None, "too long", str(error)
+        return _Look(u, None, "too long", str(error))
     except AudioError as error:
-        return u, None, "unreadable", f"{u.audio_filepath}: {error}"
+        return _Look(u, None, "unreadable", f"{u.audio_filepath}: {error}")
     seconds = len(samples) / SAMPLE_RATE_HZ
     if u.offset is None:
         u = replace(u, duration=round(seconds, 3))
     elif u.duration is None or seconds < u.duration:  # else what is read again would be less
         u = replace(u, duration=seconds)
     if len(samples) < SHORTEST_SAMPLES or seconds < config.min_duration_s:
-        return u, None, "too short", f"{seconds:.3f} s, at least {config.min_duration_s:g} s"
+        return _Look(u, None, "too short", f"{seconds:.3f} s, at least {config.min_duration_s:g} s")
     rate = len(u.text) / seconds
     if rate > config.max_chars_per_s:
         detail = f"{rate:.0f} characters a second, at most {config.max_chars_per_s:g}"
-        return u, None, "too much text for the audio", detail
+        return _Look(u, None, "too much text for the audio", detail)
     if not keep_silence and float(np.abs(samples).max()) < 1e-3:
-        return u, None, "silent", "no sample above -60 dB"
-    return u, hashlib.sha256(samples.tobytes()).hexdigest()[:16], "", ""
+        return _Look(u, None, "silent", "no sample above -60 dB")
+    digest = hashlib.sha256(samples.tobytes()).hexdigest()[:16]
+    return _Look(u, digest, "", "", u.channel is None and channels.two_people)

@@ -48,7 +48,7 @@ def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list
         raise UserError(f"--output {args.output} is the manifest it chooses from; name another")
     config = DataConfig(
         source=args.source,
-        manifest=args.manifest,
+        manifest=None if args.manifest is None else (args.manifest,),
         dataset=args.dataset,
         dataset_split=args.split,
         utterances=args.samples,

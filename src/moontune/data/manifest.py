@@ -7,9 +7,12 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,18 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "end": ("end", "end_time", "stop"),
     "channel": ("channel", "channel_selector"),
 }
+# Fields that tell when, or in which recording, a clip was made; all that a row has are kept.
+SESSION_FIELDS = (
+    *("session", "session_id", "recording", "recording_id", "source_file", "source"),
+    *("recorded_at", "date", "day"),
+)
 
 _GZIP = b"\x1f\x8b"
 _LARGEST_ARRAY = 2**28  # bytes
 _UNLIKE_S = 0.05  # that a duration may say otherwise than offset and end
+_DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:[T _-].*)?", re.DOTALL)  # ISO, and compact
+_EPOCH_S, _EPOCH_MS = (1e9, 1e11), (1e12, 1e14)  # of 2001 and later
+_LONGEST_NAME = 200
 _LONGEST_TEXT = 20_000  # a quarter of an hour; normalising takes time with the square of it
 
 
@@ -56,6 +67,8 @@ class Utterance:
     renamed: bool = field(default=False, compare=False)  # its id was another row's; in no manifest
     offset: float | None = None  # seconds into the file; then `duration` says how much of it
     channel: int | None = None  # of the file, from 0; None: the average of all
+    recorded: tuple[tuple[str, str], ...] = ()  # names and values of SESSION_FIELDS; days as ISO
+    group: str | None = field(default=None, compare=False)  # a session that the split kept whole
 
     @property
     def audio(self) -> Path | AudioPart:
@@ -148,6 +161,30 @@ def _channel(row: dict[str, Any]) -> int | None:
     return value
 
 
+def _recorded(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The row's session fields; what is no name in one is left out, as any other field is."""
+    values = ((name, _session(row[name])) for name in SESSION_FIELDS if name in row)
+    return tuple((name, value) for name, value in values if value)
+
+
+def _session(value: Any) -> str | None:
+    """A session's name; dates, timestamps and seconds since 1970 as their day."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if not isinstance(value, str):
+        if _EPOCH_MS[0] <= value < _EPOCH_MS[1]:
+            value /= 1000
+        if _EPOCH_S[0] <= value < _EPOCH_S[1]:
+            return datetime.fromtimestamp(value, UTC).date().isoformat()
+        return f"{value:g}" if abs(value) < 1e15 else None
+    value = value.strip()
+    if (day := _DAY.fullmatch(value)) is not None:
+        with suppress(ValueError):
+            return date(*map(int, day.groups())).isoformat()
+    usable = len(value) <= _LONGEST_NAME and value.isprintable()
+    return value if usable else None
+
+
 def _audio(row: dict[str, Any]) -> str:
     value = _pick(row, "audio_filepath")
     if isinstance(value, dict):  # a `datasets` Audio column: {"path": ..., "bytes": null}
@@ -201,6 +238,7 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
         where=where,
         offset=offset,
         channel=_channel(row),
+        recorded=_recorded(row),
     )
 
 
@@ -261,16 +299,47 @@ def read_manifest(
     Raises UserError where no row can be used at all.
     """
     bad: list[Dropped] = []
-    return list(_each(Path(path), bad, written_by_run=written_by_run)), bad
+    return list(_each(Path(path), bad, set(), written_by_run=written_by_run)), bad
 
 
-def each_utterance(path: Path) -> Iterator[Utterance]:
-    """The usable rows of a manifest, one by one. Raises UserError as `read_manifest` does."""
-    return _each(Path(path), [], written_by_run=False)
+def read_manifests(paths: Iterable[Path]) -> tuple[list[Utterance], list[Dropped]]:
+    """All rows of several manifests, in order, as `read_manifest` reads one.
+
+    A recording that is listed twice with the same text, in one of them or in two, counts once: the
+    second is among the rows returned as broken.
+    """
+    bad: list[Dropped] = []
+    rows = _each_of(paths, bad)
+    kept: dict[tuple[Any, ...], Utterance] = {}
+    for u in rows:
+        stretch = (u.offset, None if u.offset is None else u.duration, u.channel)
+        key = (u.audio_filepath, stretch, u.text.strip())
+        first = kept.setdefault(key, u)
+        if first is u:
+            continue
+        if first.speaker is None and u.speaker is not None:
+            kept[key] = replace(first, speaker=u.speaker)
+        same = f"the same recording and text as {first.where}"
+        bad.append(Dropped(u.where or u.id, u.id, "listed twice", same))
+    return list(kept.values()), bad
 
 
-def _each(path: Path, bad: list[Dropped], *, written_by_run: bool) -> Iterator[Utterance]:
+def each_utterance(*paths: Path) -> Iterator[Utterance]:
+    """The usable rows of manifests, one by one. Raises UserError as `read_manifest` does."""
+    return _each_of(paths, [])
+
+
+def _each_of(paths: Iterable[Path], bad: list[Dropped]) -> Iterator[Utterance]:
     taken: set[str] = set()
+    for path in paths:
+        yield from _each(Path(path), bad, taken, written_by_run=False)
+
+
+def _each(
+    path: Path, bad: list[Dropped], taken: set[str], *, written_by_run: bool
+) -> Iterator[Utterance]:
+    """Usable rows; `bad` gets the broken ones, `taken` the ids."""
+    before, usable = len(bad), 0
     base = str(path.resolve().parent)
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
@@ -281,6 +350,8 @@ def _each(path: Path, bad: list[Dropped], *, written_by_run: bool) -> Iterator[U
             if written_by_run and isinstance(decoded, dict) and decoded.get("where"):
                 where = str(decoded["where"])
             row = _parse(decoded, base, where)
+            if written_by_run and decoded.get("group"):
+                row = replace(row, group=str(decoded["group"]))
         except (ValueError, RecursionError) as error:
             bad.append(_broken(error, where, number))
             continue
@@ -290,13 +361,15 @@ def _each(path: Path, bad: list[Dropped], *, written_by_run: bool) -> Iterator[U
                 name = f"{name}#{number}"
             row = replace(row, id=name, renamed=True)
         taken.add(row.id)
+        usable += 1
         yield row
-    if not taken:
-        if not bad:
+    if not usable:
+        broken = bad[before:]
+        if not broken:
             raise UserError(f"{path}: is empty; put one JSON object a line in it")
-        first = bad[0]
+        first = broken[0]
         hint = "; a manifest holds one JSON object a line" if first.reason == "not JSON" else ""
-        none = f"none of the {len(bad)} rows is usable"
+        none = f"none of the {len(broken)} rows is usable"
         raise UserError(f"{first.where}: {first.reason}: {first.detail}; {none}{hint}")
 
 
@@ -335,9 +408,9 @@ def to_row(
     }
     if utterance.target is not None:
         row["target"] = utterance.target
-    for name, value in (("offset", utterance.offset), ("channel", utterance.channel)):
-        if value is not None:
-            row[name] = value
+    more = {"offset": utterance.offset, "channel": utterance.channel, "group": utterance.group}
+    row |= {name: value for name, value in more.items() if value is not None}
+    row |= dict(utterance.recorded)
     if keep_where:
         row["where"] = utterance.where
     return row

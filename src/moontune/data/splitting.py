@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from moontune.data.assignment import assign
 from moontune.data.manifest import Utterance
 from moontune.data.normalizer import normalize
+from moontune.data.recordings import KeptTogether, recording_groups
+from moontune.data.speakers import find_speakers
 from moontune.errors import UserError
 
 SplitName = Literal["train", "val", "test"]
 SplitBy = Literal["speaker", "utterance"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
-_SENTENCES, _MOST = 10, 0.1  # so many, and none said in more of the clips: each stays on one side
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,14 @@ class Split:
     split_by: SplitBy
     voices: int  # speakers that are named
     seed: int
+    kept: KeptTogether | None = None  # of a split by recording
 
     def summary(self) -> dict[str, Any]:
         """What is saved beside the manifests."""
         kinds = ("speaker", "audio", "sentence")
         return {
             "split_by": self.split_by,
+            "kept_together": None if self.kept is None else self.kept.to_json(),
             "voices": self.voices,
             "seed": self.seed,
             "shares": {name: asdict(self.shares[name]) for name in SPLITS},
@@ -77,11 +80,12 @@ def split_utterances(
     `audio_key` gives the content of a recording (a hash), for the leakage report. Raises UserError
     where there are fewer than three groups or an utterance has no speaker.
     """
-    groups = _all_groups(utterances, split_by)
+    grouping = _grouping(utterances, split_by)
+    groups = grouping.groups
     wanted = (1.0 - val_share - test_share, val_share, test_share)
     placed = _placed(groups, wanted, seed)
     where: dict[str, SplitName] = {name: SPLITS[k] for name, k in placed.items()}
-    return _divided(utterances, groups, where, wanted, split_by, seed=seed, audio_key=audio_key)
+    return _divided(utterances, grouping, where, wanted, seed=seed, audio_key=audio_key)
 
 
 def split_folds(
@@ -98,9 +102,10 @@ def split_folds(
     `speaker` makes a fold of each group. Of what a fold does not test, `val_share` validates.
     Raises UserError where there are fewer groups than folds.
     """
-    groups = _all_groups(utterances, split_by)
+    grouping = _grouping(utterances, split_by)
+    groups = grouping.groups
     count = len(groups) if folds == "speaker" else folds
-    check_count(groups, count, split_by)
+    check_count(grouping, count)
     tested = _placed(groups, [1 / count] * count, seed)
     splits = []
     for fold in range(count):
@@ -111,16 +116,30 @@ def split_folds(
         }
         share = 1 / count
         wanted = ((1 - share) * (1 - val_share), (1 - share) * val_share, share)
-        splits.append(
-            _divided(utterances, groups, where, wanted, split_by, seed=seed, audio_key=audio_key)
-        )
+        splits.append(_divided(utterances, grouping, where, wanted, seed=seed, audio_key=audio_key))
     return splits
 
 
-def check_count(groups: Mapping[str, Any], folds: int, split_by: SplitBy) -> None:
+@dataclass(frozen=True)
+class Grouping:
+    """Utterances that are never divided, and what they have in common."""
+
+    groups: dict[str, list[Utterance]]
+    split_by: SplitBy
+    kept: KeptTogether | None = None
+
+    @property
+    def sessions(self) -> bool:
+        """Whether the groups are sessions or files."""
+        return self.kept is not None and self.kept.has_sessions
+
+
+def check_count(grouping: Grouping, folds: int) -> None:
     """Raises UserError where there are fewer groups than folds."""
+    groups = grouping.groups
     if folds > len(groups):
-        unit = "speakers" if split_by == "speaker" else "recordings"
+        unit = "sessions" if grouping.sessions else "recordings"
+        unit = "speakers" if grouping.split_by == "speaker" else unit
         raise UserError(
             f"--folds {folds} needs as many {unit}, found {len(groups)}; give --folds {len(groups)}"
         )
@@ -142,19 +161,19 @@ def _placed(
 
 def _divided(
     utterances: Sequence[Utterance],
-    groups: Mapping[str, Sequence[Utterance]],
+    grouping: Grouping,
     where: Mapping[str, SplitName],
     wanted: Sequence[float],
-    split_by: SplitBy,
     *,
     seed: int,
     audio_key: Callable[[Utterance], str] | None,
 ) -> Split:
     """The split that puts each group where it belongs, with what it came to."""
     parts: dict[SplitName, list[Utterance]] = {name: [] for name in SPLITS}
-    group_of = {u.id: name for name, members in groups.items() for u in members}
+    group_of = {u.id: name for name, members in grouping.groups.items() for u in members}
     for u in utterances:
-        parts[where[group_of[u.id]]].append(u)
+        name = group_of[u.id]
+        parts[where[name]].append(replace(u, group=name if grouping.sessions else None))
     total = math.fsum(u.duration or 0.0 for u in utterances)
     shares: dict[SplitName, Share] = {
         name: Share(
@@ -167,7 +186,8 @@ def _divided(
         for name, w in zip(SPLITS, wanted, strict=True)
     }
     voices = len({u.speaker for u in utterances} - {None})
-    return Split(parts, shares, find_leaks(parts, audio_key), split_by, voices, seed)
+    leaks = find_leaks(parts, audio_key)
+    return Split(parts, shares, leaks, grouping.split_by, voices, seed, grouping.kept)
 
 
 def resolved_split(
@@ -197,7 +217,10 @@ def meaning_of(split_by: SplitBy, voices: int) -> str:
 def check_groups(
     utterances: Iterable[Utterance], asked: Literal["auto", "speaker", "utterance"]
 ) -> None:
-    """Raises UserError as `groups_of` does; looks at no more utterances than it must."""
+    """Raises UserError as `grouping_of` does; looks at no more utterances than it must.
+
+    Speakers that no row names are looked for as a run does, where it may split by them.
+    """
     seen: list[Utterance] = []
     names: set[str | None] = {None}
     for u in utterances:
@@ -205,13 +228,17 @@ def check_groups(
         names.add(u.id if asked == "utterance" else u.speaker)
         if len(names) > 3:
             return
-    groups_of(seen, resolved_split(seen, asked))
+    found = find_speakers(seen) if asked != "utterance" else None
+    seen = found.utterances if found else seen
+    split_by = resolved_split(seen, asked)
+    if split_by == "speaker" or len(seen) < 3:  # what is kept together always leaves three
+        grouping_of(seen, split_by)
 
 
-def _all_groups(utterances: Sequence[Utterance], split_by: SplitBy) -> dict[str, list[Utterance]]:
+def _grouping(utterances: Sequence[Utterance], split_by: SplitBy) -> Grouping:
     """Every utterance in its group. Raises UserError where one has none."""
     _check_names(utterances, split_by)
-    return groups_of(utterances, split_by)
+    return grouping_of(utterances, split_by)
 
 
 def _check_names(utterances: Sequence[Utterance], split_by: SplitBy) -> None:
@@ -224,20 +251,21 @@ def _check_names(utterances: Sequence[Utterance], split_by: SplitBy) -> None:
         )
 
 
-def groups_of(utterances: Sequence[Utterance], split_by: SplitBy) -> dict[str, list[Utterance]]:
-    """What is never divided: a speaker's utterances, or those of one text.
+def grouping_of(utterances: Sequence[Utterance], split_by: SplitBy) -> Grouping:
+    """What is never divided: a speaker's utterances, or those of one session, file or text.
 
     Those that name no speaker are in no speaker's group. Raises UserError if there are too few.
     """
     groups: dict[str, list[Utterance]] = defaultdict(list)
+    kept = None
     if split_by == "utterance":
-        groups |= _by_text(utterances)
+        groups, kept = recording_groups(utterances)
     else:
         for u in utterances:
             if u.speaker is not None:
                 groups[u.speaker].append(u)
     if len(groups) >= 3:
-        return groups
+        return Grouping(groups, split_by, kept)
     _check_names(utterances, split_by)
     if split_by == "utterance":
         raise UserError(f"3 clips are needed for three splits, found {len(groups)}; add more")
@@ -245,18 +273,6 @@ def groups_of(utterances: Sequence[Utterance], split_by: SplitBy) -> dict[str, l
         f"3 speakers are needed to hold some out, found {len(groups)}; record more, or split these "
         "people's recordings: --split-by utterance"
     )
-
-
-def _by_text(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
-    """Clips by what is said, so that no sentence is trained on and tested; each by itself where
-    few sentences are said again and again, as commands are."""
-    by_text: dict[str, list[Utterance]] = defaultdict(list)
-    for u in utterances:
-        by_text[normalize(u.text) or u.id].append(u)
-    most = max(map(len, by_text.values()), default=0)
-    if len(by_text) >= _SENTENCES and most <= _MOST * len(utterances):
-        return {members[0].id: members for members in by_text.values()}
-    return {u.id: [u] for u in utterances}
 
 
 def find_leaks(

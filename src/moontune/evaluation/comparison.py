@@ -35,7 +35,7 @@ from moontune.evaluation.measures import (
     Sides,
     Unit,
 )
-from moontune.evaluation.phrasing import USUAL_GAIN, sentence, typography
+from moontune.evaluation.phrasing import USUAL_GAIN, Size, sentence, typography
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.typography import retention
 from moontune.models.decoding import Transcript
@@ -43,7 +43,7 @@ from moontune.models.decoding import Transcript
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
 _FEW = 5  # clips of a speaker
-_FEWEST_SPEAKERS = 5
+_FEWEST_UNITS = 5  # speakers, or sessions
 _FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, fewer could be chance
 
 # What is summed over clips, and over what: the figure is the ratio.
@@ -80,7 +80,7 @@ def compare(
     after = _paired(before, after)
     groups, unit = groups_of(before)
     draws = resample_groups(groups, seed)
-    within = within_groups(groups, seed) if unit == "speaker" else draws
+    within = draws if unit == "clip" else within_groups(groups, seed)
     same_losses = all(
         "loss" in a and "loss" in b and a["target"] == b["target"]
         for a, b in zip(before, after, strict=True)
@@ -94,8 +94,9 @@ def compare(
     changes = [edits_of(a).errors - edits_of(b).errors for b, a in zip(before, after, strict=True)]
     bootstrap = BootstrapNote(unit, draws.units, len(draws.counts), CONFIDENCE, seed)
     speakers = len({r["speaker"] for r in before if r["speaker"] is not None})
+    sessions = len({r["group"] for r in before if "group" in r})
     sentences = {
-        name: sentence(name, measures[name], len(before), speakers, unit)
+        name: sentence(name, measures[name], Size(len(before), speakers, sessions), unit)
         for name in ("wer", "loss")
         if name in measures
     }
@@ -145,14 +146,17 @@ def _paired(before: Sequence[PredictionRow], after: Sequence[PredictionRow]) -> 
 
 
 def groups_of(rows: Sequence[PredictionRow]) -> tuple[list[str], Unit]:
-    """The units that are resampled: speakers, a clip without one standing for itself. Clips where
-    there are not five speakers: so few say nothing of others, and their interval is no interval
-    (two gave -120 to +18 points about a WER of 5 %)."""
-    speakers = {r["speaker"] for r in rows if r["speaker"] is not None}
-    if len(speakers) < _FEWEST_SPEAKERS:
-        return [f"clip {i}" for i in range(len(rows))], "clip"
-    names = (r["speaker"] for r in rows)
-    return [f"clip {i}" if s is None else f"speaker {s}" for i, s in enumerate(names)], "speaker"
+    """The units that are resampled: sessions that the split kept whole, else speakers; a clip
+    without one stands for itself. Clips where there are not five: so few say nothing of others, and
+    their interval is no interval (two speakers gave -120 to +18 points about a WER of 5 %)."""
+    units: list[tuple[Unit, list[str | None]]] = [
+        ("session", [r.get("group") for r in rows]),
+        ("speaker", [r["speaker"] for r in rows]),
+    ]
+    for unit, names in units:
+        if len(set(names) - {None}) >= _FEWEST_UNITS:
+            return [f"clip {i}" if n is None else f"{unit} {n}" for i, n in enumerate(names)], unit
+    return [f"clip {i}" for i in range(len(rows))], "clip"
 
 
 def _measure(

@@ -53,9 +53,13 @@ class Prediction:
     target_tokens: int
     edits: Edits
     characters: CharacterEdits
+    group: str | None = None  # the session that the split kept whole
 
     def row(self) -> PredictionRow:
-        return cast("PredictionRow", asdict(self))
+        row = asdict(self)
+        if self.group is None:
+            del row["group"]
+        return cast("PredictionRow", row)
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def _predict(
             target_tokens=lengths[i],
             edits=word_edits(u.text, written[i].text),
             characters=character_edits(u.text, written[i].text),
+            group=u.group,
         )
         for i, u in enumerate(utterances)
     ]

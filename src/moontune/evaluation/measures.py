@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from moontune.evaluation.error_rates import Edits
 
 Outcome = Literal["better", "worse", "undecided"]
-Unit = Literal["speaker", "clip"]  # that is resampled
+Unit = Literal["speaker", "session", "clip"]  # that is resampled
 Side = TypeVar("Side")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moontune.evaluation.measures import Comparison, Measure
+from moontune.evaluation.measures import Comparison, Measure, Unit
 from moontune.system.formatting import counted
 
 USUAL_GAIN = 0.05  # relative: asked for where nothing was gained
@@ -18,14 +18,27 @@ LABELS = {
 }
 
 
-def sentence(name: str, m: Measure, utterances: int, speakers: int, unit: str) -> str:
+@dataclass(frozen=True)
+class Size:
+    """What a comparison was measured on."""
+
+    utterances: int
+    speakers: int
+    sessions: int = 0  # that the split kept whole
+
+
+def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
     """A measure's change and interval in plain words; `unit` is what was resampled."""
     label = {"wer": "WER", "loss": "Loss"}[name]
     if m.before is None or m.after is None or m.difference is None:
         return f"{label} was not measured: there are no reference words."
-    clips = counted(utterances, "clip")
+    clips, speakers = counted(size.utterances, "clip"), size.speakers
     if unit == "speaker":
         clips += f" of {counted(speakers, 'speaker')}"
+    elif unit == "session":
+        clips += f" of {counted(size.sessions, 'session')}"
+    elif size.sessions:
+        clips += " of this session" if size.sessions == 1 else f" of these {size.sessions} sessions"
     elif speakers:
         clips += " of this one speaker" if speakers == 1 else f" of these {speakers} speakers"
     figures = f"{show(name, m.before)} -> {show(name, m.after)}"
@@ -41,10 +54,10 @@ def sentence(name: str, m: Measure, utterances: int, speakers: int, unit: str) -
     if m.utterances_needed:
         none_to_gain = not m.before
         large = none_to_gain or (m.relative is not None and m.relative >= USUAL_GAIN)
-        size = "a loss of this size" if large else "a gain of 5 %"
-        size = "a gain of this size" if m.difference < 0 else size
-        more = ", of more speakers in proportion," if unit == "speaker" else ""
-        text += f"; about {m.utterances_needed:,} clips{more} would show {size}"
+        what = "a loss of this size" if large else "a gain of 5 %"
+        what = "a gain of this size" if m.difference < 0 else what
+        more = "" if unit == "clip" else f", of more {unit}s in proportion,"
+        text += f"; about {m.utterances_needed:,} clips{more} would show {what}"
     same = m.same_speakers
     if same and same.outcome != "undecided":
         text += (

@@ -44,6 +44,7 @@ class PredictionRow(TypedDict):
     edits: EditCounts
     characters: CharacterCounts
     tokens: NotRequired[list[int]]  # greedy, EOS included where it came
+    group: NotRequired[str]  # the session that the split kept whole, where it did
     lines: NotRequired[list[str]]  # that the vendor's runtime cut a clip into
     # Sums over the target tokens, nats. A file of another program may have none of the three.
     loss: float
@@ -131,6 +132,7 @@ def prediction_row(given: Any, line: str) -> PredictionRow:
         "truncated": given.get("truncated") is True,
         "edits": asdict(word_edits(str(reference), str(hypothesis))),
         "characters": asdict(character_edits(str(reference), str(hypothesis))),
+        **({} if given.get("group") is None else {"group": str(given["group"])}),
         **(losses if usable else {}),
     }
     return cast("PredictionRow", row)

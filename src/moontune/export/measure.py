@@ -151,6 +151,7 @@ def measure_product(
         row = {
             "id": u.id,
             "speaker": u.speaker,
+            "group": u.group,
             "duration": round(len(samples) / SAMPLE_RATE_HZ, 3),
             "reference": u.text,
             "hypothesis": out.text,

@@ -158,4 +158,4 @@ def _own_corpus(run: RunDir, use: Use) -> bool:
     facts = run.stages()["sample"]
     if not facts.get(use):
         return False
-    return DataOrigin.from_json(facts[use]).corpus == DataOrigin.from_json(facts["origin"]).corpus
+    return DataOrigin.from_json(facts[use]).same_corpus(DataOrigin.from_json(facts["origin"]))

@@ -45,7 +45,7 @@ def check_data(config: RunConfig) -> None:
         if more is not None:
             read_manifest(more)
     if config.data.manifest is not None:
-        check_groups(each_utterance(config.data.manifest), config.split.split_by)
+        check_groups(each_utterance(*config.data.manifest), config.split.split_by)
 
 
 def check_model(config: RunConfig) -> None:

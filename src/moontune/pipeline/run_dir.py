@@ -146,8 +146,10 @@ class RunDir:
         began = Path(self.record()["environment"].get("folder", "."))
         for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
             value = settings.get(name)
-            if value and not Path(value).exists() and (began / value).exists():
-                settings[name] = str(began / value)
+            if isinstance(value, list):
+                settings[name] = [_found(file, began) for file in value]
+            elif value:
+                settings[name] = _found(value, began)
         return with_settings(RunConfig(), settings, str(file))
 
     def retired_settings(self) -> dict[str, Any]:
@@ -219,6 +221,11 @@ class RunDir:
     def mark_complete(self) -> None:
         """The last thing a run writes."""
         write_json(self / "run.json", {**self.record(), "complete": True})
+
+
+def _found(value: str, began: Path) -> str:
+    """A path as it is, or in the folder the run began in if it is only there."""
+    return str(began / value) if not Path(value).exists() and (began / value).exists() else value
 
 
 def default_name(config: RunConfig) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect
+from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.report.results import ArtifactTest, RunMetrics, RunResults
 from moontune.system.formatting import counted, percent
@@ -61,7 +62,7 @@ def data_facts(metrics: RunMetrics) -> Section:
     )
     listed = (f"{kind} in {n}" for kind, n in data.corpus.annotations.items())
     taken = ", ".join(listed) or "nothing"
-    note = (
+    note = kept_text(data.kept) + (
         f"Shared between splits: {leaks}. Dropped: {dropped}. Taken out of transcripts: {taken}. "
         f"References are "
         f"{data.references}, labels {data.labels}. Origin: {origin_text(data.corpus.origin)}.{more}"
@@ -70,9 +71,15 @@ def data_facts(metrics: RunMetrics) -> Section:
     return Section("Data and split", head, rows, note)
 
 
+def kept_text(kept: KeptTogether | None) -> str:
+    """What a split kept on one side, as a sentence with a space behind it; empty for nothing."""
+    text = "" if kept is None else kept.sentence
+    return f"{text[:1].upper()}{text[1:]}. " if text else ""
+
+
 def origin_text(origin: DataOrigin) -> str:
     """The source of data in words, without the folder it happens to lie in."""
-    return ", ".join(f"{k} {v}" for k, v in origin.to_json().items() if k != "folder")
+    return ", ".join(f"{k} {v}" for k, v in origin.in_words.items() if k != "folder")
 
 
 def artifact_facts(artifact: ArtifactTest) -> Section:

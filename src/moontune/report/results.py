@@ -12,6 +12,7 @@ from typing import Any
 
 from moontune.config.schema import RunConfig, TokenCap
 from moontune.data.audio import AudioPart
+from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
@@ -92,6 +93,7 @@ class RunData:
     leakage: dict[str, int]  # speakers, recordings and sentences in two splits
     references: str  # their style: cased, upper or lower
     labels: str  # how training text was made of them
+    kept: KeptTogether | None = None  # of a split by recording
 
     @classmethod
     def from_json(cls, metrics: dict[str, Any]) -> RunData:
@@ -101,6 +103,7 @@ class RunData:
             leakage=metrics["leakage"],
             references=metrics["labels"]["references"],
             labels=metrics["labels"]["used"],
+            kept=KeptTogether.from_json(metrics.get("kept_together")),
         )
 
 

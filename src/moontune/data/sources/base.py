@@ -13,8 +13,9 @@ class DataOrigin:
     """A source of utterances and what asks it for the same ones again; None does not apply."""
 
     source: str  # "librispeech", "manifest", "synthetic", "silence", or the bundled recordings
-    manifest: str | None = None
-    rows: int | None = None  # of the manifest
+    manifest: tuple[str, ...] | None = None  # files, joined in this order
+    rows: int | None = None  # of the manifests
+    speakers_from: str | None = None  # folders or file names, where no row named one
     engine: str | None = None  # that spoke
     voices: int | None = None
     dataset: str | None = None  # hub id or folder
@@ -35,12 +36,27 @@ class DataOrigin:
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> DataOrigin:
-        return cls(**{f.name: row[f.name] for f in fields(cls) if f.name in row})
+        values = {f.name: row[f.name] for f in fields(cls) if f.name in row}
+        files = values.get("manifest")
+        if files is not None:  # older runs have one, and no list
+            values["manifest"] = (files,) if isinstance(files, str) else tuple(files)
+        return cls(**values)
 
     @property
-    def corpus(self) -> tuple[str | None, ...]:
-        """What is the same for two samples of one corpus."""
-        return self.source, self.manifest, self.dataset
+    def in_words(self) -> dict[str, str]:
+        """The same for people to read."""
+        rows = self.to_json().items()
+        return {
+            name.replace("_", " "): " + ".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in rows
+        }
+
+    def same_corpus(self, other: DataOrigin) -> bool:
+        """Whether both are of one corpus, or have a manifest in common."""
+        ours, theirs = self.manifest or (), other.manifest or ()
+        if ours or theirs:
+            return not set(ours).isdisjoint(theirs)
+        return (self.source, self.dataset) == (other.source, other.dataset)
 
 
 @dataclass(frozen=True)
@@ -49,4 +65,5 @@ class Sample:
 
     utterances: list[Utterance]
     dropped: list[Dropped] = field(default_factory=list)
+    remark: str | None = None  # on what was done to it that a user should know
     origin: DataOrigin = field(kw_only=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from moontune.config.schema import DEFAULT_UTTERANCES, CleanConfig, DataConfig
-from moontune.data.manifest import read_manifest
+from moontune.data.manifest import read_manifests
 from moontune.data.sources import synthetic
 from moontune.data.sources.base import DataOrigin, Sample
 from moontune.data.sources.librispeech import LibriSpeechQuery, sample_librispeech
+from moontune.data.speakers import find_speakers as speakers_of
 from moontune.system.progress import Progress, no_progress
 
 
@@ -20,11 +22,13 @@ def sample_source(
     seed: int,
     audio_dir: Path,
     patient: bool = True,
+    find_speakers: bool = False,
     progress: Progress = no_progress,
 ) -> Sample:
     """Sample utterances as configured; generated or downloaded audio goes below `audio_dir`.
 
-    `patient`: whether to wait for a hub that never answered yet.
+    `patient`: whether to wait for a hub that never answered yet. `find_speakers`: whether a
+    manifest's speakers may be found by folders and file names.
     """
     wanted = config.utterances or DEFAULT_UTTERANCES
     if config.source == "librispeech":
@@ -41,16 +45,28 @@ def sample_source(
         return sample_librispeech(query, audio_dir, patient=patient, progress=progress)
     if config.source == "manifest":
         assert config.manifest is not None  # config.resolve saw to it
-        return sample_manifest(config.manifest, config.utterances, seed)
+        return sample_manifests(
+            config.manifest, config.utterances, seed, find_speakers=find_speakers
+        )
     make = synthetic.sample_silence if config.source == "silence" else synthetic.sample_synthetic
     return make(utterances=wanted, seed=seed, audio_dir=audio_dir, progress=progress)
 
 
-def sample_manifest(path: Path, utterances: int | None, seed: int) -> Sample:
-    """All rows of a manifest, or a seeded choice of `utterances` of them in file order."""
-    rows, bad = read_manifest(path)
+def sample_manifests(
+    paths: Sequence[Path], utterances: int | None, seed: int, *, find_speakers: bool = False
+) -> Sample:
+    """All rows of manifests, or a seeded choice of `utterances` of them in their order."""
+    rows, bad = read_manifests(paths)
     total = len(rows)
+    found = speakers_of(rows) if find_speakers else None
+    rows = found.utterances if found else rows
     if utterances is not None and utterances < total:
         chosen = set(random.Random(seed).sample(range(total), utterances))
         rows = [row for index, row in enumerate(rows) if index in chosen]
-    return Sample(rows, bad, origin=DataOrigin("manifest", manifest=str(path), rows=total))
+    origin = DataOrigin(
+        "manifest",
+        manifest=tuple(map(str, paths)),
+        rows=total,
+        speakers_from=found.source if found else None,
+    )
+    return Sample(rows, bad, remark=found.sentence if found else None, origin=origin)

@@ -83,7 +83,7 @@ def sample_replay(
 
 
 def _origin(manifest: Path) -> DataOrigin:
-    return DataOrigin("manifest", manifest=str(manifest))
+    return DataOrigin("manifest", manifest=(str(manifest),))
 
 
 def _one_file(one: Path | None, other: Path | None) -> bool:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.config.schema import Folds, RunConfig
-from moontune.data.manifest import read_manifest, read_run_manifest, write_manifest
-from moontune.data.splitting import SPLITS, check_count, groups_of, resolved_split, split_folds
+from moontune.data.manifest import read_manifests, read_run_manifest, write_manifest
+from moontune.data.speakers import find_speakers
+from moontune.data.splitting import SPLITS, check_count, grouping_of, resolved_split, split_folds
 from moontune.errors import UserError
 from moontune.pipeline.base_transcripts import KnownOfBase
 from moontune.pipeline.new_run import RunKind
@@ -42,9 +43,12 @@ class Crossval(RunKind):
                 "validate; give 3 or more, or use moontune run"
             )
         if config.data.manifest is not None:
-            utterances, _ = read_manifest(config.data.manifest)
-            by = resolved_split(utterances, config.split.split_by)
-            check_count(groups_of(utterances, by), self.folds, by)
+            asked = config.split.split_by
+            utterances, _ = read_manifests(config.data.manifest)
+            found = find_speakers(utterances) if asked != "utterance" else None
+            utterances = found.utterances if found else utterances
+            by = resolved_split(utterances, asked)
+            check_count(grouping_of(utterances, by), self.folds)
 
     def facts(self) -> dict[str, Any]:
         return {"asked_folds": self.folds}
@@ -94,6 +98,8 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
             fold.finish_stage("split", leaks)
         size = ", ".join(f"{name} {len(split.parts[name])} clips" for name in SPLITS)
         ui.note(f"fold {number}: {size}, {split.shares['test'].speakers} speakers in test")
+    if (kept := splits[0].kept) is not None and kept.sentence:
+        ui.note(kept.sentence)
     run.note(folds=len(splits))
 
 

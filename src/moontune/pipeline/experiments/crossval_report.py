@@ -10,6 +10,7 @@ from typing import Any
 from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
+from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import meaning_of
 from moontune.evaluation.acceptance import REMEDY, cautions
@@ -30,7 +31,13 @@ from moontune.report.markdown_tables import (
     measures,
     suspicious,
 )
-from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
+from moontune.report.provenance import (
+    Section,
+    command_facts,
+    kept_text,
+    origin_text,
+    setting_facts,
+)
 from moontune.report.results import CrossvalResults, FoldFigures
 from moontune.report.run_markdown import section_text
 from moontune.system.files import read_jsonl, write_json, write_jsonl
@@ -85,6 +92,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         "cautions": results.cautions,
         "folds": [asdict(fold) for fold in results.folds],
         "split_by": split["split_by"],
+        "kept_together": split.get("kept_together"),
         "data": run.stages()["clean"] | {"origin": origin},
         "base_model": evaluated["base"],
         "device": evaluated["device"],
@@ -92,7 +100,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     }
     write_json(run / "crossval.json", row)
     sections = [
-        _fold_facts(results.folds, split["split_by"], DataOrigin.from_json(origin)),
+        _fold_facts(results.folds, split, DataOrigin.from_json(origin)),
         command_facts(run.commands()),
         setting_facts(config, _recommended(results.folds)),
     ]
@@ -216,7 +224,7 @@ def _leaks(fold: FoldResults, kind: str) -> int:
     return fold.run.read("split.json")["leakage"]["counts"][kind]
 
 
-def _fold_facts(folds: list[FoldFigures], split_by: str, origin: DataOrigin) -> Section:
+def _fold_facts(folds: list[FoldFigures], split: dict[str, Any], origin: DataOrigin) -> Section:
     def arrow(pair: tuple[float | None, float | None] | None, name: str) -> str:
         before, after = pair or (None, None)
         if before is None or after is None:
@@ -237,10 +245,13 @@ def _fold_facts(folds: list[FoldFigures], split_by: str, origin: DataOrigin) -> 
         for fold in folds
     ]
     head = ["fold", "trained on", "test clips", "speakers", "WER", "loss", "WER, general speech"]
-    unmet = "its speaker" if split_by == "speaker" else "it"
+    kept = KeptTogether.from_json(split.get("kept_together"))
+    unmet = "its session" if kept is not None and kept.has_sessions else "it"
+    unmet = "its speaker" if split["split_by"] == "speaker" else unmet
     note = (
         f"Each clip is tested once, by an adapter that never met {unmet}. Training took "
-        f"{sum(fold.seconds for fold in folds):.0f} s in all. Origin: {origin_text(origin)}."
+        f"{sum(fold.seconds for fold in folds):.0f} s in all. {kept_text(kept)}"
+        f"Origin: {origin_text(origin)}."
     )
     return Section("Folds", [*head, "update kept"], rows, note)
 

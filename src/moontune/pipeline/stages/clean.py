@@ -57,6 +57,11 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             f"{len(foreign)} texts are not in Latin script, e.g. {foreign[0].where}; where the "
             "base is for their language, --tokens-per-second 13 gives it room"
         )
+    if cleaned.two_people:
+        remarks.append(
+            f"in {len(cleaned.two_people)} stereo clips two people may be mixed, e.g. "
+            f"{cleaned.two_people[0].where}; `channel` in the row picks one"
+        )
     for remark in remarks:
         ui.warn(remark)
     write_manifest(run.manifest("clean"), cleaned.utterances, keep_where=True)

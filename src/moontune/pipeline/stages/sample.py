@@ -22,12 +22,15 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         config.clean,
         seed=config.output.seed,
         audio_dir=cache_dir() / "audio",
+        find_speakers=config.split.split_by != "utterance",
         progress=ui.progress,
     )
     write_manifest(run.manifest("sampled"), corpus.utterances, keep_where=True)
     write_jsonl(run.manifest("dropped"), [{"stage": "sample", **asdict(d)} for d in corpus.dropped])
     facts = {"utterances": len(corpus.utterances), "dropped": len(corpus.dropped)}
     ui.note(f"{len(corpus.utterances)} utterances from {config.data.source}")
+    if corpus.remark:
+        ui.warn(corpus.remark)
     renamed = [u for u in corpus.utterances if u.renamed]
     if renamed:
         first = renamed[0]

@@ -42,6 +42,8 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     counts = summary["leakage"]["counts"]
     if meaning := meaning_of(split.split_by, split.voices):
         ui.note(f"split by recording: {meaning}")
+    if split.kept is not None and split.kept.sentence:
+        ui.note(split.kept.sentence)
     nameless = any(u.speaker is None for u in utterances)
     if split.split_by == "utterance" and split.voices and nameless:
         ui.warn("not every clip names its speaker, so shared speakers cannot be counted")

@@ -129,6 +129,7 @@ def _metrics_of(
         "data": cleaned | {"origin": sampled["origin"]},
         "split": run.read("split.json")["shares"],
         "leakage": stages["split"]["leakage"],
+        "kept_together": run.read("split.json").get("kept_together"),
         "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")}
         | {k: stages["labels"].get(k, 0) for k in ("suspects", "set_aside")},
         "remarks": [

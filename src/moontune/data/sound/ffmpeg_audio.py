@@ -7,9 +7,12 @@ and no other is tried: some, of playlists, would open what the file names.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from moontune.data.sound.file_kinds import PROTECTED
 
 # Demuxers by the first bytes of a file; `ftyp` comes behind a length.
 _STARTS = (
@@ -19,37 +22,49 @@ _STARTS = (
     (0, b"\xff\xf1", "aac"),
     (0, b"\xff\xf9", "aac"),
     (4, b"ftyp", "mov,mp4,m4a,3gp,3g2,mj2"),
+    *(
+        (4, atom, "mov") for atom in (b"moov", b"mdat", b"wide", b"free")
+    ),  # QuickTime before there was ftyp
 )
+_PROTECTED = ("drms", "enca")  # codecs of Apple's and of common encryption
+_CUT_OFF = 0.9  # of what the head claims
 
 
-def demuxer_of(stream: BinaryIO) -> str | None:
-    """The demuxer for a file that is open at its beginning; None if it is of no kind above."""
-    head = stream.read(16)
-    stream.seek(0)
+class NoSoundError(ValueError):
+    """The file is whole, and there is nothing in it to decode; the text says why."""
+
+
+def demuxer_of(head: bytes) -> str | None:
+    """The demuxer for a file that begins so; None if it is of no kind above."""
     return next((name for at, start, name in _STARTS if head[at:].startswith(start)), None)
 
 
 class FfmpegFile:
     """An audio track, read as a `soundfile.SoundFile` is, from its beginning or after `seek`."""
 
-    extra_info = ""
-
     def __init__(self, stream: BinaryIO, demuxer: str) -> None:
-        """Raises ValueError if it holds no audio; OSError or ValueError as PyAV does."""
+        """Raises NoSoundError if it holds no audio, else ValueError where it cannot be read."""
         import av
 
-        self._container: Any = av.open(stream, mode="r", format=demuxer.split(",")[0])
+        with _errors_as_value_error():
+            self._container: Any = av.open(stream, mode="r", format=demuxer.split(",")[0])
         tracks = self._container.streams.audio
         if not tracks:
             self._container.close()
-            raise ValueError("it holds no audio track")
+            raise NoSoundError("it is a video without a sound track; give the file with the sound")
         self._track = tracks[0]
+        if str(self._track.codec_context.codec_tag) in _PROTECTED:
+            self._container.close()
+            raise NoSoundError(PROTECTED)
         self.samplerate = int(self._track.codec_context.sample_rate or 0)
         self.channels = int(self._track.codec_context.channels or 0)
         if not self.samplerate or not self.channels:
             raise ValueError("its audio track has no rate or no channels")
         seconds = self._track.duration and float(self._track.duration * self._track.time_base)
         self.frames = round((seconds or 0.0) * self.samplerate)
+        self._claimed, self._heard = self.frames, 0
+        if not self._claimed and not self._container.streams.video:
+            self._claimed = round((self._container.duration or 0) / 1e6 * self.samplerate)
         self._planar = av.AudioResampler(
             format="fltp", layout=self._track.codec_context.layout.name, rate=self.samplerate
         )
@@ -61,6 +76,13 @@ class FfmpegFile:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+
+    @property
+    def extra_info(self) -> str:
+        """At its end, what libsndfile remarks on a file that ends before its head says."""
+        if self._heard >= _CUT_OFF * self._claimed:
+            return ""
+        return f"data : {self._claimed} (should be {self._heard})"
 
     def seek(self, frame: int) -> None:
         """Leave out the frames before: what is decoded first depends on what came before it."""
@@ -78,6 +100,20 @@ class FfmpegFile:
         return whole[:frames]
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        for frame in self._container.decode(self._track):
-            for part in self._planar.resample(frame):
-                yield np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
+        with _errors_as_value_error():
+            for frame in self._container.decode(self._track):
+                for part in self._planar.resample(frame):
+                    block = np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
+                    self._heard += len(block)
+                    yield block
+
+
+@contextmanager
+def _errors_as_value_error() -> Iterator[None]:
+    """FFmpeg's errors without the file's name; they are of many kinds."""
+    from av.error import FFmpegError
+
+    try:
+        yield
+    except FFmpegError as error:
+        raise ValueError(error.strerror or "FFmpeg cannot read it") from None

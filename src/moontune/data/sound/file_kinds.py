@@ -1,0 +1,107 @@
+"""What a file is that is no audio, or none that can be decoded, by its first bytes; what helps."""
+
+from __future__ import annotations
+
+HEAD_BYTES = 4096
+CONVERT = "convert it: ffmpeg -i FILE out.wav"
+DAMAGED = "it is damaged or cut off; copy or record it again"
+PROTECTED = "it is protected against copying (DRM); get it without, or record it yourself"
+_NO_SOUND = "not audio; check the path"
+
+# (place, bytes, what it is and what to do)
+_STARTS = (
+    (0, b"PK\x03\x04", "a zip archive; unpack it"),
+    (0, b"\x1f\x8b", "compressed by gzip; unpack it: gunzip FILE"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"),
+    (0, b"Rar!", "a rar archive; unpack it"),
+    (257, b"ustar", "a tar archive; unpack it"),
+    (0, b"%PDF", f"a PDF, {_NO_SOUND}"),
+    (0, b"\x89PNG", f"a picture, {_NO_SOUND}"),
+    (0, b"\xff\xd8\xff", f"a picture, {_NO_SOUND}"),
+    (0, b"GIF8", f"a picture, {_NO_SOUND}"),
+    (0, b"MThd", "a MIDI file, which holds notes and no sound; record what is said"),
+    (0, b"version https://git-lfs", "what Git LFS left in its place; fetch it: git lfs pull"),
+    (0, b"/annex/objects/", "what git-annex left in its place; fetch it: git annex get FILE"),
+    (8, b"AVI ", f"an AVI video, which is not read; {CONVERT}"),
+    (0, b"FLV", f"a Flash video, which is not read; {CONVERT}"),
+    (0, b"\x00\x00\x01\xba", f"an MPEG video, which is not read; {CONVERT}"),
+    (0, b"wvpk", f"WavPack, which is not read; {CONVERT}"),
+    (0, b"MAC ", f"Monkey's Audio, which is not read; {CONVERT}"),
+    (0, b".RMF", f"RealMedia, which is not read; {CONVERT}"),
+    (0, b".ra\xfd", f"RealAudio, which is not read; {CONVERT}"),
+    (0, b"DSD ", f"DSD audio, which is not read; {CONVERT}"),
+    (0, b"\x0bw", f"AC-3 audio, which is not read; {CONVERT}"),
+    (8, b"M4P ", PROTECTED.removeprefix("it is ")),
+    (8, b"aax ", PROTECTED.removeprefix("it is ")),
+)
+_DECODED = (  # libsndfile or FFmpeg knows these, so there is something else
+    (4, b"ftyp", "an m4a or mp4"),
+    (0, b"\x1aE\xdf\xa3", "a webm or mkv"),
+    (0, b"\x30\x26\xb2\x75", "a wma"),
+    (0, b"#!AMR", "an amr"),
+    (0, b"RIFF", "a wav"),
+    (0, b"fLaC", "a FLAC"),
+    (0, b"OggS", "an ogg"),
+    (0, b"ID3", "an mp3"),
+    (0, b"\xff\xf1", "an aac"),
+    (0, b"\xff\xf9", "an aac"),
+    (0, b"\xff\xfb", "an mp3"),
+    (0, b"FORM", "an aiff"),
+)
+
+
+def why_undecodable(head: bytes, detail: str) -> str:
+    """Why a file could not be opened, and what to do; `detail` is what its decoder said.
+
+    `head` is its first HEAD_BYTES.
+    """
+    if (what := _no_audio(head)) is not None:
+        return f"cannot be decoded: it {what}"
+    what = _first(_DECODED, head)
+    if what is None:
+        return (
+            "cannot be decoded: it is no kind of audio that is known; if another program plays "
+            f"it, {CONVERT}"
+        )
+    return (
+        f"cannot be decoded ({detail}): it is {what} that is damaged, cut off or encoded in a way "
+        f"that is not read; copy it again, or if another program plays it, {CONVERT}"
+    )
+
+
+def _no_audio(head: bytes) -> str | None:
+    """What this is instead of audio that is read; None if it may be such."""
+    if not head:
+        return "is empty, 0 bytes; record or copy it again"
+    if not any(head):
+        return "begins with zeros alone, as a copy that broke off; copy it again"
+    if (what := _first(_STARTS, head)) is not None:
+        return f"is {what}"
+    if head[:1] == b"G" and head[188:189] == b"G":
+        return f"is an MPEG stream, which is not read; {CONVERT}"
+    if _first(_DECODED, head) is not None or (text := _text(head)) is None:
+        return None
+    start = text.lstrip("\ufeff \t\r\n").lower()
+    if start.startswith(("<!doctype html", "<html", "<head", "<?xml")):
+        return "is a web page, as of a login or an error, and not audio; download it again"
+    return f"is text, {_NO_SOUND}"
+
+
+def _first(kinds: tuple[tuple[int, bytes, str], ...], head: bytes) -> str | None:
+    return next((what for at, start, what in kinds if head[at:].startswith(start)), None)
+
+
+def _text(head: bytes) -> str | None:
+    """The text that these bytes begin; None if they are something else."""
+    for encoding in ("utf-16", "utf-8", "latin-1"):
+        if (encoding == "utf-16") != head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            continue
+        try:
+            text = head[: len(head) // 2 * 2 if encoding == "utf-16" else None].decode(encoding)
+        except UnicodeDecodeError as error:
+            if encoding != "utf-8" or error.start < len(head) - 4:
+                continue
+            text = head[: error.start].decode()  # a character cut in two
+        odd = sum(not (c.isprintable() or c.isspace()) for c in text)
+        return text if odd == 0 else None
+    return None
