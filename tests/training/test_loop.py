@@ -333,3 +333,26 @@ def test_what_is_given_up_ends_after_that_validation(fresh_base) -> None:
     assert (result.stopped, result.steps) == (GIVEN_UP, 8)
     validations = [(e["step"], e["val_loss"]) for e in events if e["event"] == "validation"]
     assert asked == validations[1:]  # the base's own is not asked about
+
+
+def test_an_update_that_is_planned_ends_the_training_and_is_kept_unvalidated(tiny_model) -> None:
+    from moontune.models.base_model import load_base
+
+    kept = []
+    for updates, kept_step in ((9, 5), (5, None)):
+        events: list[dict] = []
+        model = attach_lora(base := load_base(str(tiny_model), None, DEVICE), LoraConfig(), 3)
+        config = TrainConfig(
+            max_steps=updates, lr=5e-3, grad_accum=1, lr_schedule="constant", warmup_steps=0,
+            eval_every_steps=updates, ema_decay=0.5, wise_ft=1.0,
+        )  # fmt: skip
+        setup = TrainingSetup(model, base, load_audio, 1, kept_step=kept_step)
+        val = [] if kept_step else SPLIT
+        result = train(setup, shuffled(SPLIT, 1), val, config, on_event=events.append)
+        assert result.best_step == result.steps == 5
+        kept.append((result, adapter_state(model), {e["event"] for e in events}))
+    (planned, weights, events_planned), (_, others, _) = kept
+    assert events_planned == {"update"}
+    assert planned.stopped == "planned end"
+    assert planned.first_val_loss is planned.best_val_loss is None
+    assert all(same_numbers(weights[name], others[name]) for name in weights)

@@ -1,4 +1,5 @@
-"""The values that reports are made of: one run's results, two runs compared, a cross-validation.
+"""The values that reports are made of: one run's results, two runs compared, a cross-validation,
+its adapter.
 
 Nothing here opens a run's folder: `RunDir.results()` reads one.
 """

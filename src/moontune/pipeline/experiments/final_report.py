@@ -142,7 +142,7 @@ def _checks(run: RunDir, crossval: FinishedCrossval) -> list[Check]:
         Check(
             "transcripts are speech",
             lost is None,
-            lost or f"on {count} of the clips trained on, hardly more empty or looping than base's",
+            lost or f"of {count} clips trained on, hardly more are empty or loop than the base's",
         ),
         Check("stable training", not faults, "; ".join(faults) or "no update skipped"),
         Check("no MPS fallback", not fallbacks, fallbacks or "none reported"),
