@@ -181,7 +181,7 @@ def test_its_adapter_is_used_as_that_of_a_run_is(
     recognizer = moontune.open_recognizer("outputs/cv/final", "cpu")
     clips, _ = moontune.read_manifest("outputs/cv/final/manifests/check.jsonl")
     expected = {
-        r["id"]: r["tokens"] for r in read_jsonl("outputs/cv/final/check_transcripts.jsonl")
+        r["id"]: r["tokens"] for r in read_jsonl(Path("outputs/cv/final/check_transcripts.jsonl"))
     }
     for u in clips[:3]:
         [transcript] = recognizer([load_audio(u)])
