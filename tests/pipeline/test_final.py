@@ -179,7 +179,7 @@ def test_its_adapter_is_used_as_that_of_a_run_is(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished_final / "outputs", "outputs")
     recognizer = moontune.open_recognizer("outputs/cv/final", "cpu")
-    clips, _ = moontune.read_manifest("outputs/cv/final/manifests/check.jsonl")
+    clips, _ = moontune.read_manifest(Path("outputs/cv/final/manifests/check.jsonl"))
     expected = {
         r["id"]: r["tokens"] for r in read_jsonl(Path("outputs/cv/final/check_transcripts.jsonl"))
     }
