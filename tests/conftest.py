@@ -127,6 +127,21 @@ def finished_run(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, in
     return where, int((where / "exit_code").read_text())
 
 
+@pytest.fixture(scope="session")
+def finished_crossval(tmp_path_factory, tiny_model, noise_manifest) -> Path:
+    """A cross-validation, made as a user makes it, in a folder of its own; copy it to change it."""
+
+    def make(where: Path) -> None:
+        from moontune.cli.dispatch import main
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(where)
+            words = flags(tiny_model, noise_manifest, "cv")
+            assert main(["crossval", *words, "--folds", "3"]) == 0
+
+    return made_once(tmp_path_factory, "crossval", make)
+
+
 def shared_set(name: str) -> Path:
     """Manifest of a shared set of recordings; skips where the shared folder is missing."""
     path = SHARED / "data" / name / "manifest.jsonl"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from moontune.api import compare as compare
     from moontune.api import configure as configure
     from moontune.api import evaluate as evaluate
+    from moontune.api import final as final
     from moontune.api import open_results as open_results
     from moontune.api import run as run
     from moontune.api import transcribe_recording as transcribe_recording
@@ -39,6 +40,7 @@ _HOMES = {
     "compare": "api",
     "configure": "api",
     "evaluate": "api",
+    "final": "api",
     "load_adapter": "models.adapter",
     "load_base": "models.base_model",
     "open_recognizer": "transcribe.recognizer",
@@ -57,6 +59,7 @@ __all__ = [
     "compare",
     "configure",
     "evaluate",
+    "final",
     "load_adapter",
     "load_base",
     "open_recognizer",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from moontune.data.manifest import Utterance
     from moontune.evaluation.evaluate import Evaluation
     from moontune.models.base_model import Base
-    from moontune.report.results import RunResults
+    from moontune.report.results import FinalResults, RunResults
     from moontune.transcribe.recognizer import Recognizer
 
 
@@ -86,6 +86,37 @@ def run(
                 if name not in done:
                     ui.run_stage(folder, config, name)
     return folder.results()
+
+
+def final(
+    crossval: Path | str,
+    *,
+    on_progress: OnProgress | None = None,
+    anyway: bool = False,
+    overwrite: bool = False,
+) -> FinalResults:
+    """One adapter on all clips of a finished cross-validation, from its folder.
+
+    One that was cut short is gone on with, and of one that is done the results are given. The
+    adapter is in the folder's `final`. `overwrite` trains it again; `anyway` although the
+    cross-validation does not show that adapting helps. Ctrl-C finishes the update, saves, and
+    raises KeyboardInterrupt.
+    """
+    from moontune.pipeline.experiments import final as of_final
+    from moontune.pipeline.experiments.final_report import final_results, write_final_report
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    ui, found = _CallbackUi(on_progress), of_final.open_crossval(Path(crossval))
+    if not anyway and (reasons := of_final.reasons_against(found, overwrite)):
+        raise UserError(of_final.refusal(found, reasons, "anyway=True"))
+    with ExitStack() as held:
+        command = ["final", str(crossval)]
+        run = of_final.begin_final(found, command, held, ui.warn, overwrite=overwrite)
+        if run.record()["complete"]:
+            return final_results(run.path)
+        with RunLog(run.path).failures():
+            ui.log_to(run)
+            return write_final_report(run, found, of_final.do_final(run, found, ui))
 
 
 def open_results(path: Path | str) -> RunResults:
@@ -196,8 +227,12 @@ class _CallbackUi:
         self._log(f"{name}: {summary}")
         self._emit(ProgressEvent(name, summary, index, count))
 
+    def log_to(self, run: RunDir) -> None:
+        self._log = RunLog(run.path)
+
     def run_stage(self, run: RunDir, config: RunConfig, name: str) -> None:
-        stage, self._log = stage_named(name), RunLog(run.path)
+        stage = stage_named(name)
+        self.log_to(run)
         self.stage(name, stage.summary, STAGE_NAMES.index(name) + 1, len(STAGE_NAMES))
         run_stage(run, config, stage, self)
 

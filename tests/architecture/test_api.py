@@ -18,7 +18,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/python.md"
 PUBLIC = {
     *("RunConfig", "TokenCap", "UserError", "Utterance", "OnnxTranscriber", "configure", "run"),
     *("open_results", "open_recognizer", "transcribe_recording", "load_base", "load_adapter"),
-    *("read_manifest", "write_manifest", "evaluate", "compare"),
+    *("read_manifest", "write_manifest", "evaluate", "compare", "final"),
 }
 
 

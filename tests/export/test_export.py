@@ -204,7 +204,7 @@ def test_refusals_in_one_line(copy, capsys, monkeypatch) -> None:
     assert "no layer is called so" in refusal(copy, capsys, "--no-measure", "--spare", "mlp", "fc9")
     record = json.loads((copy / "run.json").read_text())
     for change, said in (
-        ({"kind": "crossval"}, "name one of its runs, such as"),
+        ({"kind": "crossval"}, "an adapter a fold and none for all"),
         ({"kind": "sweep"}, "trial-0"),
         ({"stages": {**record["stages"], "evaluate": None}}, "was not evaluated"),
     ):

@@ -55,16 +55,6 @@ def test_a_fold_a_speaker_leaves_each_out_once():
     }
 
 
-@pytest.fixture(scope="module")
-def finished_crossval(tmp_path_factory, tiny_model, noise_manifest) -> Path:
-    """A cross-validation, made as a user makes it, in a folder of its own."""
-    where = tmp_path_factory.mktemp("user")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(where)
-        assert main(["crossval", *flags(tiny_model, noise_manifest, "cv"), "--folds", "3"]) == 0
-    return where
-
-
 def test_the_pooled_figures_are_those_of_every_clip_tested_once(
     finished_crossval, noise_manifest
 ) -> None:

@@ -141,7 +141,7 @@ def test_non_finite_updates_are_skipped_and_counted(fresh_base, monkeypatch) -> 
     assert result.stopped == "max_steps"
     assert [e["step"] for e in events if e.get("skipped")] == [2, 5]
     assert all(torch.isfinite(t).all() for t in adapter_state(model).values())
-    assert result.best_val_loss < result.first_val_loss
+    assert result.best_val_loss < result.first_val_loss  # type: ignore[operator]
 
 
 def test_too_many_non_finite_updates_abort(fresh_base, monkeypatch) -> None:
@@ -233,7 +233,7 @@ def test_a_share_of_the_way_is_kept(fresh_base) -> None:
 
 def test_bfloat16_trains_too_and_the_adapter_stays_float32(fresh_base) -> None:
     model, result = run(fresh_base, dtype=torch.bfloat16, max_steps=40)
-    assert result.best_val_loss < result.first_val_loss - 0.1
+    assert result.best_val_loss < result.first_val_loss - 0.1  # type: ignore[operator]
     assert all(t.dtype == torch.float32 for t in adapter_state(model).values())
 
 
@@ -333,3 +333,26 @@ def test_what_is_given_up_ends_after_that_validation(fresh_base) -> None:
     assert (result.stopped, result.steps) == (GIVEN_UP, 8)
     validations = [(e["step"], e["val_loss"]) for e in events if e["event"] == "validation"]
     assert asked == validations[1:]  # the base's own is not asked about
+
+
+def test_an_update_that_is_planned_ends_the_training_and_is_kept_unvalidated(tiny_model) -> None:
+    from moontune.models.base_model import load_base
+
+    kept = []
+    for updates, kept_step in ((9, 5), (5, None)):
+        events: list[dict] = []
+        model = attach_lora(base := load_base(str(tiny_model), None, DEVICE), LoraConfig(), 3)
+        config = TrainConfig(
+            max_steps=updates, lr=5e-3, grad_accum=1, lr_schedule="constant", warmup_steps=0,
+            eval_every_steps=updates, ema_decay=0.5, wise_ft=1.0,
+        )  # fmt: skip
+        setup = TrainingSetup(model, base, load_audio, 1, kept_step=kept_step)
+        val = [] if kept_step else SPLIT
+        result = train(setup, shuffled(SPLIT, 1), val, config, on_event=events.append)
+        assert result.best_step == result.steps == 5
+        kept.append((result, adapter_state(model), {e["event"] for e in events}))
+    (planned, weights, events_planned), (_, others, _) = kept
+    assert events_planned == {"update"}
+    assert planned.stopped == "planned end"
+    assert planned.first_val_loss is planned.best_val_loss is None
+    assert all(same_numbers(weights[name], others[name]) for name in weights)

@@ -3,7 +3,7 @@
 In reading order:
 
     dispatch        The command line: the verbs, and where each of them goes
-    new_run         Verbs that begin a run or go on with it: run, sample, crossval, sweep
+    new_run         Verbs that begin a run or go on with it: run, sample, crossval, final, sweep
     stage_verbs     Verbs of single stages on an existing run: `moontune clean outputs/NAME` and the
                     others
     stages          Stages done under the user's eyes: display, log, and how to go on after what

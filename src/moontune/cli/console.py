@@ -14,10 +14,10 @@ from moontune.system.formatting import HangupProofStream, counted, percent, prin
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from moontune.evaluation.acceptance import Verdict
+    from moontune.evaluation.acceptance import Check, Verdict
     from moontune.pipeline.experiments.score_predictions import Scorecard
     from moontune.pipeline.experiments.sweep_report import SweepResult
-    from moontune.report.results import CrossvalResults
+    from moontune.report.results import CrossvalResults, FinalMetrics, FinalResults
 
 _PLAIN_EVERY_S = 15.0
 
@@ -122,21 +122,35 @@ class ConsoleUi:
 
     def verdict(self, verdict: Verdict, comparison: Comparison) -> None:
         """The before/after table, the checks, and the sentence."""
-        from rich.table import Table
-
-        checks = Table("check", "", "detail", box=None, pad_edge=False)
-        for check in verdict.checks:
-            mark = "[green]ok[/green]" if check.passed else "[red]FAILED[/red]"
-            checks.add_row(_cell(check.name), mark, _cell(check.detail))
         self.console.print()
         self.figures(comparison, ("base", "tuned"))
-        self.console.print()
-        self.console.print(checks)
-        self.console.print()
+        self._checks(verdict.checks)
         self._log(verdict.sentence)
         style = "bold green" if verdict.accepted else "bold red"
         self.console.print(printable(verdict.sentence), style=style, markup=False)
         for line in verdict.findings + verdict.cautions:
+            self.console.print(printable(line), markup=False)
+
+    def _checks(self, checks: Sequence[Check]) -> None:
+        from rich.table import Table
+
+        table = Table("check", "", "detail", box=None, pad_edge=False)
+        for check in checks:
+            mark = "[green]ok[/green]" if check.passed else "[red]FAILED[/red]"
+            table.add_row(_cell(check.name), mark, _cell(check.detail))
+        self.console.print()
+        self.console.print(table)
+        self.console.print()
+
+    def final(self, results: FinalResults) -> None:
+        """The checks of an adapter trained on all clips, and what to expect of it."""
+        metrics = results.metrics
+        self._checks(metrics.checks)
+        self._log(metrics.statement)
+        style = "bold green" if metrics.usable else "bold red"
+        self.console.print(printable(metrics.statement), style=style, markup=False)
+        kept = f"general speech, not trained on: {_general(metrics)}"
+        for line in [kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
     def figures(self, comparison: Comparison, names: tuple[str, str] | None) -> None:
@@ -238,6 +252,14 @@ class ConsoleUi:
             table.add_row(_cell(row.name), *size, *map(percent, rates))
         self.console.print(table)
         self.console.print()
+
+
+def _general(metrics: FinalMetrics) -> str:
+    """The one measurement of an adapter trained on all clips."""
+    comparison = metrics.general.comparison
+    if comparison is None:
+        return metrics.general.remark or "not looked at"
+    return comparison.sentences["wer"]
 
 
 def _cell(text: str) -> Text:

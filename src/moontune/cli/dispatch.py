@@ -15,6 +15,7 @@ from moontune.system.formatting import did_you_mean
 _RUN_VERBS = {
     "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
     "crossval": "train and test once for every fold of speakers, results pooled",
+    "final": "train one adapter on all clips of a cross-validation, to be used",
     "sweep": "train with other settings, test what validated best",
 }
 _FIGURE_VERBS = {
@@ -99,6 +100,7 @@ def _run_verb(verb: str, words: list[str], group: ProcessGroup) -> int:
         "run": new_run.run,
         "sample": new_run.sample,
         "crossval": new_run.crossval,
+        "final": new_run.final,
         "sweep": new_run.sweep,
     }
     with ExitStack() as held:

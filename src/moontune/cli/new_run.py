@@ -1,17 +1,18 @@
-"""Verbs that begin a run or go on with it: run, sample, crossval, sweep."""
+"""Verbs that begin a run or go on with it: run, sample, crossval, final, sweep."""
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
 from moontune.cli.arguments import flag_value, parse
 from moontune.cli.run_args import CrossvalArgs, NewRunArgs, SweepArgs
-from moontune.cli.stages import do_stages, shown, stages_left
+from moontune.cli.stages import do_stages, quiet_libraries, shown, stages_left
 from moontune.config.loading import RETIRED, retired, with_settings
 from moontune.config.schema import RunConfig
-from moontune.errors import ACCEPTED, UserError
+from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
 from moontune.pipeline.new_run import (
     RunKind,
     Start,
@@ -23,6 +24,7 @@ from moontune.pipeline.new_run import (
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES
 from moontune.system.distributed import ProcessGroup
+from moontune.system.formatting import printable
 
 Args = TypeVar("Args", bound=NewRunArgs)
 
@@ -51,7 +53,7 @@ def sample(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
 def crossval(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     """A run for every fold of speakers, and their figures together."""
     from moontune.pipeline.experiments.crossval import BEFORE, Crossval, do_folds, make_folds
-    from moontune.pipeline.experiments.crossval_report import pool
+    from moontune.pipeline.experiments.crossval_report import next_step, pool
 
     def begun() -> tuple[RunDir, RunConfig]:
         args = _parsed(CrossvalArgs, argv, "crossval")
@@ -65,9 +67,54 @@ def crossval(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
             group.on_main(lambda: make_folds(folder, config, ui))
         do_folds(folder, ui, group)
     if group.is_main:
-        ui.crossval(pool(folder, config))
+        results = pool(folder, config)
+        ui.crossval(results)
         _tell_written(folder, config)
+        print(next_step(folder, results))
     return ACCEPTED
+
+
+def final(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
+    """One adapter on all clips of a cross-validation; the exit code says whether it can be used."""
+    from moontune.pipeline.experiments.final import (
+        FinalArgs,
+        FinishedCrossval,
+        begin_final,
+        do_final,
+        open_crossval,
+        reasons_against,
+        refusal,
+    )
+    from moontune.pipeline.experiments.final_report import final_results, write_final_report
+
+    def begun() -> tuple[RunDir, FinishedCrossval] | str:
+        args = parse(FinalArgs, argv, prog="moontune final")
+        crossval = open_crossval(args.crossval)
+        if not args.anyway and (reasons := reasons_against(crossval, args.overwrite)):
+            return refusal(crossval, reasons)
+        command = ["final", *argv]
+        run = begin_final(crossval, command, held, _remark, overwrite=args.overwrite)
+        return run, crossval
+
+    outcome = group.on_main(begun)
+    if isinstance(outcome, str):
+        if group.is_main:
+            print(printable(outcome))
+        return NOT_ACCEPTED
+    run, crossval = outcome
+    quiet_libraries()
+    with shown(run, group) as ui:
+        if not group.on_main(lambda: run.record()["complete"]):
+            config = do_final(run, crossval, ui, group)
+            if group.is_main:
+                write_final_report(run, crossval, config)
+    if not group.is_main:
+        return ACCEPTED
+    results = final_results(run.path)
+    ui.final(results)
+    print(f"written: {run / 'report.html'}, report.md and {run.config().report.report_file}")
+    print(f"use it: moontune transcribe talk.mp3 --model {shlex.quote(str(run.path))}")
+    return ACCEPTED if results.metrics.usable else NOT_ACCEPTED
 
 
 def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
@@ -95,6 +142,10 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
 def _asks(args: NewRunArgs, argv: list[str], flag: str) -> bool:
     """Whether a flag's value is asked for, and not a default that a run gone on with may lack."""
     return not args.resume or flag_value(argv, flag) is not None
+
+
+def _remark(text: str) -> None:
+    print(f"remark: {text}")
 
 
 def _tell_written(run: RunDir, config: RunConfig) -> None:
@@ -130,7 +181,7 @@ def _begun(
         kind,
         command,
         sample=lambda run, config: do_stages(run, config, ["sample"]),
-        remark=lambda text: print(f"remark: {text}"),
+        remark=_remark,
         held=held,
         needs_model=needs_model,
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from moontune.cli.console import ConsoleUi
 from moontune.config.schema import RunConfig
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_dir import RunDir, final_command
 from moontune.pipeline.run_log import RunLog
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
@@ -23,9 +23,7 @@ def do_stages(
     run: RunDir, config: RunConfig, names: Sequence[str], group: ProcessGroup = SINGLE
 ) -> int:
     """Run stages with progress; the exit code says whether a finished run is accepted."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Libraries announcing their own future changes are no news to the user.
-    warnings.filterwarnings("ignore", category=FutureWarning)
+    quiet_libraries()
     with shown(run, group) as ui:
         for stage in map(stage_named, names):
             ui.stage(stage.name, stage.summary, STAGE_NAMES.index(stage.name) + 1, len(STAGE_NAMES))
@@ -37,6 +35,12 @@ def do_stages(
     ui.verdict(metrics.verdict, metrics.comparison)
     print(f"run: {run.path}")
     return ACCEPTED if metrics.accepted else NOT_ACCEPTED
+
+
+def quiet_libraries() -> None:
+    """Libraries announcing their own future changes, or forks, are no news to the user."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 @contextlib.contextmanager
@@ -72,6 +76,8 @@ def _telling_resume(run: RunDir) -> Iterator[None]:
 
 
 def _resume(run: RunDir) -> str:
+    if run.kind == "final":
+        return final_command(run.path.parent)
     folder = run.path.resolve()
     place = ["--run-name", folder.name, "--output-dir", str(folder.parent)]
     return f"moontune {shlex.join([run.kind, '--resume', *place])}"

@@ -26,6 +26,7 @@ class DataSummary:
 
     clips: int  # to train on
     wer: float | None  # of the base, on the validation split; None: not measured
+    measured_on: str = "validation clips"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _updates(config: RunConfig, data: DataSummary) -> Recommendation:
 def _rate(config: RunConfig, data: DataSummary) -> Recommendation:
     if data.wer is None:
         return Recommendation("lr", _RATE, "the base's WER is not known")
-    told = f"the base has {percent(data.wer)} WER on validation clips"
+    told = f"the base has {percent(data.wer)} WER on {data.measured_on}"
     if data.wer < _FEW_ERRORS:
         return Recommendation(
             "lr", _RATE / 2, f"{told}, under {percent(_FEW_ERRORS)}: change it gently"

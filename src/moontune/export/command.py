@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.base_of_run import require_same_weights
-from moontune.pipeline.run_dir import RunDir, pinned_revision, single_run
+from moontune.pipeline.run_dir import RunDir, adapter_run, pinned_revision
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.progress import Ui
@@ -67,13 +68,13 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
     with exclusive_run(run.path), new_folder(run / FOLDER) as folder:
         write_products(base, run.adapter, folder, args.spare, ui)
         facts = _facts(run, base, folder, args)
-        if args.measure:
+        if args.measure and run.kind != "final":
             measured = measure_export(run, folder, base, vendor, args.threads, ui)
             facts |= measured.to_json()
         write_text(folder / "README.md", card(ExportFacts.from_json(facts), measured))
         write_json(folder / "export.json", facts)
     if measured is None:
-        return Exported(run / FOLDER, [], [])
+        return Exported(run / FOLDER, [], [_not_measured(run)] if run.kind == "final" else [])
     return Exported(run / FOLDER, measured.table, measured.findings)
 
 
@@ -85,8 +86,10 @@ def _checked(args: ExportArgs) -> tuple[RunDir, Base, OpenVendor | None]:
     require_onnx()
     if args.threads < 1:
         raise UserError(f"--threads {args.threads}: at least one is needed")
-    run = single_run(args.run)
-    if "evaluate" not in run.stages():
+    run = adapter_run(args.run)
+    if run.kind == "final":
+        _check_final(run, args)
+    elif "evaluate" not in run.stages():
         raise UserError(f"{run.path}: was not evaluated; first: moontune evaluate {run.path}")
     if (run / FOLDER).exists() and not args.overwrite:
         raise UserError(f"{run / FOLDER}: is there already; add --overwrite to make it again")
@@ -97,6 +100,21 @@ def _checked(args: ExportArgs) -> tuple[RunDir, Base, OpenVendor | None]:
     base = load_base(config.model.model_id, pinned_revision(run, config), "cpu")
     require_same_weights(base.origin.sha256, used["sha256"], "evaluate", "bring those back")
     return run, base, vendor
+
+
+def _check_final(run: RunDir, args: ExportArgs) -> None:
+    """Raises UserError for an adapter on all clips that is not done, or for a measurement of it."""
+    run.final_metrics()
+    if args.vendor or args.vendor_python is not None:
+        raise UserError(f"{_not_measured(run).rstrip('.')}; leave out --vendor and --vendor-python")
+
+
+def _not_measured(run: RunDir) -> str:
+    fold = run.path.parent / "fold-1"
+    return (
+        "The products were not measured: nothing was held out to measure them on. Those of a "
+        f"fold's adapter, made in the same way, can be: moontune export {fold}."
+    )
 
 
 def require_onnx() -> None:
@@ -136,19 +154,37 @@ def write_products(
     write_ort(folder / "onnx-int8", tokenizer, folder / "ort")
 
 
-def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str, Any]:
-    """The export's origin, files and settings, for export.json and the README."""
+def _expected(run: RunDir) -> dict[str, Any]:
+    """What is said of an adapter that nothing was held out to measure."""
+    row = run.read("final.json")
+    same = {key: row[key] for key in ("normalizer", "decoding", "statement")}
+    return same | {"split": {}, "comparison": None}
+
+
+def _on_test_split(run: RunDir, config: RunConfig) -> dict[str, Any]:
+    """Base and tuned model on the test split, as the run measured them."""
     from moontune.evaluation.comparison import compare
     from moontune.evaluation.predictions import stored_predictions
+
+    before, after = (
+        stored_predictions(run / f"predictions_{which}.jsonl") for which in ("base", "tuned")
+    )
+    evaluated = run.read("eval_tuned.json")
+    return {
+        "split": run.read("split.json")["shares"],
+        "normalizer": evaluated["normalizer"],
+        "decoding": evaluated["decoding"],
+        "comparison": compare(before, after, config.output.seed).to_json(),
+    }
+
+
+def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str, Any]:
+    """The export's origin, files and settings, for export.json and the README."""
     from moontune.export.onnx_builder import IR_VERSION, OPSET
     from moontune.export.onnx_files import file_table
     from moontune.pipeline.run_dir import environment
 
     stages, config = run.stages(), run.config()
-    before, after = (
-        stored_predictions(run / f"predictions_{which}.jsonl") for which in ("base", "tuned")
-    )
-    evaluated = run.read("eval_tuned.json")
     surroundings = environment(["export", str(run.path)])
     packages = ("onnx", "onnxruntime")
     surroundings["versions"] |= {name: importlib.metadata.version(name) for name in packages}
@@ -158,10 +194,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
         "run": run.record()["name"],
         "base": origin,
         "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
-        "split": run.read("split.json")["shares"],
-        "normalizer": evaluated["normalizer"],
-        "decoding": evaluated["decoding"],
-        "comparison": compare(before, after, config.output.seed).to_json(),
+        **(_expected(run) if run.kind == "final" else _on_test_split(run, config)),
         "opset": OPSET,
         "ir_version": IR_VERSION,
         "spared": list(args.spare),

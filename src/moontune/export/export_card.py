@@ -69,7 +69,8 @@ class ExportFacts:
     split: dict[str, Share]
     normalizer: str
     cap: TokenCap
-    comparison: Comparison  # base and tuned model on the test split
+    comparison: Comparison | None  # base and tuned model on the test split; None: there is none
+    statement: str | None  # in place of it: what is expected of an adapter trained on all clips
     opset: int
     ir_version: int
     spared: tuple[str, ...]  # left in float32 in the 8-bit form
@@ -84,7 +85,8 @@ class ExportFacts:
             split={name: Share(**share) for name, share in row["split"].items()},
             normalizer=row["normalizer"],
             cap=TokenCap(row["decoding"]["tokens_per_second"], row["decoding"]["token_margin"]),
-            comparison=Comparison.from_json(row["comparison"]),
+            comparison=Comparison.from_json(row["comparison"]) if row["comparison"] else None,
+            statement=row.get("statement"),
             opset=row["opset"],
             ir_version=row["ir_version"],
             spared=tuple(row["spared"]),
@@ -116,11 +118,6 @@ def _metadata(facts: ExportFacts) -> str:
 def _summary(facts: ExportFacts) -> str:
     base = facts.base
     revision = f", revision {base.revision}" if base.revision else ""
-    wer = facts.comparison.wer
-    rows = [
-        ("before (the base)", _rate(wer.before, wer.before_interval)),
-        ("after (tuned)", _rate(wer.after, wer.after_interval)),
-    ]
     parts = ", ".join(
         f"{name} {s.utterances} clips of {s.speakers} speakers" for name, s in facts.split.items()
     )
@@ -128,14 +125,25 @@ def _summary(facts: ExportFacts) -> str:
         [
             f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base.hub_id)}"
             f"{cell(revision)}, weights' SHA-256 {cell(base.sha256[:16])}.",
-            f"Data: {corpus_text(facts.corpus)} ({parts}).",
-            table(("test split", "WER, 95 % interval"), rows),
-            cell(facts.comparison.sentences["wer"]),
+            f"Data: {corpus_text(facts.corpus)} ({parts or 'all of it trained on'}).",
+            *_on_test_split(facts.comparison),
+            *([f"**{cell(facts.statement)}**"] if facts.statement else []),
             f"WER is that of the corpus, after {cell(facts.normalizer)}; greedy, at most "
             f"int(seconds x {facts.cap.per_second:g}) + {facts.cap.margin} "
             "tokens a clip.",
         ]
     )
+
+
+def _on_test_split(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return []
+    wer = comparison.wer
+    rows = [
+        ("before (the base)", _rate(wer.before, wer.before_interval)),
+        ("after (tuned)", _rate(wer.after, wer.after_interval)),
+    ]
+    return [table(("test split", "WER, 95 % interval"), rows), cell(comparison.sentences["wer"])]
 
 
 def _rate(value: float | None, interval: Sequence[float] | None) -> str:
@@ -166,6 +174,8 @@ def lines(rows: Sequence[ProductFigures]) -> list[tuple[str, ...]]:
 
 
 def _products(facts: ExportFacts, measured: Measured | None) -> str:
+    if facts.comparison is None:
+        return "The products were not measured: nothing was held out to measure them on."
     if measured is None:
         return "The products were not measured (`--no-measure`)."
     note = (

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import json
 
+from moontune.config.schema import TokenCap
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import bootstrap_note, measures
-from moontune.report.results import Corpus, GeneralSpeech, RunMetrics
+from moontune.report.results import (
+    BaseOrigin,
+    Corpus,
+    Environment,
+    FinalMetrics,
+    GeneralSpeech,
+    RunMetrics,
+)
 from moontune.system.formatting import counted
+from moontune.training.summary import TrainingSummary
 
 _USE = """```python
 import soundfile
@@ -66,18 +75,81 @@ def card(metrics: RunMetrics, repo: str, licence: str) -> str:
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(_parts(metrics, repo)) + "\n"
 
 
-def _parts(metrics: RunMetrics, repo: str) -> list[str]:
-    base, training, cap = metrics.base, metrics.training, metrics.baseline.token_cap
+def final_card(metrics: FinalMetrics, repo: str, licence: str) -> str:
+    """The card of an adapter trained on all clips. It has no measured result to list: what it says
+    to expect is the cross-validation's."""
+    from huggingface_hub import ModelCardData
+
+    data = ModelCardData(
+        base_model=metrics.base.hub_id,
+        library_name="peft",
+        pipeline_tag="automatic-speech-recognition",
+        language="en",
+        license=licence,
+        tags=["moonshine", "lora", "moontune"],
+        model_name=repo.split("/")[-1],
+    )
+    parts = _parts_of_final(metrics, repo)
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _parts_of_final(metrics: FinalMetrics, repo: str) -> list[str]:
+    expected = metrics.expected
+    failed = [f"{check.name}: {check.detail}" for check in metrics.checks if not check.passed]
+    return [
+        *_opening(metrics.base, metrics.corpus, metrics.environment, repo),
+        f"**{cell(metrics.statement)}**",
+        *(cell(f"A check failed: {text}.") for text in failed),
+        *map(cell, [*metrics.cautions, *expected.cautions]),
+        "## Expected",
+        f"These are figures of the {expected.folds} adapters of the cross-validation's folds, each "
+        "trained without the clips that it was tested on. This adapter was trained on all of them, "
+        "so it could not be measured on any.",
+        measures(expected.comparison, ("base", "the folds' adapters")),
+        f"WER and CER on {cell(metrics.normalizer)}; greedy, at most {metrics.cap} tokens. "
+        + bootstrap_note(expected.comparison),
+        *_forgetting(metrics.general),
+        "## Use",
+        _use(metrics.base, metrics.cap, repo),
+        _closing(metrics.base, metrics.training),
+    ]
+
+
+def _opening(base: BaseOrigin, corpus: Corpus, environment: Environment, repo: str) -> list[str]:
     revision = f", revision {base.revision}" if base.from_hub else ""
+    return [
+        f"# {cell(repo.split('/')[-1])}",
+        f"A LoRA adapter for [{base.hub_id}](/{base.hub_id}){cell(revision)}, trained on "
+        f"{corpus_text(corpus)}, with moontune {cell(environment.versions['moontune'])}.",
+    ]
+
+
+def _use(base: BaseOrigin, cap: TokenCap, repo: str) -> str:
+    return _USE.format(
+        base=base.hub_id,
+        revision=f", revision={json.dumps(base.revision)}" if base.from_hub else "",
+        repo=repo,
+        per_second=cap.per_second,
+        margin=cap.margin,
+    )
+
+
+def _closing(base: BaseOrigin, training: TrainingSummary) -> str:
+    return (
+        f"English only, clips of half a minute at most. {training.trainable_parameters:,} "
+        f"weights in {training.figures.best_step} updates; the base's weights have SHA-256 "
+        f"{code(base.sha256)}."
+    )
+
+
+def _parts(metrics: RunMetrics, repo: str) -> list[str]:
+    base, cap = metrics.base, metrics.baseline.token_cap
     shares = [
         [name, split.utterances, split.speakers, f"{split.seconds / 60:.1f}"]
         for name, split in metrics.data.splits.items()
     ]
     return [
-        f"# {cell(repo.split('/')[-1])}",
-        f"A LoRA adapter for [{base.hub_id}](/{base.hub_id}){cell(revision)}, trained on "
-        f"{corpus_text(metrics.data.corpus)}, with moontune "
-        f"{cell(metrics.environment.versions['moontune'])}.",
+        *_opening(base, metrics.data.corpus, metrics.environment, repo),
         f"**{cell(metrics.verdict.sentence)}**",
         *map(cell, metrics.verdict.cautions),
         "## Measured on held-out speakers"
@@ -89,16 +161,8 @@ def _parts(metrics: RunMetrics, repo: str) -> list[str]:
         *_forgetting(metrics.general),
         table(("split", "clips", "speakers", "minutes"), shares),
         "## Use",
-        _USE.format(
-            base=base.hub_id,
-            revision=f", revision={json.dumps(base.revision)}" if base.from_hub else "",
-            repo=repo,
-            per_second=cap.per_second,
-            margin=cap.margin,
-        ),
-        f"English only, clips of half a minute at most. {training.trainable_parameters:,} "
-        f"weights in {training.figures.best_step} updates; the base's weights have SHA-256 "
-        f"{code(base.sha256)}.",
+        _use(base, cap, repo),
+        _closing(base, metrics.training),
     ]
 
 

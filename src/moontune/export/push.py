@@ -13,10 +13,10 @@ from typing import Annotated
 import tyro
 
 from moontune.errors import UserError
-from moontune.export.model_card import card
+from moontune.export.model_card import card, final_card
 from moontune.models.adapter import PROVENANCE
 from moontune.models.locate import is_hub_id
-from moontune.pipeline.run_dir import RunDir, single_run
+from moontune.pipeline.run_dir import RunDir, adapter_run
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.hub_client import NoAnswer, patient_hub
@@ -38,14 +38,14 @@ class PushArgs:
     licence: str = "mit"
     """On the card, as the hub names it; the base's is mit."""
     anyway: bool = False
-    """Push a run that was not accepted; its card says so."""
+    """Push a run that was not accepted, or an adapter that failed a check; its card says so."""
 
 
 def push(args: PushArgs) -> tuple[Path, str | None]:
     """The folder of what is on the hub, and its address; None: a dry run. Raises UserError."""
     if not is_hub_id(args.repo):
         raise UserError(f"{args.repo}: is no model's id; give ORG/NAME")
-    run = single_run(args.run)
+    run = adapter_run(args.run)
     with exclusive_run(run.path):
         folder = prepare(run, args.repo, args.licence, args.anyway)
         return folder, None if args.dry_run else _upload(folder, args)
@@ -53,12 +53,7 @@ def push(args: PushArgs) -> tuple[Path, str | None]:
 
 def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
     """Write what is to be uploaded into the run's `push` folder."""
-    if "verdict" not in run.stages():
-        raise UserError(f"{run.path}: is not finished; go on with: moontune run --resume")
-    metrics = run.metrics()
-    if not metrics.accepted and not anyway:
-        raise UserError(f"{run.path}: was not accepted; push it all the same with --anyway")
-    hub_id = metrics.base.hub_id
+    text, hub_id = _card_and_base(run, repo, licence, anyway)
     if not is_hub_id(hub_id):
         raise UserError(
             f"{run.path}: its base is {hub_id}, which nobody else has; push that first, "
@@ -71,8 +66,26 @@ def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
         made = json.loads((temporary / PROVENANCE).read_text(encoding="utf-8"))
         made["base"]["asked"] = made["base"]["hub_id"]  # it may be a path
         write_json(temporary / PROVENANCE, made)
-        write_text(temporary / "README.md", card(metrics, repo, licence))
+        write_text(temporary / "README.md", text)
     return folder
+
+
+def _card_and_base(run: RunDir, repo: str, licence: str, anyway: bool) -> tuple[str, str]:
+    """The model card, and the base's id. Raises UserError for a run that is not to be pushed."""
+    if run.kind == "final":
+        final = run.final_metrics()
+        if not final.usable and not anyway:
+            failed = ", ".join(check.name for check in final.checks if not check.passed)
+            raise UserError(
+                f"{run.path}: checks failed ({failed}); push it all the same with --anyway"
+            )
+        return final_card(final, repo, licence), final.base.hub_id
+    if "verdict" not in run.stages():
+        raise UserError(f"{run.path}: is not finished; go on with: moontune run --resume")
+    metrics = run.metrics()
+    if not metrics.accepted and not anyway:
+        raise UserError(f"{run.path}: was not accepted; push it all the same with --anyway")
+    return card(metrics, repo, licence), metrics.base.hub_id
 
 
 def _not_ours(folder: str, names: list[str]) -> list[str]:

@@ -29,7 +29,10 @@ def load_base_for(
     earlier = group.on_main(lambda: {n: f["base"] for n, f in run.stages().items() if "base" in f})
     revision = group.on_main(lambda: pinned_revision(run, config))
     base = load_base(config.model.model_id, revision, device.name)
-    remedy = f"bring those back, or begin again with: moontune labels {run.path} --overwrite"
+    again = f"moontune labels {run.path} --overwrite"
+    if group.on_main(lambda: run.kind) == "final":  # its figures are of the cross-validation's base
+        again = f"moontune crossval --overwrite --run-name {run.path.resolve().parent.name}"
+    remedy = f"bring those back, or begin again with: {again}"
     for stage, origin in earlier.items():
         require_same_weights(base.origin.sha256, origin["sha256"], stage, remedy)
     if group.on_main(lambda: base.origin.sha256) != base.origin.sha256:

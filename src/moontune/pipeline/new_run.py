@@ -14,7 +14,14 @@ from moontune.config.schema import RunConfig
 from moontune.config.validation import remarks, resolve
 from moontune.errors import UserError
 from moontune.pipeline.preflight import check_data, check_model, check_room
-from moontune.pipeline.run_dir import KINDS, RunDir, create_run, new_run_path, open_run
+from moontune.pipeline.run_dir import (
+    KINDS,
+    RunDir,
+    create_run,
+    final_command,
+    new_run_path,
+    open_run,
+)
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder
 
@@ -103,6 +110,8 @@ def resume_run(
     if run.kind != start.kind.name:
         single = run.kind == "run"
         remedy = "give another --run-name" if single else f"use: moontune {run.kind} --resume"
+        if run.kind == "final":
+            remedy = f"use: {final_command(run.path.parent)}"
         raise UserError(f"{run.path}: is {KINDS[run.kind]}; {remedy}")
     saved = run.config()
     wanted = settings(saved)

@@ -20,7 +20,7 @@ from moontune.evaluation.predictions import run_predictions
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.pipeline.environment import environment, versions_here
 from moontune.pipeline.run_log import RunLog
-from moontune.report.results import ArtifactTest, LossHistory, RunMetrics, RunResults
+from moontune.report.results import ArtifactTest, FinalMetrics, LossHistory, RunMetrics, RunResults
 from moontune.system.files import (
     damage_as_user_error,
     new_folder,
@@ -30,7 +30,13 @@ from moontune.system.files import (
     write_text,
 )
 
-KINDS = {"run": "a single run", "crossval": "a cross-validation", "sweep": "a sweep"}
+KINDS = {
+    "run": "a single run",
+    "crossval": "a cross-validation",
+    "sweep": "a sweep",
+    "final": "an adapter trained on all clips, none held out",
+}
+FINAL = "final"  # folder of that adapter, in the cross-validation's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",
@@ -110,6 +116,14 @@ class RunDir:
             for name, value in self.retired_settings().items()
         ]
         return replace(metrics, remarks=[*metrics.remarks, *made_with])
+
+    def final_metrics(self) -> FinalMetrics:
+        """What is known of an adapter trained on all clips. Raises UserError for one not done."""
+        again = final_command(self.path.parent)
+        if not self.record()["complete"]:
+            raise UserError(f"{self.path}: is not done; go on with: {again}")
+        with damage_as_user_error(self / "final.json", f"again: {again} --overwrite"):
+            return FinalMetrics.from_json(self.read("final.json"))
 
     def results(self) -> RunResults:
         """The judged run as its reports show it. Raises UserError."""
@@ -304,12 +318,42 @@ def open_run(path: Path) -> RunDir:
 
 
 def single_run(path: Path) -> RunDir:
-    """A run's folder that does not hold several runs. Raises UserError."""
+    """A run's folder that does not hold several runs. Raises UserError, also for an adapter trained
+    on all clips, which has no test split and no verdict."""
     run = open_run(path)
+    if run.kind == "final":
+        raise UserError(
+            f"{run.path}: is {KINDS['final']}, so it has no test split, figures or verdict; what "
+            f"to expect of it is in {run / 'report.md'}"
+        )
     if run.kind != "run":
         one = run / {"crossval": "fold-1", "sweep": "trial-0"}[run.kind]
         raise UserError(f"{run.path}: is {KINDS[run.kind]}; name one of its runs, such as {one}")
     return run
+
+
+def adapter_run(path: Path) -> RunDir:
+    """A run's folder with one adapter to use: a single run's, or one trained on all clips.
+
+    Raises UserError.
+    """
+    run = open_run(path)
+    if run.kind == "final":
+        return run
+    if run.kind == "crossval":
+        final = run / FINAL
+        there = (final / "run.json").is_file()
+        remedy = f"use {final}" if there else f"train one on all clips: {final_command(run.path)}"
+        raise UserError(
+            f"{run.path}: is a cross-validation, which has an adapter a fold and none for all; "
+            f"{remedy}"
+        )
+    return single_run(path)
+
+
+def final_command(crossval: Path) -> str:
+    """The command that trains, or goes on with, the adapter on all clips."""
+    return f"moontune final {shlex.quote(str(crossval))}"
 
 
 def pinned_revision(run: RunDir, config: RunConfig) -> str | None:
@@ -322,6 +366,11 @@ def pinned_revision(run: RunDir, config: RunConfig) -> str | None:
 def evaluated_run(path: Path) -> RunDir:
     """A run, or a cross-validation, whose tuned model was measured. Raises UserError."""
     run = open_run(path)
+    if run.kind == "final":
+        raise UserError(
+            f"{path}: is {KINDS['final']}, so it has no figures; give the cross-validation that "
+            f"says what to expect: {run.path.parent}"
+        )
     if "evaluate" in run.stages():
         return run
     go_on = {

@@ -102,9 +102,10 @@ def screen_again(
 
     splits = group.on_main(lambda: {s: read_run_manifest(run.manifest(s)) for s in SPLITS})
     suspects = group.on_main(run.suspects)
-    if group.on_main(lambda: run.stages()["labels"].get("screened", False)):
-        others = [s for s in suspects if s.split != "test"]
-        suspects = others + _of_test(run, config, splits["test"], tuned, group)
+    judged = group.on_main(lambda: run.stages()["labels"].get("screened", False))
+    tested = _of_test(run, config, splits["test"], tuned, group) if judged else None
+    if tested is not None:
+        suspects = [*(s for s in suspects if s.split != "test"), *tested]
     utterances = {u.id: u for part in splits.values() for u in part}
     clips = [load_audio(utterances[s.id]) for s in suspects]
     transcriber = Transcriber(tuned)
@@ -121,15 +122,17 @@ def _of_test(
     utterances: Sequence[Utterance],
     tuned: Base,
     group: ProcessGroup,
-) -> list[Suspect]:
-    """Suspects of the test split, as the tuned model judges."""
+) -> list[Suspect] | None:
+    """Suspects of the test split, as the tuned model judges; None where it cannot."""
     from moontune.evaluation.screening.transcript_fit import transcript_fits
     from moontune.models.transcriber import load_audio
 
+    if len(utterances) < FEWEST_CLIPS:
+        return None
     fits = transcript_fits(tuned, utterances, load_audio, dtype_of(tuned, config), group)
     judgement = Judgement.of("tuned model", [u.id for u in utterances], fits)
     if judgement.share > MOST:
-        return []
+        return None
     written = group.on_main(lambda: run.read("base_transcripts.json"))
     return _suspects({"test": utterances}, {"test": judgement}, written, aside=False)
 

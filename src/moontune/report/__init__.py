@@ -3,11 +3,13 @@
 In reading order:
 
     results          The values that reports are made of: one run's results, two runs compared, a
-                     cross-validation
+                     cross-validation, its adapter
     markdown         Markdown that holds any text without letting it become markup
     markdown_tables  A comparison with its intervals in Markdown tables
     provenance       The provenance of a run as tables: its data, artifact, commands, settings
                      and machine
     suspicion        Transcripts that look wrong, in words
     run_markdown     A run as Markdown: its section of the collected report
+    final_adapter    An adapter trained on all clips: what is said of it, and its section of the
+                     collected report
 """

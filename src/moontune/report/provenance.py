@@ -11,7 +11,7 @@ from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect
 from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
-from moontune.report.results import ArtifactTest, RunMetrics, RunResults
+from moontune.report.results import ArtifactTest, FinalMetrics, RunMetrics, RunResults
 from moontune.system.formatting import counted, percent
 
 
@@ -87,9 +87,10 @@ def artifact_facts(artifact: ArtifactTest) -> Section:
         [clip.id, clip.reference, clip.transcript, "yes" if clip.same_tokens else "NO"]
         for clip in artifact.clips
     ]
+    wer = "" if artifact.wer is None else f", WER {percent(artifact.wer)} on these clips"
     note = (
-        f"Reloaded in a fresh process on {artifact.device}, WER {percent(artifact.wer)} on these "
-        f"clips: scripts/{shlex.join(artifact.command)}"
+        f"Reloaded in a fresh process on {artifact.device}{wer}: "
+        f"scripts/{shlex.join(artifact.command)}"
     )
     return Section("The artifact", ["clip", "reference", "transcript", "same tokens"], rows, note)
 
@@ -107,7 +108,7 @@ def setting_facts(config: RunConfig, reasons: dict[str, str] | None = None) -> S
     return Section("Settings", ["setting", "value"], rows, note)
 
 
-def machine_facts(metrics: RunMetrics) -> Section:
+def machine_facts(metrics: RunMetrics | FinalMetrics) -> Section:
     environment, base, device = metrics.environment, metrics.base, metrics.device
     versions = ", ".join(f"{k} {v}" for k, v in environment.versions.items())
     rows = [
@@ -124,7 +125,7 @@ def machine_facts(metrics: RunMetrics) -> Section:
     return Section("Machine and versions", ["", ""], rows, ". ".join(metrics.remarks))
 
 
-def _training(metrics: RunMetrics) -> str:
+def _training(metrics: RunMetrics | FinalMetrics) -> str:
     training = metrics.training
     figures, reversed_clips = training.figures, training.reversed_clips
     text = (

@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import single_run
+from moontune.pipeline.run_dir import adapter_run
 from moontune.serve.corrected_clips import CorrectedClips
 from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
@@ -55,7 +55,7 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
 
     if args.max_seconds <= 0 or args.max_megabytes <= 0:
         raise UserError("--max-seconds and --max-megabytes must be above 0")
-    run = single_run(args.run)
+    run = adapter_run(args.run)
     if "train" not in run.stages():
         raise UserError(f"{run.path}: has no adapter yet; do its training first")
     corrected = CorrectedClips(args.keep)

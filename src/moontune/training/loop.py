@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 OnEvent = Callable[[dict[str, Any]], None]
 Prune = Callable[[int, float], bool]  # of an update's number and its validation loss
 GIVEN_UP = "given up"
+PLANNED = "planned end"  # at the update to keep
 _LEAST_FRAMES = 1_250  # a clip of 30 s goes through alone
 
 
@@ -37,11 +38,11 @@ class TrainResult:
 
     steps: int  # optimizer updates tried, skipped ones included
     best_step: int  # 0: no update was better than the base
-    best_val_loss: float  # of the update kept
-    first_val_loss: float  # of the base
+    best_val_loss: float | None  # of the update kept; None: nothing was validated
+    first_val_loss: float | None  # of the base
     last_train_loss: float | None
     skipped: int  # updates left out for a non-finite loss or gradient
-    stopped: str  # "max_steps", "early stop", "given up" or "aborted: ..."
+    stopped: str  # "max_steps", "early stop", "planned end", "given up" or "aborted: ..."
     utterances_seen: int
     seconds: float
     seconds_validating: float
@@ -80,6 +81,7 @@ class TrainingSetup:
     seed: int
     dtype: torch.dtype = torch.float32  # of the layers' matrix products; weights stay float32
     group: ProcessGroup = SINGLE
+    kept_step: int | None = None  # ends the training and is kept; None: the best one validated
 
 
 def train(
@@ -102,7 +104,8 @@ def train(
     kept. An update with a non-finite loss or gradient changes nothing and is counted; beyond
     `max_skipped_updates` training ends. `on_event` gets one dict an event, in the main process of
     the group only. `prune` is asked after each validation of an update, with its number and loss,
-    whether to give up.
+    whether to give up. Where `setup.kept_step` says which update to keep, training ends with it and
+    nothing is validated.
 
     `checkpointer` saves where the training stands; one that has such a state is gone on with, and
     ends as if it had never stopped, on a CPU to the bit. Asked to stop, it raises
@@ -130,16 +133,20 @@ def train(
         return loss
 
     progress = _restored(state, stream, checkpointer, group)
-    if progress is None:
+    if progress is None and setup.kept_step is None:
         progress = _first_validation(validate, begun)
+    progress = progress or LoopProgress(None, None)
     setup.base.net.train()
     earlier = progress.seconds
-    while not (ending := _ending(progress, config)):
+    while not (ending := _ending(progress, config, setup.kept_step)):
         clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
         emit(_update(progress, clips, state, losses, config, group))
-        due = progress.step % config.validation_every == 0 or progress.step == config.updates
-        if due and progress.skipped <= config.max_skipped_updates:
-            _compete(progress, state, validate, prune)
+        if progress.skipped <= config.max_skipped_updates:
+            if progress.step == setup.kept_step:
+                progress.best_step = progress.step
+                state.keep_best()
+            elif setup.kept_step is None and _is_due(progress.step, config):
+                _compete(progress, state, validate, prune)
         progress.seconds = earlier + time.perf_counter() - begun
         if checkpointer:
             checkpointer.after_update(lambda: state.checkpoint(progress), group)
@@ -176,6 +183,11 @@ def _first_validation(validate: Callable[[int], float], begun: float) -> LoopPro
     return LoopProgress(loss, loss, seconds_validating=time.perf_counter() - begun)
 
 
+def _is_due(step: int, config: TrainConfig) -> bool:
+    """Whether the update is validated."""
+    return step % config.validation_every == 0 or step == config.updates
+
+
 def _compete(
     progress: LoopProgress,
     state: TrainingState,
@@ -185,7 +197,7 @@ def _compete(
     """Validate the weights as they are, and keep them if they are the best so far."""
     started = time.perf_counter()
     loss = validate(progress.step)
-    if math.isfinite(loss) and loss < progress.best_loss:
+    if math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss):
         progress.best_loss, progress.best_step, progress.stale = loss, progress.step, 0
         state.keep_best()
     else:
@@ -248,12 +260,14 @@ def _update(
     }
 
 
-def _ending(progress: LoopProgress, config: TrainConfig) -> str:
+def _ending(progress: LoopProgress, config: TrainConfig, kept_step: int | None = None) -> str:
     """Why the training is over; empty where it is not."""
     if progress.given_up:
         return GIVEN_UP
     if progress.skipped > config.max_skipped_updates:
         return f"aborted: {progress.skipped} updates had a non-finite loss or gradient"
+    if kept_step is not None and progress.step >= kept_step:
+        return PLANNED
     if config.early_stop_patience and progress.stale >= config.early_stop_patience:
         return "early stop"
     return "max_steps" if progress.step >= config.updates else ""

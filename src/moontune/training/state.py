@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class LoopProgress:
     """Progress of a training."""
 
-    first_loss: float  # of the base, on the validation split
-    best_loss: float  # of the update kept
+    first_loss: float | None  # of the base, on the validation split; None: nothing is validated
+    best_loss: float | None  # of the update kept
     best_step: int = 0  # 0: no update was better than the base
     step: int = 0  # optimizer updates tried
     stale: int = 0  # validations without a new best

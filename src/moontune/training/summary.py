@@ -12,8 +12,8 @@ class TrainingFigures:
 
     steps: float  # optimizer steps tried, skipped ones included
     best_step: float  # 0: no step was better than the base
-    first_val_loss: float  # of the base
-    best_val_loss: float  # of the adapter that was saved
+    first_val_loss: float | None  # of the base; None: nothing was validated
+    best_val_loss: float | None  # of the adapter that was saved
     seconds: float
 
     @classmethod
@@ -35,7 +35,7 @@ class TrainingSummary:
     """A training of one run; what older runs did not record has the value they were made with."""
 
     figures: TrainingFigures
-    stopped: str  # "max_steps", "early stop" or "aborted: ..."
+    stopped: str  # "max_steps", "early stop", "planned end" or "aborted: ..."
     skipped: int  # steps left out for a non-finite loss or gradient
     utterances_seen: int
     seconds_validating: float

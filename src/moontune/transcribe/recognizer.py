@@ -96,9 +96,9 @@ class _Parts:
 
 
 def _parts_of_run(folder: Path) -> _Parts:
-    from moontune.pipeline.run_dir import single_run
+    from moontune.pipeline.run_dir import adapter_run
 
-    run = single_run(folder)
+    run = adapter_run(folder)
     if not (run.adapter / "adapter_config.json").is_file():
         raise UserError(f"{folder}: has no adapter; do its training first")
     config, parts = run.config(), _parts_of_adapter(run.adapter)

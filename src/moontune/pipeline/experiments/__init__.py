@@ -1,9 +1,13 @@
-"""Verbs over several runs: cross-validation, sweep, comparison, scores.
+"""Verbs over several runs: cross-validation and its adapter, sweep, comparison, scores.
 
 In reading order:
 
     crossval           `moontune crossval`: a run for every fold, each trained and measured
     crossval_report    The folds of a cross-validation together: figures, cautions, report
+    final              `moontune final`: one adapter trained on all clips of a cross-validation,
+                       to be used
+    final_report       The report of an adapter trained on all clips: its checks, final.json,
+                       Markdown and page
     sweep              `moontune sweep`: trainings with other settings, the best by validation
                        tested at the end
     trial              One trial of a sweep: the settings that were tried and how its training

@@ -22,7 +22,7 @@ from moontune.system.files import new_folder, remove_folder, write_json
 from moontune.system.progress import Ui
 
 BEFORE = ("sample", "clean")  # done once, for all folds
-_OF_A_FOLD = ("labels", "baseline", "train", "evaluate")
+OF_A_FOLD = ("labels", "baseline", "train", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,13 @@ def _of_fold(config: RunConfig, run: RunDir, number: int) -> RunConfig:
 
 def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
     """Train and measure every fold, those left over from an interrupted cross-validation first."""
-    group.on_main(lambda: _check_unchanged(run))
+    group.on_main(lambda: check_unchanged(run))
     count = group.on_main(lambda: run.record()["folds"])
     known = KnownOfBase()  # the same in every fold
     for number in range(1, count + 1):
         fold = RunDir(run / f"fold-{number}")
         done = group.on_main(fold.stages)
-        for name in _OF_A_FOLD:
+        for name in OF_A_FOLD:
             if name in done:
                 continue
             stage = stage_named(name)
@@ -126,7 +126,7 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
             run_stage(fold, group.on_main(fold.config), stage, ui, group, **options)
 
 
-def _check_unchanged(run: RunDir) -> None:
+def check_unchanged(run: RunDir) -> None:
     """Raises UserError where a fold is gone, or was done again with settings of its own."""
     config = run.config()
     for number in range(1, run.record()["folds"] + 1):

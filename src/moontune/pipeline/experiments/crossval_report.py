@@ -18,7 +18,8 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import show
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.experiments.final import doubts
+from moontune.pipeline.run_dir import RunDir, final_command
 from moontune.pipeline.screening import write_suspects
 from moontune.pipeline.stages.report import write_report
 from moontune.report.html.contents import crossval_page
@@ -101,6 +102,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     write_json(run / "crossval.json", row)
     sections = [
         _fold_facts(results.folds, split, DataOrigin.from_json(origin)),
+        _next(run, results),
         command_facts(run.commands()),
         setting_facts(config, _recommended(results.folds)),
     ]
@@ -108,6 +110,22 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     write_report(run, config, _markdown(results, sections), page)
     run.mark_complete()
     return results
+
+
+def next_step(run: RunDir, results: CrossvalResults) -> str:
+    """What to do now, in a line: train on everything, or not."""
+    against = doubts(results.comparison, [int(fold.best_step) for fold in results.folds])
+    if against:
+        return f"no adapter to use is advised: {'; '.join(against)}; use the base as it is"
+    return f"next, one adapter trained on all clips, to be used: {final_command(run.path)}"
+
+
+def _next(run: RunDir, results: CrossvalResults) -> Section:
+    text = next_step(run, results)
+    if text.endswith(final_command(run.path)):
+        note = "It trains one adapter on all clips; what to expect of it are the figures above."
+        return Section("An adapter to use", [], [[final_command(run.path)]], note)
+    return Section("An adapter to use", ["", ""], [["advice", text]])
 
 
 def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list[PredictionRow]:
@@ -152,8 +170,8 @@ def _mean_training(folds: list[TrainingFigures]) -> TrainingFigures:
     return TrainingFigures(
         steps=mean(f.steps for f in folds),
         best_step=mean(f.best_step for f in folds),
-        first_val_loss=mean(f.first_val_loss for f in folds),
-        best_val_loss=mean(f.best_val_loss for f in folds),
+        first_val_loss=mean(f.first_val_loss or 0.0 for f in folds),
+        best_val_loss=mean(f.best_val_loss or 0.0 for f in folds),
         seconds=sum(f.seconds for f in folds),
     )
 

@@ -26,7 +26,7 @@ from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, fork_run
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
-from moontune.pipeline.stages.train import GivenUp, TrialOptions
+from moontune.pipeline.stages.train import GivenUp, TrainOptions
 from moontune.system.files import write_json
 from moontune.system.progress import Ui
 from moontune.training.summary import TrainingSummary
@@ -146,7 +146,7 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[Trial]:
             what = described(values) if number else "the run's own settings"
             ui.stage(f"trial {number}", what, number + 1, asked["trials"])
             trial_ui = _TrialUi(ui, pruner)
-            options = TrialOptions(_val_clips(run, number), reversed_transcripts, trial_ui.prune)
+            options = TrainOptions(_val_clips(run, number), reversed_transcripts, trial_ui.prune)
             trial = _run_trial(run, config, _Asked(number, values, space), trial_ui, options)
             ui.note(_outcome(trial, done))
         done.append(trial)
@@ -160,7 +160,7 @@ def _own(space: list[Dimension], config: RunConfig) -> dict[str, Any]:
 
 
 def _run_trial(
-    run: RunDir, config: RunConfig, asked: _Asked, ui: _TrialUi, options: TrialOptions
+    run: RunDir, config: RunConfig, asked: _Asked, ui: _TrialUi, options: TrainOptions
 ) -> Trial:
     """Train a trial, or go on with it; `trial.json` is written last."""
     folder = trial_folder(run, asked.number)
@@ -175,6 +175,7 @@ def _run_trial(
         if asked.number and training.aborted:
             state = "aborted"
         best, step = training.figures.best_val_loss, training.figures.best_step
+        assert best is not None  # a trial validates
     except GivenUp:
         state = "pruned"
         step = min(ui.values, key=lambda s: ui.values[s])

@@ -17,16 +17,26 @@ from moontune.system.files import read_jsonl, write_json
 from moontune.system.progress import Ui
 
 
-def artifact_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
+def artifact_stage(
+    run: RunDir,
+    config: RunConfig,
+    ui: Ui,
+    clips: str = "test",
+    expected: str = "predictions_tuned.jsonl",
+) -> dict[str, Any]:
     """Transcribe held-out clips in a fresh process, and write artifact_test.json: whether their
-    token ids are those of the evaluation."""
-    test, _ = read_manifest(run.manifest("test"))
+    token ids are those of the evaluation.
+
+    `clips`: the manifest to choose from. `expected`: the file of `id` and `tokens` by the adapter
+    as it was loaded here.
+    """
+    test, _ = read_manifest(run.manifest(clips))
     write_manifest(run.manifest("artifact"), choose_clips(test, config.eval.artifact_clips))
     output = run / "artifact_test.json"
     arguments = _arguments(run, config, output)
     _run_stt(arguments)
     test_row = run.read(output.name) | {"command": ["run_stt.py", *arguments]}
-    _compare(run, test_row)
+    _compare(run, test_row, expected)
     write_json(output, test_row)
     ui.note(
         f"fresh process: {test_row['clips_identical']} of {test_row['clips_compared']} clips gave "
@@ -71,7 +81,7 @@ def _run_stt(arguments: list[str]) -> None:
         raise UserError(f"the artifact cannot be used in a fresh process: {last}")
 
 
-def _compare(run: RunDir, test_row: dict[str, Any]) -> None:
+def _compare(run: RunDir, test_row: dict[str, Any], file: str) -> None:
     """Add to the test's row which clips have the evaluation's token ids."""
     require_same_weights(
         test_row["base_sha256"],
@@ -79,7 +89,7 @@ def _compare(run: RunDir, test_row: dict[str, Any]) -> None:
         "evaluate",
         f"do it again: moontune evaluate {run.path} --overwrite",
     )
-    expected = {row["id"]: row["tokens"] for row in read_jsonl(run / "predictions_tuned.jsonl")}
+    expected = {row["id"]: row["tokens"] for row in read_jsonl(run / file)}
     for clip in test_row["clips"]:
         clip["identical_tokens"] = clip["tokens"] == expected[clip["id"]]
     identical = sum(clip["identical_tokens"] for clip in test_row["clips"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
@@ -14,15 +15,28 @@ from moontune.pipeline.stages.measure import measure
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Ui
 
+if TYPE_CHECKING:
+    from moontune.models.base_model import Base
+
 
 def evaluate_stage(
-    run: RunDir, config: RunConfig, ui: Ui, group: ProcessGroup = SINGLE
+    run: RunDir,
+    config: RunConfig,
+    ui: Ui,
+    group: ProcessGroup = SINGLE,
+    also: Callable[[Base], None] | None = None,
 ) -> dict[str, Any]:
+    """Measure what is on disk, and do what else is to be done with the tuned model, `also`.
+
+    Raises UserError where the base was measured under other conditions.
+    """
     from moontune.models.adapter import load_adapter
 
     base, base_facts = load_base_for(run, config, group)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
     measure(run, config, ui, base, "tuned", group)
+    if also is not None:
+        also(base)
     for prefix in ("", "general_"):
         if group.is_main and (run / f"{prefix}eval_tuned.json").is_file():
             _require_same_conditions(run, prefix)

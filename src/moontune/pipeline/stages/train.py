@@ -50,12 +50,25 @@ class GivenUp(Exception):
 
 
 @dataclass(frozen=True)
-class TrialOptions:
-    """Options that a search gives to the trainings it compares."""
+class UnvalidatedTraining:
+    """A training with nothing held out: what others measured decides in place of validation."""
+
+    base_wer: float | None  # of the base, on all clips; None: not measured
+    kept_share: float  # of max_steps: training ends with that update, which is kept
+
+    def kept_step(self, updates: int) -> int:
+        """The last update of so many planned ones, from 1."""
+        return min(max(1, round(self.kept_share * updates)), updates)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of trainings that are part of something larger: a search, or a final adapter."""
 
     val_clips: int | None = None  # to validate on; None: as many as `validation_sample` takes
     reversed_transcripts: dict[str, str | None] | None = None  # known already; gets the new ones
     prune: Prune | None = None  # asked after each validation whether to give up
+    unvalidated: UnvalidatedTraining | None = None  # the validation split is not looked at
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ def train_stage(
     config: RunConfig,
     ui: Ui,
     group: ProcessGroup = SINGLE,
-    options: TrialOptions = TrialOptions(),
+    options: TrainOptions = TrainOptions(),
 ) -> dict[str, Any]:
     """Train the adapter of a run; returns what `run.json` records of device and base.
 
@@ -102,7 +115,7 @@ def train_stage(
     """
     inputs, provenance = _load_inputs(run, config, group)
     dtype = training_dtype(inputs.base.device, config.train.dtype)
-    key = _key(config, inputs, dtype, options.val_clips, group)
+    key = _key(config, inputs, dtype, options, group)
     checkpoint = group.on_main(lambda: _checkpoint(run, key, ui))
     if checkpoint is None:
         decisions = _decide(inputs, config, options, group, ui)
@@ -110,8 +123,12 @@ def train_stage(
         decisions = _Decisions.from_json(config, checkpoint.facts["about"])
         ui.note(f"going on after update {checkpoint.facts['progress']['step']}")
     sources = _sources(inputs, decisions, ui)
-    validated = _validated(decisions.config, inputs.val, options.val_clips, ui)
-    training = _Training(run, inputs, decisions, sources, validated, dtype, group)
+    validated = _validated(decisions.config, inputs.val, options, ui)
+    kept_step = None
+    if options.unvalidated:
+        kept_step = options.unvalidated.kept_step(decisions.config.train.updates)
+        ui.note(f"nothing is held out; update {kept_step} is kept, as in the folds")
+    training = _Training(run, inputs, decisions, sources, validated, dtype, group, kept_step)
     begin_bytes = checkpoint.facts["log_bytes"] if checkpoint else 0
     trained = _run_loop(training, key, begin_bytes, options, ui)
     if group.is_main:
@@ -138,11 +155,12 @@ def _fitting(run: RunDir, split: str) -> list[Utterance]:
 
 
 def _key(
-    config: RunConfig, inputs: _Inputs, dtype: str, val_clips: int | None, group: ProcessGroup
+    config: RunConfig, inputs: _Inputs, dtype: str, options: TrainOptions, group: ProcessGroup
 ) -> str:
     """A hash of all that the training is made of: the checkpoint of another is not taken up."""
     settings = [version("moontune"), config.train, config.lora, config.general.replay_share]
-    settings += [config.eval.token_cap, config.output.seed, dtype, val_clips]
+    settings += [config.eval.token_cap, config.output.seed, dtype, options.val_clips]
+    settings += [options.unvalidated] if options.unvalidated else []
     rows = [manifest_hash(part) for part in (inputs.own, inputs.val, inputs.replay)]
     parts = (settings, rows, inputs.base.origin.sha256, inputs.base.device, group.size)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -164,15 +182,18 @@ def _checkpoint(run: RunDir, key: str, ui: Ui) -> Checkpoint | None:
 
 
 def _decide(
-    inputs: _Inputs, config: RunConfig, options: TrialOptions, group: ProcessGroup, ui: Ui
+    inputs: _Inputs, config: RunConfig, options: TrainOptions, group: ProcessGroup, ui: Ui
 ) -> _Decisions:
     """Settings recommended for the data where none were given, and the clips to reverse."""
     from moontune.training.sampling import evenly_spaced
 
-    base_wer = None
-    if "lr" in unset(config):
+    data = DataSummary(len(inputs.own), None)
+    if options.unvalidated:
+        data = DataSummary(len(inputs.own), options.unvalidated.base_wer, "the clips of all folds")
+    elif "lr" in unset(config):
         base_wer = _wer(inputs.base, evenly_spaced(inputs.val, BASE_CLIPS), config, group)
-    config, recommendations = recommend(config, DataSummary(len(inputs.own), base_wer))
+        data = replace(data, wer=base_wer)
+    config, recommendations = recommend(config, data)
     for r in recommendations:
         ui.note(f"{r.name} {setting_text(r.value)}: {r.why}")
     known = {} if options.reversed_transcripts is None else options.reversed_transcripts
@@ -240,11 +261,15 @@ def _sources(inputs: _Inputs, decisions: _Decisions, ui: Ui) -> _Sources:
 
 
 def _validated(
-    config: RunConfig, val: list[Utterance], clips: int | None, ui: Ui
+    config: RunConfig, val: list[Utterance], options: TrainOptions, ui: Ui
 ) -> list[Utterance]:
-    """Utterances to validate on: `clips` of the split, or as many as `validation_sample` takes."""
+    """Utterances to validate on: `val_clips` of the split, or as many as `validation_sample` takes;
+    none where nothing is held out."""
     from moontune.training.sampling import evenly_spaced, validation_sample
 
+    if options.unvalidated:
+        return []
+    clips = options.val_clips
     validated = validation_sample(val, config.train) if clips is None else evenly_spaced(val, clips)
     if len(validated) < len(val):
         ui.note(f"validating on {len(validated)} of the {len(val)} validation clips")
@@ -262,6 +287,7 @@ class _Training:
     validated: list[Utterance]
     dtype: str
     group: ProcessGroup
+    kept_step: int | None  # None: the one best on what is validated
 
     @property
     def config(self) -> RunConfig:
@@ -279,7 +305,7 @@ class _Trained:
 
 
 def _run_loop(
-    training: _Training, key: str, begin_bytes: int, options: TrialOptions, ui: Ui
+    training: _Training, key: str, begin_bytes: int, options: TrainOptions, ui: Ui
 ) -> _Trained:
     """Train the adapter, and discard one that is no better in words.
 
@@ -294,7 +320,8 @@ def _run_loop(
     from moontune.training.sampling import mixture
 
     run, inputs, group, config = training.run, training.inputs, training.group, training.config
-    before = _validation_words(training) if group.is_main else None
+    validates = group.is_main and training.kept_step is None
+    before = _validation_words(training) if validates else None
     model = attach_lora(inputs.base, config.lora, config.output.seed)
     start = adapter_state(model)
     parameters = trainable_parameters(model)
@@ -306,9 +333,11 @@ def _run_loop(
         config.output.seed,
         getattr(torch, training.dtype),
         group,
+        training.kept_step,
     )
     stream = mixture(inputs.own, training.sources.shares, config.output.seed)
-    log = TrainingLog(run, begin_bytes, config.train.updates, ui, group)
+    updates = training.kept_step or config.train.updates
+    log = TrainingLog(run, begin_bytes, updates, ui, group)
     echo_s = 2.0 if group.size > 1 else 0.0
     with log, stop_after_this_update(_STOPPING, echo_s) as stopping:
         result = train(
@@ -387,9 +416,9 @@ def _write_products(training: _Training, trained: _Trained) -> None:
 
 
 def _say_result(result: TrainResult, ui: Ui) -> None:
-    ui.note(
-        f"{result.stopped} after {result.steps} updates; kept step {result.best_step}, "
-        f"validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
-    )
+    text = f"{result.stopped} after {result.steps} updates; kept step {result.best_step}"
+    if result.first_val_loss is not None:
+        text += f", validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
+    ui.note(text)
     if result.skipped:
         ui.warn(f"{result.skipped} updates were skipped for a non-finite loss or gradient")

@@ -53,7 +53,7 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
         base=ModelFigures(base["loss"], base["wer"]),
         tuned=ModelFigures(tuned["loss"], tuned["wer"]),
         comparison=compare(before, after, config.output.seed),
-        general=_general(run, config.output.seed),
+        general=general_comparison(run, config.output.seed),
         meaning=meaning_of(split["split_by"], split.get("voices", 3)),
         shared_recordings=split["leakage"]["counts"]["audio"],
         artifact=ArtifactEvidence(
@@ -65,12 +65,12 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
         aborted=training.stopped if training.aborted else None,
         discarded=training.degenerated,
         unsteady=unsteady(read_jsonl(log)) if log.is_file() else [],
-        mps_fallbacks=_fallbacks(stages),
+        mps_fallbacks=mps_fallbacks(stages),
         missing_artifacts=[n for n, path in run.artifacts().items() if not path.is_file()],
     )
 
 
-def _fallbacks(stages: dict[str, dict[str, Any]]) -> dict[str, int]:
+def mps_fallbacks(stages: dict[str, dict[str, Any]]) -> dict[str, int]:
     """Operators that MPS handed to the CPU in any stage, and how often."""
     fallbacks: Counter[str] = Counter()
     for facts in stages.values():
@@ -78,7 +78,7 @@ def _fallbacks(stages: dict[str, dict[str, Any]]) -> dict[str, int]:
     return dict(fallbacks)
 
 
-def _general(run: RunDir, seed: int) -> Comparison | None:
+def general_comparison(run: RunDir, seed: int) -> Comparison | None:
     """The check for forgetting; None where there was no general speech to check it on."""
     files = [run / f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
     rows = [stored_predictions(f) for f in files if f.is_file()]

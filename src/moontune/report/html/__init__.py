@@ -3,7 +3,8 @@
 In reading order:
 
     page           A run, or two runs compared, as one HTML page that needs nothing else
-    contents       The contents of pages: of a run, of two runs compared, of a cross-validation
+    contents       The contents of pages: of a run, of two runs compared, of a cross-validation and
+                   its adapter
     figures        A comparison as the page shows it: cards and tables of written figures, with
                    their plots
     svg            Plots as inline SVG that fits any width: percent across, pixels down

@@ -1,4 +1,4 @@
-"""The contents of pages: of a run, of two runs compared, of a cross-validation."""
+"""The contents of pages: of a run, of two runs compared, of a cross-validation and its adapter."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect
 from moontune.evaluation.acceptance import Verdict
-from moontune.report.html.page import Heading, Page, render_page
+from moontune.report.final_adapter import sections_of
+from moontune.report.html.page import Heading, Page, render_final_page, render_page
 from moontune.report.provenance import Section, command_facts, provenance_of
-from moontune.report.results import CrossvalResults, RunComparison, RunResults
+from moontune.report.results import CrossvalResults, FinalResults, RunComparison, RunResults
 
 
 def run_page(
@@ -101,7 +102,7 @@ def _trainings(runs: RunComparison) -> Section:
         "validation loss": (before.best_val_loss, after.best_val_loss),
         "seconds of training": (before.seconds, after.seconds),
     }
-    rows = [[label, *(round(figure, 4) for figure in pair)] for label, pair in pairs.items()]
+    rows = [[label, *(round(figure or 0.0, 4) for figure in pair)] for label, pair in pairs.items()]
     return Section("Training", ["", *runs.names], rows)
 
 
@@ -117,3 +118,8 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
         suspects=results.suspects,
     )
     return render_page(page, clips)
+
+
+def final_page(results: FinalResults) -> str:
+    """The page of an adapter trained on all clips: what to expect, and what was checked."""
+    return render_final_page(results, sections_of(results))

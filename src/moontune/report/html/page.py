@@ -24,6 +24,7 @@ from moontune.report.html.templating import templates
 from moontune.report.provenance import Section
 from moontune.report.results import (
     Comparison,
+    FinalResults,
     GeneralSpeech,
     LossHistory,
     StepLoss,
@@ -86,6 +87,25 @@ def render_page(page: Page, clips: int) -> str:
         "curves": training_curves(page.losses, page.best_step) if page.losses else None,
     }
     return templates(__package__).get_template("report.html.j2").render(values)
+
+
+def render_final_page(results: FinalResults, facts: Sequence[Section]) -> str:
+    """The page of an adapter trained on all clips, as HTML."""
+    metrics, of_folds, labels = results.metrics, ("base", "folds"), ("base", "tuned")
+    comparison, forgetting = metrics.expected.comparison, metrics.general.comparison
+    values = {
+        "title": results.name,
+        "metrics": metrics,
+        "cautions": results.cautions,
+        "of_folds": of_folds,
+        "labels": labels,
+        "comparison": comparison,
+        "cards": measure_cards(comparison, of_folds),
+        "forgetting": forgetting,
+        "general_cards": measure_cards(forgetting, labels) if forgetting else [],
+        "facts": facts,
+    }
+    return templates(__package__).get_template("final.html.j2").render(values)
 
 
 def word_errors(comparison: Comparison) -> list[tuple[str, int, int]]:

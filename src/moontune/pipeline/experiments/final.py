@@ -1,0 +1,367 @@
+"""`moontune final`: one adapter trained on all clips of a cross-validation, to be used.
+
+Nothing is held out, so nothing here can measure it: what to expect of it is what the folds
+measured. Which update is kept comes from them too, and a check on clips that it trained on looks
+only for a model that stopped writing speech.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import statistics
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from moontune.config.schema import RunConfig
+from moontune.data.manifest import (
+    Utterance,
+    manifest_hash,
+    read_run_manifest,
+    write_manifest,
+)
+from moontune.errors import UserError
+from moontune.evaluation.measures import Comparison, Measure
+from moontune.evaluation.phrasing import show
+from moontune.pipeline.base_transcripts import KnownOfBase
+from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unchanged
+from moontune.pipeline.general_speech import general_speech
+from moontune.pipeline.preflight import check_model, check_room
+from moontune.pipeline.run_dir import (
+    FINAL,
+    KINDS,
+    RunDir,
+    create_run,
+    final_command,
+    open_run,
+)
+from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.runner import run_stage
+from moontune.pipeline.stages import stage_named
+from moontune.pipeline.stages.report import check_report_file
+from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining
+from moontune.report.results import KeptUpdate
+from moontune.system.distributed import SINGLE, ProcessGroup
+from moontune.system.files import damage_as_user_error, new_folder, write_jsonl
+from moontune.system.progress import Ui
+from moontune.training.sampling import evenly_spaced
+from moontune.training.summary import TrainingSummary
+
+if TYPE_CHECKING:
+    from moontune.models.base_model import Base
+
+CHECK_CLIPS = 64  # that it trained on, at most, transcribed to see whether it still writes speech
+CHECK_FILE = "check_transcripts.jsonl"
+_STAGES = ("labels", "baseline", "train", "evaluate", "artifact")
+_GENERAL_BASE = ("general_eval_base.json", "general_predictions_base.jsonl")
+
+
+@dataclass(frozen=True)
+class FinalArgs:
+    """Train one adapter on all clips of a finished cross-validation, with its settings, to be used.
+    Nothing is held out: what to expect of it is what the cross-validation measured."""
+
+    crossval: tyro.conf.Positional[Path]
+    """The cross-validation's folder, outputs/NAME; the adapter goes into its folder `final`. The
+    same command goes on with a training that was cut short."""
+    anyway: bool = False
+    """Train although the cross-validation does not show that adapting helps."""
+    overwrite: bool = False
+    """Train again, in place of the adapter that is there."""
+
+
+@dataclass(frozen=True)
+class FinishedCrossval:
+    """A cross-validation whose folds are all measured, and as its report has them."""
+
+    run: RunDir
+    config: RunConfig
+    folds: list[RunDir]
+    comparison: Comparison  # of base and the folds' adapters, every clip tested once
+    cautions: list[str]
+    kept: list[tuple[int, int]]  # a fold: update kept, 0 for the base, and updates planned
+
+    @property
+    def name(self) -> str:
+        return self.run.record()["name"]
+
+    @property
+    def kept_share(self) -> float:
+        """Share of the planned updates after which the folds that kept an update kept theirs: the
+        median; 1 where none did."""
+        shares = [step / planned for step, planned in self.kept if step]
+        return statistics.median(shares) if shares else 1.0
+
+    def kept_update(self, planned: int) -> KeptUpdate:
+        """The update to keep of so many that are planned."""
+        step = self.without_validation.kept_step(planned)
+        return KeptUpdate(step, planned, self.kept_share, self.kept)
+
+    @property
+    def without_validation(self) -> UnvalidatedTraining:
+        return UnvalidatedTraining(self.comparison.wer.before, self.kept_share)
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that the final adapter takes over."""
+        parts = [json.dumps(self.comparison.to_json()), repr(self.kept)]
+        parts.append(manifest_hash(read_run_manifest(self.run.manifest("clean"))))
+        return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+def open_crossval(path: Path) -> FinishedCrossval:
+    """A finished cross-validation. Raises UserError for what is none, or is not done, or no longer
+    what its report says."""
+    run = open_run(path)
+    if run.kind == "final":
+        raise UserError(
+            f"{path}: is the adapter itself; give its cross-validation: "
+            f"{final_command(run.path.parent)}"
+        )
+    if run.kind != "crossval":
+        raise UserError(
+            f"{path}: is {KINDS[run.kind]}, and what to expect is told by a cross-validation; "
+            "begin one with: moontune crossval --manifest my.jsonl --run-name NAME"
+        )
+    place = run.path.resolve()
+    resume = f"moontune crossval --resume --run-name {place.name} --output-dir {place.parent}"
+    if not run.record().get("complete") or not (run / "crossval.json").is_file():
+        raise UserError(f"{path}: is not done; go on with: {resume}")
+    check_unchanged(run)
+    found = run.read("crossval.json")
+    with damage_as_user_error(run / "crossval.json", f"make it again: {resume}"):
+        names = [fold["fold"] for fold in found["folds"]]
+        comparison = Comparison.from_json(found["comparison"])
+        figures = [(fold["wer"][1], fold["loss"][1], fold["best_step"]) for fold in found["folds"]]
+    folds = [RunDir(run / name) for name in names]
+    for fold, known in zip(folds, figures, strict=True):
+        if any(name not in fold.stages() for name in OF_A_FOLD) or _figures(fold) != known:
+            raise UserError(
+                f"{fold.path}: was done again, and the cross-validation does not have it yet; "
+                f"go on with: {resume}"
+            )
+    kept = [(int(_training(f).figures.best_step), f.used_config().train.updates) for f in folds]
+    return FinishedCrossval(run, run.config(), folds, comparison, found["cautions"], kept)
+
+
+def _training(fold: RunDir) -> TrainingSummary:
+    return TrainingSummary.from_json(fold.read("train.json"))
+
+
+def _figures(fold: RunDir) -> tuple[float | None, float, float]:
+    """WER and loss of a fold's adapter, and the update that was kept."""
+    tuned = fold.read("eval_tuned.json")
+    return tuned["wer"], tuned["loss"], _training(fold).figures.best_step
+
+
+def doubts(comparison: Comparison, kept: list[int]) -> list[str]:
+    """Reasons not to train on everything, a phrase each: what the folds say against it.
+
+    `kept`: the update that each fold kept, 0 for the base.
+    """
+    found = []
+    of_base = sum(not step for step in kept)
+    if 2 * of_base >= len(kept):
+        found.append(f"{of_base} of the {len(kept)} folds kept the base, no update being better")
+    name = "wer" if comparison.wer.measured else "loss"
+    measure = comparison.measures.get(name, Measure())
+    before, after = measure.before, measure.after
+    if before is not None and after is not None and after >= before:
+        label = "WER" if name == "wer" else "loss"
+        change = f"{show(name, before)} -> {show(name, after)}"
+        found.append(f"in the cross-validation the {label} did not fall ({change})")
+    if comparison.collapsed:
+        found.append(f"the folds' adapters stopped writing speech ({comparison.collapsed})")
+    return found
+
+
+def doubts_of(crossval: FinishedCrossval) -> list[str]:
+    """The same of a finished cross-validation."""
+    return doubts(crossval.comparison, [step for step, _ in crossval.kept])
+
+
+def reasons_against(crossval: FinishedCrossval, overwrite: bool) -> list[str]:
+    """The doubts where a training would begin; whoever goes on with one was asked before."""
+    begins = overwrite or final_run(crossval) is None
+    return doubts_of(crossval) if begins else []
+
+
+def refusal(crossval: FinishedCrossval, reasons: list[str], remedy: str | None = None) -> str:
+    """What is said where there are doubts: not trained, why, and what to do (`remedy`)."""
+    remedy = remedy or f"{final_command(crossval.run.path)} --anyway"
+    return (
+        f"Not trained: {'; '.join(reasons)}. Use the base as it is, or train all the same with: "
+        f"{remedy}"
+    )
+
+
+def final_run(crossval: FinishedCrossval) -> RunDir | None:
+    """The final adapter's run that is there, begun or done; None: there is none.
+
+    Raises UserError for a folder of that name that is another.
+    """
+    path = crossval.run / FINAL
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return None
+    if not (path / "run.json").is_file():
+        raise UserError(f"{path}: is not a run of moontune, so it is not written to; move it away")
+    return open_run(path)
+
+
+def begin_final(
+    crossval: FinishedCrossval,
+    command: list[str],
+    held: ExitStack,
+    remark: Callable[[str], object],
+    *,
+    overwrite: bool = False,
+) -> RunDir:
+    """A run on all clips, ready for its labels, or the one that is there to go on with.
+
+    `held` gets the lock on the cross-validation. Raises UserError, before anything is spent, where
+    audio, model or room are missing, or what is there is of another state of the cross-validation.
+    """
+    held.enter_context(exclusive_run(crossval.run.path))
+    there = None if overwrite else final_run(crossval)
+    if there is not None:
+        again = f"{final_command(crossval.run.path)} --overwrite"
+        if there.record().get("crossval_digest") != crossval.digest:
+            raise UserError(
+                f"{there.path}: is of another state of the cross-validation; train again: {again}"
+            )
+        if there.record()["complete"]:
+            return there
+    config = crossval.config
+    for text in check_room(config, begun=there is not None):
+        remark(text)
+    check_report_file(config.report.report_file)
+    _check_audio(crossval.run)
+    check_model(config)
+    if there is not None:
+        there.add_command(command)
+        return there
+    final_run(crossval)  # a folder that is another is not replaced
+    return _create(crossval, command)
+
+
+def _check_audio(run: RunDir) -> None:
+    """Raises UserError where recordings are gone."""
+    needed = read_run_manifest(run.manifest("clean"))
+    for use in ("general", "replay"):
+        needed += general_speech(run, use)
+    gone = [u for u in needed if not u.audio_filepath.is_file()]
+    if gone:
+        raise UserError(
+            f"{gone[0].audio_filepath}: is gone, as {len(gone)} of {len(needed)} recordings of the "
+            "cross-validation are; bring them back to where they were"
+        )
+
+
+def _create(crossval: FinishedCrossval, command: list[str]) -> RunDir:
+    """A run whose training split is every clip, its labels still to be written."""
+    run, path = crossval.run, crossval.run / FINAL
+    run.refuse_retired()
+    place = replace(crossval.config.output, run_name=FINAL, output_dir=run.path)
+    config, done = replace(crossval.config, output=place), run.stages()
+    everything = read_run_manifest(run.manifest("clean"))
+    with new_folder(path) as empty:
+        final = create_run(config, empty, f"{crossval.name}-{FINAL}", command, "final")
+        shutil.copytree(run / "manifests", empty / "manifests")
+        parts: dict[str, list[Utterance]] = {"train": everything, "val": [], "test": []}
+        parts["check"] = evenly_spaced(everything, CHECK_CLIPS)
+        for name, utterances in parts.items():
+            write_manifest(final.manifest(name), utterances)
+        for name in BEFORE:
+            final.finish_stage(name, done[name])
+        final.finish_stage("split", {"leakage": {}, "seconds": 0.0})
+        final.note(crossval=crossval.name, crossval_digest=crossval.digest)
+    return RunDir(path)
+
+
+def do_final(
+    run: RunDir, crossval: FinishedCrossval, ui: Ui, group: ProcessGroup = SINGLE
+) -> RunConfig:
+    """Label, train and try the adapter; what is done already stays. Returns its configuration."""
+    config = group.on_main(run.config)
+    done = group.on_main(run.stages)
+
+    def check(base: Base) -> None:
+        _transcribe_check(run, config, base, ui, group)
+
+    options: dict[str, Callable[[], dict[str, Any]]] = {
+        "labels": lambda: {"known": group.on_main(lambda: _known(run, crossval))},
+        "train": lambda: {"options": TrainOptions(unvalidated=crossval.without_validation)},
+        "evaluate": lambda: {"also": check},
+        "artifact": lambda: {"clips": "check", "expected": CHECK_FILE},
+    }
+    says = {
+        "labels": "write training text in the base's style, for all clips",
+        "baseline": "the base on general speech",
+        "train": "train the adapter on all clips",
+        "evaluate": "the adapter on general speech, and whether it writes speech",
+    }
+    for number, name in enumerate(_STAGES, start=1):
+        if name in done:
+            continue
+        if name == "baseline" and group.on_main(lambda: _takes_over_baseline(run, crossval)):
+            continue
+        stage = stage_named(name)
+        ui.stage(name, says.get(name, stage.summary), number, len(_STAGES))
+        run_stage(run, config, stage, ui, group, **options.get(name, dict)())
+    return config
+
+
+def _known(run: RunDir, crossval: FinishedCrossval) -> KnownOfBase:
+    """The base's transcripts that the folds have, by audio; of an id that names two clips none."""
+    audio: dict[str, list[str]] = {}
+    for use in ("clean", "general", "replay"):
+        file = run.manifest(use)
+        for u in read_run_manifest(file) if file.is_file() else []:
+            audio.setdefault(u.id, []).append(str(u.audio))
+    known: dict[str, str] = {}
+    for fold in crossval.folds:
+        if (fold / "base_transcripts.json").is_file():
+            for name, text in fold.read("base_transcripts.json").items():
+                if len(audio.get(name, [])) == 1:
+                    known[audio[name][0]] = text
+    return KnownOfBase(known)
+
+
+def _takes_over_baseline(run: RunDir, crossval: FinishedCrossval) -> bool:
+    """Take over the base's figures on general speech from a fold that labelled it alike."""
+    fold = crossval.folds[0]
+    texts = [manifest_hash(general_speech(r, "general")) for r in (run, fold)]
+    if texts[0] != texts[1]:
+        return False
+    for name in _GENERAL_BASE:
+        if (fold / name).is_file():
+            shutil.copyfile(fold / name, run / name)
+    facts = fold.stages()["baseline"]
+    run.finish_stage("baseline", {k: facts[k] for k in ("device", "base")} | {"seconds": 0.0})
+    return True
+
+
+def _transcribe_check(
+    run: RunDir, config: RunConfig, base: Base, ui: Ui, group: ProcessGroup
+) -> None:
+    """Write what the adapter writes for some clips it trained on: transcripts, and no figures."""
+    from moontune.models.transcriber import Transcriber, load_audio, shared_batches
+
+    clips = group.on_main(lambda: read_run_manifest(run.manifest("check")))
+    batches, transcriber = shared_batches(clips, group), Transcriber(base)
+    total, rows = sum(map(len, batches)), []
+    for indices in batches:
+        audio = [load_audio(clips[i]) for i in indices]
+        for i, t in zip(indices, transcriber(audio, config.eval.token_cap), strict=True):
+            row = {"id": clips[i].id, "hypothesis": t.text, "tokens": t.tokens}
+            rows.append((i, row | {"truncated": t.truncated}))
+        ui.progress(len(rows), total, "clips transcribed, to see whether it writes speech")
+    rows = sorted(group.gather(rows), key=lambda pair: pair[0])
+    if group.is_main:
+        write_jsonl(run / CHECK_FILE, [row for _, row in rows])

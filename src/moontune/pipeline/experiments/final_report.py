@@ -1,0 +1,171 @@
+"""The report of an adapter trained on all clips: its checks, final.json, Markdown and page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from moontune.config.loading import to_dict
+from moontune.config.schema import RunConfig
+from moontune.config.validation import remarks
+from moontune.data.normalizer import normalizer_name
+from moontune.errors import UserError
+from moontune.evaluation.acceptance import Check, cautions
+from moontune.evaluation.degeneration import degenerated
+from moontune.evaluation.predictions import stored_predictions
+from moontune.models.decoding import Transcript
+from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
+from moontune.pipeline.run_dir import RunDir, final_command, open_run
+from moontune.pipeline.stages.report import write_report
+from moontune.pipeline.stages.verdict import general_comparison, mps_fallbacks
+from moontune.report.final_adapter import render_final, statement
+from moontune.report.html.contents import final_page
+from moontune.report.results import ArtifactTest, Expectation, FinalMetrics, FinalResults
+from moontune.system.files import damage_as_user_error, read_jsonl, write_json
+from moontune.training.stability import unsteady
+from moontune.training.summary import TrainingSummary
+
+_FILES = {
+    "adapter config": "lora_adapter/adapter_config.json",
+    "adapter weights": "lora_adapter/adapter_model.safetensors",
+    "processor": "processor/tokenizer.json",
+    "resolved config": "config.toml",
+    "training log": "train_log.jsonl",
+    "artifact test": "artifact_test.json",
+    "train manifest": "manifests/train.jsonl",
+}
+
+
+def write_final_report(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> FinalResults:
+    """Check the trained adapter from its files; write final.json and the reports.
+
+    Raises UserError where files are damaged.
+    """
+    with damage_as_user_error(run.path, f"again: {final_command(crossval.run.path)} --overwrite"):
+        _drop_figures(run)
+        write_json(run / "final.json", _metrics(run, crossval, config))
+        metrics = FinalMetrics.from_json(run.read("final.json"))
+        results = _results(run, metrics)
+        write_report(run, config, render_final(results), final_page(results))
+    run.mark_complete()
+    return results
+
+
+def final_results(path: Path) -> FinalResults:
+    """The results of a final adapter that is done, from its folder. Raises UserError."""
+    run = open_run(path)
+    if run.kind != "final":
+        raise UserError(f"{path}: is no adapter of moontune final")
+    again = f"again: {final_command(run.path.parent)} --overwrite"
+    with damage_as_user_error(run.path, again):
+        return _results(run, run.final_metrics())
+
+
+def _results(run: RunDir, metrics: FinalMetrics) -> FinalResults:
+    return FinalResults(
+        metrics=metrics,
+        config=run.used_config(),
+        artifact=ArtifactTest.from_json(run.read("artifact_test.json")),
+    )
+
+
+def _drop_figures(run: RunDir) -> None:
+    """Take the WER out of artifact_test.json: it is of clips that were trained on."""
+    row = run.read("artifact_test.json")
+    row["wer"] = None
+    for clip in row["clips"]:
+        for name in ("errors", "words", "wer"):
+            clip.pop(name, None)
+    write_json(run / "artifact_test.json", row)
+
+
+def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict[str, Any]:
+    """final.json. No figure in it is of this adapter, but those on general speech."""
+    record, train = run.record(), run.read("train.json")
+    stages = record["stages"]
+    sampled, cleaned = stages["sample"], stages["clean"]
+    comparison = crossval.comparison
+    expected = Expectation(crossval.name, len(crossval.folds), comparison, list(crossval.cautions))
+    general = general_comparison(run, config.output.seed)
+    general_remark = cleaned.get("general_remark") or sampled.get("general_remark")
+    checks = _checks(run, crossval)
+    forgot = cautions(comparison, general, "") if general else []
+    clips = cleaned["utterances"]
+    return {
+        "run": record["name"],
+        "usable": all(check.passed for check in checks),
+        "statement": statement(clips, expected),
+        "trained_on": clips,
+        "held_out": 0,
+        "expected": asdict(expected) | {"comparison": comparison.to_json()},
+        "kept_update": asdict(crossval.kept_update(run.used_config().train.updates)),
+        "checks": [asdict(check) for check in checks],
+        "cautions": [text for text in forgot if text not in crossval.cautions],
+        "general": {
+            "origin": sampled.get("general") if general else None,
+            "remark": general_remark,
+            "replay": sampled.get("replay"),
+            "comparison": general.to_json() if general else None,
+        },
+        "training": train,
+        "data": cleaned | {"origin": sampled["origin"]},
+        "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")},
+        "normalizer": normalizer_name(),
+        "decoding": {
+            "tokens_per_second": config.eval.tokens_per_second,
+            "token_margin": config.eval.token_margin,
+        },
+        "base_model": stages["train"]["base"],
+        "device": stages["train"]["device"],
+        "remarks": [*remarks(config), *cleaned["remarks"]],
+        "timings_s": {name: facts["seconds"] for name, facts in stages.items()},
+        "config": to_dict(run.used_config()),
+        "environment": record["environment"],
+    }
+
+
+def _checks(run: RunDir, crossval: FinishedCrossval) -> list[Check]:
+    """Checks that need nothing held out; and whether there was reason to train at all."""
+    training = TrainingSummary.from_json(run.read("train.json"))
+    found = doubts_of(crossval)
+    faults = [f"{training.skipped} updates skipped"] if training.skipped else []
+    faults += [training.stopped] if training.aborted else []
+    faults += unsteady(read_jsonl(run / "train_log.jsonl"))
+    fallbacks = ", ".join(f"{k} ({n}x)" for k, n in mps_fallbacks(run.stages()).items())
+    missing = [name for name, file in _FILES.items() if not (run / file).is_file()]
+    artifact = run.read("artifact_test.json")
+    same = f"{artifact['clips_identical']} of {artifact['clips_compared']}"
+    lost, count = _collapse(run, crossval)
+    return [
+        Check("expected to help", not found, "; ".join(found) or "by the cross-validation"),
+        Check(
+            "transcripts are speech",
+            lost is None,
+            lost or f"of {count} clips trained on, hardly more are empty or loop than the base's",
+        ),
+        Check("stable training", not faults, "; ".join(faults) or "no update skipped"),
+        Check("no MPS fallback", not fallbacks, fallbacks or "none reported"),
+        Check(
+            "artifacts complete",
+            not missing,
+            "missing: " + ", ".join(missing) if missing else "all written",
+        ),
+        Check(
+            "same words in a fresh process",
+            bool(artifact["identical_tokens"]),
+            f"{same} clips gave identical token ids",
+        ),
+    ]
+
+
+def _collapse(run: RunDir, crossval: FinishedCrossval) -> tuple[str | None, int]:
+    """What became of the transcripts, if the adapter stopped writing speech; and of how many."""
+    rows = read_jsonl(run / CHECK_FILE)
+    of_base = {r["id"]: r for r in stored_predictions(crossval.run / "predictions_base.jsonl")}
+    before = [_transcript(of_base[row["id"]]) for row in rows]
+    return degenerated(before, [_transcript(row) for row in rows]), len(rows)
+
+
+def _transcript(row: Any) -> Transcript:
+    return Transcript(row["hypothesis"], row.get("tokens", []), row["truncated"])

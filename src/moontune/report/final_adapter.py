@@ -1,0 +1,134 @@
+"""An adapter trained on all clips: what is said of it, and its section of the collected report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from moontune.evaluation.measures import Comparison
+from moontune.evaluation.phrasing import show, show_interval
+from moontune.report.markdown import cell, table
+from moontune.report.markdown_tables import bootstrap_note, measures
+from moontune.report.provenance import (
+    Section,
+    artifact_facts,
+    command_facts,
+    machine_facts,
+    origin_text,
+    setting_facts,
+)
+from moontune.report.results import Expectation, FinalMetrics, FinalResults, GeneralSpeech
+from moontune.report.run_markdown import section_text
+from moontune.system.formatting import counted
+
+_OF_VALIDATION = ("val_share", "test_share", "split_by", "eval_every_steps", "early_stop_patience")
+
+
+def statement(clips: int, expected: Expectation) -> str:
+    """The sentence that goes wherever the adapter goes: on what it was trained, and what to expect.
+
+    It claims no measurement of the adapter: there is none.
+    """
+    return (
+        f"Trained on all {clips} clips; nothing was held out. Expected: "
+        f"{_change(expected.comparison)}, measured by cross-validation over {expected.folds} folds."
+    )
+
+
+def _change(comparison: Comparison) -> str:
+    """The change in WER, or in loss where there are no reference words, with its interval."""
+    name = "wer" if comparison.wer.measured else "loss"
+    m = comparison.measures.get(name)
+    if m is None or m.before is None or m.after is None:
+        return "unknown, there being no figures"
+    label = {"wer": "WER", "loss": "loss"}[name]
+    before = show(name, m.before).removesuffix(" %")
+    span = show_interval(name, m.difference_interval)
+    chance = "" if m.outcome != "undecided" else "; it cannot be told from chance"
+    return f"{label} {before} -> {show(name, m.after)} (95 % interval of the change {span}{chance})"
+
+
+def sections_of(results: FinalResults) -> list[Section]:
+    """The record of the adapter, in the order of both reports."""
+    metrics, artifact = results.metrics, artifact_facts(results.artifact)
+    settings = setting_facts(results.config, metrics.training.reasons)
+    return [
+        data_facts(metrics),
+        kept_facts(metrics),
+        replace(artifact, note=f"Clips that it was trained on. {artifact.note}"),
+        command_facts(metrics.environment.commands),
+        replace(settings, rows=[row for row in settings.rows if row[0] not in _OF_VALIDATION]),
+        machine_facts(metrics),
+    ]
+
+
+def data_facts(metrics: FinalMetrics) -> Section:
+    """The clips that it was trained on, all of them."""
+    corpus, general = metrics.corpus, metrics.general
+    row = ["trained on", corpus.utterances, corpus.speakers, f"{corpus.minutes:.1f}"]
+    dropped = ", ".join(f"{n} {reason}" for reason, n in corpus.dropped.items()) or "none"
+    note = (
+        f"Dropped: {dropped}. References are {metrics.references}, labels {metrics.labels}. "
+        f"Origin: {origin_text(corpus.origin)}."
+    )
+    for use, origin in (
+        ("Checked for forgetting on", general.origin),
+        ("Replayed", general.replay),
+    ):
+        note += f" {use}: {origin_text(origin)}." if origin else ""
+    return Section(
+        "Data", ["", "clips", "speakers", "minutes"], [row, ["held out", 0, 0, "0"]], note
+    )
+
+
+def kept_facts(metrics: FinalMetrics) -> Section:
+    """The updates that the folds kept, and the one that follows from them."""
+    kept = metrics.kept
+    rows = [
+        [f"fold-{n}", step or "the base", planned, f"{100 * step / planned:.0f} %"]
+        for n, (step, planned) in enumerate(kept.folds, start=1)
+    ]
+    rows.append(
+        ["on all clips", kept.step, kept.planned, f"{100 * kept.step / kept.planned:.0f} %"]
+    )
+    note = (
+        f"Nothing validated this training. It ended with update {kept.step} of the "
+        f"{kept.planned} planned: the share at which the folds that kept an update kept theirs, "
+        f"the median ({100 * kept.share:.0f} %)."
+    )
+    return Section("The update kept", ["training", "kept", "of", "share"], rows, note)
+
+
+def render_final(results: FinalResults) -> str:
+    """The section of the collected report."""
+    metrics = results.metrics
+    expected, comparison = metrics.expected, metrics.expected.comparison
+    rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in metrics.checks]
+    parts = [
+        f"## {cell(results.name)}, an adapter trained on all clips",
+        f"**{cell(metrics.statement)}**",
+        *map(cell, results.cautions),
+        f"### Expected, from the cross-validation {cell(expected.crossval)}\n\n"
+        + cell(
+            "No figure of this table is of this adapter: each fold's adapter had the other folds' "
+            "clips alone, and every clip was tested once, by one that had not met it."
+        ),
+        measures(comparison, ("base", "the folds' adapters")),
+        cell(comparison.sentences["wer"]),
+        bootstrap_note(comparison),
+        "### Checks\n\n" + table(("check", "", "detail"), rows),
+        _forgetting(metrics.general),
+        *map(section_text, sections_of(results)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _forgetting(general: GeneralSpeech) -> str:
+    """The one thing that was measured on this adapter."""
+    text = "### What it kept\n\n"
+    if general.comparison is None:
+        return text + cell(general.remark or "General speech was not looked at (--general off).")
+    clips = counted(general.comparison.utterances, "clip")
+    return (
+        f"{text}Measured on this adapter: {clips} of general speech that it was not trained on."
+        f"\n\n{measures(general.comparison)}\n\n{bootstrap_note(general.comparison)}"
+    )
