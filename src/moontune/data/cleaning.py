@@ -21,6 +21,7 @@ from moontune.data.audio import (
 )
 from moontune.data.manifest import Dropped, Utterance
 from moontune.data.normalizer import normalize
+from moontune.data.sound.bandwidth import is_narrow
 from moontune.data.sound.stereo import TwoChannels
 from moontune.system.progress import Progress, no_progress
 
@@ -32,6 +33,7 @@ class Cleaned:
     audio_sha256: dict[str, str]  # utterance id -> hash of its samples
     annotations: dict[str, int]  # kinds of what is not speech, in how many texts they were
     two_people: list[Utterance] = field(default_factory=list)  # kept, one on each channel
+    narrow: int = 0  # kept, with nothing above 4 kHz
 
 
 class _Look(NamedTuple):
@@ -42,6 +44,7 @@ class _Look(NamedTuple):
     reason: str
     detail: str
     two_people: bool = False
+    narrow: bool = False
 
 
 def clean(
@@ -60,6 +63,7 @@ def clean(
     dropped: list[Dropped] = []
     hashes: dict[str, str] = {}
     two_people: list[Utterance] = []
+    narrow = 0
 
     spoken, annotations = _spoken(utterances, config)
 
@@ -82,8 +86,9 @@ def clean(
                 kept.append(u)
                 hashes[u.id] = seen.digest
                 two_people += [u] if seen.two_people else []
+                narrow += seen.narrow
             progress(done, len(utterances), "clips read")
-    return Cleaned(kept, dropped, hashes, annotations, two_people)
+    return Cleaned(kept, dropped, hashes, annotations, two_people, narrow)
 
 
 def _spoken(
@@ -127,4 +132,5 @@ def _check(u: Utterance, config: CleanConfig, keep_silence: bool) -> _Look:
     if not keep_silence and float(np.abs(samples).max()) < 1e-3:
         return _Look(u, None, "silent", "no sample above -60 dB")
     digest = hashlib.sha256(samples.tobytes()).hexdigest()[:16]
-    return _Look(u, digest, "", "", u.channel is None and channels.two_people)
+    two_people = u.channel is None and channels.two_people
+    return _Look(u, digest, "", "", two_people, is_narrow(samples, SAMPLE_RATE_HZ))

@@ -8,4 +8,5 @@ In reading order:
                   what helps
     stereo        Two channels of a recording: opposite phases made mono, and two people told from
                   one
+    bandwidth     Telephone sound: nothing above 4 kHz, whatever the sampling rate of the file says
 """

@@ -62,6 +62,11 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             f"in {len(cleaned.two_people)} stereo clips two people may be mixed, e.g. "
             f"{cleaned.two_people[0].where}; `channel` in the row picks one"
         )
+    if cleaned.narrow > len(cleaned.utterances) / 2:
+        remarks.append(
+            f"{cleaned.narrow} of {len(cleaned.utterances)} clips hold nothing above 4 kHz, as a "
+            "telephone's do: the figures are for such a line"
+        )
     for remark in remarks:
         ui.warn(remark)
     write_manifest(run.manifest("clean"), cleaned.utterances, keep_where=True)
