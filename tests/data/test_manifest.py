@@ -213,3 +213,26 @@ def test_a_json_array_and_gzip_are_read(tmp_path: Path, indent: int | None, pack
         path.write_bytes(path.read_bytes()[:-12])
         with pytest.raises(UserError, match="damaged gzip file"):
             read_manifest(path)
+
+
+def test_what_pandas_writes_for_nothing_is_nothing(tmp_path: Path) -> None:
+    """NaN; and a whole number as 1.0, where some rows have none."""
+    rows, bad = read_manifest(
+        written(
+            tmp_path,
+            '{"audio": "a.wav", "text": "x", "speaker": NaN, "id": NaN, "offset": NaN}',
+            '{"audio": "b.wav", "text": "x", "speaker": 7.0, "channel": 1.0, "duration": NaN}',
+            '{"audio": "c.wav", "text": "x", "channel": "1"}',
+        )
+    )
+    assert not bad
+    assert [(u.id, u.speaker, u.offset) for u in rows[:1]] == [("a", None, None)]
+    assert (rows[1].speaker, rows[1].channel, rows[1].duration) == ("7", 1, None)
+    assert rows[2].channel == 1
+
+
+def test_one_bad_item_costs_an_array_itself_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, "", '[{"audio": "a.wav", "text": "x"}, 5, {"audio": "b.wav"}]')
+    rows, bad = read_manifest(path)
+    assert [u.id for u in rows] == ["a", "b"]
+    assert [b.detail for b in bad] == ["expected a JSON object, found int"]

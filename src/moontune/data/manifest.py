@@ -100,9 +100,10 @@ class Dropped:
 
 
 def _pick(row: dict[str, Any], field: str) -> Any:
+    """The field's value under any of its names; not a number, as pandas writes it, is none."""
     for name in FIELD_NAMES[field]:
         value = row.get(name)
-        if value is not None:
+        if value is not None and value == value:
             return value
     return None
 
@@ -128,12 +129,13 @@ def _seconds(row: dict[str, Any], field: str) -> float | None:
     value = _pick(row, field)
     if value is None:
         return None
+    name = next(n for n in FIELD_NAMES[field] if row.get(n) is value)
     try:
-        seconds = float(value)
+        seconds = float("true" if isinstance(value, bool) else value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{field} must be seconds, found {_short(value)}") from None
+        raise ValueError(f"{name} must be seconds, found {_short(value)}") from None
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{field} must be 0 or more seconds, found {seconds}")
+        raise ValueError(f"{name} must be 0 or more seconds, found {seconds}")
     return seconds
 
 
@@ -156,9 +158,12 @@ def _channel(row: dict[str, Any]) -> int | None:
     value = _pick(row, "channel")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, str) and value.isdecimal() and len(value) < 3:
+        return int(value)
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
+    if not whole or not 0 <= value < 1000:
         raise ValueError(f"channel must be a number from 0 on, found {_short(value)}")
-    return value
+    return int(value)
 
 
 def _recorded(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -263,6 +268,9 @@ def _lines(path: Path) -> Iterator[bytes]:
             if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
             first = first.removeprefix(codecs.BOM_UTF8)
+            while first and not first.strip():
+                yield first
+                first = stream.readline()
             yield from _items(first, stream) if first.lstrip().startswith(b"[") else [first]
             yield from stream
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -282,7 +290,7 @@ def _items(first: bytes, rest: Any) -> Iterator[bytes]:
         items = json.loads(text.decode())
     except (ValueError, RecursionError):
         items = None
-    if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+    if isinstance(items, list) and (not items or any(isinstance(item, dict) for item in items)):
         yield from (json.dumps(item).encode() for item in items)
     else:
         yield from text.splitlines(keepends=True)

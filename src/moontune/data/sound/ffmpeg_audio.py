@@ -53,6 +53,8 @@ class FfmpegFile:
             self._container.close()
             raise NoSoundError("it is a video without a sound track; give the file with the sound")
         self._track = tracks[0]
+        if self._track.codec_context is None:  # as of a file whose end is missing
+            raise ValueError("its sound is of no codec that FFmpeg knows")
         if str(self._track.codec_context.codec_tag) in _PROTECTED:
             self._container.close()
             raise NoSoundError(PROTECTED)
@@ -65,9 +67,9 @@ class FfmpegFile:
         self._claimed, self._heard = self.frames, 0
         if not self._claimed and not self._container.streams.video:
             self._claimed = round((self._container.duration or 0) / 1e6 * self.samplerate)
-        self._planar = av.AudioResampler(
-            format="fltp", layout=self._track.codec_context.layout.name, rate=self.samplerate
-        )
+        layout = self._track.codec_context.layout.name
+        with _errors_as_value_error():
+            self._planar = av.AudioResampler(format="fltp", layout=layout, rate=self.samplerate)
         self._decoded: Iterator[np.ndarray] = self._blocks()
         self._left = np.zeros((0, self.channels), np.float32)
 
@@ -115,5 +117,5 @@ def _errors_as_value_error() -> Iterator[None]:
 
     try:
         yield
-    except FFmpegError as error:
-        raise ValueError(error.strerror or "FFmpeg cannot read it") from None
+    except (FFmpegError, EOFError, MemoryError) as error:
+        raise ValueError(getattr(error, "strerror", None) or "FFmpeg cannot read it") from None
