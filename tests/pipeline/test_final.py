@@ -124,9 +124,9 @@ def test_it_says_what_to_expect_and_claims_no_measurement(finished_final) -> Non
 
 def test_labels_are_made_of_the_transcripts_that_the_folds_have(helped, monkeypatch) -> None:
     def no_base(*_: object) -> None:
-        raise AssertionError("the base was loaded to transcribe again")
+        raise AssertionError("the base transcribes again")
 
-    monkeypatch.setattr("moontune.pipeline.stages.labels.load_base_for", no_base)
+    monkeypatch.setattr("moontune.pipeline.base_transcripts.BaseTranscripts._transcribe", no_base)
     monkeypatch.setattr("moontune.pipeline.stages.baseline.load_base_for", no_base)
     assert main(["final", "outputs/cv"]) == 0
     texts = [(helped / p / "base_transcripts.json").read_text() for p in ("fold-1", "final")]

@@ -15,8 +15,6 @@ In reading order:
                  would write too
     labels       Training text in the style the base model writes, made from references and its
                  transcripts
-    mismatch     Texts that do not belong to their audio: what that looks like, from a model's
-                 transcripts
     cleaning     Which utterances can be used, and for each that cannot, why
     splitting    Splits by whole speakers, or by recordings, as near the wanted shares of audio as
                  they allow

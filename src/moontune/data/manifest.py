@@ -158,10 +158,10 @@ def _channel(row: dict[str, Any]) -> int | None:
     value = _pick(row, "channel")
     if value is None:
         return None
-    if isinstance(value, str) and value.isdecimal() and len(value) < 3:
+    if isinstance(value, str) and value.isdecimal() and len(value) < 4:
         return int(value)
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
-    if not whole or not 0 <= value < 1000:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= float(value) < 1000 or value != int(value):
         raise ValueError(f"channel must be a number from 0 on, found {_short(value)}")
     return int(value)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_run_manifest
-from moontune.data.mismatch import what_it_looks_like
 from moontune.data.splitting import SPLITS
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.kept_adapter import MOSTLY_WRONG
+from moontune.evaluation.screening.mismatch import what_it_looks_like
 from moontune.evaluation.screening.suspects import (
     FEWEST_CLIPS,
     MANY,

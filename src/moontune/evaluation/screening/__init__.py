@@ -6,4 +6,6 @@ In reading order:
                     likelihood
     suspects        Transcripts that look wrong: whose own audio makes them no likelier than other
                     clips' audio does
+    mismatch        Texts that do not belong to their audio: what that looks like, from a model's
+                    transcripts
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from moontune.data.manifest import Utterance
-from moontune.data.mismatch import what_it_looks_like
+from moontune.evaluation.screening.mismatch import what_it_looks_like
 
 NOUNS = ("boat", "wind", "bird", "map", "rain", "net", "lamp", "crew", "king", "door")
 VERBS = ("sails", "blows", "sings", "shows", "falls", "holds", "burns", "eats", "rules", "opens")
