@@ -38,6 +38,7 @@ def test_labels_that_teach_no_hearing_leave_the_base(
         row["text"] = change(row["text"], random.Random(row["audio_filepath"]))
     Path("m.jsonl").write_text("\n".join(map(json.dumps, rows)))
     settings = ["--max-steps", "60", "--eval-every-steps", "20", "--label-style", "as-written"]
+    settings.append("--keep-suspects")  # mirrored words are none that the clip adds to
     begun = ["run", "--manifest", "m.jsonl", "--model-id", "bundled", "--run-name", "r"]
     assert main([*begun, *settings, "--general", "off", "--device", "cpu"]) == 1
     training = json.loads(Path("outputs/r/train.json").read_text())

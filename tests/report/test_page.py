@@ -16,6 +16,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import Check
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.changed_clips import clip_audio
 from moontune.report.html.page import Heading, render_page, short_names
 from moontune.report.html.templating import prose
@@ -111,6 +112,7 @@ def test_what_others_wrote_stays_text(text: str, tmp_path: Path) -> None:
         checks=[Check(text, False, text)],
         audio={before[0]["id"]: tmp_path / "no"},
         facts=facts,
+        suspects=[Suspect(text, text, text, text, text, text, text, 0.1, 0.8, text, True)],
     )
     html = render_page(hostile, 12)
     plain = render_page(page(BEFORE, AFTER), 12)

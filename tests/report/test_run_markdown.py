@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from html_reader import Reader
-from sample_page import results
+from sample_page import results, write_clips
 
 from moontune.evaluation.acceptance import Verdict
+from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.contents import comparison_page, crossval_page, run_page
 from moontune.report.results import (
     ComparedRun,
@@ -122,3 +124,39 @@ def test_a_cross_validation_has_a_page_of_its_own() -> None:
     assert "cross-validation, 5 folds" in words
     assert "Caution: few." in words
     assert "other speech" not in words
+
+
+def test_transcripts_that_look_wrong_are_listed_with_what_was_heard_and_their_audio(
+    tmp_path: Path,
+) -> None:
+    found = [suspect("a1", "train", set_aside=True), suspect("c1", "test", set_aside=False)]
+    run = replace(results(), suspects=found, audio=write_clips(tmp_path))
+    text = render(run)
+    assert "2 transcripts: their own audio makes them no likelier" in text
+    assert "1 of the training and validation clips were set aside" in text
+    assert "1 of the test clips count in every figure" in text
+    assert "| m.jsonl:7 | Text of a1. | Heard in a1. | Tuned in a1. | set aside |" in text
+    assert "/home/me" not in text
+    read = Reader(run_page(run, 12))
+    assert "Heard in a1." in " ".join(read.text)
+    assert "/home/me" not in " ".join(read.text)
+    clips = [a for a in read.of("audio") if a["aria-label"] == "Recording a1"]
+    assert len(clips) == 2  # among those that changed, and here
+    assert "look wrong" not in run_page(results(), 12)
+    assert "look wrong" not in render(results())
+
+
+def suspect(name: str, split: str, *, set_aside: bool) -> Suspect:
+    return Suspect(
+        id=name,
+        split=split,
+        where="/home/me/m.jsonl:7",
+        speaker="anna",
+        text=f"Text of {name}.",
+        base=f"Heard in {name}.",
+        tuned=f"Tuned in {name}.",
+        fit=0.1,
+        threshold=0.8,
+        judge="base",
+        set_aside=set_aside,
+    )

@@ -12,7 +12,7 @@ from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.markdown import cell, table
 from moontune.report.results import RunMetrics
-from moontune.report.suspicion import suspicion, used_for
+from moontune.report.suspicion import row_of, suspicion, used_for
 from moontune.system.formatting import counted, percent
 
 _SUSPECTS = 12  # rows that are shown
@@ -153,6 +153,6 @@ def suspicious(suspects: Sequence[Suspect]) -> list[str]:
     """Transcripts that look wrong; nothing where none does."""
     if not suspects:
         return []
-    rows = [(s.where, s.text, s.base, s.tuned or "", used_for(s)) for s in suspects[:_SUSPECTS]]
+    rows = [(row_of(s), s.text, s.base, s.tuned or "", used_for(s)) for s in suspects[:_SUSPECTS]]
     text = f"### Transcripts that look wrong\n\n{suspicion(suspects)}\n\n"
     return [text + table(("row", "transcript", "base", "tuned", ""), rows)]

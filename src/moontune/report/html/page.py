@@ -30,7 +30,7 @@ from moontune.report.results import (
     StepLoss,
     ValidationLoss,
 )
-from moontune.report.suspicion import suspicion, used_for
+from moontune.report.suspicion import row_of, suspicion, used_for
 
 _SHORT = 14  # characters of a name that fits into a plot
 _CURVE_POINTS = 50
@@ -83,6 +83,7 @@ def render_page(page: Page, clips: int) -> str:
         "suspects": [(s, clip_audio(page.audio.get(s.id))) for s in page.suspects[:clips]],
         "suspicion": suspicion(page.suspects),
         "used_for": used_for,
+        "row_of": row_of,
         "general_cards": measure_cards(forgetting, labels) if forgetting else [],
         "curves": training_curves(page.losses, page.best_step) if page.losses else None,
     }
