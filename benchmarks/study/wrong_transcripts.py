@@ -135,13 +135,14 @@ def main(args: Args) -> None:
             cells = [f"{share:.0%}", *found(args, name, share)]
             if args.train:
                 _, aside = trained(args, name, share, keep=False)
-                _, kept = trained(args, name, share, keep=True)
                 clean = clean or aside
-                for one, other in ((clean, aside), (aside, kept)):
+                pairs = [(clean, aside)]
+                pairs += [(aside, trained(args, name, share, keep=True)[1])] if share else []
+                for one, other in pairs:
                     wer = compare(one, other, args.seed).wer
                     interval = show_interval("wer", wer.difference_interval)
                     cells += [f"{100 * (wer.after or 0):.2f} %", f"{interval}: {wer.outcome}"]
-            print(f"| {' | '.join(cells)} |", flush=True)
+            print(f"| {' | '.join(cells)} |{' |' * (len(head) - len(cells))}", flush=True)
 
 
 if __name__ == "__main__":

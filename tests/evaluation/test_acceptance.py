@@ -163,6 +163,20 @@ def test_forgetting_lost_habits_and_mixed_speakers_are_cautioned_of() -> None:
     assert "for this one voice" in mixed
 
 
+def test_labels_as_written_say_what_they_cost_in_words() -> None:
+    """Where most of what was learnt is typography."""
+    before, after = figures(2.0, 0.2), figures(1.0, 0.19)
+    found = comparison(before, after, words=0.1)
+    words = Measure(0.5, 0.4, -0.1)
+    found = replace(found, measures=found.measures | {"loss_words": words})
+    told = verdict(before, after, found=found, as_written=True).cautions
+    assert any("the loss of words goes 0.5000 -> 0.4000" in text for text in told)
+    assert not verdict(before, after, found=found).cautions
+    mostly = found.measures | {"loss_words": Measure(1.5, 0.6, -0.9)}
+    kept = replace(found, measures=mostly)
+    assert not verdict(before, after, found=kept, as_written=True).cautions
+
+
 def test_a_collapsed_model_is_not_accepted_whatever_its_loss() -> None:
     pair = (figures(1.0, 0.3), figures(0.5, 0.2))
     v = verdict(*pair, found=comparison(*pair, collapsed="of 50 transcripts 30 are empty"))

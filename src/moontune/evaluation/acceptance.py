@@ -78,6 +78,7 @@ class Evidence:
     discarded: str | None = None  # why the update of the least loss was not kept
     unsteady: Sequence[str] = ()  # what `training.stability` found in the log
     mps_fallbacks: dict[str, int] = field(default_factory=dict)  # operators, and how often
+    as_written: bool = False  # labels keep the references' typography
     missing_artifacts: Sequence[str] = ()
 
     @property
@@ -123,7 +124,10 @@ def judge(evidence: Evidence, smoke: bool) -> Verdict:
         f"{word}. {evidence.comparison.sentences['wer']}",
         _findings(evidence.comparison, evidence.general),
         checks,
-        cautions(evidence.comparison, evidence.general, evidence.meaning),
+        [
+            *cautions(evidence.comparison, evidence.general, evidence.meaning),
+            *(typography_taught(evidence.comparison) if evidence.as_written else []),
+        ],
         sure,
     )
 
@@ -275,6 +279,24 @@ def cautions(comparison: Comparison, general: Comparison | None, meaning: str) -
                 )
                 break
     return sentences
+
+
+def typography_taught(comparison: Comparison) -> list[str]:
+    """A sentence on what labels with the references' own typography cost in words, where that is
+    much of the loss: half of the change or more."""
+    words, whole = (comparison.measures.get(name) for name in ("loss_words", "loss"))
+    if words is None or whole is None or words.before is None or words.after is None:
+        return []
+    if words.difference is None or whole.difference is None:
+        return []
+    if whole.difference >= 0 or words.difference < whole.difference / 2:
+        return []
+    return [
+        "Labels keep the references' typography (--label-style as-written), and most of what was "
+        f"learnt is that: the loss of words goes {show('loss_words', words.before)} -> "
+        f"{show('loss_words', words.after)}. What it costs in words is seen by the same without "
+        "--label-style, then moontune compare."
+    ]
 
 
 def _change(name: str, m: Measure) -> str:

@@ -13,7 +13,7 @@ from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
 from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import meaning_of
-from moontune.evaluation.acceptance import REMEDY, cautions
+from moontune.evaluation.acceptance import REMEDY, cautions, typography_taught
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import show
@@ -206,6 +206,8 @@ def _cautions(comparison: Comparison, folds: list[FoldResults]) -> list[str]:
     split = folds[0].run.read("split.json")
     meaning = meaning_of(split["split_by"], split.get("voices", 3))
     texts = cautions(comparison, None, meaning)
+    if folds[0].run.stages()["labels"]["used"] == "as-written":
+        texts += typography_taught(comparison)
     if comparison.collapsed:
         texts.append(f"Caution: the tuned models collapsed: {comparison.collapsed}.")
     for fold in folds:

@@ -66,6 +66,7 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
         discarded=training.degenerated,
         unsteady=unsteady(read_jsonl(log)) if log.is_file() else [],
         mps_fallbacks=mps_fallbacks(stages),
+        as_written=stages["labels"]["used"] == "as-written",
         missing_artifacts=[n for n, path in run.artifacts().items() if not path.is_file()],
     )
 
