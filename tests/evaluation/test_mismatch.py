@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from moontune.data.manifest import Utterance
-from moontune.evaluation.screening.mismatch import what_it_looks_like
+from moontune.evaluation.screening.mismatch import diagnosis, has_spaces
 
 NOUNS = ("boat", "wind", "bird", "map", "rain", "net", "lamp", "crew", "king", "door")
 VERBS = ("sails", "blows", "sings", "shows", "falls", "holds", "burns", "eats", "rules", "opens")
@@ -39,11 +39,26 @@ def mixed(texts: list[str]) -> list[str]:
         (["door king opens rain near lamp"] * len(SAID), "or the texts are not"),
     ],
 )
-def test_it_says_what_it_looks_like(texts: list[str], looks_like: str) -> None:
-    assert looks_like in what_it_looks_like(rows(texts), HEARD)
+def test_it_says_diagnosis(texts: list[str], looks_like: str) -> None:
+    assert looks_like in diagnosis(rows(texts), HEARD)
 
 
 def test_rows_that_were_dropped_do_no_harm() -> None:
     """They are among the rows, but nothing was heard of them."""
     heard = {k: v for k, v in HEARD.items() if int(k) % 10}
-    assert "the row below" in what_it_looks_like(rows(["a heading", *SAID[:-1]]), heard)
+    assert "the row below" in diagnosis(rows(["a heading", *SAID[:-1]]), heard)
+
+
+def test_where_no_spaces_tell_words_letters_are_compared() -> None:
+    nouns, verbs = (
+        "\u72ac\u732b\u9ce5\u8239\u98a8\u96e8\u706f\u6238\u738b\u9b5a",
+        "\u8d70\u9cf4\u98db\u6cf3\u6b62\u6765\u898b\u98df\u7720\u5e30",
+    )
+    said = [
+        f"{nouns[i % 10]}\u304c{nouns[i // 10]}\u3068{verbs[i * 7 % 10]}{verbs[i // 9]}\u308b"
+        for i in range(80)
+    ]
+    heard = {str(i): text[:-1] for i, text in enumerate(said)}
+    assert "the row below" in diagnosis(rows(["x", *said[:-1]]), heard)
+    assert not has_spaces(said)
+    assert has_spaces(SAID)

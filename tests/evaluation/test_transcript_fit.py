@@ -11,7 +11,7 @@ import torch
 from builders import noise
 
 from moontune.data.manifest import Utterance, read_manifest
-from moontune.evaluation.screening.suspects import Fit, Judgement, hears
+from moontune.evaluation.screening.suspects import Fit, Judgement, can_judge
 from moontune.evaluation.screening.transcript_fit import OTHERS, _partners, transcript_fits
 from moontune.models.base_model import target_ids
 from moontune.models.packed.layout import pack
@@ -54,8 +54,8 @@ def test_nothing_is_said_where_no_other_text_is_there() -> None:
     assert fit.nats is None
     judgement = Judgement.of("base", ["a", "b"], [fit, Fit(0.5, ())])
     assert not judgement.suspects
-    assert not judgement.nothing_fits
-    assert not hears([fit])
+    assert not judgement.fits_by_chance
+    assert not can_judge([fit])
 
 
 def test_suspect_is_what_fits_no_better_than_other_clips() -> None:
@@ -64,8 +64,8 @@ def test_suspect_is_what_fits_no_better_than_other_clips() -> None:
     judgement = Judgement.of("base", [str(i) for i in range(32)], [*right, wrong, hard])
     assert judgement.suspects == {"30"}
     assert judgement.share == pytest.approx(1 / 32)
-    assert not judgement.nothing_fits
-    assert Judgement.of("base", ["0", "1"], [wrong, wrong]).nothing_fits
+    assert not judgement.fits_by_chance
+    assert Judgement.of("base", ["0", "1"], [wrong, wrong]).fits_by_chance
 
 
 @pytest.mark.device

@@ -10,8 +10,8 @@ from peft import LoraConfig
 from peft.tuners.lora import Linear
 
 from moontune.models.packed import lora_linear as projection
+from moontune.models.packed.layout import PASS_FRAMES
 from moontune.models.packed.lora_linear import lora_linear, padded_row_count
-from moontune.training.losses import FRAMES
 
 CPU = torch.device("cpu")
 
@@ -56,7 +56,7 @@ def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, mas
 
 
 def test_bfloat16_on_a_cpu_meets_few_counts_of_rows() -> None:
-    passes = range(1, FRAMES["cpu"] + 1)
+    passes = range(1, PASS_FRAMES["cpu"] + 1)
     counts = {padded_row_count(n, torch.bfloat16, CPU) for n in passes}
     assert len(counts) <= 11
     assert all(n <= padded_row_count(n, torch.bfloat16, CPU) < n + 256 for n in passes)

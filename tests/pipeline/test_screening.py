@@ -12,6 +12,8 @@ import pytest
 from builders import DEVICE
 
 from moontune.cli.dispatch import main
+from moontune.evaluation.screening.suspects import Suspect
+from moontune.pipeline import screening
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.train import _fitting
 
@@ -59,7 +61,7 @@ def test_wrong_transcripts_are_set_aside_and_listed(rows, capsys) -> None:
         assert s.base
     trained = {u.id for part in ("train", "val") for u in _fitting(run, part)}
     assert not trained & {s.id for s in suspects}
-    assert "may not be what is said" in capsys.readouterr().out
+    assert "look wrong" in capsys.readouterr().out
 
 
 def test_suspects_can_be_kept(rows) -> None:
@@ -101,6 +103,23 @@ def test_texts_that_do_not_belong_to_the_audio_end_before_training(
     assert "m.jsonl:" in error
     assert "--keep-suspects" in error
     assert error.count("\n") == 1
+
+
+def suspects(split: str, count: int) -> list[Suspect]:
+    rest: Any = {"where": "", "speaker": "s", "text": "", "base": "", "tuned": None}
+    rest |= {"fit": 0.1, "threshold": 0.8, "judge": "base", "set_aside": False}
+    return [Suspect(id=f"{split}{i}", split=split, **rest) for i in range(count)]
+
+
+def test_a_split_is_not_left_with_less_than_half() -> None:
+    """A validation split may be one speaker's, whose rows are all wrong: something must be left."""
+    splits: Any = {"train": range(10), "val": range(4), "test": range(4)}
+    found, remarks = screening._set_aside(
+        [*suspects("train", 5), *suspects("val", 3), *suspects("test", 4)], splits
+    )
+    assert [s.split for s in found if s.set_aside] == ["train"] * 5
+    assert len(remarks) == 1
+    assert "3 of the 4 transcripts in split val look wrong" in remarks[0]
 
 
 def test_a_base_that_hears_nothing_judges_nothing(finished_run) -> None:

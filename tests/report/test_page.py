@@ -112,7 +112,7 @@ def test_what_others_wrote_stays_text(text: str, tmp_path: Path) -> None:
         checks=[Check(text, False, text)],
         audio={before[0]["id"]: tmp_path / "no"},
         facts=facts,
-        suspects=[Suspect(text, text, text, text, text, text, text, 0.1, 0.8, text, True)],
+        suspects=[Suspect(text, text, text, text, text, text, text, 0.1, 0.8, "base", True)],
     )
     html = render_page(hostile, 12)
     plain = render_page(page(BEFORE, AFTER), 12)

@@ -132,9 +132,9 @@ def test_transcripts_that_look_wrong_are_listed_with_what_was_heard_and_their_au
     found = [suspect("a1", "train", set_aside=True), suspect("c1", "test", set_aside=False)]
     run = replace(results(), suspects=found, audio=write_clips(tmp_path))
     text = render(run)
-    assert "2 transcripts: their own audio makes them no likelier" in text
-    assert "1 of the training and validation clips were set aside" in text
-    assert "1 of the test clips count in every figure" in text
+    assert "2 transcripts do not seem to be what is said" in text
+    assert "1 were set aside" in text
+    assert "1 are test clips" in text
     assert "| m.jsonl:7 | Text of a1. | Heard in a1. | Tuned in a1. | set aside |" in text
     assert "/home/me" not in text
     read = Reader(run_page(run, 12))

@@ -280,7 +280,7 @@ def test_passes_of_one_clip_give_the_same_update(tiny_model, monkeypatch) -> Non
         return [e["loss"] for e in events if e["event"] == "update"]
 
     together = curve()
-    monkeypatch.setitem(module.FRAMES, DEVICE, 1)
+    monkeypatch.setitem(module.PASS_FRAMES, DEVICE, 1)
     assert curve() == pytest.approx(together, abs=1e-5)
 
 

@@ -284,7 +284,8 @@ class ReportConfig:
     report_file: Path = Path("docs/training_report.md")
     """The report that collects all runs, newest first."""
     report_clips: Annotated[int, Range((0, 200), "each clip's audio is embedded in the page")] = 12
-    """Changed clips to show with audio in `report.html`."""
+    """Changed clips to show with audio in `report.html`, and as many whose transcripts look
+    wrong."""
     smoke: bool = False
     """Accept on artifacts alone (only for the sources `synthetic` and `silence`)."""
 

@@ -103,8 +103,8 @@ def _parts_of_final(metrics: FinalMetrics, repo: str) -> list[str]:
         *map(cell, [*metrics.cautions, *expected.cautions]),
         "## Expected",
         f"These are figures of the {expected.folds} adapters of the cross-validation's folds, each "
-        "trained without the clips that it was tested on. This adapter was trained on all of them, "
-        "so it could not be measured on any.",
+        "trained without the clips that it was tested on. This adapter was trained on clips of "
+        "all folds, so it could not be measured on any.",
         measures(expected.comparison, ("base", "the folds' adapters")),
         f"WER and CER on {cell(metrics.normalizer)}; greedy, at most {metrics.cap} tokens. "
         + bootstrap_note(expected.comparison),

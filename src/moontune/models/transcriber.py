@@ -55,6 +55,27 @@ class Transcriber:
         return self.decode(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
 
 
+def transcripts_of(
+    transcriber: Transcriber,
+    utterances: Sequence[Utterance],
+    cap: TokenCap,
+    group: ProcessGroup,
+    step: Callable[[int, int], object],
+) -> list[Transcript]:
+    """Transcripts of utterances, in their order; the processes of `group` share the work.
+
+    `step` is told how many of this process's are done.
+    """
+    batches = shared_batches(utterances, group)
+    total = sum(map(len, batches))
+    found: list[tuple[int, Transcript]] = []
+    for indices in batches:
+        clips = [load_audio(utterances[i]) for i in indices]
+        found += zip(indices, transcriber(clips, cap), strict=True)
+        step(len(found), total)
+    return [t for _, t in sorted(group.gather(found), key=lambda pair: pair[0])]
+
+
 def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list[list[int]]:
     """This process's batches. Whole ones, so that every figure is that of one process to the bit.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moontune.config.schema import RunConfig
+from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.run_dir import RunDir
@@ -31,11 +33,11 @@ def dtype_of(base: Base, config: RunConfig) -> torch.dtype:
 
 
 @dataclass(frozen=True)
-class KnownOfBase:
-    """What the base makes of clips, by their audio: the same in every fold of a run."""
+class BaseCache:
+    """Transcripts and fits under the base, the same in every fold of a run."""
 
-    transcripts: dict[str, str] = field(default_factory=dict)
-    fits: dict[str, Fit] = field(default_factory=dict)
+    transcripts: dict[Path | AudioPart, str] = field(default_factory=dict)
+    fits: dict[tuple[Path | AudioPart, str], Fit] = field(default_factory=dict)  # audio and text
 
 
 class BaseTranscripts:
@@ -47,11 +49,11 @@ class BaseTranscripts:
         config: RunConfig,
         ui: Ui,
         group: ProcessGroup = SINGLE,
-        known: KnownOfBase | None = None,
+        cache: BaseCache | None = None,
     ) -> None:
-        """`known` gets what is new."""
+        """`cache` gets what is new."""
         self._run, self._config, self._ui, self._group = run, config, ui, group
-        self._known = known or KnownOfBase()
+        self._cache = cache or BaseCache()
         self._by_id: dict[str, str] = {}
         self._base: Base | None = None
         self._transcriber: Transcriber | None = None
@@ -59,33 +61,33 @@ class BaseTranscripts:
 
     def __call__(self, utterances: Sequence[Utterance]) -> dict[str, str]:
         """Transcripts by the utterances' ids."""
-        known = self._known.transcripts
-        new = [u for u in utterances if str(u.audio) not in known]
+        cache = self._cache.transcripts
+        new = [u for u in utterances if u.audio not in cache]
         if new:
             self._transcribe(new)
-        texts = {u.id: known[str(u.audio)] for u in utterances}
-        self._by_id |= texts
+        texts = {u.id: cache[u.audio] for u in utterances}
+        self._by_id = texts | self._by_id  # the run's own first, then general speech
         return texts
 
     def fits(self, utterances: Sequence[Utterance]) -> list[Fit]:
-        """How texts fit their audio, in the base's own way of writing and so alike for every
+        """Fits of texts to their audio, in the base's own way of writing and so alike for every
         split. `utterances` are to be all that the run has: they are tried with each other."""
         from moontune.evaluation.screening.transcript_fit import transcript_fits
         from moontune.evaluation.typography import reference_in_style_of
         from moontune.models.transcriber import load_audio
 
-        known, written = self._known.fits, self(utterances)
-        if any(str(u.audio) not in known for u in utterances):
+        cache, written = self._cache.fits, self(utterances)
+        if any((u.audio, u.text) not in cache for u in utterances):
             plain = [
                 replace(u, target=reference_in_style_of(u.text, written[u.id])) for u in utterances
             ]
             # in one order, whatever the split: which clips are tried together depends on it
-            plain.sort(key=lambda u: str(u.audio))
+            plain.sort(key=lambda u: (str(u.audio), u.text))
             fits = transcript_fits(
                 self.base(), plain, load_audio, self.dtype, self._group, self._ui.progress
             )
-            known |= {str(u.audio): fit for u, fit in zip(plain, fits, strict=True)}
-        return [known[str(u.audio)] for u in utterances]
+            cache.update({(u.audio, u.text): fit for u, fit in zip(plain, fits, strict=True)})
+        return [cache[u.audio, u.text] for u in utterances]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -93,20 +95,18 @@ class BaseTranscripts:
         return dtype_of(self.base(), self._config)
 
     def _transcribe(self, utterances: Sequence[Utterance]) -> None:
-        from moontune.models.transcriber import Transcriber, load_audio, shared_batches
+        from moontune.models.transcriber import Transcriber, transcripts_of
 
         if self._transcriber is None:
             self._transcriber = Transcriber(self.base())
-        batches = shared_batches(utterances, self._group)
-        total = sum(map(len, batches))
-        texts: list[tuple[int, str]] = []
-        for indices in batches:
-            clips = [load_audio(utterances[i]) for i in indices]
-            transcripts = self._transcriber(clips, self._config.eval.token_cap)
-            texts += [(i, t.text) for i, t in zip(indices, transcripts, strict=True)]
-            self._ui.progress(len(texts), total, "clips transcribed by the base")
-        for i, text in self._group.gather(texts):
-            self._known.transcripts[str(utterances[i].audio)] = text
+
+        def step(done: int, total: int) -> None:
+            self._ui.progress(done, total, "clips transcribed by the base")
+
+        cap = self._config.eval.token_cap
+        found = transcripts_of(self._transcriber, utterances, cap, self._group, step)
+        for u, transcript in zip(utterances, found, strict=True):
+            self._cache.transcripts[u.audio] = transcript.text
 
     def base(self) -> Base:
         """The base of the run, loaded."""

@@ -65,10 +65,15 @@ def heldout_fits(
 
         def on_event(event: dict[str, Any], before: int = number * _UPDATES) -> None:
             if event["event"] == "update":
-                progress(before + event["step"], 2 * _UPDATES, "updates of adapters that judge")
+                progress(before + event["step"], 2 * _UPDATES, "updates of these trainings")
 
         val = evenly_spaced(clips, _VALIDATED)
         train(setup, shuffled(clips, seed), val, _BRIEFLY, on_event=on_event)
         others = [utterances[i] for i in judged]
-        found |= zip(judged, transcript_fits(base, others, load_audio, dtype, group), strict=True)
+        found |= zip(
+            judged,
+            transcript_fits(base, others, load_audio, dtype, group, progress),
+            strict=True,
+        )
+        del base, setup  # before another is loaded
     return [found[i] for i in range(len(utterances))]

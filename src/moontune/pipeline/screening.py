@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,14 +13,14 @@ from moontune.data.splitting import SPLITS
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.kept_adapter import MOSTLY_WRONG
-from moontune.evaluation.screening.mismatch import what_it_looks_like
+from moontune.evaluation.screening.mismatch import diagnosis, has_spaces
 from moontune.evaluation.screening.suspects import (
     FEWEST_CLIPS,
     MANY,
     MOST,
     Judgement,
     Suspect,
-    hears,
+    can_judge,
 )
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.base_transcripts import BaseTranscripts, dtype_of
@@ -67,20 +68,22 @@ def screen(
     """
     everything = [u for part in splits.values() for u in part]
     if len(everything) < FEWEST_CLIPS or config.data.source == "silence":
+        if config.data.source != "silence":
+            ui.note(f"fewer than {FEWEST_CLIPS} clips: wrong transcripts are not looked for")
         return Screening([], [])
     written = transcripts(everything)
     judgement = Judgement.of("base", [u.id for u in everything], transcripts.fits(everything))
     remarks = _poor_base(everything, written)
     aside = not config.labels.keep_suspects
     if judgement.share > MOST:
-        if not _hears(everything, written, transcripts, group):
+        if not _base_can_judge(everything, written, transcripts, group):
             return Screening([], [*remarks, "the base hears too little here to judge transcripts"])
-        if aside and judgement.nothing_fits:
+        if aside and judgement.fits_by_chance:
             raise _not_of_the_audio(run, everything, written, group)
         aside = False  # so many cannot be told apart
         remarks.append(
-            f"{len(judgement.suspects)} of {len(everything)} transcripts do not seem to be what is "
-            "said, too many to set aside: listen to some in suspects.jsonl"
+            f"{len(judgement.suspects)} of {len(everything)} transcripts look wrong, too many to "
+            "set aside: listen to some of suspects.jsonl"
         )
     judgements = dict.fromkeys(splits, judgement)
     if MANY < judgement.share <= MOST:
@@ -88,9 +91,28 @@ def screen(
         by_adapters = _of_adapters(
             run, config, trained, judgement.suspects, dtype=transcripts.dtype, ui=ui, group=group
         )
-        judgements |= dict.fromkeys(("train", "val"), by_adapters)
-    suspects = _suspects(splits, judgements, written, aside=aside)
-    return Screening(suspects, remarks, screened=judgement.share <= MOST)
+        if by_adapters.share <= MOST:  # else they know less than the base
+            judgements |= dict.fromkeys(("train", "val"), by_adapters)
+    suspects = _suspects(splits, judgements, written)
+    found, kept = _set_aside(suspects, splits) if aside else (suspects, [])
+    return Screening(found, [*remarks, *kept], screened=judgement.share <= MOST)
+
+
+def _set_aside(
+    suspects: Sequence[Suspect], splits: Mapping[str, Sequence[Utterance]]
+) -> tuple[list[Suspect], list[str]]:
+    """Suspects of training and validation set aside, and remarks where a split would be left with
+    less than half: it keeps them, or nothing could be validated on."""
+    remarks = []
+    counts = Counter(s.split for s in suspects)
+    bare = {name for name, part in splits.items() if counts[name] > MOST * len(part)} - {"test"}
+    for name in sorted(bare):
+        remarks.append(
+            f"{counts[name]} of the {len(splits[name])} transcripts in split {name} look wrong, "
+            "too many to set aside: listen to them, they may be one speaker's"
+        )
+    kept = bare | {"test"}
+    return [replace(s, set_aside=s.split not in kept) for s in suspects], remarks
 
 
 def screen_again(
@@ -98,22 +120,24 @@ def screen_again(
 ) -> list[Suspect]:
     """The suspects, with what the tuned model writes for each; those of the test split, which it
     never heard, as it judges them. Nothing is taken from the test split."""
-    from moontune.models.transcriber import Transcriber, load_audio
+    from moontune.models.transcriber import Transcriber, transcripts_of
 
     splits = group.on_main(lambda: {s: read_run_manifest(run.manifest(s)) for s in SPLITS})
     suspects = group.on_main(run.suspects)
     judged = group.on_main(lambda: run.stages()["labels"].get("screened", False))
-    tested = _of_test(run, config, splits["test"], tuned, group) if judged else None
-    if tested is not None:
+    tested = _of_test(run, config, splits["test"], tuned, ui, group) if judged else None
+    if tested is None:  # those of the base stay; of an earlier adapter none
+        suspects = [s for s in suspects if s.judge != "tuned model"]
+    else:
         suspects = [*(s for s in suspects if s.split != "test"), *tested]
     utterances = {u.id: u for part in splits.values() for u in part}
-    clips = [load_audio(utterances[s.id]) for s in suspects]
-    transcriber = Transcriber(tuned)
-    written = []
-    for i, clip in enumerate(clips):
-        written.append(transcriber([clip], config.eval.token_cap)[0].text)
-        ui.progress(i + 1, len(clips), "suspect clips, tuned model")
-    return [replace(s, tuned=text) for s, text in zip(suspects, written, strict=True)]
+
+    def step(done: int, total: int) -> None:
+        ui.progress(done, total, "suspect clips, tuned model")
+
+    clips = [utterances[s.id] for s in suspects]
+    found = transcripts_of(Transcriber(tuned), clips, config.eval.token_cap, group, step)
+    return [replace(s, tuned=t.text) for s, t in zip(suspects, found, strict=True)]
 
 
 def _of_test(
@@ -121,6 +145,7 @@ def _of_test(
     config: RunConfig,
     utterances: Sequence[Utterance],
     tuned: Base,
+    ui: Ui,
     group: ProcessGroup,
 ) -> list[Suspect] | None:
     """Suspects of the test split, as the tuned model judges; None where it cannot."""
@@ -129,22 +154,21 @@ def _of_test(
 
     if len(utterances) < FEWEST_CLIPS:
         return None
-    fits = transcript_fits(tuned, utterances, load_audio, dtype_of(tuned, config), group)
+    dtype = dtype_of(tuned, config)
+    fits = transcript_fits(tuned, utterances, load_audio, dtype, group, ui.progress)
     judgement = Judgement.of("tuned model", [u.id for u in utterances], fits)
     if judgement.share > MOST:
         return None
     written = group.on_main(lambda: run.read("base_transcripts.json"))
-    return _suspects({"test": utterances}, {"test": judgement}, written, aside=False)
+    return _suspects({"test": utterances}, {"test": judgement}, written)
 
 
 def _suspects(
     splits: Mapping[str, Sequence[Utterance]],
     judgements: Mapping[str, Judgement],
     written: Mapping[str, str],
-    *,
-    aside: bool,
 ) -> list[Suspect]:
-    """`written`: the base's transcripts by id. Nothing of the test split is set aside."""
+    """Suspects by one judgement a split; `written`: the base's transcripts by id."""
     return [
         Suspect(
             id=u.id,
@@ -157,7 +181,7 @@ def _suspects(
             fit=round(judgements[name].nats[u.id], 3),
             threshold=round(judgements[name].threshold, 3),
             judge=judgements[name].judge,
-            set_aside=aside and name != "test",
+            set_aside=False,
         )
         for name, part in splits.items()
         for u in part
@@ -178,7 +202,7 @@ def _of_adapters(
     """The judgement of adapters, each on the clips that it was not trained on."""
     from moontune.pipeline.heldout_fits import heldout_fits
 
-    ui.note(f"the base doubts {len(doubted)} transcripts; adapters that never heard them judge too")
+    ui.note(f"{len(doubted)} transcripts look wrong to the base: two short trainings judge better")
     fits = heldout_fits(
         lambda: load_base_for(run, config, group)[0],
         utterances,
@@ -191,7 +215,7 @@ def _of_adapters(
     return Judgement.of("held-out adapters", [u.id for u in utterances], fits)
 
 
-def _hears(
+def _base_can_judge(
     utterances: Sequence[Utterance],
     written: Mapping[str, str],
     transcripts: BaseTranscripts,
@@ -206,12 +230,12 @@ def _hears(
         return False
     step = max(1, len(own) // _SAMPLE)
     base, dtype = transcripts.base(), transcripts.dtype
-    return hears(transcript_fits(base, own[::step], load_audio, dtype, group))
+    return can_judge(transcript_fits(base, own[::step], load_audio, dtype, group))
 
 
 def _poor_base(utterances: Sequence[Utterance], written: Mapping[str, str]) -> list[str]:
     wer = corpus_wer(word_edits(u.text, written[u.id]) for u in utterances)
-    if wer is None or wer < MOSTLY_WRONG:
+    if wer is None or wer < MOSTLY_WRONG or not has_spaces([u.text for u in utterances]):
         return []
     return [
         f"the base has {percent(wer)} of the words wrong here: less can be won from so poor a "
@@ -225,7 +249,8 @@ def _not_of_the_audio(
     in_order = group.on_main(lambda: read_run_manifest(run.manifest("sampled")))
     clip = max(utterances, key=lambda u: min(len(u.text), len(written[u.id])))
     return UserError(
-        f"the texts are not what is said: {what_it_looks_like(in_order, written)} (e.g. "
+        f"the texts are not what is said: {diagnosis(in_order, written)} (e.g. "
         f"{clip.where}: {clip.text[:50]!r}, but the base hears {written[clip.id][:50]!r}); correct "
-        "the manifest, or train on them all the same: --keep-suspects"
+        "the manifest and begin again with --overwrite, or train on them all the same: --overwrite "
+        "--keep-suspects"
     )

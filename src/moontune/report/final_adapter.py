@@ -23,13 +23,16 @@ from moontune.system.formatting import counted
 _OF_VALIDATION = ("val_share", "test_share", "split_by", "eval_every_steps", "early_stop_patience")
 
 
-def statement(clips: int, expected: Expectation) -> str:
+def statement(clips: int, set_aside: int, expected: Expectation) -> str:
     """The sentence that goes wherever the adapter goes: on what it was trained, and what to expect.
 
     It claims no measurement of the adapter: there is none.
     """
+    trained = f"all {clips} clips"
+    if set_aside:
+        trained = f"{clips - set_aside} of {clips} clips ({set_aside} transcripts look wrong)"
     return (
-        f"Trained on all {clips} clips; nothing was held out. Expected: "
+        f"Trained on {trained}; nothing was held out. Expected: "
         f"{_change(expected.comparison)}, measured by cross-validation over {expected.folds} folds."
     )
 

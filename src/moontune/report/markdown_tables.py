@@ -155,4 +155,4 @@ def suspicious(suspects: Sequence[Suspect]) -> list[str]:
         return []
     rows = [(row_of(s), s.text, s.base, s.tuned or "", used_for(s)) for s in suspects[:_SUSPECTS]]
     text = f"### Transcripts that look wrong\n\n{suspicion(suspects)}\n\n"
-    return [text + table(("row", "transcript", "base", "tuned", ""), rows)]
+    return [text + table(("row", "written", "base", "tuned", "use"), rows)]

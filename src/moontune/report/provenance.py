@@ -65,7 +65,8 @@ def data_facts(metrics: RunMetrics) -> Section:
     note = kept_text(data.kept) + (
         f"Shared between splits: {leaks}. Dropped: {dropped}. Taken out of transcripts: {taken}. "
         f"References are "
-        f"{data.references}, labels {data.labels}. Origin: {origin_text(data.corpus.origin)}.{more}"
+        f"{data.references}, labels {data.labels}. Set aside: {data.set_aside}. "
+        f"Origin: {origin_text(data.corpus.origin)}.{more}"
     )
     head = ["split", "clips", "speakers", "minutes", "share of the audio, of wanted"]
     return Section("Data and split", head, rows, note)

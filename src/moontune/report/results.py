@@ -94,6 +94,7 @@ class RunData:
     leakage: dict[str, int]  # speakers, recordings and sentences in two splits
     references: str  # their style: cased, upper or lower
     labels: str  # how training text was made of them
+    set_aside: int = 0  # clips not trained or validated on, their transcripts looking wrong
     kept: KeptTogether | None = None  # of a split by recording
 
     @classmethod
@@ -104,6 +105,7 @@ class RunData:
             leakage=metrics["leakage"],
             references=metrics["labels"]["references"],
             labels=metrics["labels"]["used"],
+            set_aside=metrics["labels"].get("set_aside", 0),
             kept=KeptTogether.from_json(metrics.get("kept_together")),
         )
 

@@ -12,24 +12,26 @@ from moontune.system.formatting import counted
 def suspicion(suspects: Sequence[Suspect]) -> str:
     """How many there are, what was done with them and where all are listed."""
     aside = sum(s.set_aside for s in suspects)
-    tested = sum(s.split == "test" for s in suspects)
-    own = "its own audio makes it" if len(suspects) == 1 else "their own audio makes them"
+    tested = sum(s.split not in ("train", "val") for s in suspects)
+    is_one = "does not seem" if len(suspects) == 1 else "do not seem"
     text = (
-        f"{counted(len(suspects), 'transcript')}: {own} no likelier than other clips' audio does. "
-        "Listen, and correct what is not said."
+        f"{counted(len(suspects), 'transcript')} {is_one} to be what is said: hearing the clip "
+        "adds no more to the text than hearing other clips does. Listen, and correct what is wrong."
     )
     if aside:
-        text += f" {aside} of the training and validation clips were set aside."
+        text += f" {aside} were set aside: not trained or validated on."
     if tested:
-        text += f" {tested} of the test clips count in every figure as they are."
+        text += f" {tested} are test clips, which count in every figure as they are."
     return f"{text} All are in suspects.jsonl."
 
 
 def used_for(suspect: Suspect) -> str:
     """What became of it."""
-    if suspect.split == "test":
-        return "tested on"
-    return "set aside" if suspect.set_aside else "trained on"
+    if suspect.set_aside:
+        return "set aside"
+    return {"train": "trained on", "val": "validated on", "test": "tested on"}.get(
+        suspect.split, f"tested on in {suspect.split}"
+    )
 
 
 def row_of(suspect: Suspect) -> str:

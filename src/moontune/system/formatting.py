@@ -53,6 +53,11 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f} %"
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """A text, cut with an ellipsis where it is longer than `most` characters."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def counted(n: int, noun: str) -> str:
     """`1 clip`, `2 clips`."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

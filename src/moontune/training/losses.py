@@ -9,7 +9,7 @@ import torch
 
 from moontune.data.manifest import Utterance
 from moontune.models.base_model import Base, target_ids
-from moontune.models.packed.layout import pack, packs_of
+from moontune.models.packed.layout import PASS_FRAMES, pack, packs_of
 from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -18,9 +18,6 @@ from moontune.training.feature_cache import FeatureCache
 
 if TYPE_CHECKING:
     import numpy as np
-
-# Encoder frames, 41.6 a second, that go through the model at once, which bounds the memory.
-FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
 
 
 class LossComputer:
@@ -44,7 +41,7 @@ class LossComputer:
         self._base, self._load_audio, self._augment = base, load_audio, augment
         self._token_dropout = token_dropout
         self.packed = PackedMoonshine(base.net, dtype)
-        self.frames = FRAMES[self.packed.device.type]
+        self.frames = PASS_FRAMES[self.packed.device.type]
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
         self.cache = FeatureCache(self._compute, load_audio)
 

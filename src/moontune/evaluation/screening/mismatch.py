@@ -13,17 +13,19 @@ _CLEARLY = 1.5  # times as much as where they stand
 _OTHER_ROWS = 500  # to look through for the texts' places
 _ENOUGH_WORDS = 4  # of a transcript, to tell texts apart by
 _NEARLY_ALL = 0.6  # of the words in common: it is that text
+_LONGEST_WORDS = 12  # letters, in the mean
 _KNOWN = 0.3  # of the texts' words a model of their language writes somewhere
 
 
-def what_it_looks_like(utterances: Sequence[Utterance], written: Mapping[str, str]) -> str:
-    """What is wrong with texts that are not what is said: a sentence.
+def diagnosis(utterances: Sequence[Utterance], written: Mapping[str, str]) -> str:
+    """The fault of texts that are not what is said, as a sentence.
 
     `utterances` in the order of their rows; `written` what a model writes for each, by id.
     """
     rows = [u for u in utterances if u.id in written]
-    texts = [frozenset(normalize(u.text).split()) for u in rows]
-    heard = [frozenset(normalize(written[u.id]).split()) for u in rows]
+    spaced = has_spaces([u.text for u in rows])
+    texts = [_parts(u.text, spaced) for u in rows]
+    heard = [_parts(written[u.id], spaced) for u in rows]
     likeness = {shift: _likeness(texts, heard, shift) for shift in (0, *_SHIFTS)}
     shift = max(_SHIFTS, key=likeness.__getitem__)
     if likeness[shift] >= max(_ALIKE, _CLEARLY * likeness[0]):
@@ -41,6 +43,21 @@ def what_it_looks_like(utterances: Sequence[Utterance], written: Mapping[str, st
             " words"
         )
     return "the audio is in another language than the base's, or the texts are not of it"
+
+
+def has_spaces(texts: Sequence[str]) -> bool:
+    """Whether words are told apart by spaces, as in Chinese, Japanese and Thai they are not."""
+    letters = sum(len(text.replace(" ", "")) for text in texts)
+    return letters <= _LONGEST_WORDS * sum(len(text.split()) for text in texts)
+
+
+def _parts(text: str, spaced: bool) -> frozenset[str]:
+    """Words; pairs of letters where no spaces tell words."""
+    text = normalize(text)
+    if spaced:
+        return frozenset(text.split())
+    text = text.replace(" ", "")
+    return frozenset(text[i : i + 2] for i in range(len(text) - 1))
 
 
 def _likeness(

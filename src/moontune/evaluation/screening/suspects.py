@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 FEWEST_CLIPS = 20  # to say from what chance does
 MANY = 0.05  # of the clips; more are not left to the base alone
-MOST = 0.5  # of the clips; more are not set aside
+MOST = 0.5  # of the clips, and of a split; more are not set aside
+Judge = Literal["base", "held-out adapters", "tuned model"]
 _OF_WRONG_PAIRS = 0.95
 _HEARS = 1.0  # nats a token that a base adds to its own transcripts by hearing them
 
@@ -53,7 +54,7 @@ class Suspect:
     tuned: str | None  # what the tuned model writes, once there is one
     fit: float  # nats a token; see `Fit`
     threshold: float  # below which it is suspect
-    judge: str  # base, held-out adapters or tuned model
+    judge: Judge
     set_aside: bool  # it is not trained or validated on
 
     @classmethod
@@ -68,12 +69,12 @@ class Suspect:
 class Judgement:
     """How well texts fit their audio, to one judge."""
 
-    judge: str
+    judge: Judge
     nats: dict[str, float]  # a token, by id, of those that could be judged; see `Fit`
     threshold: float  # that 19 of 20 texts with another clip's audio stay below
 
     @classmethod
-    def of(cls, judge: str, ids: Sequence[str], fits: Sequence[Fit]) -> Judgement:
+    def of(cls, judge: Judge, ids: Sequence[str], fits: Sequence[Fit]) -> Judgement:
         chance = [nats for fit in fits for nats in fit.by_chance()]
         nats = {i: f.nats for i, f in zip(ids, fits, strict=True) if f.nats is not None}
         return cls(judge, nats, float(np.quantile(chance or [0.0], _OF_WRONG_PAIRS)))
@@ -89,12 +90,12 @@ class Judgement:
         return len(self.suspects) / max(1, len(self.nats))
 
     @property
-    def nothing_fits(self) -> bool:
+    def fits_by_chance(self) -> bool:
         """Whether the texts as a whole fit no better than by chance."""
         return bool(self.nats) and float(np.mean([*self.nats.values()])) < self.threshold / 2
 
 
-def hears(own: Sequence[Fit]) -> bool:
-    """Whether a model can judge, from how its own transcripts fit the clips they are of."""
+def can_judge(own: Sequence[Fit]) -> bool:
+    """Whether a model can judge: its own transcripts depend on the clips that they are of."""
     judged = [fit.nats for fit in own if fit.nats is not None]
     return bool(judged) and bool(np.median(judged) >= _HEARS)

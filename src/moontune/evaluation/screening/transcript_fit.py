@@ -16,7 +16,7 @@ import torch
 from moontune.data.normalizer import normalize
 from moontune.evaluation.screening.suspects import Fit
 from moontune.models.base_model import Base, target_ids
-from moontune.models.packed.layout import CrossKeys, Layout, joined, packs_of
+from moontune.models.packed.layout import PASS_FRAMES, CrossKeys, Layout, joined, packs_of
 from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Progress, no_progress
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 OTHERS = 4  # clips that a text is tried with beside its own
 _TOGETHER = 12  # clips of like length
 _ALIKE = 0.5  # of the words in common: a clip of such a text is no other
-_FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}  # that the encoder takes at once
 
 
 @torch.no_grad()
@@ -61,7 +60,7 @@ def _fits(
     packed: PackedMoonshine, base: Base, utterances: Sequence[Utterance], load_audio: LoadAudio
 ) -> list[Fit]:
     fronts = (packed.features(load_audio(u)) for u in utterances)
-    most = _FRAMES[packed.device.type]
+    most = PASS_FRAMES[packed.device.type]
     keys = joined([packed.cross_keys(packed.encode(clips)) for clips in packs_of(fronts, most)])
     labels = [target_ids(base.tokenizer, u.label, packed.eos) for u in utterances]
 

@@ -77,6 +77,10 @@ def packs_of(parts: Iterable[torch.Tensor], most: int) -> Iterator[PackedClips]:
         yield pack(waiting)
 
 
+# Encoder frames, 41.6 a second, that go through a model at once, which bounds the memory.
+PASS_FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
+
+
 @dataclass(frozen=True)
 class CrossKeys:
     """Keys and values of the encoder's states that each decoder layer attends to."""

@@ -11,7 +11,7 @@ from moontune.data.manifest import read_manifests, read_run_manifest, write_mani
 from moontune.data.speakers import find_speakers
 from moontune.data.splitting import SPLITS, check_count, grouping_of, resolved_split, split_folds
 from moontune.errors import UserError
-from moontune.pipeline.base_transcripts import KnownOfBase
+from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, create_run
 from moontune.pipeline.runner import run_stage
@@ -113,7 +113,7 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
     """Train and measure every fold, those left over from an interrupted cross-validation first."""
     group.on_main(lambda: check_unchanged(run))
     count = group.on_main(lambda: run.record()["folds"])
-    known = KnownOfBase()  # the same in every fold
+    cache = BaseCache()  # the same in every fold
     for number in range(1, count + 1):
         fold = RunDir(run / f"fold-{number}")
         done = group.on_main(fold.stages)
@@ -121,7 +121,7 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
             if name in done:
                 continue
             stage = stage_named(name)
-            options = {"known": known} if name == "labels" else {}
+            options = {"cache": cache} if name == "labels" else {}
             ui.stage(f"fold {number}: {name}", stage.summary, number, count)
             run_stage(fold, group.on_main(fold.config), stage, ui, group, **options)
 

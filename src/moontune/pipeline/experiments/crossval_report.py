@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from moontune.config.loading import setting_text
@@ -67,8 +67,13 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     write_json(run / "eval_base.json", _together([fold.before for fold in folds]))
     write_json(run / "eval_tuned.json", _together([fold.after for fold in folds]))
     write_manifest(run.manifest("test"), [u for fold in folds for u in _tested(fold)])
-    # each clip as the adapter that never heard it judges it
-    suspects = [s for fold in folds for s in fold.run.suspects() if s.split == "test"]
+    # each clip as the adapter that never heard it judges it, or with few test clips the base
+    suspects = [
+        replace(s, split=fold.run.path.name)
+        for fold in folds
+        for s in fold.run.suspects()
+        if s.split == "test"
+    ]
     write_suspects(run, suspects)
     training = _mean_training([fold.training.figures for fold in folds])
     write_json(run / "train.json", asdict(training))
@@ -182,7 +187,8 @@ def _figures(fold: FoldResults) -> FoldFigures:
         fold=fold.run.path.name,
         utterances=fold.before["utterances"],
         speakers=len({u.speaker for u in _tested(fold)}),
-        train_utterances=len(read_run_manifest(fold.run.manifest("train"))),
+        train_utterances=len(read_run_manifest(fold.run.manifest("train")))
+        - sum(s.set_aside and s.split == "train" for s in fold.run.suspects()),
         wer=(fold.before["wer"], fold.after["wer"]),
         loss=(fold.before["loss"], fold.after["loss"]),
         general_wer=fold.general,
@@ -206,6 +212,9 @@ def _cautions(comparison: Comparison, folds: list[FoldResults]) -> list[str]:
     split = folds[0].run.read("split.json")
     meaning = meaning_of(split["split_by"], split.get("voices", 3))
     texts = cautions(comparison, None, meaning)
+    for fold in folds:
+        remarks = fold.run.stages()["labels"].get("remarks", [])
+        texts += [f"In {fold.run.path.name}: {text}." for text in remarks]
     if folds[0].run.stages()["labels"]["used"] == "as-written":
         texts += typography_taught(comparison)
     if comparison.collapsed:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from moontune.config.schema import RunConfig
+from moontune.data.audio import AudioPart
 from moontune.data.manifest import (
     Utterance,
     manifest_hash,
@@ -29,7 +30,7 @@ from moontune.data.manifest import (
 from moontune.errors import UserError
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show
-from moontune.pipeline.base_transcripts import KnownOfBase
+from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unchanged
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.preflight import check_model, check_room
@@ -276,7 +277,7 @@ def _create(crossval: FinishedCrossval, command: list[str]) -> RunDir:
         parts: dict[str, list[Utterance]] = {"train": everything, "val": [], "test": []}
         parts["check"] = evenly_spaced(everything, CHECK_CLIPS)
         for name, utterances in parts.items():
-            write_manifest(final.manifest(name), utterances)
+            write_manifest(final.manifest(name), utterances, keep_where=True)
         for name in BEFORE:
             final.finish_stage(name, done[name])
         final.finish_stage("split", {"leakage": {}, "seconds": 0.0})
@@ -295,13 +296,13 @@ def do_final(
         _transcribe_check(run, config, base, ui, group)
 
     options: dict[str, Callable[[], dict[str, Any]]] = {
-        "labels": lambda: {"known": group.on_main(lambda: _known(run, crossval))},
+        "labels": lambda: {"cache": group.on_main(lambda: _cached(run, crossval))},
         "train": lambda: {"options": TrainOptions(unvalidated=crossval.without_validation)},
         "evaluate": lambda: {"also": check},
         "artifact": lambda: {"clips": "check", "expected": CHECK_FILE},
     }
     says = {
-        "labels": "write training text in the base's style, for all clips",
+        "labels": "write training text in the base's style, find wrong transcripts, of all clips",
         "baseline": "the base on general speech",
         "train": "train the adapter on all clips",
         "evaluate": "the adapter on general speech, and whether it writes speech",
@@ -317,20 +318,20 @@ def do_final(
     return config
 
 
-def _known(run: RunDir, crossval: FinishedCrossval) -> KnownOfBase:
+def _cached(run: RunDir, crossval: FinishedCrossval) -> BaseCache:
     """The base's transcripts that the folds have, by audio; of an id that names two clips none."""
-    audio: dict[str, list[str]] = {}
+    audio: dict[str, list[Path | AudioPart]] = {}
     for use in ("clean", "general", "replay"):
         file = run.manifest(use)
         for u in read_run_manifest(file) if file.is_file() else []:
-            audio.setdefault(u.id, []).append(str(u.audio))
-    known: dict[str, str] = {}
+            audio.setdefault(u.id, []).append(u.audio)
+    known: dict[Path | AudioPart, str] = {}
     for fold in crossval.folds:
         if (fold / "base_transcripts.json").is_file():
             for name, text in fold.read("base_transcripts.json").items():
                 if len(audio.get(name, [])) == 1:
                     known[audio[name][0]] = text
-    return KnownOfBase(known)
+    return BaseCache(known)
 
 
 def _takes_over_baseline(run: RunDir, crossval: FinishedCrossval) -> bool:
@@ -351,17 +352,22 @@ def _transcribe_check(
     run: RunDir, config: RunConfig, base: Base, ui: Ui, group: ProcessGroup
 ) -> None:
     """Write what the adapter writes for some clips it trained on: transcripts, and no figures."""
-    from moontune.models.transcriber import Transcriber, load_audio, shared_batches
+    from moontune.models.transcriber import Transcriber, transcripts_of
 
-    clips = group.on_main(lambda: read_run_manifest(run.manifest("check")))
-    batches, transcriber = shared_batches(clips, group), Transcriber(base)
-    total, rows = sum(map(len, batches)), []
-    for indices in batches:
-        audio = [load_audio(clips[i]) for i in indices]
-        for i, t in zip(indices, transcriber(audio, config.eval.token_cap), strict=True):
-            row = {"id": clips[i].id, "hypothesis": t.text, "tokens": t.tokens}
-            rows.append((i, row | {"truncated": t.truncated}))
-        ui.progress(len(rows), total, "clips transcribed, to see whether it writes speech")
-    rows = sorted(group.gather(rows), key=lambda pair: pair[0])
+    def trained() -> list[Utterance]:
+        aside = {s.id for s in run.suspects() if s.set_aside}
+        clips = [u for u in read_run_manifest(run.manifest("check")) if u.id not in aside]
+        write_manifest(run.manifest("check"), clips, keep_where=True)
+        return clips
+
+    def step(done: int, total: int) -> None:
+        ui.progress(done, total, "clips transcribed, to see whether it writes speech")
+
+    clips = group.on_main(trained)
+    found = transcripts_of(Transcriber(base), clips, config.eval.token_cap, group, step)
+    rows = [
+        {"id": u.id, "hypothesis": t.text, "tokens": t.tokens, "truncated": t.truncated}
+        for u, t in zip(clips, found, strict=True)
+    ]
     if group.is_main:
-        write_jsonl(run / CHECK_FILE, [row for _, row in rows])
+        write_jsonl(run / CHECK_FILE, rows)

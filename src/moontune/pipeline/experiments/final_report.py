@@ -91,12 +91,12 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
     general_remark = cleaned.get("general_remark") or sampled.get("general_remark")
     checks = _checks(run, crossval)
     forgot = cautions(comparison, general, "") if general else []
-    clips = cleaned["utterances"]
+    clips, aside = cleaned["utterances"], stages["labels"].get("set_aside", 0)
     return {
         "run": record["name"],
         "usable": all(check.passed for check in checks),
-        "statement": statement(clips, expected),
-        "trained_on": clips,
+        "statement": statement(clips, aside, expected),
+        "trained_on": clips - aside,
         "held_out": 0,
         "expected": asdict(expected) | {"comparison": comparison.to_json()},
         "kept_update": asdict(crossval.kept_update(run.used_config().train.updates)),
@@ -118,7 +118,11 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
         },
         "base_model": stages["train"]["base"],
         "device": stages["train"]["device"],
-        "remarks": [*remarks(config), *cleaned["remarks"]],
+        "remarks": [
+            *remarks(config),
+            *cleaned["remarks"],
+            *stages["labels"].get("remarks", []),
+        ],
         "timings_s": {name: facts["seconds"] for name, facts in stages.items()},
         "config": to_dict(run.used_config()),
         "environment": record["environment"],

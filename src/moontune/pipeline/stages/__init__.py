@@ -50,7 +50,7 @@ STAGES = (
     Stage("split", "fix train, val and test, by whole speakers or by recordings", ("split",)),
     Stage(
         "labels",
-        "write training text in the base's style",
+        "write training text in the base's style, find wrong transcripts",
         ("labels", "model", "device"),
         computes=True,
     ),

@@ -8,12 +8,12 @@ from moontune.config.schema import RunConfig
 from moontune.data.labels import make_labels
 from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS
-from moontune.pipeline.base_transcripts import BaseTranscripts, KnownOfBase
+from moontune.pipeline.base_transcripts import BaseCache, BaseTranscripts
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.screening import Screening, screen, write_suspects
 from moontune.system.distributed import SINGLE, ProcessGroup
-from moontune.system.formatting import counted
+from moontune.system.formatting import counted, shortened
 from moontune.system.progress import Ui
 
 
@@ -22,11 +22,11 @@ def labels_stage(
     config: RunConfig,
     ui: Ui,
     group: ProcessGroup = SINGLE,
-    known: KnownOfBase | None = None,
+    cache: BaseCache | None = None,
 ) -> dict[str, Any]:
-    """`known`: what is known of the base already; gets what is new."""
+    """`cache`: what the base made of the clips before; gets what is new."""
     style = config.labels.label_style
-    transcripts = BaseTranscripts(run, config, ui, group, known)
+    transcripts = BaseTranscripts(run, config, ui, group, cache)
     splits = group.on_main(lambda: {name: read_run_manifest(run.manifest(name)) for name in SPLITS})
     labels = make_labels(splits, style, transcripts)
     labelled = dict(labels.utterances)
@@ -44,7 +44,7 @@ def labels_stage(
     summary = labels.summary
     ui.note(f"references are {summary['references']}; labels: {summary['used']}")
     for example in summary["examples"][:2]:
-        ui.note(f"  {example['text'][:60]} => {example['target'][:60]}")
+        ui.note(f"  {shortened(example['text'])} => {shortened(example['target'])}")
     _tell(screening, ui)
     return (
         summary
@@ -62,12 +62,12 @@ def _tell(screening: Screening, ui: Ui) -> None:
     """Remarks, and the least fitting transcripts."""
     for remark in screening.remarks:
         ui.warn(remark)
-    aside = [s for s in screening.suspects if s.set_aside]
     if not screening.suspects:
         return
+    aside = sum(s.set_aside for s in screening.suspects)
     ui.note(
-        f"{counted(len(screening.suspects), 'transcript')} may not be what is said, {len(aside)} "
-        "of them set aside in training (suspects.jsonl; --keep-suspects): listen"
+        f"{counted(len(screening.suspects), 'transcript')} look wrong; {aside} of them are not "
+        "trained or validated on (--keep-suspects keeps them). The report lets you listen."
     )
     for s in sorted(screening.suspects, key=lambda s: s.fit)[:2]:
-        ui.note(f"  {s.where}: {s.text[:50]} <> {s.base[:50]}")
+        ui.note(f"  {s.where}: written {shortened(s.text)!r}, the base hears {shortened(s.base)!r}")

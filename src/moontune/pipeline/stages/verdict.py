@@ -132,7 +132,7 @@ def _metrics_of(
         "leakage": stages["split"]["leakage"],
         "kept_together": run.read("split.json").get("kept_together"),
         "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")}
-        | {k: stages["labels"].get(k, 0) for k in ("suspects", "set_aside")},
+        | {"suspects": len(run.suspects()), "set_aside": stages["labels"].get("set_aside", 0)},
         "remarks": [
             *remarks(config),
             *cleaned["remarks"],

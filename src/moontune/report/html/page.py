@@ -16,7 +16,7 @@ from moontune.data.audio import AudioPart
 from moontune.evaluation.acceptance import Check
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
-from moontune.report.html.changed_clips import changed_clips, clip_audio
+from moontune.report.html.changed_clips import ClipAudio, changed_clips, clip_audio
 from moontune.report.html.figures import group_table, loss_parts, measure_cards
 from moontune.report.html.loss_curve import curves
 from moontune.report.html.svg import Caption
@@ -34,6 +34,8 @@ from moontune.report.suspicion import row_of, suspicion, used_for
 
 _SHORT = 14  # characters of a name that fits into a plot
 _CURVE_POINTS = 50
+_SUSPECTS = 12  # shown at least, if only as text
+_NO_AUDIO = ClipAudio(None, "audio left out (--report-clips)")
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Page:
 
 
 def render_page(page: Page, clips: int) -> str:
-    """The page as HTML, with the audio of at most `clips` clips inside."""
+    """The page as HTML, with the audio of at most `clips` changed clips, and as many whose
+    transcripts look wrong, inside."""
     labels = short_names(page.names)
     comparison = page.comparison
     forgetting = page.general.comparison if page.general else None
@@ -80,7 +83,10 @@ def render_page(page: Page, clips: int) -> str:
         "speakers": group_table(comparison.by_speaker, by_change=True),
         "durations": group_table(comparison.by_duration, by_change=False),
         "clips": changed_clips(*page.predictions, page.audio, clips),
-        "suspects": [(s, clip_audio(page.audio.get(s.id))) for s in page.suspects[:clips]],
+        "suspects": [
+            (s, clip_audio(page.audio.get(s.id)) if i < clips else _NO_AUDIO)
+            for i, s in enumerate(page.suspects[: max(clips, _SUSPECTS)])
+        ],
         "suspicion": suspicion(page.suspects),
         "used_for": used_for,
         "row_of": row_of,
