@@ -13,7 +13,7 @@ _CLEARLY = 1.5  # times as much as where they stand
 _OTHER_ROWS = 500  # to look through for the texts' places
 _ENOUGH_WORDS = 4  # of a transcript, to tell texts apart by
 _NEARLY_ALL = 0.6  # of the words in common: it is that text
-_LONGEST_WORDS = 12  # letters, in the mean
+_SPACED = 1.5  # words a text, in the mean
 _KNOWN = 0.3  # of the texts' words a model of their language writes somewhere
 
 
@@ -47,8 +47,7 @@ def diagnosis(utterances: Sequence[Utterance], written: Mapping[str, str]) -> st
 
 def has_spaces(texts: Sequence[str]) -> bool:
     """Whether words are told apart by spaces, as in Chinese, Japanese and Thai they are not."""
-    letters = sum(len(text.replace(" ", "")) for text in texts)
-    return letters <= _LONGEST_WORDS * sum(len(text.split()) for text in texts)
+    return sum(len(text.split()) for text in texts) >= _SPACED * len(texts)
 
 
 def _parts(text: str, spaced: bool) -> frozenset[str]:
