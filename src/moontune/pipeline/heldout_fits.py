@@ -47,18 +47,21 @@ def heldout_fits(
     dtype: torch.dtype,
     group: ProcessGroup = SINGLE,
     progress: Progress = no_progress,
-) -> list[Fit]:
+) -> list[Fit] | None:
     """The fit of every utterance's label, in their order, under the adapter of the other half.
 
-    `new_base` loads the base; `doubted` are the ids that no adapter is trained on.
+    `new_base` loads the base; `doubted` are the ids that no adapter is trained on. None where
+    hardly any other is left to train on.
     """
     order = list(range(len(utterances)))
     random.Random(seed).shuffle(order)
     halves = [order[::2], order[1::2]]
+    sure = [[utterances[i] for i in half if utterances[i].id not in doubted] for half in halves]
+    if min(map(len, sure)) < _VALIDATED:
+        return None
     found: dict[int, Fit] = {}
-    for number, (taught, judged) in enumerate((halves, halves[::-1])):
-        base = new_base()
-        clips = [utterances[i] for i in taught if utterances[i].id not in doubted]
+    for number, judged in enumerate(halves[::-1]):
+        base, clips = new_base(), sure[number]
         setup = TrainingSetup(
             attach_lora(base, LoraConfig(), seed), base, load_audio, seed, dtype, group
         )

@@ -91,7 +91,7 @@ def screen(
         by_adapters = _of_adapters(
             run, config, trained, judgement.suspects, dtype=transcripts.dtype, ui=ui, group=group
         )
-        if by_adapters.share <= MOST:  # else they know less than the base
+        if by_adapters is not None:
             judgements |= dict.fromkeys(("train", "val"), by_adapters)
     suspects = _suspects(splits, judgements, written)
     found, kept = _set_aside(suspects, splits) if aside else (suspects, [])
@@ -198,8 +198,9 @@ def _of_adapters(
     dtype: torch.dtype,
     ui: Ui,
     group: ProcessGroup,
-) -> Judgement:
-    """The judgement of adapters, each on the clips that it was not trained on."""
+) -> Judgement | None:
+    """The judgement of adapters, each on the clips that it was not trained on; None where they
+    cannot be trained, or doubt so many that they know less than the base."""
     from moontune.pipeline.heldout_fits import heldout_fits
 
     ui.note(f"{len(doubted)} transcripts look wrong to the base: two short trainings judge better")
@@ -212,7 +213,10 @@ def _of_adapters(
         group=group,
         progress=ui.progress,
     )
-    return Judgement.of("held-out adapters", [u.id for u in utterances], fits)
+    if fits is None:
+        return None
+    judgement = Judgement.of("held-out adapters", [u.id for u in utterances], fits)
+    return judgement if judgement.share <= MOST else None
 
 
 def _base_can_judge(

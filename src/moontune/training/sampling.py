@@ -10,8 +10,14 @@ from moontune.data.manifest import Utterance
 
 
 def shuffled(utterances: Sequence[Utterance], seed: int) -> Iterator[Utterance]:
-    """Utterances without end: every epoch each one once, in a new order that `seed` decides."""
+    """Utterances without end: every epoch each one once, in a new order that `seed` decides.
+
+    Raises ValueError where there is none to begin with.
+    """
     import torch
+
+    if not utterances:
+        raise ValueError("no utterance to train on")
 
     generator = torch.Generator().manual_seed(seed)
     while True:
