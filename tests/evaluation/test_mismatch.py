@@ -49,6 +49,11 @@ def test_rows_that_were_dropped_do_no_harm() -> None:
     assert "the row below" in diagnosis(rows(["a heading", *SAID[:-1]]), heard)
 
 
+def test_of_some_rows_that_were_sampled_the_neighbours_tell_too() -> None:
+    heard = {k: v for k, v in HEARD.items() if int(k) % 7 == 3}
+    assert "the row below" in diagnosis(rows(["a heading", *SAID[:-1]]), heard)
+
+
 def test_where_no_spaces_tell_words_letters_are_compared() -> None:
     nouns, verbs = (
         "\u72ac\u732b\u9ce5\u8239\u98a8\u96e8\u706f\u6238\u738b\u9b5a",

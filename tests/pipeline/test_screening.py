@@ -105,6 +105,16 @@ def test_texts_that_do_not_belong_to_the_audio_end_before_training(
     assert error.count("\n") == 1
 
 
+def test_texts_that_are_all_alike_judge_nothing(rows) -> None:
+    for row in rows:
+        row["text"] = "Look at the big door."
+    code, run = labelled(rows[:24])
+    assert code == 0
+    assert not run.suspects()
+    assert not run.stages()["labels"]["screened"]
+    assert any("most texts are alike" in text for text in run.stages()["labels"]["remarks"])
+
+
 def suspects(split: str, count: int) -> list[Suspect]:
     rest: Any = {"where": "", "speaker": "s", "text": "", "base": "", "tuned": None}
     rest |= {"fit": 0.1, "threshold": 0.8, "judge": "base", "set_aside": False}

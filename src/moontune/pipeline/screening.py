@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.manifest import Utterance, read_manifests, read_run_manifest
 from moontune.data.splitting import SPLITS
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import corpus_wer, word_edits
@@ -74,12 +74,16 @@ def screen(
     written = transcripts(everything)
     judgement = Judgement.of("base", [u.id for u in everything], transcripts.fits(everything))
     remarks = _poor_base(everything, written)
+    if len(judgement.nats) < len(everything) / 2:
+        text = "most texts are alike, so they could not be held against their audio"
+        return Screening([], [*remarks, text])
     aside = not config.labels.keep_suspects
     if judgement.share > MOST:
         if not _base_can_judge(everything, written, transcripts, group):
             return Screening([], [*remarks, "the base hears too little here to judge transcripts"])
         if aside and judgement.fits_by_chance:
-            raise _not_of_the_audio(run, everything, written, group)
+            doubted = [u for u in everything if u.id in judgement.suspects]
+            raise _not_of_the_audio(run, config, doubted, written, group)
         aside = False  # so many cannot be told apart
         remarks.append(
             f"{len(judgement.suspects)} of {len(everything)} transcripts look wrong, too many to "
@@ -242,16 +246,25 @@ def _poor_base(utterances: Sequence[Utterance], written: Mapping[str, str]) -> l
     if wer is None or wer < MOSTLY_WRONG or not has_spaces([u.text for u in utterances]):
         return []
     return [
-        f"the base has {percent(wer)} of the words wrong here: less can be won from so poor a "
-        "start, and a larger base may serve better"
+        f"the base has {percent(wer)} of the words wrong here: listen whether the texts are what "
+        "is said; if so, less can be won from so poor a start, and a larger base may serve better"
     ]
 
 
 def _not_of_the_audio(
-    run: RunDir, utterances: Sequence[Utterance], written: Mapping[str, str], group: ProcessGroup
+    run: RunDir,
+    config: RunConfig,
+    doubted: Sequence[Utterance],
+    written: Mapping[str, str],
+    group: ProcessGroup,
 ) -> UserError:
-    in_order = group.on_main(lambda: read_run_manifest(run.manifest("sampled")))
-    clip = max(utterances, key=lambda u: min(len(u.text), len(written[u.id])))
+    def rows() -> list[Utterance]:
+        if config.data.manifest is not None:  # all of them, also where some were sampled
+            return read_manifests(config.data.manifest)[0]
+        return read_run_manifest(run.manifest("sampled"))
+
+    in_order = group.on_main(rows)
+    clip = max(doubted, key=lambda u: min(len(u.text), len(written[u.id])))
     return UserError(
         f"the texts are not what is said: {diagnosis(in_order, written)} (e.g. "
         f"{clip.where}: {clip.text[:50]!r}, but the base hears {written[clip.id][:50]!r}); correct "

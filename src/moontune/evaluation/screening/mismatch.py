@@ -10,7 +10,7 @@ from moontune.data.normalizer import normalize
 _SHIFTS = (1, -1, 2, -2, 3, -3)
 _ALIKE = 0.25  # of the words in common, on the average, where texts and transcripts belong together
 _CLEARLY = 1.5  # times as much as where they stand
-_OTHER_ROWS = 500  # to look through for the texts' places
+_OTHER_ROWS = 200  # whose texts are looked for among all
 _ENOUGH_WORDS = 4  # of a transcript, to tell texts apart by
 _NEARLY_ALL = 0.6  # of the words in common: it is that text
 _SPACED = 1.5  # words a text, in the mean
@@ -20,12 +20,12 @@ _KNOWN = 0.3  # of the texts' words a model of their language writes somewhere
 def diagnosis(utterances: Sequence[Utterance], written: Mapping[str, str]) -> str:
     """The fault of texts that are not what is said, as a sentence.
 
-    `utterances` in the order of their rows; `written` what a model writes for each, by id.
+    `utterances` are all rows in their order; `written` what a model writes, by id, for those that
+    were heard.
     """
-    rows = [u for u in utterances if u.id in written]
-    spaced = has_spaces([u.text for u in rows])
-    texts = [_parts(u.text, spaced) for u in rows]
-    heard = [_parts(written[u.id], spaced) for u in rows]
+    spaced = has_spaces([u.text for u in utterances])
+    texts = [_parts(u.text, spaced) for u in utterances]
+    heard = [_parts(written.get(u.id, ""), spaced) for u in utterances]
     likeness = {shift: _likeness(texts, heard, shift) for shift in (0, *_SHIFTS)}
     shift = max(_SHIFTS, key=likeness.__getitem__)
     if likeness[shift] >= max(_ALIKE, _CLEARLY * likeness[0]):
@@ -35,7 +35,8 @@ def diagnosis(utterances: Sequence[Utterance], written: Mapping[str, str]) -> st
     if _belong_elsewhere(texts, heard):
         return "the texts are there, but beside other clips, as where one column was sorted alone"
     vocabulary = frozenset[str]().union(*heard)
-    words = [word for text in texts for word in text]
+    spoken = [text for text, u in zip(texts, utterances, strict=True) if u.id in written]
+    words = [word for text in spoken for word in text]
     known = sum(word in vocabulary for word in words) / len(words) if words else 0.0
     if known < _KNOWN:
         return (
@@ -76,10 +77,9 @@ def _dice(one: frozenset[str], other: frozenset[str]) -> float:
 
 def _belong_elsewhere(texts: Sequence[frozenset[str]], heard: Sequence[frozenset[str]]) -> bool:
     """Whether most transcripts are nearly the text of some other row."""
-    texts, heard = texts[:_OTHER_ROWS], heard[:_OTHER_ROWS]
+    looked = [(i, words) for i, words in enumerate(heard) if len(words) >= _ENOUGH_WORDS]
     best = [
         max((_dice(text, words) for j, text in enumerate(texts) if j != i and text), default=0.0)
-        for i, words in enumerate(heard)
-        if len(words) >= _ENOUGH_WORDS
+        for i, words in looked[:_OTHER_ROWS]
     ]
     return bool(best) and sorted(best)[len(best) // 2] >= _NEARLY_ALL
