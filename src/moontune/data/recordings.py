@@ -129,11 +129,9 @@ def _links(keys: Iterable[object]) -> list[list[int]]:
     return list(found.values())
 
 
-def _parts(
-    utterances: Sequence[Utterance], links: Iterable[Sequence[int]]
-) -> list[list[Utterance]]:
-    """Utterances in as many parts as these links leave, in order of the first of each."""
-    leader = list(range(len(utterances)))
+def _connected(count: int, links: Iterable[Sequence[int]]) -> list[list[int]]:
+    """The places 0 to `count` in as many parts as these links leave, in order of their first."""
+    leader = list(range(count))
 
     def first(place: int) -> int:
         while leader[place] != place:
@@ -144,10 +142,17 @@ def _parts(
         for place in link[1:]:
             one, other = sorted((first(link[0]), first(place)))
             leader[other] = one
-    parts: dict[int, list[Utterance]] = defaultdict(list)
-    for place, u in enumerate(utterances):
-        parts[first(place)].append(u)
+    parts: dict[int, list[int]] = defaultdict(list)
+    for place in range(count):
+        parts[first(place)].append(place)
     return list(parts.values())
+
+
+def _parts(
+    utterances: Sequence[Utterance], links: Iterable[Sequence[int]]
+) -> list[list[Utterance]]:
+    """Utterances in as many parts as these links leave, in order of the first of each."""
+    return [[utterances[i] for i in part] for part in _connected(len(utterances), links)]
 
 
 def _fair(parts: Sequence[Sequence[Utterance]], utterances: Sequence[Utterance]) -> bool:
@@ -184,24 +189,14 @@ def near_texts(texts: Sequence[str]) -> list[list[int]]:
         if len(words) >= _FEWEST_WORDS:
             keys.append(_without_one(words))
             places.append(np.full(len(words) + 1, place))
-    leader = {place: place for place in range(len(texts))}
-
-    def first(place: int) -> int:
-        while leader[place] != place:
-            leader[place] = place = leader[leader[place]]
-        return place
-
+    links: list[tuple[int, int]] = []
     if keys:
         key, owner = np.concatenate(keys), np.concatenate(places)
         order = np.argsort(key, kind="stable")
         key, owner = key[order], owner[order]
-        for i in np.flatnonzero(key[1:] == key[:-1]):
-            one, other = sorted((first(int(owner[i])), first(int(owner[i + 1]))))
-            leader[other] = one
-    found: dict[int, list[int]] = defaultdict(list)
-    for place in range(len(texts)):
-        found[first(place)].append(place)
-    return list(found.values())
+        same = np.flatnonzero(key[1:] == key[:-1])
+        links = [(int(owner[i]), int(owner[i + 1])) for i in same]
+    return _connected(len(texts), links)
 
 
 def _without_one(words: Sequence[str]) -> np.ndarray:

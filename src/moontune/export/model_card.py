@@ -6,6 +6,7 @@ Nothing on it tells whose voice it is: no transcripts, no names of speakers, no 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from moontune.config.schema import TokenCap
 from moontune.report.markdown import cell, code, table
@@ -20,6 +21,9 @@ from moontune.report.results import (
 )
 from moontune.system.formatting import counted
 from moontune.training.summary import TrainingSummary
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, ModelCardData
 
 _USE = """```python
 import soundfile
@@ -46,9 +50,27 @@ def corpus_text(corpus: Corpus) -> str:
     return f"{source}: {size}, {corpus.minutes:.0f} minutes"
 
 
+def _head(
+    base: BaseOrigin, repo: str, licence: str, results: list[EvalResult] | None = None
+) -> ModelCardData:
+    """The head of a card, as the hub reads it."""
+    from huggingface_hub import ModelCardData
+
+    return ModelCardData(
+        base_model=base.hub_id,
+        library_name="peft",
+        pipeline_tag="automatic-speech-recognition",
+        language="en",
+        license=licence,
+        tags=["moonshine", "lora", "moontune"],
+        model_name=repo.split("/")[-1],
+        eval_results=results,
+    )
+
+
 def card(metrics: RunMetrics, repo: str, licence: str) -> str:
     """The card for the hub, from a run's metrics."""
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import EvalResult
 
     wer = metrics.comparison.wer
     results = None
@@ -62,33 +84,14 @@ def card(metrics: RunMetrics, repo: str, licence: str) -> str:
             metric_name="WER, %",
         )
         results = [one]
-    data = ModelCardData(
-        base_model=metrics.base.hub_id,
-        library_name="peft",
-        pipeline_tag="automatic-speech-recognition",
-        language="en",
-        license=licence,
-        tags=["moonshine", "lora", "moontune"],
-        model_name=repo.split("/")[-1],
-        eval_results=results,
-    )
+    data = _head(metrics.base, repo, licence, results)
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(_parts(metrics, repo)) + "\n"
 
 
 def final_card(metrics: FinalMetrics, repo: str, licence: str) -> str:
     """The card of an adapter trained on all clips. It has no measured result to list: what it says
     to expect is the cross-validation's."""
-    from huggingface_hub import ModelCardData
-
-    data = ModelCardData(
-        base_model=metrics.base.hub_id,
-        library_name="peft",
-        pipeline_tag="automatic-speech-recognition",
-        language="en",
-        license=licence,
-        tags=["moonshine", "lora", "moontune"],
-        model_name=repo.split("/")[-1],
-    )
+    data = _head(metrics.base, repo, licence)
     parts = _parts_of_final(metrics, repo)
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"
 

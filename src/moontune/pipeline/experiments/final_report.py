@@ -18,7 +18,7 @@ from moontune.models.decoding import Transcript
 from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
 from moontune.pipeline.run_dir import RunDir, final_command, open_run
 from moontune.pipeline.stages.report import write_report
-from moontune.pipeline.stages.verdict import general_comparison, mps_fallbacks
+from moontune.pipeline.stages.verdict import general_comparison, general_row, mps_fallbacks
 from moontune.report.final_adapter import render_final, statement
 from moontune.report.html.contents import final_page
 from moontune.report.results import ArtifactTest, Expectation, FinalMetrics, FinalResults
@@ -88,7 +88,6 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
     comparison = crossval.comparison
     expected = Expectation(crossval.name, len(crossval.folds), comparison, list(crossval.cautions))
     general = general_comparison(run, config.output.seed)
-    general_remark = cleaned.get("general_remark") or sampled.get("general_remark")
     checks = _checks(run, crossval)
     forgot = cautions(comparison, general, "") if general else []
     clips, aside = cleaned["utterances"], stages["labels"].get("set_aside", 0)
@@ -102,12 +101,7 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
         "kept_update": asdict(crossval.kept_update(run.used_config().train.updates)),
         "checks": [asdict(check) for check in checks],
         "cautions": [text for text in forgot if text not in crossval.cautions],
-        "general": {
-            "origin": sampled.get("general") if general else None,
-            "remark": general_remark,
-            "replay": sampled.get("replay"),
-            "comparison": general.to_json() if general else None,
-        },
+        "general": general_row(stages, general),
         "training": train,
         "data": cleaned | {"origin": sampled["origin"]},
         "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")},

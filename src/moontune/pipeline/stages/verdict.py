@@ -90,6 +90,17 @@ def general_comparison(run: RunDir, seed: int) -> Comparison | None:
     return compare(rows[0], rows[1], seed)
 
 
+def general_row(stages: dict[str, dict[str, Any]], general: Comparison | None) -> dict[str, Any]:
+    """General speech of a run, as its figures are written."""
+    sampled, cleaned = stages["sample"], stages["clean"]
+    return {
+        "origin": sampled.get("general") if general else None,
+        "remark": cleaned.get("general_remark") or sampled.get("general_remark"),
+        "replay": sampled.get("replay"),
+        "comparison": general.to_json() if general else None,
+    }
+
+
 def _metrics_of(
     run: RunDir, config: RunConfig, evidence: Evidence, verdict: Verdict
 ) -> dict[str, Any]:
@@ -98,8 +109,7 @@ def _metrics_of(
     stages = record["stages"]
     training, artifact = run.read("train.json"), run.read("artifact_test.json")
     sampled, cleaned = stages["sample"], stages["clean"]
-    general = evidence.general
-    general_remark = cleaned.get("general_remark") or sampled.get("general_remark")
+    general_facts = general_row(stages, evidence.general)
     return {
         "run": record["name"],
         "accepted": verdict.accepted,
@@ -108,12 +118,7 @@ def _metrics_of(
         "tuned": run.read("eval_tuned.json"),
         "difference": asdict(evidence.difference),
         "comparison": evidence.comparison.to_json(),
-        "general": {
-            "origin": sampled.get("general") if general else None,
-            "remark": general_remark,
-            "replay": sampled.get("replay"),
-            "comparison": general.to_json() if general else None,
-        },
+        "general": general_facts,
         "training": training,
         "stability": {
             "skipped_updates": training["skipped"],
@@ -137,7 +142,7 @@ def _metrics_of(
             *remarks(config),
             *cleaned["remarks"],
             *stages["labels"].get("remarks", []),
-            *([general_remark] if general_remark else []),
+            *([general_facts["remark"]] if general_facts["remark"] else []),
         ],
         "timings_s": {name: facts["seconds"] for name, facts in stages.items()},
         "config": to_dict(run.used_config()),
