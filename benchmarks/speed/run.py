@@ -37,6 +37,7 @@ from benchmarks.speed.contest import Contest, Pair, python
 from benchmarks.speed.startup import startup
 from benchmarks.speed.work import UPDATE, Sites, sentence_case
 from moontune.data.manifest import Utterance, read_manifest
+from moontune.system.device import training_dtype
 
 WARM_UP = 2  # updates
 APART = {"float32": 1e-3, "bfloat16": 0.1}  # nats an update, the peer in float32
@@ -65,8 +66,9 @@ class Args:
     """Passes over them with adapters in the decoder alone."""
     clips: int = 100
     """Clips of the evaluation part."""
-    dtypes: str = "bfloat16,float32"
-    """Of our matrix products in training, each measured by itself; the peer's is float32."""
+    dtypes: str | None = None
+    """Of our matrix products in training, each measured by itself; the peer's is float32. Default:
+    float32, and bfloat16 where the processor has units for it."""
     threads: int | None = None
     """Threads of every process. Default: what torch takes."""
     seed: int = 42
@@ -176,6 +178,8 @@ def main(args: Args) -> None:
     if not manifest.is_file():
         raise SystemExit(f"{manifest}: no such manifest; give one with --manifest FILE")
     rows = sentence_case(read_manifest(manifest)[0])
+    fast = training_dtype("cpu", "auto")
+    dtypes = (args.dtypes or ",".join(dict.fromkeys((fast, "float32")))).split(",")
     env = dict(os.environ, TOKENIZERS_PARALLELISM="false")
     if args.threads:
         env |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(args.threads))
@@ -206,8 +210,7 @@ def main(args: Args) -> None:
             else:
                 sites: Sites = "both" if part == "training" else "decoder"
                 found = (
-                    training(args, contest, rows, peaks["fp32"], sites, dtype)
-                    for dtype in args.dtypes.split(",")
+                    training(args, contest, rows, peaks["fp32"], sites, dtype) for dtype in dtypes
                 )
             for row, remark in found:
                 print(row, flush=True)

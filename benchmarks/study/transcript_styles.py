@@ -3,7 +3,8 @@
     uv run python -m benchmarks.study.transcript_styles STUDY --labels     # minutes: no training
     uv run python -m benchmarks.study.transcript_styles STUDY --styles clean emphasis tags
 
-Each style is a manifest of its own, cross-validated with the defaults on the same folds. All
+Each style is a manifest of its own, cross-validated with the defaults on the same folds; a style
+whose labels are all those of one before it is the same training, and not trained again. All
 transcripts are scored on the references as they are in the clean style. Prints Markdown: how many
 labels are those of the clean style; WER of the base and after tuning, and the difference from the
 clean style's, with 95 % intervals over speakers. With --labels the first alone.
@@ -222,13 +223,16 @@ def main(args: Args) -> None:
         transcripts = base_transcripts(args, clean)
         right = labels_of(clean, transcripts)
         best: list[PredictionRow] = []
+        trained: dict[str, dict[str, str]] = {}  # labels by style
         for style in dict.fromkeys(("clean", *args.styles)):
             manifest = manifest_of(args, name, style)
             labels = labels_of(manifest, transcripts)
             same = sum(labels[i] == right.get(i) for i in labels)
-            cells = [style, f"{same} of {len(labels)}"]
+            twin = next((other for other, made in trained.items() if made == labels), style)
+            trained.setdefault(twin, labels)
+            cells = [style, f"{same} of {len(labels)}{f', all as {twin}' if twin != style else ''}"]
             if not args.labels:
-                before, after = predictions(args, name, style, manifest)
+                before, after = predictions(args, name, twin, manifest_of(args, name, twin))
                 best = best or after
                 gain = compare(before, after, args.seed).wer
                 kept = {row["id"] for row in after} & {row["id"] for row in best}

@@ -83,7 +83,7 @@ def verdict(base, tuned, smoke=False, found=None, **changes: Any) -> Verdict:
 def test_gain_and_loss_rules(base, tuned, accepted) -> None:
     v = verdict(base, tuned)
     assert v.accepted == accepted
-    assert v.sentence.startswith("Accepted" if accepted else "Not accepted")
+    assert v.rule.startswith(f"By the plan's rule: {'' if accepted else 'not '}accepted (loss")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,9 @@ def test_anything_missing_or_unclean_is_not_accepted(change, name) -> None:
     v = verdict(figures(1.0, 0.3), figures(0.5, 0.1), **change)
     assert not v.accepted
     assert [c.name for c in v.checks if not c.passed] == [name]
-    assert name in v.sentence
+    assert v.state == "not accepted"
+    assert f"{name}: " in v.sentence
+    assert f"{name}: " in v.rule
 
 
 def test_recordings_that_training_saw_are_not_held_out() -> None:
@@ -115,9 +117,9 @@ def test_a_loss_that_fell_by_typography_alone_is_no_gain() -> None:
     pair = (figures(2.24, 0.262), figures(1.515, 0.26))
     v = verdict(*pair, found=comparison(*pair, words=0.1))
     assert [c.name for c in v.checks if not c.passed] == ["improved"]
-    assert "-0.0725 is words" in v.findings[1]
-    assert "most of it is typography" in v.findings[1]
-    assert "typography" not in verdict(*pair).findings[1]
+    assert "-0.0725 is words" in v.findings[2]
+    assert "most of it is typography" in v.findings[2]
+    assert "typography" not in verdict(*pair).findings[2]
 
 
 def test_surely_worse_is_not_accepted_however_little_worse() -> None:
@@ -128,8 +130,9 @@ def test_surely_worse_is_not_accepted_however_little_worse() -> None:
 
 def test_a_wer_that_says_nothing_is_not_said_to_be_chance() -> None:
     unmeasured = verdict(figures(1.0, None), figures(0.8, None))
-    assert unmeasured.sentence == "Accepted by the plan's rule. WER says this."
-    assert not unmeasured.sure
+    assert unmeasured.state == "undecided"
+    assert unmeasured.sentence.startswith("Undecided. There were no words to count")
+    assert "chance" not in unmeasured.sentence + unmeasured.rule
     details = {c.name: c.detail for c in verdict(figures(1.0, 0.0), figures(0.8, 0.0)).checks}
     assert "no error in the base's words to mend" in details["improved"]
     assert "not measured" not in details["improved"]
@@ -137,18 +140,102 @@ def test_a_wer_that_says_nothing_is_not_said_to_be_chance() -> None:
     assert "WER 20.0 % higher, relative (needs 5 % lower)" in worse["improved"]
 
 
-def test_the_sentence_says_what_the_interval_says() -> None:
-    pair = (figures(1.0, 0.3), figures(0.5, 0.1))
-    undecided = verdict(*pair)
-    assert undecided.accepted
-    assert not undecided.sure
-    assert undecided.sentence == (
-        "Accepted by the plan's rule; its change in WER cannot be told from chance on 50 clips. "
-        "WER says this."
+def judged(before, after, outcome, needed=None, **changes: Any) -> Verdict:
+    """The verdict on clips of which some changed, whose WER has this outcome."""
+    found = comparison(before, after, sure=outcome)
+    wer = replace(
+        found.wer, difference=(after.wer or 0) - (before.wer or 0), utterances_needed=needed
     )
-    better = verdict(*pair, found=comparison(*pair, sure="better"))
-    assert better.sure
-    assert better.sentence == "Accepted. WER says this."
+    measures = found.measures | {"wer": wer}
+    found = replace(found, measures=measures, clips=replace(found.clips, fixed=9, broken=3))
+    return verdict(before, after, found=found, **changes)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "outcome", "state", "accepted"),
+    [
+        (figures(0.5, 0.20), "better", "better", True),
+        (figures(0.5, 0.20), "undecided", "undecided", True),
+        (figures(0.99, 0.295), "undecided", "undecided", False),  # too little, and not sure
+        (figures(0.99, 0.33), "undecided", "undecided", False),  # clearly worse, and not sure
+        (figures(0.5, 0.33), "worse", "worse", False),
+        (figures(0.99, 0.295), "better", "not accepted", False),  # sure, and too little
+    ],
+)
+def test_the_state_follows_the_interval_and_the_rule_the_plan(
+    tuned, outcome, state, accepted
+) -> None:
+    v = judged(figures(1.0, 0.30), tuned, outcome)
+    assert (v.state, v.accepted) == (state, accepted)
+    assert v.sentence.startswith(v.badge)
+    assert ("By the plan's rule: accepted" in v.rule) == accepted
+    chance = "cannot be told from chance on 50 clips" in v.rule
+    assert chance == (accepted and outcome == "undecided")
+
+
+def test_a_failed_check_is_never_only_undecided() -> None:
+    v = judged(figures(1.0, 0.3), figures(0.5, 0.1), "undecided", skipped_updates=1)
+    assert v.state == "not accepted"
+
+
+def test_a_run_that_kept_the_base_gained_nothing() -> None:
+    pair = figures(1.0, 0.3), figures(1.0, 0.3)
+    v = verdict(*pair, found=comparison(*pair, sure="undecided"))
+    assert (v.state, v.accepted) == ("not accepted", False)
+
+
+@pytest.mark.parametrize(
+    ("wers", "outcome", "needed", "says"),
+    [
+        (
+            (0.30, 0.21),
+            "undecided",
+            1300,
+            "Of 100 words it got 70 right before and 79 now; with 50 clips that may be chance; "
+            "about 1,300 would tell.",
+        ),
+        (
+            (0.21, 0.30),
+            "undecided",
+            130,
+            "Of 100 words it got 79 right before and 70 now; with 50 clips that may be chance; "
+            "about 130 would show a gain of 5 %.",
+        ),
+        (
+            (0.052, 0.049),
+            "better",
+            None,
+            "Of 100 words it got 94.8 right before and 95.1 now; with 50 clips that is hardly "
+            "chance.",
+        ),
+        (
+            (0.3, 0.3),
+            "undecided",
+            None,
+            "Of 100 words it got 70 right before and as many now; with 50 clips that may be "
+            "chance.",
+        ),
+        (
+            (1.08, 0.95),
+            "undecided",
+            None,
+            "In 100 words it made 108 errors before and 95 now; with 50 clips that may be chance.",
+        ),
+    ],
+)
+def test_the_first_line_is_plain(wers, outcome, needed, says) -> None:
+    before, after = (figures(1.0, wer) for wer in wers)
+    assert says in judged(before, after, outcome, needed).sentence
+
+
+def test_verdicts_of_before_there_were_states_are_read() -> None:
+    row = judged(figures(1.0, 0.3), figures(0.5, 0.1), "better").row()
+    assert Verdict.from_json(json.loads(json.dumps(row))).row() == row
+    for name in ("state", "rule"):
+        del row[name]
+    assert Verdict.from_json(row | {"sure": True}).state == "better"
+    assert Verdict.from_json(row | {"sure": False}).state == "undecided"
+    assert Verdict.from_json(row | {"accepted": False}).state == "not accepted"
 
 
 def test_forgetting_lost_habits_and_mixed_speakers_are_cautioned_of() -> None:
@@ -206,6 +293,7 @@ def test_smoke_looks_at_artifacts_alone() -> None:
     worse = (figures(1.0, 0.3), figures(2.0, 0.9))
     assert verdict(*worse, smoke=True).accepted
     assert "smoke" in verdict(*worse, smoke=True).sentence
+    assert verdict(*worse, smoke=True).state == "smoke"
     assert not verdict(*worse, smoke=True, missing_artifacts=["processor"]).accepted
 
 

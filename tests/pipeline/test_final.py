@@ -17,11 +17,16 @@ from moontune.cli.dispatch import main
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import prediction_row
+from moontune.evaluation.screening.suspects import Suspect
 from moontune.export.model_card import final_card
 from moontune.models.transcriber import load_audio
 from moontune.pipeline.experiments import final as final_module
 from moontune.pipeline.experiments.final import FinishedCrossval, doubts, open_crossval
+from moontune.pipeline.experiments.final_report import final_results
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.screening import write_suspects
+from moontune.report.final_adapter import render_final
+from moontune.report.html.contents import final_page
 from moontune.system.files import read_jsonl
 
 KEPT = (2, 3, 4)  # updates of 4 that the folds kept, in `helping`
@@ -122,6 +127,32 @@ def test_it_says_what_to_expect_and_claims_no_measurement(finished_final) -> Non
     assert "| WER | 30.20 % " in card
 
 
+def test_its_reports_list_the_transcripts_that_look_wrong(finished_final, tmp_path) -> None:
+    run = RunDir(shutil.copytree(finished_final / "outputs/cv", tmp_path / "cv") / "final")
+    clip = read_jsonl(run.manifest("train"))[0]
+    found = Suspect(
+        id=clip["id"],
+        split="train",
+        where="mine.jsonl:7",
+        speaker=None,
+        text="Nobody said this.",
+        base="What was said.",
+        tuned=None,
+        fit=0.1,
+        threshold=0.8,
+        judge="base",
+        set_aside=True,
+    )
+    write_suspects(run, [found])
+    results = final_results(run.path)
+    for text in (render_final(results), final_page(results, clips=12)):
+        assert "Transcripts that look wrong" in text
+        assert "mine.jsonl:7" in text
+        assert "Nobody said this." in text
+        assert "What was said." in text
+    assert "data:audio" in text
+
+
 def test_labels_are_made_of_the_transcripts_that_the_folds_have(helped, monkeypatch) -> None:
     def no_base(*_: object) -> None:
         raise AssertionError("the base transcribes again")
@@ -201,7 +232,7 @@ def test_its_adapter_is_used_as_that_of_a_run_is(
 
 def test_one_that_did_not_help_is_refused_unless_it_is_insisted_on(crossval, capsys) -> None:
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
-    assert "no adapter to use is advised: 3 of the 3 folds" in capsys.readouterr().out
+    assert "no adapter is advised: 3 of the 3 folds" in capsys.readouterr().out
     assert main(["final", "outputs/cv"]) == 1
     said = capsys.readouterr().out
     assert said.startswith("Not trained: 3 of the 3 folds kept the base")
@@ -228,7 +259,10 @@ def test_one_that_helped_names_the_next_step(helped, capsys) -> None:
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (helped / "fold-1/predictions_tuned.jsonl").write_text(lines)
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
-    assert "to be used: moontune final outputs/cv\n" in capsys.readouterr().out
+    assert (
+        "to be used; what to expect of it was measured here\n  moontune final outputs/cv\n"
+        in capsys.readouterr().out
+    )
     assert "`moontune final outputs/cv`" in (helped / "report.md").read_text()
 
 
@@ -291,6 +325,10 @@ def _another_folder(run: Path) -> None:
         ),
         (lambda run: (run / "crossval.json").unlink(), "crossval --resume --run-name cv"),
         (lambda run: (run / "crossval.json").write_text("{}"), "damaged"),
+        (
+            lambda run: (run / "crossval.json").write_text("{"),
+            "make it again: moontune crossval --resume --run-name cv",
+        ),
         (_lacks("evaluate"), "was done again"),
         (
             lambda run: edit(run / "fold-2/eval_tuned.json", lambda r: r.update(loss=0.1)),

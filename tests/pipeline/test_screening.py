@@ -32,10 +32,10 @@ def rows(adventure: Path, bundled_base, tmp_path, monkeypatch) -> list[Row]:
     return rows
 
 
-def labelled(rows: list[Row], *more: str) -> tuple[int, RunDir]:
+def labelled(rows: list[Row], *more: str, manifests: tuple[str, ...] = ()) -> tuple[int, RunDir]:
     """The exit code of stage labels, and the run."""
     Path("m.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    begin = ["--manifest", "m.jsonl", "--model-id", "bundled", "--run-name", "r"]
+    begin = ["--manifest", "m.jsonl", *manifests, "--model-id", "bundled", "--run-name", "r"]
     assert main(["sample", *begin, "--device", DEVICE, "--general", "off", *more]) == 0
     for stage in ("clean", "split"):
         assert main([stage, "outputs/r"]) == 0
@@ -103,6 +103,19 @@ def test_texts_that_do_not_belong_to_the_audio_end_before_training(
     assert "m.jsonl:" in error
     assert "--keep-suspects" in error
     assert error.count("\n") == 1
+
+
+def test_of_several_manifests_the_wrong_one_is_named(rows, capsys) -> None:
+    """A third of the rows shifted is too few to end the run, but a manifest of its own."""
+    texts = shifted([row["text"] for row in rows[35:]])
+    for row, text in zip(rows[35:], texts, strict=True):
+        row["text"] = text
+    Path("b.jsonl").write_text("\n".join(map(json.dumps, rows[35:])))
+    code, run = labelled(rows[:35], manifests=("b.jsonl",))
+    assert code == 0
+    remarks = [text for text in run.stages()["labels"]["remarks"] if ".jsonl look wrong" in text]
+    assert len(remarks) == 1
+    assert "of the 15 transcripts of b.jsonl look wrong" in remarks[0]
 
 
 def test_texts_that_are_all_alike_judge_nothing(rows) -> None:

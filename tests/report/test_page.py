@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from html_reader import Reader
-from sample_page import AFTER, BEFORE, SAID, page, row, silence, write_clips
+from sample_page import AFTER, BEFORE, COMMANDS, SAID, page, row, silence, write_clips
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.sources.base import DataOrigin
@@ -18,10 +18,10 @@ from moontune.evaluation.acceptance import Check
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.changed_clips import clip_audio
-from moontune.report.html.page import Heading, render_page, short_names
-from moontune.report.html.templating import prose
+from moontune.report.html.page import Badge, Heading, render_page, short_names
+from moontune.report.html.templating import breakable, prose
 from moontune.report.provenance import Section
-from moontune.report.results import GeneralSpeech, LossHistory
+from moontune.report.results import GeneralSpeech, LossHistory, NextStep
 
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}
 HOSTILE = [
@@ -48,8 +48,11 @@ def test_the_page_says_what_there_is_to_say(clips: dict[str, Path]) -> None:
     read = Reader(html)
     for text in (
         "first-run",
-        "Accepted",
-        "WER 20.00 % → 12.00 % on 5 held-out clips.",
+        "Undecided",
+        "Does it hear voices better?",
+        "Of 100 words it got 80 right before and 88 now.",
+        "By the plan's rule: accepted (WER 20.00 % → 12.00 %).",
+        "Use it moontune transcribe a.wav",
         "Caution: 5 test clips are few.",
         "Word error rate",
         "Character error rate",
@@ -70,12 +73,27 @@ def test_the_page_says_what_there_is_to_say(clips: dict[str, Path]) -> None:
     assert all(a.get("role") or a.get("aria-hidden") or "viewbox" in a for a in read.of("svg"))
 
 
-def test_what_the_verdict_says_is_not_said_again() -> None:
-    compared = compare(BEFORE, AFTER, 42)
-    said = f"Accepted. {compared.sentences['wer']}"
-    html = render_page(page(BEFORE, AFTER, sentence=said, general=None), 0)
-    assert html.count(prose(compared.sentences["wer"]).replace(">", "&gt;")) == 1
-    assert html.count(prose(compared.sentences["loss"]).replace(">", "&gt;")) == 1
+def test_what_was_asked_stands_largest_and_one_figure_first() -> None:
+    html = render_page(page(BEFORE, AFTER), 0)
+    assert re.findall(r"<h1>(.*?)</h1>", html) == ["Does it hear voices better?"]
+    first = html[: html.index("<details>")]
+    assert "Word error rate" in first
+    assert "Character error rate</h3>" not in first
+    assert (
+        html.index("Of 100 words") < html.index("By the plan&#39;s rule") < html.index("What now")
+    )
+
+
+def test_settings_and_versions_are_folded() -> None:
+    folded = Section("Settings", ["setting", "value"], [["lr", "0.1"]], folded=True)
+    html = render_page(page(BEFORE, AFTER, facts=[folded, COMMANDS]), 0)
+    record = html[html.index('id="record"') :]
+    assert record.index("moontune run --preset offline") < record.index("<summary>Settings")
+
+
+def test_a_name_is_broken_behind_its_marks() -> None:
+    assert breakable("a_long-name.wav") == "a_<wbr>long-name.<wbr>wav"
+    assert breakable("<b>_x") == "&lt;b&gt;_<wbr>x"
 
 
 def test_the_page_loads_nothing(clips: dict[str, Path]) -> None:
@@ -104,8 +122,11 @@ def test_what_others_wrote_stays_text(text: str, tmp_path: Path) -> None:
     hostile = page(
         before,
         after,
-        heading=Heading(text, text),
+        heading=Heading(text, text, text),
+        badge=Badge("worse", text),
         sentence=text,
+        rule=text,
+        next_steps=[NextStep(text, text)],
         cautions=[text],
         names=(text, text),
         general=GeneralSpeech(compare(before, after, 1), DataOrigin(text, dataset=text)),
@@ -196,8 +217,8 @@ def test_two_runs_have_no_verdict_and_long_names_get_letters() -> None:
     two = page(
         BEFORE,
         AFTER,
-        heading=Heading("comparison", " against ".join(names)),
-        accepted=None,
+        heading=Heading("comparison", " against ".join(names), "Which hears better?"),
+        badge=None,
         names=names,
         checks=[],
         general=None,
@@ -205,7 +226,6 @@ def test_two_runs_have_no_verdict_and_long_names_get_letters() -> None:
     read = Reader(render_page(two, 12))
     assert "other speech" not in read.words
     assert "begins with a capital" in read.words
-    assert "Accepted" not in read.words.replace("Accepted: WER", "")
     assert [a for a in read.of("p") if "chip" in str(a.get("class"))] == []
     assert f"A {names[0]}" in read.words
     assert short_names(names) == ("A", "B")
@@ -213,11 +233,11 @@ def test_two_runs_have_no_verdict_and_long_names_get_letters() -> None:
 
 
 ODD = {
-    "silence": lambda: page(*silence(), accepted=False, best_step=None),
+    "silence": lambda: page(*silence(), badge=None, best_step=None),
     "one speaker": lambda: page(BEFORE[:2], AFTER[:2]),
     "one clip": lambda: page(BEFORE[:1], AFTER[:1]),
     "nothing changed": lambda: page(BEFORE, BEFORE),
-    "worse": lambda: page(AFTER, BEFORE, accepted=False),
+    "worse": lambda: page(AFTER, BEFORE, badge=Badge("worse", "Worse")),
     "no log": lambda: page(BEFORE, AFTER, losses=LossHistory(), best_step=None),
     "other targets": lambda: page(BEFORE, [{**r, "target": "other"} for r in AFTER]),
     "no general": lambda: page(BEFORE, AFTER, general=GeneralSpeech(None, None, "None was found.")),

@@ -41,7 +41,7 @@ def opened(browser: Chromium, tmp_path: Path, clips: dict[str, Path]) -> Chromiu
         [*AFTER, {**right, "edits": asdict(word_edits("a", "a"))}],
         audio=clips,
         names=names,
-        heading=Heading("comparison", " against ".join(names)),
+        heading=Heading("comparison", " against ".join(names), "Which hears better?"),
         facts=[wide, Section("Commands", [], [["k" * 400]])],
     )
     path = tmp_path / "report.html"

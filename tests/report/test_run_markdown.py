@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from html_reader import Reader
-from sample_page import results, write_clips
+from sample_page import VERDICT, results, write_clips
 
-from moontune.evaluation.acceptance import Verdict
+from moontune.evaluation.acceptance import State
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.contents import comparison_page, crossval_page, run_page
 from moontune.report.results import (
@@ -33,7 +33,8 @@ def without_check(run: RunResults, remark: str | None) -> RunResults:
 
 def test_a_section_holds_what_the_run_came_to() -> None:
     text = render(results())
-    assert text.startswith("## first-run\n\n**Accepted.")
+    assert "By the plan's rule: accepted" in text
+    assert text.startswith("## first-run\n\n**Undecided. Of 100 words")
     for part in (
         "| improved | yes | WER -40 % |",
         "5 test clips of 3 speakers, 25 words, 30 target tokens.",
@@ -85,7 +86,8 @@ def test_a_page_says_what_its_chip_alone_does_not(accepted, smoke, caution) -> N
     if not accepted:
         checks.append(replace(checks[0], name="stable training", passed=False))
         checks[-1] = replace(checks[-1], detail="2 updates skipped")
-    verdict = Verdict(accepted, smoke, "", [], checks, [])
+    state: State = "smoke" if smoke else "better" if accepted else "not accepted"
+    verdict = replace(VERDICT, accepted=accepted, smoke=smoke, state=state, checks=checks)
     metrics = replace(run.metrics, verdict=verdict, accepted=accepted)
     page = run_page(replace(run, metrics=metrics), 0)
     assert ("cautions" in page.split("</style>")[1]) == (caution is not None)

@@ -16,7 +16,7 @@ from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import character_edits, word_edits
-from moontune.report.html.page import Heading, Page
+from moontune.report.html.page import Badge, Heading, Page
 from moontune.report.provenance import Section
 from moontune.report.results import (
     ArtifactTest,
@@ -26,6 +26,7 @@ from moontune.report.results import (
     EvaluationFigures,
     GeneralSpeech,
     LossHistory,
+    NextStep,
     RunData,
     RunMetrics,
     RunResults,
@@ -82,9 +83,11 @@ def page(before: list[Any], after: list[Any], **more: Any) -> Page:
     compared = compare(before, after, 42)
     facts = [Section("Split", ["split", "clips"], [["train", 9]], "A note."), COMMANDS]
     whole = Page(
-        heading=Heading("run report", "first-run"),
-        accepted=True,
-        sentence="Accepted: WER 20.00 % -> 12.00 % on 5 held-out clips.",
+        heading=Heading("run report", "first-run", "Does it hear voices better?"),
+        badge=Badge("undecided", "Undecided"),
+        sentence="Of 100 words it got 80 right before and 88 now.",
+        rule="By the plan's rule: accepted (WER 20.00 % -> 12.00 %).",
+        next_steps=[NextStep("Use it", "moontune transcribe a.wav")],
         cautions=["Caution: 5 test clips are few."],
         names=("base", "tuned"),
         comparison=compared,
@@ -104,16 +107,27 @@ BEFORE = [row(i, said, one, who) for i, said, one, _, who in SAID]
 AFTER = [row(i, said, other, who) for i, said, _, other, who in SAID]
 
 
+VERDICT = Verdict(
+    accepted=True,
+    smoke=False,
+    state="undecided",
+    sentence="Undecided. Of 100 words it got 80 right before and 88 now.",
+    rule="By the plan's rule: accepted.",
+    findings=[],
+    checks=[Check("improved", True, "WER -40 %")],
+    cautions=[],
+)
+
+
 def results(best_step: int = 20) -> RunResults:
     """A run's results as `RunDir.results` reads them."""
     comparison = compare(BEFORE, AFTER, 42)
     figures = TrainingFigures(40, best_step, first_val_loss=1.2, best_val_loss=0.9, seconds=12.0)
     evaluation = EvaluationFigures(0.2, 0.2, 30, "a normalizer 1.0", TokenCap(6.5, 8))
-    sentence = f"Accepted. {comparison.sentences['wer']}"
     metrics = RunMetrics(
         run="first-run",
         accepted=True,
-        verdict=Verdict(True, False, sentence, [], [Check("improved", True, "WER -40 %")], []),
+        verdict=VERDICT,
         baseline=evaluation,
         tuned=evaluation,
         comparison=comparison,

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
-from sample_page import AFTER, BEFORE
+from sample_page import AFTER, BEFORE, results
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
@@ -29,7 +30,7 @@ from moontune.export import export_card, model_card
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import section_key, with_section_first
 from moontune.report.markdown import cell, code, table
-from moontune.report.results import RunMetrics
+from moontune.report.results import NextStep, RunMetrics
 from moontune.transcribe.long_form import SegmentTranscript
 from moontune.transcribe.recordings import Recording
 from moontune.transcribe.segmentation import FRAME, Segment, SegmentationConfig
@@ -45,12 +46,15 @@ def drawn(text: str) -> str:
     ui.console = Console(file=stream, force_terminal=True, highlight=False, width=200)
     group = GroupRow(text, 1, 2, 0.1, 0.2, 1, 1)
     comparison = compare(BEFORE, AFTER, 42)
-    verdict = Verdict(False, False, text, [text], [Check(text, False, text)], [text])
+    verdict = Verdict(False, False, "worse", text, text, [text], [Check(text, False, text)], [text])
+    metrics = replace(
+        results().metrics, verdict=verdict, comparison=comparison, next_steps=[NextStep(text, text)]
+    )
     ui.note(text)
     ui.table([text, "b"], [[text, text]])
     ui._groups("speaker", [group], (text, text))
     ui.figures(comparison, (text, text))
-    ui.verdict(verdict, comparison)
+    ui.verdict(metrics)
     ui.progress(1, 2, text)
     ui.close()
     return stream.getvalue()

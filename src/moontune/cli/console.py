@@ -8,18 +8,33 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from moontune.evaluation.measures import Comparison, GroupRow
-from moontune.evaluation.phrasing import measure_rows
+from moontune.evaluation.phrasing import measure_rows, plainly
 from moontune.system.formatting import HangupProofStream, counted, percent, printable
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from moontune.evaluation.acceptance import Check, Verdict
+    from moontune.evaluation.acceptance import Check
     from moontune.pipeline.experiments.score_predictions import Scorecard
     from moontune.pipeline.experiments.sweep_report import SweepResult
-    from moontune.report.results import CrossvalResults, FinalMetrics, FinalResults
+    from moontune.report.results import (
+        CrossvalResults,
+        FinalMetrics,
+        FinalResults,
+        NextStep,
+        RunMetrics,
+    )
 
 _PLAIN_EVERY_S = 15.0
+
+
+_COLOURS = {
+    "better": "green",
+    "smoke": "green",
+    "undecided": "yellow",
+    "worse": "red",
+    "not accepted": "red",
+}
 
 
 class ConsoleUi:
@@ -120,16 +135,29 @@ class ConsoleUi:
             self._bar.stop()
             self._bar = None
 
-    def verdict(self, verdict: Verdict, comparison: Comparison) -> None:
-        """The before/after table, the checks, and the sentence."""
+    def verdict(self, metrics: RunMetrics) -> None:
+        """The before/after table, the checks, the sentence, and what to do now."""
+        verdict = metrics.verdict
         self.console.print()
-        self.figures(comparison, ("base", "tuned"))
+        self.figures(metrics.comparison, ("base", "tuned"))
         self._checks(verdict.checks)
         self._log(verdict.sentence)
-        style = "bold green" if verdict.accepted else "bold red"
+        style = f"bold {_COLOURS[verdict.state]}"
         self.console.print(printable(verdict.sentence), style=style, markup=False)
-        for line in verdict.findings + verdict.cautions:
-            self.console.print(printable(line), markup=False)
+        for line in [verdict.rule, *verdict.findings, *verdict.cautions]:
+            if line:
+                self.console.print(printable(line), markup=False)
+        self.next_steps(metrics.next_steps)
+
+    def next_steps(self, steps: Sequence[NextStep]) -> None:
+        """What to do now, a line each and its command below."""
+        for number, step in enumerate(steps):
+            self.console.print()
+            text = f"{'Next' if not number else 'Or'}: {step.says[:1].lower()}{step.says[1:]}"
+            self.console.print(printable(text), markup=False)
+            if step.command:
+                # never wrapped, so that it can be copied
+                self.console.print(printable(f"  {step.command}"), markup=False, soft_wrap=True)
 
     def _checks(self, checks: Sequence[Check]) -> None:
         from rich.table import Table
@@ -192,6 +220,10 @@ class ConsoleUi:
         self.console.print()
         self.figures(results.comparison, ("base", "tuned"))
         self.console.print()
+        outcome = results.comparison.wer.outcome or "undecided"
+        text = f"{outcome.capitalize()}. {plainly(results.comparison)}"
+        self._log(text)
+        self.console.print(printable(text), style=f"bold {_COLOURS[outcome]}", markup=False)
         for line in [*results.comparison.sentences.values(), *results.cautions]:
             self.console.print(printable(line), markup=False)
 
@@ -201,7 +233,11 @@ class ConsoleUi:
         if found.comparison:
             self.figures(found.comparison, names)
             self.console.print()
-        self.console.print(printable(found.sentence), style="bold", markup=False)
+        advice = found.advice
+        style = f"bold {_COLOURS[advice.outcome]}"
+        text = printable(f"{advice.badge}. {advice.says}")
+        self.console.print(text, style=style, markup=False)
+        self.note(found.sentence)
         if found.comparison:
             self.note(f"{names[1]} against {names[0]}: {found.comparison.sentences['wer']}")
         self.note(f"{found.name} against the base: {found.tested[found.name].sentence}")

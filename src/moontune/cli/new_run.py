@@ -53,7 +53,7 @@ def sample(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
 def crossval(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     """A run for every fold of speakers, and their figures together."""
     from moontune.pipeline.experiments.crossval import BEFORE, Crossval, do_folds, make_folds
-    from moontune.pipeline.experiments.crossval_report import next_step, pool
+    from moontune.pipeline.experiments.crossval_report import pool
 
     def begun() -> tuple[RunDir, RunConfig]:
         args = _parsed(CrossvalArgs, argv, "crossval")
@@ -70,7 +70,7 @@ def crossval(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
         results = pool(folder, config)
         ui.crossval(results)
         _tell_written(folder, config)
-        print(next_step(folder, results))
+        ui.next_steps(results.next_steps)
     return ACCEPTED
 
 

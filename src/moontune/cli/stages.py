@@ -32,7 +32,7 @@ def do_stages(
     if not ends_run or not group.is_main or "verdict" not in run.stages():
         return ACCEPTED  # the main process tells the verdict
     metrics = run.metrics()
-    ui.verdict(metrics.verdict, metrics.comparison)
+    ui.verdict(metrics)
     print(f"run: {run.path}")
     return ACCEPTED if metrics.accepted else NOT_ACCEPTED
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from moontune.evaluation.error_rates import relative_gain
 from moontune.evaluation.measures import Comparison, Measure
-from moontune.evaluation.phrasing import show, show_interval
+from moontune.evaluation.phrasing import plainly, show, show_interval
 from moontune.system.formatting import counted, percent
 
 LOSS_GAIN = 0.1  # nats per target token, at least half of them in words
@@ -31,18 +31,53 @@ class Check:
     detail: str
 
 
+State = Literal["better", "undecided", "worse", "not accepted", "smoke"]
+BADGES: dict[State, str] = {
+    "better": "Better",
+    "undecided": "Undecided",
+    "worse": "Worse",
+    "not accepted": "Not accepted",
+    "smoke": "Accepted as a smoke run",
+}
+
+
 @dataclass(frozen=True)
 class Verdict:
+    """What is said of a run: `state` follows the evidence, `accepted` the plan's rule."""
+
     accepted: bool
     smoke: bool
-    sentence: str  # accepted or not, and what the WER's interval says
-    findings: list[str]  # what the other intervals say
+    state: State
+    sentence: str  # the state, and in plain words what became of a hundred words
+    rule: str  # whether the plan's rule is met, with its figures
+    findings: list[str]  # what the intervals say
     checks: list[Check]
     cautions: list[str]  # what to beware of
-    sure: bool = True  # the WER's interval leaves no doubt that it is better, or nothing is claimed
 
     def row(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def badge(self) -> str:
+        return BADGES[self.state]
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Verdict:
+        """Verdicts from before there were states told `sure`, if anything."""
+        row = {k: v for k, v in row.items() if k != "sure"} | {
+            "state": row.get("state") or _older_state(row),
+            "rule": row.get("rule", ""),
+            "checks": [Check(**check) for check in row["checks"]],
+        }
+        return cls(**row)
+
+
+def _older_state(row: dict[str, Any]) -> State:
+    if not row["accepted"]:
+        return "not accepted"
+    if row["smoke"]:
+        return "smoke"
+    return "better" if row.get("sure", True) else "undecided"
 
 
 @dataclass(frozen=True)
@@ -107,29 +142,59 @@ def judge(evidence: Evidence, smoke: bool) -> Verdict:
     """
     checks = [check(evidence) for check in CHECKS]
     judged = [check for check in checks if not (smoke and check.name in _OF_FIGURES)]
-    accepted = all(check.passed for check in judged)
-    failed = "; ".join(f"{c.name}: {c.detail}" for c in judged if not c.passed)
-    word = "Accepted" if accepted else f"Not accepted ({failed})"
-    sure = not accepted or smoke or evidence.comparison.wer.outcome == "better"
-    if not sure:
-        word = "Accepted by the plan's rule"
-        if evidence.comparison.wer.measured:
-            clips = counted(evidence.comparison.utterances, "clip")
-            word += f"; its change in WER cannot be told from chance on {clips}"
-    if smoke and accepted:
-        word = "Accepted as a smoke run, on its artifacts alone"
+    failed = [check for check in judged if not check.passed]
+    state = _state(evidence, [check.name for check in failed], smoke)
+    reasons = "; ".join(f"{check.name}: {check.detail}" for check in failed)
+    word = BADGES[state] + (f" ({reasons})" if state == "not accepted" else "")
+    if state == "smoke":
+        word += ", on its artifacts alone"
     return Verdict(
-        accepted,
-        smoke,
-        f"{word}. {evidence.comparison.sentences['wer']}",
-        _findings(evidence.comparison, evidence.general),
-        checks,
-        [
+        accepted=not failed,
+        smoke=smoke,
+        state=state,
+        sentence=f"{word}. {plainly(evidence.comparison)}",
+        rule=_rule(evidence, checks, failed, smoke),
+        findings=_findings(evidence.comparison, evidence.general),
+        checks=checks,
+        cautions=[
             *cautions(evidence.comparison, evidence.general, evidence.meaning),
             *(typography_taught(evidence.comparison) if evidence.as_written else []),
         ],
-        sure,
     )
+
+
+def _state(evidence: Evidence, failed: Sequence[str], smoke: bool) -> State:
+    """The state that the evidence allows: what the interval says, unless a check that has nothing
+    to do with the figures failed, or nothing was trained at all."""
+    if smoke:
+        return "not accepted" if failed else "smoke"
+    comparison = evidence.comparison
+    same_words = not (comparison.clips.fixed or comparison.clips.broken)
+    if set(failed) - {"improved", "WER not worse"} or (
+        same_words and evidence.difference.loss == 0
+    ):
+        return "not accepted"
+    if surely_worse("wer", comparison.wer):
+        return "worse"
+    if comparison.wer.outcome == "better":
+        return "not accepted" if failed else "better"
+    return "undecided"
+
+
+def _rule(evidence: Evidence, checks: Sequence[Check], failed: Sequence[Check], smoke: bool) -> str:
+    """Whether the plan's rule is met, as it is written, in a line."""
+    if smoke:
+        return "The plan's rule is not for a smoke run, which has no figures to judge."
+    figures = next(check.detail for check in checks if check.name == "improved")
+    if failed:
+        others = [f"{check.name}: {check.detail}" for check in failed if check.name != "improved"]
+        return f"By the plan's rule: not accepted ({'; '.join([figures, *others])})."
+    text = f"By the plan's rule: accepted ({figures})"
+    wer = evidence.comparison.wer
+    if wer.measured and wer.outcome != "better":
+        clips = counted(evidence.comparison.utterances, "clip")
+        text += f"; its change in WER cannot be told from chance on {clips}"
+    return f"{text}."
 
 
 def improved(evidence: Evidence) -> Check:
@@ -249,7 +314,7 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
 
 
 def _findings(comparison: Comparison, general: Comparison | None) -> list[str]:
-    sentences = [comparison.sentences[name] for name in ("loss", "typography")]
+    sentences = [comparison.sentences[name] for name in ("wer", "loss", "typography")]
     if general is not None:
         sentences.append("General speech, not trained on: " + general.sentences["wer"])
     return sentences

@@ -42,6 +42,17 @@ from moontune.models.decoding import Transcript
 
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
+_FUNCTION_WORDS = {  # of English, as the normaliser writes them
+    *("a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at"),
+    *("back", "be", "because", "been", "before", "but", "by", "can", "could", "did", "do"),
+    *("does", "down", "for", "from", "get", "go", "got", "had", "has", "have", "he", "her"),
+    *("here", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "know"),
+    *("like", "me", "more", "my", "no", "not", "now", "of", "off", "oh", "on", "one", "only"),
+    *("or", "other", "our", "out", "over", "she", "so", "some", "than", "that", "the"),
+    *("their", "them", "then", "there", "these", "they", "this", "to", "too", "um", "uh"),
+    *("up", "us", "very", "was", "we", "well", "went", "were", "what", "when", "where"),
+    *("which", "who", "why", "will", "with", "would", "yes", "yeah", "you", "your"),
+}
 _FEW = 5  # clips of a speaker
 _FEWEST_UNITS = 5  # speakers, or sessions
 _FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, fewer could be chance
@@ -250,8 +261,14 @@ def _words_changed(before: PredictionRow, after: PredictionRow) -> tuple[list[st
 
 
 def _most(words: Iterable[str]) -> list[tuple[str, int]]:
-    """The words that come most often, with their counts."""
-    return sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))[:_LISTED]
+    """The words that come most often, with their counts: those that say what it is about, then
+    words like `the`, and numbers."""
+
+    def rank(item: tuple[str, int]) -> tuple[bool, int, str]:
+        word, count = item
+        return word in _FUNCTION_WORDS or not word[:1].isalpha(), -count, word
+
+    return sorted(Counter(words).items(), key=rank)[:_LISTED]
 
 
 def _grouped(

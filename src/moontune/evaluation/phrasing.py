@@ -67,6 +67,48 @@ def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
     return text + "."
 
 
+def plainly(comparison: Comparison) -> str:
+    """What became of a hundred words, and whether it may be chance, for anybody to read."""
+    m = comparison.wer
+    if m.before is None or m.after is None:
+        loss = comparison.measures.get("loss", Measure())
+        if loss.before is None or loss.after is None:
+            return "There were no words to count."
+        change = f"{show('loss', loss.before)} -> {show('loss', loss.after)} nats a token"
+        return f"There were no words to count; the loss, the less the better, is {change}."
+    clips = counted(comparison.utterances, "clip")
+    if comparison.bootstrap.unit == "speaker":
+        clips += f" of {counted(comparison.speakers, 'speaker')}"
+    text = _of_a_hundred(m.before, m.after)
+    if m.outcome in ("better", "worse"):
+        return f"{text}; with {clips} that is hardly chance."
+    if not (comparison.clips.fixed or comparison.clips.broken):
+        return f"{text}."
+    text += f"; with {clips} that may be chance"
+    if m.utterances_needed:
+        what = "would tell" if (m.difference or 0.0) < 0 else "would show a gain of 5 %"
+        text += f"; about {m.utterances_needed:,} {what}"
+    same = m.same_speakers
+    if same and same.outcome != "undecided":
+        who = "this speaker" if comparison.speakers == 1 else f"these {comparison.speakers}"
+        text += f". For {who} it is {same.outcome}; for others that is not sure"
+    return text + "."
+
+
+def _of_a_hundred(before: float, after: float) -> str:
+    """Words right of a hundred; errors, where there are more of them than words."""
+    few = max(before, after) <= 1
+    old, new = (100 * (1 - x if few else x) for x in (before, after))
+    digits = next((d for d in (0, 1) if f"{old:.{d}f}" != f"{new:.{d}f}"), 0)
+    one, other = f"{old:.{digits}f}", f"{new:.{digits}f}"
+    if few:
+        now = f"{other} now" if one != other else "as many now"
+        return f"Of 100 words it got {one} right before and {now}"
+    return (
+        f"In 100 words it made {one} errors before and {other if one != other else 'as many'} now"
+    )
+
+
 def show(name: str, value: float, *, difference: bool = False) -> str:
     """A figure as people read it: rates in per cent, differences of rates in points."""
     if name in ("wer", "cer"):

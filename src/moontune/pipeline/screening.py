@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from moontune.models.base_model import Base
 
+_FEW_ROWS = 5  # of a manifest, which say nothing about the rest of it
 _SAMPLE = 64  # clips that show whether the base hears anything at all
 
 
@@ -99,7 +100,22 @@ def screen(
             judgements |= dict.fromkeys(("train", "val"), by_adapters)
     suspects = _suspects(splits, judgements, written)
     found, kept = _set_aside(suspects, splits) if aside else (suspects, [])
+    remarks += _wrong_manifests(everything, found)
     return Screening(found, [*remarks, *kept], screened=judgement.share <= MOST)
+
+
+def _wrong_manifests(utterances: Sequence[Utterance], found: Sequence[Suspect]) -> list[str]:
+    """Which of several manifests have more wrong texts than right ones."""
+    manifest = {u.id: (u.where or "").rpartition(":")[0] for u in utterances}
+    rows, wrong = Counter(manifest.values()), Counter(manifest[s.id] for s in found)
+    if len(rows) == 1:
+        return []
+    return [
+        f"{wrong[path]} of the {rows[path]} transcripts of {path} look wrong: look whether its "
+        "texts stand in the rows of their audio, and leave it out if they do not"
+        for path in sorted(rows)
+        if path and rows[path] >= _FEW_ROWS and wrong[path] > MOST * rows[path]
+    ]
 
 
 def _set_aside(

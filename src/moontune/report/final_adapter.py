@@ -7,7 +7,7 @@ from dataclasses import replace
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import show, show_interval
 from moontune.report.markdown import cell, table
-from moontune.report.markdown_tables import bootstrap_note, measures
+from moontune.report.markdown_tables import bootstrap_note, measures, suspicious
 from moontune.report.provenance import (
     Section,
     artifact_facts,
@@ -120,6 +120,7 @@ def render_final(results: FinalResults) -> str:
         bootstrap_note(comparison),
         "### Checks\n\n" + table(("check", "", "detail"), rows),
         _forgetting(metrics.general),
+        *suspicious(results.suspects),
         *map(section_text, sections_of(results)),
     ]
     return "\n\n".join(parts) + "\n"

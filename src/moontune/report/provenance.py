@@ -14,6 +14,8 @@ from moontune.data.sources.base import DataOrigin
 from moontune.report.results import ArtifactTest, FinalMetrics, RunMetrics, RunResults
 from moontune.system.formatting import counted, percent
 
+_NAMED = 4  # settings in the title of a folded table
+
 
 @dataclass(frozen=True)
 class Section:
@@ -23,6 +25,7 @@ class Section:
     head: list[str]
     rows: list[list[Any]]
     note: str = ""
+    folded: bool = False  # on a page opened by whoever wants it
 
 
 def provenance_of(results: RunResults) -> list[Section]:
@@ -101,12 +104,24 @@ def command_facts(commands: list[list[str]]) -> Section:
 
 
 def setting_facts(config: RunConfig, reasons: dict[str, str] | None = None) -> Section:
-    """Settings in effect; `reasons` of those that were recommended for the data."""
-    sections = to_dict(in_effect(config)).values()
-    rows = [[k, setting_text(v)] for section in sections for k, v in section.items()]
+    """Settings in effect, those that differ from the defaults first; `reasons` of those that were
+    recommended for the data."""
+    usual = _flat(RunConfig())
+    found = _flat(config)
+    changed = [name for name, value in found.items() if value != usual.get(name)]
+    rows = [[k, setting_text(found[k])] for k in changed]
+    effect = _flat(in_effect(config))
+    rows += [[k, setting_text(v)] for k, v in effect.items() if k not in changed]
     recommended = "; ".join(f"{name}: {reason}" for name, reason in (reasons or {}).items())
-    note = f"Picked for the data: {recommended}." if recommended else ""
-    return Section("Settings", ["setting", "value"], rows, note)
+    note = f"The first {len(changed)} differ from the defaults." if changed else "All by default."
+    note += f" Picked for the data: {recommended}." if recommended else ""
+    title = f"Settings: {', '.join(changed[:_NAMED])}" if changed else "Settings"
+    title += ", ..." if len(changed) > _NAMED else ""
+    return Section(title, ["setting", "value"], rows, note, folded=True)
+
+
+def _flat(config: RunConfig) -> dict[str, Any]:
+    return {k: v for section in to_dict(config).values() for k, v in section.items()}
 
 
 def machine_facts(metrics: RunMetrics | FinalMetrics) -> Section:
@@ -123,7 +138,8 @@ def machine_facts(metrics: RunMetrics | FinalMetrics) -> Section:
         ["source", environment.git_revision or "installed package"],
         ["started", environment.started],
     ]
-    return Section("Machine and versions", ["", ""], rows, ". ".join(metrics.remarks))
+    note = ". ".join(metrics.remarks)
+    return Section("Machine and versions", ["", ""], rows, note, folded=True)
 
 
 def _training(metrics: RunMetrics | FinalMetrics) -> str:

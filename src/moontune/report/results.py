@@ -17,7 +17,7 @@ from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
-from moontune.evaluation.measures import Comparison
+from moontune.evaluation.measures import Comparison, Outcome
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.system.device import Device
@@ -143,6 +143,14 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class NextStep:
+    """Something to do now."""
+
+    says: str
+    command: str  # to be typed; empty where there is none
+
+
+@dataclass(frozen=True)
 class RunMetrics:
     """metrics.json: everything a run measured, and what it was measured on."""
 
@@ -160,15 +168,14 @@ class RunMetrics:
     environment: Environment
     stage_seconds: dict[str, float]
     remarks: list[str]
+    next_steps: list[NextStep] = field(default_factory=list)  # none of runs older than that
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> RunMetrics:
-        verdict = row["verdict"]
-        checks = [Check(**check) for check in verdict["checks"]]
         return cls(
             run=row["run"],
             accepted=row["accepted"],
-            verdict=Verdict(**(verdict | {"checks": checks})),
+            verdict=Verdict.from_json(row["verdict"]),
             baseline=EvaluationFigures.from_json(row["baseline"]),
             tuned=EvaluationFigures.from_json(row["tuned"]),
             comparison=Comparison.from_json(row["comparison"]),
@@ -180,6 +187,7 @@ class RunMetrics:
             environment=Environment.from_json(row["environment"]),
             stage_seconds=row["timings_s"],
             remarks=row["remarks"],
+            next_steps=[NextStep(**step) for step in row.get("next_steps", [])],
         )
 
 
@@ -404,6 +412,8 @@ class FinalResults:
     metrics: FinalMetrics
     config: RunConfig  # with what was recommended for the data
     artifact: ArtifactTest
+    audio: Mapping[str, Path | AudioPart] = field(default_factory=dict)  # of the suspects by id
+    suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
 
     @property
     def name(self) -> str:
@@ -418,6 +428,45 @@ class FinalResults:
 
 
 @dataclass(frozen=True)
+class FoldTraining:
+    """How the training of a fold went."""
+
+    fold: str  # its folder's name
+    losses: LossHistory
+    best_step: float  # update that was kept
+
+
+@dataclass(frozen=True)
+class TrialFigures:
+    """A trial of a sweep, as its page shows it."""
+
+    number: int
+    values: list[str]  # of the settings that were searched, in their order
+    loss: float  # the least on validation, nats per target token
+    step: int  # update of it
+    state: str  # best, given up early, aborted; empty for any other
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Which settings of a sweep to use."""
+
+    outcome: Outcome  # of them against the run's own, on the test clips
+    badge: str
+    says: str
+
+
+@dataclass(frozen=True)
+class SweepTrials:
+    """The trials of a sweep, the least validation loss first, and what follows from them."""
+
+    names: list[str]  # of the settings that were searched
+    rows: list[TrialFigures]
+    advice: Advice
+    sentence: str  # how the best was chosen
+
+
+@dataclass(frozen=True)
 class CrossvalResults:
     """All folds of a cross-validation together: every clip tested once."""
 
@@ -429,3 +478,6 @@ class CrossvalResults:
     after: list[PredictionRow]
     audio: Mapping[str, Path | AudioPart]
     suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
+    trainings: list[FoldTraining] = field(default_factory=list)
+    by_speaker: bool = True  # no speaker of a fold's test clips was met in its training
+    next_steps: list[NextStep] = field(default_factory=list)

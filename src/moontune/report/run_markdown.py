@@ -14,6 +14,7 @@ def render(results: RunResults) -> str:
     parts = [
         f"## {cell(results.name)}",
         f"**{cell(verdict.sentence)}**",
+        *([cell(verdict.rule)] if verdict.rule else []),
         *map(cell, verdict.findings),
         *map(cell, verdict.cautions),
         result(metrics),

@@ -72,9 +72,13 @@ def check_output(path: Path, flag: str, inputs: Iterable[Path] = ()) -> None:
         raise UserError(f"{flag} {path}: lies inside a run; name a file outside of it")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file that moontune wrote itself. Raises UserError if it is damaged."""
-    with _mending(path):
+_AGAIN = "do the stage that makes it again"
+
+
+def read_json(path: Path, remedy: str = _AGAIN) -> dict[str, Any]:
+    """The object in a JSON file that moontune wrote itself. Raises UserError, with `remedy`, if it
+    is damaged."""
+    with _mending(path, remedy):
         value = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(value, dict):
             raise ValueError("expected a JSON object")
@@ -82,13 +86,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _mending(path: Path) -> Iterator[None]:
+def _mending(path: Path, remedy: str = _AGAIN) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"{path}: is missing; do the stage that makes it again") from None
+        raise UserError(f"{path}: is missing; {remedy}") from None
     except ValueError as error:
-        raise UserError(f"{path}: is damaged ({error}); do the stage that makes it again") from None
+        raise UserError(f"{path}: is damaged ({error}); {remedy}") from None
 
 
 @contextmanager

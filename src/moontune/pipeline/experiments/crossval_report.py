@@ -16,7 +16,7 @@ from moontune.data.splitting import meaning_of
 from moontune.evaluation.acceptance import REMEDY, cautions, typography_taught
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.phrasing import show
+from moontune.evaluation.phrasing import plainly, show
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.run_dir import RunDir, final_command
@@ -39,7 +39,13 @@ from moontune.report.provenance import (
     origin_text,
     setting_facts,
 )
-from moontune.report.results import CrossvalResults, FoldFigures
+from moontune.report.results import (
+    CrossvalResults,
+    FoldFigures,
+    FoldTraining,
+    LossHistory,
+    NextStep,
+)
 from moontune.report.run_markdown import section_text
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.formatting import counted
@@ -80,6 +86,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     comparison = compare(before, after, config.output.seed)
     evaluated = folds[-1].run.stages()["evaluate"]
     run.finish_stage("evaluate", evaluated)
+    split = folds[0].run.read("split.json")
     results = CrossvalResults(
         name=run.record()["name"],
         folds=[_figures(fold) for fold in folds],
@@ -89,9 +96,11 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         after=after,
         audio=run.test_audio(),
         suspects=run.suspects(),
+        trainings=[_training(fold) for fold in folds],
+        by_speaker=split["split_by"] == "speaker",
     )
+    results = replace(results, next_steps=[next_step(run, results)])
     origin = run.stages()["sample"]["origin"]
-    split = folds[0].run.read("split.json")
     row = {
         "run": results.name,
         "comparison": comparison.to_json(),
@@ -107,7 +116,6 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     write_json(run / "crossval.json", row)
     sections = [
         _fold_facts(results.folds, split, DataOrigin.from_json(origin)),
-        _next(run, results),
         command_facts(run.commands()),
         setting_facts(config, _recommended(results.folds)),
     ]
@@ -117,20 +125,19 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     return results
 
 
-def next_step(run: RunDir, results: CrossvalResults) -> str:
-    """What to do now, in a line: train on everything, or not."""
+def next_step(run: RunDir, results: CrossvalResults) -> NextStep:
+    """What to do now: train on everything, or not."""
     against = doubts(results.comparison, [int(fold.best_step) for fold in results.folds])
     if against:
-        return f"no adapter to use is advised: {'; '.join(against)}; use the base as it is"
-    return f"next, one adapter trained on all clips, to be used: {final_command(run.path)}"
+        text = f"Use the base as it is; no adapter is advised: {'; '.join(against)}"
+        return NextStep(text, "")
+    text = "Train one adapter on all clips, to be used; what to expect of it was measured here"
+    return NextStep(text, final_command(run.path))
 
 
-def _next(run: RunDir, results: CrossvalResults) -> Section:
-    text = next_step(run, results)
-    if text.endswith(final_command(run.path)):
-        note = "It trains one adapter on all clips; what to expect of it are the figures above."
-        return Section("An adapter to use", [], [[final_command(run.path)]], note)
-    return Section("An adapter to use", ["", ""], [["advice", text]])
+def _training(fold: FoldResults) -> FoldTraining:
+    losses = LossHistory.from_rows(read_jsonl(fold.run / "train_log.jsonl"))
+    return FoldTraining(fold.run.path.name, losses, fold.training.figures.best_step)
 
 
 def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list[PredictionRow]:
@@ -289,7 +296,8 @@ def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
     comparison, sentences = results.comparison, results.comparison.sentences
     parts = [
         f"## {cell(results.name)}, cross-validation",
-        f"**{cell(sentences['wer'])}**",
+        f"**{cell(plainly(comparison))}**",
+        cell(sentences["wer"]),
         *(cell(sentences[name]) for name in ("loss", "typography") if name in sentences),
         *map(cell, results.cautions),
         measures(comparison),
@@ -299,6 +307,12 @@ def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
         groups(comparison),
         changed(results.before, results.after),
         *suspicious(results.suspects),
+        *(
+            section_text(Section("Next", [], [[step.command]], step.says))
+            if step.command
+            else f"### Next\n\n{cell(step.says)}"
+            for step in results.next_steps
+        ),
         *map(section_text, sections[1:]),
     ]
     return "\n\n".join(parts) + "\n"

@@ -49,7 +49,7 @@ from moontune.pipeline.stages.report import check_report_file
 from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining
 from moontune.report.results import KeptUpdate
 from moontune.system.distributed import SINGLE, ProcessGroup
-from moontune.system.files import damage_as_user_error, new_folder, write_jsonl
+from moontune.system.files import damage_as_user_error, new_folder, read_json, write_jsonl
 from moontune.system.progress import Ui
 from moontune.training.sampling import evenly_spaced
 from moontune.training.summary import TrainingSummary
@@ -135,7 +135,7 @@ def open_crossval(path: Path) -> FinishedCrossval:
     if not run.record().get("complete") or not (run / "crossval.json").is_file():
         raise UserError(f"{path}: is not done; go on with: {resume}")
     check_unchanged(run)
-    found = run.read("crossval.json")
+    found = read_json(run / "crossval.json", f"make it again: {resume}")
     with damage_as_user_error(run / "crossval.json", f"make it again: {resume}"):
         names = [fold["fold"] for fold in found["folds"]]
         comparison = Comparison.from_json(found["comparison"])

@@ -47,7 +47,9 @@ def write_final_report(run: RunDir, crossval: FinishedCrossval, config: RunConfi
         write_json(run / "final.json", _metrics(run, crossval, config))
         metrics = FinalMetrics.from_json(run.read("final.json"))
         results = _results(run, metrics)
-        write_report(run, config, render_final(results), final_page(results))
+        write_report(
+            run, config, render_final(results), final_page(results, config.report.report_clips)
+        )
     run.mark_complete()
     return results
 
@@ -67,6 +69,8 @@ def _results(run: RunDir, metrics: FinalMetrics) -> FinalResults:
         metrics=metrics,
         config=run.used_config(),
         artifact=ArtifactTest.from_json(run.read("artifact_test.json")),
+        audio=run.audio_of(run.suspects()),
+        suspects=run.suspects(),
     )
 
 

@@ -20,7 +20,7 @@ from moontune.report.html.page import Heading
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, measures, result
 from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
-from moontune.report.results import RunComparison, RunMetrics
+from moontune.report.results import Advice, RunComparison, RunMetrics, SweepTrials, TrialFigures
 from moontune.report.run_markdown import section_text
 from moontune.system.files import write_json
 
@@ -85,6 +85,22 @@ class SweepResult:
             "too: the more looks at a test split, the likelier a lucky one."
         )
 
+    @property
+    def advice(self) -> Advice:
+        """Which settings to use, in a badge and a sentence."""
+        number = self.winner
+        if not number or self.comparison is None:
+            return Advice("undecided", "Keep your settings", "No other validated better.")
+        wer, settings = self.comparison.wer, described(best_of(self.trials).values)
+        if wer.outcome == "better":
+            text = f"They are better on the test clips too: {settings}."
+            return Advice("better", f"Use those of trial {number}", text)
+        if wer.outcome == "worse":
+            text = f"Those of trial {number} validated better and are worse on the test clips."
+            return Advice("worse", "Keep your settings", text)
+        text = f"Trial {number} ({settings}) validated better; on the test clips it may be chance."
+        return Advice("undecided", f"Keep yours or use those of trial {number}", text)
+
     def to_json(self) -> dict[str, Any]:
         row = {
             "run": self.run,
@@ -94,6 +110,7 @@ class SweepResult:
             "tested": {name: asdict(tested) for name, tested in self.tested.items()},
             "tested_before": self.tested_before,
             "sentence": self.sentence,
+            "advice": asdict(self.advice),
         }
         return row | ({"comparison": self.comparison.to_json()} if self.comparison else {})
 
@@ -127,14 +144,14 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
         command_facts(record["environment"]["commands"]),
         setting_facts(config),
     ]
-    heading = Heading(f"sweep, {len(trials)} trials", found.run)
+    heading = Heading(f"sweep, {len(trials)} trials", found.run, "Which settings are best?")
     clips = config.report.report_clips
+    about = SweepTrials(list(found.own), _rows(found), found.advice, found.sentence)
     if pair is None:
-        remarks = [found.sentence]
-        page = run_page(results[0], clips, heading=heading, facts=facts[:1], remarks=remarks)
+        page = run_page(results[0], clips, heading=heading, trials=about)
     else:
-        pair = replace(pair, remarks=[found.sentence, *results[1].metrics.verdict.cautions])
-        page = comparison_page(pair, clips, heading=heading, facts=facts[:1])
+        pair = replace(pair, remarks=results[1].metrics.verdict.cautions)
+        page = comparison_page(pair, clips, heading=heading, trials=about)
     write_report(run, config, _markdown(found, results[-1].metrics, pair, facts), page)
     run.mark_complete()
     return found
@@ -152,17 +169,23 @@ def tested_before(run: RunDir, trials: list[Trial], winner: int) -> list[int]:
     return [n for n in others if "evaluate" in RunDir(trial_folder(run, n)).stages()]
 
 
-def _trial_facts(found: SweepResult, origin: DataOrigin) -> Section:
-    names, rows = list(found.own), []
-    states = {"finished": "", "pruned": "given up early", "aborted": "aborted"}
+def _rows(found: SweepResult) -> list[TrialFigures]:
+    """The trials, the least validation loss first."""
+    rows, states = [], {"finished": "", "pruned": "given up early", "aborted": "aborted"}
     for trial in sorted(found.trials, key=lambda t: t.best_val_loss):
-        values = [(trial.values if trial.number else found.own)[name] for name in names]
-        texts = [f"{v:.3g}" if isinstance(v, float) else v for v in values]
+        values = [(trial.values if trial.number else found.own)[name] for name in found.own]
+        texts = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in values]
         state = "best" if trial.number == found.winner else states[trial.state]
-        rows.append(
-            [trial.number, *texts, f"{trial.best_val_loss:.4f}", f"{trial.best_step}", state]
-        )
-    head = ["trial", *names, "validation loss", "at update", ""]
+        rows.append(TrialFigures(trial.number, texts, trial.best_val_loss, trial.best_step, state))
+    return rows
+
+
+def _trial_facts(found: SweepResult, origin: DataOrigin) -> Section:
+    rows: list[list[Any]] = [
+        [row.number, *row.values, f"{row.loss:.4f}", f"{row.step}", row.state]
+        for row in _rows(found)
+    ]
+    head = ["trial", *found.own, "validation loss", "at update", ""]
     note = f"Trial 0 has the run's own settings. Origin: {origin_text(origin)}."
     return Section("Trials", head, rows, note)
 
@@ -172,7 +195,8 @@ def _markdown(
 ) -> str:
     """The sweep's section: the winner against the run's own settings, where it is another, and
     against the base."""
-    parts = [f"## {cell(found.run)}, sweep", f"**{cell(found.sentence)}**"]
+    advice = f"{found.advice.badge}. {found.advice.says}"
+    parts = [f"## {cell(found.run)}, sweep", f"**{cell(advice)}**", cell(found.sentence)]
     if pair is not None:
         parts += [
             *map(cell, pair.comparison.sentences.values()),

@@ -20,6 +20,7 @@ from moontune.evaluation.acceptance import (
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
+from moontune.pipeline.next_steps import next_steps
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json
 from moontune.system.progress import Ui
@@ -114,6 +115,9 @@ def _metrics_of(
         "run": record["name"],
         "accepted": verdict.accepted,
         "verdict": verdict.row(),
+        "next_steps": [
+            asdict(step) for step in next_steps(run, config, evidence.comparison, verdict)
+        ],
         "baseline": run.read("eval_base.json"),
         "tuned": run.read("eval_tuned.json"),
         "difference": asdict(evidence.difference),

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect
 from moontune.evaluation.acceptance import Verdict
+from moontune.evaluation.measures import Comparison
+from moontune.evaluation.phrasing import plainly
 from moontune.report.final_adapter import sections_of
-from moontune.report.html.page import Heading, Page, render_final_page, render_page
+from moontune.report.html.page import Badge, Heading, Page, render_final_page, render_page
 from moontune.report.provenance import Section, command_facts, provenance_of
-from moontune.report.results import CrossvalResults, FinalResults, RunComparison, RunResults
+from moontune.report.results import (
+    CrossvalResults,
+    FinalResults,
+    RunComparison,
+    RunMetrics,
+    RunResults,
+    SweepTrials,
+)
+
+_OUTCOMES = {"better": "better", "smoke": "better", "undecided": "undecided"}
 
 
 def run_page(
@@ -19,34 +28,61 @@ def run_page(
     clips: int,
     *,
     heading: Heading | None = None,
-    facts: Sequence[Section] = (),
-    remarks: Sequence[str] = (),
+    trials: SweepTrials | None = None,
 ) -> str:
-    """The page of a run, with more `facts` and `remarks` before its own; `clips` at most."""
+    """The page of a run, or of a sweep that it was the best of; `clips` at most."""
     metrics, verdict = results.metrics, results.metrics.verdict
     page = Page(
-        heading=heading or Heading("run report", results.name),
-        sentence=metrics.comparison.sentences["wer"],
+        heading=heading or Heading("run report", results.name, question_of(metrics)),
+        sentence=trials.advice.says if trials else plainly(metrics.comparison),
         comparison=metrics.comparison,
         predictions=(results.before, results.after),
         audio=results.audio,
-        accepted=metrics.accepted,
-        sure=verdict.sure,
-        cautions=[*remarks, *_reasons(verdict), *verdict.cautions],
+        badge=_advised(trials) or Badge(_OUTCOMES.get(verdict.state, "worse"), verdict.badge),
+        rule="" if trials else verdict.rule,
+        trials=trials,
+        next_steps=metrics.next_steps,
+        cautions=[*_reasons(verdict), *verdict.cautions],
         general=metrics.general,
         checks=verdict.checks,
         losses=results.losses,
         best_step=metrics.training.figures.best_step,
-        facts=[*facts, *provenance_of(results)],
+        facts=provenance_of(results),
         suspects=results.suspects,
     )
     return render_page(page, clips)
+
+
+def question_of(metrics: RunMetrics) -> str:
+    """The question that a run answers."""
+    return question(metrics.comparison, by_speaker=metrics.data.kept is None)
+
+
+def question(comparison: Comparison, *, by_speaker: bool) -> str:
+    """The question that held-out clips answer, by how they were held out."""
+    if by_speaker:
+        return "Does it hear voices better that it never met?"
+    if comparison.speakers <= 1:
+        return "Does it hear this voice better?"
+    return "Does it hear these voices better?"
+
+
+def _advised(trials: SweepTrials | None) -> Badge | None:
+    return Badge(trials.advice.outcome, trials.advice.badge) if trials else None
+
+
+def badge_of(comparison: Comparison) -> Badge | None:
+    """The badge of a comparison that nothing but its figures judges; None without words."""
+    outcome = comparison.wer.outcome
+    return None if outcome is None else Badge(outcome, outcome.capitalize())
 
 
 def _reasons(verdict: Verdict) -> list[str]:
     """Reasons the chip alone does not tell: a smoke run's leniency, or the checks that failed."""
     if verdict.accepted:
         return ["Accepted as a smoke run, on its artifacts alone."] if verdict.smoke else []
+    if verdict.state == "undecided":  # the rule says what it lacks
+        return []
     failed = [check for check in verdict.checks if not check.passed]
     return [f"Not accepted: {check.name}: {check.detail}." for check in failed]
 
@@ -56,23 +92,25 @@ def comparison_page(
     clips: int,
     *,
     heading: Heading | None = None,
-    facts: Sequence[Section] = (),
+    trials: SweepTrials | None = None,
 ) -> str:
-    """The page of two runs' tuned models side by side, with more `facts` before theirs."""
+    """The page of two runs' tuned models side by side, or of a sweep's own settings and best."""
     names = runs.names
     commands = dict.fromkeys(
         tuple(words) for run in (runs.before, runs.after) for words in run.commands
     )
     page = Page(
-        heading=heading or Heading("comparison of two runs", f"{names[0]} and {names[1]}"),
-        sentence=runs.comparison.sentences["wer"],
+        heading=heading
+        or Heading("comparison of two runs", f"{names[0]} and {names[1]}", "Which hears better?"),
+        sentence=trials.advice.says if trials else runs.comparison.sentences["wer"],
+        badge=_advised(trials) or badge_of(runs.comparison),
+        trials=trials,
         comparison=runs.comparison,
         predictions=(runs.before.predictions, runs.after.predictions),
         audio=runs.before.audio,
         cautions=runs.remarks,
         names=names,
         facts=[
-            *facts,
             _differing_settings(runs),
             _trainings(runs),
             command_facts([list(words) for words in commands]),
@@ -108,8 +146,15 @@ def _trainings(runs: RunComparison) -> Section:
 
 def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) -> str:
     page = Page(
-        heading=Heading(f"cross-validation, {len(results.folds)} folds", results.name),
-        sentence=results.comparison.sentences["wer"],
+        heading=Heading(
+            f"cross-validation, {len(results.folds)} folds",
+            results.name,
+            question(results.comparison, by_speaker=results.by_speaker),
+        ),
+        sentence=plainly(results.comparison),
+        badge=badge_of(results.comparison),
+        trainings=results.trainings,
+        next_steps=results.next_steps,
         comparison=results.comparison,
         predictions=(results.before, results.after),
         audio=results.audio,
@@ -120,6 +165,6 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
     return render_page(page, clips)
 
 
-def final_page(results: FinalResults) -> str:
+def final_page(results: FinalResults, clips: int) -> str:
     """The page of an adapter trained on all clips: what to expect, and what was checked."""
-    return render_final_page(results, sections_of(results))
+    return render_final_page(results, sections_of(results), clips)

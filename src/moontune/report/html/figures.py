@@ -10,6 +10,7 @@ from markupsafe import Markup
 from moontune.evaluation.measures import Comparison, GroupRow, Measure
 from moontune.report.html import svg
 from moontune.report.html.templating import FIXED_SPACE
+from moontune.report.results import SweepTrials, TrialFigures
 
 _TITLES = {
     "wer": "Word error rate",
@@ -207,6 +208,37 @@ def loss_parts(comparison: Comparison) -> LossParts | None:
         for name, measure in measures.items()
     ]
     return LossParts(svg.scale_row(scale, NATS.change_tick), rows)
+
+
+@dataclass(frozen=True)
+class TrialTableRow:
+    """A trial of a sweep: its figures and its place on the axis of all."""
+
+    trial: TrialFigures
+    loss: str
+    plot: Markup
+
+
+@dataclass(frozen=True)
+class TrialTable:
+    """Validation loss of each trial, the least first."""
+
+    head: Markup
+    rows: list[TrialTableRow]
+
+
+def trial_table(trials: SweepTrials) -> TrialTable:
+    """The trials as a picture: the best as a dot, the run's own settings as a ring."""
+    scale = svg.axis([row.loss for row in trials.rows], ticks=3, least=0.01)
+    rows = [
+        TrialTableRow(row, NATS.figure(row.loss), svg.point(scale, row.loss, _trial_kind(row)))
+        for row in trials.rows
+    ]
+    return TrialTable(svg.scale_row(scale, NATS.tick), rows)
+
+
+def _trial_kind(row: TrialFigures) -> str:
+    return "dot better" if row.state == "best" else "ring" if row.number == 0 else "dot undecided"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from moontune.evaluation.acceptance import Check
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.changed_clips import ClipAudio, changed_clips, clip_audio
-from moontune.report.html.figures import group_table, loss_parts, measure_cards
+from moontune.report.html.figures import group_table, loss_parts, measure_cards, trial_table
 from moontune.report.html.loss_curve import curves
 from moontune.report.html.svg import Caption
 from moontune.report.html.templating import templates
@@ -25,9 +25,12 @@ from moontune.report.provenance import Section
 from moontune.report.results import (
     Comparison,
     FinalResults,
+    FoldTraining,
     GeneralSpeech,
     LossHistory,
+    NextStep,
     StepLoss,
+    SweepTrials,
     ValidationLoss,
 )
 from moontune.report.suspicion import row_of, suspicion, used_for
@@ -39,11 +42,52 @@ _NO_AUDIO = ClipAudio(None, "audio left out (--report-clips)")
 
 
 @dataclass(frozen=True)
+class ShownSuspect:
+    """A clip whose transcript looks wrong, as a page shows it."""
+
+    suspect: Suspect
+    audio: ClipAudio
+    use: str  # what became of it
+    row: str  # where it stands in the manifest
+
+
+@dataclass(frozen=True)
+class ShownSuspects:
+    """Clips whose transcripts look wrong: those shown, and what is said of all."""
+
+    says: str
+    count: int
+    shown: list[ShownSuspect]
+
+
+def shown_suspects(
+    suspects: Sequence[Suspect], audio: Mapping[str, Path | AudioPart], clips: int
+) -> ShownSuspects:
+    """The least fitting, the audio of at most `clips` of them inside."""
+    shown = [
+        ShownSuspect(
+            s, clip_audio(audio.get(s.id)) if i < clips else _NO_AUDIO, used_for(s), row_of(s)
+        )
+        for i, s in enumerate(suspects[: max(clips, _SUSPECTS)])
+    ]
+    return ShownSuspects(suspicion(suspects), len(suspects), shown)
+
+
+@dataclass(frozen=True)
 class Heading:
-    """The title of a page, and above it the kind of page it is."""
+    """What was asked, and above it what kind of page it is, and of what."""
 
     kind: str
-    title: str
+    name: str
+    question: str
+
+
+@dataclass(frozen=True)
+class Badge:
+    """The answer at a glance."""
+
+    outcome: str  # better | undecided | worse: its colour
+    text: str
 
 
 @dataclass(frozen=True)
@@ -56,14 +100,17 @@ class Page:
     predictions: tuple[list[PredictionRow], list[PredictionRow]]  # of the same clips
     audio: Mapping[str, Path | AudioPart]  # the clips' files by id
     names: tuple[str, str] = ("base", "tuned")
-    accepted: bool | None = None  # None: there is nothing to accept
-    sure: bool = True  # the WER leaves no doubt
+    badge: Badge | None = None  # None: there is nothing to judge
+    rule: str = ""  # whether the plan's rule is met
+    next_steps: Sequence[NextStep] = ()
     cautions: Sequence[str] = ()
     general: GeneralSpeech | None = None  # None: forgetting is not the question
     checks: Sequence[Check] = ()
     losses: LossHistory | None = None
     best_step: float | None = None
     facts: Sequence[Section] = ()
+    trainings: Sequence[FoldTraining] = ()  # of a cross-validation's folds
+    trials: SweepTrials | None = None
     suspects: Sequence[Suspect] = ()  # transcripts that look wrong, the least fitting first
 
 
@@ -83,21 +130,22 @@ def render_page(page: Page, clips: int) -> str:
         "speakers": group_table(comparison.by_speaker, by_change=True),
         "durations": group_table(comparison.by_duration, by_change=False),
         "clips": changed_clips(*page.predictions, page.audio, clips),
-        "suspects": [
-            (s, clip_audio(page.audio.get(s.id)) if i < clips else _NO_AUDIO)
-            for i, s in enumerate(page.suspects[: max(clips, _SUSPECTS)])
-        ],
-        "suspicion": suspicion(page.suspects),
-        "used_for": used_for,
-        "row_of": row_of,
+        "suspects": shown_suspects(page.suspects, page.audio, clips),
         "general_cards": measure_cards(forgetting, labels) if forgetting else [],
         "curves": training_curves(page.losses, page.best_step) if page.losses else None,
+        "fold_curves": [
+            (training.fold, drawn)
+            for training in page.trainings
+            if (drawn := training_curves(training.losses, training.best_step)) is not None
+        ],
+        "trials": trial_table(page.trials) if page.trials else None,
     }
     return templates(__package__).get_template("report.html.j2").render(values)
 
 
-def render_final_page(results: FinalResults, facts: Sequence[Section]) -> str:
-    """The page of an adapter trained on all clips, as HTML."""
+def render_final_page(results: FinalResults, facts: Sequence[Section], clips: int) -> str:
+    """The page of an adapter trained on all clips, as HTML, with the audio of at most `clips` whose
+    transcripts look wrong inside."""
     metrics, of_folds, labels = results.metrics, ("base", "folds"), ("base", "tuned")
     comparison, forgetting = metrics.expected.comparison, metrics.general.comparison
     values = {
@@ -110,6 +158,7 @@ def render_final_page(results: FinalResults, facts: Sequence[Section]) -> str:
         "cards": measure_cards(comparison, of_folds),
         "forgetting": forgetting,
         "general_cards": measure_cards(forgetting, labels) if forgetting else [],
+        "suspects": shown_suspects(results.suspects, results.audio, clips),
         "facts": facts,
     }
     return templates(__package__).get_template("final.html.j2").render(values)

@@ -149,7 +149,7 @@ def _whisker_marks(scale: Axis, whisker: Whisker, y: float) -> list[Markup]:
 def levels(rows: Sequence[tuple[str, Whisker]], show: Format, caption: Caption) -> Markup:
     """Labelled values with their intervals, one below the other on one axis."""
     ends = [end for _, w in rows for end in (w.value, *(w.interval or ()))]
-    scale = axis(ends, floor=0.0, least=0.02)
+    scale = axis([0.0, *ends], floor=0.0, least=0.02)  # from zero, as every other beside it
     bottom = 34 * len(rows) + 4
     marks = grid(scale, 0, bottom)
     for i, (label, whisker) in enumerate(rows):
@@ -193,6 +193,12 @@ def dumbbell(scale: Axis, before: float | None, after: float | None) -> Markup:
         marks.append(element("circle", cx=pct(scale.at(before)), cy=13, r=5, class_="ring"))
         marks.append(element("circle", cx=pct(scale.at(after)), cy=13, r=5, class_=f"dot {kind}"))
     return ornament(marks, 26)
+
+
+def point(scale: Axis, value: float, kind: str) -> Markup:
+    """A value on the axis of its table; `kind` is the class of its mark."""
+    mark = element("circle", cx=pct(scale.at(value)), cy=13, r=5, class_=kind)
+    return ornament([*grid(scale, 0, 26), mark], 26)
 
 
 def outcome(before: float, after: float) -> str:

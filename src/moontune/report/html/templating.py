@@ -31,6 +31,7 @@ def templates(package: str) -> Environment:
     )
     environment.filters["percent"] = _percent
     environment.filters["prose"] = prose
+    environment.filters["breakable"] = breakable
     environment.filters["count"] = lambda n: f"{n:,}"
     environment.filters["span"] = _span
     environment.filters["signed"] = lambda n: f"{n:+,}".replace("-", "−") if n else "0"
@@ -41,6 +42,12 @@ def prose(text: str) -> str:
     """A sentence of the Markdown report with the signs of a printed page."""
     text = text.replace(" -> ", " → ").replace(" %", FIXED_SPACE + "%")
     return re.sub(r"(?<![\w.)-])-(?=\d)", "−", text)
+
+
+def breakable(name: str) -> Markup:
+    """A name that may be broken behind its own marks, before it is anywhere else."""
+    parts = re.split(r"(?<=[_./ ])", visible(name))
+    return Markup("<wbr>").join(parts)
 
 
 def _percent(value: float | None, digits: int = 0) -> str:

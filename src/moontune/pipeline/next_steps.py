@@ -1,0 +1,82 @@
+"""What to do after a run: one to three steps, each a command that can be typed."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from moontune.config.schema import RunConfig
+from moontune.evaluation.acceptance import Verdict
+from moontune.evaluation.measures import Comparison
+from moontune.pipeline.run_dir import RunDir
+from moontune.report.results import NextStep
+from moontune.system.formatting import counted
+
+_FEW = 5  # times the clips there are: more to record than that is no advice
+
+
+def next_steps(
+    run: RunDir, config: RunConfig, comparison: Comparison, verdict: Verdict
+) -> list[NextStep]:
+    """The steps, the most useful first; none for the folds and trials of larger experiments."""
+    if run.kind != "run" or (run.path.parent / "run.json").is_file():
+        return []
+    record = run.record()
+    facts = record["stages"]["clean"]
+    place, name = str(run.path), record["name"]
+    use = NextStep("Use it", _moontune("transcribe", "recording.wav", "--model", place))
+    base = NextStep(
+        "Use the base as it is",
+        _moontune("transcribe", "recording.wav", "--model", config.model.model_id),
+    )
+    again = ["--config", str(run / "config.toml"), "--run-name", f"{name}-cv"]
+    crossval = _moontune("crossval", *again)
+    if verdict.state == "smoke":
+        return [
+            NextStep("Try it on your own recordings", _moontune("run", "--manifest", "my.jsonl"))
+        ]
+    if verdict.state == "better":
+        return [
+            use,
+            NextStep("Test every clip, then train one adapter on all of them", crossval),
+            NextStep("Take it where there is no PyTorch", _moontune("export", place)),
+        ]
+    suspects = [s for s in run.suspects() if s.split != "test"]
+    listen = [
+        NextStep(
+            f"Listen to the {counted(len(suspects), 'transcript')} that may be wrong, and correct "
+            f"what is: {run / 'suspects.jsonl'}",
+            "",
+        )
+    ]
+    if verdict.state == "undecided":
+        steps = [_more_clips(comparison, facts, config, crossval)]
+        return [*steps, use if verdict.accepted else base]
+    return [
+        base,
+        *(listen if suspects else []),
+        NextStep("See whether every clip says so", crossval),
+    ]
+
+
+def _more_clips(
+    comparison: Comparison, facts: dict[str, Any], config: RunConfig, crossval: str
+) -> NextStep:
+    """How the question is decided: by testing every clip that there is, or by more of them."""
+    there, needed = facts["utterances"], comparison.wer.utterances_needed
+    tested = comparison.utterances
+    if needed is None or needed <= there or needed > _FEW * there:
+        few = f"not these {tested} alone" if tested > 1 else "not this one alone"
+        text = f"Test every one of the {counted(there, 'clip')}, {few}"
+        if needed is not None and needed > there:
+            text += f"; a difference as small as this takes about {needed:,} to tell"
+        return NextStep(text, crossval)
+    text = f"Record about {counted(needed - there, 'clip')} more like these, and test all of them"
+    manifests = [str(path) for path in config.data.manifest or []]
+    if not manifests:
+        return NextStep(text, crossval)
+    return NextStep(text, _moontune("crossval", "--manifest", *manifests, "more.jsonl"))
+
+
+def _moontune(*words: str) -> str:
+    return shlex.join(["moontune", *words])
