@@ -20,7 +20,14 @@ from moontune.evaluation.acceptance import (
     judge,
 )
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.measures import Comparison, Habits, Interval, Measure, StyleRetention
+from moontune.evaluation.measures import (
+    Comparison,
+    Habits,
+    Interval,
+    Measure,
+    SameSpeakers,
+    StyleRetention,
+)
 from moontune.evaluation.phrasing import typography
 
 
@@ -171,6 +178,22 @@ def test_the_state_follows_the_interval_and_the_rule_the_plan(
     assert ("By the plan's rule: accepted" in v.rule) == accepted
     chance = "cannot be told from chance on 50 clips" in v.rule
     assert chance == (accepted and outcome == "undecided")
+
+
+def test_nothing_says_worse_where_the_interval_says_undecided() -> None:
+    """Where it is worse for these speakers alone, the rule and the caution say just that."""
+    before, after = figures(1.0, 0.3), figures(0.5, 0.33)
+    for_these = SameSpeakers(Interval(0.01, 0.05), "worse")
+    found = comparison(before, after, sure="undecided")
+    wer = replace(found.wer, same_speakers=for_these, difference=0.03)
+    found = replace(found, measures=found.measures | {"wer": wer}, speakers=6)
+    found = replace(found, clips=replace(found.clips, broken=4))
+    v = verdict(before, after, found=found, general=found)
+    assert (v.state, v.accepted) == ("undecided", False)
+    assert "interval for these speakers" in v.rule
+    [caution] = v.cautions
+    assert "for 6 speakers of general speech it is worse, for others not surely" in caution
+    assert "forgot" not in caution
 
 
 def test_a_failed_check_is_never_only_undecided() -> None:

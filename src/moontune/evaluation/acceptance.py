@@ -174,7 +174,7 @@ def _state(evidence: Evidence, failed: Sequence[str], smoke: bool) -> State:
         same_words and evidence.difference.loss == 0
     ):
         return "not accepted"
-    if surely_worse("wer", comparison.wer):
+    if comparison.wer.outcome == "worse":
         return "worse"
     if comparison.wer.outcome == "better":
         return "not accepted" if failed else "better"
@@ -337,10 +337,15 @@ def cautions(comparison: Comparison, general: Comparison | None, meaning: str) -
         if general.collapsed:
             sentences.append(f"Caution: on general speech, {general.collapsed}; {REMEDY}.")
         for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
-            if surely_worse(name, general.measures[name]):
+            measure = general.measures[name]
+            if surely_worse(name, measure):
+                what = "it forgot general speech: "
+                if measure.outcome != "worse":  # as its card says it
+                    who = counted(general.speakers, "speaker")
+                    what = f"for {who} of general speech it is worse, for others not surely: "
                 sentences.append(
-                    f"Caution: it forgot general speech: {label} on {general.utterances} clips "
-                    f"not trained on {_change(name, general.measures[name])}; {REMEDY}."
+                    f"Caution: {what}{label} on {general.utterances} clips "
+                    f"not trained on {_change(name, measure)}; {REMEDY}."
                 )
                 break
     return sentences
