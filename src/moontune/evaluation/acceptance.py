@@ -50,7 +50,7 @@ class Verdict:
     state: State
     sentence: str  # the state, and in plain words what became of a hundred words
     rule: str  # whether the plan's rule is met, with its figures
-    findings: list[str]  # what the intervals say
+    findings: list[str]  # on the loss taken apart, and on general speech
     checks: list[Check]
     cautions: list[str]  # what to beware of
 
@@ -188,13 +188,13 @@ def _rule(evidence: Evidence, checks: Sequence[Check], failed: Sequence[Check], 
     figures = next(check.detail for check in checks if check.name == "improved")
     if failed:
         others = [f"{check.name}: {check.detail}" for check in failed if check.name != "improved"]
-        return f"By the plan's rule: not accepted ({'; '.join([figures, *others])})."
-    text = f"By the plan's rule: accepted ({figures})"
+        return f"By the plan's rule: not accepted; {'; '.join([figures, *others])}."
+    text = "By the plan's rule: accepted"
     wer = evidence.comparison.wer
     if wer.measured and wer.outcome != "better":
         clips = counted(evidence.comparison.utterances, "clip")
-        text += f"; its change in WER cannot be told from chance on {clips}"
-    return f"{text}."
+        text += f", though its change in WER cannot be told from chance on {clips}"
+    return f"{text}; {figures}."
 
 
 def improved(evidence: Evidence) -> Check:
@@ -314,7 +314,7 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
 
 
 def _findings(comparison: Comparison, general: Comparison | None) -> list[str]:
-    sentences = [comparison.sentences[name] for name in ("wer", "loss", "typography")]
+    sentences = [comparison.sentences["typography"]]
     if general is not None:
         sentences.append("General speech, not trained on: " + general.sentences["wer"])
     return sentences

@@ -61,7 +61,7 @@ def question_of(metrics: RunMetrics) -> str:
 def question(comparison: Comparison, *, by_speaker: bool) -> str:
     """The question that held-out clips answer, by how they were held out."""
     if by_speaker:
-        return "Does it hear voices better that it never met?"
+        return "Does it hear new voices better?"
     if comparison.speakers <= 1:
         return "Does it hear this voice better?"
     return "Does it hear these voices better?"
