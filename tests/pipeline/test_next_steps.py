@@ -13,8 +13,8 @@ import pytest
 
 from moontune.cli.dispatch import main
 from moontune.evaluation.acceptance import State
-from moontune.pipeline.next_steps import next_steps
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.next_steps import next_steps
 from moontune.report.results import NextStep
 
 

@@ -9,7 +9,6 @@ In reading order:
     run_dir           A run's folder: its files, the record of finished stages, and what made it
     environment       Versions, machine and command line of a run: what somebody needs to make it
                       again
-    next_steps        What to do after a run: one to three steps, each a command that can be typed
     run_log           A run's log: what was said, and when
     run_lock          One process at a time on a run's folder, and on the report
     base_of_run       The base of a run: loaded on the configured device, its weights those of

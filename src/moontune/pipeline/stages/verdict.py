@@ -20,8 +20,8 @@ from moontune.evaluation.acceptance import (
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
-from moontune.pipeline.next_steps import next_steps
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.next_steps import next_steps
 from moontune.system.files import read_jsonl, write_json
 from moontune.system.progress import Ui
 from moontune.training.stability import unsteady
