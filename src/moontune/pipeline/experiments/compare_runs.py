@@ -15,7 +15,7 @@ from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
 from moontune.report.html.contents import comparison_page
 from moontune.report.markdown import cell
-from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures
+from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures, words
 from moontune.report.results import ComparedRun, RunComparison
 from moontune.system.files import check_output, write_text
 from moontune.training.summary import TrainingFigures
@@ -116,6 +116,7 @@ def _markdown(runs: RunComparison) -> str:
         edits(comparison, names),
         bootstrap_note(comparison),
         groups(comparison, names),
+        words(comparison),
         changed(runs.before.predictions, runs.after.predictions, names),
     ]
     return "\n\n".join(parts) + "\n"
