@@ -234,6 +234,8 @@ def test_order_does_not_matter_but_clips_and_references_do() -> None:
         compare(before, after[1:], seed=1)
     with pytest.raises(UserError, match="two references"):
         compare(before, [after[0] | {"reference": "Another."}, *after[1:]], seed=1)
+    same = after[0] | {"reference": "the RED boat, sails home"}
+    assert compare(before, [same, *after[1:]], seed=1).wer == compare(before, after, seed=1).wer
     other_style = [r | {"target": "THE RED BOAT SAILS HOME"} for r in after]
     assert set(compare(before, other_style, seed=1).measures) == {"wer", "cer"}
 

@@ -78,7 +78,9 @@ def test_the_pooled_figures_are_those_of_every_clip_tested_once(
     report = (run / "report.md").read_text()
     assert "cross-validation" in report
     assert "fold-3" in report
-    assert report[2:].split("\n")[0] in (finished_crossval / "docs/training_report.md").read_text()
+    assert (
+        report[2:].split("\n")[0] in (finished_crossval / "outputs/training_report.md").read_text()
+    )
     assert "cross-validation, 3 folds" in (run / "report.html").read_text()
 
 

@@ -113,7 +113,7 @@ def test_it_says_what_to_expect_and_claims_no_measurement(finished_final) -> Non
     assert found["statement"] == said
     assert (found["trained_on"], found["held_out"], found["usable"]) == (24, 0, True)
     assert said in (run / "report.md").read_text()
-    assert "cv-final" in (finished_final / "docs/training_report.md").read_text()
+    assert "cv-final" in (finished_final / "outputs/training_report.md").read_text()
     page = (run / "report.html").read_text()
     assert "25.50\N{NO-BREAK SPACE}%" in page
     assert "No figure here is of the adapter" in page

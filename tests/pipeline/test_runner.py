@@ -38,7 +38,7 @@ def test_everything_promised_is_in_the_runs_folder(finished_run) -> None:
         "report.html",
     ):
         assert (run / name).stat().st_size > 0, name
-    assert "## r" in (where / "docs/training_report.md").read_text()
+    assert "## r" in (where / "outputs/training_report.md").read_text()
     assert json.loads((run / "run.json").read_text())["complete"] is True
     assert not [p for p in run.rglob("*") if p.name.startswith(".")]  # no half-written files
 

@@ -68,7 +68,7 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
         assert config.lora.lora_alpha == 2 * config.lora.lora_r  # the scale stays
     assert (run / f"trial-{best['number']}/metrics.json").is_file()
     assert json.loads((run / "run.json").read_text())["complete"]
-    assert "sweep" in (finished_sweep / "docs/training_report.md").read_text()
+    assert "sweep" in (finished_sweep / "outputs/training_report.md").read_text()
     shown = (run / "report.md").read_text()
     assert "| 0 | 0.0002 | 32 |" in shown  # though no trial could have had rank 32
     page = (run / "report.html").read_text()

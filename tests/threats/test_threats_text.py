@@ -177,7 +177,7 @@ def test_a_report_of_it_holds_it_as_text(run: RunDir, capsys) -> None:
     assert main(["verdict", "r"]) in (0, 1)
     assert main(["report", "r"]) in (0, 1)
     assert not obeyed(capsys.readouterr().out)
-    for file in ("r/report.md", "docs/training_report.md"):
+    for file in ("r/report.md", "training_report.md"):
         text = Path(file).read_text()
         comments = re.findall(r"^<!-- .* -->$", text, re.MULTILINE)
         assert len(comments) == (0 if file.startswith("r/") else 2)

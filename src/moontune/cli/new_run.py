@@ -112,7 +112,7 @@ def final(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
         return ACCEPTED
     results = final_results(run.path)
     ui.final(results)
-    print(f"written: {run / 'report.html'}, report.md and {run.config().report.report_file}")
+    _tell_written(run, run.config())
     print(f"use it: moontune transcribe talk.mp3 --model {shlex.quote(str(run.path))}")
     return ACCEPTED if results.metrics.usable else NOT_ACCEPTED
 
@@ -149,7 +149,9 @@ def _remark(text: str) -> None:
 
 
 def _tell_written(run: RunDir, config: RunConfig) -> None:
-    print(f"written: {run / 'report.html'}, report.md and {config.report.report_file}")
+    from moontune.pipeline.stages.report import written  # loads the pages
+
+    print(written(run, config))
 
 
 def _parsed(cls: type[Args], argv: list[str], verb: str, saved: RunConfig | None = None) -> Args:

@@ -281,8 +281,9 @@ class OutputConfig:
 
 @dataclass(frozen=True)
 class ReportConfig:
-    report_file: Path = Path("docs/training_report.md")
-    """The report that collects all runs, newest first."""
+    report_file: Path | None = None
+    """The report that collects the figures of all runs, newest first, without transcripts, names of
+    speakers or folders elsewhere. Default: `training_report.md` beside the run."""
     report_clips: Annotated[int, Range((0, 200), "each clip's audio is embedded in the page")] = 12
     """Changed clips to show with audio in `report.html`, and as many whose transcripts look
     wrong."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from moontune.data.normalizer import normalize
 from moontune.errors import UserError
 from moontune.evaluation.bootstrap import (
     CONFIDENCE,
@@ -138,7 +139,8 @@ def compare(
 
 
 def _paired(before: Sequence[PredictionRow], after: Sequence[PredictionRow]) -> list[PredictionRow]:
-    """`after` in the order of `before`. Raises UserError where they are not of the same clips."""
+    """`after` in the order of `before`. Raises UserError where they are not of the same clips, or a
+    clip's references differ in more than case, punctuation and what else is normalised."""
     found = {r["id"]: r for r in after}
     lacking = [r["id"] for r in before if r["id"] not in found]
     if lacking or len(after) != len(before) or not before:
@@ -148,7 +150,8 @@ def _paired(before: Sequence[PredictionRow], after: Sequence[PredictionRow]) -> 
         )
     rows = [found[r["id"]] for r in before]
     for a, b in zip(before, rows, strict=True):
-        if a["reference"] != b["reference"]:
+        texts = a["reference"], b["reference"]
+        if texts[0] != texts[1] and normalize(texts[0]) != normalize(texts[1]):
             raise UserError(
                 f"clip {a['id']} has two references ({a['reference']!r}, {b['reference']!r}); "
                 "compare runs with one test split"

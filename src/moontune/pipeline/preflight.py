@@ -28,7 +28,8 @@ def check_room(config: RunConfig, *, begun: bool = False) -> list[str]:
     """Remarks on what is scarce. Raises UserError where a folder cannot be written to, or disk or
     memory will not do; one that was begun needs little more disk."""
     _check_folder(config.output.output_dir, _REST_BYTES if begun else RUN_BYTES, "--output-dir")
-    _check_folder(config.report.report_file.parent, 0, "--report-file")
+    if config.report.report_file is not None:
+        _check_folder(config.report.report_file.parent, 0, "--report-file")
     try:  # all that it wants from there may be in it already
         _check_folder(cache_dir(), 0 if begun else _CACHE_BYTES, "MOONTUNE_CACHE")
     except UserError as error:
@@ -38,9 +39,12 @@ def check_room(config: RunConfig, *, begun: bool = False) -> list[str]:
 
 def check_data(config: RunConfig) -> None:
     """Find what is wrong with data and report before anything is spent. Raises UserError."""
-    from moontune.pipeline.stages.report import check_report_file  # loads the pages
+    from moontune.pipeline.stages.report import (  # loads the pages
+        check_report_file,
+        collected_report,
+    )
 
-    check_report_file(config.report.report_file)
+    check_report_file(collected_report(config, config.output.output_dir / "new"))
     for more in (config.general.general_manifest, config.general.replay_manifest):
         if more is not None:
             read_manifest(more)

@@ -45,6 +45,7 @@ _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "wise_ft": 1.0,
     "backwards_share": 0.0,
 }
+_OLD_REPORT = "docs/training_report.md"  # once the default of report_file
 SUSPECTS = "suspects.jsonl"
 _BEFORE_TRAINING = (
     "split.json",
@@ -157,7 +158,11 @@ class RunDir:
         if not saved:
             raise UserError(f"{file}: is empty; start over with --overwrite")
         settings = _DEFAULTS_BEFORE | without_retired(saved)
-        began = Path(self.record()["environment"].get("folder", "."))
+        surroundings = self.record()["environment"]
+        began = Path(surroundings.get("folder", "."))
+        settings["report_file"] = _report_file(
+            settings.get("report_file"), began, surroundings["commands"]
+        )
         for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
             value = settings.get(name)
             if isinstance(value, list):
@@ -240,6 +245,19 @@ class RunDir:
 def _found(value: str, began: Path) -> str:
     """A path as it is, or in the folder the run began in if it is only there."""
     return str(began / value) if not Path(value).exists() and (began / value).exists() else value
+
+
+def _report_file(value: Any, began: Path, commands: Sequence[Sequence[str]]) -> Any:
+    """The collected report that was asked for, in the folder the run began in; None where that
+    folder is gone, and for what an older version saved without being asked."""
+    if not isinstance(value, str) or Path(value).is_absolute():
+        return value
+    flags = {word.partition("=")[0].replace("_", "-") for words in commands for word in words}
+    if value == _OLD_REPORT and flags.isdisjoint(("--report-file", "--config")):
+        return None
+    if not began.is_dir():
+        return None
+    return value if began.resolve() == Path.cwd() else str(began / value)
 
 
 def default_name(config: RunConfig) -> str:

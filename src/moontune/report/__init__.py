@@ -9,7 +9,9 @@ In reading order:
     provenance       The provenance of a run as tables: its data, artifact, commands, settings
                      and machine
     suspicion        Transcripts that look wrong, in words
-    run_markdown     A run as Markdown: its section of the collected report
-    final_adapter    An adapter trained on all clips: what is said of it, and its section of the
-                     collected report
+    public           What a collected report may hold of a run: figures, and no words of
+                     anybody's
+    run_markdown     A run as Markdown: its own report, and its section of the collected one
+    final_adapter    An adapter trained on all clips: what is said of it, its report, and its
+                     section of the collected one
 """

@@ -1,4 +1,5 @@
-"""An adapter trained on all clips: what is said of it, and its section of the collected report."""
+"""An adapter trained on all clips: what is said of it, its report, and its section of the
+collected one."""
 
 from __future__ import annotations
 
@@ -7,15 +8,22 @@ from dataclasses import replace
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import show, show_interval
 from moontune.report.markdown import cell, table
-from moontune.report.markdown_tables import bootstrap_note, measures, suspicious
+from moontune.report.markdown_tables import (
+    bootstrap_note,
+    measures,
+    suspect_counts,
+    suspicious,
+)
 from moontune.report.provenance import (
     Section,
+    artifact_counts,
     artifact_facts,
     command_facts,
     machine_facts,
     origin_text,
     setting_facts,
 )
+from moontune.report.public import Place, public_commands, public_final, public_settings
 from moontune.report.results import Expectation, FinalMetrics, FinalResults, GeneralSpeech
 from moontune.report.run_markdown import section_text
 from moontune.system.formatting import counted
@@ -57,11 +65,32 @@ def sections_of(results: FinalResults) -> list[Section]:
     return [
         data_facts(metrics),
         kept_facts(metrics),
-        replace(artifact, note=f"Clips that it was trained on. {artifact.note}"),
+        replace(artifact, note=_trained_on(artifact.note)),
         command_facts(metrics.environment.commands),
-        replace(settings, rows=[row for row in settings.rows if row[0] not in _OF_VALIDATION]),
+        _without_validation(settings),
         machine_facts(metrics),
     ]
+
+
+def _public_sections(results: FinalResults, metrics: FinalMetrics) -> list[Section]:
+    """The same for the collected report; `metrics` are the public ones."""
+    place, artifact = Place.of(results.metrics.environment), artifact_counts(results.artifact)
+    return [
+        data_facts(metrics),
+        kept_facts(metrics),
+        replace(artifact, note=_trained_on(artifact.note)),
+        public_commands(results.metrics.environment.commands, place),
+        _without_validation(public_settings(results.config, metrics.training.reasons, place)),
+        machine_facts(metrics),
+    ]
+
+
+def _trained_on(note: str) -> str:
+    return f"Clips that it was trained on. {note}"
+
+
+def _without_validation(settings: Section) -> Section:
+    return replace(settings, rows=[row for row in settings.rows if row[0] not in _OF_VALIDATION])
 
 
 def data_facts(metrics: FinalMetrics) -> Section:
@@ -102,14 +131,34 @@ def kept_facts(metrics: FinalMetrics) -> Section:
 
 
 def render_final(results: FinalResults) -> str:
-    """The section of the collected report."""
-    metrics = results.metrics
+    """The adapter's own report."""
+    parts = [
+        *_figures(results.metrics, results.cautions),
+        *suspicious(results.suspects),
+        *map(section_text, sections_of(results)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def render_final_public(results: FinalResults) -> str:
+    """Its section of the collected report: figures alone, of nobody in particular."""
+    metrics = public_final(results.metrics)
+    parts = [
+        *_figures(metrics, replace(results, metrics=metrics).cautions),
+        *suspect_counts(results.suspects),
+        *map(section_text, _public_sections(results, metrics)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figures(metrics: FinalMetrics, cautions: list[str]) -> list[str]:
+    """The parts that begin both."""
     expected, comparison = metrics.expected, metrics.expected.comparison
     rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in metrics.checks]
-    parts = [
-        f"## {cell(results.name)}, an adapter trained on all clips",
+    return [
+        f"## {cell(metrics.run)}, an adapter trained on all clips",
         f"**{cell(metrics.statement)}**",
-        *map(cell, results.cautions),
+        *map(cell, cautions),
         f"### Expected, from the cross-validation {cell(expected.crossval)}\n\n"
         + cell(
             "No figure of this table is of this adapter: each fold's adapter had the other folds' "
@@ -120,10 +169,7 @@ def render_final(results: FinalResults) -> str:
         bootstrap_note(comparison),
         "### Checks\n\n" + table(("check", "", "detail"), rows),
         _forgetting(metrics.general),
-        *suspicious(results.suspects),
-        *map(section_text, sections_of(results)),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def _forgetting(general: GeneralSpeech) -> str:

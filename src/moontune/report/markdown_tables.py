@@ -65,36 +65,46 @@ def bootstrap_note(comparison: Comparison) -> str:
 
 
 def groups(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -> str:
-    """WER by speaker and by length, and the words most often fixed and broken."""
+    """WER by speaker and by length."""
     rates = [f"WER {name}" for name in names]
-    parts = [
-        "### By speaker and by length\n\n"
-        + "\n\n".join(
-            table(
-                (title, "clips", "words", *rates, "errors"),
+    return "### By speaker and by length\n\n" + "\n\n".join(
+        table(
+            (title, "clips", "words", *rates, "errors"),
+            (
                 (
-                    (
-                        row.name,
-                        row.utterances,
-                        row.words,
-                        percent(row.before),
-                        percent(row.after),
-                        f"{row.before_errors} -> {row.after_errors}",
-                    )
-                    for row in rows
-                ),
-            )
-            for title, rows in (
-                ("speaker", comparison.by_speaker),
-                ("length", comparison.by_duration),
-            )
+                    row.name,
+                    row.utterances,
+                    row.words,
+                    percent(row.before),
+                    percent(row.after),
+                    f"{row.before_errors} -> {row.after_errors}",
+                )
+                for row in rows
+            ),
         )
-    ]
-    words = (("fixed", comparison.words_fixed), ("broken", comparison.words_broken))
-    for title, counts in words:
+        for title, rows in (
+            ("speaker", comparison.by_speaker),
+            ("length", comparison.by_duration),
+        )
+    )
+
+
+def words(comparison: Comparison) -> str:
+    """The words most often fixed and broken."""
+    parts = []
+    for title, counts in (("fixed", comparison.words_fixed), ("broken", comparison.words_broken)):
         listed = ", ".join(f"{word} {count}" for word, count in counts) or "none"
         parts.append(f"Words most often {title}: {cell(listed)}.")
     return "\n\n".join(parts)
+
+
+def clip_counts(comparison: Comparison) -> str:
+    """How many clips changed, without naming any."""
+    clips = comparison.clips
+    return (
+        "### Clips that changed\n\n"
+        f"Fewer errors in {counted(clips.fixed, 'clip')}, more in {clips.broken}."
+    )
 
 
 def forgetting(metrics: RunMetrics) -> str:
@@ -154,5 +164,10 @@ def suspicious(suspects: Sequence[Suspect]) -> list[str]:
     if not suspects:
         return []
     rows = [(row_of(s), s.text, s.base, s.tuned or "", used_for(s)) for s in suspects[:_SUSPECTS]]
-    text = f"### Transcripts that look wrong\n\n{suspicion(suspects)}\n\n"
-    return [text + table(("row", "written", "base", "tuned", "use"), rows)]
+    listed = table(("row", "written", "base", "tuned", "use"), rows)
+    return [f"{part}\n\n{listed}" for part in suspect_counts(suspects)]
+
+
+def suspect_counts(suspects: Sequence[Suspect]) -> list[str]:
+    """How many transcripts look wrong; nothing where none does."""
+    return [f"### Transcripts that look wrong\n\n{suspicion(suspects)}"] if suspects else []

@@ -99,6 +99,17 @@ def artifact_facts(artifact: ArtifactTest) -> Section:
     return Section("The artifact", ["clip", "reference", "transcript", "same tokens"], rows, note)
 
 
+def artifact_counts(artifact: ArtifactTest) -> Section:
+    """The same without the clips: how many were the same, and where."""
+    same = sum(clip.same_tokens for clip in artifact.clips)
+    wer = "" if artifact.wer is None else f", WER {percent(artifact.wer)} on these clips"
+    note = (
+        f"Reloaded in a fresh process on {artifact.device}{wer}: "
+        f"{same} of {counted(len(artifact.clips), 'clip')} gave identical tokens."
+    )
+    return Section("The artifact", [], [], note)
+
+
 def command_facts(commands: list[list[str]]) -> Section:
     return Section("Commands", [], [["moontune " + shlex.join(words)] for words in commands])
 

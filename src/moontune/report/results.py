@@ -135,11 +135,13 @@ class Environment:
     platform: str
     versions: dict[str, str]
     git_revision: str | None
+    folder: str = ""  # in which it was begun, absolute
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Environment:
         names = ("started", "commands", "python", "platform", "versions", "git_revision")
-        return cls(*(row[name] for name in names))
+        values = {name: row[name] for name in names}
+        return cls(**values, folder=row.get("folder", ""))
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,75 @@
-"""A run as Markdown: its section of the collected report."""
+"""A run as Markdown: its own report, and its section of the collected one."""
 
 from __future__ import annotations
 
 from moontune.evaluation.acceptance import Check
 from moontune.report.markdown import cell, code, table
-from moontune.report.markdown_tables import changed, forgetting, groups, result, suspicious
-from moontune.report.provenance import Section, provenance_of
-from moontune.report.results import LossHistory, RunResults
+from moontune.report.markdown_tables import (
+    changed,
+    clip_counts,
+    forgetting,
+    groups,
+    result,
+    suspect_counts,
+    suspicious,
+    words,
+)
+from moontune.report.provenance import (
+    Section,
+    artifact_counts,
+    data_facts,
+    machine_facts,
+    provenance_of,
+)
+from moontune.report.public import Place, public_commands, public_metrics, public_settings
+from moontune.report.results import LossHistory, RunMetrics, RunResults
 
 
 def render(results: RunResults) -> str:
-    metrics, verdict = results.metrics, results.metrics.verdict
+    """The run's own report, with what was said and written."""
+    metrics = results.metrics
     parts = [
-        f"## {cell(results.name)}",
-        f"**{cell(verdict.sentence)}**",
-        *([cell(verdict.rule)] if verdict.rule else []),
-        *map(cell, verdict.findings),
-        *map(cell, verdict.cautions),
-        result(metrics),
-        _checks(verdict.checks),
-        _training(results.losses, metrics.training.figures.best_step),
-        groups(metrics.comparison),
+        *_figures(metrics, results.losses),
+        words(metrics.comparison),
         changed(results.before, results.after),
         *suspicious(results.suspects),
         forgetting(metrics),
         *map(section_text, provenance_of(results)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def render_public(results: RunResults) -> str:
+    """The run's section of the collected report: figures alone, of nobody in particular."""
+    metrics, place = public_metrics(results.metrics), Place.of(results.metrics.environment)
+    parts = [
+        *_figures(metrics, results.losses),
+        clip_counts(metrics.comparison),
+        *suspect_counts(results.suspects),
+        forgetting(metrics),
+        section_text(data_facts(metrics)),
+        section_text(artifact_counts(results.artifact)),
+        section_text(public_commands(results.commands, place)),
+        section_text(public_settings(results.config, metrics.training.reasons, place)),
+        section_text(machine_facts(metrics)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figures(metrics: RunMetrics, losses: LossHistory) -> list[str]:
+    """The parts that begin both."""
+    verdict = metrics.verdict
+    return [
+        f"## {cell(metrics.run)}",
+        f"**{cell(verdict.sentence)}**",
+        *([cell(verdict.rule)] if verdict.rule else []),
+        *map(cell, verdict.findings),
+        *map(cell, verdict.cautions),
+        result(metrics),
+        _checks(verdict.checks),
+        _training(losses, metrics.training.figures.best_step),
+        groups(metrics.comparison),
+    ]
 
 
 def _checks(checks: list[Check]) -> str:

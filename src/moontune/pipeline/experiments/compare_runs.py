@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -11,13 +12,14 @@ from moontune.config.schema import OutputConfig, ReportConfig
 from moontune.config.validation import check_values
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
-from moontune.evaluation.predictions import stored_predictions
+from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
 from moontune.report.html.contents import comparison_page
 from moontune.report.markdown import cell
-from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures
+from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures, words
 from moontune.report.results import ComparedRun, RunComparison
 from moontune.system.files import check_output, write_text
+from moontune.system.formatting import counted
 from moontune.training.summary import TrainingFigures
 
 
@@ -49,12 +51,21 @@ def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
         raise UserError(f"--output {page}: name a file that ends in .html")
     remarks = _check(runs, names)
     before, after = (compared_run(run, name) for run, name in zip(runs, names, strict=True))
+    rows, mended = newer_references(before.predictions, after.predictions)
+    before = replace(before, predictions=rows)
     try:
         comparison = compare(before.predictions, after.predictions, args.seed)
     except UserError as error:
         raise UserError(f"{names[0]} and {names[1]} cannot be compared: {error}") from None
     if "loss" not in comparison.measures:
-        remarks.insert(0, "Their labels differ in style, so losses are not compared.")
+        what = "training texts differ" if mended else "labels differ in style"
+        remarks.insert(0, f"Their {what}, so losses are not compared.")
+    if mended:
+        remarks.insert(
+            0,
+            f"{mended} of {counted(len(rows), 'clip')} have references of other words in "
+            f"{names[1]}: these count for both, and {names[0]} is scored anew by them.",
+        )
     for run, name in zip(runs, names, strict=True):
         for setting, value in run.retired_settings().items():
             remarks.append(f"{name} was made with {setting} = {value}, which is no more.")
@@ -74,6 +85,34 @@ def compared_run(run: RunDir, name: str) -> ComparedRun:
         predictions=stored_predictions(run / "predictions_tuned.jsonl"),
         audio=run.test_audio(),
     )
+
+
+def newer_references(
+    before: Sequence[PredictionRow], after: Sequence[PredictionRow]
+) -> tuple[list[PredictionRow], int]:
+    """The first run's rows with the second's references, scored anew by them, and in how many the
+    words are others: who mends a transcript between two runs means the newer one.
+
+    A clip that the second has not stays as it is.
+    """
+    references = {row["id"]: row["reference"] for row in after}
+    rows, mended = [], 0
+    for row in before:
+        reference = references.get(row["id"], row["reference"])
+        if reference == row["reference"]:
+            rows.append(row)
+            continue
+        again = prediction_row(dict(row) | {"reference": reference}, row["id"])
+        mended += again["normalized_reference"] != row["normalized_reference"]
+        scored: PredictionRow = {
+            **row,
+            "reference": reference,
+            "normalized_reference": again["normalized_reference"],
+            "edits": again["edits"],
+            "characters": again["characters"],
+        }
+        rows.append(scored)
+    return rows, mended
 
 
 def _beside(run: RunDir) -> Path:
@@ -116,6 +155,7 @@ def _markdown(runs: RunComparison) -> str:
         edits(comparison, names),
         bootstrap_note(comparison),
         groups(comparison, names),
+        words(comparison),
         changed(runs.before.predictions, runs.after.predictions, names),
     ]
     return "\n\n".join(parts) + "\n"

@@ -21,16 +21,19 @@ from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.run_dir import RunDir, final_command
 from moontune.pipeline.screening import write_suspects
-from moontune.pipeline.stages.report import write_report
+from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.report.html.contents import crossval_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import (
     bootstrap_note,
     changed,
+    clip_counts,
     edits,
     groups,
     measures,
+    suspect_counts,
     suspicious,
+    words,
 )
 from moontune.report.provenance import (
     Section,
@@ -38,6 +41,14 @@ from moontune.report.provenance import (
     kept_text,
     origin_text,
     setting_facts,
+)
+from moontune.report.public import (
+    Place,
+    public_cautions,
+    public_commands,
+    public_comparison,
+    public_origin,
+    public_settings,
 )
 from moontune.report.results import (
     CrossvalResults,
@@ -114,13 +125,21 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         "environment": run.record()["environment"],
     }
     write_json(run / "crossval.json", row)
+    place, source = Place(row["environment"].get("folder", "")), DataOrigin.from_json(origin)
+    picked = _recommended(results.folds)
     sections = [
-        _fold_facts(results.folds, split, DataOrigin.from_json(origin)),
+        _fold_facts(results.folds, split, source),
         command_facts(run.commands()),
-        setting_facts(config, _recommended(results.folds)),
+        setting_facts(config, picked),
+    ]
+    public = [
+        _fold_facts(results.folds, split, public_origin(source, place)),
+        public_commands(run.commands(), place),
+        public_settings(config, picked, place),
     ]
     page = crossval_page(results, sections, config.report.report_clips)
-    write_report(run, config, _markdown(results, sections), page)
+    own = _markdown(results, sections)
+    write_report(run, config, Rendered(own, _public(results, public), page))
     run.mark_complete()
     return results
 
@@ -293,18 +312,10 @@ def _fold_facts(folds: list[FoldFigures], split: dict[str, Any], origin: DataOri
 
 
 def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
-    comparison, sentences = results.comparison, results.comparison.sentences
+    """The cross-validation's own report."""
     parts = [
-        f"## {cell(results.name)}, cross-validation",
-        f"**{cell(plainly(comparison))}**",
-        cell(sentences["wer"]),
-        *(cell(sentences[name]) for name in ("loss", "typography") if name in sentences),
-        *map(cell, results.cautions),
-        measures(comparison),
-        edits(comparison),
-        bootstrap_note(comparison),
-        section_text(sections[0]),
-        groups(comparison),
+        *_figures_of_all(results.name, results.comparison, results.cautions, sections[0]),
+        words(results.comparison),
         changed(results.before, results.after),
         *suspicious(results.suspects),
         *(
@@ -316,3 +327,34 @@ def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
         *map(section_text, sections[1:]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _public(results: CrossvalResults, sections: list[Section]) -> str:
+    """Its section of the collected report: figures alone, of nobody in particular."""
+    comparison, said = public_comparison(results.comparison), public_cautions(results.cautions)
+    parts = [
+        *_figures_of_all(results.name, comparison, said, sections[0]),
+        clip_counts(comparison),
+        *suspect_counts(results.suspects),
+        *map(section_text, sections[1:]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figures_of_all(
+    name: str, comparison: Comparison, said: list[str], folds: Section
+) -> list[str]:
+    """The parts that begin both."""
+    sentences = comparison.sentences
+    return [
+        f"## {cell(name)}, cross-validation",
+        f"**{cell(plainly(comparison))}**",
+        cell(sentences["wer"]),
+        *(cell(sentences[name]) for name in ("loss", "typography") if name in sentences),
+        *map(cell, said),
+        measures(comparison),
+        edits(comparison),
+        bootstrap_note(comparison),
+        section_text(folds),
+        groups(comparison),
+    ]

@@ -45,7 +45,7 @@ from moontune.pipeline.run_dir import (
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
-from moontune.pipeline.stages.report import check_report_file
+from moontune.pipeline.stages.report import check_report_file, collected_report
 from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining
 from moontune.report.results import KeptUpdate
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -241,7 +241,7 @@ def begin_final(
     config = crossval.config
     for text in check_room(config, begun=there is not None):
         remark(text)
-    check_report_file(config.report.report_file)
+    check_report_file(collected_report(config, crossval.run.path))
     _check_audio(crossval.run)
     check_model(config)
     if there is not None:

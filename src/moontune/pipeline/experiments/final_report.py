@@ -17,9 +17,9 @@ from moontune.evaluation.predictions import stored_predictions
 from moontune.models.decoding import Transcript
 from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
 from moontune.pipeline.run_dir import RunDir, final_command, open_run
-from moontune.pipeline.stages.report import write_report
+from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_comparison, general_row, mps_fallbacks
-from moontune.report.final_adapter import render_final, statement
+from moontune.report.final_adapter import render_final, render_final_public, statement
 from moontune.report.html.contents import final_page
 from moontune.report.results import ArtifactTest, Expectation, FinalMetrics, FinalResults
 from moontune.system.files import damage_as_user_error, read_jsonl, write_json
@@ -47,9 +47,9 @@ def write_final_report(run: RunDir, crossval: FinishedCrossval, config: RunConfi
         write_json(run / "final.json", _metrics(run, crossval, config))
         metrics = FinalMetrics.from_json(run.read("final.json"))
         results = _results(run, metrics)
-        write_report(
-            run, config, render_final(results), final_page(results, config.report.report_clips)
-        )
+        page = final_page(results, config.report.report_clips)
+        own, public = render_final(results), render_final_public(results)
+        write_report(run, config, Rendered(own, public, page))
     run.mark_complete()
     return results
 

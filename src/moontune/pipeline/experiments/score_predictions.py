@@ -58,9 +58,10 @@ def score(args: ScoreArgs) -> Scorecard:
         )
         names = ("base", "tuned")
     else:
+        runs = []
         after = list(args.predictions)
         before, names = list(args.against or ()), ("before", "after") if args.against else None
-    remarks: list[str] = []
+    remarks = _bases(runs)
     rows = _pool(after, remarks)
     others = _pool(before, remarks) if names else rows
     return Scorecard(compare(others, rows, args.seed), names, remarks)
@@ -72,6 +73,17 @@ def _evaluated(path: Path) -> RunDir:
     if differing := differing_conditions(run.read("eval_base.json"), run.read("eval_tuned.json")):
         raise UserError(f"{path}: base and tuned differ in {differing[0]}; measure them again")
     return run
+
+
+def _bases(runs: Sequence[RunDir]) -> list[str]:
+    """A remark where runs that are pooled adapt different bases."""
+    bases = dict.fromkeys(run.stages()["evaluate"]["base"]["sha256"][:12] for run in runs)
+    if len(bases) < 2:
+        return []
+    return [
+        f"These runs adapt {len(bases)} different bases (weights {', '.join(bases)}): what stands "
+        "under base is of all of them, and no figure is of one model."
+    ]
 
 
 def _pool(files: Sequence[Path], remarks: list[str]) -> list[PredictionRow]:

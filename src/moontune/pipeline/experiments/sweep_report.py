@@ -14,12 +14,27 @@ from moontune.pipeline.experiments.compare_runs import compared_run
 from moontune.pipeline.experiments.search_space import value_of
 from moontune.pipeline.experiments.trial import Trial, best_of, described, trial_folder
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.stages.report import write_report
+from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.report.html.contents import comparison_page, run_page
 from moontune.report.html.page import Heading
 from moontune.report.markdown import cell
-from moontune.report.markdown_tables import bootstrap_note, changed, edits, measures, result
+from moontune.report.markdown_tables import (
+    bootstrap_note,
+    changed,
+    clip_counts,
+    edits,
+    measures,
+    result,
+)
 from moontune.report.provenance import Section, command_facts, origin_text, setting_facts
+from moontune.report.public import (
+    Place,
+    public_commands,
+    public_comparison,
+    public_metrics,
+    public_origin,
+    public_settings,
+)
 from moontune.report.results import Advice, RunComparison, RunMetrics, SweepTrials, TrialFigures
 from moontune.report.run_markdown import section_text
 from moontune.system.files import write_json
@@ -139,10 +154,13 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
     data = tested[0].read("metrics.json")["data"]
     row = found.to_json() | {"data": data, "environment": record["environment"]}
     write_json(run / "sweep.json", row)
-    facts = [
-        _trial_facts(found, DataOrigin.from_json(data["origin"])),
-        command_facts(record["environment"]["commands"]),
-        setting_facts(config),
+    place, commands = Place(record["environment"].get("folder", "")), run.commands()
+    origin = DataOrigin.from_json(data["origin"])
+    facts = [_trial_facts(found, origin), command_facts(commands), setting_facts(config)]
+    public = [
+        _trial_facts(found, public_origin(origin, place)),
+        public_commands(commands, place),
+        public_settings(config, {}, place),
     ]
     heading = Heading(f"sweep, {len(trials)} trials", found.run, "Which settings are best?")
     clips = config.report.report_clips
@@ -152,7 +170,9 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
     else:
         pair = replace(pair, remarks=results[1].metrics.verdict.cautions)
         page = comparison_page(pair, clips, heading=heading, trials=about)
-    write_report(run, config, _markdown(found, results[-1].metrics, pair, facts), page)
+    best = results[-1].metrics
+    own = _markdown(found, best, pair, facts)
+    write_report(run, config, Rendered(own, _public(found, best, pair, public), page))
     run.mark_complete()
     return found
 
@@ -193,24 +213,44 @@ def _trial_facts(found: SweepResult, origin: DataOrigin) -> Section:
 def _markdown(
     found: SweepResult, best: RunMetrics, pair: RunComparison | None, facts: list[Section]
 ) -> str:
-    """The sweep's section: the winner against the run's own settings, where it is another, and
-    against the base."""
+    """The sweep's own report."""
+    parts = _figures(found, best, None if pair is None else pair.comparison, facts[0])
+    if pair is not None:
+        parts.append(changed(pair.before.predictions, pair.after.predictions, pair.names))
+    return "\n\n".join([*parts, *map(section_text, facts[1:])]) + "\n"
+
+
+def _public(
+    found: SweepResult, best: RunMetrics, pair: RunComparison | None, facts: list[Section]
+) -> str:
+    """Its section of the collected report: figures alone, of nobody in particular."""
+    comparison = None if pair is None else public_comparison(pair.comparison)
+    parts = _figures(found, public_metrics(best), comparison, facts[0])
+    if comparison is not None:
+        parts.append(clip_counts(comparison))
+    return "\n\n".join([*parts, *map(section_text, facts[1:])]) + "\n"
+
+
+def _figures(
+    found: SweepResult, best: RunMetrics, comparison: Comparison | None, trials: Section
+) -> list[str]:
+    """The parts that begin both: the winner against the run's own settings, where it is another,
+    and against the base."""
+    names = (OWN, found.name)
     advice = f"{found.advice.badge}. {found.advice.says}"
     parts = [f"## {cell(found.run)}, sweep", f"**{cell(advice)}**", cell(found.sentence)]
-    if pair is not None:
+    if comparison is not None:
         parts += [
-            *map(cell, pair.comparison.sentences.values()),
-            measures(pair.comparison, pair.names),
-            edits(pair.comparison, pair.names),
-            bootstrap_note(pair.comparison),
+            *map(cell, comparison.sentences.values()),
+            measures(comparison, names),
+            edits(comparison, names),
+            bootstrap_note(comparison),
         ]
-    parts += [
+    return [
+        *parts,
         f"### {found.name} against the base",
         cell(best.verdict.sentence),
         *map(cell, best.verdict.cautions),
         result(best),
-        section_text(facts[0]),
+        section_text(trials),
     ]
-    if pair is not None:
-        parts.append(changed(pair.before.predictions, pair.after.predictions, pair.names))
-    return "\n\n".join([*parts, *map(section_text, facts[1:])]) + "\n"

@@ -1,0 +1,94 @@
+"""Two runs whose references differ, or whose bases do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_page import AFTER, BEFORE, row
+
+from moontune.cli.dispatch import main
+from moontune.evaluation.comparison import compare
+from moontune.pipeline.experiments.compare_runs import newer_references
+from moontune.system.files import read_jsonl, write_json, write_jsonl
+
+
+@pytest.fixture
+def two(finished_run, tmp_path: Path, monkeypatch) -> tuple[Path, Path]:
+    """A run, and a copy of it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("old", "new"):
+        shutil.copytree(finished_run[0] / "outputs/r", f"outputs/{name}")
+    return Path("outputs/old"), Path("outputs/new")
+
+
+def rewrite(run: Path, change: Any) -> list[dict[str, Any]]:
+    file = run / "predictions_tuned.jsonl"
+    rows: list[dict[str, Any]] = [dict(r) | change(i, r) for i, r in enumerate(read_jsonl(file))]
+    write_jsonl(file, rows)
+    return rows
+
+
+def test_references_that_differ_in_case_and_marks_are_compared(two, capsys) -> None:
+    rewrite(two[1], lambda i, r: {"reference": r["reference"].upper() + "!"})
+    assert main(["compare", *map(str, two)]) == 0
+    out = capsys.readouterr().out
+    assert "references" not in out
+    assert "Loss" in out  # the training texts are the same
+
+
+def test_a_mended_text_counts_for_both_and_is_said_once(two, capsys) -> None:
+    """The first run is scored by what the second one's reference says now."""
+
+    def mend(i: int, r: dict[str, Any]) -> dict[str, Any]:
+        text = f"mended {r['reference']}"
+        return dict(row(r["id"], text, r["hypothesis"], r["speaker"])) if i == 0 else {}
+
+    rows = rewrite(two[1], mend)
+    assert main(["compare", *map(str, two)]) == 0
+    said = capsys.readouterr().out
+    line = (
+        f"1 of {len(rows)} clips have references of other words in new: these count for both, and "
+        "old is scored anew by them."
+    )
+    assert said.count(line) == 1
+    assert "Their training texts differ, so losses are not compared." in said
+    text = Path("outputs/compare-old-new.md").read_text()
+    assert line in text
+    assert "two references" not in text
+
+
+def test_the_first_runs_rows_are_scored_by_the_seconds_references() -> None:
+    mended = [row("a1", "The bed boat sales home.", "The red boat sails home."), *AFTER[1:]]
+    rows, count = newer_references(BEFORE, mended)
+    assert count == 1
+    assert rows[0]["edits"]["substitutions"] == 0  # it wrote what the text says now
+    assert rows[0]["reference"] == "The bed boat sales home."
+    assert rows[0]["tokens"] == BEFORE[0]["tokens"]
+    assert rows[1:] == BEFORE[1:]
+    found = compare(rows, mended, 1)
+    assert found.measures["wer"].measured
+    assert "loss" not in found.measures
+
+
+def test_clips_that_the_second_has_not_are_refused(two, capsys) -> None:
+    file = two[1] / "predictions_tuned.jsonl"
+    write_jsonl(file, read_jsonl(file)[1:])
+    assert main(["compare", *map(str, two)]) == 2
+    assert "not of the same clips" in capsys.readouterr().err
+
+
+def test_runs_of_different_bases_are_scored_together_with_a_remark(two, capsys) -> None:
+    assert main(["score", str(two[0])]) == 0
+    assert "different bases" not in capsys.readouterr().out
+    record = json.loads((two[1] / "run.json").read_text())
+    record["stages"]["evaluate"]["base"]["sha256"] = "f" * 64
+    write_json(two[1] / "run.json", record)
+    for which in ("base", "tuned"):
+        file = two[1] / f"predictions_{which}.jsonl"
+        write_jsonl(file, [dict(r) | {"id": f"other-{r['id']}"} for r in read_jsonl(file)])
+    assert main(["score", *map(str, two)]) == 0
+    assert "2 different bases (weights" in capsys.readouterr().out
