@@ -63,7 +63,7 @@ def test_every_verb_has_help(verb, capsys) -> None:
         (["run", "--resume", "--run-name", "gone"], "is not a run of moontune"),
         (["run", "--resume", "--overwrite", "--run-name", "x"], "exclude each other"),
         (["run", "--smoke"], "not for --source librispeech"),
-        (["train"], "moontune train outputs/NAME"),
+        (["train"], "usage: moontune train RUN"),
         (["train", "nowhere"], "is not a run of moontune"),
     ],
 )

@@ -244,4 +244,4 @@ def test_a_file_that_says_two_things_or_nonsense_is_one_line(
 
 def test_a_flag_given_twice_is_refused(capsys) -> None:
     assert main(["run", "--preset", "plan", "--preset", "offline"]) == 2
-    assert "--preset is given twice" in capsys.readouterr().err
+    assert "--preset: given twice, as plan and offline" in capsys.readouterr().err

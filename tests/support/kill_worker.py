@@ -22,7 +22,7 @@ MODULES = (
     "moontune.pipeline.stages.verdict",
     "moontune.evaluation.evaluate",
 )
-MODULES += ("jiwer", "soundfile", "soxr", "tyro", "rich.console", "whisper_normalizer.english")
+MODULES += ("jiwer", "soundfile", "soxr", "rich.console", "whisper_normalizer.english")
 COUNTED = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
 
 

@@ -9,6 +9,9 @@ In reading order:
     stages          Stages done under the user's eyes: display, log, and how to go on after what
                     stops them
     run_args        Arguments of the verbs that begin a run, a cross-validation or a sweep
+    flags           Flags of a dataclass, a field each; and words of the command line as their
+                    values
+    flag_help       Help of a verb: its flags in groups, what people use first; the rest on demand
     arguments       Flags to dataclasses, and a user's mistakes to one line and an exit code
     console         The command line's display: a live bar on a terminal, plain lines elsewhere
     run_stt         Entry of scripts/run_stt.py, and of the artifact test's fresh process

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -52,32 +51,44 @@ def user_errors_as_exit_code() -> Iterator[Outcome]:
         outcome.code = 130
 
 
-def parse(cls: type[T], argv: list[str], *, prog: str, default: T | None = None) -> T:
-    """Parse flags into a dataclass. Raises UserError with one line for what cannot be parsed."""
-    import tyro
+def parse(cls: type[T], argv: Sequence[str], *, prog: str, default: T | None = None) -> T:
+    """Parse flags into a dataclass; `default` is an instance whose values are the defaults.
+
+    Help, where it is asked for, is printed and ends the process. Raises UserError with one line for
+    what cannot be parsed.
+    """
+    from moontune.cli.flag_help import HELP_ALL, help_text, usage
+    from moontune.cli.flags import built, flags_of, missing
+
+    flags = flags_of(cls, default)
+    if asks_help(argv):
+        print(help_text(prog, cls.__doc__ or "", flags, everything=HELP_ALL in argv))
+        raise SystemExit(ACCEPTED)
+    values = given(cls, argv, prog=prog)
+    for flag in missing(flags, values):
+        what = f": {flag.text[:1].lower()}{flag.text[1:].rstrip('.')}" if flag.text else ""
+        raise UserError(f"{flag.form} is missing{what} ({usage(prog, flags)})")
+    return built(cls, values, default)
+
+
+def given(cls: type, argv: Sequence[str], *, prog: str) -> dict[str, Any]:
+    """The values of a dataclass's fields that the command line gives. Raises UserError."""
+    from moontune.cli.flags import flags_of, read_words
 
     refuse_secrets(" ".join(argv), "the command line")
-    complaint = io.StringIO()
-    options: dict[str, Any] = {} if default is None else {"default": default}
     try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(cls, args=argv, prog=prog, **options)
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        raise UserError(f"{_one_line(complaint.getvalue())} (flags: {prog} --help)") from None
+        return read_words(flags_of(cls), argv)
+    except UserError as error:
+        raise UserError(f"{error} (flags: {prog} --help)") from None
 
 
-def _one_line(box: str) -> str:
-    """The message in tyro's box, and the flags it suggests, as one line."""
-    lines = [line.strip("│╭╮╰╯─ \t") for line in box.splitlines()]
-    body = [line for line in lines[1:] if line and "helptext" not in line]
-    text = " ".join(body) or " ".join(filter(None, lines)) or "the flags cannot be parsed"
-    return text.removeprefix("Error parsing ").strip()
+def asks_help(argv: Sequence[str]) -> bool:
+    """Whether the words ask for help, and for nothing to be done."""
+    return not {"-h", "--help", "--help-all"}.isdisjoint(argv)
 
 
-def flag_value(argv: list[str], flag: str) -> str | None:
-    """The value of a flag before the whole line is parsed. Raises UserError for two."""
+def flag_value(argv: Sequence[str], flag: str) -> str | None:
+    """The value of a flag that may be none any more. Raises UserError for two."""
     values = [word.partition("=")[2] for word in argv if word.startswith(flag + "=")]
     values += [value for word, value in itertools.pairwise(argv) if word == flag]
     if len(values) > 1:

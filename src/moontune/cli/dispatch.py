@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from moontune.cli.arguments import parse, user_errors_as_exit_code
+from moontune.cli.arguments import asks_help, parse, user_errors_as_exit_code
 from moontune.errors import ACCEPTED, UserError
 from moontune.pipeline.stages import STAGES
 from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
 from moontune.system.formatting import did_you_mean
 
 _RUN_VERBS = {
-    "run": "all of it: sample, split, baseline, train, evaluate, report, verdict",
+    "run": "all of it, from sampling to the verdict and the report",
     "crossval": "train and test once for every fold of speakers, results pooled",
     "final": "train one adapter on all clips of a cross-validation, to be used",
     "sweep": "train with other settings, test what validated best",
@@ -23,9 +23,9 @@ _FIGURE_VERBS = {
     "compare": "two runs on the same test clips, side by side",
 }
 _USE_VERBS = {
-    "export": "the tuned model as plain weights, ONNX and .ort files, each measured",
+    "export": "the tuned model as plain weights, ONNX and .ort, each measured",
     "transcribe": "recordings to text, SRT or VTT with the base or what was tuned",
-    "serve": "a page to speak to base and tuned model, and to keep what you correct",
+    "serve": "a page to speak to both models, and to keep what you correct",
     "push": "adapter, processor and model card to the hub",
     "doctor": "look at this machine and at the versions below moontune",
 }
@@ -33,11 +33,12 @@ _STAGE_VERBS = {stage.name: stage.summary for stage in STAGES}
 
 _HELP = """usage: moontune VERB ...
 
-Adapt a Moonshine speech model with LoRA and measure honestly whether it helped.
+Adapt a Moonshine model with LoRA and measure honestly whether it helped.
 
 {run}
 
-stages of a run, each also on its own: moontune sample [--flags], then moontune STAGE outputs/NAME
+stages of a run, each also on its own: moontune sample [flags], then
+moontune STAGE outputs/NAME
 {stages}
 
 figures:
@@ -49,7 +50,7 @@ use:
 moontune VERB --help lists a verb's flags. Start with one of:
   moontune run --preset offline            minutes, no network, no recordings
   moontune run --manifest my.jsonl         your own audio
-  moontune run                             300 utterances of LibriSpeech, streamed
+  moontune run                             300 clips of LibriSpeech, streamed
 
 exit codes: 0 accepted, 1 not accepted, 2 a mistake in what was given
 """
@@ -59,11 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry of the `moontune` command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     verb, words = (argv[0], argv[1:]) if argv else ("--help", [])
-    computes = (
-        verb in (*_RUN_VERBS, *_STAGE_VERBS)
-        and verb != "sample"
-        and not {"-h", "--help"} & {*words}
-    )
+    computes = verb in (*_RUN_VERBS, *_STAGE_VERBS) and verb != "sample" and not asks_help(words)
     with user_errors_as_exit_code() as outcome:
         if computes:
             outcome.group = init_from_launcher()
@@ -74,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _do(verb: str, words: list[str], group: ProcessGroup) -> int:
-    if verb in ("-h", "--help", "help"):
+    if verb in ("-h", "--help", "--help-all", "help"):
         print(_help())
     elif verb in ("-V", "--version", "version"):
         import importlib.metadata

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from moontune.cli.arguments import flag_value, parse
+from moontune.cli.arguments import asks_help, flag_value, given, parse
 from moontune.cli.run_args import CrossvalArgs, NewRunArgs, SweepArgs
 from moontune.cli.stages import do_stages, quiet_libraries, shown, stages_left
 from moontune.config.loading import RETIRED, retired, with_settings
@@ -57,7 +56,7 @@ def crossval(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
 
     def begun() -> tuple[RunDir, RunConfig]:
         args = _parsed(CrossvalArgs, argv, "crossval")
-        kind = Crossval(args.folds if _asks(args, argv, "--folds") else None)
+        kind = Crossval(args.folds if _asks(args, argv, "folds") else None)
         return _begun(args, kind, ["crossval", *argv], held)
 
     folder, config = group.on_main(begun)
@@ -125,8 +124,8 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     if group.size > 1:
         raise UserError("a sweep runs in one process; start it without torchrun")
     args = _parsed(SweepArgs, argv, "sweep")
-    trials = args.trials if _asks(args, argv, "--trials") else None
-    tune = args.tune if _asks(args, argv, "--tune") else None
+    trials = args.trials if _asks(args, argv, "trials") else None
+    tune = args.tune if _asks(args, argv, "tune") else None
     folder, config = _begun(args, Sweep(trials, tune), ["sweep", *argv], held)
     do_stages(folder, config, stages_left(folder, BEFORE))
     with shown(folder) as ui:
@@ -139,9 +138,9 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     return ACCEPTED
 
 
-def _asks(args: NewRunArgs, argv: list[str], flag: str) -> bool:
-    """Whether a flag's value is asked for, and not a default that a run gone on with may lack."""
-    return not args.resume or flag_value(argv, flag) is not None
+def _asks(args: NewRunArgs, argv: list[str], name: str) -> bool:
+    """Whether a setting is asked for, and is not a default that a run gone on with may lack."""
+    return not args.resume or name in given(type(args), argv, prog="moontune")
 
 
 def _remark(text: str) -> None:
@@ -156,16 +155,27 @@ def _tell_written(run: RunDir, config: RunConfig) -> None:
 
 def _parsed(cls: type[Args], argv: list[str], verb: str, saved: RunConfig | None = None) -> Args:
     """`saved` (the dataclasses' defaults), then the preset, then the file, then the flags."""
+    prog = f"moontune {verb}"
+    _refuse_retired(argv)
+    config = saved or RunConfig()
+    if not asks_help(argv):
+        config = _under_flags(config, given(cls, argv, prog=prog))
+    return parse(cls, argv, prog=prog, default=cls(settings=config))
+
+
+def _refuse_retired(argv: list[str]) -> None:
     flags = {name: f"--{name.replace('_', '-')}" for name in RETIRED}
-    given = {name: flag_value(argv, flag) for name, flag in flags.items()}
-    for name, sentence in retired({k: v for k, v in given.items() if v is not None}).items():
+    values = {name: flag_value(argv, flag) for name, flag in flags.items()}
+    for name, sentence in retired({k: v for k, v in values.items() if v is not None}).items():
         raise UserError(f"{flags[name]}: {sentence}")
-    config = with_preset(saved or RunConfig(), flag_value(argv, "--preset"))
-    file = flag_value(argv, "--config")
-    config = with_file(config, None if file is None else Path(file))
-    if flag_value(argv, "--manifest") is not None:  # replaces a source that preset or file named
+
+
+def _under_flags(config: RunConfig, values: dict[str, Any]) -> RunConfig:
+    """The configuration with the preset's and the file's settings, for the flags to change."""
+    config = with_file(with_preset(config, values.get("preset")), values.get("config"))
+    if values.get("manifest") is not None:  # replaces a source that preset or file named
         config = with_settings(config, {"source": "manifest"}, "--manifest")
-    return parse(cls, argv, prog=f"moontune {verb}", default=cls(settings=config))
+    return config
 
 
 def _begun(

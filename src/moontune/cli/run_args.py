@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from moontune.config.schema import FLAT, Folds, RunConfig
+from moontune.config.schema import Folds, RunConfig
 
 
 @dataclass(frozen=True)
 class NewRunArgs:
     """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
 
-    config_file: Annotated[Path | None, tyro.conf.arg(name="config")] = None
+    config: Path | None = None
     """TOML or YAML file of settings; flags override it."""
     preset: str | None = None
     """Named settings under the file and flags: `offline` (bundled model, synthetic speech), `plan`
@@ -24,7 +21,7 @@ class NewRunArgs:
     """Go on with the run of this --run-name from its last finished stage."""
     overwrite: bool = False
     """Replace a run of this --run-name."""
-    settings: Annotated[RunConfig, FLAT] = field(default_factory=RunConfig)
+    settings: RunConfig = field(default_factory=RunConfig)
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,8 @@ class CrossvalArgs(NewRunArgs):
     --split-by utterance, the clip)."""
 
     folds: Folds = 5
-    """So many trainings, each tested on another part of the speakers; `speaker`: one a speaker."""
+    """So many trainings, each tested on another part of the speakers; `speaker`: one a
+    speaker."""
 
 
 @dataclass(frozen=True)

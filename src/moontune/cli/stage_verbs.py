@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from moontune.cli.arguments import parse
 from moontune.cli.stages import do_stages
-from moontune.config.schema import FLAT, RunConfig
+from moontune.config.flag_marks import Positional
+from moontune.config.schema import RunConfig
 from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.pipeline.preflight import check_model
@@ -17,6 +19,16 @@ from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stage_named, stale_after
 from moontune.system.distributed import ProcessGroup
+
+
+@dataclass(frozen=True)
+class StageArgs:
+    """A stage on a run."""
+
+    run: Positional[Path]
+    """The run's folder, outputs/NAME."""
+    overwrite: bool = False
+    """Do the stage again, with the settings given here, where it is done."""
 
 
 def do_stage(verb: str, argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
@@ -31,14 +43,11 @@ def do_stage(verb: str, argv: list[str], group: ProcessGroup, held: ExitStack) -
 
 def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[RunDir, RunConfig]:
     """The run that a stage is to be done on, and its configuration with this line's flags."""
-    if "-h" in argv or "--help" in argv:
-        _parsed(stage, ["--help"], RunConfig())  # ends the process
-    if not argv or argv[0].startswith("-"):
-        raise UserError(f"give the run first: moontune {stage.name} outputs/NAME")
-    run = single_run(Path(argv[0]))
+    args = _parsed(stage, argv, RunConfig())
+    run = single_run(args.run)
     held.enter_context(exclusive_run(run.path))
     saved = run.config()
-    args = _parsed(stage, argv[1:], saved)
+    args = _parsed(stage, argv, saved)
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     _refuse_done(run, stage, overwrite=args.overwrite)
     if stage.name == "train":
@@ -53,14 +62,15 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
 
 
 def _parsed(stage: Stage, argv: list[str], saved: RunConfig) -> Any:
-    """`overwrite`, and the sections of the configuration that the stage obeys."""
+    """`StageArgs`, and the sections of the configuration that the stage obeys."""
     fields: list[Any] = [
-        (s, Annotated[type(getattr(saved, s)), FLAT], getattr(saved, s)) for s in stage.sections
+        (s, type(getattr(saved, s)), dataclasses.field(default=getattr(saved, s)))
+        for s in stage.sections
     ]
-    fields.insert(0, ("overwrite", bool, False))
-    cls = dataclasses.make_dataclass("Args", fields, frozen=True)
-    cls.__doc__ = f"Usage: moontune {stage.name} outputs/NAME. {stage.summary.capitalize()}."
-    return parse(cls, argv, prog=f"moontune {stage.name} RUN")
+    bases = (StageArgs,)
+    cls = dataclasses.make_dataclass("Args", fields, bases=bases, frozen=True)
+    cls.__doc__ = f"{stage.summary.capitalize()}: one stage, on a run that has those before it."
+    return parse(cls, argv, prog=f"moontune {stage.name}")
 
 
 def _refuse_done(run: RunDir, stage: Stage, *, overwrite: bool) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from moontune.config.other_names import nearest_value
 from moontune.config.schema import Range, RunConfig
 
 T = TypeVar("T")
@@ -43,17 +47,31 @@ def ranged(config: RunConfig) -> list[tuple[str, float, Range]]:
 
 
 def coerce(hint: Any, value: Any) -> Any:
-    """A value from a file as the setting's type; raises TypeError or ValueError."""
+    """A value from a file, or words of the command line, as the setting's type; raises TypeError
+    or ValueError with what is expected."""
     if hasattr(hint, "__metadata__"):
         hint = get_args(hint)[0]
     options = get_args(hint)
     if type(None) in options:
-        return None if value is None else coerce(_not_none(options), value)
+        return None if value is None else coerce(not_none(hint), value)
     return _COERCE[get_origin(hint) or hint](value, options)
 
 
-def _not_none(options: tuple[Any, ...]) -> Any:
-    return next(o for o in options if o is not type(None))
+def not_none(hint: Any) -> Any:
+    """The type without None."""
+    rest = [option for option in get_args(hint) if option is not type(None)]
+    return functools.reduce(operator.or_, rest)
+
+
+def _either(value: Any, options: tuple[Any, ...]) -> Any:
+    """A value of one of several types: a number, or one of some words."""
+    wrong: list[str] = []
+    for option in options:
+        try:
+            return coerce(option, value)
+        except (TypeError, ValueError) as error:
+            wrong.append(str(error).removeprefix("expected ").removeprefix("one of "))
+    raise ValueError(f"expected {' or '.join(wrong)}")
 
 
 def _path(value: Any, options: tuple[Any, ...]) -> Path:
@@ -107,9 +125,13 @@ def _tuple(value: Any, options: tuple[Any, ...]) -> tuple[Any, ...]:
 def _literal(value: Any, options: tuple[Any, ...]) -> Any:
     if value is False and "off" in options:  # YAML 1.1 reads off so
         return "off"
-    if value not in options:
-        raise ValueError(f"expected one of {', '.join(map(str, options))}")
-    return value
+    if value in options:
+        return value
+    listed = ", ".join(map(str, options))
+    near = nearest_value(str(value), [str(option) for option in options])
+    if near is not None:
+        raise ValueError(f"did you mean {near}? It is one of {listed}")
+    raise ValueError(f"expected one of {listed}")
 
 
 _COERCE: dict[Any, Callable[[Any, tuple[Any, ...]], Any]] = {
@@ -120,4 +142,6 @@ _COERCE: dict[Any, Callable[[Any, tuple[Any, ...]], Any]] = {
     str: _str,
     tuple: _tuple,
     Literal: _literal,
+    Union: _either,
+    UnionType: _either,
 }

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config.fields import coerce, known_keys, sections
+from moontune.config.other_names import nearest_setting, nearest_value, setting_hint
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
-from moontune.system.formatting import did_you_mean
 from moontune.system.redaction import refuse_secrets
 
 _KEEP_BEST_BY = "keep_best_by"  # a setting that an older moontune had; "loss" is what is done now
@@ -50,7 +50,8 @@ def with_settings(config: RunConfig, settings: dict[str, Any], where: str) -> Ru
     changes: dict[str, dict[str, Any]] = {}
     for name, value in without_retired(settings).items():
         if name not in known:
-            hint = did_you_mean(str(name), known, "see `moontune run --help`")
+            near = nearest_setting(str(name), known)
+            hint = setting_hint(str(name), near) if near else "see `moontune run --help-all`"
             raise UserError(f"{where}: unknown setting {name!r}; {hint}")
         section, kind = known[name]
         try:
@@ -78,8 +79,10 @@ def read_settings(path: Path) -> dict[str, Any]:
     for key, value in loaded.items():
         if isinstance(value, dict):
             if key not in sections():
-                known = ", ".join(sections())
-                raise UserError(f"{path}: unknown section [{key}]; known are {known}")
+                near = nearest_value(str(key), sections())
+                known = f"known are {', '.join(sections())}"
+                hint = f"did you mean [{near}]?" if near else known
+                raise UserError(f"{path}: unknown section [{key}]; {hint}")
             _add(flat, value, path)
         else:
             _add(flat, {key: value}, path)

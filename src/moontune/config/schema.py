@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
 from moontune.system.device import DeviceName
 
 MOST_OTHERS = 0.9  # of the clips in training that are not the run's own as they are
@@ -31,14 +29,14 @@ class Range:
 @dataclass(frozen=True)
 class DataConfig:
     source: Literal["librispeech", "manifest", "synthetic", "silence"] | None = None
-    """Where utterances come from. Default: `manifest` if one is given, else `librispeech`.
-    `synthetic` and `silence` need no network and no recordings."""
+    """Where utterances come from; `synthetic` and `silence` need no network and no recordings.
+    Default: `manifest` if one is given, else `librispeech`."""
     manifest: tuple[Path, ...] | None = None
     """JSONL manifest of your own, one utterance a line. Several are joined, in their order."""
     dataset: str = "openslr/librispeech_asr"
     """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
     dataset_revision: str | None = None
-    """Commit of the dataset to pin; default: the newest."""
+    """Commit of the dataset to pin. Default: the newest."""
     dataset_split: str = "train.clean.100"
     """Part of LibriSpeech to sample, as in train.clean.100, test.clean, test.other."""
     utterances: Annotated[
@@ -87,7 +85,7 @@ class ModelConfig:
     model_id: str = "UsefulSensors/moonshine-tiny"
     """The base: a hub id, a folder saved by save_pretrained, or `bundled` (8-bit, offline)."""
     revision: str | None = None
-    """Commit of the base to pin; default: the newest."""
+    """Commit of the base to pin. Default: the newest."""
 
 
 @dataclass(frozen=True)
@@ -146,14 +144,14 @@ class TrainConfig:
     ] = 8
     """Micro-batches per optimizer update; the update's loss is the mean over all its tokens."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the matrix products in training and its validation; figures before and after are always
-    measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it, else
-    float32."""
+    """Precision of the matrix products in training and its validation; figures before and after
+    are always measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it,
+    else float32."""
     augment: tuple[Augmentation, ...] = ()
     """Changes of the audio, drawn anew each time a clip is trained on: `speed` and pitch, `gain`,
     added `noise`, a telephone's sound (`codec`), for which the front end is computed again each
     time; or `mask`, which blanks short stretches and some channels of what the front end gave.
-    Default: `none`."""
+    Default: none."""
     token_dropout: Annotated[float, Range((0.0, 0.5), "it is a share of the tokens")] = 0.2
     """Share of the tokens before the one to write that are replaced by others in training and its
     validation, so that the decoder listens more and trusts less in what it wrote."""
@@ -272,7 +270,7 @@ class GeneralConfig:
 @dataclass(frozen=True)
 class OutputConfig:
     run_name: str | None = None
-    """Name of the run's folder; default: source and time."""
+    """Name of the run's folder. Default: source and time."""
     output_dir: Path = Path("outputs")
     """Runs are written below it."""
     seed: Annotated[int, Range((0, 2**31 - 1), "it seeds 32-bit generators")] = 42
@@ -291,26 +289,22 @@ class ReportConfig:
     """Accept on artifacts alone (only for the sources `synthetic` and `silence`)."""
 
 
-# tyro drops the prefix of a section named "", so that the flag is --lr, not --train.lr.
-FLAT = tyro.conf.arg(name="")
-
-
 @dataclass(frozen=True)
 class RunConfig:
     """Adapt a Moonshine model with LoRA and measure honestly whether it helped."""
 
-    data: Annotated[DataConfig, FLAT] = field(default_factory=DataConfig)
-    clean: Annotated[CleanConfig, FLAT] = field(default_factory=CleanConfig)
-    split: Annotated[SplitConfig, FLAT] = field(default_factory=SplitConfig)
-    model: Annotated[ModelConfig, FLAT] = field(default_factory=ModelConfig)
-    device: Annotated[DeviceConfig, FLAT] = field(default_factory=DeviceConfig)
-    labels: Annotated[LabelConfig, FLAT] = field(default_factory=LabelConfig)
-    lora: Annotated[LoraConfig, FLAT] = field(default_factory=LoraConfig)
-    train: Annotated[TrainConfig, FLAT] = field(default_factory=TrainConfig)
-    eval: Annotated[EvalConfig, FLAT] = field(default_factory=EvalConfig)
-    general: Annotated[GeneralConfig, FLAT] = field(default_factory=GeneralConfig)
-    output: Annotated[OutputConfig, FLAT] = field(default_factory=OutputConfig)
-    report: Annotated[ReportConfig, FLAT] = field(default_factory=ReportConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+    labels: LabelConfig = field(default_factory=LabelConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    general: GeneralConfig = field(default_factory=GeneralConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
 
 
 DEFAULT_UTTERANCES = 300

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
+from moontune.config.flag_marks import Positional
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.base_of_run import require_same_weights
@@ -31,7 +30,7 @@ class ExportArgs:
     """Export a run's tuned model: plain weights, ONNX in float32 and 8 bit, and the files that
     Moonshine's own runtime loads; each is then measured on the run's test split."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """A run's folder, outputs/NAME."""
     overwrite: bool = False
     """Replace the export that is there."""

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
+from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
 from moontune.export.model_card import card, final_card
 from moontune.models.adapter import PROVENANCE
@@ -27,9 +25,9 @@ class PushArgs:
     """Upload a run's adapter, processor and model card to the hub. No audio, no transcripts, no
     names of speakers, no local paths."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """The run's folder, outputs/NAME."""
-    repo: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ORG/NAME")]
+    repo: Positional[str]
     """Where to: the model's id on the hub; made if it is not there."""
     dry_run: bool = False
     """Write the folder, RUN/push, and upload nothing."""

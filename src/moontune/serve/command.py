@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import adapter_run
 from moontune.serve.corrected_clips import CorrectedClips
@@ -24,7 +23,7 @@ class ServeArgs:
     """Open a page on this machine: speak or drop a file, see what base and tuned model write, mend
     the text and keep it for the next run. Nothing leaves the machine."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """The run's folder, outputs/NAME."""
     keep: Path = Path("kept")
     """Folder that corrected clips are kept in; KEEP/manifest.jsonl is for the next run."""

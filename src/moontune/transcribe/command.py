@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-import tyro
-
+from moontune.config.flag_marks import OneEach, Positional
 from moontune.config.schema import ModelConfig, TokenCap
 from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
@@ -28,12 +27,12 @@ class TranscribeArgs:
     """Turn recordings into text: wav, flac, mp3, ogg, m4a, webm and
     others of any rate, channels and length."""
 
-    files: tyro.conf.Positional[tuple[str, ...]] = ()
+    files: Positional[tuple[str, ...]] = ()
     """Files, folders (searched for audio), or - for a recording on standard input."""
     model: str = ModelConfig.model_id
     """Who listens: a run (outputs/NAME), a peft adapter, a folder from save_pretrained or one with
     an exported ONNX pair, a hub id, or `bundled` (offline)."""
-    format: tyro.conf.UseAppendAction[tuple[Format, ...]] = ()
+    format: OneEach[tuple[Format, ...]] = ()
     """text (default), jsonl, srt or vtt; give it several times for several."""
     output_dir: Path | None = None
     """Write NAME.txt, NAME.srt, ... here; default: print, where it is one format."""

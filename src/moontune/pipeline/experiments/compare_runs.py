@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tyro
-
+from moontune.config.flag_marks import Positional
 from moontune.config.schema import OutputConfig, ReportConfig
 from moontune.config.validation import check_values
 from moontune.errors import UserError
@@ -27,7 +26,7 @@ from moontune.training.summary import TrainingFigures
 class CompareArgs:
     """The tuned models of two runs on the same test clips, with intervals: a page and Markdown."""
 
-    runs: tyro.conf.Positional[tuple[Path, Path]]
+    runs: Positional[tuple[Path, Path]]
     """Two runs' folders, the one to compare with first."""
     output: Path | None = None
     """The page to write; default: compare-A-B.html where the runs lie."""

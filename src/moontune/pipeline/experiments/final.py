@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
+from moontune.config.flag_marks import Positional
 from moontune.config.schema import RunConfig
 from moontune.data.audio import AudioPart
 from moontune.data.manifest import (
@@ -68,7 +67,7 @@ class FinalArgs:
     """Train one adapter on all clips of a finished cross-validation, with its settings, to be used.
     Nothing is held out: what to expect of it is what the cross-validation measured."""
 
-    crossval: tyro.conf.Positional[Path]
+    crossval: Positional[Path]
     """The cross-validation's folder, outputs/NAME; the adapter goes into its folder `final`. The
     same command goes on with a training that was cut short."""
     anyway: bool = False

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from moontune.config.flag_marks import Positional
 from moontune.config.schema import OutputConfig
 from moontune.config.validation import check_values
 from moontune.errors import UserError
@@ -22,7 +21,7 @@ from moontune.system.files import check_output
 class ScoreArgs:
     """Compute every figure again from predictions, with intervals. Several are pooled."""
 
-    predictions: tyro.conf.Positional[tuple[Path, ...]]
+    predictions: Positional[tuple[Path, ...]]
     """Prediction files (JSONL), or runs' folders: those are scored tuned against base."""
     against: tuple[Path, ...] | None = None
     """Prediction files of another model on the same clips, to compare with (the `before`)."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args, get_type_hints
 
 from moontune.config.loading import with_settings
+from moontune.config.other_names import nearest_setting, setting_hint
 from moontune.config.schema import LoraConfig, RunConfig, TrainConfig
 from moontune.config.validation import in_effect, resolve
 from moontune.errors import UserError
-from moontune.system.formatting import did_you_mean
 
 # Where `--tune NAME` alone looks. A..B is a range, taken on a logarithmic scale if B is 10 A or
 # more; otherwise a list of values, of which a list is written with +.
@@ -141,7 +141,8 @@ def _dimension(word: str) -> Dimension:
         if name not in _NOT_TRIED
     }
     if name not in types:
-        hint = did_you_mean(name, types, f"it may be of {', '.join(types)}")
+        near = nearest_setting(name, types)
+        hint = setting_hint(name, near) if near else f"it may be of {', '.join(types)}"
         raise UserError(f"--tune {name}: is no setting of the adapter or its training; {hint}")
     if not given and name not in SPACES:
         raise UserError(f"--tune {name}: give its values too, such as {name}=1,2,4")
