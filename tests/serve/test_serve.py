@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,26 +17,39 @@ from serve_client import Page
 
 from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
+from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
-from moontune.serve.app import Hypothesis, Limits, application
+from moontune.serve.app import PageText, application
 from moontune.serve.corrected_clips import CorrectedClips
+from moontune.serve.counts import Hypothesis, sentence
 from moontune.serve.http_server import serve_at
+from moontune.serve.kept_routes import KEPT_PATHS
+from moontune.serve.next_training import NextTraining, advice, is_enough
+from moontune.serve.prompts import SENTENCES, read_prompts
+from moontune.serve.requests import Limits
+from moontune.system.files import read_jsonl
 
+SPLITS = ("train", "val", "test")
 BASE, TUNED = "The quick brown fox, he jumps.", "the quick brown dog jumps."
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Page:
+def served(tmp_path: Path, *texts: str, prompts: tuple[str, ...] = ()) -> Page:
+    """A server whose models, one or two, write these texts."""
     heard: list[np.ndarray] = []
 
     def hear(samples: np.ndarray) -> list[Hypothesis]:
         heard.append(samples)
-        return [Hypothesis("base", BASE, 0.1), Hypothesis("tuned", TUNED, 0.2)]
+        return [
+            Hypothesis(name, text, 0.1)
+            for name, text in zip(("base", "tuned"), texts, strict=False)
+        ]
 
+    kept = CorrectedClips(tmp_path / "kept")
+    training = NextTraining([kept.manifest], "bundled")
     app = application(
-        "my <run>",
+        PageText("my <run>", len(texts), training, prompts),
         hear,
-        CorrectedClips(tmp_path / "kept"),
+        kept,
         Limits(1, 10.0),
         ["127.0.0.1", "localhost"],
     )
@@ -51,6 +66,11 @@ def page(tmp_path: Path) -> Page:
     _, text, _ = made.ask("GET", "/")
     made.token = text.split('moontune-token" content="')[1].split('"')[0]
     return made
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    return served(tmp_path, BASE, TUNED)
 
 
 def test_both_transcripts_come_back_with_their_differences(page: Page) -> None:
@@ -77,9 +97,9 @@ def test_what_is_kept_is_a_manifest_for_the_next_run(page: Page) -> None:
         status, kept = page.keep(id=page.hear(wav(1.0))[1]["id"], text=text, speaker=" Anna ")
         assert status == 200
     assert kept["count"] == 2
-    assert kept["words"] == 7
-    assert kept["wer"]["tuned"] < kept["wer"]["base"]
-    rows, bad = read_manifest(page.kept / "manifest.jsonl")
+    assert kept["errors"] == "3 words: 5 errors each"
+    assert kept["since_start"] == "7 words: base 8 errors, tuned 6 errors"
+    rows, bad = read_manifest(page.folder / "manifest.jsonl")
     assert not bad
     assert [(u.text, u.speaker) for u in rows] == [
         ("The quick brown dog.", "Anna"),
@@ -88,7 +108,135 @@ def test_what_is_kept_is_a_manifest_for_the_next_run(page: Page) -> None:
     samples, rate = soundfile.read(rows[0].audio_filepath)
     assert rate == 16_000
     assert np.allclose(samples, page.heard[0], atol=1e-3)
-    assert main(["sample", "--manifest", str(page.kept / "manifest.jsonl"), "--model-id", "x"]) == 2
+    assert (
+        main(["sample", "--manifest", str(page.folder / "manifest.jsonl"), "--model-id", "x"]) == 2
+    )
+
+
+def test_a_base_alone_writes_one_transcript(tmp_path: Path) -> None:
+    page = served(tmp_path, BASE)
+    assert "what the model writes" in page.ask("GET", "/")[1]
+    status, found = page.hear(wav(1.0))
+    assert (status, found["difference"]) == (200, "")
+    assert [(m["name"], m["text"]) for m in found["models"]] == [("base", BASE)]
+    assert {kind for _, kind in found["models"][0]["words"]} == {"same"}
+    kept = page.keep(id=found["id"], text="The quick brown fox.", speaker="")[1]
+    assert kept["errors"] == "4 words: 2 errors"
+
+
+@pytest.mark.parametrize(
+    ("tuned", "expected", "same"),
+    [
+        (BASE, "both write the same", True),
+        ("The quick brown fox he jumps", "only case, punctuation or fillers differ", False),
+        ("The quick brown fox, he jumped.", "1 word differs", False),
+        ("", "6 words differ", False),
+    ],
+)
+def test_how_two_transcripts_differ_is_said(
+    tmp_path: Path, tuned: str, expected: str, same: bool
+) -> None:
+    found = served(tmp_path, BASE, tuned).hear(wav(1.0))[1]
+    assert (found["difference"], found["same"]) == (expected, same)
+
+
+def test_errors_are_counts_and_no_shares() -> None:
+    base, tuned = Hypothesis("base", "a b c d e f g", 0.1), Hypothesis("tuned", "No.", 0.1)
+    assert sentence([("No.", [base, tuned])]) == "1 word: base 7 errors, tuned no error"
+    assert sentence([("No.", [tuned, tuned])]) == "1 word: no error"
+    assert sentence([("No.", [base])]) == "1 word: 7 errors"
+
+
+def test_kept_clips_are_listed_heard_mended_deleted_and_put_back(page: Page) -> None:
+    assert page.kept()[1]["clips"] == []
+    for text in ("one", "two"):
+        page.keep(id=page.hear(wav(1.0))[1]["id"], text=text, speaker="Anna")
+    found = page.kept()[1]
+    two, one = found["clips"]  # the newest first
+    assert (one["text"], one["speaker"], one["duration"]) == ("one", "Anna", 1.0)
+    assert found["total"] == "2 clips, 0.0 minutes"
+    status, _, headers = page.ask("POST", "/kept/sound", json.dumps({"key": one["key"]}).encode())
+    assert (status, headers["Content-Type"]) == (200, "audio/wav")
+    assert int(headers["Content-Length"]) == pytest.approx(32_044, abs=200)
+    status, found = page.kept("/kept/change", key=one["key"], text="won", speaker="Ben")
+    assert [(c["text"], c["speaker"]) for c in found["clips"]] == [("two", "Anna"), ("won", "Ben")]
+    assert page.kept("/kept/change", key=one["key"], text="x", speaker="")[0] == 410
+    status, found = page.kept("/kept/delete", key=two["key"])
+    assert [c["text"] for c in found["clips"]] == ["won"]
+    assert [c["text"] for c in found["deleted"]] == ["two"]
+    assert page.kept("/kept/delete", key=two["key"])[0] == 410
+    assert page.kept("/kept/sound", key=two["key"])[0] == 410
+    found = page.kept("/kept/restore", key=two["key"])[1]
+    assert [c["text"] for c in found["clips"]] == ["two", "won"]
+    page.kept("/kept/delete", key=two["key"])
+    assert page.kept("/kept/erase")[1]["deleted"] == []
+    assert len(list(page.folder.rglob("*.flac"))) == 1
+    assert page.kept("/kept/change", key="x")[0] == 400
+    assert page.kept("/kept/change", key=found["clips"][1]["key"], text=" ", speaker="")[0] == 422
+
+
+def test_a_row_that_is_no_sound_is_an_answer(page: Page) -> None:
+    page.folder.mkdir()
+    (page.folder / "long.wav").write_bytes(wav(11.0, 8_000))
+    rows = [{"audio": name, "text": name} for name in ("/etc/passwd", "long.wav", "gone.wav")]
+    (page.folder / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for clip in page.kept()[1]["clips"]:
+        status, said = page.kept("/kept/sound", key=clip["key"])
+        assert (status, "root" in said["error"]) == (422, False)
+
+
+def test_when_to_train_and_how(tmp_path: Path) -> None:
+    few, some, many = advice(12, 40.0), advice(50, 150.0), advice(50, 180.0)
+    assert few.startswith("38 clips and 2.3 minutes to go")
+    assert some.startswith("0.5 minutes to go")
+    assert many.startswith("Enough")
+    assert (is_enough(50, 179.0), is_enough(49, 500.0), is_enough(50, 180.0)) == (0, 0, 1)
+    mine, kept = Path("/my data.jsonl"), Path("/kept/manifest.jsonl")
+    assert (
+        NextTraining([mine, kept], "bundled").command
+        == "moontune run --manifest '/my data.jsonl' /kept/manifest.jsonl --model-id bundled"
+    )
+    assert "model-id" not in NextTraining([kept], "UsefulSensors/moonshine-tiny").command
+
+
+def test_the_command_takes_one_voice_without_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = CorrectedClips(Path("kept"))
+    for i in range(12):
+        kept.add(noise(i, 1.0), f"A sentence with the number {i} in it.", "Anna" if i % 3 else "")
+    command = NextTraining([kept.manifest], str(tiny_model)).command
+    _, run, *words = shlex.split(command)
+    assert run == "run"
+    assert main(["sample", *words]) == 0
+    [folder] = Path("outputs").iterdir()
+    for verb in ("clean", "split"):
+        assert main([verb, str(folder)]) == 0
+    shares = {name: len(read_jsonl(folder / f"manifests/{name}.jsonl")) for name in SPLITS}
+    assert sum(shares.values()) == 12
+    assert min(shares.values()) >= 1
+
+
+def test_sentences_to_read(tmp_path: Path) -> None:
+    assert len(SENTENCES) == len(set(SENTENCES)) >= 40
+    assert all(6 <= len(s.split()) <= 14 and s.isascii() for s in SENTENCES)
+    file = tmp_path / "p.txt"
+    file.write_bytes("\ufeff# mine\r\n\r\nHard  to port.\r\n<b>Größe</b>\nHard to port.\n".encode())
+    assert read_prompts(file) == ["Hard to port.", "<b>Größe</b>"]
+    text = served(tmp_path, BASE, prompts=("<b>Größe</b>",)).ask("GET", "/")[1]
+    assert "&lt;b&gt;Größe&lt;/b&gt;" in text
+    assert "Read this aloud" not in served(tmp_path, BASE).ask("GET", "/")[1]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"# only this\n", b"\xff\xfe", "a\u202eb".encode(), b"x" * 2_000_000]
+)
+def test_a_file_that_holds_no_sentences_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "p.txt").write_bytes(content)
+    for file in (tmp_path / "p.txt", tmp_path / "gone", tmp_path):
+        with pytest.raises(UserError, match="--prompts"):
+            read_prompts(file)
 
 
 def test_a_manifest_that_lost_its_last_line_end_is_gone_on_with(tmp_path: Path) -> None:
@@ -104,7 +252,7 @@ def test_clips_are_kept_once_and_with_a_text(page: Page) -> None:
     assert page.keep(id=key, text="a\u202eb", speaker="")[0] == 422
     assert page.keep(id=key, text="x" * 3000, speaker="")[0] == 422
     assert page.keep(id=key, text="x", speaker="y" * 100)[0] == 422
-    assert not page.kept.exists()
+    assert not page.folder.exists()
     assert page.keep(id=key, text="right", speaker="")[0] == 200
     assert page.keep(id=key, text="right", speaker="")[0] == 410
     assert page.keep(id="nothing", text="right", speaker="")[0] == 410
@@ -124,6 +272,26 @@ def test_what_is_too_long_or_no_audio_is_refused(page: Page) -> None:
         assert status == expected
         assert found["error"]
     assert not page.heard
+
+
+@pytest.mark.parametrize("path", KEPT_PATHS)
+def test_only_its_own_page_may_see_and_change_what_is_kept(page: Page, path: str) -> None:
+    page.keep(id=page.hear(wav(0.5))[1]["id"], text="mine", speaker="")
+    before = (page.folder / "manifest.jsonl").read_bytes()
+    [clip] = page.kept()[1]["clips"]
+    asked = json.dumps({"key": clip["key"], "text": "theirs", "speaker": ""}).encode()
+    for headers, expected in (
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"X_Moontune": ""}, 403),
+        ({"X_Moontune": "guess"}, 403),
+        ({"Host": "evil.example"}, 400),
+    ):
+        status, said, _ = page.ask("POST", path, asked, **headers)
+        assert (status, "mine" in said) == (expected, False)
+    assert page.ask("GET", path)[0] == 405
+    assert (page.folder / "manifest.jsonl").read_bytes() == before
+    assert page.ask("POST", path, asked)[0] in (200, 410)
 
 
 def test_only_its_own_page_may_ask(page: Page) -> None:
@@ -181,16 +349,71 @@ def test_speak_mend_and_keep_in_a_browser(page: Page, browser: Chromium) -> None
     assert browser.value("document.querySelector('dd.tuned').textContent") == TUNED
     marks = "[...document.querySelectorAll('mark')].map(m => m.textContent).join('|')"
     assert browser.value(marks) == "fox,|he|dog"
+    assert "2 words differ" in browser.value("document.querySelector('.heard .meta').textContent")
     assert browser.value("document.querySelector('textarea').value") == TUNED
     browser.value("document.querySelector('textarea').value = 'The <b>quick</b> dog.'")
     browser.value("document.querySelector('[name=speaker]').value = 'Anna'")
     browser.value("document.querySelector('form button').click()")
-    browser.until("document.getElementById('count').textContent == '1'")
-    assert "base" in browser.value("document.getElementById('score').textContent")
-    [row], _ = read_manifest(page.kept / "manifest.jsonl")
+    browser.until("document.querySelectorAll('#list li').length == 1")
+    told = browser.value("document.querySelector('.told').textContent")
+    assert told == "Kept. 3 words: base 4 errors, tuned 2 errors."
+    [row], _ = read_manifest(page.folder / "manifest.jsonl")
     assert (row.text, row.speaker) == ("The <b>quick</b> dog.", "Anna")
     assert browser.complaints() == []
     assert all(
         u.startswith((f"http://127.0.0.1:{page.port}/", "blob:", "data:"))
         for u in browser.requests()
     )
+
+
+def test_kept_clips_in_a_browser(page: Page, browser: Chromium) -> None:
+    for text in ("one", "two <i>", "three"):
+        page.keep(id=page.hear(wav(1.0))[1]["id"], text=text, speaker="Anna")
+    browser.open(f"http://127.0.0.1:{page.port}/")  # another visit
+    rows = "[...document.querySelectorAll('#list li:not(.gone) .words')]"
+    words = f"{rows}.map(p => p.textContent).join('|')"
+    browser.until(f"{words} == 'three|two <i>|one'")
+    button = "document.querySelectorAll('#list li')[1].querySelector('.{}')".format
+    browser.value(f"{button('play')}.click()")
+    browser.until("document.querySelector('#list audio')?.duration > 0.9")
+    browser.value(f"{button('edit')}.click()")
+    assert browser.value("document.querySelector('#list textarea').value") == "two <i>"
+    browser.value("document.querySelector('#list textarea').value = 'too'")
+    browser.value("document.querySelector('#list form').requestSubmit()")
+    browser.until(f"{words} == 'three|too|one'")
+    browser.value(f"{button('delete')}.click()")
+    browser.until(f"{words} == 'three|one'")
+    assert [u.text for u in read_manifest(page.folder / "manifest.jsonl")[0]] == ["one", "three"]
+    browser.value("document.getElementById('undo').click()")
+    browser.until(f"{words} == 'three|too|one'")
+    browser.value(f"{button('delete')}.click()")
+    browser.until(f"{words} == 'three|one'")
+    browser.open(f"http://127.0.0.1:{page.port}/")  # it can be undone later
+    browser.until("!document.getElementById('deleted').hidden")
+    browser.value("document.querySelector('#deleted .restore').click()")
+    browser.until(f"{words} == 'three|too|one'")
+    assert browser.complaints() == []
+
+
+def test_sentences_are_read_one_after_the_other(tmp_path: Path, browser: Chromium) -> None:
+    page = served(tmp_path, BASE, BASE, prompts=("First one.", "Second, here.", "Third."))
+    page.keep(id=page.hear(wav(1.0))[1]["id"], text="first one", speaker="")
+    browser.open(f"http://127.0.0.1:{page.port}/")
+    aloud = "document.getElementById('prompt-text').textContent"
+    browser.until(f"{aloud} == 'Second, here.'")
+    browser.value("document.getElementById('record').click()")
+    browser.until("!document.getElementById('clock').hidden")
+    browser.value("document.getElementById('record').click()")
+    browser.until("document.querySelectorAll('.heard').length == 1")
+    assert browser.value("document.querySelector('.heard textarea').value") == "Second, here."
+    terms = "[...document.querySelectorAll('.heard dt')].map(d => d.textContent).join()"
+    assert browser.value(terms) == "both"
+    assert "same" in browser.value("document.querySelector('.heard .meta').textContent")
+    browser.value("document.querySelector('.heard textarea').value = 'I said it otherwise.'")
+    browser.value("document.querySelector('.heard form').requestSubmit()")
+    browser.until(f"{aloud} == 'Third.'")
+    browser.value("document.getElementById('prompt-off').click()")
+    assert browser.value("document.getElementById('prompt').hidden")
+    browser.open(f"http://127.0.0.1:{page.port}/")
+    assert browser.value("document.getElementById('prompt').hidden")  # it is remembered
+    assert browser.complaints() == []

@@ -15,7 +15,7 @@ class Page:
     """A server of its own, with models that always write the same."""
 
     port: int
-    kept: Path
+    folder: Path  # that clips are kept in
     heard: list[np.ndarray]
     token: str = ""
 
@@ -26,10 +26,14 @@ class Page:
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         line.request(method, path, body, given)
         answer = line.getresponse()
-        return answer.status, answer.read().decode(), answer.headers
+        return answer.status, answer.read().decode(errors="replace"), answer.headers
 
     def hear(self, audio: bytes, **headers: str):
         status, text, _ = self.ask("POST", "/transcribe", audio, **headers)
+        return status, json.loads(text)
+
+    def kept(self, path: str = "/kept", **asked: str):
+        status, text, _ = self.ask("POST", path, json.dumps(asked).encode())
         return status, json.loads(text)
 
     def keep(self, **asked: str):

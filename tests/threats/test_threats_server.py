@@ -22,10 +22,13 @@ from builders import noise, wav
 from serve_client import Page
 
 from moontune.errors import UserError
-from moontune.serve.app import Hypothesis, Limits, _read, _Refused, application
+from moontune.serve.app import PageText, _read, application
 from moontune.serve.command import ServeArgs
 from moontune.serve.corrected_clips import CorrectedClips
+from moontune.serve.counts import Hypothesis
 from moontune.serve.http_server import serve_at
+from moontune.serve.next_training import NextTraining
+from moontune.serve.requests import Limits, Refused
 
 PATIENCE_S = 0.5
 
@@ -49,7 +52,9 @@ def page(tmp_path: Path, hold: threading.Event) -> Page:
         return [Hypothesis("base", "a", 0.1), Hypothesis("tuned", "b", 0.1)]
 
     kept, limits = CorrectedClips(tmp_path / "kept"), Limits(1, 10.0, PATIENCE_S)
-    app = application("t", hear, kept, limits, ["127.0.0.1", "localhost", "[::1]"])
+    app = application(
+        PageText("t", 2, NextTraining([])), hear, kept, limits, ["127.0.0.1", "localhost", "[::1]"]
+    )
     found: list[str] = []
     started = threading.Event()
 
@@ -128,15 +133,16 @@ def test_another_page_cannot_ask(page: Page) -> None:
     assert not [name for name in headers if name.lower().startswith("access-control")]
 
 
-def test_only_its_own_six_addresses_are_there(page: Page) -> None:
+def test_only_its_own_addresses_are_there(page: Page) -> None:
     for path in (
         *("/..%2f", "/%2e%2e/%2e%2e/etc/passwd", "/style.css/../", "//style.css", "/style.css%00"),
         *("/./style.css", "/\\..\\", "/keep/../kept/manifest.jsonl", "/etc/passwd", "/serve.js;x"),
+        *("/kept/audio/", "/kept/deleted.jsonl", "/kept/sound/"),
         *("/serve.html.j2", "/templates/", "/kept/", "http://evil.example/", "/docs", "/%2fetc"),
     ):
         assert status(page, head(page, f"GET {path}")) == 404, path
     for method in ("OPTIONS", "TRACE", "PUT", "DELETE", "CONNECT", "PATCH", "PROPFIND"):
-        for path in ("/", "/keep", "/transcribe"):
+        for path in ("/", "/keep", "/transcribe", "/kept", "/kept/sound", "/kept/delete"):
             assert status(page, head(page, f"{method} {path}")) == 405
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}
     assert status(page, head(page, "GET /", Sec_WebSocket_Key="eA==", **upgrade)) == 200  # no 101
@@ -257,14 +263,14 @@ def test_decoding_takes_the_memory_of_a_block() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 60e6
-    with pytest.raises(_Refused):
+    with pytest.raises(Refused):
         _read(audio, 59.0)
 
 
 def test_decoding_ends_at_the_limit() -> None:
     audio = flac(2_000, 16_000, 1, claims=0)  # 128 MB to its end
     tracemalloc.start()
-    with pytest.raises(_Refused):
+    with pytest.raises(Refused):
         _read(audio, 10.0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -277,7 +283,7 @@ def test_a_clip_is_kept_once_however_often_it_is_asked_for(page: Page) -> None:
         asked = [pool.submit(page.keep, id=key, text="a", speaker="") for _ in range(8)]
         answers = sorted(f.result()[0] for f in asked)
     assert answers == [200] + [410] * 7
-    assert len(CorrectedClips(page.kept)) == 1
+    assert len(CorrectedClips(page.folder)) == 1
 
 
 def test_what_is_kept_stays_in_its_folder(page: Page, tmp_path: Path) -> None:
@@ -287,28 +293,26 @@ def test_what_is_kept_stays_in_its_folder(page: Page, tmp_path: Path) -> None:
     assert page.keep(id="../../kept", text="x", speaker="x")[0] == 410
     names = {p.relative_to(tmp_path).parts[0] for p in tmp_path.rglob("*")}
     assert names == {"kept"}
-    assert {p.suffix for p in page.kept.rglob("*") if p.is_file()} == {".flac", ".jsonl"}
+    assert {p.suffix for p in page.folder.rglob("*") if p.is_file()} == {".flac", ".jsonl"}
 
 
 def test_links_in_the_folder_are_not_followed(page: Page, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine\n")
-    page.kept.mkdir()
-    (page.kept / "manifest.jsonl").symlink_to(victim)
+    page.folder.mkdir()
+    (page.folder / "manifest.jsonl").symlink_to(victim)
     key = page.hear(wav(0.5))[1]["id"]
     code, said = page.keep(id=key, text="x", speaker="")
     assert (code, "link" in said["error"]) == (422, True)
     assert victim.read_text() == "mine\n"
-    (page.kept / "manifest.jsonl").unlink()
+    (page.folder / "manifest.jsonl").unlink()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    for left in (page.kept / "audio").iterdir():
-        left.unlink()
-    (page.kept / "audio").rmdir()
-    (page.kept / "audio").symlink_to(elsewhere)
+    assert not list(page.folder.iterdir())  # no sound without its row
+    (page.folder / "audio").symlink_to(elsewhere)
     assert page.keep(id=key, text="x", speaker="")[0] == 422
     assert not list(elsewhere.iterdir())
-    (page.kept / "audio").unlink()
+    (page.folder / "audio").unlink()
     assert page.keep(id=key, text="x", speaker="")[0] == 200  # it was not lost
 
 
@@ -331,4 +335,4 @@ def test_a_folder_that_cannot_be_written_is_an_answer(tmp_path: Path) -> None:
 
 
 def test_it_listens_to_this_machine_alone() -> None:
-    assert ServeArgs(Path("r")).host == "127.0.0.1"
+    assert ServeArgs().host == "127.0.0.1"

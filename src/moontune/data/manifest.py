@@ -258,6 +258,21 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
     )
 
 
+def parse_line(line: bytes, folder: Path, where: str) -> Utterance:
+    """One line of the manifest in `folder` as an Utterance. Raises ValueError with what is
+    wrong."""
+    try:
+        return _parse(json.loads(line.decode()), str(folder), where)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def written_name(row: dict[str, Any], field: str) -> str:
+    """The name under which a row has a field; the one moontune writes where it has none."""
+    names = FIELD_NAMES[field]
+    return next((name for name in names if row.get(name) is not None), names[0])
+
+
 def _usual_id(audio: str, offset: float | None) -> str:
     """A row's id where it names none."""
     return Path(audio).stem if offset is None else f"{Path(audio).stem}@{offset:g}"

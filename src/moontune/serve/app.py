@@ -1,15 +1,12 @@
 """A page on this machine: speak or drop a file, see what base and tuned model write.
 
-The application and its limits; the models are handed in.
+The application; the models are handed in.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
-import json
 import secrets
-import shlex
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -22,8 +19,8 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from moontune.data.audio import (
@@ -34,52 +31,39 @@ from moontune.data.audio import (
     header_duration_s,
 )
 from moontune.errors import UserError
-from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.word_diff import diff_words
 from moontune.report.html.templating import templates
 from moontune.serve.corrected_clips import CorrectedClips
+from moontune.serve.counts import Hypothesis, difference, sentence
+from moontune.serve.kept_routes import KEPT_PATHS, kept_request
+from moontune.serve.next_training import NextTraining
+from moontune.serve.requests import HEADERS, Limits, Refused, answer, body, words
 
 _REMEMBERED = 32  # clips that can still be kept
 _WAITING = 4  # requests at once
-_JSON_BYTES = 20_000
 _MOST_CHANNELS, _MOST_RATE_HZ = 8, 192_000  # a block of 10 s is 61 MB then
 _REPORT = resources.files("moontune.report.html") / "templates"  # its style is this page's too
 _SERVE = resources.files("moontune.serve") / "templates"
 _FILES = {
     "/style.css": ("text/css", (_REPORT / "style.css", _SERVE / "serve.css")),
     "/serve.js": ("text/javascript", (_SERVE / "serve.js",)),
+    "/kept.js": ("text/javascript", (_SERVE / "kept.js",)),
+    "/request.js": ("text/javascript", (_SERVE / "request.js",)),
     "/recorder.js": ("text/javascript", (_SERVE / "recorder.js",)),
 }
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; media-src blob:; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+
+# From (samples,) of float32 mono 16 kHz to the transcripts of the models, one or two.
+TranscribeAll = Callable[[np.ndarray], Sequence[Hypothesis]]
 
 
 @dataclass(frozen=True)
-class Hypothesis:
-    """One model's transcript of a clip."""
+class PageText:
+    """What the page says before anybody speaks."""
 
-    name: str  # "base", "tuned"
-    text: str
-    seconds: float  # of computing
-
-
-# From (samples,) of float32 mono 16 kHz to the transcripts of base and tuned model.
-TranscribeBoth = Callable[[np.ndarray], Sequence[Hypothesis]]
-
-
-@dataclass(frozen=True)
-class Limits:
-    megabytes: int = 50
-    seconds: float = 300.0
-    patience_s: float = 60.0  # for a request's body to come
+    title: str
+    models: int  # 1: the base alone
+    training: NextTraining
+    prompts: Sequence[str] = ()  # sentences to read
 
 
 @dataclass
@@ -89,136 +73,96 @@ class _State:
     clips: OrderedDict[str, tuple[np.ndarray, list[Hypothesis]]] = field(
         default_factory=OrderedDict
     )
-    edits: dict[str, list[Any]] = field(default_factory=dict)  # of each model, on what was kept
+    kept: list[tuple[str, list[Hypothesis]]] = field(default_factory=list)  # since the start
     waiting: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class _Refused(Exception):
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
 def application(
-    title: str,
-    transcribe_both: TranscribeBoth,
+    text: PageText,
+    transcribe_all: TranscribeAll,
     corrected: CorrectedClips,
     limits: Limits,
     hosts: Sequence[str],
 ) -> Starlette:
-    """The server. `hosts` are the names it answers to; requests that change anything must come
-    from its own page, which alone knows the token."""
+    """The server. `hosts` are the names it answers to; all but the page's own files is for the page
+    alone, which alone knows the token."""
     token, state = secrets.token_urlsafe(32), _State()
 
     async def page(request: Request) -> Response:
-        text = (
+        html = (
             templates(__package__)
             .get_template("serve.html.j2")
-            .render(
-                title=title,
-                token=token,
-                folder=str(corrected.folder),
-                manifest=shlex.quote(str(corrected.manifest)),
-                count=len(corrected),
-                seconds=limits.seconds,
-            )
+            .render(text=text, token=token, folder=str(corrected.folder), seconds=limits.seconds)
         )
-        return Response(text, media_type="text/html", headers=_HEADERS)
+        return Response(html, media_type="text/html", headers=HEADERS)
 
     async def file(request: Request) -> Response:
         kind, files = _FILES[request.url.path]
-        text = "".join(file.read_text(encoding="utf-8") for file in files)
-        return Response(text, media_type=kind, headers=_HEADERS)
+        content = "".join(file.read_text(encoding="utf-8") for file in files)
+        return Response(content, media_type=kind, headers=HEADERS)
 
     async def transcribe(request: Request) -> Response:
-        return await _answer(
-            request, token, lambda: _transcribe(request, state, transcribe_both, limits)
+        return await answer(
+            request, token, lambda: _transcribe(request, state, transcribe_all, limits)
         )
 
     async def keep(request: Request) -> Response:
-        return await _answer(request, token, lambda: _keep(request, state, corrected, limits))
+        return await answer(request, token, lambda: _keep(request, state, corrected, limits))
 
-    return Starlette(
+    async def kept(request: Request) -> Response:
+        return await answer(
+            request, token, lambda: kept_request(request, corrected, text.training, limits)
+        )
+
+    app = Starlette(
         routes=[
             Route("/", page),
             *(Route(path, file) for path in _FILES),
             Route("/transcribe", transcribe, methods=["POST"]),
             Route("/keep", keep, methods=["POST"]),
+            *(Route(path, kept, methods=["POST"]) for path in KEPT_PATHS),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
     )
-
-
-async def _answer(request: Request, token: str, work: Callable[[], Any]) -> Response:
-    """The work's result as JSON, or why there is none."""
-    try:
-        origin = request.headers.get("origin")
-        if origin is not None and origin != f"{request.url.scheme}://{request.headers['host']}":
-            raise _Refused(403, "another page may not ask for this")
-        if not secrets.compare_digest(
-            request.headers.get("x-moontune", "").encode(), token.encode()
-        ):
-            raise _Refused(403, "this page is of an older start; load it again")
-        return JSONResponse(await work(), headers=_HEADERS)
-    except _Refused as error:
-        return JSONResponse({"error": str(error)}, error.status, headers=_HEADERS)
-    except (UserError, AudioError) as error:
-        return JSONResponse({"error": str(error)}, 422, headers=_HEADERS)
-    except ClientDisconnect:
-        return Response(status_code=400)
-
-
-async def _body(request: Request, most: int, patience_s: float) -> bytes:
-    """The request's body; one that is too long or too slow is not read to its end."""
-    length = request.headers.get("content-length", "0")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(patience_s):
-            if int(length) <= most:
-                async for part in request.stream():
-                    body += part
-                    if len(body) > most:
-                        break
-    except TimeoutError:
-        raise _Refused(408, "it did not come to its end in time; send it again") from None
-    if max(int(length), len(body)) > most:
-        raise _Refused(413, f"more than {most / 1e6:g} MB; send less")
-    return bytes(body)
+    app.router.redirect_slashes = False  # an address that is not its own leads nowhere
+    return app
 
 
 async def _transcribe(
-    request: Request, state: _State, transcribe_both: TranscribeBoth, limits: Limits
+    request: Request, state: _State, transcribe_all: TranscribeAll, limits: Limits
 ) -> dict[str, Any]:
     if state.waiting >= _WAITING:
-        raise _Refused(503, "busy; try again in a moment")
+        raise Refused(503, "busy; try again in a moment")
     state.waiting += 1
     try:
-        audio = await _body(request, limits.megabytes * 1_000_000, limits.patience_s)
+        audio = await body(request, limits.megabytes * 1_000_000, limits.patience_s)
         samples = await run_in_threadpool(_read, audio, limits.seconds)
-        hypotheses = list(await run_in_threadpool(_alone, state.lock, transcribe_both, samples))
+        hypotheses = list(await run_in_threadpool(_alone, state.lock, transcribe_all, samples))
     finally:
         state.waiting -= 1
     key = secrets.token_urlsafe(12)
     state.clips[key] = (samples, hypotheses)
     while len(state.clips) > _REMEMBERED:
         state.clips.popitem(last=False)
-    words = diff_words(hypotheses[0].text, hypotheses[1].text)
+    marked = diff_words(hypotheses[0].text, hypotheses[-1].text)
     return {
         "id": key,
         "duration": len(samples) / SAMPLE_RATE_HZ,
+        "difference": difference(hypotheses),
+        "same": len({h.text for h in hypotheses}) == 1,
         "models": [
             {"name": h.name, "text": h.text, "seconds": h.seconds, "words": w}
-            for h, w in zip(hypotheses, words, strict=True)
+            for h, w in zip(hypotheses, marked, strict=False)
         ],
     }
 
 
 def _alone(
-    lock: threading.Lock, transcribe_both: TranscribeBoth, samples: np.ndarray
+    lock: threading.Lock, transcribe_all: TranscribeAll, samples: np.ndarray
 ) -> Sequence[Hypothesis]:
     with lock:
-        return transcribe_both(samples)
+        return transcribe_all(samples)
 
 
 def _read(audio: bytes, most_seconds: float) -> np.ndarray:
@@ -231,9 +175,9 @@ def _read(audio: bytes, most_seconds: float) -> np.ndarray:
         with errors_as_audio_error():
             head = soundfile.info(io.BytesIO(audio))
     except AudioError:
-        raise _Refused(415, "this is no audio that can be read here") from None
+        raise Refused(415, "this is no audio that can be read here") from None
     if head.channels > _MOST_CHANNELS or head.samplerate > _MOST_RATE_HZ:
-        raise _Refused(415, f"{head.channels} channels of {head.samplerate:,} Hz are too many")
+        raise Refused(415, f"{head.channels} channels of {head.samplerate:,} Hz are too many")
     blocks: list[np.ndarray] = []
     for block in audio_blocks(io.BytesIO(audio)) if seconds <= most_seconds else ():
         blocks.append(block)
@@ -241,20 +185,16 @@ def _read(audio: bytes, most_seconds: float) -> np.ndarray:
         if seconds > most_seconds:
             break
     if seconds > most_seconds:
-        raise _Refused(413, f"{seconds:.0f} seconds; {most_seconds:.0f} at most")
+        raise Refused(413, f"{seconds:.0f} seconds; {most_seconds:.0f} at most")
     return np.concatenate(blocks)
 
 
 async def _keep(
     request: Request, state: _State, corrected: CorrectedClips, limits: Limits
 ) -> dict[str, Any]:
-    try:
-        asked = json.loads(await _body(request, _JSON_BYTES, limits.patience_s))
-        key, text, speaker = (str(asked[name]) for name in ("id", "text", "speaker"))
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise _Refused(400, "not understood; load the page again") from None
+    key, text, speaker = await words(request, limits.patience_s, "id", "text", "speaker")
     if key not in state.clips:
-        raise _Refused(410, "this clip is not remembered any more; send it again")
+        raise Refused(410, "this clip is not remembered any more; send it again")
     # At once: a clip is kept once, also when that is asked for twice.
     samples, hypotheses = state.clips.pop(key)
     try:
@@ -262,10 +202,9 @@ async def _keep(
     except UserError:
         state.clips[key] = samples, hypotheses
         raise
-    for h in hypotheses:
-        state.edits.setdefault(h.name, []).append(word_edits(text, h.text))
+    state.kept.append((text, hypotheses))
     return {
         "count": count,
-        "wer": {name: corpus_wer(edits) for name, edits in state.edits.items()},
-        "words": sum(e.words for e in next(iter(state.edits.values()))),
+        "errors": sentence(state.kept[-1:]),
+        "since_start": sentence(state.kept) if len(state.kept) > 1 else "",
     }

@@ -1,4 +1,4 @@
-"""`moontune serve`: a run's base and tuned model on a page of this machine."""
+"""`moontune serve`: a base, or base and tuned model, on a page of this machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import adapter_run
 from moontune.serve.corrected_clips import CorrectedClips
+from moontune.serve.next_training import NextTraining, folder_or_id, manifests_of_run
+from moontune.serve.prompts import SENTENCES, read_prompts
 from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 
@@ -23,10 +24,21 @@ class ServeArgs:
     """Open a page on this machine: speak or drop a file, see what base and tuned model write, mend
     the text and keep it for the next run. Nothing leaves the machine."""
 
+<<<<<<< HEAD
     run: Positional[Path]
     """The run's folder, outputs/NAME."""
+=======
+    model: tyro.conf.Positional[str | None] = None
+    """Who listens beside its base: a run (outputs/NAME), a peft adapter, or a folder that `moontune
+    export` made. Default: the base alone."""
+>>>>>>> serve
     keep: Path = Path("kept")
     """Folder that corrected clips are kept in; KEEP/manifest.jsonl is for the next run."""
+    prompts: Path | None = None
+    """Text file of sentences to read aloud, one a line; default: forty of everyday English."""
+    model_id: str | None = None
+    """The base: a hub id, a folder or `bundled`. Default: that of the run or the adapter, else
+    UsefulSensors/moonshine-tiny."""
     host: str = "127.0.0.1"
     """Address to listen on; others than this machine's own let the network in."""
     port: int = 8766
@@ -44,9 +56,10 @@ class ServeArgs:
 def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
     try:
-        from moontune.serve.app import Limits, application
+        from moontune.serve.app import PageText, application
         from moontune.serve.http_server import serve_at
-        from moontune.serve.models import RunModels
+        from moontune.serve.models import ServedModels, model_sources
+        from moontune.serve.requests import Limits
     except ImportError as error:
         raise UserError(
             f"{error.name} is not installed; install moontune with its extra: moontune[serve]"
@@ -54,16 +67,22 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
 
     if args.max_seconds <= 0 or args.max_megabytes <= 0:
         raise UserError("--max-seconds and --max-megabytes must be above 0")
-    run = adapter_run(args.run)
-    if "train" not in run.stages():
-        raise UserError(f"{run.path}: has no adapter yet; do its training first")
+    prompts = SENTENCES if args.prompts is None else read_prompts(args.prompts)
+    sources = model_sources(args.model, args.model_id)
     corrected = CorrectedClips(args.keep)
-    models = RunModels(run, args.device)
+    models = ServedModels(sources, args.device, lambda line: tell(printable(line)))
+    manifests = [*manifests_of_run(args.model), corrected.manifest]
+    base = folder_or_id(sources[0].what) if sources[0].name == "base" else None
+    title = Path(args.model or sources[0].what).expanduser().resolve().name
+    text = PageText(title, len(sources), NextTraining(manifests, base), prompts)
     limits = Limits(args.max_megabytes, args.max_seconds)
-    app = application(run.path.resolve().name, models, corrected, limits, _hosts(args.host))
+    app = application(text, models, corrected, limits, _hosts(args.host))
     if not _is_loopback(args.host):
         folder = corrected.folder
-        tell(f"remark: anybody who can reach {args.host} can use this page and fill {folder}")
+        tell(
+            f"remark: anybody who can reach {args.host} can use this page, hear what is in "
+            f"{folder}, and change it"
+        )
 
     def ready(address: str) -> None:
         tell(printable(f"open {address}   (Ctrl-C ends it; kept clips go to {corrected.folder})"))

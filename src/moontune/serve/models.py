@@ -1,24 +1,83 @@
-"""The two models of a run that the page compares."""
+"""The models that the page lets hear: a base alone, or what was tuned beside its base."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from moontune.config.schema import ModelConfig
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir, pinned_revision
-from moontune.serve.app import Hypothesis
+from moontune.serve.counts import Hypothesis
 from moontune.transcribe.long_form import transcribe_long
-from moontune.transcribe.recognizer import Recognizer, open_recognizer
+from moontune.transcribe.recognizer import Recognizer, base_of, open_recognizer
 
 
-class RunModels:
-    """Base and tuned model of a run, loaded in the background."""
+@dataclass(frozen=True)
+class ModelSource:
+    """A model that is not loaded yet."""
 
-    def __init__(self, run: RunDir, device: str) -> None:
-        self._run, self._device = run, device
+    name: str  # on the page: "base", "tuned", "model"
+    what: str  # as `open_recognizer` takes it
+    revision: str | None = None
+    model_id: str | None = None  # the base of an adapter, where it is not its own
+    optional: bool = False  # the other is enough where it cannot be loaded
+
+    def load(self, device: str) -> Recognizer:
+        """Raises UserError."""
+        return open_recognizer(self.what, device, self.model_id, self.revision)
+
+
+def model_sources(what: str | None, model_id: str | None) -> list[ModelSource]:
+    """The models to compare, base first: a run's or an adapter's base is its own, an export's the
+    one that it notes, and of another whole model only `model_id`.
+
+    `what` None: the base alone. Raises UserError where there is no such model.
+    """
+    if model_id is not None and base_of(model_id) is not None:
+        raise UserError(f"--model-id {model_id}: is no base; name it without --model-id")
+    if what is None:
+        return [ModelSource("base", model_id or ModelConfig.model_id)]
+    what = _merged(what)
+    own = base_of(what)
+    if own is not None:
+        base = ModelSource("base", *(own if model_id is None else (model_id, None)))
+        return [base, ModelSource("tuned", what, model_id=model_id)]
+    noted = _base_of_export(Path(what)) if model_id is None else (model_id, None)
+    if noted is None:
+        return [ModelSource("model", what)]
+    return [ModelSource("base", *noted, optional=model_id is None), ModelSource("tuned", what)]
+
+
+def _merged(what: str) -> str:
+    """Of the folder that `moontune export` made, the plain weights; else `what`."""
+    folder = Path(what)
+    whole = (folder / "export.json").is_file() and (folder / "merged/config.json").is_file()
+    return str(folder / "merged") if whole else what
+
+
+def _base_of_export(model: Path) -> tuple[str, str | None] | None:
+    """The base that an exported model was tuned from, and its commit on the hub."""
+    try:
+        noted = json.loads((model.parent / "export.json").read_text(encoding="utf-8"))["base"]
+        return str(noted["asked"]), noted["revision"] if noted["from_hub"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+class ServedModels:
+    """One or two models, loaded in the background."""
+
+    def __init__(
+        self, sources: Sequence[ModelSource], device: str, tell: Callable[[str], None]
+    ) -> None:
+        """`tell` gets a line where they cannot be loaded."""
+        self._sources, self._device, self._tell = sources, device, tell
         self._models: list[tuple[str, Recognizer]] = []
         self._error: str | None = None
         self._loading = threading.Thread(target=self._load, daemon=True)
@@ -27,18 +86,22 @@ class RunModels:
         self._loading.start()
 
     def _load(self) -> None:
-        config = self._run.config()
-        revision = pinned_revision(self._run, config)
-        try:
-            base = open_recognizer(config.model.model_id, self._device, revision=revision)
-            tuned = open_recognizer(str(self._run.path), self._device)
-        except UserError as error:
-            self._error = str(error)
-        else:
-            self._models = [("base", base), ("tuned", tuned)]
+        models = []
+        for source in self._sources:
+            try:
+                models.append((source.name, source.load(self._device)))
+            except UserError as error:
+                # A whole model is --model to `moontune transcribe`, and --model-id here.
+                why = str(error).replace("--model ", "--model-id ")
+                if not source.optional:
+                    self._error = why
+                    self._tell(f"the page cannot transcribe: {why}")
+                    return
+                self._tell(f"remark: without the base beside it ({why})")
+        self._models = models
 
     def __call__(self, samples: np.ndarray) -> list[Hypothesis]:
-        """Transcripts of float32 mono 16 kHz samples, (samples,), by base and tuned model.
+        """Transcripts of float32 mono 16 kHz samples, (samples,), by each model.
 
         Waits until they are loaded. Raises UserError if they cannot be.
         """

@@ -19,9 +19,9 @@ UMASK = os.umask(0o077)  # the only way to learn it is to set it
 os.umask(UMASK)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it, also after
-    a power cut."""
+    a power cut. Its permissions are `mode`; None: what the umask leaves."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}~", path.parent)
@@ -30,7 +30,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~UMASK)
+        os.chmod(temporary, 0o666 & ~UMASK if mode is None else mode)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -61,6 +61,19 @@ def open_recognizer(
     return _loaded(what, kind, device, parts)
 
 
+def base_of(what: str) -> tuple[str, str | None] | None:
+    """The base that a run or an adapter is on, and its commit on the hub; None of a whole model.
+
+    Raises UserError where `what` is no model.
+    """
+    kind = _kind(what)
+    if kind not in ("run", "adapter"):
+        return None
+    folder = Path(what).expanduser()
+    parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
+    return parts.base, parts.revision
+
+
 def _kind(what: str) -> str:
     if what == "bundled":
         return "model"

@@ -1,27 +1,14 @@
-"use strict";
+import { kept, onKept, submittedByEnter } from "/kept.js";
+import { ask, at, made, meta } from "/request.js";
 
-const meta = (name) => document.querySelector(`meta[name="moontune-${name}"]`).content;
-const at = (id) => document.getElementById(id);
-const TOKEN = meta("token"), MOST_SECONDS = Number(meta("seconds")), RATE = 16000;
-let recording = null, number = 0, waiting = 0;
+const MOST_SECONDS = Number(meta("seconds")), RATE = 16000;
+let recording = null, number = 0;
 
 const say = (text, bad = false) => {
   at("status").textContent = text;
   at("status").className = bad ? "note worse" : "note";
 };
 const minutes = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
-
-async function ask(path, body) {
-  let answer;
-  try {
-    answer = await fetch(path, { method: "POST", body, headers: { "X-Moontune": TOKEN } });
-  } catch {
-    throw Object.assign(new Error("moontune does not answer; is it still running?"), { status: 0 });
-  }
-  const found = await answer.json().catch(() => ({ error: `answered ${answer.status}` }));
-  if (!answer.ok) throw Object.assign(new Error(found.error), { status: answer.status });
-  return found;
-}
 
 // 16-bit mono WAV of float samples.
 function wav(samples, rate) {
@@ -46,8 +33,7 @@ async function decoded(blob) {
   return wav(mono, RATE);
 }
 
-async function hear(blob, name) {
-  waiting += 1;
+async function hear(blob, name, prompted = "") {
   say(`Listening to ${name}…`);
   try {
     let found;
@@ -58,66 +44,116 @@ async function hear(blob, name) {
       try { blob = await decoded(blob); } catch { throw error; }
       found = await ask("/transcribe", blob);
     }
-    show(found, blob, name);
+    show(found, blob, name, prompted);
     say("");
   } catch (error) {
     say(`${name}: ${error.message}`, true);
-  } finally {
-    waiting -= 1;
   }
 }
 
-function show(found, blob, name) {
-  const clip = at("clip").content.cloneNode(true).firstElementChild;
-  clip.querySelector(".name").textContent = name;
-  clip.querySelector(".meta").textContent = `${found.duration.toFixed(1)} s`;
-  clip.querySelector("audio").src = URL.createObjectURL(blob);
-  const lines = clip.querySelector(".lines");
-  for (const model of found.models) {
-    const term = document.createElement("dt"), time = document.createElement("span");
-    time.textContent = `${model.seconds.toFixed(2)} s`;
-    term.append(model.name, time);
-    const text = document.createElement("dd");
-    text.className = model.name;
-    model.words.forEach(([word, kind], i) => {
-      const part = document.createElement(kind === "other" ? "mark" : "span");
-      part.className = kind;
-      part.textContent = word;
-      text.append(i ? " " : "", part);
-    });
-    if (!model.words.length) text.textContent = "(nothing)";
-    lines.append(term, text);
-  }
-  const form = clip.querySelector("form"), told = form.querySelector("[role=status]");
-  form.text.value = found.models[found.models.length - 1].text;
-  form.speaker.value = localStorage.getItem("speaker") || "";
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const button = form.querySelector("button");
-    button.disabled = true;
-    try {
-      const body = JSON.stringify({ id: found.id, text: form.text.value, speaker: form.speaker.value });
-      const kept = await ask("/keep", body);
-      localStorage.setItem("speaker", form.speaker.value);
-      at("count").textContent = kept.count;
-      const rates = Object.entries(kept.wer).filter(([, v]) => v !== null);
-      at("score").textContent = rates.length
-        ? `; of the ${kept.words} words kept since the start: ` +
-          rates.map(([model, v]) => `${model} ${(100 * v).toFixed(1)}\u00a0% wrong`).join(", ")
-        : "";
-      told.className = "note better";
-      told.textContent = "Kept.";
-      button.hidden = true;
-      form.text.readOnly = form.speaker.readOnly = true;
-    } catch (error) {
-      told.className = "note worse";
-      told.textContent = error.message;
-      button.disabled = false;
-    }
+// One model's transcript, or that of both where they write the same.
+function line(model, name) {
+  const term = document.createElement("dt"), text = document.createElement("dd");
+  term.textContent = name;
+  text.className = model.name;
+  model.words.forEach(([word, kind], i) => {
+    const part = document.createElement(kind === "other" ? "mark" : "span");
+    part.className = kind;
+    part.textContent = word;
+    text.append(i ? " " : "", part);
   });
-  at("empty").hidden = true;
-  at("empty").after(clip);
+  if (!model.words.length) text.textContent = "(nothing)";
+  return [term, text];
 }
+
+function show(found, blob, name, prompted) {
+  const clip = made("clip"), seconds = found.models.map((m) => `${m.name} ${m.seconds.toFixed(2)} s`);
+  clip.querySelector(".name").textContent = name;
+  clip.querySelector(".meta").textContent = [`${found.duration.toFixed(1)} s`, found.difference].filter(Boolean).join(" · ");
+  clip.querySelector(".meta").title = `computing: ${seconds.join(", ")}`;
+  clip.querySelector("audio").src = URL.createObjectURL(blob);
+  const models = found.same ? found.models.slice(0, 1) : found.models;
+  for (const model of models) {
+    clip.querySelector(".lines").append(...line(model, found.same && found.models.length > 1 ? "both" : model.name));
+  }
+  const form = clip.querySelector("form"), told = form.querySelector(".told");
+  form.text.value = prompted || found.models.map((m) => m.text).filter(Boolean).pop() || "";
+  form.speaker.value = localStorage.getItem("speaker") || "";
+  if (prompted) told.textContent = "This is the sentence you were given; mend it if you said it otherwise.";
+  submittedByEnter(form);
+  form.querySelector(".discard").addEventListener("click", () => { clip.remove(); emptied(); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); keep(found.id, clip, form, prompted); });
+  at("clips").hidden = false;
+  at("score").after(clip);
+  if (!recording) form.text.focus({ preventScroll: true });
+}
+
+function emptied() { at("clips").hidden = !document.querySelector(".heard"); }
+
+async function keep(id, clip, form, prompted) {
+  const told = form.querySelector(".told");
+  for (const button of form.querySelectorAll("button")) button.disabled = true;
+  try {
+    const answer = await ask("/keep", JSON.stringify({ id, text: form.text.value, speaker: form.speaker.value }));
+    localStorage.setItem("speaker", form.speaker.value);
+    told.className = "note told better";
+    told.textContent = `Kept. ${answer.errors}.`;
+    at("score").textContent = answer.since_start && `Kept since the start: ${answer.since_start}.`;
+    for (const part of form.querySelectorAll("label, button")) part.hidden = true;
+    clip.classList.add("done");
+    at("record").focus({ preventScroll: true });
+    readNow.add(plain(prompted));
+    await kept();
+  } catch (error) {
+    told.className = "note told worse";
+    told.textContent = error.message;
+    for (const button of form.querySelectorAll("button")) button.disabled = false;
+  }
+}
+
+// Sentences to read: the first ones that are not kept yet.
+const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N} ]/gu, "");
+const prompts = [...document.querySelectorAll("#prompts li")].map((item) => item.textContent);
+const readNow = new Set();  // also where the text was mended
+let place = 0, done = new Set(), reading = localStorage.getItem("prompts") !== "off";
+
+const prompted = () => (reading && prompts.length ? prompts[place] : "");
+
+function nextPrompt(from) {
+  const unread = (i) => !done.has(plain(prompts[i % prompts.length]));
+  let next = from;
+  while (next < from + prompts.length && !unread(next)) next += 1;
+  place = next % prompts.length;
+  drawPrompt();
+}
+
+function drawPrompt() {
+  if (!prompts.length) return;
+  const read = prompts.filter((text) => done.has(plain(text))).length;
+  at("prompt").hidden = !reading;
+  at("prompt-on").hidden = reading;
+  at("prompt-say").textContent = read === prompts.length ? "All sentences are read; read one again" : "Read this aloud";
+  at("prompt-place").textContent = read ? `· ${read} of ${prompts.length} kept` : "";
+  at("prompt-text").textContent = prompts[place];
+}
+
+function readPrompts(on) {
+  reading = on;
+  localStorage.setItem("prompts", on ? "on" : "off");
+  drawPrompt();
+}
+
+if (prompts.length) {
+  at("prompt-next").addEventListener("click", () => nextPrompt(place + 1));
+  at("prompt-off").addEventListener("click", () => readPrompts(false));
+  at("prompt-on").addEventListener("click", () => readPrompts(true));
+  onKept((clips) => {
+    done = new Set([...readNow, ...clips.map((clip) => plain(clip.text))]);
+    nextPrompt(place);
+  });
+  drawPrompt();
+}
+kept();
 
 async function start() {
   let stream;
@@ -137,10 +173,10 @@ async function start() {
     const peak = data.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
     at("level").firstElementChild.style.transform = `scaleX(${Math.min(1, 1.6 * Math.sqrt(peak))})`;
     at("clock").textContent = minutes(length / RATE);
-    if (length >= MOST_SECONDS * RATE) stop();
+    if (length >= MOST_SECONDS * RATE && recording) stop();
   };
   source.connect(node);
-  recording = { stream, context, blocks };
+  recording = { stream, context, blocks, prompt: prompted() };
   lit(true);
   say("");
 }
@@ -152,7 +188,7 @@ function lit(on) {
 }
 
 async function stop() {
-  const { stream, context, blocks } = recording;
+  const { stream, context, blocks, prompt } = recording;
   recording = null;
   lit(false);
   stream.getTracks().forEach((track) => track.stop());
@@ -161,7 +197,7 @@ async function stop() {
   let place = 0;
   for (const block of blocks) { samples.set(block, place); place += block.length; }
   number += 1;
-  if (samples.length) hear(wav(samples, RATE), `Recording ${number}`);
+  if (samples.length) hear(wav(samples, RATE), `Recording ${number}`, prompt);
 }
 
 at("record").addEventListener("click", () => (recording ? stop() : start()));

@@ -1,0 +1,86 @@
+"""What the page asks about clips that are kept: the list, their sound, and changes to them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.serve.corrected_clips import CorrectedClips, KeptClip
+from moontune.serve.next_training import NextTraining, advice, is_enough, total
+from moontune.serve.requests import HEADERS, Limits, words
+
+_FIELDS = {  # what each request says
+    "/kept": (),
+    "/kept/sound": ("key",),
+    "/kept/change": ("key", "text", "speaker"),
+    "/kept/delete": ("key",),
+    "/kept/restore": ("key",),
+    "/kept/erase": (),
+}
+KEPT_PATHS = tuple(_FIELDS)
+
+
+async def kept_request(
+    request: Request, corrected: CorrectedClips, training: NextTraining, limits: Limits
+) -> dict[str, Any] | Response:
+    """The answer to a request for one of KEPT_PATHS: the whole list as it is then, or a sound.
+
+    Raises Refused, UserError and AudioError.
+    """
+    path = request.url.path
+    given = await words(request, limits.patience_s, *_FIELDS[path])
+    if path == "/kept/sound":
+        wav = await run_in_threadpool(_wav, corrected, given[0], limits.seconds)
+        return Response(wav, media_type="audio/wav", headers=HEADERS)
+    return await run_in_threadpool(_changed_list, corrected, training, path, given)
+
+
+def _wav(corrected: CorrectedClips, key: str, most_seconds: float) -> bytes:
+    import soundfile
+
+    samples = read_audio(corrected.find(key).utterance.audio, most_seconds)
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    return stream.getvalue()
+
+
+def _changed_list(
+    corrected: CorrectedClips, training: NextTraining, path: str, given: Sequence[str]
+) -> dict[str, Any]:
+    match path:
+        case "/kept/change":
+            corrected.change(*given)
+        case "/kept/delete":
+            corrected.delete(*given)
+        case "/kept/restore":
+            corrected.restore(*given)
+        case "/kept/erase":
+            corrected.erase()
+    kept = corrected.listed()
+    count, seconds = len(kept.clips), kept.seconds
+    return {
+        "clips": [_row(clip) for clip in reversed(kept.clips)],  # the newest first
+        "deleted": [_row(clip) for clip in reversed(kept.deleted)],
+        "unreadable": kept.unreadable,
+        "total": total(count, seconds),
+        "advice": advice(count, seconds),
+        "enough": is_enough(count, seconds),
+        "command": training.command,
+    }
+
+
+def _row(clip: KeptClip) -> dict[str, Any]:
+    u = clip.utterance
+    return {
+        "key": clip.key,
+        "text": u.text,
+        "speaker": u.speaker or "",
+        "duration": u.duration,
+        "sound": clip.has_audio,
+    }

@@ -1,0 +1,70 @@
+"""When there is enough to train on, and the command that does it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moontune.config.schema import ModelConfig
+from moontune.pipeline.run_dir import open_run
+from moontune.system.formatting import counted
+
+# The smallest set of the study that surely helped a strong accent; a hundred clips helped both of
+# its sets (docs/recipe.md, "What they reach").
+ENOUGH_CLIPS, ENOUGH_S = 50, 180.0
+
+
+@dataclass(frozen=True)
+class NextTraining:
+    """A training on what is kept."""
+
+    manifests: Sequence[Path]  # those of the run that is served, then the kept one
+    model_id: str | None = None  # the base; None: the one that `moontune run` takes
+
+    @property
+    def command(self) -> str:
+        words = ["moontune", "run", "--manifest", *map(str, self.manifests)]
+        if self.model_id not in (None, ModelConfig.model_id):
+            words += ["--model-id", str(self.model_id)]
+        return shlex.join(words)
+
+
+def manifests_of_run(model: str | None) -> list[Path]:
+    """The manifests that a run was trained on and that are still there; none of what is no run."""
+    if model is None or not (Path(model).expanduser() / "run.json").is_file():
+        return []
+    config = open_run(Path(model).expanduser()).config()
+    return [path.resolve() for path in config.data.manifest or () if path.is_file()]
+
+
+def folder_or_id(model_id: str) -> str:
+    """A base as it can be named from any folder."""
+    folder = Path(model_id).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else model_id
+
+
+def is_enough(clips: int, seconds: float) -> bool:
+    return clips >= ENOUGH_CLIPS and seconds >= ENOUGH_S
+
+
+def total(clips: int, seconds: float) -> str:
+    """`12 clips, 0.8 minutes`."""
+    return f"{counted(clips, 'clip')}, {seconds / 60:.1f} minutes"
+
+
+def advice(clips: int, seconds: float) -> str:
+    """What to do next, in a sentence or two."""
+    aim = f"{ENOUGH_CLIPS} clips and {ENOUGH_S / 60:.0f} minutes"
+    if is_enough(clips, seconds):
+        more = "" if clips >= 2 * ENOUGH_CLIPS else f" {2 * ENOUGH_CLIPS} clips help more surely."
+        return f"Enough for a first training.{more}"
+    if not clips:
+        return f"Nothing yet. From {aim} on, a training is worth it."
+    missing = []
+    if clips < ENOUGH_CLIPS:
+        missing.append(counted(ENOUGH_CLIPS - clips, "clip"))
+    if seconds < ENOUGH_S:
+        missing.append(f"{max(0.1, (ENOUGH_S - seconds) / 60):.1f} minutes")
+    return f"{' and '.join(missing)} to go: from {aim} on, a training is worth it."
