@@ -24,14 +24,9 @@ class ServeArgs:
     """Open a page on this machine: speak or drop a file, see what base and tuned model write, mend
     the text and keep it for the next run. Nothing leaves the machine."""
 
-<<<<<<< HEAD
-    run: Positional[Path]
-    """The run's folder, outputs/NAME."""
-=======
-    model: tyro.conf.Positional[str | None] = None
+    model: Positional[str | None] = None
     """Who listens beside its base: a run (outputs/NAME), a peft adapter, or a folder that `moontune
     export` made. Default: the base alone."""
->>>>>>> serve
     keep: Path = Path("kept")
     """Folder that corrected clips are kept in; KEEP/manifest.jsonl is for the next run."""
     prompts: Path | None = None
