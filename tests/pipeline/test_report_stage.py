@@ -113,9 +113,9 @@ def test_what_was_asked_for_holds_in_the_folder_the_run_began_in(
     monkeypatch.chdir(began)
     asked = None if saved is None else Path(saved)
     run = create_run(RunConfig(report=ReportConfig(report_file=asked)), began / "r", "r", commands)
-    assert run.config().report.report_file == (Path(saved) if found else None)
+    assert run.config().report.report_file == (asked if found else None)
     monkeypatch.chdir(other)
-    wanted = began / str(saved) if found == "began" else found and Path(found)
+    wanted = None if found is None else began / str(saved)  # an absolute one stays as it is
     assert run.config().report.report_file == wanted
     if found == "began":
         monkeypatch.chdir(tmp_path)

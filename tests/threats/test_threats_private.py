@@ -78,6 +78,11 @@ def test_a_run_is_reported_where_it_lies_and_nowhere_else(
     assert not list(strange.iterdir())
     assert main(["report", str(run), "--report-file", "here.md"]) in (0, 1)
     assert [p.name for p in strange.iterdir()] == ["here.md"]
+    (strange / "here.md").unlink()
+    monkeypatch.chdir(tmp_path)  # it was asked for there, and stays there
+    assert main(["report", str(run)]) in (0, 1)
+    assert (strange / "here.md").is_file()
+    assert not (tmp_path / "here.md").exists()
 
 
 def test_the_committed_report_follows_the_rule() -> None:

@@ -244,8 +244,11 @@ def test_the_card_of_an_export_holds_it_as_text(text: str, run: RunDir) -> None:
         "opset": 1,
         "ir_version": 1,
         "spared": [text],
+        "licence": text,
     }
     made = export_card.card(export_card.ExportFacts.from_json(facts), None)
     _, head, body = re.split("^---$", made, maxsplit=2, flags=re.MULTILINE)
-    assert set(yaml.safe_load(head)) == {"license", "pipeline_tag", "language", "tags"}
+    card = yaml.safe_load(head)
+    assert set(card) == {"license", "pipeline_tag", "language", "tags"}
+    assert card["license"] == text
     assert not marks(body) & ACTIVE

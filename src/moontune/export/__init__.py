@@ -13,6 +13,8 @@ In reading order:
                     token, by id
     vendor_runtime  Moonshine's own runtime, in an environment of its own
     vendor_worker   Transcribe clips in the vendor's runtime
+    base_facts      Facts about a base that a card repeats, each only where it is known: its licence
+                    and language
     export_card     The README of an export: what it is, how good, and how each file is used
     model_card      A run's model card: what it is from, what was measured, how to use it
     push            A run's adapter, processor and model card to the hub: `moontune push`

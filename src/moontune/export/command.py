@@ -179,6 +179,7 @@ def _on_test_split(run: RunDir, config: RunConfig) -> dict[str, Any]:
 
 def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str, Any]:
     """The export's origin, files and settings, for export.json and the README."""
+    from moontune.export.base_facts import licence_of
     from moontune.export.onnx_builder import IR_VERSION, OPSET
     from moontune.export.onnx_files import file_table
     from moontune.pipeline.run_dir import environment
@@ -192,6 +193,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
     return {
         "run": run.record()["name"],
         "base": origin,
+        "licence": licence_of(Path(base.origin.path), base.origin.hub_id),
         "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
         **(_expected(run) if run.kind == "final" else _on_test_split(run, config)),
         "opset": OPSET,

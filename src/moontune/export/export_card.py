@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from moontune.config.schema import TokenCap
 from moontune.data.splitting import Share
 from moontune.evaluation.measures import Comparison
+from moontune.export.base_facts import language_of, licence_text
 from moontune.export.model_card import corpus_text
 from moontune.models.locate import is_hub_id
 from moontune.report.markdown import cell, table
@@ -75,6 +78,13 @@ class ExportFacts:
     ir_version: int
     spared: tuple[str, ...]  # left in float32 in the 8-bit form
     platform: str
+    licence: str | None = None  # of the base, as the hub names it; None: not known
+
+    @property
+    def base_name(self) -> str:
+        """The base's id on the hub; of one that is not there its folder's name."""
+        hub_id = self.base.hub_id
+        return hub_id if is_hub_id(hub_id) else PurePath(hub_id).name
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> ExportFacts:
@@ -91,6 +101,7 @@ class ExportFacts:
             ir_version=row["ir_version"],
             spared=tuple(row["spared"]),
             platform=row["environment"]["platform"],
+            licence=row.get("licence"),
         )
 
 
@@ -105,11 +116,16 @@ def card(facts: ExportFacts, measured: Measured | None) -> str:
         _summary(facts),
         _products(facts, measured),
     ]
-    return "\n\n".join(p.strip() for p in [*parts, files, _USE, _licence()] if p) + "\n"
+    return "\n\n".join(p.strip() for p in [*parts, files, _USE, _licence(facts)] if p) + "\n"
 
 
 def _metadata(facts: ExportFacts) -> str:
-    lines = ["license: mit", "pipeline_tag: automatic-speech-recognition", "language: en"]
+    import yaml
+
+    lines = ["pipeline_tag: automatic-speech-recognition"]
+    lines.append(f"language: {language_of(facts.base.hub_id)}")
+    if facts.licence is not None:
+        lines.insert(0, yaml.safe_dump({"license": facts.licence}, width=math.inf).strip())
     if is_hub_id(facts.base.hub_id):
         lines.append(f"base_model: {facts.base.hub_id}")
     return "\n".join(["---", *lines, "tags: [moonshine, onnx, lora]", "---"])
@@ -118,14 +134,17 @@ def _metadata(facts: ExportFacts) -> str:
 def _summary(facts: ExportFacts) -> str:
     base = facts.base
     revision = f", revision {base.revision}" if base.revision else ""
+    named = facts.comparison is None or facts.comparison.speakers > 0
     parts = ", ".join(
-        f"{name} {s.utterances} clips of {s.speakers} speakers" for name, s in facts.split.items()
+        f"{name} {counted(s.utterances, 'clip')}"
+        + (f" of {counted(s.speakers, 'speaker')}" if named else "")
+        for name, s in facts.split.items()
     )
     return "\n\n".join(
         [
-            f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(base.hub_id)}"
+            f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(facts.base_name)}"
             f"{cell(revision)}, weights' SHA-256 {cell(base.sha256[:16])}.",
-            f"Data: {corpus_text(facts.corpus)} ({parts or 'all of it trained on'}).",
+            f"Data: {corpus_text(facts.corpus, named=named)} ({parts or 'all of it trained on'}).",
             *_on_test_split(facts.comparison),
             *([f"**{cell(facts.statement)}**"] if facts.statement else []),
             f"WER is that of the corpus, after {cell(facts.normalizer)}; greedy, at most "
@@ -193,9 +212,9 @@ def _products(facts: ExportFacts, measured: Measured | None) -> str:
     return "\n\n".join(["## Measured", table(HEAD, lines(measured.table)), note, findings])
 
 
-def _licence() -> str:
+def _licence(facts: ExportFacts) -> str:
+    known = cell(licence_text(facts.licence, facts.base_name))
     return (
-        "## Licence\n\nThe published English Moonshine models are under the MIT licence, and so "
-        "are these weights as far as they are theirs. Whether they may be shared also depends on "
-        "the recordings they were tuned on, whose licence moontune does not know."
+        f"## Licence\n\n{known} These weights are the base's, changed. Whether they may be shared "
+        "also depends on the recordings they were tuned on, whose licence moontune does not know."
     )

@@ -9,8 +9,13 @@ import json
 from typing import TYPE_CHECKING
 
 from moontune.config.schema import TokenCap
+from moontune.evaluation.acceptance import Verdict
+from moontune.evaluation.measures import Comparison
+from moontune.evaluation.phrasing import plainly
+from moontune.export.base_facts import language_of, licence_text
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import bootstrap_note, measures
+from moontune.report.public import public_cautions
 from moontune.report.results import (
     BaseOrigin,
     Corpus,
@@ -40,18 +45,56 @@ print(processor.decode(model.generate(**inputs, max_new_tokens=cap)[0], skip_spe
 ```"""
 
 
-def corpus_text(corpus: Corpus) -> str:
-    """The data of a run in words, without paths."""
+def corpus_text(corpus: Corpus, *, named: bool = True) -> str:
+    """The data of a run in words, without paths; its speakers where rows name them."""
+    of = f" of {counted(corpus.speakers, 'speaker')}" if named else ""
+    size = f"{counted(corpus.utterances, 'clip')}{of}"
+    return f"{source_text(corpus)}: {size}, {corpus.minutes:.0f} minutes"
+
+
+def source_text(corpus: Corpus) -> str:
+    """Where the data of a run is from, in words."""
     names = {"librispeech": "LibriSpeech", "synthetic": "synthetic speech", "silence": "silence"}
     source = names.get(corpus.origin.source, "recordings of its maker's own")
     if corpus.origin.split:
         source += f" {cell(corpus.origin.split)}"
-    size = f"{counted(corpus.utterances, 'clip')} of {counted(corpus.speakers, 'speaker')}"
-    return f"{source}: {size}, {corpus.minutes:.0f} minutes"
+    return source
+
+
+def held_out(metrics: RunMetrics) -> str:
+    """What the test clips are, and whether their speakers were trained on: no more than the split
+    allows to say."""
+    data, speakers = metrics.data, metrics.comparison.speakers
+    met = data.leakage["speaker"]
+    by_recording = data.kept is not None or bool(met)
+    if not by_recording and speakers:
+        return "held-out speakers"
+    if not speakers:
+        return "held-out recordings of people who are not named"
+    text = f"held-out recordings of {'one speaker' if speakers == 1 else f'{speakers} speakers'}"
+    if not met or data.corpus.speakers == 1:
+        return text
+    if met < speakers:
+        return f"{text}, some of whom were also trained on"
+    return f"{text} who {'was' if speakers == 1 else 'were'} also trained on"
+
+
+def _headline(verdict: Verdict, comparison: Comparison) -> str:
+    """The verdict's sentence; of an older run, whose sentence was about the rule, as today's."""
+    return verdict.sentence if verdict.rule else f"{verdict.badge}. {plainly(comparison)}"
+
+
+def _rule(verdict: Verdict) -> str:
+    """The plan's rule in a line."""
+    if verdict.rule:
+        return verdict.rule
+    failed = ", ".join(check.name for check in verdict.checks if not check.passed)
+    outcome = "accepted" if verdict.accepted else f"not accepted ({failed})"
+    return f"By the plan's rule: {outcome}."
 
 
 def _head(
-    base: BaseOrigin, repo: str, licence: str, results: list[EvalResult] | None = None
+    base: BaseOrigin, repo: str, licence: str | None, results: list[EvalResult] | None = None
 ) -> ModelCardData:
     """The head of a card, as the hub reads it."""
     from huggingface_hub import ModelCardData
@@ -60,7 +103,7 @@ def _head(
         base_model=base.hub_id,
         library_name="peft",
         pipeline_tag="automatic-speech-recognition",
-        language="en",
+        language=language_of(base.hub_id),
         license=licence,
         tags=["moonshine", "lora", "moontune"],
         model_name=repo.split("/")[-1],
@@ -68,42 +111,48 @@ def _head(
     )
 
 
-def card(metrics: RunMetrics, repo: str, licence: str) -> str:
-    """The card for the hub, from a run's metrics."""
+def card(metrics: RunMetrics, repo: str, licence: str | None) -> str:
+    """The card for the hub, from a run's metrics; `licence` as the hub names it, None where none
+    is known."""
     from huggingface_hub import EvalResult
 
     wer = metrics.comparison.wer
     results = None
     if wer.after is not None:
+        clips = counted(metrics.comparison.utterances, "clip")
         one = EvalResult(
             task_type="automatic-speech-recognition",
             dataset_type="private",
-            dataset_name=f"held-out speakers of {corpus_text(metrics.data.corpus)}",
+            dataset_name=f"{source_text(metrics.data.corpus)}: {held_out(metrics)}, {clips}",
             metric_type="wer",
             metric_value=round(100 * wer.after, 2),
             metric_name="WER, %",
         )
         results = [one]
     data = _head(metrics.base, repo, licence, results)
-    return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(_parts(metrics, repo)) + "\n"
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(_parts(metrics, repo, licence)) + "\n"
 
 
-def final_card(metrics: FinalMetrics, repo: str, licence: str) -> str:
+def final_card(metrics: FinalMetrics, repo: str, licence: str | None) -> str:
     """The card of an adapter trained on all clips. It has no measured result to list: what it says
     to expect is the cross-validation's."""
     data = _head(metrics.base, repo, licence)
-    parts = _parts_of_final(metrics, repo)
+    parts = _parts_of_final(metrics, repo, licence)
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _parts_of_final(metrics: FinalMetrics, repo: str) -> list[str]:
+def _parts_of_final(metrics: FinalMetrics, repo: str, licence: str | None) -> list[str]:
     expected = metrics.expected
+    named = expected.comparison.speakers > 0
+    cautions = public_cautions([*metrics.cautions, *expected.cautions])
     failed = [f"{check.name}: {check.detail}" for check in metrics.checks if not check.passed]
     return [
-        *_opening(metrics.base, metrics.corpus, metrics.environment, repo),
+        *_opening(
+            metrics.base, corpus_text(metrics.corpus, named=named), metrics.environment, repo
+        ),
         f"**{cell(metrics.statement)}**",
         *(cell(f"A check failed: {text}.") for text in failed),
-        *map(cell, [*metrics.cautions, *expected.cautions]),
+        *map(cell, cautions),
         "## Expected",
         f"These are figures of the {expected.folds} adapters of the cross-validation's folds, each "
         "trained without the clips that it was tested on. This adapter was trained on clips of "
@@ -114,16 +163,16 @@ def _parts_of_final(metrics: FinalMetrics, repo: str) -> list[str]:
         *_forgetting(metrics.general),
         "## Use",
         _use(metrics.base, metrics.cap, repo),
-        _closing(metrics.base, metrics.training),
+        _closing(metrics.base, metrics.training, licence),
     ]
 
 
-def _opening(base: BaseOrigin, corpus: Corpus, environment: Environment, repo: str) -> list[str]:
+def _opening(base: BaseOrigin, corpus: str, environment: Environment, repo: str) -> list[str]:
     revision = f", revision {base.revision}" if base.from_hub else ""
     return [
         f"# {cell(repo.split('/')[-1])}",
         f"A LoRA adapter for [{base.hub_id}](/{base.hub_id}){cell(revision)}, trained on "
-        f"{corpus_text(corpus)}, with moontune {cell(environment.versions['moontune'])}.",
+        f"{corpus}, with moontune {cell(environment.versions['moontune'])}.",
     ]
 
 
@@ -137,27 +186,30 @@ def _use(base: BaseOrigin, cap: TokenCap, repo: str) -> str:
     )
 
 
-def _closing(base: BaseOrigin, training: TrainingSummary) -> str:
+def _closing(base: BaseOrigin, training: TrainingSummary, licence: str | None) -> str:
+    only = "English only, clips" if language_of(base.hub_id) == "en" else "Clips"
+    terms = "" if licence else f" {cell(licence_text(None, base.hub_id))}"
     return (
-        f"English only, clips of half a minute at most. {training.trainable_parameters:,} "
+        f"{only} of half a minute at most. {training.trainable_parameters:,} "
         f"weights in {training.figures.best_step} updates; the base's weights have SHA-256 "
-        f"{code(base.sha256)}."
+        f"{code(base.sha256)}.{terms}"
     )
 
 
-def _parts(metrics: RunMetrics, repo: str) -> list[str]:
-    base, cap = metrics.base, metrics.baseline.token_cap
+def _parts(metrics: RunMetrics, repo: str, licence: str | None) -> list[str]:
+    base, cap, verdict = metrics.base, metrics.baseline.token_cap, metrics.verdict
+    named = metrics.comparison.speakers > 0
+    corpus = corpus_text(metrics.data.corpus, named=named)
     shares = [
-        [name, split.utterances, split.speakers, f"{split.seconds / 60:.1f}"]
+        [name, split.utterances, split.speakers if named else "-", f"{split.seconds / 60:.1f}"]
         for name, split in metrics.data.splits.items()
     ]
     return [
-        *_opening(base, metrics.data.corpus, metrics.environment, repo),
-        f"**{cell(metrics.verdict.sentence)}**",
-        *map(cell, metrics.verdict.cautions),
-        "## Measured on held-out speakers"
-        if not metrics.data.leakage["speaker"]
-        else "## Measured",
+        *_opening(base, corpus, metrics.environment, repo),
+        f"**{cell(_headline(verdict, metrics.comparison))}**",
+        cell(_rule(verdict)),
+        *map(cell, verdict.cautions),
+        f"## Measured on {held_out(metrics)}",
         measures(metrics.comparison),
         f"WER and CER on {cell(metrics.baseline.normalizer)}; greedy, at most {cap} tokens. "
         + bootstrap_note(metrics.comparison),
@@ -165,7 +217,7 @@ def _parts(metrics: RunMetrics, repo: str) -> list[str]:
         table(("split", "clips", "speakers", "minutes"), shares),
         "## Use",
         _use(base, cap, repo),
-        _closing(base, metrics.training),
+        _closing(base, metrics.training, licence),
     ]
 
 

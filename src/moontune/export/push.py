@@ -11,6 +11,7 @@ from pathlib import Path
 
 from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
+from moontune.export.base_facts import licence_of
 from moontune.export.model_card import card, final_card
 from moontune.models.adapter import PROVENANCE
 from moontune.models.locate import is_hub_id
@@ -33,8 +34,9 @@ class PushArgs:
     """Write the folder, RUN/push, and upload nothing."""
     private: bool = False
     """Make a model that only you see, if it is made."""
-    licence: str = "mit"
-    """On the card, as the hub names it; the base's is mit."""
+    licence: str | None = None
+    """On the card, as the hub names it. Default: the base's, by its own card or config; where that
+    is not known the card says so."""
     anyway: bool = False
     """Push a run that was not accepted, or an adapter that failed a check; its card says so."""
 
@@ -49,7 +51,7 @@ def push(args: PushArgs) -> tuple[Path, str | None]:
         return folder, None if args.dry_run else _upload(folder, args)
 
 
-def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
+def prepare(run: RunDir, repo: str, licence: str | None, anyway: bool = False) -> Path:
     """Write what is to be uploaded into the run's `push` folder."""
     text, hub_id = _card_and_base(run, repo, licence, anyway)
     if not is_hub_id(hub_id):
@@ -68,7 +70,7 @@ def prepare(run: RunDir, repo: str, licence: str, anyway: bool = False) -> Path:
     return folder
 
 
-def _card_and_base(run: RunDir, repo: str, licence: str, anyway: bool) -> tuple[str, str]:
+def _card_and_base(run: RunDir, repo: str, licence: str | None, anyway: bool) -> tuple[str, str]:
     """The model card, and the base's id. Raises UserError for a run that is not to be pushed."""
     if run.kind == "final":
         final = run.final_metrics()
@@ -77,13 +79,21 @@ def _card_and_base(run: RunDir, repo: str, licence: str, anyway: bool) -> tuple[
             raise UserError(
                 f"{run.path}: checks failed ({failed}); push it all the same with --anyway"
             )
-        return final_card(final, repo, licence), final.base.hub_id
+        known = licence or _licence_of_base(run, "final.json")
+        return final_card(final, repo, known), final.base.hub_id
     if "verdict" not in run.stages():
         raise UserError(f"{run.path}: is not finished; go on with: moontune run --resume")
     metrics = run.metrics()
     if not metrics.accepted and not anyway:
         raise UserError(f"{run.path}: was not accepted; push it all the same with --anyway")
-    return card(metrics, repo, licence), metrics.base.hub_id
+    known = licence or _licence_of_base(run, "metrics.json")
+    return card(metrics, repo, known), metrics.base.hub_id
+
+
+def _licence_of_base(run: RunDir, file: str) -> str | None:
+    """By the files of the base, where they still lie there, and by its name."""
+    base, began = run.read(file)["base_model"], run.record()["environment"].get("folder", ".")
+    return licence_of(Path(began) / base.get("path", ""), base["hub_id"])
 
 
 def _not_ours(folder: str, names: list[str]) -> list[str]:

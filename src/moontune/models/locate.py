@@ -28,7 +28,7 @@ _FINGERPRINTS = {
     "9dd0eea1289d281c": "UsefulSensors/moonshine-tiny",
     "ca6e066bace597dd": "UsefulSensors/moonshine-tiny",  # as `bundled` rebuilds it
 }
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]  # the card: its licence
 _NEEDED = ("config.json", "model.safetensors")
 _NOT_THE_HUB = (
     "{name}: what answers is not the hub; log in to this network (a browser shows its page), check "

@@ -190,6 +190,14 @@ class RunDir:
         return with_settings(config, read_json(made).get("picked", {}), str(made))
 
     def save_config(self, config: RunConfig) -> None:
+        """Write config.toml. What is asked for in another folder than the run began in stays where
+        it was asked for."""
+        file = config.report.report_file
+        if file is not None and (self / "run.json").is_file():
+            began = Path(self.record()["environment"].get("folder", "."))
+            if began.resolve() != Path.cwd():
+                report = replace(config.report, report_file=file.absolute())
+                config = replace(config, report=report)
         write_text(self / "config.toml", to_toml(config, self.retired_settings()))
 
     def add_command(self, command: list[str]) -> None:

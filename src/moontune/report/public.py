@@ -77,7 +77,7 @@ class Place:
         inside = os.path.relpath(os.path.join(self.folder, text), self.folder)
         if inside.split("/")[0] == os.pardir:
             return last
-        return inside if os.path.isabs(text) else text
+        return inside if os.path.isabs(text) or os.pardir in text.split("/") else text
 
     def word(self, text: str) -> str:
         """A word of a command line, with its path as above; of text with spaces nothing."""

@@ -21,7 +21,7 @@ _TITLE = "# Training report\n"
 _HEAD = (
     f"{_TITLE}\n"
     "Written by `moontune run`, newest run first. Figures are of each run's test split; what was "
-    "said and written is in the run's own folder alone.\n"
+    "said and written stays in the run's folder.\n"
 )
 _HEADS = (  # that any version wrote
     _HEAD,

@@ -1,0 +1,69 @@
+"""Facts about a base that a card repeats, each only where it is known: its licence and language."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+_MOONSHINE = re.compile(r"(?:UsefulSensors|moonshine-ai)/moonshine-(?:tiny|base)(?:-([a-z]{2}))?")
+OWN_TERMS = "other"  # as the hub calls a licence that it has no name for
+
+
+def licence_of(folder: Path, hub_id: str) -> str | None:
+    """The licence of a base, as the hub names it: by its own card or config in `folder`, else by
+    its name if it is the vendor's own; None where it is not known.
+
+    The vendor's English models are MIT by their card, those of other languages under terms of
+    their own.
+    """
+    for known in (_card(folder / "README.md"), _config(folder / "config.json")):
+        licence = known.get("license") if isinstance(known, dict) else None
+        if isinstance(licence, str) and licence.strip():
+            return licence.strip()
+    named = _MOONSHINE.fullmatch(hub_id)
+    if named is None:
+        return None
+    return "mit" if named[1] in (None, "en") else OWN_TERMS
+
+
+def language_of(hub_id: str) -> str:
+    """Code of the language that a base writes: as the vendor's name for it ends, else English."""
+    named = _MOONSHINE.fullmatch(hub_id)
+    return (named and named[1]) or "en"
+
+
+def licence_text(licence: str | None, hub_id: str) -> str:
+    """What a card says of the base's licence, as plain text."""
+    if licence is None:
+        return f"The licence of the base, {hub_id}, is not known to moontune: look at its page."
+    if licence.casefold() == OWN_TERMS:
+        return f"The base, {hub_id}, is under a licence of its own: its page has the terms."
+    return f"The licence of the base, {hub_id}, is {licence}, by its card."
+
+
+def _card(file: Path) -> Any:
+    """The metadata on top of a model's card."""
+    import yaml
+
+    text = _text(file)
+    head = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|$)", text, re.DOTALL)
+    try:
+        return yaml.safe_load(head[1]) if head else {}
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+
+
+def _config(file: Path) -> Any:
+    try:
+        return json.loads(_text(file) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
