@@ -66,8 +66,8 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         )
     if cleaned.narrow > len(cleaned.utterances) / 2:
         remarks.append(
-            f"{cleaned.narrow} of {counted(len(cleaned.utterances), 'clip')} hold nothing above 4 kHz, "
-            "as a telephone's do: the figures are for such a line"
+            f"{cleaned.narrow} of {counted(len(cleaned.utterances), 'clip')} hold nothing above "
+            "4 kHz, as a telephone's do: the figures are for such a line"
         )
     for remark in remarks:
         ui.warn(remark)
