@@ -247,6 +247,10 @@ class _CallbackUi:
         self._log(f"  remark: {text}")
         self._emit(ProgressEvent(self._stage, text, warning=True))
 
+    def alarm(self, text: str) -> None:
+        self._log(f"  WARNING: {text}")
+        self._emit(ProgressEvent(self._stage, text, warning=True))
+
     def training(self, event: dict[str, Any], max_steps: int) -> None:
         name = "loss" if event["event"] == "update" else "val_loss"
         text = f"{event['event']} {event['step']}: {name} {event[name]}"

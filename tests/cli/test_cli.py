@@ -93,7 +93,10 @@ def test_config_file_is_under_flags_and_over_defaults(noise_manifest) -> None:
 def test_remarks_on_values_outside_the_plan(capsys, noise_manifest) -> None:
     argv = ["sample", "--manifest", str(noise_manifest), "--run-name", "r", "--grad-accum", "4"]
     assert main(argv) == 0
-    assert "remark: grad_accum = 4 is outside the plan's 8..16" in capsys.readouterr().out
+    assert (
+        "remark: grad_accum = 4 is outside 8..16, what moontune is meant for"
+        in capsys.readouterr().out
+    )
 
 
 def test_one_voice_needs_no_flag_and_may_not_be_held_out(capsys, noise_manifest) -> None:

@@ -84,6 +84,39 @@ def test_nothing_usable_is_a_users_mistake(tmp_path: Path, content: str, what: s
         read_manifest(written(tmp_path, content))
 
 
+@pytest.mark.parametrize(
+    ("content", "looks"),
+    [
+        (b"path,sentence\na.wav,Hello there\n", "a CSV table (first line: path, sentence)"),
+        (b"path\tsentence\na.wav\tHello\n", "a TSV table (first line: path, sentence)"),
+        (b"LJ1|In being|In being\nLJ2|x|x\n", "a |-separated table"),
+        (b"RIFF\x24\x08\x00\x00WAVEfmt ", "a recording (wav)"),
+        (b"PK\x03\x04\x14\x00\n", "a zip archive, or a table of a spreadsheet (xlsx)"),
+        (b"PAR1\x15\x04\x15\n", "a parquet file"),
+        (b"\x01\x02\x00\x03\n\n", "a binary file"),
+        (b"<!DOCTYPE html>\n<html>\n", "a web page"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_as_what_it_looks_like(tmp_path, content, looks) -> None:
+    path = tmp_path / "my.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as refused:
+        read_manifest(path)
+    assert f"{path}: is no manifest, it looks like {looks}" in str(refused.value)
+    assert '{"audio_filepath": "a.wav", "text": "..."}' in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_prose_with_one_row_in_it_is_no_manifest(tmp_path: Path) -> None:
+    prose = ["# A title", "", "Some words here.", *["More."] * 3, '{"audio": "a.wav"}', "[1]"]
+    with pytest.raises(UserError) as refused:
+        read_manifest(written(tmp_path, *prose))
+    says = "is no manifest: 6 of 7 lines are not JSON objects (line 1: not JSON, "
+    assert says in str(refused.value)
+    rows, bad = read_manifest(written(tmp_path, "a, comment", *['{"audio": "a.wav"}'] * 2))
+    assert (len(rows), len(bad)) == (2, 1)
+
+
 def test_missing_file_and_folder_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such manifest"):
         read_manifest(tmp_path / "none.jsonl")

@@ -70,7 +70,7 @@ def test_a_broken_row_costs_itself(tmp_path, fault) -> None:
 def test_what_is_no_manifest_is_told_apart(tmp_path) -> None:
     file = tmp_path / "m.jsonl"
     file.write_text(json.dumps({"rows": [GOOD]}, indent=1))
-    with pytest.raises(UserError, match="a manifest holds one JSON object a line"):
+    with pytest.raises(UserError, match="is no manifest: 9 of 9 lines are not JSON objects"):
         read_manifest(file)
     file.write_bytes(codecs.BOM_UTF16_LE + row().decode().encode("utf-16-le"))
     with pytest.raises(UserError, match="is UTF-16 text; save it as UTF-8"):
@@ -161,7 +161,7 @@ def test_a_run_uses_the_good_rows_and_lists_the_bad(bad_set, tmp_path, monkeypat
     given = ["--manifest", "my.jsonl", "--general", "off", "--run-name", "r"]
     assert main(["sample", *given]) == 0
     said = capsys.readouterr().out
-    assert "remark: 1 ids were used before, e.g. my.jsonl:35, now c0#35" in said
+    assert "remark: 1 id was used before, e.g. my.jsonl:35, now c0#35" in said
     for verb in ("clean", "split"):
         assert main([verb, "outputs/r"]) == 0
     said = capsys.readouterr().out
@@ -175,7 +175,8 @@ def test_a_run_uses_the_good_rows_and_lists_the_bad(bad_set, tmp_path, monkeypat
         ("my.jsonl:37", "not UTF-8"),
     }
     assert f"dropped 5: unreadable, e.g. my.jsonl:25: {tmp_path}/gone.flac: no such file" in said
-    assert "remark: 1 texts are not in Latin script, e.g. my.jsonl:33" in said
+    assert "remark: not in Latin script: 1 text, e.g. my.jsonl:33" in said
+    assert "WARNING" not in said  # a few of many
     assert "27 usable utterances, 0.6 minutes" in said
     assert "root:x" not in said + Path("outputs/r/manifests/dropped.jsonl").read_text()
     kept, _ = read_manifest(Path("outputs/r/manifests/clean.jsonl"))
@@ -195,6 +196,10 @@ def test_a_refusal_says_how_many_are_there_and_how_many_are_needed(
     assert main(["clean", "outputs/r"]) == 2
     out, err = capsys.readouterr()
     assert f"dropped 30: unreadable, e.g. m.jsonl:1: {tmp_path}/no/0.wav: no such file" in out
+    listed = Path("outputs/r/manifests/dropped.jsonl")
+    assert f"all 30 dropped rows: {listed}" in out
+    assert "WARNING: 30 of 30 recordings are missing or cannot be read" in out
+    assert out.rstrip().endswith(f"in {listed}")
     assert "0 of 30 utterances are usable and at least 3 are needed" in err
     assert err.strip().count("\n") == 0
     assert len(Path("outputs/r/manifests/dropped.jsonl").read_text().splitlines()) == 30

@@ -6,6 +6,7 @@ import sys
 
 from moontune.cli.arguments import parse, user_errors_as_exit_code
 from moontune.data.heldout import ManifestArgs, build_manifest
+from moontune.system.formatting import counted
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -14,8 +15,8 @@ def main(argv: list[str] | None = None) -> int:
         words = sys.argv[1:] if argv is None else argv
         args = parse(ManifestArgs, words, prog="build_manifest.py")
         rows = build_manifest(args)
-        speakers = len({u.speaker for u in rows})
+        speakers = counted(len({u.speaker for u in rows}), "speaker")
         if len(rows) < args.samples:
-            print(f"remark: {len(rows)} of {args.samples} clips were found")
-        print(f"written: {args.output}, {len(rows)} clips of {speakers} speakers")
+            print(f"remark: {len(rows)} of {counted(args.samples, 'clip')} found")
+        print(f"written: {args.output}, {counted(len(rows), 'clip')} of {speakers}")
     return outcome.code

@@ -75,6 +75,13 @@ class ConsoleUi:
         """A warning: the run goes on, but the user should look."""
         self.note(f"remark: {text}")
 
+    def alarm(self, text: str) -> None:
+        """A warning that nobody shall miss: what goes on is likely not what was meant."""
+        self._log(f"  WARNING: {printable(text)}")
+        self.console.print()
+        self.console.print(f"  WARNING: {printable(text)}", style="bold red", markup=False)
+        self.console.print()
+
     def progress(self, done: int, wanted: int, what: str) -> None:
         self._draw(done, wanted, what, done == wanted)
 
@@ -257,9 +264,10 @@ class ConsoleUi:
             if name is None:
                 continue
             self.note(
-                f"{name + ': ' if name else ''}{edits.substitutions} substitutions, "
-                f"{edits.deletions} deletions, {edits.insertions} insertions, "
-                f"{cut} clips cut by the token cap"
+                f"{name + ': ' if name else ''}{counted(edits.substitutions, 'substitution')}, "
+                f"{counted(edits.deletions, 'deletion')}, "
+                f"{counted(edits.insertions, 'insertion')}, "
+                f"{counted(cut, 'clip')} cut by the token cap"
             )
         groups = (("speaker", comparison.by_speaker), ("length", comparison.by_duration))
         for title, rows in groups:
@@ -272,7 +280,9 @@ class ConsoleUi:
             for text in comparison.sentences.values():
                 self.note(text)
         b = comparison.bootstrap
-        self.note(f"intervals: {b.resamples} resamples of {b.units} {b.unit}s, seed {b.seed}")
+        self.note(
+            f"intervals: {b.resamples} resamples of {counted(b.units, b.unit)}, seed {b.seed}"
+        )
         for remark in card.remarks:
             self.warn(remark)
 

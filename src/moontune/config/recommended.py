@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.config.schema import RunConfig
-from moontune.system.formatting import percent
+from moontune.system.formatting import counted, percent
 
 BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
 _EPOCHS = (4.5, 2.0)  # times over few clips, and over many
@@ -74,7 +74,7 @@ def _updates(config: RunConfig, data: DataSummary) -> Recommendation:
     most = round(most * own)
     heard = min(max(heard, least), most)
     updates = max(1, round(heard / (config.train.batch_size * config.train.grad_accum * own)))
-    why = f"{heard / data.clips:.3g} times over {data.clips} clips"
+    why = f"{heard / data.clips:.3g} times over {counted(data.clips, 'clip')}"
     if heard in (least, enough, most):
         how = {least: "at least ", most: "at most "}.get(heard, "")
         why += f", {how}{heard:,} in all"

@@ -114,9 +114,9 @@ def check_values(**values: float) -> None:
 
 
 def remarks(config: RunConfig) -> list[str]:
-    """Settings that work but lie outside the plan's ranges, a sentence each."""
+    """Settings that work but lie outside what moontune is meant for, a sentence each."""
     return [
-        f"{name} = {value:g} is outside the plan's {r.plan[0]:g}..{r.plan[1]:g}"
+        f"{name} = {value:g} is outside {r.plan[0]:g}..{r.plan[1]:g}, what moontune is meant for"
         for name, value, r in ranged(config)
         if r.plan is not None and not r.plan[0] <= value <= r.plan[1]
     ]

@@ -18,6 +18,7 @@ from typing import Any
 
 from moontune.data.audio import AudioPart
 from moontune.errors import UserError
+from moontune.system.file_kinds import binary_kind, table_kind
 from moontune.system.files import write_jsonl
 
 # The first name of each field is the one moontune writes; the others are what NeMo,
@@ -52,7 +53,16 @@ _CLOCK = re.compile(  # at the end: 14:05, at 2:05:09 pm, T14.05Z, 14:05 +02:00
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?")
 _EPOCH_S, _EPOCH_MS = (1e9, 1e11), (1e12, 1e14)  # of 2001 and later
 _LONGEST_NAME = 200
+_A_ROW = 'a manifest has a line such as {"audio_filepath": "a.wav", "text": "..."} for each clip'
 _LONGEST_TEXT = 20_000  # a quarter of an hour; normalising takes time with the square of it
+
+
+class _NoObjectError(ValueError):
+    """A line that is JSON, and no object."""
+
+
+_NOT_AN_OBJECT = (*(_NoObjectError, json.JSONDecodeError, RecursionError, UnicodeDecodeError),)
+_LONGEST_HEAD = 10_000  # bytes of a line that are looked at for what it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +234,7 @@ def _short(value: Any) -> str:
 def _parse(row: Any, base: str, where: str) -> Utterance:
     """One decoded JSON line as an Utterance; raises ValueError with what is wrong."""
     if not isinstance(row, dict):
-        raise ValueError(f"expected a JSON object, found {type(row).__name__}")
+        raise _NoObjectError(f"expected a JSON object, found {type(row).__name__}")
     audio, text, target = _audio(row), _text(row, "text") or "", _text(row, "target")
     if len(text) > _LONGEST_TEXT:
         raise ValueError(
@@ -291,6 +301,8 @@ def _lines(path: Path) -> Iterator[bytes]:
             file.seek(0)
             stream: Any = gzip.GzipFile(fileobj=file) if packed else file
             first = stream.readline()
+            if kind := binary_kind(first):
+                raise UserError(f"{path}: is no manifest, it looks like {kind}; {_A_ROW}")
             if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
             first = first.removeprefix(codecs.BOM_UTF8)
@@ -373,11 +385,15 @@ def _each(
     path: Path, bad: list[Dropped], taken: set[str], *, written_by_run: bool
 ) -> Iterator[Utterance]:
     """Usable rows; `bad` gets the broken ones, `taken` the ids."""
-    before, usable = len(bad), 0
+    before, usable, total = len(bad), 0, 0
+    strange: list[Dropped] = []  # of lines that are no JSON objects
+    head = b""  # the first line
     base = str(path.resolve().parent)
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
+        total += 1
+        head = head or line[:_LONGEST_HEAD]
         where = f"{path}:{number}"
         try:
             decoded = json.loads(line.decode())
@@ -388,6 +404,8 @@ def _each(
                 row = replace(row, group=str(decoded["group"]))
         except (ValueError, RecursionError) as error:
             bad.append(_broken(error, where, number))
+            if isinstance(error, _NOT_AN_OBJECT):
+                strange.append(bad[-1])
             continue
         if row.id in taken:
             name = row.id
@@ -397,14 +415,24 @@ def _each(
         taken.add(row.id)
         usable += 1
         yield row
+    broken = bad[before:]
+    if len(strange) > total / 2 and total > 1:
+        kind = table_kind(head)
+        looks = f", it looks like {kind}" if kind else _share_of(strange, total)
+        raise UserError(f"{path}: is no manifest{looks}; {_A_ROW}")
     if not usable:
-        broken = bad[before:]
         if not broken:
             raise UserError(f"{path}: is empty; put one JSON object a line in it")
         first = broken[0]
         hint = "; a manifest holds one JSON object a line" if first.reason == "not JSON" else ""
         none = f"none of the {len(broken)} rows is usable"
         raise UserError(f"{first.where}: {first.reason}: {first.detail}; {none}{hint}")
+
+
+def _share_of(strange: list[Dropped], total: int) -> str:
+    """How many lines are no JSON objects, and what is wrong with the first of them."""
+    share = f"{len(strange)} of {total} lines are not JSON objects"
+    return f": {share} ({strange[0].id}: {strange[0].reason}, {strange[0].detail})"
 
 
 def _broken(error: Exception, where: str, number: int) -> Dropped:

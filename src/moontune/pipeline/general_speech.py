@@ -21,6 +21,7 @@ from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.cache import cache_dir
 from moontune.system.files import write_jsonl
+from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
 Use = Literal["general", "replay"]  # the forgetting check, and replay: so their files are named
@@ -49,7 +50,7 @@ def sample_general_speech(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, A
         write_manifest(run.manifest(f"{use}_sampled"), utterances, keep_where=True)
         _write_dropped(run, use, sample.dropped if sample else [])
         if sample:
-            ui.note(f"{len(utterances)} clips of general speech for {_PURPOSE[use]}")
+            ui.note(f"{counted(len(utterances), 'clip')} of general speech for {_PURPOSE[use]}")
     return {
         "general": general.origin.to_json() if general else None,
         "general_remark": remark,
@@ -132,8 +133,8 @@ def _clean(
     _write_dropped(run, use, [*cleaned.dropped, *left_out])
     if len(usable) < len(sampled):
         ui.note(
-            f"{len(usable)} of {len(sampled)} clips of general speech for {_PURPOSE[use]} are "
-            f"used, the reasons are in {run.manifest(f'{use}_dropped')}"
+            f"{len(usable)} of {counted(len(sampled), 'clip')} of general speech for "
+            f"{_PURPOSE[use]} are used, the reasons are in {run.manifest(f'{use}_dropped')}"
         )
     return _Part(set(cleaned.audio_sha256.values()), usable)
 

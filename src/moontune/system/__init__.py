@@ -8,6 +8,7 @@ In reading order:
     package_files  Files inside installed packages, found and checked without importing the
                    package
     redaction      Access tokens, kept out of everything that is printed or written down
+    file_kinds     What a file looks like by how it begins: a recording, an archive, a table
     formatting     Text for a terminal: what others wrote made safe, numbers and counts in words
     progress       How a stage tells the user what happens
     signals        Ctrl-C and the like while something is computed that can be finished first

@@ -17,6 +17,7 @@ from moontune.models.adapter import set_adapter_state
 from moontune.models.base_model import Base
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SINGLE, ProcessGroup
+from moontune.system.formatting import counted
 from moontune.system.memory import out_of_memory
 from moontune.training.checkpoint import Checkpointer
 from moontune.training.losses import LossComputer
@@ -265,7 +266,7 @@ def _ending(progress: LoopProgress, config: TrainConfig, kept_step: int | None =
     if progress.given_up:
         return GIVEN_UP
     if progress.skipped > config.max_skipped_updates:
-        return f"aborted: {progress.skipped} updates had a non-finite loss or gradient"
+        return f"aborted: {counted(progress.skipped, 'update')} had a non-finite loss or gradient"
     if kept_step is not None and progress.step >= kept_step:
         return PLANNED
     if config.early_stop_patience and progress.stale >= config.early_stop_patience:

@@ -19,6 +19,7 @@ from moontune.pipeline.stages import stage_named
 from moontune.pipeline.stages.split import split_by_of
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import new_folder, remove_folder, write_json
+from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
 BEFORE = ("sample", "clean")  # done once, for all folds
@@ -96,8 +97,10 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
                 fold.finish_stage(name, done[name])
             leaks = {"leakage": summary["leakage"]["counts"], "seconds": 0.0}
             fold.finish_stage("split", leaks)
-        size = ", ".join(f"{name} {len(split.parts[name])} clips" for name in SPLITS)
-        ui.note(f"fold {number}: {size}, {split.shares['test'].speakers} speakers in test")
+        size = ", ".join(f"{name} {counted(len(split.parts[name]), 'clip')}" for name in SPLITS)
+        ui.note(
+            f"fold {number}: {size}, {counted(split.shares['test'].speakers, 'speaker')} in test"
+        )
     if (kept := splits[0].kept) is not None and kept.sentence:
         ui.note(kept.sentence)
     run.note(folds=len(splits))

@@ -23,6 +23,7 @@ from moontune.report.final_adapter import render_final, render_final_public, sta
 from moontune.report.html.contents import final_page
 from moontune.report.results import ArtifactTest, Expectation, FinalMetrics, FinalResults
 from moontune.system.files import damage_as_user_error, read_jsonl, write_json
+from moontune.system.formatting import counted
 from moontune.training.stability import unsteady
 from moontune.training.summary import TrainingSummary
 
@@ -131,7 +132,7 @@ def _checks(run: RunDir, crossval: FinishedCrossval) -> list[Check]:
     """Checks that need nothing held out; and whether there was reason to train at all."""
     training = TrainingSummary.from_json(run.read("train.json"))
     found = doubts_of(crossval)
-    faults = [f"{training.skipped} updates skipped"] if training.skipped else []
+    faults = [f"{counted(training.skipped, 'update')} skipped"] if training.skipped else []
     faults += [training.stopped] if training.aborted else []
     faults += unsteady(read_jsonl(run / "train_log.jsonl"))
     fallbacks = ", ".join(f"{k} ({n}x)" for k, n in mps_fallbacks(run.stages()).items())

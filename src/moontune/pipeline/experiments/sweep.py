@@ -28,6 +28,7 @@ from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.pipeline.stages.train import GivenUp, TrainOptions
 from moontune.system.files import write_json
+from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 from moontune.training.summary import TrainingSummary
 
@@ -106,6 +107,9 @@ class _TrialUi:
 
     def warn(self, text: str) -> None:
         self._ui.warn(text)
+
+    def alarm(self, text: str) -> None:
+        self._ui.alarm(text)
 
     def training(self, event: dict[str, Any], max_steps: int) -> None:
         self._ui.training(event, max_steps)
@@ -208,7 +212,7 @@ def _outcome(trial: Trial, before: list[Trial]) -> str:
     if trial.state == "aborted":
         return "training was aborted: its numbers were not finite"
     if trial.state == "pruned":
-        return f"given up after {max(trial.validations)} updates, {loss}"
+        return f"given up after {counted(max(trial.validations), 'update')}, {loss}"
     if before and trial.best_val_loss < best_of(before).best_val_loss:
         return f"{loss}: the best so far"
     return loss

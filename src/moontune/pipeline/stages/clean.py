@@ -15,6 +15,7 @@ from moontune.errors import UserError
 from moontune.pipeline.general_speech import clean_general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
+from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
 
@@ -35,37 +36,38 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     write_json(run / "manifests/audio_sha256.json", cleaned.audio_sha256)
     reasons = dict(Counter(r["reason"] for r in rows).most_common())
     minutes = sum(u.duration or 0.0 for u in cleaned.utterances) / 60
-    for reason, count in reasons.items():
-        example = next(r for r in rows if r["reason"] == reason)
-        ui.note(f"dropped {count}: {reason}, e.g. {example['where']}: {example['detail']}")
+    _tell_dropped(run, rows, reasons, len(sampled), ui)
     if len(cleaned.utterances) < 3:
         raise UserError(
-            f"{len(cleaned.utterances)} of {len(sampled)} utterances are usable and at least 3 are "
-            f"needed; see {run.manifest('dropped')} for the reasons"
+            f"{len(cleaned.utterances)} of {counted(len(sampled), 'utterance')} are usable and at "
+            f"least 3 are needed; see {run.manifest('dropped')} for the reasons"
         )
     if cleaned.annotations:
         listed = ", ".join(f"{kind} in {n}" for kind, n in cleaned.annotations.items())
         ui.note(f"taken out of transcripts, not being speech: {listed} (--keep-annotations)")
-    ui.note(f"{len(cleaned.utterances)} usable utterances, {minutes:.1f} minutes")
-    low, high = PLAN_MINUTES
+    usable = counted(len(cleaned.utterances), "usable utterance")
+    ui.note(f"{usable}, {minutes:.1f} minutes")
     remarks = []
-    if not low <= minutes <= high:
-        remarks.append(f"{minutes:.1f} minutes is outside the plan's {low:.0f}-{high:.0f}")
+    if minutes < PLAN_MINUTES[0]:
+        remarks.append(
+            f"{minutes:.1f} minutes are less than the {PLAN_MINUTES[0]:.0f} and more that moontune "
+            "is meant for: they can help, but show less, and less surely"
+        )
     foreign = [u for u in sampled if not is_latin(u.text)]
     if foreign:
         remarks.append(
-            f"{len(foreign)} texts are not in Latin script, e.g. {foreign[0].where}; where the "
-            "base is for their language, --tokens-per-second 13 gives it room"
+            f"not in Latin script: {counted(len(foreign), 'text')}, e.g. {foreign[0].where}; where "
+            "the base is for their language, --tokens-per-second 13 gives it room"
         )
     if cleaned.two_people:
         remarks.append(
-            f"in {len(cleaned.two_people)} stereo clips two people may be mixed, e.g. "
+            f"in {counted(len(cleaned.two_people), 'stereo clip')} two people may be mixed, e.g. "
             f"{cleaned.two_people[0].where}; `channel` in the row picks one"
         )
     if cleaned.narrow > len(cleaned.utterances) / 2:
         remarks.append(
-            f"{cleaned.narrow} of {len(cleaned.utterances)} clips hold nothing above 4 kHz, as a "
-            "telephone's do: the figures are for such a line"
+            f"{cleaned.narrow} of {counted(len(cleaned.utterances), 'clip')} hold nothing above "
+            "4 kHz, as a telephone's do: the figures are for such a line"
         )
     for remark in remarks:
         ui.warn(remark)
@@ -81,3 +83,21 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         "remarks": remarks,
         "general_remark": remark,
     }
+
+
+def _tell_dropped(
+    run: RunDir, rows: list[dict[str, Any]], reasons: dict[str, int], sampled: int, ui: Ui
+) -> None:
+    """Each reason with an example, where all are listed, and a warning where half of the files
+    cannot be read."""
+    for reason, count in reasons.items():
+        example = next(r for r in rows if r["reason"] == reason)
+        ui.note(f"dropped {count}: {reason}, e.g. {example['where']}: {example['detail']}")
+    if rows:
+        ui.note(f"all {counted(len(rows), 'dropped row')}: {run.manifest('dropped')}")
+    unreadable = reasons.get("unreadable", 0)
+    if unreadable and 2 * unreadable >= sampled:
+        ui.alarm(
+            f"{unreadable} of {counted(sampled, 'recording')} are missing or cannot be read; look "
+            f"whether the manifest's paths are right, in {run.manifest('dropped')}"
+        )

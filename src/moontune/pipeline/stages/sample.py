@@ -12,6 +12,7 @@ from moontune.pipeline.general_speech import sample_general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.cache import cache_dir
 from moontune.system.files import write_jsonl
+from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
 
@@ -28,11 +29,12 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     write_manifest(run.manifest("sampled"), corpus.utterances, keep_where=True)
     write_jsonl(run.manifest("dropped"), [{"stage": "sample", **asdict(d)} for d in corpus.dropped])
     facts = {"utterances": len(corpus.utterances), "dropped": len(corpus.dropped)}
-    ui.note(f"{len(corpus.utterances)} utterances from {config.data.source}")
+    ui.note(f"{counted(len(corpus.utterances), 'utterance')} from {config.data.source}")
     if corpus.remark:
         ui.warn(corpus.remark)
     renamed = [u for u in corpus.utterances if u.renamed]
     if renamed:
         first = renamed[0]
-        ui.warn(f"{len(renamed)} ids were used before, e.g. {first.where}, now {first.id}")
+        ids = "1 id was" if len(renamed) == 1 else f"{len(renamed)} ids were"
+        ui.warn(f"{ids} used before, e.g. {first.where}, now {first.id}")
     return facts | {"origin": corpus.origin.to_json()} | sample_general_speech(run, config, ui)

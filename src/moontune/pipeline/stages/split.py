@@ -9,6 +9,7 @@ from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, SplitBy, meaning_of, split_utterances
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import write_json
+from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
 
@@ -16,6 +17,9 @@ def split_by_of(run: RunDir, config: RunConfig) -> SplitBy:
     """How a run's cleaned utterances are split: as asked, or as `auto` is for them."""
     asked = config.split.split_by
     return run.stages()["clean"]["split_by"] if asked == "auto" else asked
+
+
+_SHARED = {"audio": "recording"}  # kinds of leaks that have another word on the screen
 
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -34,12 +38,13 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         write_manifest(run.manifest(name), split.parts[name], keep_where=True)
         share = split.shares[name]
         ui.note(
-            f"{name:5} {share.utterances:4} clips, {share.speakers:3} speakers, "
+            f"{name:5} {counted(share.utterances, 'clip'):>9}, "
+            f"{counted(share.speakers, 'speaker'):>11}, "
             f"{share.seconds / 60:5.1f} min ({100 * share.share:.1f} %, wanted "
             f"{100 * share.wanted:.0f} %)"
         )
     summary = split.summary()
-    counts = summary["leakage"]["counts"]
+    counts: dict[str, int] = summary["leakage"]["counts"]
     if meaning := meaning_of(split.split_by, split.voices):
         ui.note(f"split by recording: {meaning}")
     if split.kept is not None and split.kept.sentence:
@@ -49,9 +54,7 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         ui.warn("not every clip names its speaker, so shared speakers cannot be counted")
     ui.note(
         "shared between splits: "
-        + ", ".join(
-            f"{n} {kind}{'' if n == 1 or kind == 'audio' else 's'}" for kind, n in counts.items()
-        )
+        + ", ".join(counted(n, _SHARED.get(kind, kind)) for kind, n in counts.items())
     )
     write_json(run / "split.json", summary)
     return {"leakage": counts}

@@ -30,6 +30,7 @@ from moontune.pipeline.training_log import TrainingLog, is_logged
 from moontune.system.device import training_dtype
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import write_json
+from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 from moontune.system.signals import stop_after_this_update
 
@@ -416,9 +417,9 @@ def _write_products(training: _Training, trained: _Trained) -> None:
 
 
 def _say_result(result: TrainResult, ui: Ui) -> None:
-    text = f"{result.stopped} after {result.steps} updates; kept step {result.best_step}"
+    text = f"{result.stopped} after {counted(result.steps, 'update')}; kept step {result.best_step}"
     if result.first_val_loss is not None:
         text += f", validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
     ui.note(text)
     if result.skipped:
-        ui.warn(f"{result.skipped} updates were skipped for a non-finite loss or gradient")
+        ui.warn(f"skipped for a non-finite loss or gradient: {counted(result.skipped, 'update')}")
