@@ -180,7 +180,7 @@ def _on_test_split(run: RunDir, config: RunConfig) -> dict[str, Any]:
 
 def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str, Any]:
     """The export's origin, files and settings, for export.json and the README."""
-    from moontune.export.onnx_builder import IR_VERSION, OPSET
+    from moontune.models.graph.builder import IR_VERSION, OPSET
     from moontune.export.onnx_files import file_table
     from moontune.pipeline.run_dir import environment
 
