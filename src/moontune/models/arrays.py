@@ -48,6 +48,7 @@ _PLAIN_KEYS = {
     *("peft_type", "peft_version", "auto_mapping", "base_model_name_or_path", "revision"),
     *("inference_mode", "task_type", "r", "lora_alpha", "lora_dropout", "use_rslora"),
     *("target_modules", "init_lora_weights", "bias", "ensure_weight_tying"),
+    *("megatron_core", "qalora_group_size"),  # of megatron_config and use_qalora
 }
 _LORA = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 

@@ -54,7 +54,7 @@ class Pair:
         self.end = made.get("eos_token_id", _END)
 
     def write(self, clip: np.ndarray, most: int) -> list[int]:
-        """The tokens of a float32 mono 16 kHz clip, (samples,), the last one EOS; at most `most`."""
+        """The tokens of a float32 mono 16 kHz clip, (samples,): EOS and all, at most `most`."""
         samples = np.ascontiguousarray(clip, np.float32)[None]
         heard = {"input_values": samples, "attention_mask": np.ones(samples.shape, np.int64)}
         [states] = self._encoder.run(None, {name: heard[name] for name in self._heard})
@@ -86,7 +86,7 @@ def graph_file(folder: Path, name: str) -> Path | None:
 def load_session(
     model: Path | bytes, threads: int | None = None, outside: dict[str, np.ndarray] | None = None
 ) -> Any:
-    """An onnxruntime session on the CPU, of a file or of a model's bytes without what is `outside`."""
+    """An onnxruntime session on the CPU, of a file, or of bytes that lack what is `outside`."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

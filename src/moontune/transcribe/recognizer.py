@@ -40,6 +40,7 @@ class Recognizer:
     cap: TokenCap  # the one a run was evaluated with, else the default
     note: str | None  # for the user, such as that an adapter is on other weights
     transcribe: Transcribe
+    one_by_one: bool = False  # several clips together are no faster than one after another
 
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
@@ -178,12 +179,11 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
         with open(folder / "model.safetensors", "rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         note = other_weights(parts.adapter, digest)
-    return Recognizer(what, kind, "cpu", parts.cap, note, transcriber)
+    return Recognizer(what, kind, "cpu", parts.cap, note, transcriber, one_by_one=True)
 
 
 def _onnx(what: str) -> Recognizer:
     from moontune.models.onnx import OnnxTranscriber
 
-    return Recognizer(
-        what, "onnx", "cpu", EvalConfig().token_cap, None, OnnxTranscriber(Path(what).expanduser())
-    )
+    cap, transcriber = EvalConfig().token_cap, OnnxTranscriber(Path(what).expanduser())
+    return Recognizer(what, "onnx", "cpu", cap, None, transcriber, one_by_one=True)
