@@ -76,7 +76,8 @@ def test_transcribe_works_where_the_training_stack_cannot_be_imported(
         assert "loading" not in done.stdout + done.stderr  # for terminals alone
         clip = read_audio(tmp_path / "clip.flac")
         [wanted] = open_recognizer(str(model), "cpu")([clip], CAP)
-        assert json.loads(done.stdout)["text"] == wanted.text != ""
+        row = json.loads(done.stdout)
+        assert (row["text"], row["tokens"]) == (wanted.text, len(wanted.tokens))
 
 
 @pytest.mark.parametrize(
