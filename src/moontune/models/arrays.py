@@ -199,7 +199,7 @@ def _merge(weights: dict[str, np.ndarray], adapter: Path) -> None:
     odd = [name for name, value in config.items() if name not in _PLAIN_KEYS and value]
     plain = config.get("peft_type") == "LORA" and config.get("bias", "none") == "none"
     plain &= config.get("init_lora_weights", True) in (True, False)  # some change the base
-    rank, alpha = config.get("r"), config.get("lora_alpha")
+    rank, alpha = config.get("r", 0), config.get("lora_alpha", 0)
     if odd or not plain or type(rank) is not int or type(alpha) not in (int, float) or rank < 1:
         raise Unplain(f"an adapter with {', '.join(odd) or 'another kind, rank or alpha'}")
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
