@@ -65,6 +65,7 @@ def test_everything_promised_is_there_with_its_digest(run) -> None:
         *(f"merged/{n}" for n in ("model.safetensors", "config.json", "tokenizer.json")),
         *(f"{d}/{n}.onnx" for d in ("onnx", "onnx-int8") for n in ("encoder_model",)),
         *(f"{d}/decoder_model_merged.onnx" for d in ("onnx", "onnx-int8")),
+        "transcribe.py",
         *(f"ort/{n}" for n in ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")),
     ):
         content = (run / "export" / name).read_bytes()
@@ -109,7 +110,7 @@ def test_the_card_names_base_data_figures_and_licence(run) -> None:
 
 def test_the_cards_onnx_example_runs(run, monkeypatch, capsys) -> None:
     text = (run / "export/README.md").read_text()
-    example = text.split("# ONNX, without PyTorch")[1].split("\n", 1)[1].split("\n\n")[0]
+    example = text.split("# ONNX in Python")[1].split("\n", 1)[1].split("\n\n")[0]
     assert example.startswith("from moontune import OnnxTranscriber, TokenCap\n")
     monkeypatch.chdir(run / "export")
     samples = load_audio(read_run_manifest(run / "manifests/test.jsonl")[0])
@@ -177,6 +178,66 @@ def test_ort_files_write_what_the_8_bit_onnx_does(run) -> None:
         for name in ("onnx-int8", "ort")
     )
     assert [o.tokens for o in one] == [o.tokens for o in other]
+
+
+def test_the_program_in_an_export_needs_onnxruntime_numpy_and_soundfile_alone(
+    run, tmp_path
+) -> None:
+    """Run by an interpreter that finds nothing else: not moontune, torch, transformers or peft."""
+    # What these three themselves depend on is there too.
+    allowed = ("onnxruntime", "numpy", "soundfile", "_soundfile", "_soundfile_data", "cffi")
+    allowed += (
+        "_cffi_backend",
+        "pycparser",
+        "google",
+        "flatbuffers",
+        "packaging",
+        "typing_extensions",
+    )
+    here = (
+        "import runpy, sys, sysconfig\n"
+        "site = sysconfig.get_paths()['purelib']\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] not in (*sys.stdlib_module_names, *{allowed}):\n"
+        "            raise ImportError(f'{name} is not here')\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        "del sys.argv[0]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    shutil.copytree(run / "export", tmp_path / "e")
+    first = read_run_manifest(run / "manifests/test.jsonl")[0]
+    for folder, product in (("onnx", "onnx-float32"), ("onnx-int8", "onnx-8-bit"), ("ort", None)):
+        given = [tmp_path / "e/transcribe.py", first.audio_filepath, "--model", folder]
+        done = subprocess.run(
+            [sys.executable, "-c", here, *map(str, given)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path / "e",
+        )
+        assert done.returncode == 0, done.stderr
+        [row, *_] = read_jsonl(run / f"export/predictions/{product or 'onnx-8-bit'}.jsonl")
+        heard = "".join(c if c.isprintable() else " " for c in row["hypothesis"])
+        assert done.stdout == heard + "\n" != "\n", folder
+
+
+def test_transcribe_takes_every_pair_of_an_export_and_no_torch(run, tmp_path) -> None:
+    first = read_run_manifest(run / "manifests/test.jsonl")[0]
+    code = (
+        "import sys\n"
+        "from moontune.cli.dispatch import main\n"
+        "code = main(sys.argv[1:])\n"
+        "assert not {'torch', 'transformers', 'peft'} & sys.modules.keys()\n"
+        "sys.exit(code)\n"
+    )
+    words = ["transcribe", str(first.audio_filepath), "--format", "jsonl"]
+    words += ["--speech-threshold", "1e-6", "--model"]
+    for folder, product in (("onnx", "onnx-float32"), ("ort", "onnx-8-bit")):
+        given = [sys.executable, "-c", code, *words, str(run / "export" / folder)]
+        done = subprocess.run(given, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        [row, *_] = read_jsonl(run / f"export/predictions/{product}.jsonl")
+        assert json.loads(done.stdout)["text"] == row["hypothesis"]
 
 
 @pytest.fixture

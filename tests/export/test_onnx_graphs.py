@@ -14,11 +14,12 @@ from moontune.config.schema import TokenCap
 from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.errors import UserError
 from moontune.export.command import ExportArgs
-from moontune.export.onnx_builder import quantized
 from moontune.export.onnx_files import size, write_onnx, write_ort
-from moontune.export.tokenizer_bin import pack, token_bytes, unpack
+from moontune.export.tokenizer_bin import pack, token_bytes
 from moontune.models.bundled import bundled_ort_files
-from moontune.models.onnx import DECODER, ENCODER, OnnxTranscriber, open_session
+from moontune.models.graph.builder import quantized
+from moontune.models.onnx import OnnxTranscriber, open_session
+from moontune.models.standalone import DECODER, ENCODER, unpacked
 from moontune.models.transcriber import Transcriber
 
 CAP = TokenCap(6.5, 8)
@@ -226,7 +227,7 @@ def test_a_folder_without_graphs_or_tokenizer_is_refused(tiny, tmp_path) -> None
 def test_tokenizer_bin_is_the_vendors_but_for_a_token_it_lost(bundled_base) -> None:
     """The vendor's has no bytes for U+2028, which makes its runtime fail on that token."""
     ours = token_bytes(Path(bundled_base.origin.path) / "tokenizer.json")
-    theirs = unpack(bundled_ort_files()[2].read_bytes())
+    theirs = unpacked(bundled_ort_files()[2].read_bytes())
     assert [i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b] == [31353]
     assert (ours[31353], theirs[31353]) == ("\u2028".encode(), b"")
     assert pack(theirs) == bundled_ort_files()[2].read_bytes()
@@ -234,7 +235,7 @@ def test_tokenizer_bin_is_the_vendors_but_for_a_token_it_lost(bundled_base) -> N
 
 def test_tokenizer_bin_holds_tokens_of_any_length(tiny_base) -> None:
     tokens = [b"x" * n for n in (1, 127, 128, 129, 255, 256, 300, 32_767)]
-    assert unpack(pack(tokens)) == tokens
+    assert unpacked(pack(tokens)) == tokens
     own = token_bytes(Path(tiny_base.origin.path) / "tokenizer.json")
     assert own[:3] == [b"<unk>", b"<s>", b"</s>"]
     assert sorted(own[3:]) == [bytes([n]) for n in range(256)]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.models.decoding import Transcript
 from moontune.transcribe import recognizer as recognizers
+from moontune.transcribe.command import TranscribeArgs, transcribe_files
 from moontune.transcribe.long_form import loops, transcribe_long
 from moontune.transcribe.recognizer import Recognizer
 from moontune.transcribe.recordings import find_recordings
@@ -62,6 +64,7 @@ def fake(monkeypatch) -> SimpleNamespace:
             raise KeyboardInterrupt
         return [Transcript(f"heard {len(c) / 16_000:.1f}", [5, 2], False) for c in clips]
 
+    state.hear = hear
     monkeypatch.setattr(
         recognizers, "open_recognizer", lambda *a: Recognizer(a[0], "model", "cpu", CAP, None, hear)
     )
@@ -177,7 +180,7 @@ def test_several_files_of_a_folder_in_order_under_their_names(folder, fake, caps
     out = capsys.readouterr().out
     heads = [line for line in out.splitlines() if line.startswith("==>")]
     assert heads == [f"==> in/{name} <==" for name in ("a.wav", "deep/b.flac", "long.ogg")]
-    assert fake.calls == 1  # segments of all files together
+    assert fake.calls == 2  # segments of several files together; first a short window
     assert out.count("heard") == 1 + 1 + 5
 
 
@@ -234,6 +237,7 @@ def test_an_interruption_keeps_what_is_done_and_skip_existing_goes_on(
     assert main(go) == 130
     err = capsys.readouterr().err
     assert "interrupted; 2 of 3 recordings are done; of in/long.ogg the first " in err
+    assert " is kept in out/long.partial.txt; go on with" in err
     assert "--skip-existing" in err
     partial = Path("out/long.partial.txt").read_text()
     assert 0 < partial.count("heard") < 5
@@ -243,6 +247,83 @@ def test_an_interruption_keeps_what_is_done_and_skip_existing_goes_on(
     assert "2 recordings skipped" in capsys.readouterr().err
     assert Path("out/long.txt").read_text().startswith(partial)
     assert not Path("out/long.partial.txt").exists()
+
+
+def test_the_first_piece_is_kept_and_shown_before_the_second_is_heard(
+    folder, fake, capsys, monkeypatch
+) -> None:
+    """Where batches are no faster, each piece is transcribed as soon as it is cut."""
+    monkeypatch.setattr(
+        recognizers,
+        "open_recognizer",
+        lambda *a: Recognizer(a[0], "onnx", "cpu", CAP, None, fake.hear, one_by_one=True),
+    )
+    fake.stop_at = 2
+    assert main(["transcribe", "in/long.ogg", "--output-dir", "out"]) == 130
+    err = capsys.readouterr().err
+    assert "0 of 1 recordings are done; of in/long.ogg the first " in err
+    assert Path("out/long.partial.txt").read_text().count("heard") == 1
+
+
+def test_the_bar_is_there_before_the_first_text_and_knows_the_time_left(folder, fake) -> None:
+    shown: list[tuple[int, int, int]] = []
+
+    class Ui:
+        def progress(self, done: int, wanted: int, what: str) -> None:
+            shown.append((done, wanted, fake.calls))
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *given: None
+
+    args = TranscribeArgs(("in/long.ogg",), output_dir=Path("out"))
+    transcribe_files(args, Ui(), print, io.StringIO(), io.BytesIO())
+    assert shown[0] == (0, shown[0][1], 0)
+    assert shown[0][1] > 60
+    assert [calls for _, _, calls in shown] == sorted(calls for _, _, calls in shown)
+    assert any(0 < done < wanted for done, wanted, _ in shown)
+
+
+def test_a_short_recording_asks_for_no_gpu(folder, fake, capsys, monkeypatch) -> None:
+    devices = []
+
+    def opened(what: str, device: str, *more: object) -> Recognizer:
+        devices.append(device)
+        return Recognizer(what, "model", "cpu", CAP, None, fake.hear)
+
+    monkeypatch.setattr(recognizers, "open_recognizer", opened)
+    assert main(["transcribe", "in/a.wav"]) == 0
+    assert main(["transcribe", "in/a.wav", "--device", "mps"]) == 0
+    monkeypatch.setattr("moontune.transcribe.command._SHORT_S", 5.0)
+    assert main(["transcribe", "in/a.wav"]) == 0
+    assert devices == ["cpu", "mps", "auto"]
+
+
+def test_a_failed_file_alone_has_no_figures(folder, capsys) -> None:
+    assert main(["transcribe", "gone.wav"]) == 2
+    err = capsys.readouterr().err
+    assert "RTF" not in err
+    assert err.endswith("  1 recording failed\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_is_told_what_is_loaded_before_it_is(folder, fake, monkeypatch) -> None:
+    err = Terminal()
+    told: list[str] = []
+    opened = recognizers.open_recognizer
+
+    def slow(*given: Any) -> Recognizer:
+        told.append(err.getvalue())
+        return opened(*given)
+
+    monkeypatch.setattr(recognizers, "open_recognizer", slow)
+    monkeypatch.setattr(sys, "stderr", err)
+    assert main(["transcribe", "in/a.wav", "--model", "outputs/my"]) == 0
+    assert told == ["loading outputs/my ...\r"]
+    assert "\x1b[K" in err.getvalue()
 
 
 def test_a_file_that_breaks_off_keeps_what_came_before(folder, fake, capsys, monkeypatch) -> None:
@@ -255,7 +336,7 @@ def test_a_file_that_breaks_off_keeps_what_came_before(folder, fake, capsys, mon
     monkeypatch.setattr("moontune.transcribe.batching.audio_blocks", breaking)
     assert main(["transcribe", "in/long.ogg", "in/a.wav", "--output-dir", "out"]) == 2
     err = capsys.readouterr().err
-    assert "moontune: in/long.ogg: cannot be decoded (broken); kept: the first " in err
+    assert "moontune: in/long.ogg: cannot be decoded (broken); the first " in err
     assert {p.name for p in Path("out").iterdir()} == {"a.txt", "long.partial.txt"}
 
 

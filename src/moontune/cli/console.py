@@ -113,28 +113,17 @@ class ConsoleUi:
                 self.note(f"{done}/{wanted} {what}, {left:.0f} s left")
             return
         if self._bar is None:
-            from rich.progress import (
-                BarColumn,
-                MofNCompleteColumn,
-                Progress,
-                TextColumn,
-                TimeRemainingColumn,
-            )
-
-            self._bar = Progress(
-                TextColumn("  "),
-                BarColumn(bar_width=30),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.description}", markup=False),
-                console=self.console,
-                transient=True,
-            )
-            self._bar.start()
+            self._bar = _bar(self.console)
             self._task = self._bar.add_task(what, total=wanted)
         self._bar.update(self._task, completed=done, total=wanted, description=what)
+        self._bar.start()
         if last:
             self.close()
+
+    def hide(self) -> None:
+        """Take the bar off the terminal; it comes back, with its time left, as work goes on."""
+        if self._bar is not None:
+            self._bar.stop()
 
     def close(self) -> None:
         self._begun = 0.0
@@ -298,6 +287,32 @@ class ConsoleUi:
             table.add_row(_cell(row.name), *size, *map(percent, rates))
         self.console.print(table)
         self.console.print()
+
+
+def _bar(console: Any) -> Any:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as LaterColumn
+    from rich.text import Text
+
+    class TimeLeftColumn(LaterColumn):
+        """Told from the first step on, by the average until there are several."""
+
+        def render(self, task: Task) -> Text:
+            if task.time_remaining is None and task.completed and task.elapsed:
+                left_s = int(task.elapsed * (task.total or 0) / task.completed - task.elapsed)
+                clock = f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02}"
+                return Text(clock, style="progress.remaining")
+            return super().render(task)
+
+    return Progress(
+        TextColumn("  "),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeLeftColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+    )
 
 
 def _general(metrics: FinalMetrics) -> str:

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from moontune.cli.arguments import asks_help, parse, user_errors_as_exit_code
+from moontune.cli.arguments import asks_help, flag_value, parse, user_errors_as_exit_code
 from moontune.errors import ACCEPTED, UserError
 from moontune.pipeline.stages import STAGES
 from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
-from moontune.system.formatting import did_you_mean
+from moontune.system.formatting import did_you_mean, printable
+from moontune.system.progress import PassingLine
 
 _RUN_VERBS = {
     "run": "all of it, from sampling to the verdict and the report",
@@ -174,18 +175,27 @@ def _export(argv: list[str]) -> None:
 
 
 def _transcribe(argv: list[str]) -> int:
-    from moontune.cli.console import ConsoleUi
-    from moontune.transcribe.command import TranscribeArgs, transcribe_files
-
-    args = parse(TranscribeArgs, argv, prog="moontune transcribe")
     out, err = sys.stdout, sys.stderr  # a live bar puts others in their place
+    line = PassingLine(err)
+    model = flag_value(argv, "--model")
+    if not {"-h", "--help"} & {*argv}:
+        line.say(printable(f"loading {model or 'the model'} ..."))
+    try:
+        from moontune.cli.console import ConsoleUi
+        from moontune.transcribe.command import TranscribeArgs, transcribe_files
 
-    def complain(text: str) -> None:
-        print(f"moontune: {text}", file=err, flush=True)
+        args = parse(TranscribeArgs, argv, prog="moontune transcribe")
 
-    ui = ConsoleUi(err)
-    summary = transcribe_files(args, ui, complain, out, sys.stdin.buffer)
-    ui.note(summary.sentence())
+        def complain(text: str) -> None:
+            line.clear()
+            print(f"moontune: {text}", file=err, flush=True)
+
+        ui = ConsoleUi(err)
+        summary = transcribe_files(args, ui, complain, out, sys.stdin.buffer, line.clear)
+    finally:
+        line.clear()
+    if sentence := summary.sentence():
+        ui.note(sentence)
     return summary.code
 
 

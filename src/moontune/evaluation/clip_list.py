@@ -17,6 +17,7 @@ from moontune.data.manifest import Utterance, read_manifest
 from moontune.data.normalizer import normalizer_name
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
+from moontune.models.locate import locate
 from moontune.system.device import DeviceName, choose_device
 from moontune.system.files import write_json
 
@@ -81,6 +82,7 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
     check_values(tokens_per_second=args.tokens_per_second, token_margin=args.token_margin)
     clips = read_audio_list(args.audio_list)
     audio = [_read(u, args.audio_list) for u in clips]
+    locate(args.model_id, args.revision)  # a hub that is not there is told before PyTorch loads
     device = choose_device(args.device)
     base, warning = _opened(args, device.name)
     rows, edits = _transcribed(base, clips, audio, args)

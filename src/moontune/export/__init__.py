@@ -5,8 +5,6 @@ In reading order:
     command         `moontune export`: a run's tuned model as plain weights, ONNX and the
                     vendor's own format
     measure         The products of an export, each measured on the run's test clips, one by one
-    onnx_builder    ONNX graphs written node by node, with matrices in float32 or 8 bit
-    onnx_moonshine  Moonshine as the two ONNX graphs of the vendor's first format
     onnx_files      A merged model as graph files: ONNX in float32 and 8 bit, and onnxruntime's
                     own format
     tokenizer_bin   `tokenizer.bin`, which Moonshine's own runtime reads: the bytes of every

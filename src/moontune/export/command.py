@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
+from moontune.models import standalone
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, adapter_run, pinned_revision
 from moontune.pipeline.run_lock import exclusive_run
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from moontune.models.base_model import Base
 
 FOLDER = "export"
+PROGRAM = "transcribe.py"
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ def write_products(
     write_onnx(base.net, tokenizer, folder / "onnx", eight_bit=False)
     write_onnx(base.net, tokenizer, folder / "onnx-int8", eight_bit=True, spared=spared)
     write_ort(folder / "onnx-int8", tokenizer, folder / "ort")
+    shutil.copyfile(standalone.__file__, folder / PROGRAM)
 
 
 def _expected(run: RunDir) -> dict[str, Any]:
@@ -180,8 +184,8 @@ def _on_test_split(run: RunDir, config: RunConfig) -> dict[str, Any]:
 def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str, Any]:
     """The export's origin, files and settings, for export.json and the README."""
     from moontune.export.base_facts import licence_of
-    from moontune.export.onnx_builder import IR_VERSION, OPSET
     from moontune.export.onnx_files import file_table
+    from moontune.models.graph.builder import IR_VERSION, OPSET
     from moontune.pipeline.run_dir import environment
 
     stages, config = run.stages(), run.config()

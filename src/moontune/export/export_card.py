@@ -23,13 +23,20 @@ if TYPE_CHECKING:
 
 _USE = """## Use
 
+Without PyTorch and without moontune, from this folder:
+
+```sh
+pip install onnxruntime numpy soundfile
+python transcribe.py talk.wav                 # --model onnx, onnx-int8 (the default) or ort
+```
+
 ```python
 # transformers
 from transformers import AutoProcessor, MoonshineForConditionalGeneration
 model = MoonshineForConditionalGeneration.from_pretrained("merged")
 processor = AutoProcessor.from_pretrained("merged")
 
-# ONNX, without PyTorch; `samples` is float32 mono 16 kHz
+# ONNX in Python, PyTorch is not imported; `samples` is float32 mono 16 kHz
 from moontune import OnnxTranscriber, TokenCap
 [transcript] = OnnxTranscriber("onnx-int8")([samples], TokenCap(6.5, 8))
 print(transcript.text)
@@ -50,6 +57,7 @@ _FILES = """## Files
 | `onnx/` | `encoder_model.onnx` and `decoder_model_merged.onnx` in float32, and `tokenizer.json` |
 | `onnx-int8/` | the same with matrices in 8 bit, one scale for each output{spared} |
 | `ort/` | what Moonshine's runtime loads: the 8-bit graphs as `.ort`, and `tokenizer.bin` |
+| `transcribe.py` | recordings to text with one of these pairs: onnxruntime, numpy, soundfile |
 | `predictions/` | what each product wrote for each test clip |
 
 ONNX opset {opset}, IR version {ir_version}; all lengths and the batch are dynamic. Inputs and

@@ -11,12 +11,13 @@ from typing import Any
 
 from moontune.errors import UserError
 from moontune.export.tokenizer_bin import write_tokenizer_bin
-from moontune.models.onnx import DECODER, ENCODER, TOKENIZER, import_onnxruntime
+from moontune.models.onnx import TOKENIZER, import_onnxruntime
+from moontune.models.standalone import DECODER, ENCODER
 
 
 def shape_of(net: Any) -> Any:
     """Facts of a net that the graphs need besides its weights. Raises UserError."""
-    from moontune.export.onnx_moonshine import Shape
+    from moontune.models.graph.moonshine import Shape
 
     config, encoder, decoder = net.config, net.model.encoder, net.model.decoder
     for half in ("encoder", "decoder"):
@@ -47,8 +48,8 @@ def write_onnx(
     """
     import onnx
 
-    from moontune.export.onnx_builder import Constants
-    from moontune.export.onnx_moonshine import decoder_model, encoder_model
+    from moontune.models.graph.builder import Constants
+    from moontune.models.graph.moonshine import decoder_model, encoder_model
 
     weights = {name: value.cpu().numpy() for name, value in net.state_dict().items()}
     shape, config = shape_of(net), net.config
@@ -58,7 +59,9 @@ def write_onnx(
     folder.mkdir()
     for name, build in ((ENCODER, encoder_model), (DECODER, decoder_model)):
         constants = Constants(eight_bit=eight_bit, spared=spared)
-        onnx.save(build(weights, shape, constants, notes), folder / f"{name}.onnx")
+        content = build(weights, shape, constants, notes)
+        onnx.checker.check_model(content, full_check=True)
+        (folder / f"{name}.onnx").write_bytes(content)
         unknown -= constants.spared
     if unknown:
         part = min(unknown)

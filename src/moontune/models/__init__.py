@@ -9,9 +9,16 @@ In reading order:
                  trained on
     adapter      The LoRA adapter: attached to a base, saved as a standard peft folder, loaded
                  back
+    provenance   Which weights an adapter was trained on, as moontune notes it beside peft's
+                 files
     transcriber  Audio to text with a model
     decoding     A transcript, how long it may get, and what is decoded together
-    onnx         Audio to text with an exported ONNX pair
+    arrays       A base's weights as arrays, an adapter merged in: what listening needs, read
+                 without PyTorch
+    graph        Moonshine as ONNX graphs, from its weights as arrays
+    onnx         Audio to text with an ONNX pair: an exported one, or graphs of weights that
+                 were just read
+    standalone   The same with onnxruntime and numpy alone; in an export, `transcribe.py`
     tiny_random  A random Moonshine of two and two layers with a byte-level tokenizer, made
                  without any file
 """

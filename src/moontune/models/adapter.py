@@ -13,13 +13,11 @@ import torch
 from moontune.config.schema import LoraConfig
 from moontune.errors import UserError
 from moontune.models.base_model import Base, not_finite, pickle_hint, reason_of, with_processor
+from moontune.models.provenance import PROVENANCE, other_weights
 from moontune.system.files import UMASK, new_folder, write_json
 
 if TYPE_CHECKING:
     from peft import PeftModel
-
-
-PROVENANCE = "moontune.json"  # beside peft's files: which weights the adapter was trained on
 
 
 def _target_pattern(config: LoraConfig) -> str:
@@ -145,13 +143,7 @@ def load_adapted(
     warning = None
     if adapter is not None:
         load_adapter(base, adapter)
-        made_on = trained_on(adapter)
-        if made_on and made_on["sha256"] != base.origin.sha256:
-            warning = (
-                f"the adapter was trained on {made_on['asked']} "
-                f"(weights {made_on['sha256'][:12]}), not on these weights "
-                f"({base.origin.sha256[:12]})"
-            )
+        warning = other_weights(adapter, base.origin.sha256)
     return (base if processor is None else with_processor(base, processor)), warning
 
 
@@ -165,15 +157,6 @@ def _check_config(file: Path) -> None:
             raise ValueError("expected an object")
     except ValueError as error:
         raise UserError(f"{file}: is not JSON ({error}); copy or train the adapter again") from None
-
-
-def trained_on(folder: Path) -> dict[str, Any] | None:
-    """The base an adapter of moontune's was trained on; None for adapters of others."""
-    try:
-        made = json.loads((Path(folder) / PROVENANCE).read_text(encoding="utf-8"))["base"]
-        return {"asked": str(made["asked"]), "sha256": str(made["sha256"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def merged(base: Base, adapter: Path) -> dict[str, torch.Tensor]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from moontune.errors import UserError
@@ -47,6 +50,27 @@ def choose_device(wanted: str) -> Device:
         why = "macOS 14 or newer is needed" if built else "this PyTorch is built without it"
         raise UserError(f"--device mps: no Apple GPU ({why}); use --device auto or cpu")
     return Device(wanted, "asked for")
+
+
+def gpu_in_sight() -> bool:
+    """Whether this machine may have a GPU that PyTorch computes on, told without importing it.
+
+    A GPU that is in sight and that PyTorch cannot use after all costs time, no more.
+    """
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    if Path("/dev/kfd").exists():  # AMD's
+        return True
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
+        count = ctypes.c_int(0)
+        return (
+            driver.cuInit(0) == 0
+            and not driver.cuDeviceGetCount(ctypes.byref(count))
+            and (count.value > 0)
+        )
+    except (OSError, AttributeError):
+        return False
 
 
 def training_dtype(device: str, wanted: str) -> str:

@@ -26,6 +26,7 @@ log = logging.getLogger("moontune")  # a warning is a line on stderr, unless a p
 sleep = time.sleep
 
 TIMEOUT_S = 10.0
+CONNECT_S = 4.0  # to be connected; lost packets were sent again after 1 and 3 s by then
 WRITE_TIMEOUT_S = 60.0  # the hub has work to do before it answers
 BEST_EFFORT_S = 3.0  # what is given no more is statistics, which nobody waits for
 WAITS_S = (1, 2, 4, 8, 15, 30)
@@ -124,6 +125,7 @@ class _Rules:
             return plainly(request, **options)
         for name, given_s in timeouts.items():
             timeouts[name] = limit_s if given_s is None else given_s
+        timeouts["connect"] = min(timeouts["connect"], CONNECT_S)
         tries, asked_s = 0, 0.0
         while True:
             outcome = self._try(plainly, request, options)
@@ -138,7 +140,10 @@ class _Rules:
                 outcome.response.close()
             waits = self._waits(outcome.failure)[tries:]
             asked_s += outcome.asked_s
-            slow_s = limit_s if isinstance(outcome.failure, self.http.TimeoutException) else 0
+            slow_s = 0.0
+            if isinstance(outcome.failure, self.http.TimeoutException):
+                unconnected = isinstance(outcome.failure, self.http.ConnectTimeout)
+                slow_s = CONNECT_S if unconnected else limit_s
             self._wait(outcome, waits, asked_s, slow_s)
             tries += 1
 
@@ -178,7 +183,9 @@ class _Rules:
         passing = (http.TimeoutException, http.NetworkError, http.RemoteProtocolError)
         if not isinstance(failure, passing) or _certificate(failure):
             return ()
-        return WAITS_S if self._answered else FIRST_WAITS_S
+        if self._answered:
+            return WAITS_S
+        return () if isinstance(failure, http.ConnectTimeout) else FIRST_WAITS_S
 
     def _followed(self, response: Any) -> Any:
         """The response, whose content breaks off in a way that huggingface_hub goes on from."""
@@ -249,6 +256,8 @@ def _reason(error: BaseException) -> str:
         return "the hub cannot be reached (the proxy refuses)"
     if isinstance(error, http.UnsupportedProtocol):
         return "the hub cannot be reached (HF_ENDPOINT is no http address)"
+    if isinstance(error, http.ConnectTimeout):
+        return f"the hub cannot be reached (no connection within {CONNECT_S:.0f} s)"
     if isinstance(error, http.TimeoutException):
         return f"the hub does not answer (nothing for {TIMEOUT_S:.0f} s)"
     for e in _chain(error):

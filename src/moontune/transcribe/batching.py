@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from moontune.transcribe.recognizer import Recognizer
 
 # Seconds of speech transcribed together: a longer window batches better, and is longer waited for
-# and lost when interrupted.
+# and lost when interrupted. So the first is short, and each is twice as long as the one before.
 _WINDOW_S = {"cpu": 160.0, "cuda": 1280.0, "mps": 320.0}
+_FIRST_WINDOW_S = 20.0
 
 
 @dataclass
@@ -50,13 +51,14 @@ class Summary:
         return USER_MISTAKE if self.failed else ACCEPTED
 
     def sentence(self) -> str:
-        """The last line, with the real-time factor."""
-        rate = self.seconds / self.audio_s if self.audio_s else 0.0
-        parts = [
-            f"{_clock(self.audio_s)} of sound in {_clock(self.seconds)} on {self.device}: "
-            f"RTF {rate:.3f} (seconds of computing a second of sound)",
-            counted(self.segments, "piece"),
-        ]
+        """The last line, with the real-time factor where anything was heard."""
+        parts = []
+        if self.audio_s:
+            parts = [
+                f"{_clock(self.audio_s)} of sound in {_clock(self.seconds)} on {self.device}: RTF "
+                f"{self.seconds / self.audio_s:.3f} (seconds of computing a second of sound)",
+                counted(self.segments, "piece"),
+            ]
         for count, what in (
             (self.again, "heard again in halves, because the text looped"),
             (self.truncated, "cut by the token cap"),
@@ -111,6 +113,8 @@ class BatchTranscriber:
         self._unfinished: list[_Unfinished] = []
         self._lengths_s: dict[Recording, float] = {}
         self._finished_s = 0.0
+        self._most_s = 0.0 if recognizer.one_by_one else _WINDOW_S[summary.device]
+        self._window_s = min(_FIRST_WINDOW_S, self._most_s)
 
     def work(
         self,
@@ -124,6 +128,7 @@ class BatchTranscriber:
         """
         begun = time.perf_counter()
         self._lengths_s = lengths_s
+        self._progress()
         try:
             for recording in lengths_s:
                 self._read(recording, stdin, complain)
@@ -142,13 +147,14 @@ class BatchTranscriber:
         try:
             for segment in segments(self._blocks(recording, stdin), self._config):
                 unfinished.waiting.append(_Waiting(segment))
-                if self._waiting_s() >= _WINDOW_S[self._summary.device]:
+                if self._waiting_s() >= self._window_s:
                     self._transcribe_waiting()
+                    self._window_s = min(2 * self._window_s, self._most_s)
         except AudioError as error:  # the transcript up to there is written
             self._transcribe_waiting()
             self._summary.failed += 1
             kept = self._break_off(unfinished)
-            complain(f"{recording.shown}: {error}{'; kept: ' if kept else ''}{kept}")
+            complain(f"{recording.shown}: {error}{'; ' if kept else ''}{kept}")
         else:
             unfinished.read = True
 
@@ -201,14 +207,14 @@ class BatchTranscriber:
         self._summary.written += self._writer.finish(recording, transcripts, whole=True)
 
     def _break_off(self, unfinished: _Unfinished) -> str:
-        """Write the transcript up to here; how long it is, and where."""
+        """Write the transcript up to here; says how long it is, and where."""
         self._unfinished.remove(unfinished)
         transcripts = unfinished.transcripts
         if not transcripts:
             return ""
         files = self._writer.finish(unfinished.recording, transcripts, whole=False)
-        seconds = transcripts[-1].segment.end_s
-        return f"the first {_clock(seconds)} {', '.join(map(str, files))}".strip()
+        where = f"kept in {', '.join(map(str, files))}" if files else "printed"
+        return f"the first {_clock(transcripts[-1].segment.end_s)} is {where}"
 
     def _interruption(self) -> str:
         """The rest of the message after an interruption: what is written, and how to go on."""
@@ -228,4 +234,5 @@ class BatchTranscriber:
         partial_s = sum(u.transcripts[-1].segment.end_s for u in self._unfinished if u.transcripts)
         written_s = self._finished_s + partial_s
         all_s = max(sum(self._lengths_s.values()), written_s)
-        self._ui.progress(int(written_s), int(all_s), "s of sound")
+        if all_s:
+            self._ui.progress(int(written_s), int(all_s), "s of sound")

@@ -21,6 +21,8 @@ from moontune.transcribe.recordings import Recording, find_recordings
 from moontune.transcribe.segmentation import SegmentationConfig
 from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
 
+_SHORT_S = 300.0
+
 
 @dataclass(frozen=True)
 class TranscribeArgs:
@@ -40,7 +42,8 @@ class TranscribeArgs:
     """Leave out recordings whose transcripts are in --output-dir already: goes on after an
     interruption."""
     device: DeviceName = "auto"
-    """Where to compute."""
+    """Where to compute. auto: up to five minutes of sound on the CPU, more on a GPU if there is
+    one."""
     model_id: str | None = None
     """The base for an adapter or a run: a hub id, a folder or `bundled`. Default: its own."""
     revision: str | None = None
@@ -52,9 +55,15 @@ class TranscribeArgs:
 
 
 def transcribe_files(
-    args: TranscribeArgs, ui: Any, complain: Callable[[str], None], stdout: TextIO, stdin: BinaryIO
+    args: TranscribeArgs,
+    ui: Any,
+    complain: Callable[[str], None],
+    stdout: TextIO,
+    stdin: BinaryIO,
+    loaded: Callable[[], None] = lambda: None,
 ) -> Summary:
     """Transcribe. A recording that cannot be read is told by `complain`, a line; the rest goes on.
+    `loaded` is called when the model is there.
 
     Raises UserError for what is wrong with the request, and KeyboardInterrupt that says what is
     written.
@@ -71,7 +80,7 @@ def transcribe_files(
     config = replace(SegmentationConfig(), threshold=args.speech_threshold)
     if args.output_dir is None:
         writer: Writer = StreamWriter(
-            *(stdout, forms[0], args.model, config, ui.close), several=several
+            *(stdout, forms[0], args.model, config, ui.hide), several=several
         )
     else:
         writer = FolderWriter(args.output_dir, forms, args.model, config, skip=args.skip_existing)
@@ -87,7 +96,9 @@ def transcribe_files(
             _make_writable(args.output_dir)
         from moontune.transcribe.recognizer import open_recognizer
 
-        recognizer = open_recognizer(args.model, args.device, args.model_id, args.revision)
+        device = _device(args.device, lengths_s)
+        recognizer = open_recognizer(args.model, device, args.model_id, args.revision)
+        loaded()
         if recognizer.note:
             ui.note(f"note: {recognizer.note}")
         if args.tokens_per_second is not None:
@@ -114,6 +125,12 @@ def _checked(args: TranscribeArgs) -> tuple[Format, ...]:
     elif args.output_dir.exists() and not args.output_dir.is_dir():
         raise UserError(f"--output-dir {args.output_dir}: is a file; name a folder")
     return forms
+
+
+def _device(asked: DeviceName, lengths_s: dict[Recording, float]) -> DeviceName:
+    """A few minutes of sound are heard on the CPU before a GPU's libraries are loaded."""
+    short = all(lengths_s.values()) and sum(lengths_s.values()) <= _SHORT_S
+    return "cpu" if asked == "auto" and short else asked
 
 
 def _make_writable(folder: Path) -> None:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from moontune.config.schema import EvalConfig, TokenCap
 from moontune.errors import UserError
+from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.decoding import Transcribe, Transcript
-from moontune.models.locate import is_hub_id
+from moontune.models.locate import is_hub_id, locate
+from moontune.models.provenance import PROVENANCE, other_weights, trained_on
+from moontune.models.standalone import DECODER, ENCODER, graph_file
+from moontune.system.device import choose_device, gpu_in_sight
+
+if TYPE_CHECKING:
+    from moontune.models.base_model import Base
 
 WHAT_MODEL_MAY_BE = (
     "give a run (outputs/NAME), a peft adapter, a folder from save_pretrained, a folder with "
     "encoder_model.onnx and decoder_model_merged.onnx, a hub id, or bundled"
 )
-_ONNX = ("encoder_model.onnx", "decoder_model_merged.onnx")
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class Recognizer:
     cap: TokenCap  # the one a run was evaluated with, else the default
     note: str | None  # for the user, such as that an adapter is on other weights
     transcribe: Transcribe
+    one_by_one: bool = False  # several clips together are no faster than one after another
 
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
@@ -90,13 +99,17 @@ def _kind(what: str) -> str:
         return "run"
     if (folder / "adapter_config.json").is_file():
         return "adapter"
-    if all((folder / name).is_file() for name in _ONNX):
+    if _holds_pair(folder):
         return "onnx"
     if (folder / "config.json").is_file():
         return "model"
-    if all((folder / "onnx" / name).is_file() for name in _ONNX):
+    if _holds_pair(folder / "onnx"):
         raise UserError(f"{what}: holds several forms of a model; name one, as {folder / 'onnx'}")
     raise UserError(f"{what}: holds no model; {WHAT_MODEL_MAY_BE}")
+
+
+def _holds_pair(folder: Path) -> bool:
+    return all(graph_file(folder, name) for name in (ENCODER, DECODER))
 
 
 @dataclass(frozen=True)
@@ -123,8 +136,6 @@ def _parts_of_run(folder: Path) -> _Parts:
 
 def _parts_of_adapter(folder: Path) -> _Parts:
     """Its base as moontune noted it, else as peft did."""
-    from moontune.models.adapter import PROVENANCE
-
     try:
         base = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["base"]
         return _Parts(str(base["asked"]), base["revision"] if base["from_hub"] else None, folder)
@@ -141,25 +152,51 @@ def _parts_of_adapter(folder: Path) -> _Parts:
 
 
 def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
-    from moontune.models.adapter import load_adapted
-    from moontune.models.base_model import load_base
-    from moontune.models.transcriber import Transcriber
-    from moontune.system.device import choose_device
-
-    chosen = choose_device(device).name
     try:
-        base = load_base(parts.base, parts.revision, chosen)
+        folder = locate(parts.base, parts.revision).folder
+        if device == "cpu" or (device == "auto" and not gpu_in_sight()):
+            try:
+                return _through_arrays(what, kind, parts, folder)
+            except Unplain:
+                pass
+        base = _base(parts, device)
     except UserError as error:
         if parts.adapter is None:  # then --model-id would be --model
             raise UserError(str(error).replace("--model-id", "--model")) from None
         raise UserError(f"the base of {parts.adapter}: {error}") from None
+    from moontune.models.adapter import load_adapted
+    from moontune.models.transcriber import Transcriber
+
     base, note = load_adapted(base, parts.adapter, parts.processor)
-    return Recognizer(what, kind, chosen, parts.cap, note, Transcriber(base))
+    return Recognizer(what, kind, base.device, parts.cap, note, Transcriber(base))
+
+
+def _base(parts: _Parts, device: str) -> Base:
+    choose_device(device)
+    from moontune.models.base_model import load_base
+
+    return load_base(parts.base, parts.revision, device)
+
+
+def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recognizer:
+    """On the CPU and without PyTorch, whose import takes longer than most transcripts.
+
+    Raises Unplain where only PyTorch's way is sure to be right.
+    """
+    from moontune.models.onnx import OnnxTranscriber
+
+    arrays = read_arrays(folder, parts.adapter, parts.processor)
+    transcriber = OnnxTranscriber.of_arrays(arrays)
+    note = None
+    if parts.adapter is not None and trained_on(parts.adapter):
+        with open(folder / "model.safetensors", "rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        note = other_weights(parts.adapter, digest)
+    return Recognizer(what, kind, "cpu", parts.cap, note, transcriber, one_by_one=True)
 
 
 def _onnx(what: str) -> Recognizer:
     from moontune.models.onnx import OnnxTranscriber
 
-    return Recognizer(
-        what, "onnx", "cpu", EvalConfig().token_cap, None, OnnxTranscriber(Path(what).expanduser())
-    )
+    cap, transcriber = EvalConfig().token_cap, OnnxTranscriber(Path(what).expanduser())
+    return Recognizer(what, "onnx", "cpu", cap, None, transcriber, one_by_one=True)

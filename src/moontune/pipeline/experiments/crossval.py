@@ -20,7 +20,7 @@ from moontune.pipeline.stages.split import split_by_of
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import new_folder, remove_folder, write_json
 from moontune.system.formatting import counted
-from moontune.system.progress import Ui
+from moontune.system.progress import Pace, Ui
 
 BEFORE = ("sample", "clean")  # done once, for all folds
 OF_A_FOLD = ("labels", "baseline", "train", "evaluate")
@@ -117,16 +117,19 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
     group.on_main(lambda: check_unchanged(run))
     count = group.on_main(lambda: run.record()["folds"])
     cache = BaseCache()  # the same in every fold
+    pace = Pace()
     for number in range(1, count + 1):
         fold = RunDir(run / f"fold-{number}")
         done = group.on_main(fold.stages)
-        for name in OF_A_FOLD:
-            if name in done:
-                continue
-            stage = stage_named(name)
-            options = {"cache": cache} if name == "labels" else {}
-            ui.stage(f"fold {number}: {name}", stage.summary, number, count)
-            run_stage(fold, group.on_main(fold.config), stage, ui, group, **options)
+        left = [name for name in OF_A_FOLD if name not in done]
+        if left and (rest := pace.left(count - number + 1)):
+            ui.note(f"fold {number} of {count}, {rest}")
+        with pace.part(whole=len(left) == len(OF_A_FOLD)):
+            for name in left:
+                stage = stage_named(name)
+                options = {"cache": cache} if name == "labels" else {}
+                ui.stage(f"fold {number}: {name}", stage.summary, number, count)
+                run_stage(fold, group.on_main(fold.config), stage, ui, group, **options)
 
 
 def check_unchanged(run: RunDir) -> None:

@@ -29,7 +29,7 @@ from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.pipeline.stages.train import GivenUp, TrainOptions
 from moontune.system.files import write_json
 from moontune.system.formatting import counted
-from moontune.system.progress import Ui
+from moontune.system.progress import Pace, Ui
 from moontune.training.summary import TrainingSummary
 
 BEFORE = ("sample", "clean", "split", "labels", "baseline")
@@ -136,6 +136,7 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[Trial]:
     asked = run.record()["sweep"]
     space = dimensions(tuple(asked["tune"]), config)
     done: list[Trial] = []
+    pace = Pace()
     reversed_transcripts: dict[str, str | None] = {}  # of the base, the same in every trial
     for number in range(asked["trials"]):
         trial = recorded_trial(trial_folder(run, number))
@@ -148,10 +149,13 @@ def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[Trial]:
                     break
                 values, pruner = drawn.params, Pruner(drawn)
             what = described(values) if number else "the run's own settings"
+            if rest := pace.left(asked["trials"] - number):
+                ui.note(f"trial {number + 1} of {asked['trials']}, {rest}")
             ui.stage(f"trial {number}", what, number + 1, asked["trials"])
             trial_ui = _TrialUi(ui, pruner)
             options = TrainOptions(_val_clips(run, number), reversed_transcripts, trial_ui.prune)
-            trial = _run_trial(run, config, _Asked(number, values, space), trial_ui, options)
+            with pace.part(whole=not trial_folder(run, number).exists()):
+                trial = _run_trial(run, config, _Asked(number, values, space), trial_ui, options)
             ui.note(_outcome(trial, done))
         done.append(trial)
     return done

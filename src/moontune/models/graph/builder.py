@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+
+from moontune.models.graph import messages
+from moontune.models.graph.messages import FLOAT, Value
 
 OPSET = 17  # the first with LayerNormalization; every onnxruntime since 1.12 has it
 IR_VERSION = 8
-
-FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+_LARGE = 1024  # bytes
 
 
 def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -26,10 +26,16 @@ def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Constants:
-    """Tensors that the nodes of a graph and of its branches share, each stored once."""
+    """Tensors that the nodes of a graph and of its branches share, each stored once.
 
-    def __init__(self, *, eight_bit: bool = False, spared: Sequence[str] = ()) -> None:
+    With `apart` the model is written without the numbers of large ones: `outside` has them.
+    """
+
+    def __init__(
+        self, *, eight_bit: bool = False, spared: Sequence[str] = (), apart: bool = False
+    ) -> None:
         self.tensors: dict[str, np.ndarray] = {}
+        self._apart = apart
         self.eight_bit, self._spared = eight_bit, tuple(spared)
         self.spared: set[str] = set()  # parts of names that a layer has
 
@@ -58,8 +64,16 @@ class Constants:
             self.tensors |= dict(zip(names, quantized(matrix), strict=True))
         return names
 
-    def initializers(self) -> list[Any]:
-        return [numpy_helper.from_array(value, name) for name, value in self.tensors.items()]
+    def outside(self) -> dict[str, np.ndarray]:
+        """What the model does not hold, and must be given beside it."""
+        large = {name: value for name, value in self.tensors.items() if value.nbytes >= _LARGE}
+        return large if self._apart else {}
+
+    def initializers(self) -> Iterator[bytes]:
+        outside = self.outside()
+        for name, value in self.tensors.items():
+            write = messages.tensor_elsewhere if name in outside else messages.tensor
+            yield write(name, value)
 
 
 class Graph:
@@ -67,7 +81,7 @@ class Graph:
 
     def __init__(self, constants: Constants, prefix: str = "") -> None:
         self.constants, self._prefix = constants, prefix
-        self.nodes: list[Any] = []
+        self.nodes: list[bytes] = []
         self._rounded: dict[str, list[str]] = {}  # values in 8 bit, by the float value's name
 
     def __call__(self, kind: str, *inputs: str, out: str = "", **attributes: Any) -> str:
@@ -78,7 +92,7 @@ class Graph:
         self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
     ) -> list[str]:
         name = f"{self._prefix}{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, outputs, name, **attributes))
+        self.nodes.append(messages.node(kind, inputs, outputs, name, attributes))
         return list(outputs)
 
     def _name(self, kind: str) -> str:
@@ -142,29 +156,26 @@ class Graph:
         return self("Transpose", self("Mul", centred, steps), perm=[1, 2, 0])
 
 
-def value(name: str, kind: int, shape: Sequence[int | str]) -> Any:
-    """An input or output; a dimension with a name may have any length."""
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
 def model(
-    name: str, graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], notes: Mapping[str, str]
-) -> Any:
-    """A checked ONNX model. `notes` become its metadata."""
-    body = helper.make_graph(
-        graph.nodes, name, inputs, outputs, initializer=graph.constants.initializers()
+    name: str,
+    graph: Graph,
+    inputs: Sequence[Value],
+    outputs: Sequence[Value],
+    notes: Mapping[str, str],
+) -> bytes:
+    """An ONNX model. `notes` become its metadata."""
+    body = messages.graph(
+        name,
+        graph.nodes,
+        [value.message() for value in inputs],
+        [value.message() for value in outputs],
+        graph.constants.initializers(),
     )
-    made = helper.make_model(
-        body,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="moontune",
+    return messages.model(
+        body, opset=OPSET, ir_version=IR_VERSION, producer="moontune", notes=dict(notes)
     )
-    helper.set_model_props(made, dict(notes))
-    onnx.checker.check_model(made, full_check=True)
-    return made
 
 
-def branch(name: str, graph: Graph, outputs: Sequence[Any]) -> Any:
+def branch(name: str, graph: Graph, outputs: Sequence[Value], prefix: str) -> bytes:
     """The nodes of one branch of an If; its constants lie in the graph around it."""
-    return helper.make_graph(graph.nodes, name, [], outputs)
+    return messages.graph(name, graph.nodes, [], [value.message(prefix) for value in outputs])

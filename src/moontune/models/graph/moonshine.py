@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from moontune.export.onnx_builder import BOOL, FLOAT, INT64, Constants, Graph, branch, model, value
+from moontune.models.graph.builder import Constants, Graph, branch, model
+from moontune.models.graph.messages import BOOL, FLOAT, INT64, Value
 
 Weights = Mapping[str, np.ndarray]  # of the merged model, by their names in PyTorch
+Notes = Mapping[str, str]
 _HIDDEN = -1e9  # added to the score of a place that must not be looked at
 
 
@@ -123,7 +124,7 @@ class _Net:
         return self.g("Where", seen, self.g.number(0.0), self.g.number(_HIDDEN))
 
 
-def encoder_model(weights: Weights, shape: Shape, constants: Constants, notes: Any) -> Any:
+def encoder_model(weights: Weights, shape: Shape, constants: Constants, notes: Notes) -> bytes:
     """`input_values` (batch, samples) and `attention_mask` to `last_hidden_state`.
 
     A clip that ends before its row does is heard as if it were alone: its norm over time and its
@@ -158,11 +159,11 @@ def encoder_model(weights: Weights, shape: Shape, constants: Constants, notes: A
         epsilon=shape.layer_norm_eps,
     )
     inputs = [
-        value("input_values", FLOAT, ["batch_size", "num_samples"]),
-        value("attention_mask", INT64, ["batch_size", "num_samples"]),
+        Value("input_values", FLOAT, ["batch_size", "num_samples"]),
+        Value("attention_mask", INT64, ["batch_size", "num_samples"]),
     ]
     out = ["batch_size", "encoder_sequence_length", net.width]
-    outputs = [value("last_hidden_state", FLOAT, out)]
+    outputs = [Value("last_hidden_state", FLOAT, out)]
     return model("moonshine_encoder", g, inputs, outputs, notes)
 
 
@@ -223,7 +224,7 @@ def _gelu(g: Graph, x: str) -> str:
     return g("Mul", g("Mul", x, one), g.number(0.5))
 
 
-def decoder_model(weights: Weights, shape: Shape, constants: Constants, notes: Any) -> Any:
+def decoder_model(weights: Weights, shape: Shape, constants: Constants, notes: Notes) -> bytes:
     """One If: its branches hold nodes, and share the weights, which lie around it."""
     with_past, no_past = (_Writer(constants, weights, shape, cached) for cached in (True, False))
     g = Graph(constants)
@@ -248,10 +249,10 @@ class _Writer:
         self._layers = _layers(weights, "model.decoder")
         self._head = np.ascontiguousarray(weights["model.decoder.embed_tokens.weight"].T)
 
-    def _past(self, prefix: str, decoder: str, encoder: str) -> list[Any]:
+    def _past(self, prefix: str, decoder: str, encoder: str) -> list[Value]:
         net = self._net
         return [
-            value(
+            Value(
                 f"{prefix}.{i}.{half}.{part}",
                 FLOAT,
                 ["batch_size", net.heads, length, net.head_dim],
@@ -261,27 +262,24 @@ class _Writer:
             for part in ("key", "value")
         ]
 
-    def inputs(self) -> list[Any]:
+    def inputs(self) -> list[Value]:
         hidden = ["batch_size", "encoder_sequence_length", self._net.width]
         return [
-            value("input_ids", INT64, ["batch_size", "decoder_sequence_length"]),
-            value("encoder_hidden_states", FLOAT, hidden),
+            Value("input_ids", INT64, ["batch_size", "decoder_sequence_length"]),
+            Value("encoder_hidden_states", FLOAT, hidden),
             *self._past(
                 "past_key_values", "past_decoder_sequence_length", "encoder_sequence_length_out"
             ),
-            value("use_cache_branch", BOOL, [1]),
+            Value("use_cache_branch", BOOL, [1]),
         ]
 
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Value]:
         logits = ["batch_size", "decoder_sequence_length", self._head.shape[1]]
         lengths = "total_decoder_sequence_length", "encoder_sequence_length_out"
-        return [value("logits", FLOAT, logits), *self._past("present", *lengths)]
+        return [Value("logits", FLOAT, logits), *self._past("present", *lengths)]
 
-    def branch(self) -> Any:
-        outputs = self.outputs()
-        for out in outputs:
-            out.name = self._out(out.name)
-        return branch(self.name, self._build(), outputs)
+    def branch(self) -> bytes:
+        return branch(self.name, self._build(), self.outputs(), self._out(""))
 
     def _build(self) -> Graph:
         g, net = self._g, self._net

@@ -1,0 +1,210 @@
+"""Listening loads no training stack, and writes what PyTorch writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from builders import noise
+from choices import assert_decided
+from safetensors.torch import load_file, save_file
+
+from moontune.config.schema import LoraConfig, TokenCap
+from moontune.data.audio import read_audio, write_flac
+from moontune.models import arrays
+from moontune.models.adapter import attach_lora, load_adapter, save_adapter, save_processor
+from moontune.models.arrays import Unplain, read_arrays
+from moontune.models.base_model import load_base
+from moontune.models.onnx import OnnxTranscriber
+from moontune.models.transcriber import Transcriber
+from moontune.transcribe.recognizer import open_recognizer
+
+CAP = TokenCap(6.5, 8)
+CLIPS = [noise(1, 1.0), noise(2, 1.7), noise(3, 0.4)]
+HEAVY = {"torch", "transformers", "peft", "datasets", "scipy", "onnx", "optuna"}
+
+
+def made_adapter(tiny_model: Path, folder: Path, config: LoraConfig | None = None) -> Path:
+    """An adapter of the tiny model that changes what is written, and a processor beside it."""
+    base = load_base(str(tiny_model), None, "cpu")
+    model = attach_lora(base, config or LoraConfig(), 1)
+    torch.manual_seed(1)
+    for name, p in model.named_parameters():
+        if "lora_B" in name:
+            p.data.add_(0.3 * torch.randn_like(p))
+    save_adapter(model, base, folder / "adapter")
+    save_processor(base, folder / "processor")
+    return folder / "adapter"
+
+
+@pytest.fixture
+def adapter(tmp_path: Path, tiny_model: Path) -> Path:
+    return made_adapter(tiny_model, tmp_path)
+
+
+def run_without(code: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """A program in which importing any of HEAVY fails."""
+    missing = (
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {sorted(HEAVY)}:\n"
+        "            raise ImportError(f'{name} is not here')\n"
+        "sys.meta_path.insert(0, Missing())\n"
+    )
+    given = [sys.executable, "-c", missing + code, *map(str, words)]
+    return subprocess.run(given, capture_output=True, text=True)
+
+
+def test_transcribe_works_where_the_training_stack_cannot_be_imported(
+    tmp_path, tiny_model, adapter
+) -> None:
+    write_flac(tmp_path / "clip.flac", CLIPS[0])
+    code = "from moontune.cli.dispatch import main\nsys.exit(main(sys.argv[1:]))\n"
+    words = ["transcribe", tmp_path / "clip.flac", "--format", "jsonl", "--device", "cpu"]
+    for model in (tiny_model, adapter):
+        done = run_without(code, *words, "--speech-threshold", "1e-6", "--model", model)
+        assert done.returncode == 0, done.stderr
+        assert "loading" not in done.stdout + done.stderr  # for terminals alone
+        clip = read_audio(tmp_path / "clip.flac")
+        [wanted] = open_recognizer(str(model), "cpu")([clip], CAP)
+        row = json.loads(done.stdout)
+        assert (row["text"], row["tokens"]) == (wanted.text, len(wanted.tokens))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LoraConfig(),
+        LoraConfig(lora_r=4, lora_alpha=12.0, lora_variant="rslora"),
+        LoraConfig(lora_part="decoder", lora_targets=("q_proj", "fc1", "fc2")),
+    ],
+)
+def test_an_adapter_is_merged_as_peft_has_it(tmp_path, tiny_model, config) -> None:
+    folder = made_adapter(tiny_model, tmp_path, config)
+    found = read_arrays(tiny_model, folder, tmp_path / "processor")
+    base = load_base(str(tiny_model), None, "cpu")
+    merged: Any = load_adapter(base, folder)
+    wanted = merged.merge_and_unload().state_dict()
+    for name, value in found.weights.items():
+        assert np.abs(value - wanted[name].numpy()).max() < 1e-6, name
+    plain = load_file(tiny_model / "model.safetensors")
+    assert any(np.abs(v - plain[n].numpy()).max() > 0.01 for n, v in found.weights.items())
+    rotary = base.net.model.decoder.rotary_emb
+    assert np.array_equal(found.shape.inv_freq, rotary.inv_freq.numpy())
+    assert found.shape.norm_eps == base.net.model.encoder.groupnorm.eps
+    assert found.shape.layer_norm_eps == base.net.model.encoder.layer_norm.eps
+
+
+def test_the_tokens_are_pytorchs(tiny_model, adapter) -> None:
+    for of in (None, adapter):
+        base = load_base(str(tiny_model), None, "cpu")
+        if of is not None:
+            load_adapter(base, of)
+        wanted = Transcriber(base)(CLIPS, CAP)
+        assert_decided(base, CLIPS, wanted)
+        assert OnnxTranscriber.of_arrays(read_arrays(tiny_model, of))(CLIPS, CAP) == wanted
+        found = open_recognizer(str(of or tiny_model), "cpu")
+        assert found.one_by_one  # through arrays
+        assert found(CLIPS, CAP) == wanted
+
+
+def test_the_real_models_tokens_are_pytorchs(bundled_base) -> None:
+    from moontune.data.sources.bundled_speech import bundled_recordings
+
+    speech = read_audio(bundled_recordings()[0][0])
+    clips = [speech, speech[:40_000]]
+    wanted = Transcriber(bundled_base)(clips, CAP)
+    found = OnnxTranscriber.of_arrays(read_arrays(Path(bundled_base.origin.path)))
+    assert found(clips, CAP) == wanted
+
+
+def edit(name: str, **changes: Any) -> Callable[[Path], object]:
+    def change(folder: Path) -> None:
+        row = json.loads((folder / name).read_text()) | changes
+        (folder / name).write_text(json.dumps(row))
+
+    return change
+
+
+def with_weights(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:
+    def spoil(folder: Path) -> None:
+        state = load_file(folder / name)
+        change(state)
+        save_file(state, folder / name, {"format": "pt"})
+
+    return spoil
+
+
+WEIGHTS, LORA = "model.safetensors", "adapter_model.safetensors"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit("config.json", encoder_hidden_act="relu"),
+        edit("config.json", decoder_num_key_value_heads=2),
+        edit("config.json", encoder_num_hidden_layers=1),
+        edit("config.json", rope_parameters={"rope_type": "yarn", "rope_theta": 10_000.0}),
+        edit("config.json", eos_token_id=[2, 3]),
+        edit("tokenizer_config.json", clean_up_tokenization_spaces=True),
+        edit("tokenizer_config.json", eos_token="<other>"),
+        with_weights(WEIGHTS, lambda s: s.update({min(s): s[min(s)].to(torch.bfloat16)})),
+        with_weights(WEIGHTS, lambda s: s[min(s)].view(-1)[:1].fill_(float("nan"))),
+    ],
+)
+def test_an_unusual_base_is_left_to_pytorch(tmp_path, tiny_model, change) -> None:
+    folder = tmp_path / "m"
+    shutil.copytree(tiny_model, folder)
+    read_arrays(folder)
+    change(folder)
+    with pytest.raises(Unplain):
+        read_arrays(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit("adapter_config.json", use_dora=True),
+        edit("adapter_config.json", rank_pattern={"q_proj": 4}),
+        edit("adapter_config.json", modules_to_save=["proj_out"]),
+        edit("adapter_config.json", bias="all"),
+        edit("adapter_config.json", init_lora_weights="pissa"),
+        edit("adapter_config.json", lora_alpha="x"),
+        edit("adapter_config.json", r=5),
+        edit("adapter_config.json", something_new=True),
+        edit("adapter_config.json", target_modules=["q_proj"]),
+        with_weights(LORA, lambda s: s.pop(min(s))),
+        with_weights(LORA, lambda s: [s.pop(n) for n in sorted(s)[:2]]),
+    ],
+)
+def test_an_unusual_adapter_is_left_to_pytorch(tiny_model, adapter, change) -> None:
+    read_arrays(tiny_model, adapter)
+    change(adapter)
+    with pytest.raises(Unplain):
+        read_arrays(tiny_model, adapter)
+
+
+def test_what_is_unplain_is_still_heard(tmp_path, tiny_model, monkeypatch) -> None:
+    def refuse(*parts: object) -> None:
+        raise Unplain("no")
+
+    wanted = open_recognizer(str(tiny_model), "cpu")(CLIPS, CAP)
+    monkeypatch.setattr("moontune.transcribe.recognizer.read_arrays", refuse)
+    found = open_recognizer(str(tiny_model), "cpu")
+    assert not found.one_by_one
+    assert [t.tokens for t in found(CLIPS, CAP)] == [t.tokens for t in wanted]
+
+
+def test_every_key_that_peft_writes_is_known(adapter) -> None:
+    """A new version's key with a value would send every adapter the slow way."""
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    assert not [k for k, v in config.items() if v and k not in arrays._PLAIN_KEYS]
