@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -374,6 +375,49 @@ def test_mistakes_have_one_line(folder, capsys, argv, message) -> None:
 
 
 # The truth
+
+
+def test_words_are_timed_where_they_are_spoken(folder, speech, capsys) -> None:
+    """The same ten seconds five times, with four seconds of silence between."""
+    given = ["transcribe", "in/long.ogg", "--model", "bundled", "--output-dir", "o"]
+    assert main([*given, "--format", "jsonl", "--format", "srt"]) == 0
+    rows = lines("o/long.jsonl")
+    for row in rows:
+        assert [w["word"] for w in row["words"]] == row["text"].split()
+        edges = [w[edge] for w in row["words"] for edge in ("start_s", "end_s")]
+        assert edges == sorted(edges)
+        assert row["start_s"] <= edges[0]
+        assert edges[-1] <= row["end_s"]
+    period = len(speech) / SAMPLE_RATE_HZ + 4
+    words = [w for row in rows for w in row["words"]]
+    assert not [w for w in words if w["start_s"] % period > len(speech) / SAMPLE_RATE_HZ]
+    loud = np.flatnonzero(np.abs(speech) > 0.1 * np.abs(speech).max())[0] / SAMPLE_RATE_HZ
+    for i in range(5):
+        first = min(w["start_s"] for w in words if w["start_s"] >= i * period)
+        assert first - i * period == pytest.approx(loud, abs=0.25)
+    subtitles = Path("o/long.srt").read_text()
+    starts = {round(1000 * w["start_s"]) for w in words}
+    shown = [ms(t.split(" --> ")[0]) for t in subtitles.splitlines() if " --> " in t]
+    assert all(any(abs(start - known) <= 1 for known in starts) for start in shown)
+
+
+def ms(clock: str) -> int:
+    hours, minutes, seconds, thousandths = map(int, re.split("[:,]", clock))
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + thousandths
+
+
+def test_text_alone_is_not_decoded_twice(folder, monkeypatch, capsys) -> None:
+    from moontune.models.transcriber import Transcriber
+
+    timed = []
+    whole = Transcriber.timed
+    monkeypatch.setattr(Transcriber, "timed", lambda *a: timed.append(a) or whole(*a))
+    assert main(["transcribe", "in/a.wav", "--model", "bundled"]) == 0
+    text = capsys.readouterr().out
+    assert not timed
+    assert main(["transcribe", "in/a.wav", "--model", "bundled", "--format", "vtt"]) == 0
+    assert len(timed) == 1
+    assert " ".join(text.split()[-3:]) in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_recording_is_transcribed_as_in_evaluation_and_a_long_one_no_worse(

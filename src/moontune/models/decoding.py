@@ -14,10 +14,20 @@ _BATCH_S = 320.0  # and seconds of them, which bounds the memory
 
 
 @dataclass(frozen=True)
+class TimedWord:
+    """A word as it is written, and when it is spoken, in seconds."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
 class Transcript:
     text: str
     tokens: list[int]  # without the start token; ends in EOS unless truncated
     truncated: bool  # the token cap ended it
+    words: tuple[TimedWord, ...] | None = None  # None: not asked for, or not to be told
 
 
 # Clips of float32 mono 16 kHz samples, (samples,) each, to their transcripts, under a token cap.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.models.base_model import Base
-from moontune.models.decoding import Transcript, length_batches
+from moontune.models.decoding import TimedWord, Transcript, length_batches
+from moontune.models.packed.alignment import token_starts
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import CrossKeys, joined, packs_of
 from moontune.models.packed.moonshine import PackedMoonshine
@@ -53,6 +55,34 @@ class Transcriber:
 
     def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         return self.decode(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
+
+    def timed(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
+        """As calling it, and when each word begins: a second pass of the decoder."""
+        cross_keys, lengths = self.encode(clips), [len(clip) for clip in clips]
+        transcripts = self.decode(cross_keys, [n / SAMPLE_RATE_HZ for n in lengths], cap)
+        starts = token_starts(self.packed, cross_keys, [t.tokens for t in transcripts])
+        return [
+            replace(transcript, words=self._words(transcript, begun, length))
+            for transcript, begun, length in zip(transcripts, starts, lengths, strict=True)
+        ]
+
+    def _words(
+        self, transcript: Transcript, starts: np.ndarray, length: int
+    ) -> tuple[TimedWord, ...] | None:
+        """Words and their times, each until the next begins; None where tokens make other words
+        than the text has."""
+        tokens = transcript.tokens
+        firsts: list[int] = []
+        for i in range(len(tokens)):
+            written = self._base.tokenizer.decode(tokens[: i + 1], skip_special_tokens=True)
+            firsts += [i] * (len(written.split()) - len(firsts))
+        texts = transcript.text.split()
+        if len(firsts) != len(texts):
+            return None
+        ended = length if transcript.truncated else int(starts[-1])  # where EOS begins
+        edges = [*(int(starts[i]) for i in firsts), max(ended, int(starts[-1]))]
+        seconds = [min(edge, length) / SAMPLE_RATE_HZ for edge in edges]
+        return tuple(map(TimedWord, texts, seconds, seconds[1:]))
 
 
 def transcripts_of(

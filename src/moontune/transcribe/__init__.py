@@ -8,6 +8,7 @@ In reading order:
     recordings    The recordings a command line names, and the names of their transcripts
     vad           Voice activity, when somebody speaks: silero-vad's model through onnxruntime
     segmentation  A recording of any length cut at pauses into segments the model was trained on
+    word_times    When each word of a segment is spoken: the model's own times, kept within speech
     long_form     Samples to timed text: cut at pauses, transcribed in batches, loops cut again
     batching      Many recordings transcribed together
     writers       Transcripts of recordings written as text, JSON lines, SRT or VTT

@@ -9,8 +9,9 @@ import numpy as np
 
 from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
-from moontune.models.decoding import Transcribe, length_batches
+from moontune.models.decoding import TimedWord, Transcribe, length_batches
 from moontune.transcribe.segmentation import Segment, SegmentationConfig, segments
+from moontune.transcribe.word_times import times_in_recording
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class SegmentTranscript:
     tokens: int  # EOS included
     truncated: bool  # the token cap ended it
     again: bool = False  # half of a segment that looped
+    words: tuple[TimedWord, ...] | None = None  # in seconds of the recording
 
 
 def transcribe_long(
@@ -67,7 +69,9 @@ def _transcribe(
         halves = part.halves(config) if out.truncated and loops(out.tokens) else None
         if halves is None:
             tokens = len(out.tokens)
-            rows.append([SegmentTranscript(part, out.text, tokens, out.truncated, again)])
+            words = times_in_recording(out.words, part, config)
+            row = SegmentTranscript(part, out.text, tokens, out.truncated, again, words)
+            rows.append([row])
         else:
             of_halves = _transcribe(list(halves), transcribe, cap, config, again=True)
             rows.append([row for of_half in of_halves for row in of_half])

@@ -48,6 +48,13 @@ class Recognizer:
         return self.transcribe(clips, cap or self.cap)
 
 
+def with_word_times(recognizer: Recognizer) -> Recognizer:
+    """One that also tells when words are spoken, at the cost of a second pass of the decoder; the
+    same where the model cannot, as ONNX."""
+    timed = getattr(recognizer.transcribe, "timed", None)
+    return recognizer if timed is None else dataclasses.replace(recognizer, transcribe=timed)
+
+
 def open_recognizer(
     what: str, device: str = "auto", model_id: str | None = None, revision: str | None = None
 ) -> Recognizer:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from moontune.models.decoding import TimedWord
 
 LINE = 42  # characters, the width that broadcasters' guides agree on; two lines at once
 _LINES = 2
@@ -29,14 +31,18 @@ class TimedText:
 
     text: str
     speech_s: Sequence[tuple[float, float]]
+    words: Sequence[TimedWord] | None = None  # when each is spoken, where the model says so
 
 
 def cues(texts: Sequence[TimedText]) -> list[Cue]:
-    """Subtitles of readable length. Those of one text share the time that somebody speaks in it
-    by their characters: the model itself gives no times."""
+    """Subtitles of readable length. They begin and end with their words; where a model gives no
+    times of words, those of one text share the time that somebody speaks in it by characters."""
     timed: list[tuple[float, float, tuple[str, ...]]] = []
     for text in texts:
         parts = _parts(text.text)
+        if text.words is not None and len(text.words) == len(text.text.split()):
+            timed += _by_words(parts, text.words)
+            continue
         total, before = sum(map(len, parts)), 0
         for part in parts:
             start = _moment(text.speech_s, before / total, ending=False)
@@ -49,6 +55,16 @@ def cues(texts: Sequence[TimedText]) -> list[Cue]:
         end = min(max(end, start + _LEAST_S), following)
         subtitles.append(Cue(round(1000 * start), round(1000 * end), lines))
     return subtitles
+
+
+def _by_words(
+    parts: Sequence[str], words: Sequence[TimedWord]
+) -> Iterator[tuple[float, float, tuple[str, ...]]]:
+    first = 0
+    for part in parts:
+        last = first + len(part.split()) - 1
+        yield words[first].start_s, words[last].end_s, tuple(_wrapped(part))
+        first = last + 1
 
 
 def srt(subtitles: Sequence[Cue]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
+from moontune.models.decoding import TimedWord
 from moontune.system.files import write_text
 from moontune.system.formatting import printable
 from moontune.transcribe.long_form import SegmentTranscript
@@ -31,7 +32,7 @@ def render(
     if form == "jsonl":
         return "".join(f"{_json(_row(recording, s, model))}\n" for s in transcripts)
     subtitles = cues(
-        [TimedText(printable(s.text), s.segment.speech_s(config)) for s in transcripts]
+        [TimedText(printable(s.text), s.segment.speech_s(config), s.words) for s in transcripts]
     )
     return srt(subtitles) if form == "srt" else vtt(subtitles)
 
@@ -51,6 +52,15 @@ def _row(recording: Recording, row: SegmentTranscript, model: str) -> dict[str, 
         "tokens": row.tokens,
         "truncated": row.truncated,
         "model": model,
+        **({} if row.words is None else {"words": [_word(word) for word in row.words]}),
+    }
+
+
+def _word(word: TimedWord) -> dict[str, Any]:
+    return {
+        "word": word.text,
+        "start_s": round(word.start_s, 3),
+        "end_s": round(word.end_s, 3),
     }
 
 

@@ -101,7 +101,7 @@ class PackedMoonshine:
         The decoder is fed the start token and the labels but the last, or `written` in place of the
         labels: as many tokens, in which some may be wrong.
         """
-        layout = self._layout([len(ids) for ids in labels])
+        layout = self.layout_of([len(ids) for ids in labels])
         filler = [self.start] * (layout.rows - layout.count)
         fed = [i for ids in written or labels for i in (self.start, *ids[:-1])] + filler
         targets = [i for ids in labels for i in ids] + filler
@@ -113,11 +113,12 @@ class PackedMoonshine:
         out: Any = HeadLoss.apply(self.decoder_norm(x), self.head, right)
         return out[: layout.count]
 
-    def _layout(self, lengths: Sequence[int]) -> Layout:
+    def layout_of(self, lengths: Sequence[int]) -> Layout:
+        """Where clips of so many rows lie, with the filler that the products want."""
         return Layout(lengths, self.device, padded_row_count(sum(lengths), self.dtype, self.device))
 
     def _filled(self, clips: PackedClips) -> PackedClips:
-        layout = self._layout(clips.layout.lengths)
+        layout = self.layout_of(clips.layout.lengths)
         missing = layout.rows - len(clips.rows)
         if not missing:
             return clips
