@@ -130,7 +130,7 @@ def main() -> int:
             print(f"{path}: {json.dumps(found)}")
             return 1
         print(f"{path}\n  here:    {mine.text}")
-        print(f"  browser: {transcriber.tokenizer.decode(found['tokens'])}")
+        print(f"  browser: {transcriber.text_of(found['tokens'])}")
     same = sum(a.tokens == b["tokens"] for a, b in zip(here, there, strict=True))
     seconds = sum(map(len, clips)) / SAMPLE_RATE_HZ
     print(f"{seconds / sum(b['seconds'] for b in there):.1f} times real time in the browser")

@@ -154,7 +154,8 @@ def door(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -
 
     def ask(*words: str) -> tuple[int, str]:
         given = ["--audio-list", f"{tmp_path}/list.txt", "--output", f"{tmp_path}/o.json"]
-        code = run_stt.main([*given, "--device", "cpu", "--model-id", str(tiny_model), *words])
+        base = [] if "--model-id" in words else ["--model-id", str(tiny_model)]
+        code = run_stt.main([*given, "--device", "cpu", *base, *words])
         return code, capsys.readouterr().err.strip()
 
     return ask

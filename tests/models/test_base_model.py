@@ -18,12 +18,12 @@ from moontune.models.adapter import (
     load_adapter,
     save_adapter,
     trainable_parameters,
-    trained_on,
 )
 from moontune.models.base_model import Base, load_base, target_ids
 from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.layout import pack
 from moontune.models.packed.moonshine import PackedMoonshine
+from moontune.models.provenance import trained_on
 
 EOS = 2
 

@@ -12,6 +12,7 @@ from moontune.system.files import read_jsonl
 def figures(value: Any) -> Any:
     """All that a run found, without what is of the clock and of the command line."""
     clock = ("seconds", "seconds_validating", "timings_s", "environment", "started", "output_dir")
+    clock += ("next_steps",)  # name the run's folder
     if isinstance(value, dict):
         return {k: figures(v) for k, v in value.items() if k not in clock}
     return [figures(v) for v in value] if isinstance(value, list) else value

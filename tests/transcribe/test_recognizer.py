@@ -53,6 +53,15 @@ def test_a_folder_a_run_and_its_adapter(run, tiny_model) -> None:
     assert said(run) == said(run / "lora_adapter") != said(tiny_model)
 
 
+def test_words_have_times_where_they_are_asked_for_and_the_text_is_the_same(run) -> None:
+    plain, timed = (
+        open_recognizer(str(run), "cpu", word_times=asked)(CLIPS) for asked in (False, True)
+    )
+    assert [t.tokens for t in timed] == [t.tokens for t in plain]
+    assert all(t.words is None for t in plain)
+    assert all([w.text for w in t.words or ()] == t.text.split() for t in timed)
+
+
 def test_a_merged_folder_says_what_the_adapter_says(run, tiny_model, tmp_path) -> None:
     from peft import PeftModel
     from transformers import MoonshineForConditionalGeneration

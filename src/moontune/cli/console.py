@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from moontune.evaluation.acceptance import shown
 from moontune.evaluation.measures import Comparison, GroupRow
 from moontune.evaluation.phrasing import measure_rows, plainly
 from moontune.system.formatting import HangupProofStream, counted, percent, printable
@@ -136,7 +137,7 @@ class ConsoleUi:
         verdict = metrics.verdict
         self.console.print()
         self.figures(metrics.comparison, ("base", "tuned"))
-        self._checks(verdict.checks)
+        self._checks(shown(verdict.checks, metrics.device.name))
         self._log(verdict.sentence)
         style = f"bold {_COLOURS[verdict.state]}"
         self.console.print(printable(verdict.sentence), style=style, markup=False)
@@ -169,7 +170,7 @@ class ConsoleUi:
     def final(self, results: FinalResults) -> None:
         """The checks of an adapter trained on all clips, and what to expect of it."""
         metrics = results.metrics
-        self._checks(metrics.checks)
+        self._checks(shown(metrics.checks, metrics.device.name))
         self._log(metrics.statement)
         style = "bold green" if metrics.usable else "bold red"
         self.console.print(printable(metrics.statement), style=style, markup=False)

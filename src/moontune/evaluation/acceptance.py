@@ -313,6 +313,11 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
 )
 
 
+def shown(checks: Sequence[Check], device: str) -> list[Check]:
+    """Checks as people are shown them: of Apple's GPU only where it computed, or a check failed."""
+    return [c for c in checks if device == "mps" or not c.passed or c.name != "no MPS fallback"]
+
+
 def _findings(comparison: Comparison, general: Comparison | None) -> list[str]:
     sentences = [comparison.sentences["typography"]]
     if general is not None:

@@ -92,13 +92,15 @@ class OnnxTranscriber:
         """Greedy transcripts of float32 mono 16 kHz clips, (samples,) each, under their caps."""
         return [self._transcript(clip, cap(len(clip) / SAMPLE_RATE_HZ)) for clip in clips]
 
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """What the tokens say."""
+        if self.tokenizer is None:
+            return text_of(tokens, self._bytes)
+        return self.tokenizer.decode(list(tokens), skip_special_tokens=True).strip()
+
     def _transcript(self, clip: np.ndarray, most: int) -> Transcript:
         tokens = self._pair.write(clip, most)
-        if self.tokenizer is None:
-            text = text_of(tokens, self._bytes)
-        else:
-            text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
-        return Transcript(text, tokens, tokens[-1:] != [self._pair.end])
+        return Transcript(self.text_of(tokens), tokens, tokens[-1:] != [self._pair.end])
 
 
 def _tokenizer(file: Path) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from moontune.evaluation.acceptance import shown
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import show, show_interval
 from moontune.report.markdown import cell, table
@@ -154,7 +155,8 @@ def render_final_public(results: FinalResults) -> str:
 def _figures(metrics: FinalMetrics, cautions: list[str]) -> list[str]:
     """The parts that begin both."""
     expected, comparison = metrics.expected, metrics.expected.comparison
-    rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in metrics.checks]
+    checks = shown(metrics.checks, metrics.device.name)
+    rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in checks]
     return [
         f"## {cell(metrics.run)}, an adapter trained on all clips",
         f"**{cell(metrics.statement)}**",

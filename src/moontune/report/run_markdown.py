@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moontune.evaluation.acceptance import Check
+from moontune.evaluation.acceptance import Check, shown
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import (
     changed,
@@ -66,7 +66,7 @@ def _figures(metrics: RunMetrics, losses: LossHistory) -> list[str]:
         *map(cell, verdict.findings),
         *map(cell, verdict.cautions),
         result(metrics),
-        _checks(verdict.checks),
+        _checks(shown(verdict.checks, metrics.device.name)),
         _training(losses, metrics.training.figures.best_step),
         groups(metrics.comparison),
     ]

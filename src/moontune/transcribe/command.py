@@ -94,18 +94,18 @@ def transcribe_files(
             return summary
         if args.output_dir is not None:  # told now, not after hours of computing
             _make_writable(args.output_dir)
-        from moontune.transcribe.recognizer import open_recognizer, with_word_times
+        from moontune.transcribe.recognizer import open_recognizer
 
         device = _device(args.device, lengths_s)
-        recognizer = open_recognizer(args.model, device, args.model_id, args.revision)
+        recognizer = open_recognizer(
+            args.model, device, args.model_id, args.revision, word_times=forms != ("text",)
+        )
         loaded()
         if recognizer.note:
             ui.note(f"note: {recognizer.note}")
         if args.tokens_per_second is not None:
             cap = TokenCap(args.tokens_per_second, recognizer.cap.margin)
             recognizer = replace(recognizer, cap=cap)
-        if forms != ("text",):
-            recognizer = with_word_times(recognizer)
         summary.device = recognizer.device
         batched = BatchTranscriber(recognizer, config, writer, summary, ui)
         batched.work(lengths_s, stdin, tell)

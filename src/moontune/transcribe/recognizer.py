@@ -48,20 +48,19 @@ class Recognizer:
         return self.transcribe(clips, cap or self.cap)
 
 
-def with_word_times(recognizer: Recognizer) -> Recognizer:
-    """One that also tells when words are spoken, at the cost of a second pass of the decoder; the
-    same where the model cannot, as ONNX."""
-    timed = getattr(recognizer.transcribe, "timed", None)
-    return recognizer if timed is None else dataclasses.replace(recognizer, transcribe=timed)
-
-
 def open_recognizer(
-    what: str, device: str = "auto", model_id: str | None = None, revision: str | None = None
+    what: str,
+    device: str = "auto",
+    model_id: str | None = None,
+    revision: str | None = None,
+    *,
+    word_times: bool = False,
 ) -> Recognizer:
     """Load what `what` names. Raises UserError, with what is accepted where it is none of that.
 
     `model_id` is the base for an adapter or a run, instead of the one it was trained on; `revision`
-    a commit of a base on the hub.
+    a commit of a base on the hub. With `word_times` it also tells when words are spoken, at the
+    cost of loading PyTorch and of a second pass of the decoder; an exported ONNX pair cannot.
     """
     kind = _kind(what)
     if model_id is not None and kind not in ("run", "adapter"):
@@ -69,12 +68,12 @@ def open_recognizer(
     if kind == "onnx":
         return _onnx(what)
     if kind == "model":
-        return _loaded(what, "model", device, _Parts(what, revision))
+        return _loaded(what, "model", device, _Parts(what, revision), word_times)
     folder = Path(what).expanduser()
     parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     if model_id is not None:
         parts = dataclasses.replace(parts, base=model_id, revision=revision)
-    return _loaded(what, kind, device, parts)
+    return _loaded(what, kind, device, parts, word_times)
 
 
 def base_of(what: str) -> tuple[str, str | None] | None:
@@ -158,10 +157,11 @@ def _parts_of_adapter(folder: Path) -> _Parts:
     return _Parts(base, revision if isinstance(revision, str) else None, folder)
 
 
-def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
+def _loaded(what: str, kind: str, device: str, parts: _Parts, word_times: bool) -> Recognizer:
     try:
         folder = locate(parts.base, parts.revision).folder
-        if device == "cpu" or (device == "auto" and not gpu_in_sight()):
+        on_cpu = device == "cpu" or (device == "auto" and not gpu_in_sight())
+        if on_cpu and not word_times:  # the graphs tell no attention
             try:
                 return _through_arrays(what, kind, parts, folder)
             except Unplain:
@@ -175,7 +175,9 @@ def _loaded(what: str, kind: str, device: str, parts: _Parts) -> Recognizer:
     from moontune.models.transcriber import Transcriber
 
     base, note = load_adapted(base, parts.adapter, parts.processor)
-    return Recognizer(what, kind, base.device, parts.cap, note, Transcriber(base))
+    transcriber = Transcriber(base)
+    transcribe = transcriber.timed if word_times else transcriber
+    return Recognizer(what, kind, base.device, parts.cap, note, transcribe)
 
 
 def _base(parts: _Parts, device: str) -> Base:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect
-from moontune.evaluation.acceptance import Verdict
+from moontune.evaluation.acceptance import Verdict, shown
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly
 from moontune.report.final_adapter import sections_of
@@ -44,7 +44,7 @@ def run_page(
         next_steps=metrics.next_steps,
         cautions=[*_reasons(verdict), *verdict.cautions],
         general=metrics.general,
-        checks=verdict.checks,
+        checks=shown(verdict.checks, metrics.device.name),
         losses=results.losses,
         best_step=metrics.training.figures.best_step,
         facts=provenance_of(results),

@@ -13,7 +13,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from moontune.data.audio import AudioPart
-from moontune.evaluation.acceptance import Check
+from moontune.evaluation.acceptance import Check, shown
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.changed_clips import ClipAudio, changed_clips, clip_audio
@@ -151,6 +151,7 @@ def render_final_page(results: FinalResults, facts: Sequence[Section], clips: in
     values = {
         "title": results.name,
         "metrics": metrics,
+        "checks": shown(metrics.checks, metrics.device.name),
         "cautions": results.cautions,
         "of_folds": of_folds,
         "labels": labels,
