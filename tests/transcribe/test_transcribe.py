@@ -67,7 +67,9 @@ def fake(monkeypatch) -> SimpleNamespace:
 
     state.hear = hear
     monkeypatch.setattr(
-        recognizers, "open_recognizer", lambda *a: Recognizer(a[0], "model", "cpu", CAP, None, hear)
+        recognizers,
+        "open_recognizer",
+        lambda *a, **_: Recognizer(a[0], "model", "cpu", CAP, None, hear),
     )
     return state
 
@@ -257,7 +259,7 @@ def test_the_first_piece_is_kept_and_shown_before_the_second_is_heard(
     monkeypatch.setattr(
         recognizers,
         "open_recognizer",
-        lambda *a: Recognizer(a[0], "onnx", "cpu", CAP, None, fake.hear, one_by_one=True),
+        lambda *a, **_: Recognizer(a[0], "onnx", "cpu", CAP, None, fake.hear, one_by_one=True),
     )
     fake.stop_at = 2
     assert main(["transcribe", "in/long.ogg", "--output-dir", "out"]) == 130
@@ -287,7 +289,7 @@ def test_the_bar_is_there_before_the_first_text_and_knows_the_time_left(folder, 
 def test_a_short_recording_asks_for_no_gpu(folder, fake, capsys, monkeypatch) -> None:
     devices = []
 
-    def opened(what: str, device: str, *more: object) -> Recognizer:
+    def opened(what: str, device: str, *more: object, **_: object) -> Recognizer:
         devices.append(device)
         return Recognizer(what, "model", "cpu", CAP, None, fake.hear)
 
@@ -316,9 +318,9 @@ def test_a_terminal_is_told_what_is_loaded_before_it_is(folder, fake, monkeypatc
     told: list[str] = []
     opened = recognizers.open_recognizer
 
-    def slow(*given: Any) -> Recognizer:
+    def slow(*given: Any, **more: Any) -> Recognizer:
         told.append(err.getvalue())
-        return opened(*given)
+        return opened(*given, **more)
 
     monkeypatch.setattr(recognizers, "open_recognizer", slow)
     monkeypatch.setattr(sys, "stderr", err)

@@ -69,15 +69,14 @@ def test_transcribe_works_where_the_training_stack_cannot_be_imported(
 ) -> None:
     write_flac(tmp_path / "clip.flac", CLIPS[0])
     code = "from moontune.cli.dispatch import main\nsys.exit(main(sys.argv[1:]))\n"
-    words = ["transcribe", tmp_path / "clip.flac", "--format", "jsonl", "--device", "cpu"]
+    words = ["transcribe", tmp_path / "clip.flac", "--device", "cpu"]
     for model in (tiny_model, adapter):
         done = run_without(code, *words, "--speech-threshold", "1e-6", "--model", model)
         assert done.returncode == 0, done.stderr
         assert "loading" not in done.stdout + done.stderr  # for terminals alone
         clip = read_audio(tmp_path / "clip.flac")
         [wanted] = open_recognizer(str(model), "cpu")([clip], CAP)
-        row = json.loads(done.stdout)
-        assert (row["text"], row["tokens"]) == (wanted.text, len(wanted.tokens))
+        assert done.stdout.split() == wanted.text.split()
 
 
 @pytest.mark.parametrize(
