@@ -89,7 +89,9 @@ def test_mistakes_are_one_line_that_the_terminal_does_not_obey(text: str, tmp_pa
         assert main(words) == 2
         said = capsys.readouterr()
         assert not obeyed(said.out + said.err)
-        assert said.err.count("\n") == 1 + (words[0] == "transcribe" and "RTF" in said.err)
+        assert said.err.count("\n") == 1 + (
+            words[0] == "transcribe" and "recording failed" in said.err
+        )
 
 
 def test_names_of_files_in_a_folder_are_not_obeyed(tmp_path: Path, capsys) -> None:
