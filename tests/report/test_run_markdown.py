@@ -9,9 +9,11 @@ import pytest
 from html_reader import Reader
 from sample_page import VERDICT, results, write_clips
 
+from moontune.config.schema import RunConfig
 from moontune.evaluation.acceptance import State
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.contents import comparison_page, crossval_page, run_page
+from moontune.report.provenance import setting_facts
 from moontune.report.results import (
     ComparedRun,
     CrossvalResults,
@@ -162,3 +164,16 @@ def suspect(name: str, split: str, *, set_aside: bool) -> Suspect:
         judge="base",
         set_aside=set_aside,
     )
+
+
+def test_settings_that_differ_stand_first_and_are_counted_as_far_as_they_are_shown() -> None:
+    usual = RunConfig()
+    train = replace(usual.train, lr=1e-3)
+    config = replace(usual, train=train, output=replace(usual.output, run_name="mine"))
+    whole = setting_facts(config)
+    assert {row[0] for row in whole.rows[:2]} == {"lr", "run_name"}
+    assert whole.note.startswith("The first 2 differ")
+    some = setting_facts(config, shown={"lr", "seed"})
+    assert [row[0] for row in some.rows] == ["lr", "seed"]
+    assert (some.title, some.note) == ("Settings: lr", "The first differs from the defaults.")
+    assert setting_facts(usual).note.startswith("All by default.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,17 +115,21 @@ def command_facts(commands: list[list[str]]) -> Section:
     return Section("Commands", [], [["moontune " + shlex.join(words)] for words in commands])
 
 
-def setting_facts(config: RunConfig, reasons: dict[str, str] | None = None) -> Section:
+def setting_facts(
+    config: RunConfig,
+    reasons: dict[str, str] | None = None,
+    shown: Collection[str] | None = None,
+) -> Section:
     """Settings in effect, those that differ from the defaults first; `reasons` of those that were
-    recommended for the data."""
-    usual = _flat(RunConfig())
-    found = _flat(config)
-    changed = [name for name, value in found.items() if value != usual.get(name)]
-    rows = [[k, setting_text(found[k])] for k in changed]
-    effect = _flat(in_effect(config))
-    rows += [[k, setting_text(v)] for k, v in effect.items() if k not in changed]
+    recommended for the data. Of `shown` alone, where it is given."""
+    usual, asked = _flat(RunConfig()), _flat(config)
+    effect = {k: v for k, v in _flat(in_effect(config)).items() if shown is None or k in shown}
+    changed = [name for name in effect if name in asked and asked[name] != usual.get(name)]
+    names = [*changed, *(name for name in effect if name not in changed)]
+    rows = [[name, setting_text(effect[name])] for name in names]
     recommended = "; ".join(f"{name}: {reason}" for name, reason in (reasons or {}).items())
-    note = f"The first {len(changed)} differ from the defaults." if changed else "All by default."
+    few = "differs" if len(changed) == 1 else f"{len(changed)} differ"
+    note = f"The first {few} from the defaults." if changed else "All by default."
     note += f" Picked for the data: {recommended}." if recommended else ""
     title = f"Settings: {', '.join(changed[:_NAMED])}" if changed else "Settings"
     title += ", ..." if len(changed) > _NAMED else ""

@@ -247,8 +247,7 @@ def public_settings(config: RunConfig, reasons: Mapping[str, str], place: Place)
         for name, value in paths.items()
     }
     source = {"source": config.data.source} if config.data.source else {}
-    section = setting_facts(with_settings(config, seen | source, "settings"), dict(reasons))
-    return replace(section, rows=[row for row in section.rows if row[0] in _SHOWN])
+    return setting_facts(with_settings(config, seen | source, "settings"), dict(reasons), _SHOWN)
 
 
 def _is_figure(hint: Any) -> bool:
