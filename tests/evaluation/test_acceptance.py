@@ -28,7 +28,7 @@ from moontune.evaluation.measures import (
     SameSpeakers,
     StyleRetention,
 )
-from moontune.evaluation.phrasing import typography
+from moontune.evaluation.phrasing import plainly, typography
 
 
 def figures(loss: float, wer: float | None) -> ModelFigures:
@@ -250,6 +250,18 @@ def test_a_run_that_kept_the_base_gained_nothing() -> None:
 def test_the_first_line_is_plain(wers, outcome, needed, says) -> None:
     before, after = (figures(1.0, wer) for wer in wers)
     assert says in judged(before, after, outcome, needed).sentence
+
+
+def test_more_clips_are_to_be_of_more_speakers_where_these_were_resampled() -> None:
+    found = comparison(figures(1.0, 0.3), figures(1.0, 0.21), sure="undecided")
+    wer = replace(found.wer, difference=-0.09, utterances_needed=130)
+    found = replace(found, measures=found.measures | {"wer": wer}, speakers=6)
+    found = replace(found, clips=replace(found.clips, fixed=4))
+    for unit, units, who in (("speaker", 6, "6 speakers"), ("session", 9, "9 sessions")):
+        note = replace(found.bootstrap, unit=unit, units=units)
+        said = plainly(replace(found, bootstrap=note))
+        assert f"with 50 clips of {who} that may be chance" in said
+        assert f"about 130, of more {unit}s in proportion, would tell" in said
 
 
 def test_verdicts_of_before_there_were_states_are_read() -> None:

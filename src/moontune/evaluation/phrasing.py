@@ -56,8 +56,7 @@ def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
         large = none_to_gain or (m.relative is not None and m.relative >= USUAL_GAIN)
         what = "a loss of this size" if large else "a gain of 5 %"
         what = "a gain of this size" if m.difference < 0 else what
-        more = "" if unit == "clip" else f", of more {unit}s in proportion,"
-        text += f"; about {m.utterances_needed:,} clips{more} would show {what}"
+        text += f"; about {m.utterances_needed:,} clips{_in_proportion(unit)} would show {what}"
     same = m.same_speakers
     if same and same.outcome != "undecided":
         text += (
@@ -76,9 +75,10 @@ def plainly(comparison: Comparison) -> str:
             return "There were no words to count."
         change = f"{show('loss', loss.before)} -> {show('loss', loss.after)} nats a token"
         return f"There were no words to count; the loss, the less the better, is {change}."
-    clips = counted(comparison.utterances, "clip")
-    if comparison.bootstrap.unit == "speaker":
-        clips += f" of {counted(comparison.speakers, 'speaker')}"
+    clips, unit = counted(comparison.utterances, "clip"), comparison.bootstrap.unit
+    if unit != "clip":
+        count = comparison.speakers if unit == "speaker" else comparison.bootstrap.units
+        clips += f" of {counted(count, unit)}"
     text = _of_a_hundred(m.before, m.after)
     if m.outcome in ("better", "worse"):
         return f"{text}; with {clips} that is hardly chance."
@@ -87,12 +87,17 @@ def plainly(comparison: Comparison) -> str:
     text += f"; with {clips} that may be chance"
     if m.utterances_needed:
         what = "would tell" if (m.difference or 0.0) < 0 else "would show a gain of 5 %"
-        text += f"; about {m.utterances_needed:,} {what}"
+        text += f"; about {m.utterances_needed:,}{_in_proportion(unit)} {what}"
     same = m.same_speakers
     if same and same.outcome != "undecided":
         who = "this speaker" if comparison.speakers == 1 else f"these {comparison.speakers}"
         text += f". For {who} it is {same.outcome}; for others that is not sure"
     return text + "."
+
+
+def _in_proportion(unit: Unit) -> str:
+    """More clips of the same few speakers or sessions would not do."""
+    return "" if unit == "clip" else f", of more {unit}s in proportion,"
 
 
 def _of_a_hundred(before: float, after: float) -> str:
