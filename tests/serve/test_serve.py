@@ -417,3 +417,20 @@ def test_sentences_are_read_one_after_the_other(tmp_path: Path, browser: Chromiu
     browser.open(f"http://127.0.0.1:{page.port}/")
     assert browser.value("document.getElementById('prompt').hidden")  # it is remembered
     assert browser.complaints() == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--port", "99999999"], "--port 99999999: give one of 0..65535"),
+        (["--port", "-1"], "--port -1: give one of 0..65535"),
+        (["--max-seconds", "0"], "must be above 0"),
+        (["--max-megabytes", "-5"], "must be above 0"),
+    ],
+)
+def test_a_number_that_cannot_be_is_one_line(flags, says, capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", "--no-open-page", *flags]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1

@@ -19,6 +19,9 @@ from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 
 
+_LAST_PORT = 65_535
+
+
 @dataclass(frozen=True)
 class ServeArgs:
     """Open a page on this machine: speak or drop a file, see what base and tuned model write, mend
@@ -60,7 +63,9 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
             f"{error.name} is not installed; install moontune with its extra: moontune[serve]"
         ) from None
 
-    if args.max_seconds <= 0 or args.max_megabytes <= 0:
+    if not 0 <= args.port <= _LAST_PORT:
+        raise UserError(f"--port {args.port}: give one of 0..{_LAST_PORT}; 0 is any that is free")
+    if not (args.max_seconds > 0 and args.max_megabytes > 0):
         raise UserError("--max-seconds and --max-megabytes must be above 0")
     prompts = SENTENCES if args.prompts is None else read_prompts(args.prompts)
     sources = model_sources(args.model, args.model_id)
