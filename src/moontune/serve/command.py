@@ -18,7 +18,6 @@ from moontune.serve.prompts import SENTENCES, read_prompts
 from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 
-
 _LAST_PORT = 65_535
 
 
