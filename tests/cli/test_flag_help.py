@@ -101,3 +101,8 @@ def test_types_and_defaults_read_as_words(shown) -> None:
 def test_the_list_of_verbs_fits(capsys) -> None:
     assert main([]) == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_an_argument_that_may_be_left_out_stands_in_brackets(shown) -> None:
+    assert shown("serve", "--help").startswith("usage: moontune serve [MODEL] [flags]")
+    assert shown("train", "--help").startswith("usage: moontune train RUN [flags]")

@@ -115,7 +115,7 @@ def test_what_is_wrong_is_said_in_one_line_with_the_nearest(capsys, words, says)
     [
         (["push", "outputs/a"], "ORG/NAME is missing"),
         (["compare", "a"], "RUN RUN: 2 are needed, and 1 is given"),
-        (["serve"], "RUN is missing: the run's folder, outputs/NAME (usage: moontune serve RUN"),
+        (["export"], "RUN is missing: a run's folder, outputs/NAME (usage: moontune export RUN"),
         (["crossval", "--folds", "x"], "--folds x: expected a whole number or speaker"),
         (["sweep", "--tune", "rank=1,2"], "did you mean lora_r?"),
     ],

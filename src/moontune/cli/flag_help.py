@@ -61,8 +61,13 @@ def help_text(prog: str, about: str, flags: Sequence[Flag], *, everything: bool 
 
 
 def usage(prog: str, flags: Sequence[Flag]) -> str:
-    """`usage: moontune train RUN [flags]`: all that must be given."""
-    needed = [flag.form for flag in flags if flag.positional or flag.default is MISSING]
+    """`usage: moontune train RUN [flags]`: all that must be given, and in brackets an argument that
+    may be left out."""
+    needed = [
+        f"[{flag.form}]" if flag.positional and flag.default is None else flag.form
+        for flag in flags
+        if flag.positional or flag.default is MISSING
+    ]
     return " ".join(["usage:", prog, *needed, "[flags]"])
 
 
