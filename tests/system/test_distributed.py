@@ -187,8 +187,12 @@ def test_a_run_under_torchrun_is_one_run(
     given = flags(tiny_model, noise_manifest, lora_dropout=0.0, lora_r=8, dtype="float32")
     done = torchrun(tmp_path, "run", *given)
     monkeypatch.chdir(tmp_path)
-    code = main(["run", *given, "--run-name", "solo"])
-    assert sorted(p.name for p in (tmp_path / "outputs").iterdir()) == ["r", "solo"]
+    code = main(["run", *(word if word != "r" else "solo" for word in given)])
+    assert sorted(p.name for p in (tmp_path / "outputs").iterdir()) == [
+        "r",
+        "solo",
+        "training_report.md",
+    ]
     assert done.stdout.count("[1/10]") == done.stdout.count("[10/10]") == 1
     assert done.stdout.count("run: outputs/r\n") == 1
 

@@ -233,9 +233,12 @@ class RunDir:
     def stages(self) -> dict[str, dict[str, Any]]:
         return self.record()["stages"]
 
-    def finish_stage(self, name: str, facts: dict[str, Any]) -> None:
+    def finish_stage(self, name: str, facts: dict[str, Any], *, completes: bool = False) -> None:
+        """Note a stage as done; in the same writing, if it is the last, that the run is complete:
+        of a run killed between two no stage would be left to complete it."""
         record = self.record()
         record["stages"][name] = facts
+        record["complete"] = completes or record["complete"]
         write_json(self / "run.json", record)
 
     def forget_stages(self, names: list[str]) -> None:

@@ -53,11 +53,9 @@ def _begin(run: RunDir, stage: Stage) -> None:
 
 def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any]) -> None:
     run.save_config(config)
-    run.finish_stage(stage.name, facts)
-    if stage.name == "train":
+    run.finish_stage(stage.name, facts, completes=stage.name == STAGE_NAMES[-1])
+    if "train" in run.stages():  # after every later stage too, should this one be killed here
         run.checkpoint.unlink(missing_ok=True)
-    if stage.name == STAGE_NAMES[-1]:
-        run.mark_complete()
 
 
 def _watched(
