@@ -13,7 +13,7 @@ from moontune.config.schema import RunConfig
 from moontune.evaluation.acceptance import State
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.contents import comparison_page, crossval_page, run_page
-from moontune.report.provenance import setting_facts
+from moontune.report.provenance import setting_facts, shared_text
 from moontune.report.results import (
     ComparedRun,
     CrossvalResults,
@@ -177,3 +177,22 @@ def test_settings_that_differ_stand_first_and_are_counted_as_far_as_they_are_sho
     assert [row[0] for row in some.rows] == ["lr", "seed"]
     assert (some.title, some.note) == ("Settings: lr", "The first differs from the defaults.")
     assert setting_facts(usual).note.startswith("All by default.")
+
+
+def test_settings_that_change_nothing_in_a_run_are_not_listed() -> None:
+    usual = RunConfig()
+    spoken = replace(usual, data=replace(usual.data, source="synthetic"))
+    replayed = replace(usual, general=replace(usual.general, replay_share=0.1))
+
+    def names(config: RunConfig) -> set[str]:
+        return {row[0] for row in setting_facts(config).rows}
+
+    streamed = replace(usual, data=replace(usual.data, source="librispeech"))
+    assert "dataset_split" in names(streamed)
+    assert not {"dataset", "dataset_split", "rows_per_speaker", "manifest"} & names(spoken)
+    assert "replay_utterances" in names(replayed) - names(usual)
+
+
+def test_what_stands_in_two_splits_is_counted_as_far_as_there_is_any() -> None:
+    assert shared_text({"speaker": 0, "audio": 0, "sentence": 0}) == "nothing"
+    assert shared_text({"speaker": 1, "audio": 2, "sentence": 0}) == "1 speaker, 2 recordings"

@@ -196,7 +196,7 @@ from pathlib import Path
 from moontune.models import locate as hub; from moontune.system import hub_client
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
-hub_client.TIMEOUT_S = 0.5
+hub_client.TIMEOUT_S = hub_client.FIRST_TIMEOUT_S = 0.5
 print("ready", flush=True)
 for line in sys.stdin:
     asked, answer = json.loads(line), {}

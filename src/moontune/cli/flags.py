@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from moontune.config.fields import coerce, hints, not_none
+from moontune.config.fields import coerce, hints, known_keys, not_none
 from moontune.config.flag_marks import Mark
 from moontune.config.other_names import nearest_setting, setting_hint
 from moontune.config.presets import PRESETS
@@ -263,6 +263,8 @@ def _place(word: str, by_name: dict[str, Flag]) -> _Given:
     if flag is None:
         near = nearest_setting(spelt, by_name)
         hint = f"; {setting_hint(spelt, by_name[near].word)}" if near else ""
+        if not near and name in known_keys():
+            hint = " here; it is a setting of a new run, as in moontune run " + spelt
         raise UserError(f"unknown flag {spelt}{hint}")
     if flag.is_switch and assigned:
         raise UserError(f"{spelt} takes no value; take out ={value}")

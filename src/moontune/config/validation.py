@@ -22,6 +22,20 @@ def in_effect(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, lora=lora, train=train)
 
 
+def without_effect(config: RunConfig) -> frozenset[str]:
+    """The settings that change nothing beside the others, and so say nothing of a run."""
+    idle: list[str] = []
+    if config.data.source != "librispeech":
+        idle += ["dataset", "dataset_revision", "dataset_split", "rows_per_speaker"]
+    if config.data.source != "manifest":
+        idle.append("manifest")
+    if config.general.general == "off":
+        idle += ["general_manifest", "general_utterances"]
+    if not config.general.replay_share:
+        idle += ["replay_manifest", "replay_utterances"]
+    return frozenset(idle)
+
+
 def resolve(config: RunConfig) -> RunConfig:
     """Fill in what follows from other settings, then check everything. Raises UserError."""
     data = config.data

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
-from moontune.config.validation import in_effect
+from moontune.config.validation import in_effect, without_effect
 from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.report.results import ArtifactTest, FinalMetrics, RunMetrics, RunResults
@@ -52,9 +52,6 @@ def data_facts(metrics: RunMetrics) -> Section:
         ]
         for name, split in data.splits.items()
     ]
-    leaks = ", ".join(
-        f"{n} audio" if kind == "audio" else counted(n, kind) for kind, n in data.leakage.items()
-    )
     dropped = ", ".join(f"{n} {reason}" for reason, n in data.corpus.dropped.items()) or "none"
     more = "".join(
         f" {use}: {origin_text(origin)}."
@@ -67,8 +64,8 @@ def data_facts(metrics: RunMetrics) -> Section:
     listed = (f"{kind} in {n}" for kind, n in data.corpus.annotations.items())
     taken = ", ".join(listed) or "nothing"
     note = kept_text(data.kept) + (
-        f"Shared between splits: {leaks}. Dropped: {dropped}. Taken out of transcripts: {taken}. "
-        f"References are "
+        f"Shared between splits: {shared_text(data.leakage)}. Dropped: {dropped}. "
+        f"Taken out of transcripts: {taken}. References are "
         f"{data.references}, labels {data.labels}. Set aside: {data.set_aside}. "
         f"Origin: {origin_text(data.corpus.origin)}.{more}"
     )
@@ -80,6 +77,13 @@ def kept_text(kept: KeptTogether | None) -> str:
     """What a split kept on one side, as a sentence with a space behind it; empty for nothing."""
     text = "" if kept is None else kept.sentence
     return f"{text[:1].upper()}{text[1:]}. " if text else ""
+
+
+def shared_text(leakage: Mapping[str, int]) -> str:
+    """What stands in two splits, by kind: "2 recordings, 1 sentence", or "nothing"."""
+    nouns = {"audio": "recording"}
+    found = (counted(n, nouns.get(kind, kind)) for kind, n in leakage.items() if n)
+    return ", ".join(found) or "nothing"
 
 
 def origin_text(origin: DataOrigin) -> str:
@@ -123,7 +127,12 @@ def setting_facts(
     """Settings in effect, those that differ from the defaults first; `reasons` of those that were
     recommended for the data. Of `shown` alone, where it is given."""
     usual, asked = _flat(RunConfig()), _flat(config)
-    effect = {k: v for k, v in _flat(in_effect(config)).items() if shown is None or k in shown}
+    idle = without_effect(config)
+    effect = {
+        k: v
+        for k, v in _flat(in_effect(config)).items()
+        if k not in idle and (shown is None or k in shown)
+    }
     changed = [name for name in effect if name in asked and asked[name] != usual.get(name)]
     names = [*changed, *(name for name in effect if name not in changed)]
     rows = [[name, setting_text(effect[name])] for name in names]

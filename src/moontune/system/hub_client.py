@@ -26,6 +26,7 @@ log = logging.getLogger("moontune")  # a warning is a line on stderr, unless a p
 sleep = time.sleep
 
 TIMEOUT_S = 10.0
+FIRST_TIMEOUT_S = 6.0  # where nobody ever answered, most likely nobody will
 CONNECT_S = 4.0  # to be connected; lost packets were sent again after 1 and 3 s by then
 WRITE_TIMEOUT_S = 60.0  # the hub has work to do before it answers
 BEST_EFFORT_S = 3.0  # what is given no more is statistics, which nobody waits for
@@ -119,7 +120,8 @@ class _Rules:
 
     def send(self, plainly: Any, request: Any, **options: Any) -> Any:
         """Send a request, again if need be; `plainly` is the client's own `send`."""
-        limit_s = TIMEOUT_S if request.method in ("GET", "HEAD") else WRITE_TIMEOUT_S
+        read_s = TIMEOUT_S if self._answered else FIRST_TIMEOUT_S
+        limit_s = read_s if request.method in ("GET", "HEAD") else WRITE_TIMEOUT_S
         timeouts = request.extensions["timeout"]
         if 0 < (timeouts["connect"] or 0) <= BEST_EFFORT_S or request.url.host.startswith(_VIEWER):
             return plainly(request, **options)
@@ -259,7 +261,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, http.ConnectTimeout):
         return f"the hub cannot be reached (no connection within {CONNECT_S:.0f} s)"
     if isinstance(error, http.TimeoutException):
-        return f"the hub does not answer (nothing for {TIMEOUT_S:.0f} s)"
+        return "the hub does not answer"
     for e in _chain(error):
         if isinstance(e, OSError) and e.strerror:
             return f"the hub cannot be reached ({e.strerror.lower()})"

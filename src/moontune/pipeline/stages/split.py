@@ -8,6 +8,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, SplitBy, meaning_of, split_utterances
 from moontune.pipeline.run_dir import RunDir
+from moontune.report.provenance import shared_text
 from moontune.system.files import write_json
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
@@ -17,9 +18,6 @@ def split_by_of(run: RunDir, config: RunConfig) -> SplitBy:
     """How a run's cleaned utterances are split: as asked, or as `auto` is for them."""
     asked = config.split.split_by
     return run.stages()["clean"]["split_by"] if asked == "auto" else asked
-
-
-_SHARED = {"audio": "recording"}  # kinds of leaks that have another word on the screen
 
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -52,9 +50,6 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     nameless = any(u.speaker is None for u in utterances)
     if split.split_by == "utterance" and split.voices and nameless:
         ui.warn("not every clip names its speaker, so shared speakers cannot be counted")
-    ui.note(
-        "shared between splits: "
-        + ", ".join(counted(n, _SHARED.get(kind, kind)) for kind, n in counts.items())
-    )
+    ui.note(f"shared between splits: {shared_text(counts)}")
     write_json(run / "split.json", summary)
     return {"leakage": counts}
