@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from builders import SENTENCES
 
-from moontune.evaluation.degeneration import degenerated, repeats
-from moontune.models.decoding import Transcript
+from moontune.evaluation.degeneration import degenerated
+from moontune.models.decoding import Transcript, repeats
 
 
 def written(count: int, *others: Transcript) -> list[Transcript]:

@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from builders import noise
 
 from moontune.config.schema import TokenCap
-from moontune.data.manifest import read_manifest
-from moontune.evaluation.error_rates import corpus_wer, relative_gain, word_edits
+from moontune.data.manifest import Utterance, read_manifest
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.error_rates import Edits, corpus_wer, relative_gain, word_edits
 from moontune.evaluation.evaluate import evaluate
-from moontune.models.transcriber import load_audio
+from moontune.evaluation.kept_adapter import reason_to_keep_base
+from moontune.evaluation.predictions import prediction_row
+from moontune.models.decoding import Transcript
+from moontune.models.transcriber import Transcriber, load_audio
+from moontune.report.markdown_tables import endings
 from moontune.training.losses import LossComputer
 
 
@@ -52,10 +59,62 @@ def test_evaluation_sums_over_clips_and_is_repeatable(tiny_base, noise_manifest)
         assert (p.id, p.reference) == (u.id, u.text)
         assert p.edits == word_edits(u.text, p.hypothesis)
     assert "EnglishTextNormalizer" in one.normalizer
-    assert one.decoding == {"method": "greedy", "tokens_per_second": 6.5, "token_margin": 2}
+    assert one.decoding == {
+        "method": "greedy",
+        "endless": "consensus of 8 beams",
+        "tokens_per_second": 6.5,
+        "token_margin": 2,
+    }
     json.dumps(one.summary())
     backwards = evaluate(tiny_base, rows[::-1], load_audio, cap=TokenCap(6.5, 2))
     assert [p.tokens for p in backwards.predictions[::-1]] == [p.tokens for p in one.predictions]
+
+
+def test_consensus_is_a_figure_of_its_own_beside_greedy(tiny_base, noise_manifest) -> None:
+    """Greedy transcripts, losses and WER are what they are without it."""
+    rows, _ = read_manifest(noise_manifest)
+    cap = TokenCap(6.5, 2)
+    plain = evaluate(tiny_base, rows[:4], load_audio, cap=cap)
+    both = evaluate(tiny_base, rows[:4], load_audio, cap=cap, decoding="consensus")
+    for one, other in zip(plain.predictions, both.predictions, strict=True):
+        assert (one.consensus, replace(other, consensus=None)) == (None, one)
+        assert other.consensus is not None
+        assert Edits(**other.consensus["edits"]) == word_edits(
+            other.reference, other.consensus["hypothesis"]
+        )
+    assert both.decoding["method"] == "greedy, and consensus"
+    before, after = ([p.row() for p in done.predictions] for done in (plain, both))
+    assert "wer_consensus" not in compare(before, after, 1).measures
+    found = compare(after, after, 1)
+    agreed = found.measures["wer_consensus"]
+    errors = sum(Edits(**row["consensus"]["edits"]).errors for row in after)
+    assert agreed.after == agreed.before == errors / found.words
+    assert [prediction_row(row, "1")["consensus"] for row in after] == [
+        row["consensus"] for row in after
+    ]
+
+
+def test_the_greedy_transcript_that_another_stands_for_is_kept(monkeypatch, tiny_base) -> None:
+    """It counts where it is asked whether the model still writes speech, and is counted."""
+    loop = Transcript("ha ha ha ha ha", [5, 6], True)
+    mended = Transcript("What?", [7, 2], False, greedy=loop)
+    monkeypatch.setattr(Transcriber, "greedy", lambda *_: [mended] * 4)
+    clips = [Utterance(f"c{i}", Path("x.wav"), "What?", 1.0, "s", "What?") for i in range(4)]
+    done = evaluate(tiny_base, clips, lambda u: noise(1, 1.0), cap=TokenCap(6.5, 8))
+    rows = [p.row() for p in done.predictions]
+    assert (rows[0]["hypothesis"], rows[0]["truncated"]) == ("What?", False)
+    assert rows[0]["looped"] == {"hypothesis": loop.text, "tokens": [5, 6], "truncated": True}
+    assert prediction_row(rows[0], "1")["looped"] == rows[0]["looped"]
+    spoken = [{k: v for k, v in row.items() if k != "looped"} for row in rows]
+    found = compare(spoken, rows, 1)
+    assert (found.looped.before, found.looped.after) == (0, 4)
+    assert "4 loop or never end" in found.collapsed
+    assert "4 loop or never end" in reason_to_keep_base(
+        replace(done, predictions=[replace(p, looped=None) for p in done.predictions]), done
+    )
+    assert ("transcripts cut by the token cap", 0, 0) in endings(found)
+    assert endings(found)[1][1:] == (0, 4)
+    assert len(endings(compare(spoken, spoken, 1))) == 1
 
 
 @pytest.mark.device

@@ -145,7 +145,7 @@ def spoken() -> list[np.ndarray]:
 
 def test_real_weights_give_pytorchs_tokens_and_in_8_bit_nearly(real, bundled_base) -> None:
     clips = spoken()
-    wanted = Transcriber(bundled_base)(clips, CAP)
+    wanted = Transcriber(bundled_base, mends_loops=False)(clips, CAP)
     assert len(wanted[2].text.split()) > 10
     assert OnnxTranscriber(real / "onnx", threads=1)(clips, CAP) == wanted
     eight = OnnxTranscriber(real / "int8", threads=1)(clips, CAP)

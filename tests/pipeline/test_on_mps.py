@@ -64,13 +64,15 @@ def test_losses_and_transcripts_are_those_of_a_cpu(tiny_model, part) -> None:
         assert {p.device.type for p in there.net.parameters()} == {"mps"}
         adapter = adapter_state(tuned)
         measured = evaluate(there, SPLIT, load_audio, cap=CAP)
-        said = Transcriber(there)(clips, CAP)
+        said = Transcriber(there, mends_loops=False)(clips, CAP)
     assert len(found) == 5 + 4  # and three validations of updates, one of the base
     assert found == pytest.approx(losses, rel=1e-4)
     set_adapter_state(model, adapter)
     assert measured.loss == pytest.approx(evaluate(base, SPLIT, load_audio, cap=CAP).loss, rel=1e-5)
     assert_decided(base, clips, said)
-    assert [t.tokens for t in said] == [t.tokens for t in Transcriber(base)(clips, CAP)]
+    assert [t.tokens for t in said] == [
+        t.tokens for t in Transcriber(base, mends_loops=False)(clips, CAP)
+    ]
 
 
 @pytest.mark.parametrize("part", ["both", "decoder"])

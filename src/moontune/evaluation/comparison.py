@@ -61,6 +61,10 @@ _FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, few
 # What is summed over clips, and over what: the figure is the ratio.
 MEASURES: dict[str, tuple[Callable[[PredictionRow], float], Callable[[PredictionRow], float]]] = {
     "wer": (lambda r: edits_of(r).errors, lambda r: edits_of(r).words),
+    "wer_consensus": (
+        lambda r: consensus_edits_of(r).errors,
+        lambda r: consensus_edits_of(r).words,
+    ),
     "cer": (lambda r: r["characters"]["errors"], lambda r: r["characters"]["characters"]),
     "loss": (lambda r: r["loss"], lambda r: r["target_tokens"]),
     "loss_words": (lambda r: r["loss_words"], lambda r: r["target_tokens"]),
@@ -81,6 +85,12 @@ def edits_of(row: PredictionRow) -> Edits:
     return Edits(**row["edits"])
 
 
+def consensus_edits_of(row: PredictionRow) -> Edits:
+    """Edits of the consensus of beams, which was asked for."""
+    assert "consensus" in row
+    return Edits(**row["consensus"]["edits"])
+
+
 def compare(
     before: Sequence[PredictionRow], after: Sequence[PredictionRow], seed: int
 ) -> Comparison:
@@ -97,10 +107,13 @@ def compare(
         "loss" in a and "loss" in b and a["target"] == b["target"]
         for a, b in zip(before, after, strict=True)
     )
+    left_out = {name for name in MEASURES if name.startswith("loss") and not same_losses}
+    if not all("consensus" in r for r in (*before, *after)):
+        left_out.add("wer_consensus")
     measures = {
         name: _measure(name, before, after, draws, within, unit)
         for name in MEASURES
-        if same_losses or not name.startswith("loss")
+        if name not in left_out
     }
     heard = [_words_changed(b, a) for b, a in zip(before, after, strict=True)]
     changes = [edits_of(a).errors - edits_of(b).errors for b, a in zip(before, after, strict=True)]
@@ -123,6 +136,7 @@ def compare(
         measures=measures,
         edits=Sides(sum_edits(map(edits_of, before)), sum_edits(map(edits_of, after))),
         truncated=Sides(*(sum(r["truncated"] for r in rows) for rows in (before, after))),
+        looped=Sides(*(sum("looped" in r for r in rows) for rows in (before, after))),
         clips=ClipCounts(
             fixed=sum(c < 0 for c in changes),
             broken=sum(c > 0 for c in changes),
@@ -252,7 +266,9 @@ def _above_zero(figure: Estimate) -> Interval | None:
 
 
 def _transcripts(rows: Sequence[PredictionRow]) -> list[Transcript]:
-    return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
+    """As they were before anything stood in for one that loops."""
+    written = (r.get("looped", r) for r in rows)
+    return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in written]
 
 
 def _words_changed(before: PredictionRow, after: PredictionRow) -> tuple[list[str], list[str]]:

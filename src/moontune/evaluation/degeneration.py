@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from moontune.models.decoding import Transcript
+from moontune.models.decoding import Transcript, endless
 
 # So many more of the clips than the base lost, and never fewer than three of them (or all). Of
 # 1,202 real clips the base (moonshine-tiny) left 45 empty and 2 without an end; good adapters lost
 # 3 of 107 clips and 1 of 48 where it had lost 4 and 2, a ruined one all 48.
 MORE = 0.1
 LEAST = 3
-# Something of up to 60 characters, four times or more in a row, over half of the text. A speaker's
-# own "No, no, no, no!" is below it.
-_REPEATED = re.compile(r"(.{1,60}?)\1{3,}", re.DOTALL)
-_FILLS = 0.5
 
 
 def degenerated(base: Sequence[Transcript], tuned: Sequence[Transcript]) -> str | None:
@@ -37,12 +32,4 @@ def degenerated(base: Sequence[Transcript], tuned: Sequence[Transcript]) -> str 
 def _lost(transcripts: Sequence[Transcript]) -> tuple[int, int]:
     """Counts of those that are empty, and of others that do not come to an end by themselves."""
     spoken = [t for t in transcripts if any(c.isalnum() for c in t.text)]
-    endless = sum(t.truncated or repeats(t.text) for t in spoken)
-    return len(transcripts) - len(spoken), endless
-
-
-def repeats(text: str) -> bool:
-    """Whether most of a text is one thing again and again."""
-    line = " ".join(text.casefold().split()) + " "
-    repeated = sum(len(found[0]) for found in _REPEATED.finditer(line))
-    return repeated > _FILLS * len(line)
+    return len(transcripts) - len(spoken), sum(map(endless, spoken))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from moontune.config.schema import TokenCap
+from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, manifest_hash
 from moontune.data.normalizer import normalize, normalizer_name
@@ -22,9 +22,16 @@ from moontune.evaluation.error_rates import (
     sum_edits,
     word_edits,
 )
-from moontune.evaluation.predictions import PredictionRow
+from moontune.evaluation.predictions import (
+    ConsensusTranscript,
+    EditCounts,
+    LoopedTranscript,
+    PredictionRow,
+)
 from moontune.evaluation.typography import reference_in_style_of
 from moontune.models.base_model import Base, target_ids
+from moontune.models.consensus import BEAMS
+from moontune.models.decoding import Transcript
 from moontune.models.transcriber import LoadAudio, Transcriber, shared_batches
 from moontune.system.distributed import SINGLE, ProcessGroup
 
@@ -54,11 +61,14 @@ class Prediction:
     edits: Edits
     characters: CharacterEdits
     group: str | None = None  # the session that the split kept whole
+    looped: LoopedTranscript | None = None  # greedy, in whose place another stands
+    consensus: ConsensusTranscript | None = None  # where it was asked for
 
     def row(self) -> PredictionRow:
         row = asdict(self)
-        if self.group is None:
-            del row["group"]
+        for name in ("group", "looped", "consensus"):
+            if row[name] is None:
+                del row[name]
         return cast("PredictionRow", row)
 
 
@@ -93,10 +103,13 @@ def evaluate(
     load_audio: LoadAudio,
     *,
     cap: TokenCap,
+    decoding: Decoding = "greedy",
     step: Step | None = None,
     group: ProcessGroup = SINGLE,
 ) -> Evaluation:
     """Loss per target token and corpus WER; `base.net` may carry an adapter.
+
+    WER is of greedy transcripts; with `consensus` the clips are decoded that way as well.
 
     Figures of a clip do not depend on the clips it shares a batch with: see `packed`. The
     processes of `group` share the batches, and every one of them returns the whole.
@@ -109,13 +122,13 @@ def evaluate(
         part = [utterances[i] for i in indices]
         clips = [load_audio(u) for u in part]
         heard = [hashlib.sha256(clip.tobytes()).digest() for clip in clips]
-        predictions = _predict(base, transcriber, part, clips, cap)
+        predictions = _predict(base, transcriber, part, clips, cap, decoding)
         found += zip(indices, predictions, heard, strict=True)
         if step:
             step(len(found), sum(map(len, mine)))
     found = sorted(group.gather(found), key=lambda f: f[0])
     audio = hashlib.sha256(b"".join(digest for _, _, digest in found)).hexdigest()[:16]
-    return _summarize([p for _, p, _ in found], utterances, audio, cap)
+    return _summarize([p for _, p, _ in found], utterances, audio, (cap, decoding))
 
 
 def _predict(
@@ -124,11 +137,15 @@ def _predict(
     utterances: Sequence[Utterance],
     clips: Sequence[np.ndarray],
     cap: TokenCap,
+    decoding: Decoding,
 ) -> list[Prediction]:
     packed = transcriber.packed
     cross_keys = transcriber.encode(clips)
     durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
-    written = transcriber.decode(cross_keys, durations, cap)
+    written = transcriber.greedy(cross_keys, durations, cap)
+    agreed: list[Transcript | None] = [None for _ in clips]
+    if decoding == "consensus":
+        agreed[:] = transcriber.consensus(cross_keys, durations, cap)
 
     def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
         labels = [target_ids(base.tokenizer, text, packed.eos) for text in texts]
@@ -155,18 +172,35 @@ def _predict(
             edits=word_edits(u.text, written[i].text),
             characters=character_edits(u.text, written[i].text),
             group=u.group,
+            looped=_looped(written[i]),
+            consensus=_consensus(u.text, agreed[i]),
         )
         for i, u in enumerate(utterances)
     ]
+
+
+def _looped(transcript: Transcript) -> LoopedTranscript | None:
+    greedy = transcript.greedy
+    if greedy is None:
+        return None
+    return {"hypothesis": greedy.text, "tokens": greedy.tokens, "truncated": greedy.truncated}
+
+
+def _consensus(reference: str, transcript: Transcript | None) -> ConsensusTranscript | None:
+    if transcript is None:
+        return None
+    edits = cast("EditCounts", asdict(word_edits(reference, transcript.text)))
+    return {"hypothesis": transcript.text, "edits": edits}
 
 
 def _summarize(
     predictions: Sequence[Prediction],
     utterances: Sequence[Utterance],
     audio: str,
-    cap: TokenCap,
+    under: tuple[TokenCap, Decoding],
 ) -> Evaluation:
     """Corpus figures: sums over clips, never averages of ratios."""
+    cap, decoding = under
     tokens = sum(p.target_tokens for p in predictions)
     edits = [p.edits for p in predictions]
     return Evaluation(
@@ -182,7 +216,8 @@ def _summarize(
         audio=audio,
         normalizer=normalizer_name(),
         decoding={
-            "method": "greedy",
+            "method": "greedy" if decoding == "greedy" else "greedy, and consensus",
+            "endless": f"consensus of {BEAMS} beams",
             "tokens_per_second": cap.per_second,
             "token_margin": cap.margin,
         },

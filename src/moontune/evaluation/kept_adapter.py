@@ -43,4 +43,6 @@ def reason_to_keep_base(before: Evaluation, after: Evaluation) -> str | None:
 
 
 def _transcripts(done: Evaluation) -> list[Transcript]:
-    return [Transcript(p.hypothesis, p.tokens, p.truncated) for p in done.predictions]
+    """As they were before anything stood in for one that loops."""
+    rows = (p.looped or p.row() for p in done.predictions)
+    return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]

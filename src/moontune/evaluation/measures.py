@@ -158,7 +158,9 @@ class Comparison:
     words: int
     seconds: float
     bootstrap: BootstrapNote
-    measures: dict[str, Measure]  # wer, cer; loss, loss_words, loss_typography where measured
+    measures: dict[
+        str, Measure
+    ]  # wer, cer; where measured: wer_consensus, loss, loss_words, loss_typography
     edits: Sides[Edits]
     truncated: Sides[int]  # transcripts that the token cap cut
     clips: ClipCounts
@@ -169,6 +171,7 @@ class Comparison:
     style: StyleRetention
     collapsed: str | None  # what became of the transcripts, if the second model collapsed
     sentences: dict[str, str]  # what the intervals say: wer, loss, typography
+    looped: Sides[int] = Sides(0, 0)  # greedy transcripts without an end, where beams stood in
 
     @property
     def wer(self) -> Measure:
@@ -189,6 +192,7 @@ class Comparison:
             measures={name: Measure.from_json(m) for name, m in row["measures"].items()},
             edits=edits,
             truncated=Sides(**row["truncated"]),
+            looped=Sides(**row.get("looped", {"before": 0, "after": 0})),
             clips=ClipCounts(**row["clips"]),
             by_speaker=[GroupRow(**group) for group in row["by_speaker"]],
             by_duration=[GroupRow(**group) for group in row["by_duration"]],

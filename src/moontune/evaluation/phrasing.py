@@ -11,6 +11,7 @@ from moontune.system.formatting import counted
 USUAL_GAIN = 0.05  # relative: asked for where nothing was gained
 LABELS = {
     "wer": "WER",
+    "wer_consensus": "WER, consensus",
     "cer": "CER",
     "loss": "loss, nats/token",
     "loss_words": "- words",
@@ -116,7 +117,7 @@ def _of_a_hundred(before: float, after: float) -> str:
 
 def show(name: str, value: float, *, difference: bool = False) -> str:
     """A figure as people read it: rates in per cent, differences of rates in points."""
-    if name in ("wer", "cer"):
+    if name in ("wer", "wer_consensus", "cer"):
         return f"{100 * value:+.2f} points" if difference else f"{100 * value:.2f} %"
     return f"{value:+.4f}" if difference else f"{value:.4f}"
 

@@ -29,6 +29,21 @@ class EditCounts(TypedDict):
     words: int
 
 
+class LoopedTranscript(TypedDict):
+    """A greedy transcript without an end, in whose place the consensus of beams stands."""
+
+    hypothesis: str
+    tokens: list[int]
+    truncated: bool
+
+
+class ConsensusTranscript(TypedDict):
+    """What the clip's beams agree on, and its errors."""
+
+    hypothesis: str
+    edits: EditCounts
+
+
 class PredictionRow(TypedDict):
     """One line of a predictions file: what a model wrote for one clip, and its errors."""
 
@@ -45,6 +60,8 @@ class PredictionRow(TypedDict):
     characters: CharacterCounts
     tokens: NotRequired[list[int]]  # greedy, EOS included where it came
     group: NotRequired[str]  # the session that the split kept whole, where it did
+    looped: NotRequired[LoopedTranscript]
+    consensus: NotRequired[ConsensusTranscript]  # where it was asked for
     lines: NotRequired[list[str]]  # that the vendor's runtime cut a clip into
     # Sums over the target tokens, nats. A file of another program may have none of the three.
     loss: float
@@ -134,5 +151,23 @@ def prediction_row(given: Any, line: str) -> PredictionRow:
         "characters": asdict(character_edits(str(reference), str(hypothesis))),
         **({} if given.get("group") is None else {"group": str(given["group"])}),
         **(losses if usable else {}),
+        **_other_transcripts(given, str(reference)),
     }
     return cast("PredictionRow", row)
+
+
+def _other_transcripts(given: dict[str, Any], reference: str) -> dict[str, Any]:
+    """`looped` and `consensus`, where a row has them whole; raises ValueError where it has not."""
+    found: dict[str, Any] = {}
+    for name in ("looped", "consensus"):
+        if given.get(name) is None:
+            continue
+        if not isinstance(given[name], dict) or not isinstance(given[name].get("hypothesis"), str):
+            raise ValueError(f"{name} has no hypothesis; give it as text, or leave {name} out")
+        text = given[name]["hypothesis"]
+        if name == "consensus":
+            found[name] = {"hypothesis": text, "edits": asdict(word_edits(reference, text))}
+        else:
+            tokens, truncated = given[name].get("tokens", []), given[name].get("truncated") is True
+            found[name] = {"hypothesis": text, "tokens": tokens, "truncated": truncated}
+    return found

@@ -270,10 +270,10 @@ def _own_products(
         asked, revision = base.origin.asked, base.origin.revision
         fresh = load_base(asked, revision if base.origin.from_hub else None, "cpu")
         load_adapter(fresh, run.adapter)
-        return Transcriber(fresh)
+        return Transcriber(fresh, mends_loops=False)  # as other runtimes write
 
     def merged() -> Transcriber:
-        return Transcriber(load_base(str(folder / "merged"), None, "cpu"))
+        return Transcriber(load_base(str(folder / "merged"), None, "cpu"), mends_loops=False)
 
     def onnx(part: str) -> Callable[[], OnnxTranscriber]:
         return functools.partial(OnnxTranscriber, folder / part, threads=threads)

@@ -12,6 +12,8 @@ In reading order:
     provenance   Which weights an adapter was trained on, as moontune notes it beside peft's
                  files
     transcriber  Audio to text with a model
+    consensus    Which of several transcripts of a clip to take: the one that the others agree with
+                 most
     decoding     A transcript, how long it may get, and what is decoded together
     arrays       A base's weights as arrays, an adapter merged in: what listening needs, read
                  without PyTorch

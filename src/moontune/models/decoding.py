@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,10 @@ import numpy as np
 
 from moontune.config.schema import TokenCap
 
+# Something of up to 60 characters, four times or more in a row, over half of the text. A speaker's
+# own "No, no, no, no!" is below it.
+_REPEATED = re.compile(r"(.{1,60}?)\1{3,}", re.DOTALL)
+_FILLS = 0.5
 BATCH = 32  # clips decoded together; no figure depends on it
 _BATCH_S = 320.0  # and seconds of them, which bounds the memory
 
@@ -28,6 +33,7 @@ class Transcript:
     tokens: list[int]  # without the start token; ends in EOS unless truncated
     truncated: bool  # the token cap ended it
     words: tuple[TimedWord, ...] | None = None  # None: not asked for, or not to be told
+    greedy: Transcript | None = None  # which came to no end, and which this one stands in for
 
 
 # Clips of float32 mono 16 kHz samples, (samples,) each, to their transcripts, under a token cap.
@@ -45,3 +51,15 @@ def length_batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:
         waiting.append(i)
     if waiting:
         yield waiting
+
+
+def endless(transcript: Transcript) -> bool:
+    """Whether it loops, or the token cap ended it instead of the model."""
+    return transcript.truncated or repeats(transcript.text)
+
+
+def repeats(text: str) -> bool:
+    """Whether most of a text is one thing again and again."""
+    line = " ".join(text.casefold().split()) + " "
+    repeated = sum(len(found[0]) for found in _REPEATED.finditer(line))
+    return repeated > _FILLS * len(line)

@@ -8,28 +8,38 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from moontune.config.schema import TokenCap
+from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.models.base_model import Base
-from moontune.models.decoding import TimedWord, Transcript, length_batches
+from moontune.models.consensus import BEAMS, agreed
+from moontune.models.decoding import TimedWord, Transcript, endless, length_batches
 from moontune.models.packed.alignment import token_starts
+from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.greedy import greedy
-from moontune.models.packed.layout import CrossKeys, joined, packs_of
+from moontune.models.packed.layout import CrossKeys, joined, packs_of, some_of
 from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.system.distributed import ProcessGroup
 
 LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz
-# Frames that go through the encoder at once, which bounds the memory.
+_BEAM_CLIPS = 16  # whose beams are searched at once, which bounds the memory
+# Frames that go through the encoder at once, which bounds it too.
 _FRAMES = {"cpu": 2_000, "cuda": 50_000, "mps": 50_000}
 
 
 class Transcriber:
-    """A base, with the adapter on it as it is now, ready to encode and to decode, in float32."""
+    """A base, with the adapter on it as it is now, ready to encode and to decode, in float32.
 
-    def __init__(self, base: Base) -> None:
-        self._base = base
+    With `mends_loops` a greedy transcript that loops, or that the token cap ended, gives way to the
+    consensus of the clip's beams, if that comes to an end; `greedy` keeps it. Without, transcripts
+    are those of `generate`, token by token.
+    """
+
+    def __init__(
+        self, base: Base, decoding: Decoding = "greedy", *, mends_loops: bool = True
+    ) -> None:
+        self._base, self._decoding, self._mends_loops = base, decoding, mends_loops
         self.packed = PackedMoonshine(base.net, merged=True)
 
     @torch.no_grad()
@@ -39,19 +49,45 @@ class Transcriber:
         fronts = packs_of(map(packed.features, clips), most)
         return joined([packed.cross_keys(packed.encode(front)) for front in fronts])
 
-    def decode(
+    def greedy(
         self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
     ) -> list[Transcript]:
         """Greedy transcripts of encoded clips, each under its own token cap."""
-        token_ids = greedy(self.packed, cross_keys, [cap(seconds) for seconds in durations_s])
-        return [
-            Transcript(
-                self._base.tokenizer.decode(tokens, skip_special_tokens=True).strip(),
-                tokens,
-                tokens[-1:] != [self.packed.eos],
-            )
-            for tokens in token_ids
-        ]
+        caps = [cap(seconds) for seconds in durations_s]
+        found = [self._transcript(ids) for ids in greedy(self.packed, cross_keys, caps)]
+        again = [i for i, t in enumerate(found) if self._mends_loops and endless(t)]
+        if again:
+            keys, seconds = some_of(cross_keys, again), [durations_s[i] for i in again]
+            for i, mended in zip(again, self.consensus(keys, seconds, cap), strict=True):
+                if not endless(mended):
+                    found[i] = replace(mended, greedy=found[i])
+        return found
+
+    def consensus(
+        self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
+    ) -> list[Transcript]:
+        """Transcripts that a clip's beams agree with most: two to three times greedy's time."""
+        found: list[Transcript] = []
+        for first in range(0, len(durations_s), _BEAM_CLIPS):
+            some = range(first, min(first + _BEAM_CLIPS, len(durations_s)))
+            caps = [cap(durations_s[i]) for i in some]
+            lists = beams(self.packed, some_of(cross_keys, some), caps, BEAMS)
+            found += map(self._agreed, lists)
+        return found
+
+    def _agreed(self, found: Sequence[Beam]) -> Transcript:
+        return agreed([(self._transcript(b.tokens), b.log_probability) for b in found])
+
+    def _transcript(self, tokens: list[int]) -> Transcript:
+        text = self._base.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        return Transcript(text, tokens, tokens[-1:] != [self.packed.eos])
+
+    def decode(
+        self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
+    ) -> list[Transcript]:
+        """Transcripts of encoded clips by the transcriber's own decoding."""
+        by = self.greedy if self._decoding == "greedy" else self.consensus
+        return by(cross_keys, durations_s, cap)
 
     def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         return self.decode(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)

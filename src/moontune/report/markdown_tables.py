@@ -52,8 +52,18 @@ def measures(comparison: Comparison, names: tuple[str, str] = ("base", "tuned"))
 def edits(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -> str:
     before, after = asdict(comparison.edits.before), asdict(comparison.edits.after)
     rows = [(kind, before[kind], after[kind]) for kind in before if kind != "words"]
-    rows.append(("cut by the token cap", comparison.truncated.before, comparison.truncated.after))
+    rows += endings(comparison)
     return table(("", *names, "change"), ((n, x, y, f"{y - x:+d}") for n, x, y in rows))
+
+
+def endings(comparison: Comparison) -> list[tuple[str, int, int]]:
+    """How many transcripts of both sides came to no end by themselves."""
+    cut, looped = comparison.truncated, comparison.looped
+    rows = [("transcripts cut by the token cap", cut.before, cut.after)]
+    if looped.before or looped.after:
+        mended = "without an end; what beams agree on stands for it"
+        rows.append((f"greedy transcripts {mended}", looped.before, looped.after))
+    return rows
 
 
 def bootstrap_note(comparison: Comparison) -> str:

@@ -112,6 +112,7 @@ def public_comparison(found: Comparison) -> Comparison:
         style=found.style,
         collapsed=found.collapsed,
         sentences={name: found.sentences[name] for name in _SENTENCES if name in found.sentences},
+        looped=found.looped,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moontune.config.schema import ModelConfig
+from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError
 from moontune.serve.counts import Hypothesis
 from moontune.transcribe.long_form import transcribe_long
@@ -28,9 +28,9 @@ class ModelSource:
     model_id: str | None = None  # the base of an adapter, where it is not its own
     optional: bool = False  # the other is enough where it cannot be loaded
 
-    def load(self, device: str) -> Recognizer:
+    def load(self, device: str, decoding: Decoding) -> Recognizer:
         """Raises UserError."""
-        return open_recognizer(self.what, device, self.model_id, self.revision)
+        return open_recognizer(self.what, device, self.model_id, self.revision, decoding=decoding)
 
 
 def model_sources(what: str | None, model_id: str | None) -> list[ModelSource]:
@@ -74,10 +74,15 @@ class ServedModels:
     """One or two models, loaded in the background."""
 
     def __init__(
-        self, sources: Sequence[ModelSource], device: str, tell: Callable[[str], None]
+        self,
+        sources: Sequence[ModelSource],
+        device: str,
+        tell: Callable[[str], None],
+        decoding: Decoding = "greedy",
     ) -> None:
         """`tell` gets a line where they cannot be loaded."""
         self._sources, self._device, self._tell = sources, device, tell
+        self._decoding: Decoding = decoding
         self._models: list[tuple[str, Recognizer]] = []
         self._error: str | None = None
         self._loading = threading.Thread(target=self._load, daemon=True)
@@ -89,7 +94,7 @@ class ServedModels:
         models = []
         for source in self._sources:
             try:
-                models.append((source.name, source.load(self._device)))
+                models.append((source.name, source.load(self._device, self._decoding)))
             except UserError as error:
                 # A whole model is --model to `moontune transcribe`, and --model-id here.
                 why = str(error).replace("--model ", "--model-id ")

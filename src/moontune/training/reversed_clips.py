@@ -37,7 +37,7 @@ def base_transcripts_reversed(
 ) -> dict[str, str | None]:
     """The base's transcripts of reversed clips, by id; None where it comes to no end."""
     clips = [replace(u, backwards=True) for u in clips]
-    transcribe = Transcriber(base)
+    transcribe = Transcriber(base, mends_loops=False)
     texts: list[tuple[str, str | None]] = []
     batches = shared_batches(clips, group)
     for indices in batches:

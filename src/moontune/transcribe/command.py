@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from moontune.config.flag_marks import OneEach, Positional
-from moontune.config.schema import ModelConfig, TokenCap
+from moontune.config.schema import Decoding, ModelConfig, TokenCap
 from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.errors import UserError
@@ -50,6 +50,9 @@ class TranscribeArgs:
     """Commit of a base on the hub; default: the newest, or the one an adapter was trained on."""
     tokens_per_second: float | None = None
     """The token cap's rate; default: the run's, else 6.5. 13 for scripts other than Latin."""
+    decoding: Decoding = "greedy"
+    """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
+    two to three times the time."""
     speech_threshold: float = SegmentationConfig.threshold
     """Sound this likely to be speech is heard, 0 to 1: lower for faint voices, higher for noise."""
 
@@ -98,7 +101,9 @@ def transcribe_files(
 
         device = _device(args.device, lengths_s)
         recognizer = open_recognizer(
-            args.model, device, args.model_id, args.revision, word_times=forms != ("text",)
+            *(args.model, device, args.model_id, args.revision),
+            word_times=forms != ("text",),
+            decoding=args.decoding,
         )
         loaded()
         if recognizer.note:

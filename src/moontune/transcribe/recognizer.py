@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from moontune.config.schema import EvalConfig, TokenCap
+from moontune.config.schema import Decoding, EvalConfig, TokenCap
 from moontune.errors import UserError
 from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.decoding import Transcribe, Transcript
@@ -55,25 +55,30 @@ def open_recognizer(
     revision: str | None = None,
     *,
     word_times: bool = False,
+    decoding: Decoding = "greedy",
 ) -> Recognizer:
     """Load what `what` names. Raises UserError, with what is accepted where it is none of that.
 
     `model_id` is the base for an adapter or a run, instead of the one it was trained on; `revision`
     a commit of a base on the hub. With `word_times` it also tells when words are spoken, at the
-    cost of loading PyTorch and of a second pass of the decoder; an exported ONNX pair cannot.
+    cost of loading PyTorch and of a second pass of the decoder; an exported ONNX pair cannot, nor
+    can it the `consensus` of beams.
     """
+    how = _Listening(device, decoding, word_times)
     kind = _kind(what)
     if model_id is not None and kind not in ("run", "adapter"):
         raise UserError(f"--model-id is the base of an adapter, and {what} is none; drop it")
     if kind == "onnx":
+        if decoding != "greedy":
+            raise UserError(f"{what}: an ONNX pair is decoded greedily; name the run it is from")
         return _onnx(what)
     if kind == "model":
-        return _loaded(what, "model", device, _Parts(what, revision), word_times)
+        return _loaded(what, "model", _Parts(what, revision), how)
     folder = Path(what).expanduser()
     parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     if model_id is not None:
         parts = dataclasses.replace(parts, base=model_id, revision=revision)
-    return _loaded(what, kind, device, parts, word_times)
+    return _loaded(what, kind, parts, how)
 
 
 def base_of(what: str) -> tuple[str, str | None] | None:
@@ -119,6 +124,21 @@ def _holds_pair(folder: Path) -> bool:
 
 
 @dataclass(frozen=True)
+class _Listening:
+    """Where, and how, and whether words are timed."""
+
+    device: str
+    decoding: Decoding
+    word_times: bool
+
+    @property
+    def plainly_on_cpu(self) -> bool:
+        """Whether graphs do, which tell no attention and have no beams."""
+        on_cpu = self.device == "cpu" or (self.device == "auto" and not gpu_in_sight())
+        return on_cpu and self.decoding == "greedy" and not self.word_times
+
+
+@dataclass(frozen=True)
 class _Parts:
     base: str
     revision: str | None = None
@@ -157,16 +177,15 @@ def _parts_of_adapter(folder: Path) -> _Parts:
     return _Parts(base, revision if isinstance(revision, str) else None, folder)
 
 
-def _loaded(what: str, kind: str, device: str, parts: _Parts, word_times: bool) -> Recognizer:
+def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     try:
         folder = locate(parts.base, parts.revision).folder
-        on_cpu = device == "cpu" or (device == "auto" and not gpu_in_sight())
-        if on_cpu and not word_times:  # the graphs tell no attention
+        if how.plainly_on_cpu:
             try:
                 return _through_arrays(what, kind, parts, folder)
             except Unplain:
                 pass
-        base = _base(parts, device)
+        base = _base(parts, how.device)
     except UserError as error:
         if parts.adapter is None:  # then --model-id would be --model
             raise UserError(str(error).replace("--model-id", "--model")) from None
@@ -175,8 +194,8 @@ def _loaded(what: str, kind: str, device: str, parts: _Parts, word_times: bool) 
     from moontune.models.transcriber import Transcriber
 
     base, note = load_adapted(base, parts.adapter, parts.processor)
-    transcriber = Transcriber(base)
-    transcribe = transcriber.timed if word_times else transcriber
+    transcriber = Transcriber(base, how.decoding)
+    transcribe = transcriber.timed if how.word_times else transcriber
     return Recognizer(what, kind, base.device, parts.cap, note, transcribe)
 
 

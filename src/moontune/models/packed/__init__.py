@@ -14,6 +14,7 @@ In reading order:
     moonshine    Moonshine's forward pass over clips laid end to end, without padding
     head_loss    Cross-entropy behind the output head, with its gradient computed at once
     greedy       Greedy transcripts of several clips at once, equal to `generate` on each alone
+    beams        The most likely transcripts of several clips at once, by beam search
     alignment    Where in a clip each token of its transcript is heard, from what the decoder looks
                  at
 """

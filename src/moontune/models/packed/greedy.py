@@ -38,7 +38,7 @@ def greedy(packed: PackedMoonshine, cross_keys: CrossKeys, caps: Sequence[int]) 
     heads, device = packed.heads, packed.device
     layers = [_layer(kv, cross_keys.layout, heads, max(caps)) for kv in cross_keys.layers]
     lengths = torch.tensor(cross_keys.layout.lengths)
-    hidden = _hidden(cross_keys.layout, heads)
+    hidden = hidden_frames(cross_keys.layout, heads)
     alive = torch.arange(len(caps))  # the clips in the batch, by their place in the result
     limits = torch.tensor(list(caps))
     written = torch.full((len(caps), max(caps)), packed.eos)
@@ -83,7 +83,7 @@ def _layer(kv: torch.Tensor, layout: Layout, heads: int, most: int) -> _Layer:
     return _Layer(keys, values, past, torch.empty_like(past))
 
 
-def _hidden(layout: Layout, heads: int) -> torch.Tensor | None:
+def hidden_frames(layout: Layout, heads: int) -> torch.Tensor | None:
     """(clips * heads, 1, frames): -inf where a clip has no frame; None where all are as long."""
     if len(set(layout.lengths)) == 1:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,3 +98,13 @@ def joined(parts: Sequence[CrossKeys]) -> CrossKeys:
     layers = [torch.cat(of_layer) for of_layer in zip(*real, strict=True)]
     lengths = [n for part in parts for n in part.layout.lengths]
     return CrossKeys(layers, Layout(lengths, layers[0].device))
+
+
+def some_of(whole: CrossKeys, clips: Sequence[int]) -> CrossKeys:
+    """Those of some of the clips, in the order asked for, without filler."""
+    lengths = whole.layout.lengths
+    firsts = [0, *itertools.accumulate(lengths)]
+    kept = [range(firsts[i], firsts[i] + lengths[i]) for i in clips]
+    rows = torch.tensor([row for span in kept for row in span], device=whole.layers[0].device)
+    layout = Layout([lengths[i] for i in clips], rows.device)
+    return CrossKeys([layer.index_select(0, rows) for layer in whole.layers], layout)

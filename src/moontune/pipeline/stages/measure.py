@@ -32,6 +32,7 @@ def measure(
             utterances,
             load_audio,
             cap=config.eval.token_cap,
+            decoding=config.eval.decoding if clips == "test" else "greedy",
             step=lambda i, n, clips=clips: ui.progress(i, n, f"{clips} clips, {which} model"),
             group=group,
         )

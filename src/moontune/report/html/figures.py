@@ -14,6 +14,7 @@ from moontune.report.results import SweepTrials, TrialFigures
 
 _TITLES = {
     "wer": "Word error rate",
+    "wer_consensus": "Word error rate of the consensus of beams",
     "cer": "Character error rate",
     "loss": "Loss",
     "loss_words": "words",
@@ -84,11 +85,11 @@ class Card:
 
 
 def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]:
-    """WER, CER and loss, as far as they were measured."""
+    """WER, also of the consensus, CER and loss, as far as they were measured."""
     measures = comparison.measures
     return [
         _card(name, measures[name], labels)
-        for name in ("wer", "cer", "loss")
+        for name in ("wer", "wer_consensus", "cer", "loss")
         if measures.get(name) is not None
     ]
 

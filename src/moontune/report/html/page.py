@@ -21,6 +21,7 @@ from moontune.report.html.figures import group_table, loss_parts, measure_cards,
 from moontune.report.html.loss_curve import curves
 from moontune.report.html.svg import Caption
 from moontune.report.html.templating import templates
+from moontune.report.markdown_tables import endings
 from moontune.report.provenance import Section
 from moontune.report.results import (
     Comparison,
@@ -167,10 +168,10 @@ def render_final_page(results: FinalResults, facts: Sequence[Section], clips: in
 
 def word_errors(comparison: Comparison) -> list[tuple[str, int, int]]:
     """Kinds of errors with their numbers before and after."""
-    before, after, cut = comparison.edits.before, comparison.edits.after, comparison.truncated
+    before, after = comparison.edits.before, comparison.edits.after
     kinds = ("substitutions", "deletions", "insertions")
     rows = [(kind, getattr(before, kind), getattr(after, kind)) for kind in kinds]
-    return [*rows, ("transcripts cut by the token cap", cut.before, cut.after)]
+    return [*rows, *endings(comparison)]
 
 
 def short_names(names: tuple[str, str]) -> tuple[str, str]:
