@@ -129,8 +129,11 @@ def heard(monkeypatch, base: Base, plain: str, found: list[str], **how: Any) -> 
     stands for one that comes to no end."""
 
     def ids(text: str) -> list[int]:
-        tokens = base.tokenizer(text.removesuffix("..."), add_special_tokens=False)["input_ids"]
-        return tokens if text.endswith("...") else [*tokens, base.net.config.eos_token_id]
+        tokens: Any = base.tokenizer(text.removesuffix("..."), add_special_tokens=False)[
+            "input_ids"
+        ]
+        eos: Any = base.net.config.eos_token_id
+        return tokens if text.endswith("...") else [*tokens, eos]
 
     lists = [Beam(ids(text), -1.0 - i / 10) for i, text in enumerate(found)]
     monkeypatch.setattr(transcribing, "greedy", lambda *_: [ids(plain), ids("Well.")])
