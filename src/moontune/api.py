@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moontune.config.loading import with_settings
-from moontune.config.schema import EvalConfig, OutputConfig, RunConfig, TokenCap
+from moontune.config.schema import Decoding, EvalConfig, OutputConfig, RunConfig, TokenCap
 from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.evaluation import comparison
@@ -128,15 +128,24 @@ def open_results(path: Path | str) -> RunResults:
 
 
 def evaluate(
-    base: Base, utterances: Sequence[Utterance], *, cap: TokenCap | None = None
+    base: Base,
+    utterances: Sequence[Utterance],
+    *,
+    cap: TokenCap | None = None,
+    decoding: Decoding = "greedy",
 ) -> Evaluation:
-    """Loss per target token, WER and predictions of a base, with the adapter that is on it."""
+    """Loss per target token, WER and predictions of a base, with the adapter that is on it.
+
+    With `consensus` every prediction also has what beams agree on; WER stays that of greedy
+    transcripts. Raises UserError where there are no utterances.
+    """
     from moontune.evaluation.evaluate import evaluate as evaluate_clips
     from moontune.models.transcriber import load_audio
 
     if not utterances:
         raise UserError("there are no utterances to evaluate; give at least one")
-    return evaluate_clips(base, utterances, load_audio, cap=cap or EvalConfig().token_cap)
+    cap = cap or EvalConfig().token_cap
+    return evaluate_clips(base, utterances, load_audio, cap=cap, decoding=decoding)
 
 
 def compare(
