@@ -12,6 +12,7 @@ from moontune.pipeline.stages import STAGES
 from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
 from moontune.system.formatting import did_you_mean, printable
 from moontune.system.progress import PassingLine
+from moontune.system.threads import wait_politely
 
 _RUN_VERBS = {
     "run": "all of it, from sampling to the verdict and the report",
@@ -59,6 +60,7 @@ exit codes: 0 accepted, 1 not accepted, 2 a mistake in what was given
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of the `moontune` command; returns the exit code."""
+    wait_politely()
     argv = sys.argv[1:] if argv is None else argv
     verb, words = (argv[0], argv[1:]) if argv else ("--help", [])
     computes = verb in (*_RUN_VERBS, *_STAGE_VERBS) and verb != "sample" and not asks_help(words)

@@ -230,6 +230,16 @@ class RunDir:
         """Add to the run's record."""
         write_json(self / "run.json", self.record() | facts)
 
+    @property
+    def threads(self) -> int | None:
+        """How many the run began to compute with, or the experiment that it is part of."""
+        for folder in (self.path, self.path.parent):
+            if (folder / "run.json").is_file():
+                count = RunDir(folder).record().get("threads")
+                if count is not None:
+                    return int(count)
+        return None
+
     def stages(self) -> dict[str, dict[str, Any]]:
         return self.record()["stages"]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from moontune.config.schema import RunConfig
@@ -10,8 +13,10 @@ from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stale_after
 from moontune.system.distributed import SINGLE, ProcessGroup
+from moontune.system.fast_imports import import_torch
 from moontune.system.files import damage_as_user_error
 from moontune.system.progress import Ui
+from moontune.system.threads import ASKED, free_threads
 
 
 def run_stage(
@@ -30,7 +35,8 @@ def run_stage(
     group.on_main(lambda: _begin(run, stage))
     begun = time.perf_counter()
     if stage.computes:
-        facts = _watched(run, config, stage, ui, group, options)
+        with _threads(run, ui, group):
+            facts = _watched(run, config, stage, ui, group, options)
     elif stage.of_files:
         with damage_as_user_error(run.path, "do the stages again that make its files"):
             facts = group.on_main(lambda: stage.function()(run, config, ui, **options))
@@ -56,6 +62,27 @@ def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any])
     run.finish_stage(stage.name, facts, completes=stage.name == STAGE_NAMES[-1])
     if "train" in run.stages():  # after every later stage too, should this one be killed here
         run.checkpoint.unlink(missing_ok=True)
+
+
+@contextmanager
+def _threads(run: RunDir, ui: Ui, group: ProcessGroup) -> Iterator[None]:
+    """Within it PyTorch computes with the run's own number of threads, which is as many as
+    processors were free when it first computed; what the user or a launcher says comes first."""
+    if group.size > 1 or any(name in os.environ for name in ASKED):
+        yield
+        return
+    if (count := run.threads) is None:
+        found = free_threads()
+        if found.why:
+            ui.note(found.why)
+        run.note(threads=(count := found.count))
+    torch = import_torch()
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _watched(

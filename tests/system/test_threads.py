@@ -1,0 +1,105 @@
+"""As many threads as processors are free, the same ones to the end of a run."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from moontune.config.schema import RunConfig
+from moontune.pipeline import runner
+from moontune.pipeline.run_dir import create_run
+from moontune.system import threads
+from moontune.system.distributed import SINGLE
+from moontune.system.threads import ASKED, Threads, free_threads
+
+
+@pytest.mark.parametrize(
+    ("processors", "busy", "count"),
+    [(1, 0.0, 1), (2, 0.0, 2), (2, 0.2, 2), (2, 0.9, 1), (2, 2.0, 1), (8, 1.1, 7), (8, 2.4, 5)],
+)
+def test_threads_are_for_processors_that_others_leave(monkeypatch, processors, busy, count) -> None:
+    monkeypatch.setattr(threads, "usable_processors", lambda: processors)
+    monkeypatch.setattr(threads, "_busy_elsewhere", lambda: busy)
+    found = free_threads()
+    assert (found.count, found.processors) == (count, processors)
+    assert bool(found.why) == (count < processors)
+    if found.why:
+        assert found.why.startswith(f"computing on {count} of {processors} processors, ")
+
+
+def test_another_program_at_work_is_seen() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            assert max(threads._busy_elsewhere() for _ in range(8)) > 0.3
+        finally:
+            other.kill()
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"),
+    [("max 100000", math.inf), ("150000 100000", 1.5), ("50000 100000", 0.5), ("x", math.inf)],
+)
+def test_what_a_container_grants_counts(tmp_path, monkeypatch, said, limit) -> None:
+    (tmp_path / "cpu.max").write_text(f"{said}\n", encoding="ascii")
+    assert threads._quota(tmp_path) == limit
+    assert threads._quota(tmp_path / "none") == math.inf
+    monkeypatch.setattr(threads, "_CGROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert threads.usable_processors() == (8 if math.isinf(limit) else max(1, math.ceil(limit)))
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.said.append(line)
+
+
+@pytest.fixture
+def computing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Threads that a stage of a run computes with, where so many are free."""
+    for name in ASKED:
+        monkeypatch.delenv(name, raising=False)
+    run = create_run(RunConfig(), tmp_path / "r", "r", ["run"])
+    ui: Any = Notes()
+
+    def with_free(count: int, folder: Any = run, group: Any = SINGLE) -> int:
+        monkeypatch.setattr(runner, "free_threads", lambda: Threads(count, 4))
+        with runner._threads(folder, ui, group):
+            return torch.get_num_threads()
+
+    return SimpleNamespace(run=run, said=ui.said, threads=with_free)
+
+
+def test_a_run_keeps_the_threads_it_began_with(computing) -> None:
+    before = torch.get_num_threads()
+    assert computing.threads(3) == 3
+    assert computing.said == [Threads(3, 4).why]
+    assert computing.threads(1) == 3
+    assert len(computing.said) == 1
+    assert torch.get_num_threads() == before
+
+
+def test_folds_have_those_of_their_cross_validation(computing) -> None:
+    computing.run.note(threads=2)
+    fold = create_run(RunConfig(), computing.run.path / "fold-1", "fold-1", ["run"])
+    assert computing.threads(4, fold) == 2
+    assert "threads" not in fold.record()
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_the_user_says_comes_first(computing, monkeypatch, name) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setenv(name, "2")
+    assert computing.threads(3) == before
+    assert computing.threads(3, group=SimpleNamespace(size=2)) == before
+    assert "threads" not in computing.run.record()
