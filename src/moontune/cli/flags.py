@@ -17,6 +17,7 @@ from moontune.config.flag_marks import Mark
 from moontune.config.other_names import nearest_setting, setting_hint
 from moontune.config.presets import PRESETS
 from moontune.errors import UserError
+from moontune.pipeline.stages import STAGES
 
 T = TypeVar("T")
 _METAVARS: dict[Any, str] = {Path: "PATH", int: "N", float: "NUMBER", str: "TEXT"}
@@ -264,11 +265,19 @@ def _place(word: str, by_name: dict[str, Flag]) -> _Given:
         near = nearest_setting(spelt, by_name)
         hint = f"; {setting_hint(spelt, by_name[near].word)}" if near else ""
         if not near and name in known_keys():
-            hint = " here; it is a setting of a new run, as in moontune run " + spelt
+            hint = _set_elsewhere(spelt, known_keys()[name][0])
         raise UserError(f"unknown flag {spelt}{hint}")
     if flag.is_switch and assigned:
         raise UserError(f"{spelt} takes no value; take out ={value}")
     return _Given(flag, spelt, [value] if assigned else [])
+
+
+def _set_elsewhere(spelt: str, section: str) -> str:
+    """Which verb takes a setting of that section of the configuration."""
+    for stage in STAGES:
+        if section in stage.sections and section != "device":
+            return f" here; give it to an earlier stage: moontune {stage.name} RUN {spelt} ..."
+    return f" here; it is a setting of a new run, as in moontune run {spelt}"
 
 
 def _value_of(flag: Flag, places: list[_Given]) -> Any:
