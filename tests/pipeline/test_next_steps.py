@@ -43,6 +43,18 @@ def test_a_better_one_is_used(run) -> None:
     assert export.command == "moontune export outputs/r"
 
 
+@pytest.mark.parametrize(("agreed", "said"), [(0.02, True), (0.9, False)])
+def test_consensus_is_advised_where_it_was_measured_to_be_better(run, agreed, said) -> None:
+    metrics = run.metrics()
+    wer = replace(metrics.comparison.wer, before=0.5, after=0.25)
+    measures = {"wer": wer, "wer_consensus": replace(wer, after=agreed)}
+    found = replace(metrics.comparison, measures=metrics.comparison.measures | measures)
+    verdict = replace(metrics.verdict, state="better")
+    use, *_ = next_steps(run, run.config(), found, verdict)
+    assert use.command.endswith("--model outputs/r --decoding consensus") == said
+    assert ("2.00 % of the words wrong in place of 25.00 %" in use.says) == said
+
+
 @pytest.mark.parametrize(
     ("needed", "says", "command"),
     [

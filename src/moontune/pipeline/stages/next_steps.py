@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import Any, Literal
 
 from moontune.config.schema import RunConfig
 from moontune.evaluation.acceptance import Verdict
 from moontune.evaluation.measures import Comparison
 from moontune.pipeline.run_dir import RunDir
 from moontune.report.results import NextStep
-from moontune.system.formatting import counted
+from moontune.system.formatting import counted, percent
 
 _FEW = 5  # times the clips there are: more to record than that is no advice
 
@@ -24,11 +24,8 @@ def next_steps(
     record = run.record()
     facts = record["stages"]["clean"]
     place, name = str(run.path), record["name"]
-    use = NextStep("Use it", _moontune("transcribe", "recording.wav", "--model", place))
-    base = NextStep(
-        "Use the base as it is",
-        _moontune("transcribe", "recording.wav", "--model", config.model.model_id),
-    )
+    use = _listening("Use it", place, comparison, "after")
+    base = _listening("Use the base as it is", config.model.model_id, comparison, "before")
     again = ["--config", str(run / "config.toml"), "--run-name", f"{name}-cv"]
     crossval = _moontune("crossval", *again)
     if verdict.state == "smoke":
@@ -57,6 +54,23 @@ def next_steps(
         *(listen if suspects else []),
         NextStep("See whether every clip says so", crossval),
     ]
+
+
+def _listening(
+    text: str, model: str, comparison: Comparison, side: Literal["before", "after"]
+) -> NextStep:
+    """Transcribing with a model, by the consensus of beams where that was measured to be better."""
+    greedy: float | None = getattr(comparison.wer, side)
+    by_consensus = comparison.measures.get("wer_consensus")
+    agreed: float | None = getattr(by_consensus, side) if by_consensus else None
+    words = ["transcribe", "recording.wav", "--model", model]
+    if greedy is not None and agreed is not None and agreed < greedy:
+        text += (
+            f", with {percent(agreed)} of the words wrong in place of {percent(greedy)} for twice "
+            "the time"
+        )
+        words += ["--decoding", "consensus"]
+    return NextStep(text, _moontune(*words))
 
 
 def _more_clips(
