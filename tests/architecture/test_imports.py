@@ -91,6 +91,44 @@ def test_what_needs_no_torch_loads_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("verb", "module"),
+    [
+        ("run", "moontune.cli.new_run"),
+        ("train", "moontune.cli.stage_verbs"),
+        ("push", "moontune.export.push"),
+        ("export", "moontune.export.command"),
+        ("serve", "moontune.serve.command"),
+    ],
+)
+def test_a_slow_verb_is_heard_before_its_libraries_load(verb: str, module: str) -> None:
+    code = (
+        "import sys, moontune.cli as cli\n"
+        "def heard(stream): sys.exit(', '.join({'numpy', 'rich', MODULE} & sys.modules.keys()))\n"
+        "sys.modules['moontune.cli.dispatch'].starting = heard\n"
+        f"cli.main([{verb!r}, 'x', 'a/b'])\n"
+        "sys.exit('nothing is said')"
+    ).replace("MODULE", repr(module))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stderr.strip(), done.stdout) == ("", "")
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "train"])
+def test_a_missing_stage_is_told_before_torch_is_loaded(verb: str, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from moontune.config.schema import RunConfig\n"
+        "from moontune.pipeline.run_dir import create_run\n"
+        "import moontune.cli as cli\n"
+        f"create_run(RunConfig(), Path({str(tmp_path)!r}), 'r', ['sample'], 'run')\n"
+        f"assert cli.main([{verb!r}, {str(tmp_path)!r}]) == 2\n"
+        f"sys.exit(', '.join({set(HEAVY)!r} & sys.modules.keys()) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "needs `moontune sample` first" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("words", "says", "heavy"),
     [
         (["--help"], "\n  train ", {*HEAVY, "numpy", "tyro", "rich"}),

@@ -222,7 +222,7 @@ def test_refusals_of_the_hub_are_one_line(run, hub, patient, code: int, expected
     hub[1].refuse = code
     done = patient(argv=["push", "r", "anna/voice"])
     assert done["code"] == 2
-    [line] = done["said"].strip().splitlines()
+    [_, line] = done["said"].strip().splitlines()  # the first: "starting ..."
     assert expected in line
     assert (run / "push").is_dir()
 
@@ -233,7 +233,7 @@ def test_a_hub_that_stays_in_trouble_is_waited_for_a_minute(run, hub, patient, c
     done = patient(argv=["push", "r", "anna/voice"])
     assert done["code"] == 2
     assert done["slept"] == list(WAITS_S)
-    *waiting, line = done["said"].strip().splitlines()
+    _, *waiting, line = done["said"].strip().splitlines()
     assert all("trying again for at most" in w for w in waiting)
     assert f"the hub answered {code}" in line
     assert "try again later (what it has is not sent again)" in line

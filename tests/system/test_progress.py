@@ -9,7 +9,7 @@ from rich.console import Console
 
 from moontune.cli.console import ConsoleUi
 from moontune.system.hub_client import CONNECT_S, FIRST_WAITS_S, _Rules
-from moontune.system.progress import Pace, PassingLine
+from moontune.system.progress import Pace, PassingLine, starting
 
 
 class Terminal(io.StringIO):
@@ -50,6 +50,14 @@ def test_a_passing_line_is_for_terminals_alone() -> None:
         line.clear()
     assert pipe.getvalue() == ""
     assert terminal.getvalue() == "loading x ...\r\r\x1b[K"
+
+
+def test_a_command_tells_at_once_that_it_was_heard() -> None:
+    pipe, terminal = io.StringIO(), Terminal()
+    for stream in (pipe, terminal):
+        starting(stream)
+    assert pipe.getvalue() == "starting ...\n"
+    assert terminal.getvalue() == "starting ...\r"  # what comes next takes its place
 
 
 def test_the_bar_knows_the_time_left_from_the_first_step_and_after_it_was_hidden() -> None:

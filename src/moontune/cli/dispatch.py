@@ -11,7 +11,7 @@ from moontune.errors import ACCEPTED, UserError
 from moontune.pipeline.stages import STAGES
 from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
 from moontune.system.formatting import did_you_mean, printable
-from moontune.system.progress import PassingLine
+from moontune.system.progress import PassingLine, starting
 from moontune.system.threads import wait_politely
 
 _RUN_VERBS = {
@@ -32,6 +32,7 @@ _USE_VERBS = {
     "doctor": "look at this machine and at the versions below moontune",
 }
 _STAGE_VERBS = {stage.name: stage.summary for stage in STAGES}
+_SLOW = (*_RUN_VERBS, *_STAGE_VERBS, "export", "push", "serve")  # libraries of seconds
 
 _HELP = """usage: moontune VERB ...
 
@@ -69,6 +70,8 @@ def main(argv: list[str] | None = None) -> int:
             outcome.group = init_from_launcher()
         elif not is_main_process():  # one process does it for all
             return outcome.code
+        if verb in _SLOW and outcome.group.is_main and not asks_help(words):
+            starting(sys.stdout)
         outcome.code = _do(verb, words, outcome.group)
     return outcome.group.end(outcome.code)
 

@@ -17,6 +17,7 @@ from moontune.errors import UserError
 from moontune.pipeline.preflight import check_model
 from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.runner import refuse_lacking
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stage_named, stale_after
 from moontune.system.distributed import ProcessGroup
 
@@ -49,6 +50,7 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     saved = run.config()
     args = _parsed(stage, argv, saved)
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
+    refuse_lacking(run, stage)  # before libraries are loaded to look for model and device
     _refuse_done(run, stage, overwrite=args.overwrite)
     if stage.name == "train":
         run.refuse_retired()

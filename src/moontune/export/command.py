@@ -65,7 +65,7 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
     from moontune.export.export_card import ExportFacts, card
     from moontune.export.measure import measure_export
 
-    run, base, vendor = _checked(args)
+    run, base, vendor = _checked(args, ui)
     measured = None
     with exclusive_run(run.path), new_folder(run / FOLDER) as folder:
         write_products(base, run.adapter, folder, args.spare, ui)
@@ -80,7 +80,7 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
     return Exported(run / FOLDER, measured.table, measured.findings)
 
 
-def _checked(args: ExportArgs) -> tuple[RunDir, Base, OpenVendor | None]:
+def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]:
     """The run, its base, and the vendor's runtime if it is asked for.
 
     Raises UserError before anything is spent.
@@ -98,6 +98,7 @@ def _checked(args: ExportArgs) -> tuple[RunDir, Base, OpenVendor | None]:
     vendor = _vendor(args)
     from moontune.models.base_model import load_base
 
+    ui.note("loading the base")
     used, config = run.stages()["evaluate"]["base"], run.config()
     base = load_base(config.model.model_id, pinned_revision(run, config), "cpu")
     require_same_weights(base.origin.sha256, used["sha256"], "evaluate", "bring those back")

@@ -13,8 +13,8 @@ from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
 from moontune.export.base_facts import licence_of
 from moontune.export.model_card import card, final_card
-from moontune.models.adapter import PROVENANCE
 from moontune.models.locate import is_hub_id
+from moontune.models.provenance import PROVENANCE
 from moontune.pipeline.run_dir import RunDir, adapter_run
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder, write_json, write_text

@@ -47,14 +47,18 @@ def run_stage(
 
 
 def _begin(run: RunDir, stage: Stage) -> None:
-    index = STAGE_NAMES.index(stage.name)
-    done = run.stages()
-    lacking = [name for name in STAGE_NAMES[:index] if name not in done]
-    if lacking:
-        raise UserError(f"{run.path}: stage {stage.name} needs `moontune {lacking[0]}` first")
+    refuse_lacking(run, stage)
     if stage.name == "train":
         run.refuse_retired()
     run.forget_stages([stage.name, *stale_after(stage)])
+
+
+def refuse_lacking(run: RunDir, stage: Stage) -> None:
+    """Raises UserError where a stage is not done that has to be done before."""
+    done = run.stages()
+    lacking = [n for n in STAGE_NAMES[: STAGE_NAMES.index(stage.name)] if n not in done]
+    if lacking:
+        raise UserError(f"{run.path}: stage {stage.name} needs `moontune {lacking[0]}` first")
 
 
 def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any]) -> None:

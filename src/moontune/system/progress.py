@@ -48,6 +48,16 @@ class PassingLine:
             self._shown = False
 
 
+def starting(stream: TextIO) -> None:
+    """Tell that a command was heard, before the seconds that its libraries take to load. On a
+    terminal whatever is written next takes the place of the line."""
+    if stream.isatty():
+        PassingLine(stream).say("starting ...")
+    else:
+        stream.write("starting ...\n")
+        stream.flush()
+
+
 class Pace:
     """About how long the rest of a work takes, by what its parts took so far."""
 
