@@ -80,6 +80,12 @@ def test_a_wrong_model_is_found_before_anything_is_lost(capsys, noise_manifest) 
     assert not Path("outputs").exists()
 
 
+def test_a_mistyped_folder_is_not_sought_on_the_hub(capsys, noise_manifest) -> None:
+    Path("models").mkdir()
+    err = mistake(capsys, "run", "--manifest", str(noise_manifest), "--model-id", "models/nix")
+    assert "--model-id models/nix: no such folder" in err
+
+
 def test_config_file_is_under_flags_and_over_defaults(noise_manifest) -> None:
     Path("c.yaml").write_text("lr: 4e-4\nmax_steps: 600\nrun_name: a\n")
     given = ["sample", "--manifest", str(noise_manifest), "--config", "c.yaml"]

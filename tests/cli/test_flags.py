@@ -84,7 +84,7 @@ def test_a_list_that_has_a_default_may_be_emptied() -> None:
         (["--device", "gpu"], "--device gpu: did you mean cuda? It is one of auto, cuda, mps, cpu"),
         (["--device", "CPU"], "--device CPU: did you mean cpu?"),
         (["--source", "tape"], "expected one of librispeech, manifest, synthetic, silence "),
-        (["--lora-targets", "q_proj", "vproj"], "did you mean v_proj?"),
+        (["--lora-targets", "q_proj", "vproj"], "--lora-targets vproj: did you mean v_proj?"),
         (["--manifst", "a.jsonl"], "unknown flag --manifst; did you mean --manifest? "),
         (["--max-updates", "5"], "unknown flag --max-updates; did you mean --max-steps? "),
         (["--epochs", "3"], "did you mean --max-steps? (it counts updates)"),

@@ -91,7 +91,8 @@ def test_gain_and_loss_rules(base, tuned, accepted) -> None:
     v = verdict(base, tuned)
     assert v.accepted == accepted
     assert v.rule.startswith(f"By the plan's rule: {'' if accepted else 'not '}accepted")
-    assert "(needs -0.1, half of it in words" in v.rule
+    assert "words alone" in v.rule
+    assert "; needs -0.1, half of it in words)" in v.rule
 
 
 @pytest.mark.parametrize(

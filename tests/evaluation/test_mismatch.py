@@ -43,6 +43,14 @@ def test_it_says_diagnosis(texts: list[str], looks_like: str) -> None:
     assert looks_like in diagnosis(rows(texts), HEARD)
 
 
+def test_a_base_that_is_known_to_be_english_is_called_that() -> None:
+    texts = ["das Boot segelt bei der Karte und der Wind weht"] * len(SAID)
+    assert "it knows 11 % of their words" in diagnosis(rows(texts), HEARD)
+    assert "English" not in diagnosis(rows(texts), HEARD)
+    said = diagnosis(rows(texts), HEARD, english=True)
+    assert said.endswith("of their words; this base writes English only")
+
+
 def test_rows_that_were_dropped_do_no_harm() -> None:
     """They are among the rows, but nothing was heard of them."""
     heard = {k: v for k, v in HEARD.items() if int(k) % 10}

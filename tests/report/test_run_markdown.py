@@ -137,8 +137,8 @@ def test_transcripts_that_look_wrong_are_listed_with_what_was_heard_and_their_au
     run = replace(results(), suspects=found, audio=write_clips(tmp_path))
     text = render(run)
     assert "2 transcripts do not seem to be what is said" in text
-    assert "1 were set aside" in text
-    assert "1 are test clips" in text
+    assert "1 was set aside" in text
+    assert "1 is a test clip, which counts in every figure as it is" in text
     assert "| m.jsonl:7 | Text of a1. | Heard in a1. | Tuned in a1. | set aside |" in text
     assert "/home/me" not in text
     read = Reader(run_page(run, 12))

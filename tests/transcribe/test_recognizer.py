@@ -104,6 +104,7 @@ def test_an_adapter_for_another_shape_is_refused(run, bundled_base) -> None:
     [
         ("./none", "no such folder; give a run"),
         ("~nobody/x", "no such folder"),
+        ("sweep/trial-7", "sweep/trial-7: no such folder; give a run"),  # not sought on the hub
         ("file", "is a file; give a run"),
         ("empty", "holds no model; give a run .* ONNX|onnx"),
         ("unfinished", "has no adapter; do its training first"),

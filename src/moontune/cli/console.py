@@ -111,7 +111,7 @@ class ConsoleUi:
             if now - self._last >= _PLAIN_EVERY_S and not last:
                 self._last = now
                 left = (now - self._begun) / max(done - 1, 1) * (wanted - done)
-                self.note(f"{done}/{wanted} {what}, {left:.0f} s left")
+                self.note(f"{done}/{wanted} {what}, {_time_left(left)}")
             return
         if self._bar is None:
             self._bar = _bar(self.console)
@@ -174,7 +174,7 @@ class ConsoleUi:
         self._log(metrics.statement)
         style = "bold green" if metrics.usable else "bold red"
         self.console.print(printable(metrics.statement), style=style, markup=False)
-        kept = f"general speech, not trained on: {_general(metrics)}"
+        kept = f"General speech, not trained on: {_general(metrics)}"
         for line in [kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
@@ -291,29 +291,36 @@ class ConsoleUi:
 
 
 def _bar(console: Any) -> Any:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
-    from rich.progress import TimeRemainingColumn as LaterColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task
+    from rich.progress import TextColumn as PlainColumn
     from rich.text import Text
 
-    class TimeLeftColumn(LaterColumn):
+    class TimeLeftColumn(ProgressColumn):
         """Told from the first step on, by the average until there are several."""
 
+        max_refresh = 0.5  # of what changes by itself, a second apart
+
         def render(self, task: Task) -> Text:
-            if task.time_remaining is None and task.completed and task.elapsed:
-                left_s = int(task.elapsed * (task.total or 0) / task.completed - task.elapsed)
-                clock = f"{left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02}"
-                return Text(clock, style="progress.remaining")
-            return super().render(task)
+            left_s = task.time_remaining
+            if left_s is None and task.completed and task.elapsed:
+                left_s = task.elapsed * (task.total or 0) / task.completed - task.elapsed
+            return Text("" if left_s is None else _time_left(left_s), style="progress.remaining")
 
     return Progress(
-        TextColumn("  "),
+        PlainColumn("  "),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
+        PlainColumn("{task.description}", markup=False),  # beside the number, whose unit it may be
         TimeLeftColumn(),
-        TextColumn("{task.description}", markup=False),
         console=console,
         transient=True,
     )
+
+
+def _time_left(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    clock = f"{rest // 60}:{rest % 60:02}"
+    return f"{hours}:{clock:>05} left" if hours else f"{clock} left"
 
 
 def _general(metrics: FinalMetrics) -> str:

@@ -126,10 +126,19 @@ class Flag:
         try:
             return coerce(wanted, given)
         except (OverflowError, TypeError, ValueError) as error:
-            shown = " ".join(words)
+            shown = self._wrong(words) or " ".join(words)
             raise UserError(
                 f"{self.metavar if self.positional else self.word} {shown}: {error}"
             ) from None
+
+    def _wrong(self, words: Sequence[str]) -> str | None:
+        """The first word of a list that is no item of it; None where it is something else."""
+        for word in words if self.is_list else ():
+            try:
+                coerce(self._item, word)
+            except (OverflowError, TypeError, ValueError):
+                return word
+        return None
 
     @property
     def _type(self) -> Any:

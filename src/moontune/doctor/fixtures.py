@@ -16,7 +16,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.models.base_model import Base, Origin, load_base
-from moontune.models.locate import HUB_ALIASES, is_hub_id
+from moontune.models.locate import HUB_ALIASES, may_be_on_hub
 from moontune.models.tiny_random import tiny_net, tiny_processor
 from moontune.system.cache import cache_dir
 
@@ -83,7 +83,7 @@ def find_base(asked: str | None, usual: str) -> str | None:
             return "bundled"
         except UserError:
             asked = usual
-    if Path(asked).expanduser().is_dir() or not is_hub_id(asked):
+    if Path(asked).expanduser().is_dir() or not may_be_on_hub(asked):
         return asked
     return _cached(asked)
 

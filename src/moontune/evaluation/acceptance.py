@@ -211,8 +211,8 @@ def improved(evidence: Evidence) -> Check:
     return Check(
         "improved",
         by_loss or by_wer,
-        f"loss {base.loss:.3f} -> {tuned.loss:.3f} (needs -{LOSS_GAIN}, half of it in words; "
-        f"{words:+.3f} is); {wer} (needs {100 * WER_GAIN:.0f} % lower)",
+        f"loss {base.loss:.3f} -> {tuned.loss:.3f} ({change.loss:+.3f}, words alone {words:+.3f}; "
+        f"needs -{LOSS_GAIN}, half of it in words); {wer} (needs {100 * WER_GAIN:.0f} % lower)",
     )
 
 
@@ -236,7 +236,7 @@ def transcripts_are_speech(evidence: Evidence) -> Check:
     return Check(
         "transcripts are speech",
         collapsed is None,
-        collapsed or "hardly more are empty or loop than the base's",
+        collapsed or "hardly more of them are empty or run in a loop than of the base's",
     )
 
 
@@ -263,7 +263,7 @@ def stable_training(evidence: Evidence) -> Check:
     """No update was skipped, no gradient exploded, and the losses are numbers."""
     faults = []
     if evidence.skipped_updates:
-        faults.append(f"{evidence.skipped_updates} updates skipped")
+        faults.append(f"{counted(evidence.skipped_updates, 'update')} skipped")
     if evidence.aborted:
         faults.append(evidence.aborted)
     for name, figures in (("base", evidence.base), ("tuned model", evidence.tuned)):

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-_MOONSHINE = re.compile(r"(?:UsefulSensors|moonshine-ai)/moonshine-(?:tiny|base)(?:-([a-z]{2}))?")
+from moontune.models.locate import vendor_language
+
 OWN_TERMS = "other"  # as the hub calls a licence that it has no name for
 
 
@@ -22,16 +23,15 @@ def licence_of(folder: Path, hub_id: str) -> str | None:
         licence = known.get("license") if isinstance(known, dict) else None
         if isinstance(licence, str) and licence.strip():
             return licence.strip()
-    named = _MOONSHINE.fullmatch(hub_id)
-    if named is None:
+    language = vendor_language(hub_id)
+    if language is None:
         return None
-    return "mit" if named[1] in (None, "en") else OWN_TERMS
+    return "mit" if language == "en" else OWN_TERMS
 
 
 def language_of(hub_id: str) -> str:
     """Code of the language that a base writes: as the vendor's name for it ends, else English."""
-    named = _MOONSHINE.fullmatch(hub_id)
-    return (named and named[1]) or "en"
+    return vendor_language(hub_id) or "en"
 
 
 def licence_text(licence: str | None, hub_id: str) -> str:

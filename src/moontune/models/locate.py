@@ -18,6 +18,7 @@ HUB_ALIASES = {  # the vendor renamed its organisation
     "moonshine-ai": "UsefulSensors",
 }
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_MOONSHINE = re.compile(r"(?:UsefulSensors|moonshine-ai)/moonshine-(?:tiny|base)(?:-([a-z]{2}))?")
 # A copy of Moonshine tiny is told from a tuned model of its shape by the hash of three tensors.
 _FINGERPRINTED = (
     "model.encoder.conv1.weight",
@@ -58,7 +59,7 @@ def locate(model_id: str, revision: str | None = None) -> Located:
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
         return Located(folder, _hub_name(folder), None)
-    if not is_hub_id(model_id):
+    if not (is_hub_id(model_id) if revision else may_be_on_hub(model_id)):
         raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
     return _download(model_id, revision)
 
@@ -66,6 +67,19 @@ def locate(model_id: str, revision: str | None = None) -> Located:
 def is_hub_id(model_id: str) -> bool:
     """Whether it can name a model on the hub, OWNER/NAME."""
     return _HUB_ID.fullmatch(model_id) is not None
+
+
+def vendor_language(hub_id: str) -> str | None:
+    """Code of the language that one of the vendor's models writes, by its name; None of others."""
+    named = _MOONSHINE.fullmatch(hub_id)
+    return named and (named[1] or "en")
+
+
+def may_be_on_hub(model_id: str) -> bool:
+    """Whether it is to be sought there: not what is missing in a folder of this machine, as the
+    run of a mistyped outputs/NAME is."""
+    owner = model_id.partition("/")[0]
+    return is_hub_id(model_id) and (owner in HUB_ALIASES or not _is_folder(owner))
 
 
 def _is_folder(model_id: str) -> bool:

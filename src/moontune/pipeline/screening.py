@@ -22,12 +22,13 @@ from moontune.evaluation.screening.suspects import (
     Suspect,
     can_judge,
 )
+from moontune.models.locate import vendor_language
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.base_transcripts import BaseTranscripts, dtype_of
 from moontune.pipeline.run_dir import SUSPECTS, RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_jsonl
-from moontune.system.formatting import percent
+from moontune.system.formatting import agreeing, counted, percent
 from moontune.system.progress import Ui
 
 if TYPE_CHECKING:
@@ -84,10 +85,12 @@ def screen(
             return Screening([], [*remarks, "the base hears too little here to judge transcripts"])
         if aside and judgement.fits_by_chance:
             doubted = [u for u in everything if u.id in judgement.suspects]
-            raise _not_of_the_audio(run, config, doubted, written, group)
+            english = vendor_language(transcripts.base().origin.hub_id) == "en"
+            raise _not_of_the_audio(run, config, doubted, written, group, english=english)
         aside = False  # so many cannot be told apart
         remarks.append(
-            f"{len(judgement.suspects)} of {len(everything)} transcripts look wrong, too many to "
+            f"{len(judgement.suspects)} of {len(everything)} transcripts "
+            f"{agreeing(len(judgement.suspects), 'looks', 'look')} wrong, too many to "
             "set aside: listen to some of suspects.jsonl"
         )
     judgements = dict.fromkeys(splits, judgement)
@@ -111,8 +114,9 @@ def _wrong_manifests(utterances: Sequence[Utterance], found: Sequence[Suspect]) 
     if len(rows) == 1:
         return []
     return [
-        f"{wrong[path]} of the {rows[path]} transcripts of {path} look wrong: look whether its "
-        "texts stand in the rows of their audio, and leave it out if they do not"
+        f"{wrong[path]} of the {rows[path]} transcripts of {path} "
+        f"{agreeing(wrong[path], 'looks', 'look')} wrong: look whether its texts stand in "
+        "the rows of their audio, and leave it out if they do not"
         for path in sorted(rows)
         if path and rows[path] >= _FEW_ROWS and wrong[path] > MOST * rows[path]
     ]
@@ -128,7 +132,8 @@ def _set_aside(
     bare = {name for name, part in splits.items() if counts[name] > MOST * len(part)} - {"test"}
     for name in sorted(bare):
         remarks.append(
-            f"{counts[name]} of the {len(splits[name])} transcripts in split {name} look wrong, "
+            f"{counts[name]} of the {len(splits[name])} transcripts in split {name} "
+            f"{agreeing(counts[name], 'looks', 'look')} wrong, "
             "too many to set aside: listen to them, they may be one speaker's"
         )
     kept = bare | {"test"}
@@ -223,7 +228,10 @@ def _of_adapters(
     cannot be trained, or doubt so many that they know less than the base."""
     from moontune.pipeline.heldout_fits import heldout_fits
 
-    ui.note(f"{len(doubted)} transcripts look wrong to the base: two short trainings judge better")
+    ui.note(
+        f"{counted(len(doubted), 'transcript')} {agreeing(len(doubted), 'looks', 'look')} wrong to "
+        "the base: two short trainings judge better"
+    )
     fits = heldout_fits(
         lambda: load_base_for(run, config, group)[0],
         utterances,
@@ -273,6 +281,8 @@ def _not_of_the_audio(
     doubted: Sequence[Utterance],
     written: Mapping[str, str],
     group: ProcessGroup,
+    *,
+    english: bool,
 ) -> UserError:
     def rows() -> list[Utterance]:
         if config.data.manifest is not None:  # all of them, also where some were sampled
@@ -282,7 +292,7 @@ def _not_of_the_audio(
     in_order = group.on_main(rows)
     clip = max(doubted, key=lambda u: min(len(u.text), len(written[u.id])))
     return UserError(
-        f"the texts are not what is said: {diagnosis(in_order, written)} (e.g. "
+        f"the texts are not what is said: {diagnosis(in_order, written, english=english)} (e.g. "
         f"{clip.where}: {clip.text[:50]!r}, but the base hears {written[clip.id][:50]!r}); correct "
         "the manifest and begin again with --overwrite, or train on them all the same: --overwrite "
         "--keep-suspects"

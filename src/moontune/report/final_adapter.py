@@ -27,7 +27,7 @@ from moontune.report.provenance import (
 from moontune.report.public import Place, public_commands, public_final, public_settings
 from moontune.report.results import Expectation, FinalMetrics, FinalResults, GeneralSpeech
 from moontune.report.run_markdown import section_text
-from moontune.system.formatting import counted
+from moontune.system.formatting import agreeing, counted
 
 _OF_VALIDATION = ("val_share", "test_share", "split_by", "eval_every_steps", "early_stop_patience")
 
@@ -39,7 +39,8 @@ def statement(clips: int, set_aside: int, expected: Expectation) -> str:
     """
     trained = f"all {clips} clips"
     if set_aside:
-        trained = f"{clips - set_aside} of {clips} clips ({set_aside} transcripts look wrong)"
+        wrong = f"{counted(set_aside, 'transcript')} {agreeing(set_aside, 'looks', 'look')} wrong"
+        trained = f"{clips - set_aside} of {clips} clips ({wrong})"
     return (
         f"Trained on {trained}; nothing was held out. Expected: "
         f"{_change(expected.comparison)}, measured by cross-validation over {expected.folds} folds."

@@ -48,7 +48,7 @@ def data_facts(metrics: RunMetrics) -> Section:
             split.utterances,
             split.speakers,
             f"{split.seconds / 60:.1f}",
-            f"{100 * split.share:.1f} % of {100 * split.wanted:.0f} %",
+            f"{100 * split.share:.1f} %, {100 * split.wanted:.0f} wanted",
         ]
         for name, split in data.splits.items()
     ]
@@ -69,7 +69,7 @@ def data_facts(metrics: RunMetrics) -> Section:
         f"{data.references}, labels {data.labels}. Set aside: {data.set_aside}. "
         f"Origin: {origin_text(data.corpus.origin)}.{more}"
     )
-    head = ["split", "clips", "speakers", "minutes", "share of the audio, of wanted"]
+    head = ["split", "clips", "speakers", "minutes", "share of the audio"]
     return Section("Data and split", head, rows, note)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moontune.evaluation.screening.suspects import Suspect
-from moontune.system.formatting import counted
+from moontune.system.formatting import agreeing, counted
 
 
 def suspicion(suspects: Sequence[Suspect]) -> str:
@@ -19,10 +19,11 @@ def suspicion(suspects: Sequence[Suspect]) -> str:
         "adds no more to the text than hearing other clips does. Listen, and correct what is wrong."
     )
     if aside:
-        text += f" {aside} were set aside: not trained or validated on."
+        text += f" {aside} {agreeing(aside, 'was', 'were')} set aside: not trained or validated on."
     if tested:
-        text += f" {tested} are test clips, which count in every figure as they are."
-    return f"{text} All are in suspects.jsonl."
+        clips = agreeing(tested, "is a test clip, which counts", "are test clips, which count")
+        text += f" {tested} {clips} in every figure as {agreeing(tested, 'it is', 'they are')}."
+    return f"{text} {'It is' if len(suspects) == 1 else 'All are'} in suspects.jsonl."
 
 
 def used_for(suspect: Suspect) -> str:

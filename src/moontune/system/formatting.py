@@ -58,6 +58,11 @@ def shortened(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def agreeing(n: int, one: str, several: str) -> str:
+    """The form of a verb, as in `1 clip is`, `2 clips are`."""
+    return one if n == 1 else several
+
+
 def counted(n: int, noun: str) -> str:
     """`1 clip`, `2 clips`."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

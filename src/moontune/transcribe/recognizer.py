@@ -16,7 +16,7 @@ from moontune.config.schema import Decoding, EvalConfig, TokenCap
 from moontune.errors import UserError
 from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.decoding import Transcribe, Transcript
-from moontune.models.locate import is_hub_id, locate
+from moontune.models.locate import locate, may_be_on_hub
 from moontune.models.provenance import PROVENANCE, other_weights, trained_on
 from moontune.models.standalone import DECODER, ENCODER, graph_file
 from moontune.system.device import choose_device, gpu_in_sight
@@ -102,7 +102,7 @@ def _kind(what: str) -> str:
     except RuntimeError:  # ~nobody
         folder = Path(what)
     if not folder.is_dir():
-        if is_hub_id(what) and not folder.exists():
+        if may_be_on_hub(what) and not folder.exists():
             return "model"
         state = "is a file" if folder.exists() else "no such folder"
         raise UserError(f"{what}: {state}; {WHAT_MODEL_MAY_BE}")

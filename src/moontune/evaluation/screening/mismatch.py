@@ -17,11 +17,13 @@ _SPACED = 1.5  # words a text, in the mean
 _KNOWN = 0.3  # of the texts' words a model of their language writes somewhere
 
 
-def diagnosis(utterances: Sequence[Utterance], written: Mapping[str, str]) -> str:
+def diagnosis(
+    utterances: Sequence[Utterance], written: Mapping[str, str], *, english: bool = False
+) -> str:
     """The fault of texts that are not what is said, as a sentence.
 
     `utterances` are all rows in their order; `written` what a model writes, by id, for those that
-    were heard.
+    were heard; `english` says whether that model is known to write English.
     """
     spaced = has_spaces([u.text for u in utterances])
     texts = [_parts(u.text, spaced) for u in utterances]
@@ -39,9 +41,10 @@ def diagnosis(utterances: Sequence[Utterance], written: Mapping[str, str]) -> st
     words = [word for text in spoken for word in text]
     known = sum(word in vocabulary for word in words) / len(words) if words else 0.0
     if known < _KNOWN:
+        only = "; this base writes English only" if english else ""
         return (
-            f"the texts are in another language than the base writes: it knows {known:.0%} of their"
-            " words"
+            "the texts are in another language than the base writes: it knows "
+            f"{100 * known:.0f} % of their words{only}"
         )
     return "the audio is in another language than the base's, or the texts are not of it"
 

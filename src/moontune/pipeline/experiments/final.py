@@ -310,6 +310,8 @@ def do_final(
         if name in done:
             continue
         if name == "baseline" and group.on_main(lambda: _takes_over_baseline(run, crossval)):
+            says_taken = "the base on general speech, as a fold measured it"
+            ui.stage(name, says_taken, number, len(_STAGES))
             continue
         stage = stage_named(name)
         ui.stage(name, says.get(name, stage.summary), number, len(_STAGES))

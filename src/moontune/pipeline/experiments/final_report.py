@@ -145,7 +145,9 @@ def _checks(run: RunDir, crossval: FinishedCrossval) -> list[Check]:
         Check(
             "transcripts are speech",
             lost is None,
-            lost or f"of {count} clips trained on, hardly more are empty or loop than the base's",
+            lost
+            or f"of {counted(count, 'clip')} trained on, hardly more are empty or run in a loop "
+            "than of the base's transcripts",
         ),
         Check("stable training", not faults, "; ".join(faults) or "no update skipped"),
         Check("no MPS fallback", not fallbacks, fallbacks or "none reported"),

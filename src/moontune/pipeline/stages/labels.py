@@ -13,7 +13,7 @@ from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.screening import Screening, screen, write_suspects
 from moontune.system.distributed import SINGLE, ProcessGroup
-from moontune.system.formatting import counted, shortened
+from moontune.system.formatting import agreeing, counted, shortened
 from moontune.system.progress import Ui
 
 
@@ -64,10 +64,14 @@ def _tell(screening: Screening, ui: Ui) -> None:
         ui.warn(remark)
     if not screening.suspects:
         return
-    aside = sum(s.set_aside for s in screening.suspects)
-    ui.note(
-        f"{counted(len(screening.suspects), 'transcript')} look wrong; {aside} of them are not "
-        "trained or validated on (--keep-suspects keeps them). The report lets you listen."
-    )
+    many, aside = len(screening.suspects), sum(s.set_aside for s in screening.suspects)
+    text = f"{counted(many, 'transcript')} {agreeing(many, 'looks', 'look')} wrong"
+    if aside:
+        which = "it" if many == 1 else f"{aside} of them"
+        text += (
+            f"; {which} {agreeing(aside, 'is', 'are')} not trained or validated on "
+            f"(--keep-suspects keeps {agreeing(aside, 'it', 'them')})"
+        )
+    ui.note(f"{text}. The report lets you listen.")
     for s in sorted(screening.suspects, key=lambda s: s.fit)[:2]:
         ui.note(f"  {s.where}: written {shortened(s.text)!r}, the base hears {shortened(s.base)!r}")
