@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_log import RunLog
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
+from moontune.system.fast_imports import quiet_libraries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ def run(
     `resume` goes on with the run of that name where it was, with the same settings; `overwrite`
     replaces it. Ctrl-C finishes the update, saves, and raises KeyboardInterrupt.
     """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    quiet_libraries()
     if resume and overwrite:
         raise UserError("resume and overwrite exclude each other; give one of them")
     ui = _CallbackUi(on_progress)
@@ -105,7 +105,7 @@ def final(
     from moontune.pipeline.experiments import final as of_final
     from moontune.pipeline.experiments.final_report import final_results, write_final_report
 
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    quiet_libraries()
     ui, found = _CallbackUi(on_progress), of_final.open_crossval(Path(crossval))
     if not anyway and (reasons := of_final.reasons_against(found, overwrite)):
         raise UserError(of_final.refusal(found, reasons, "anyway=True"))
@@ -262,5 +262,6 @@ class _CallbackUi:
 
     def training(self, event: dict[str, Any], max_steps: int) -> None:
         name = "loss" if event["event"] == "update" else "val_loss"
-        text = f"{event['event']} {event['step']}: {name} {event[name]}"
+        value = "not finite" if event[name] is None else f"{event[name]:.4f}"
+        text = f"{event['event']} {event['step']}: {name} {value}"
         self._emit(ProgressEvent(self._stage, text, event["step"], max_steps))

@@ -54,7 +54,7 @@ def test_the_page_does_what_it_says(
         code = block.replace('model_id="bundled"', f"model_id={few}")
         exec(code.replace('load_base("bundled"', f"load_base({str(tiny_model)!r}"), scope)
     out = capsys.readouterr().out
-    assert "train update 2: loss" in out
+    assert "train: validation 2: val_loss" in out
     assert "ccepted" in out  # accepted or not
     assert Path("outputs/my-voice/report.html").is_file()
     assert len(Path("some.jsonl").read_text().splitlines()) == 4
@@ -108,3 +108,13 @@ def test_mistakes_are_one_line_and_a_run_goes_on(
 def test_samples_that_are_no_mono_sound_are_refused(samples: np.ndarray, says: str) -> None:
     with pytest.raises(moontune.UserError, match=says):
         moontune.transcribe_recording(None, samples)  # type: ignore[arg-type]
+
+
+def test_what_a_callback_is_told_can_be_read() -> None:
+    from moontune.api import _CallbackUi
+
+    told: list[str] = []
+    ui = _CallbackUi(lambda event: told.append(event.text))
+    ui.training({"event": "validation", "step": 5, "val_loss": 1.23456789}, 10)
+    ui.training({"event": "update", "step": 6, "loss": None}, 10)
+    assert told == ["validation 5: val_loss 1.2346", "update 6: loss not finite"]

@@ -52,7 +52,10 @@ def test_every_verb_has_help(verb, capsys) -> None:
         (["run", "--lr", "1"], "lr = 1.0 is outside 1e-07..0.01"),
         (["run", "--max-steps", "0"], "max_steps = 0"),
         (["run", "--source", "tape"], "--source"),
-        (["run", "--config", "none.toml"], "none.toml: cannot be read"),
+        (
+            ["run", "--config", "none.toml"],
+            "none.toml: cannot be read (No such file or directory); give",
+        ),
         (["run", "--preset", "magic"], "known are offline"),
         (["run", "--source", "manifest"], "--manifest FILE.jsonl"),
         (["run", "--manifest", "none.jsonl"], "no such manifest"),

@@ -66,3 +66,40 @@ def test_silence_is_kept_where_it_is_the_point(tmp_path: Path) -> None:
     write_flac(tmp_path / "silent.flac", np.zeros(16_000, "float32"))
     row = Utterance("a", tmp_path / "silent.flac", "Nothing.", None, "s")
     assert clean([row], CleanConfig(), keep_silence=True).utterances[0].id == "a"
+
+
+def rows_of_one_recording(folder: Path, **texts: str) -> list[Utterance]:
+    """Of copies of one recording, by the manifest and line they are in."""
+    write_flac(folder / "a.flac", noise(1, 1.0))
+    write_flac(folder / "b.flac", noise(1, 1.0))
+    write_flac(folder / "else.flac", noise(2, 1.0))
+    rows = [
+        Utterance(
+            *(name, folder / f"{'ab'[i % 2]}.flac", text, None, "s"),
+            where=f"{name[:-1]}.jsonl:{name[-1]}",
+        )
+        for i, (name, text) in enumerate(texts.items())
+    ]
+    other = Utterance(
+        "else", folder / "else.flac", "Something else.", None, "s", where="old.jsonl:9"
+    )
+    return [*rows, other]
+
+
+def test_a_later_manifest_corrects_an_earlier_one(tmp_path: Path) -> None:
+    rows = rows_of_one_recording(tmp_path, old1="Two birds.", old2="Two words.", new1="Two words!")
+    done = clean(rows, CleanConfig())
+    assert [u.id for u in done.utterances] == ["old2", "new1", "else"]
+    (gone,) = done.dropped
+    assert (gone.where, gone.id, gone.reason) == ("old.jsonl:1", "old1", "another text")
+    assert gone.detail == "the same recording has another text in new.jsonl:1"
+    assert done.audio_sha256.keys() == {"old2", "new1", "else"}
+
+
+def test_of_two_texts_in_one_manifest_neither_is_believed(tmp_path: Path) -> None:
+    done = clean(rows_of_one_recording(tmp_path, my1="Two birds.", my2="Two words."), CleanConfig())
+    assert [u.id for u in done.utterances] == ["else"]
+    assert [(d.where, d.detail.rpartition(" ")[2]) for d in done.dropped] == [
+        ("my.jsonl:1", "my.jsonl:2"),
+        ("my.jsonl:2", "my.jsonl:1"),
+    ]

@@ -71,3 +71,12 @@ def test_a_row_without_case_among_others_that_have_it() -> None:
         "We asked Igor.",
         "Where is Igor now?",
     ]
+
+
+def test_examples_are_told_once_and_an_emphasised_word_is_among_the_first_two() -> None:
+    texts = ["then igor", "then igor", "then a boat", "Then THE boat came"]
+    rows = [Utterance(str(i), Path(str(i)), t, 1.0, str(i)) for i, t in enumerate(texts)]
+    said = {u.id: f"{u.text.capitalize()}." for u in rows}
+    made = make_labels({"train": rows, "val": [], "test": []}, "restore", lambda us: said)
+    shown = [example["text"] for example in made.summary["examples"]]
+    assert shown == ["then igor", "Then THE boat came", "then a boat"]

@@ -151,6 +151,7 @@ def test_a_codec_that_lies_or_is_missing_is_told(monkeypatch) -> None:
         "flac": "ok",
         "ogg": "FAILED",
         "mp3": "FAILED",
+        "m4a": "ok",
     }
     assert "came back as 880 Hz" in found["ogg"].detail
     assert "libsndfile" in found["mp3"].detail

@@ -35,6 +35,14 @@ def row(ident: str, speaker: str | None, reference: str, hypothesis: str, **more
 TRUTH = "The red boat sails home."
 
 
+def test_clips_of_nobody_named_are_not_counted_to_the_one_speaker_that_is() -> None:
+    before = [row(str(i), "anna" if i else None, TRUTH, TRUTH) for i in range(3)]
+    text = compare(before, before, 0).sentences["wer"]
+    assert "with 3 clips, 1 of them of unknown speakers (" in text
+    before = [r | {"speaker": "anna"} for r in before]
+    assert "with 3 clips of this one speaker (" in compare(before, before, 0).sentences["wer"]
+
+
 def pair(speakers: int, clips: int, wrong: str = "The bed goat sails home."):
     """A base that mishears two words in every clip, and a tuned model that hears all."""
     named = [(f"c{s}-{i}", f"s{s}") for s in range(speakers) for i in range(clips)]

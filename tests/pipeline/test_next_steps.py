@@ -55,6 +55,20 @@ def test_consensus_is_advised_where_it_was_measured_to_be_better(run, agreed, sa
     assert ("2.00 % of the words wrong in place of 25.00 %" in use.says) == said
 
 
+def test_steps_can_be_typed_in_the_folder_where_the_report_is_asked_for(
+    run, monkeypatch, capsys, tmp_path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["report", "user/outputs/r"])
+    shown = capsys.readouterr().out
+    page = (tmp_path / "user/outputs/r/report.html").read_text()
+    commands = [line.strip() for line in shown.splitlines() if line.startswith("  moontune ")]
+    assert any("user/outputs/r/config.toml" in command for command in commands)
+    assert all(command in page for command in commands)
+    words = [word for command in commands for word in shlex.split(command)]
+    assert all(Path(word).is_file() for word in words if word.endswith((".toml", ".jsonl")))
+
+
 @pytest.mark.parametrize(
     ("needed", "says", "command"),
     [

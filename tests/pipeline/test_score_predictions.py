@@ -109,7 +109,7 @@ def test_what_cannot_be_scored_is_said(tmp_path) -> None:
         (ScoreArgs((tmp_path,)), "not a run of moontune"),
         (ScoreArgs((tmp_path, file)), "folders alone"),
         (ScoreArgs((write(tmp_path / "e.jsonl", ""),)), "is empty"),
-        (ScoreArgs((tmp_path / "none",)), "cannot be read"),
+        (ScoreArgs((tmp_path / "none",)), r"cannot be read \(No such file or directory\); give"),
     ):
         with pytest.raises(UserError, match=says):
             score(args)

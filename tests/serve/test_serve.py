@@ -154,7 +154,7 @@ def test_kept_clips_are_listed_heard_mended_deleted_and_put_back(page: Page) -> 
     found = page.kept()[1]
     two, one = found["clips"]  # the newest first
     assert (one["text"], one["speaker"], one["duration"]) == ("one", "Anna", 1.0)
-    assert found["total"] == "2 clips, 0.0 minutes"
+    assert found["total"] == "2 clips, 2.0 seconds"
     status, _, headers = page.ask("POST", "/kept/sound", json.dumps({"key": one["key"]}).encode())
     assert (status, headers["Content-Type"]) == (200, "audio/wav")
     assert int(headers["Content-Length"]) == pytest.approx(32_044, abs=200)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from moontune.cli.arguments import asks_help, flag_value, given, parse
 from moontune.cli.run_args import CrossvalArgs, NewRunArgs, SweepArgs
-from moontune.cli.stages import do_stages, quiet_libraries, shown, stages_left
+from moontune.cli.stages import do_stages, shown, stages_left
 from moontune.config.loading import RETIRED, retired, with_settings
 from moontune.config.schema import RunConfig
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
@@ -23,6 +23,7 @@ from moontune.pipeline.new_run import (
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES
 from moontune.system.distributed import ProcessGroup
+from moontune.system.fast_imports import quiet_libraries
 from moontune.system.formatting import printable
 
 Args = TypeVar("Args", bound=NewRunArgs)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import shlex
-import warnings
 from collections.abc import Iterator, Sequence
 
 from moontune.cli.console import ConsoleUi
@@ -17,6 +15,7 @@ from moontune.pipeline.run_log import RunLog
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.system.distributed import SINGLE, ProcessGroup
+from moontune.system.fast_imports import quiet_libraries
 
 
 def do_stages(
@@ -31,16 +30,12 @@ def do_stages(
     ends_run = not names or names[-1] in ("verdict", "report")
     if not ends_run or not group.is_main or "verdict" not in run.stages():
         return ACCEPTED  # the main process tells the verdict
+    from moontune.pipeline.stages.next_steps import reached_from_here
+
     metrics = run.metrics()
-    ui.verdict(metrics)
+    ui.verdict(reached_from_here(run, metrics))
     print(f"run: {run.path}")
     return ACCEPTED if metrics.accepted else NOT_ACCEPTED
-
-
-def quiet_libraries() -> None:
-    """Libraries announcing their own future changes, or forks, are no news to the user."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from moontune.config.fields import coerce, known_keys, sections
 from moontune.config.other_names import nearest_setting, nearest_value, setting_hint
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
+from moontune.system.formatting import why
 from moontune.system.redaction import refuse_secrets
 
 _KEEP_BEST_BY = "keep_best_by"  # a setting that an older moontune had; "loss" is what is done now
@@ -68,7 +69,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); give a TOML or YAML file") from None
+        raise UserError(
+            f"{path}: cannot be read ({why(error)}); give a TOML or YAML file"
+        ) from None
     refuse_secrets(text, str(path))
     loaded = _parsed(path, text)
     if loaded is None:

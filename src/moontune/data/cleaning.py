@@ -63,7 +63,7 @@ def clean(
     dropped: list[Dropped] = []
     hashes: dict[str, str] = {}
     two_people: list[Utterance] = []
-    narrow = 0
+    narrow: set[str] = set()
 
     spoken, annotations = _spoken(utterances, config)
 
@@ -86,9 +86,48 @@ def clean(
                 kept.append(u)
                 hashes[u.id] = seen.digest
                 two_people += [u] if seen.two_people else []
-                narrow += seen.narrow
+                narrow |= {u.id} if seen.narrow else set()
             progress(done, len(utterances), "clips read")
-    return Cleaned(kept, dropped, hashes, annotations, two_people, narrow)
+    against = [] if keep_silence else _contradicted(kept, hashes)
+    gone = {d.id for d in against}
+    return Cleaned(
+        [u for u in kept if u.id not in gone],
+        dropped + against,
+        {name: digest for name, digest in hashes.items() if name not in gone},
+        annotations,
+        [u for u in two_people if u.id not in gone],
+        len(narrow - gone),
+    )
+
+
+def _contradicted(utterances: Sequence[Utterance], digests: dict[str, str]) -> list[Dropped]:
+    """Utterances whose very samples have another text elsewhere. Of several manifests the last is
+    taken at its word, as the corrected one; where rows of one contradict each other, no one knows
+    which is right."""
+    files = {file: i for i, file in enumerate(dict.fromkeys(map(_file, utterances)))}
+    alike: dict[str, list[Utterance]] = {}
+    for u in utterances:
+        alike.setdefault(digests[u.id], []).append(u)
+    found = []
+    for same in alike.values():
+        if len(same) == 1:
+            continue
+        words = {u.id: normalize(u.text) for u in same}
+        last = max(files[_file(u)] for u in same)
+        believed = {words[u.id] for u in same if files[_file(u)] == last}
+        for u in same:
+            if len(set(words.values())) == 1 or believed == {words[u.id]}:
+                continue
+            other = next(o for o in reversed(same) if words[o.id] != words[u.id])
+            detail = f"the same recording has another text in {other.where or other.audio_filepath}"
+            where = u.where or str(u.audio_filepath)
+            found.append(Dropped(where, u.id, "another text", detail))
+    return found
+
+
+def _file(u: Utterance) -> str:
+    """The manifest that its row is in."""
+    return (u.where or "").rpartition(":")[0]
 
 
 def _spoken(

@@ -57,6 +57,21 @@ def make_labels(
         "used": used,
         "rewritten": len(changed),
         "habits": habits.shares() if habits else {},
-        "examples": [{"text": text, "target": target} for text, target in changed[:8]],
+        "examples": [{"text": text, "target": target} for text, target in _examples(changed)],
     }
     return Labels(labelled, summary)
+
+
+def _examples(changed: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """Some of the changes, none twice; the second is one that lowers an emphasised word, where
+    there is such."""
+    once = [*dict.fromkeys(changed)]
+    rest = sorted(once[1:], key=lambda pair: not _lowers_emphasis(*pair))  # else in their order
+    return [*once[:1], *rest][:8]
+
+
+def _lowers_emphasis(text: str, target: str | None) -> bool:
+    """Whether a word in capitals, among others that are not, is written small."""
+    kept = set((target or "").split())
+    loud = [w for w in text.split() if len(w) > 1 and w.isupper()]
+    return not text.isupper() and any(w not in kept and w.lower() in kept for w in loud)

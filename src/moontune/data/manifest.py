@@ -18,7 +18,7 @@ from typing import Any
 
 from moontune.data.audio import AudioPart
 from moontune.errors import UserError
-from moontune.system.file_kinds import binary_kind, table_kind
+from moontune.system.file_kinds import binary_kind, text_kind
 from moontune.system.files import write_jsonl
 
 # The first name of each field is the one moontune writes; the others are what NeMo,
@@ -417,7 +417,7 @@ def _each(
         yield row
     broken = bad[before:]
     if len(strange) > total / 2 and total > 1:
-        kind = table_kind(head)
+        kind = text_kind(head)
         looks = f", it looks like {kind}" if kind else _share_of(strange, total)
         raise UserError(f"{path}: is no manifest{looks}; {_A_ROW}")
     if not usable:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from moontune.system.cache import cache_dir
@@ -33,6 +33,7 @@ _CODECS = {  # libsndfile's format and subtype
     "ogg": ("OGG", "VORBIS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
+_M4A = "m4a"  # FFmpeg's, as are its likes
 _TONE_HZ = 440
 
 
@@ -145,12 +146,12 @@ def disk(output_dir: Path) -> Iterator[Finding]:
 
 def codecs() -> Iterator[Finding]:
     """A tone written and read again in every kind of file, in memory."""
-    for name in _CODECS:
-        problem = _codec_problem(name)
+    for name in (*_CODECS, _M4A):
+        problem, package = _codec_problem(name), "av" if name == _M4A else "soundfile"
         yield Finding(
             *("audio", name, "FAILED" if problem else "ok"),
             problem or "written and read again",
-            f"pip install -U soundfile; until then no {name} files" if problem else "",
+            f"pip install -U {package}; until then no {name} files" if problem else "",
         )
 
 
@@ -163,17 +164,34 @@ def _codec_problem(name: str) -> str | None:
     seconds = np.arange(SAMPLE_RATE_HZ // 2) / SAMPLE_RATE_HZ
     tone = 0.5 * np.sin(2 * np.pi * _TONE_HZ * seconds).astype(np.float32)
     stream = io.BytesIO()
-    kind, subtype = _CODECS[name]
+    library = f"libsndfile {soundfile.__libsndfile_version__}"
     try:
-        soundfile.write(stream, tone, SAMPLE_RATE_HZ, format=kind, subtype=subtype)
+        if name == _M4A:
+            library = "FFmpeg, by the package av,"
+            _write_m4a(stream, tone, SAMPLE_RATE_HZ)
+        else:
+            kind, subtype = _CODECS[name]
+            soundfile.write(stream, tone, SAMPLE_RATE_HZ, format=kind, subtype=subtype)
         heard = read_audio(stream.getvalue())
-    except (AudioError, RuntimeError, TypeError, ValueError) as error:
-        return f"libsndfile {soundfile.__libsndfile_version__} cannot: {error}"
+    except (AudioError, ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+        return f"{library} cannot: {error}"
     loudest = np.abs(np.fft.rfft(heard)).argmax() * SAMPLE_RATE_HZ / max(len(heard), 1)
     kept = float(np.square(heard).sum() / np.square(tone).sum())
     if abs(loudest - _TONE_HZ) > 10 or not 0.7 < kept < 1.3:
         return f"a tone of {_TONE_HZ} Hz came back as {loudest:.0f} Hz, {kept:.2f} of its energy"
     return None
+
+
+def _write_m4a(stream: io.BytesIO, samples: Any, rate_hz: int) -> None:
+    import av
+
+    with av.open(stream, "w", format="ipod") as file:
+        track: Any = file.add_stream("aac", rate=rate_hz)
+        track.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        frame.sample_rate = rate_hz
+        for packet in (*track.encode(frame), *track.encode(None)):
+            file.mux(packet)
 
 
 def device(wanted: str) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
 from moontune.models.locate import locate
 from moontune.system.device import DeviceName, choose_device
 from moontune.system.files import write_json
+from moontune.system.formatting import why
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,7 @@ def read_audio_list(path: Path) -> list[Utterance]:
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); check --audio-list") from None
+        raise UserError(f"{path}: cannot be read ({why(error)}); check --audio-list") from None
     base = path.resolve().parent
     clips = [
         Utterance(Path(line.strip()).stem, base / Path(line.strip()).expanduser(), "", None, None)

@@ -120,8 +120,9 @@ def compare(
     bootstrap = BootstrapNote(unit, draws.units, len(draws.counts), CONFIDENCE, seed)
     speakers = len({r["speaker"] for r in before if r["speaker"] is not None})
     sessions = len({r["group"] for r in before if "group" in r})
+    size = Size(len(before), speakers, sessions, sum(r["speaker"] is None for r in before))
     sentences = {
-        name: sentence(name, measures[name], Size(len(before), speakers, sessions), unit)
+        name: sentence(name, measures[name], size, unit)
         for name in ("wer", "loss")
         if name in measures
     }

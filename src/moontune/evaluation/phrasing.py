@@ -26,6 +26,7 @@ class Size:
     utterances: int
     speakers: int
     sessions: int = 0  # that the split kept whole
+    unnamed: int = 0  # utterances whose speaker is not known
 
 
 def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
@@ -40,6 +41,8 @@ def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
         clips += f" of {counted(size.sessions, 'session')}"
     elif size.sessions:
         clips += " of this session" if size.sessions == 1 else f" of these {size.sessions} sessions"
+    elif speakers and size.unnamed:
+        clips += f", {size.unnamed} of them of unknown speakers"
     elif speakers:
         clips += " of this one speaker" if speakers == 1 else f" of these {speakers} speakers"
     figures = f"{show(name, m.before)} -> {show(name, m.after)}"

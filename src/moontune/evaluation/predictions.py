@@ -12,6 +12,7 @@ from moontune.data.normalizer import normalize
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import character_edits, word_edits
 from moontune.system.files import read_jsonl
+from moontune.system.formatting import why
 
 _COMPUTED = ("normalized_reference", "normalized_hypothesis", "edits", "characters")
 _LOSSES = ("loss", "loss_words", "target_tokens")
@@ -83,7 +84,7 @@ def read_predictions(path: Path, prefix: str = "") -> tuple[list[PredictionRow],
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{path}: cannot be read ({error}); give a predictions file or a run's folder"
+            f"{path}: cannot be read ({why(error)}); give a predictions file or a run's folder"
         ) from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from moontune.errors import UserError
 from moontune.models.standalone import byte_level, sentence_piece
+from moontune.system.formatting import why
 
 _LONGEST = 128 * 256 - 1
 
@@ -24,7 +25,7 @@ def token_bytes(tokenizer: Path) -> list[bytes]:
         decoder = made["decoder"] or {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{tokenizer}: is not a tokenizer.json with a vocabulary ({error})"
+            f"{tokenizer}: is not a tokenizer.json with a vocabulary ({why(error)})"
         ) from None
     plain = byte_level if decoder.get("type") == "ByteLevel" else sentence_piece
     found = {i: plain(name) for i, name in names.items()}

@@ -16,6 +16,7 @@ import numpy as np
 
 from moontune.errors import UserError
 from moontune.system.cache import build_once, cache_dir
+from moontune.system.formatting import why
 
 PACKAGE, VERSION = "moonshine-voice", "0.1.5"
 _WORKER = Path(__file__).with_name("vendor_worker.py")
@@ -104,7 +105,7 @@ def _environment() -> Path:
     try:
         return build_once(folder.absolute(), _make)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error}); set MOONTUNE_CACHE") from None
+        raise UserError(f"{folder}: cannot be written ({why(error)}); set MOONTUNE_CACHE") from None
 
 
 def _make(folder: Path) -> None:

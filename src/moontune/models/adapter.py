@@ -15,6 +15,7 @@ from moontune.errors import UserError
 from moontune.models.base_model import Base, not_finite, pickle_hint, reason_of, with_processor
 from moontune.models.provenance import PROVENANCE, other_weights
 from moontune.system.files import UMASK, new_folder, write_json
+from moontune.system.formatting import why
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -111,7 +112,7 @@ def load_adapter(base: Base, folder: Path) -> PeftModel:
     try:
         state = load_file(weights)
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{weights}: is damaged ({error}); copy or train it again") from None
+        raise UserError(f"{weights}: is damaged ({why(error)}); copy or train it again") from None
     if name := not_finite(state):
         raise UserError(f"{weights}: holds NaN or infinite weights, first in {name}; train again")
     try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from moontune.errors import UserError
 from moontune.system import cache as paths
 from moontune.system.fast_imports import import_transformers
+from moontune.system.formatting import why
 from moontune.system.package_files import (
     BUNDLED_VERSION,
     INSTALL,
@@ -55,7 +56,7 @@ def bundled_model_dir(cache_dir: Path | None = None) -> Path:
         return paths.build_once(folder, lambda empty: _build(sources, empty))
     except OSError as error:
         raise UserError(
-            f"cannot build the bundled model in {folder.parent}: {error}; "
+            f"cannot build the bundled model in {folder.parent}: {why(error)}; "
             "point MOONTUNE_CACHE at a folder that can be written and has 250 MB free"
         ) from error
 

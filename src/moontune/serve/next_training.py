@@ -50,8 +50,9 @@ def is_enough(clips: int, seconds: float) -> bool:
 
 
 def total(clips: int, seconds: float) -> str:
-    """`12 clips, 0.8 minutes`."""
-    return f"{counted(clips, 'clip')}, {seconds / 60:.1f} minutes"
+    """`2 clips, 1.7 seconds`, `12 clips, 1.8 minutes`."""
+    length = f"{seconds:.1f} seconds" if 0 < seconds < 60 else f"{seconds / 60:.1f} minutes"
+    return f"{counted(clips, 'clip')}, {length}"
 
 
 def advice(clips: int, seconds: float) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +14,12 @@ from typing import Any
 # transformers and torch take these where they are installed: the losses of image models want SciPy,
 # speculative decoding scikit-learn, compiled GPU kernels Triton. They cost a second and 100 MiB.
 _UNUSED = ("scipy", "sklearn", "triton")
+
+
+def quiet_libraries() -> None:
+    """Libraries announcing their own future changes, or forks, are no news to the user."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def import_torch() -> Any:

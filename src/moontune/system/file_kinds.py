@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 
 _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"RIFF", "a recording (wav)"),
@@ -40,6 +41,18 @@ def binary_kind(head: bytes) -> str | None:
     if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):  # nor UTF-16
         return "a binary file"
     return None
+
+
+def text_kind(head: bytes) -> str | None:
+    """What a file whose lines are no JSON looks like by the first: subtitles, a table, or plain
+    text; else None."""
+    try:
+        text = head.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        return None
+    if text.startswith("WEBVTT") or re.fullmatch(r"\d{1,6}", text):
+        return "subtitles"
+    return table_kind(head) or ("plain text" if text[:1].isalpha() else None)
 
 
 def table_kind(head: bytes) -> str | None:

@@ -58,6 +58,12 @@ def shortened(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
+def why(error: Exception) -> str:
+    """What a library or the system says of a failure, without the number and the path that the
+    system's own words begin and end with."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def agreeing(n: int, one: str, several: str) -> str:
     """The form of a verb, as in `1 clip is`, `2 clips are`."""
     return one if n == 1 else several

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Any, Literal
 
+from moontune.config.loading import read_settings
 from moontune.config.schema import RunConfig
 from moontune.evaluation.acceptance import Verdict
 from moontune.evaluation.measures import Comparison
 from moontune.pipeline.run_dir import RunDir
-from moontune.report.results import NextStep
+from moontune.report.results import NextStep, RunMetrics
 from moontune.system.formatting import counted, percent
 
 _FEW = 5  # times the clips there are: more to record than that is no advice
@@ -26,7 +28,7 @@ def next_steps(
     place, name = str(run.path), record["name"]
     use = _listening("Use it", place, comparison, "after")
     base = _listening("Use the base as it is", config.model.model_id, comparison, "before")
-    again = ["--config", str(run / "config.toml"), "--run-name", f"{name}-cv"]
+    again = [*_settings_of(run, config), "--run-name", f"{name}-cv"]
     crossval = _moontune("crossval", *again)
     if verdict.state == "smoke":
         return [
@@ -90,6 +92,28 @@ def _more_clips(
     if not manifests:
         return NextStep(text, crossval)
     return NextStep(text, _moontune("crossval", "--manifest", *manifests, "more.jsonl"))
+
+
+def reached_from_here(run: RunDir, metrics: RunMetrics) -> RunMetrics:
+    """The same with steps that can be typed in this folder, which need not be the one that the run
+    was judged in; none of a run that is older than steps."""
+    if not metrics.next_steps:
+        return metrics
+    steps = next_steps(run, run.config(), metrics.comparison, metrics.verdict)
+    return replace(metrics, next_steps=steps)
+
+
+def _settings_of(run: RunDir, config: RunConfig) -> list[str]:
+    """Flags for the run's settings; what its file names by a path from another folder is named
+    again."""
+    file = run / "config.toml"
+    saved, words = read_settings(file), ["--config", str(file)]
+    manifests = [str(path) for path in config.data.manifest or []]
+    if manifests != saved.get("manifest", manifests):
+        words += ["--manifest", *manifests]
+    if config.model.model_id != saved.get("model_id", config.model.model_id):
+        words += ["--model-id", config.model.model_id]
+    return words
 
 
 def _moontune(*words: str) -> str:

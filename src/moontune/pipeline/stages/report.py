@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.run_lock import exclusive_file
+from moontune.pipeline.stages.next_steps import reached_from_here
 from moontune.report.html.contents import run_page
 from moontune.report.run_markdown import render, render_public
 from moontune.system.files import write_text
@@ -42,6 +43,7 @@ class Rendered:
 def report_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write report.md and report.html, and put the run first in the collected report."""
     results = run.results()
+    results = replace(results, metrics=reached_from_here(run, results.metrics))
     page = run_page(results, config.report.report_clips)
     write_report(run, config, Rendered(render(results), render_public(results), page))
     ui.note(written(run, config))
