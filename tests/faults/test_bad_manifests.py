@@ -128,6 +128,8 @@ def bad_set(tmp_path: Path, noise_manifest: Path) -> Path:
     """24 good rows, with a byte order mark and CRLF, and one of each fault behind them."""
     clip = noise(1, 1.0)
     soundfile.write(tmp_path / "whole.flac", clip, 16_000)
+    for seed, name in ((901, "other"), (902, "third")):
+        soundfile.write(tmp_path / f"{name}.flac", noise(seed, 1.0), 16_000)
     data = (tmp_path / "whole.flac").read_bytes()
     (tmp_path / "cut.flac").write_bytes(data[: len(data) // 2])
     (tmp_path / "folder.wav").mkdir()
@@ -145,8 +147,8 @@ def bad_set(tmp_path: Path, noise_manifest: Path) -> Path:
         {"audio": "whole.flac", "id": "nothing", "text": ""},
         {"audio": "whole.flac", "id": "marks", "text": "?! ..."},
         {"audio": "whole.flac", "id": "nobody", "speaker": None, "text": "Three words more."},
-        {"audio": "whole.flac", "id": "cyrillic", "text": "Привет, мир"},
-        {"audio": "whole.flac", "id": "controls", "text": "\ufefftwo\0 \x1b[31mwo\u00adrds\n"},
+        {"audio": "other.flac", "id": "cyrillic", "text": "Привет, мир"},
+        {"audio": "third.flac", "id": "controls", "text": "\ufefftwo\0 \x1b[31mwo\u00adrds\n"},
         {"audio": "whole.flac", "id": "c0"},
     ]
     lines = rows + [{"text": "Two words.", "speaker": "s1"} | fault for fault in faults]
