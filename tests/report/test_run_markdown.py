@@ -44,7 +44,7 @@ def test_a_section_holds_what_the_run_came_to() -> None:
         "| a1 | The red boat sails home. | The bed boat sales home. | The red boat sails home. |",
         "On 5 clips of general speech that it was not trained on:",
         "Checked for forgetting on: source elsewhere, rows 5.",
-        "| train | 9 | 2 | 1.0 | 80.0 % of 80 % |",
+        "| train | 9 | 2 | 1.0 | 80.0 %, 80 wanted |",
         "Picked for the data: lr: 5 clips.",
         "8 clips heard backwards too, with nothing to write for 3",
         "`moontune run --preset offline`",
