@@ -286,6 +286,22 @@ def test_forgetting_lost_habits_and_mixed_speakers_are_cautioned_of() -> None:
     assert "for this one voice" in mixed
 
 
+def test_what_its_card_calls_undecided_is_not_called_forgotten() -> None:
+    """Also where the loss of words on general speech is surely worse."""
+    pair = (figures(1.0, 0.3), figures(0.5, 0.1))
+    general = comparison(*pair, sure="undecided")
+    words = Measure(0.15, 0.17, 0.02, difference_interval=Interval(0.01, 0.03), outcome="worse")
+    less_sure = replace(general, measures=general.measures | {"loss_words": words})
+    [told] = verdict(*pair, general=less_sure).cautions
+    assert "forgot" not in told
+    assert (
+        "less sure of the words, though its WER cannot be told apart: loss of words on 50" in told
+    )
+    unread = less_sure.measures | {"wer": Measure()}
+    [told] = verdict(*pair, general=replace(less_sure, measures=unread)).cautions
+    assert "forgot general speech: loss of words" in told
+
+
 def test_labels_as_written_say_what_they_cost_in_words() -> None:
     """Where most of what was learnt is typography."""
     before, after = figures(2.0, 0.2), figures(1.0, 0.19)

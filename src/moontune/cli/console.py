@@ -169,13 +169,17 @@ class ConsoleUi:
 
     def final(self, results: FinalResults) -> None:
         """The checks of an adapter trained on all clips, and what to expect of it."""
+        from moontune.report.final_adapter import expectation
+
         metrics = results.metrics
         self._checks(shown(metrics.checks, metrics.device.name))
-        self._log(metrics.statement)
-        style = "bold green" if metrics.usable else "bold red"
-        self.console.print(printable(metrics.statement), style=style, markup=False)
-        kept = f"general speech, not trained on: {_general(metrics)}"
-        for line in [kept, *results.cautions]:
+        expected = expectation(metrics.expected)
+        self._log(expected)
+        outcome = metrics.expected.comparison.wer.outcome or "undecided"
+        style = f"bold {_COLOURS[outcome if metrics.usable else 'not accepted']}"
+        self.console.print(printable(expected), style=style, markup=False)
+        kept = f"General speech, not trained on: {_general(metrics)}"
+        for line in [metrics.statement, kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
     def figures(self, comparison: Comparison, names: tuple[str, str] | None) -> None:

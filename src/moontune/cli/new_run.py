@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -112,7 +111,7 @@ def final(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     results = final_results(run.path)
     ui.final(results)
     _tell_written(run, run.config())
-    print(f"use it: moontune transcribe talk.mp3 --model {shlex.quote(str(run.path))}")
+    ui.next_steps(results.next_steps)
     return ACCEPTED if results.metrics.usable else NOT_ACCEPTED
 
 

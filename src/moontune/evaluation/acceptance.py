@@ -338,22 +338,37 @@ def cautions(comparison: Comparison, general: Comparison | None, meaning: str) -
                 f"Caution: {100 * after:.0f} % of the tuned model's transcripts {what}, "
                 f"{100 * before:.0f} % of the base's."
             )
-    if general is not None:
-        if general.collapsed:
-            sentences.append(f"Caution: on general speech, {general.collapsed}; {REMEDY}.")
-        for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
-            measure = general.measures[name]
-            if surely_worse(name, measure):
-                what = "it forgot general speech: "
-                if measure.outcome != "worse":  # as its card says it
-                    who = counted(general.speakers, "speaker")
-                    what = f"for {who} of general speech it is worse, for others not surely: "
-                sentences.append(
-                    f"Caution: {what}{label} on {general.utterances} clips "
-                    f"not trained on {_change(name, measure)}; {REMEDY}."
-                )
-                break
+    return [*sentences, *forgetting(general)]
+
+
+def forgetting(general: Comparison | None) -> list[str]:
+    """Sentences on what was lost on general speech, no surer than its own figures are."""
+    if general is None:
+        return []
+    sentences = []
+    if general.collapsed:
+        sentences.append(f"Caution: on general speech, {general.collapsed}; {REMEDY}.")
+    for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
+        measure = general.measures.get(name, Measure())
+        if surely_worse(name, measure):
+            sentences.append(
+                f"Caution: {_lost(name, general)}: {label} on "
+                f"{counted(general.utterances, 'clip')} not trained on {_change(name, measure)}; "
+                f"{REMEDY}."
+            )
+            break
     return sentences
+
+
+def _lost(name: str, general: Comparison) -> str:
+    """What it means that a measure on general speech is worse, as its card says it."""
+    if general.measures[name].outcome != "worse":
+        who = counted(general.speakers, "speaker")
+        return f"for {who} of general speech it is worse, for others not surely"
+    if name == "wer" or not general.wer.measured:
+        return "it forgot general speech"
+    words = "is better" if general.wer.outcome == "better" else "cannot be told apart"
+    return f"on general speech it is less sure of the words, though its WER {words}"
 
 
 def typography_taught(comparison: Comparison) -> list[str]:

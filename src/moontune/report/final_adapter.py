@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from moontune.evaluation.acceptance import shown
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.phrasing import show, show_interval
+from moontune.evaluation.phrasing import plainly, show, show_interval
 from moontune.report.markdown import cell, table
 from moontune.report.markdown_tables import (
     bootstrap_note,
@@ -26,7 +26,7 @@ from moontune.report.provenance import (
 )
 from moontune.report.public import Place, public_commands, public_final, public_settings
 from moontune.report.results import Expectation, FinalMetrics, FinalResults, GeneralSpeech
-from moontune.report.run_markdown import section_text
+from moontune.report.run_markdown import next_steps_text, section_text
 from moontune.system.formatting import counted
 
 _OF_VALIDATION = ("val_share", "test_share", "split_by", "eval_every_steps", "early_stop_patience")
@@ -44,6 +44,12 @@ def statement(clips: int, set_aside: int, expected: Expectation) -> str:
         f"Trained on {trained}; nothing was held out. Expected: "
         f"{_change(expected.comparison)}, measured by cross-validation over {expected.folds} folds."
     )
+
+
+def expectation(expected: Expectation) -> str:
+    """What to expect in plain words, said as what it is: the cross-validation's."""
+    said = plainly(expected.comparison)
+    return f"Expected, by the cross-validation: {said[:1].lower()}{said[1:]}"
 
 
 def _change(comparison: Comparison) -> str:
@@ -135,6 +141,7 @@ def render_final(results: FinalResults) -> str:
     """The adapter's own report."""
     parts = [
         *_figures(results.metrics, results.cautions),
+        *next_steps_text(results.next_steps),
         *suspicious(results.suspects),
         *map(section_text, sections_of(results)),
     ]
@@ -159,7 +166,8 @@ def _figures(metrics: FinalMetrics, cautions: list[str]) -> list[str]:
     rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in checks]
     return [
         f"## {cell(metrics.run)}, an adapter trained on all clips",
-        f"**{cell(metrics.statement)}**",
+        f"**{cell(expectation(expected))}**",
+        cell(metrics.statement),
         *map(cell, cautions),
         f"### Expected, from the cross-validation {cell(expected.crossval)}\n\n"
         + cell(

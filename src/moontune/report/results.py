@@ -416,6 +416,7 @@ class FinalResults:
     artifact: ArtifactTest
     audio: Mapping[str, Path | AudioPart] = field(default_factory=dict)  # of the suspects by id
     suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
+    next_steps: list[NextStep] = field(default_factory=list)
 
     @property
     def name(self) -> str:

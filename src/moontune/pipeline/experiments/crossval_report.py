@@ -57,7 +57,7 @@ from moontune.report.results import (
     LossHistory,
     NextStep,
 )
-from moontune.report.run_markdown import section_text
+from moontune.report.run_markdown import next_steps_text, section_text
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.formatting import counted
 from moontune.training.stability import unsteady
@@ -318,12 +318,7 @@ def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
         words(results.comparison),
         changed(results.before, results.after),
         *suspicious(results.suspects),
-        *(
-            section_text(Section("Next", [], [[step.command]], step.says))
-            if step.command
-            else f"### Next\n\n{cell(step.says)}"
-            for step in results.next_steps
-        ),
+        *next_steps_text(results.next_steps),
         *map(section_text, sections[1:]),
     ]
     return "\n\n".join(parts) + "\n"

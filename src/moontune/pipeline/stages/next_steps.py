@@ -36,7 +36,7 @@ def next_steps(
         return [
             use,
             NextStep("Test every clip, then train one adapter on all of them", crossval),
-            NextStep("Take it where there is no PyTorch", _moontune("export", place)),
+            take_along(place),
         ]
     suspects = [s for s in run.suspects() if s.split != "test"]
     listen = [
@@ -90,6 +90,19 @@ def _more_clips(
     if not manifests:
         return NextStep(text, crossval)
     return NextStep(text, _moontune("crossval", "--manifest", *manifests, "more.jsonl"))
+
+
+def use_it(place: str, says: str = "Use it") -> NextStep:
+    """Recordings transcribed with the adapter of a folder."""
+    return NextStep(says, _moontune("transcribe", "recording.wav", "--model", place))
+
+
+def use_base(config: RunConfig) -> NextStep:
+    return use_it(config.model.model_id, "Use the base as it is")
+
+
+def take_along(place: str) -> NextStep:
+    return NextStep("Take it where there is no PyTorch", _moontune("export", place))
 
 
 def _moontune(*words: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect
@@ -167,4 +169,9 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
 
 def final_page(results: FinalResults, clips: int) -> str:
     """The page of an adapter trained on all clips: what to expect, and what was checked."""
-    return render_final_page(results, sections_of(results), clips)
+    metrics, badge = results.metrics, badge_of(results.metrics.expected.comparison)
+    if badge is not None:
+        badge = replace(badge, text=f"Expected: {badge.text.lower()}")
+    if not metrics.usable:
+        badge = Badge("worse", "A check failed")
+    return render_final_page(results, badge, sections_of(results), clips)

@@ -16,6 +16,7 @@ from moontune.data.audio import AudioPart
 from moontune.evaluation.acceptance import Check, shown
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
+from moontune.report.final_adapter import expectation
 from moontune.report.html.changed_clips import ClipAudio, changed_clips, clip_audio
 from moontune.report.html.figures import group_table, loss_parts, measure_cards, trial_table
 from moontune.report.html.loss_curve import curves
@@ -144,13 +145,18 @@ def render_page(page: Page, clips: int) -> str:
     return templates(__package__).get_template("report.html.j2").render(values)
 
 
-def render_final_page(results: FinalResults, facts: Sequence[Section], clips: int) -> str:
+def render_final_page(
+    results: FinalResults, badge: Badge | None, facts: Sequence[Section], clips: int
+) -> str:
     """The page of an adapter trained on all clips, as HTML, with the audio of at most `clips` whose
     transcripts look wrong inside."""
     metrics, of_folds, labels = results.metrics, ("base", "folds"), ("base", "tuned")
     comparison, forgetting = metrics.expected.comparison, metrics.general.comparison
     values = {
         "title": results.name,
+        "badge": badge,
+        "expectation": expectation(metrics.expected),
+        "next_steps": results.next_steps,
         "metrics": metrics,
         "checks": shown(metrics.checks, metrics.device.name),
         "cautions": results.cautions,
