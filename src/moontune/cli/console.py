@@ -162,7 +162,7 @@ class ConsoleUi:
         table = Table("check", "", "detail", box=None, pad_edge=False)
         for check in checks:
             mark = "[green]ok[/green]" if check.passed else "[red]FAILED[/red]"
-            table.add_row(_cell(check.name), mark, _cell(check.detail))
+            table.add_row(_cell(check.says), mark, _cell(check.detail))
         self.console.print()
         self.console.print(table)
         self.console.print()

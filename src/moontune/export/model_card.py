@@ -146,7 +146,7 @@ def _parts_of_final(metrics: FinalMetrics, repo: str, licence: str | None) -> li
     expected = metrics.expected
     named = expected.comparison.speakers > 0
     cautions = public_cautions([*metrics.cautions, *expected.cautions])
-    failed = [f"{check.name}: {check.detail}" for check in metrics.checks if not check.passed]
+    failed = [f"{check.says}: {check.detail}" for check in metrics.checks if not check.passed]
     return [
         *_opening(
             metrics.base, corpus_text(metrics.corpus, named=named), metrics.environment, repo

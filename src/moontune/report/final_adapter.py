@@ -163,7 +163,7 @@ def _figures(metrics: FinalMetrics, cautions: list[str]) -> list[str]:
     """The parts that begin both."""
     expected, comparison = metrics.expected, metrics.expected.comparison
     checks = shown(metrics.checks, metrics.device.name)
-    rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in checks]
+    rows = [(check.says, "yes" if check.passed else "NO", check.detail) for check in checks]
     return [
         f"## {cell(metrics.run)}, an adapter trained on all clips",
         f"**{cell(expectation(expected))}**",

@@ -426,7 +426,7 @@ class FinalResults:
     def cautions(self) -> list[str]:
         """What to beware of: the checks that failed, then the cross-validation's cautions."""
         failed = [check for check in self.metrics.checks if not check.passed]
-        texts = [f"Do not rely on it: {check.name}: {check.detail}." for check in failed]
+        texts = [f"Do not rely on it: {check.says}: {check.detail}." for check in failed]
         return [*texts, *self.metrics.cautions, *self.metrics.expected.cautions]
 
 

@@ -75,7 +75,7 @@ def _figures(metrics: RunMetrics, losses: LossHistory) -> list[str]:
 
 
 def _checks(checks: list[Check]) -> str:
-    rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in checks]
+    rows = [(check.says, "yes" if check.passed else "NO", check.detail) for check in checks]
     return "### Checks\n\n" + table(("check", "", "detail"), rows)
 
 

@@ -167,7 +167,7 @@ def _checks(run: RunDir, crossval: FinishedCrossval) -> list[Check]:
         Check(
             "artifacts complete",
             not missing,
-            "missing: " + ", ".join(missing) if missing else "all written",
+            ", ".join(missing) or "all written",
         ),
         Check(
             "same words in a fresh process",

@@ -80,13 +80,14 @@ def badge_of(comparison: Comparison) -> Badge | None:
 
 
 def _reasons(verdict: Verdict) -> list[str]:
-    """Reasons the chip alone does not tell: a smoke run's leniency, or the checks that failed."""
+    """Reasons the chip alone does not tell: a smoke run's leniency, or the checks that failed
+    where no line of the rule says so, as in older runs."""
     if verdict.accepted:
         return ["Accepted as a smoke run, on its artifacts alone."] if verdict.smoke else []
-    if verdict.state == "undecided":  # the rule says what it lacks
+    if verdict.rule:
         return []
     failed = [check for check in verdict.checks if not check.passed]
-    return [f"Not accepted: {check.name}: {check.detail}." for check in failed]
+    return [f"Not accepted: {check.says}: {check.detail}." for check in failed]
 
 
 def comparison_page(
