@@ -256,6 +256,8 @@ def test_odd_runs_have_a_page_too(case: str) -> None:
     html = render_page(ODD[case](), 12)
     read = Reader(html)
     assert not re.search(r"\bNone\b(?!\.| was)|\bnan\b", read.words)
+    if case in ("nothing changed", "one clip"):
+        assert ("Clips that changed most" in read.words) == (case == "one clip")
     if case == "silence":
         assert "Not measured: the references hold no words." in read.words
         assert "Thank" in read.words

@@ -20,6 +20,7 @@ from moontune.report.results import (
     FoldFigures,
     GeneralSpeech,
     LossHistory,
+    NextStep,
     RunComparison,
     RunResults,
     StepLoss,
@@ -111,8 +112,23 @@ def test_two_runs_show_the_settings_that_differ_and_every_command_once() -> None
         training = run.metrics.training.figures
         return ComparedRun(name, config, training, run.commands, run.after, {})
 
-    pair = RunComparison(side("one", run.config), side("two", config), run.metrics.comparison, [])
+    found = run.metrics.comparison
+    steps = [NextStep("Use two", "moontune transcribe a.wav --model two")]
+    pair = RunComparison(side("one", run.config), side("two", config), found, [], "", steps)
     page = Reader(comparison_page(pair, 0))
+    assert "≈ Cannot be told apart Of 100 words one got 64 right and two 88; with 5" in page.words
+    assert "Use two moontune transcribe a.wav --model two" in page.words
+    for outcome, name in (("better", "two"), ("worse", "one")):
+        wer = replace(found.wer, outcome=outcome)
+        decided = replace(found, measures=found.measures | {"wer": wer})
+        sure = replace(pair, comparison=decided)
+        assert f'chip better"><span aria-hidden="true">✓</span> {name} is better<' in (
+            comparison_page(sure, 0)
+        )
+        other = comparison_page(replace(sure, bases="They adapt two different bases."), 0)
+        assert f"</span> {name} is better, on another base<" in other
+        assert 'chip better"' not in other
+        assert "two different bases." in Reader(other).words
     assert "Settings that differ" in page.words
     assert "lr not set 0.001" in page.words
     assert "kept update 20 20" in page.words

@@ -134,6 +134,7 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     ui.sweep(found, (OWN, found.name))
     print(f"the best trial is a run of its own: {folder / found.name}")
     _tell_written(folder, config)
+    ui.next_steps(found.next_steps)
     return ACCEPTED
 
 

@@ -18,6 +18,7 @@ from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.measures import Comparison, Outcome
+from moontune.evaluation.phrasing import plainly
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.system.device import Device
@@ -294,10 +295,24 @@ class RunComparison:
     after: ComparedRun
     comparison: Comparison
     remarks: list[str]
+    bases: str = ""  # that the two adapt, in a sentence, where they are two
+    next_steps: list[NextStep] = field(default_factory=list)
 
     @property
     def names(self) -> tuple[str, str]:
         return self.before.name, self.after.name
+
+    @property
+    def better(self) -> str | None:
+        """The name of the one that hears better; None where that cannot be told."""
+        return {"better": self.after.name, "worse": self.before.name}.get(
+            self.comparison.wer.outcome or ""
+        )
+
+    @property
+    def plain(self) -> str:
+        """The answer for anybody to read."""
+        return plainly(self.comparison, self.names) + (f" {self.bases}" if self.bases else "")
 
     @property
     def findings(self) -> list[str]:
@@ -467,6 +482,7 @@ class SweepTrials:
     rows: list[TrialFigures]
     advice: Advice
     sentence: str  # how the best was chosen
+    next_steps: list[NextStep] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

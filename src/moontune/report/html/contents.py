@@ -43,7 +43,7 @@ def run_page(
         badge=_advised(trials) or Badge(_OUTCOMES.get(verdict.state, "worse"), verdict.badge),
         rule="" if trials else verdict.rule,
         trials=trials,
-        next_steps=metrics.next_steps,
+        next_steps=trials.next_steps if trials else metrics.next_steps,
         cautions=[*_reasons(verdict), *verdict.cautions],
         general=metrics.general,
         checks=shown(verdict.checks, metrics.device.name),
@@ -90,6 +90,18 @@ def _reasons(verdict: Verdict) -> list[str]:
     return [f"Not accepted: {check.says}: {check.detail}." for check in failed]
 
 
+def _named(runs: RunComparison) -> Badge | None:
+    """Which of two runs hears better. Where they adapt two bases, that is not the tuning's doing
+    alone, and no colour says it is."""
+    if runs.comparison.wer.outcome is None:
+        return None
+    if runs.better is None:
+        return Badge("undecided", "Cannot be told apart")
+    if runs.bases:
+        return Badge("mixed", f"{runs.better} is better, on another base")
+    return Badge("better", f"{runs.better} is better")
+
+
 def comparison_page(
     runs: RunComparison,
     clips: int,
@@ -105,9 +117,10 @@ def comparison_page(
     page = Page(
         heading=heading
         or Heading("comparison of two runs", f"{names[0]} and {names[1]}", "Which hears better?"),
-        sentence=trials.advice.says if trials else runs.comparison.sentences["wer"],
-        badge=_advised(trials) or badge_of(runs.comparison),
+        sentence=trials.advice.says if trials else runs.plain,
+        badge=_advised(trials) or _named(runs),
         trials=trials,
+        next_steps=trials.next_steps if trials else runs.next_steps,
         comparison=runs.comparison,
         predictions=(runs.before.predictions, runs.after.predictions),
         audio=runs.before.audio,

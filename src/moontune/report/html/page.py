@@ -88,7 +88,7 @@ class Heading:
 class Badge:
     """The answer at a glance."""
 
-    outcome: str  # better | undecided | worse: its colour
+    outcome: str  # better | undecided | worse | mixed: its colour
     text: str
 
 
