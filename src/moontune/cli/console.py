@@ -225,7 +225,9 @@ class ConsoleUi:
         text = f"{outcome.capitalize()}. {plainly(results.comparison)}"
         self._log(text)
         self.console.print(printable(text), style=f"bold {_COLOURS[outcome]}", markup=False)
-        for line in [*results.comparison.sentences.values(), *results.cautions]:
+        general = results.general.comparison if results.general else None
+        kept = [f"General speech, not trained on: {general.sentences['wer']}"] if general else []
+        for line in [*results.comparison.sentences.values(), *kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
     def sweep(self, found: SweepResult, names: tuple[str, str]) -> None:

@@ -499,4 +499,5 @@ class CrossvalResults:
     suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
     trainings: list[FoldTraining] = field(default_factory=list)
     by_speaker: bool = True  # no speaker of a fold's test clips was met in its training
+    general: GeneralSpeech | None = None  # of base and all folds' adapters; None: not measured
     next_steps: list[NextStep] = field(default_factory=list)

@@ -175,6 +175,7 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
         predictions=(results.before, results.after),
         audio=results.audio,
         cautions=results.cautions,
+        general=results.general,
         facts=facts,
         suspects=results.suspects,
     )
