@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from html_reader import Reader
-from sample_page import VERDICT, results, write_clips
+from sample_page import AFTER, BEFORE, VERDICT, results, write_clips
 
 from moontune.config.schema import RunConfig
+from moontune.data.recordings import KeptTogether
 from moontune.evaluation.acceptance import State, Verdict
+from moontune.evaluation.comparison import compare
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.contents import comparison_page, crossval_page, run_page
 from moontune.report.provenance import setting_facts, shared_text
@@ -95,9 +97,29 @@ def test_a_page_says_what_its_chip_alone_does_not(accepted, smoke, caution) -> N
         assert caution not in Reader(run_page(judged(run, verdict), 0)).words
         verdict = replace(verdict, rule="")
     page = run_page(judged(run, verdict), 0)
-    assert ("cautions" in page.split("</style>")[1]) == (caution is not None)
+    listed = "notes" if smoke else "cautions"  # red is for what to beware of
+    for kind in ("notes", "cautions"):
+        shown = caution is not None and kind == listed
+        assert (f'<ul class="{kind}"' in page) == shown
     if caution:
         assert caution in Reader(page).words
+
+
+def test_where_nobody_is_named_nobody_is_counted() -> None:
+    run = results()
+    before, after = ([row | {"speaker": None} for row in rows] for rows in (BEFORE, AFTER))
+    metrics = replace(run.metrics, comparison=compare(before, after, 1))
+    metrics = replace(metrics, data=replace(metrics.data, kept=KeptTogether(5)))
+    nameless = replace(run, metrics=metrics, before=before, after=after)
+    words = Reader(run_page(nameless, 0)).words
+    assert "Does it hear new recordings better?" in words
+    assert "By speaker" not in words
+    assert "By length of the clip" in words
+    assert "speakers with the largest gain" not in words
+    text = render(nameless)
+    assert "### By length" in text
+    assert "| test | 5 | - | 0.2 |" in text
+    assert "By speaker" in Reader(run_page(run, 0)).words
 
 
 def judged(run: RunResults, verdict: Verdict) -> RunResults:

@@ -214,7 +214,7 @@ class ConsoleUi:
             "fold", "clips", "speakers", "WER base", "WER tuned", box=None, pad_edge=False
         )
         for fold in results.folds:
-            size = (str(fold.utterances), str(fold.speakers))
+            size = (str(fold.utterances), str(fold.speakers or "-"))
             table.add_row(fold.fold, *size, *map(percent, fold.wer))
         self.console.print()
         self.console.print(table)
@@ -265,9 +265,9 @@ class ConsoleUi:
                 f"{counted(edits.insertions, 'insertion')}, "
                 f"{counted(cut, 'clip')} cut by the token cap"
             )
-        groups = (("speaker", comparison.by_speaker), ("length", comparison.by_duration))
-        for title, rows in groups:
-            self._groups(title, rows, names)
+        if comparison.speakers:
+            self._groups("speaker", comparison.by_speaker, names)
+        self._groups("length", comparison.by_duration, names)
         if names is not None:
             words = (("fixed", comparison.words_fixed), ("broken", comparison.words_broken))
             for kind, counts in words:

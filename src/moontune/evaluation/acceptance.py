@@ -362,6 +362,11 @@ def cautions(comparison: Comparison, general: Comparison | None, meaning: str) -
     return [*sentences, *forgetting(general)]
 
 
+def is_caution(text: str) -> bool:
+    """Whether a remark on a result is something to beware of, and not only to be known."""
+    return text.startswith(("Caution: ", "Do not rely on it: ", "Not accepted: "))
+
+
 def forgetting(general: Comparison | None) -> list[str]:
     """Sentences on what was lost on general speech, no surer than its own figures are."""
     if general is None:

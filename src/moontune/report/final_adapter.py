@@ -103,7 +103,8 @@ def _without_validation(settings: Section) -> Section:
 def data_facts(metrics: FinalMetrics) -> Section:
     """The clips that it was trained on, all of them."""
     corpus, general = metrics.corpus, metrics.general
-    row = ["trained on", corpus.utterances, corpus.speakers, f"{corpus.minutes:.1f}"]
+    speakers = corpus.speakers if metrics.expected.comparison.speakers else "-"
+    row = ["trained on", corpus.utterances, speakers, f"{corpus.minutes:.1f}"]
     dropped = ", ".join(f"{n} {reason}" for reason, n in corpus.dropped.items()) or "none"
     note = (
         f"Dropped: {dropped}. References are {metrics.references}, labels {metrics.labels}. "
@@ -115,7 +116,7 @@ def data_facts(metrics: FinalMetrics) -> Section:
     ):
         note += f" {use}: {origin_text(origin)}." if origin else ""
     return Section(
-        "Data", ["", "clips", "speakers", "minutes"], [row, ["held out", 0, 0, "0"]], note
+        "Data", ["", "clips", "speakers", "minutes"], [row, ["held out", 0, "-", "0"]], note
     )
 
 

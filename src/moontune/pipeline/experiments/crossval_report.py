@@ -267,7 +267,7 @@ def _figures(fold: FoldResults) -> FoldFigures:
     return FoldFigures(
         fold=fold.run.path.name,
         utterances=fold.before["utterances"],
-        speakers=len({u.speaker for u in _tested(fold)}),
+        speakers=len({u.speaker for u in _tested(fold)} - {None}),
         train_utterances=len(read_run_manifest(fold.run.manifest("train")))
         - sum(s.set_aside and s.split == "train" for s in fold.run.suspects()),
         wer=(fold.before["wer"], fold.after["wer"]),
@@ -338,7 +338,7 @@ def _fold_facts(folds: list[FoldFigures], split: dict[str, Any], origin: DataOri
             fold.fold,
             fold.train_utterances,
             fold.utterances,
-            fold.speakers,
+            fold.speakers or "-",
             arrow(fold.wer, "wer"),
             arrow(fold.loss, "loss"),
             arrow(fold.general_wer, "wer"),

@@ -64,7 +64,9 @@ def question(comparison: Comparison, *, by_speaker: bool) -> str:
     """The question that held-out clips answer, by how they were held out."""
     if by_speaker:
         return "Does it hear new voices better?"
-    if comparison.speakers <= 1:
+    if not comparison.speakers:  # whose voices, and how many, nobody said
+        return "Does it hear new recordings better?"
+    if comparison.speakers == 1:
         return "Does it hear this voice better?"
     return "Does it hear these voices better?"
 
