@@ -163,7 +163,9 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
         tested_before(run, trials, winner),
         pair.comparison if pair else None,
     )
-    states = {t.path.name: r.metrics.verdict.state for t, r in zip(tested, results, strict=True)}
+    states: dict[str, State] = {
+        t.path.name: r.metrics.verdict.state for t, r in zip(tested, results, strict=True)
+    }
     found = replace(found, next_steps=next_steps(run, config, found, states))
     data = tested[0].read("metrics.json")["data"]
     row = found.to_json() | {"data": data, "environment": record["environment"]}
