@@ -169,11 +169,11 @@ def compare_over_folds(
 ) -> Comparison:
     """Predictions of the folds on the same clips as one comparison. A clip is resampled with what
     all folds made of it: three adapters on 12 clips are no 36 clips."""
-    each = (
+    one, other = (
         [row | {"id": f"{n} {row['id']}"} for n, rows in enumerate(side) for row in rows]
         for side in (before, after)
     )
-    written = compare(*each, seed)
+    written = compare(one, other, seed)
     found = compare(_summed(before), _summed(after), seed)
     return replace(
         found,
