@@ -20,6 +20,7 @@ from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.errors import UserError
+from moontune.evaluation.measures import Interval
 from moontune.models.adapter import merged, refuse_other_tensors
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.system.files import read_jsonl, write_json
@@ -348,6 +349,35 @@ def fake_runtime(tmp_path, monkeypatch) -> Path:
     for name in ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin"):
         (folder / name).write_text("x")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("lost", "ends", "outcome", "advice"),
+    [
+        (
+            0.0217,
+            (-0.02, 0.07),
+            "undecided",
+            "cannot be told on 46 words: measure it on more",
+        ),
+        (0.0217, (0.01, 0.04), "worse", "That is more than 0.5: multiply in float32"),
+        (0.0, (-0.004, 0.004), "undecided", None),
+        (0.002, (0.001, 0.003), "worse", None),
+    ],
+)
+def test_8_bit_is_judged_no_surer_than_its_interval(lost, ends, outcome, advice) -> None:
+    from moontune.export.measure import ProductFigures, _of_8_bit
+
+    interval = Interval(*ends)
+    row = ProductFigures(
+        *("ONNX, 8 bit", 0.4, None, lost, interval, outcome, 46),
+        *(7, 5, 5, 0.9, 1, 1.0, 9.0, 0),
+    )
+    [said, *advised] = _of_8_bit(row)
+    assert said.startswith(f"8 bit changes the WER by {100 * lost:+.2f} points (95 % interval ")
+    assert said.endswith(", 46 words).")
+    assert bool(advised) == (advice is not None)
+    assert not advised or advice in advised[0]
 
 
 def test_the_vendors_runtime_transcribes_clip_by_clip(fake_runtime) -> None:

@@ -92,3 +92,20 @@ def test_runs_of_different_bases_are_scored_together_with_a_remark(two, capsys) 
         write_jsonl(file, [dict(r) | {"id": f"other-{r['id']}"} for r in read_jsonl(file)])
     assert main(["score", *map(str, two)]) == 0
     assert "2 different bases (weights" in capsys.readouterr().out
+
+
+def test_the_page_names_the_better_run_and_how_it_is_used(two, capsys) -> None:
+    def mend(i: int, r: dict[str, Any]) -> dict[str, Any]:
+        return dict(row(r["id"], r["reference"], r["reference"], r["speaker"]))
+
+    rewrite(two[1], mend)
+    record = json.loads((two[1] / "run.json").read_text())
+    record["stages"]["evaluate"]["base"]["sha256"] = "f" * 64
+    write_json(two[1] / "run.json", record)
+    assert main(["compare", *map(str, two)]) == 0
+    said = capsys.readouterr().out
+    use = "moontune transcribe recording.wav --model outputs/new"
+    assert "old made" in said or "Of 100 words old got" in said
+    assert "so the difference is not the tuning's alone." in said
+    for text in (said, *(Path(f"outputs/compare-old-new.{x}").read_text() for x in ("md", "html"))):
+        assert use in text

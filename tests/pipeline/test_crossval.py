@@ -14,17 +14,21 @@ import pytest
 from builders import flags, speakers, utterances
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sample_page import row
 
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.data.splitting import SPLITS, split_folds
 from moontune.errors import UserError
+from moontune.evaluation.acceptance import forgetting
 from moontune.evaluation.measures import Comparison
+from moontune.evaluation.predictions import PredictionRow
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.experiments import crossval_report as pooled
-from moontune.pipeline.experiments.crossval_report import FoldResults
+from moontune.pipeline.experiments.crossval_report import FoldResults, compare_over_folds
+from moontune.pipeline.experiments.final import open_crossval
 from moontune.pipeline.run_dir import RunDir
-from moontune.system.files import read_jsonl
+from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.training.summary import TrainingSummary
 
 
@@ -174,10 +178,10 @@ def test_folds_share_the_bases_transcripts_and_have_the_labels_of_a_run(
     """References in capitals get the base's style; every clip is transcribed once for it."""
     monkeypatch.chdir(tmp_path)
     rows = [json.loads(line) for line in noise_manifest.read_text().splitlines()]
-    for row in rows:
-        row["text"] = row["text"].upper()
-        row["audio_filepath"] = str(noise_manifest.parent / row["audio_filepath"])
-    Path("caps.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for one in rows:
+        one["text"] = one["text"].upper()
+        one["audio_filepath"] = str(noise_manifest.parent / one["audio_filepath"])
+    Path("caps.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
     asked: list[int] = []
     real = Transcriber.encode
     monkeypatch.setattr(
@@ -205,17 +209,44 @@ def training(**row: Any) -> TrainingSummary:
     return TrainingSummary.from_json(whole | row)
 
 
-@pytest.mark.parametrize(("after", "warns"), [((0.11, 0.12), True), ((0.10, 0.108), False)])
-def test_forgetting_in_the_mean_of_the_folds_is_told(finished_crossval, after, warns) -> None:
-    run = RunDir(finished_crossval / "outputs/cv")
-    folds = [
-        FoldResults(RunDir(run / f"fold-{n}"), training(), {}, {}, (0.1, wer))
-        for n, wer in enumerate(after, 1)
-    ]
-    comparison = Comparison.from_json(run.read("crossval.json")["comparison"])
-    told = [text for text in pooled._cautions(comparison, folds) if "forgot" in text]
-    assert bool(told) == warns
-    assert all("10.00 % -> 11.50 %" in text for text in told)
+def test_general_speech_is_pooled_over_the_folds_clip_by_clip() -> None:
+    """Ten clips stay ten, however many adapters heard them."""
+    said, lost = "The red boat sails home.", "The red boat sails."
+
+    def heard(clips: int) -> list[PredictionRow]:
+        return [row(f"g{i}", said, lost if i < clips else said, f"s{i}") for i in range(10)]
+
+    found = compare_over_folds([heard(0)] * 3, [heard(3), heard(2), heard(1)], 1)
+    assert (found.utterances, found.words, found.bootstrap.units) == (10, 50, 10)
+    assert found.wer.before == 0
+    assert found.wer.after == pytest.approx(6 / 150)
+    assert "cannot be told apart with 10 clips of 10 speakers" in found.sentences["wer"]
+    assert forgetting(found) == []
+    [told] = forgetting(compare_over_folds([heard(0)] * 3, [heard(9)] * 3, 1))
+    assert "it forgot general speech: WER on 10 clips not trained on 0.00 % -> 18.00 %" in told
+
+
+def test_what_the_folds_kept_of_general_speech_is_shown_and_told(
+    finished_crossval, tmp_path, capsys
+) -> None:
+    """Its caution is not the final adapter's, which has a measurement of its own."""
+    run = RunDir(shutil.copytree(finished_crossval / "outputs/cv", tmp_path / "outputs/cv"))
+    said = "The red boat sails home."
+    for fold in (run.path, *run.path.glob("fold-*")):
+        record = json.loads((fold / "run.json").read_text())
+        record["stages"]["sample"]["general"] = {"source": "elsewhere", "rows": 10}
+        write_json(fold / "run.json", record)
+        for which, text in (("base", said), ("tuned", "The red boat.")):
+            rows = [row(f"g{i}", said, text, f"s{i}") for i in range(10)]
+            write_jsonl(fold / f"general_predictions_{which}.jsonl", rows)
+    results = pooled.pool(run, run.config())
+    told = "WER is worse: 0.00 % -> 40.00 %"
+    assert told in (run / "report.md").read_text()
+    assert "heard each of them; the figures are of all" in (run / "report.html").read_text()
+    assert any("it forgot general speech" in text for text in results.cautions)
+    ConsoleUi().crossval(results)
+    assert f"General speech, not trained on: {told}" in capsys.readouterr().out
+    assert not any("general speech" in text for text in open_crossval(run.path).cautions)
 
 
 def test_folds_that_collapsed_or_exploded_are_told(finished_crossval, tmp_path) -> None:

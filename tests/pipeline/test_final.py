@@ -112,17 +112,24 @@ def test_it_says_what_to_expect_and_claims_no_measurement(finished_final) -> Non
     found = json.loads((run / "final.json").read_text())
     assert found["statement"] == said
     assert (found["trained_on"], found["held_out"], found["usable"]) == (24, 0, True)
-    assert said in (run / "report.md").read_text()
+    plain = "Expected, by the cross-validation: of 100 words it got 70 right before and 7"
+    use = f"moontune transcribe recording.wav --model {run.relative_to(finished_final)}"
+    for text in (said, plain, f"`{use}`"):
+        assert text in (run / "report.md").read_text()
     assert "cv-final" in (finished_final / "outputs/training_report.md").read_text()
     page = (run / "report.html").read_text()
     assert "25.50\N{NO-BREAK SPACE}%" in page
     assert "No figure here is of the adapter" in page
+    assert "</span> Expected: better</p>" in page
+    assert plain in page
+    assert f"<pre><code>{use}</code></pre>" in page
     test = json.loads((run / "artifact_test.json").read_text())  # of clips that it trained on
     assert test["wer"] is None
     assert not any({"wer", "errors"} & clip.keys() for clip in test["clips"])
     assert not (run / "eval_tuned.json").exists()
     card = final_card(RunDir(run).final_metrics(), "me/mine", "mit")
     assert said in card
+    assert plain in card
     assert "model-index" not in card  # where the hub lists measured results
     assert "| WER | 30.20 % " in card
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders import flags
+from sample_page import AFTER, BEFORE
 
+from moontune.cli.arguments import parse
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
+from moontune.cli.run_args import CrossvalArgs
 from moontune.config.loading import with_settings
 from moontune.config.presets import PRESETS
 from moontune.config.recommended import DataSummary, recommend
 from moontune.config.schema import LoraConfig, RunConfig, TrainConfig
 from moontune.config.validation import resolve
 from moontune.errors import UserError
+from moontune.evaluation.acceptance import State
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.predictions import run_predictions
 from moontune.pipeline.experiments import sweep
@@ -73,6 +78,9 @@ def test_the_best_validated_is_tested_against_the_own_settings_and_nothing_else_
     assert "| 0 | 0.0002 | 32 |" in shown  # though no trial could have had rank 32
     page = (run / "report.html").read_text()
     assert "sweep, 4 trials" in page
+    assert "What now" in page
+    assert "moontune crossval --config" in page
+    assert "moontune crossval --config" in shown
     assert "not set" not in page  # lora_alpha is left open in one and follows from the rank
     if best["number"]:
         own, won = (
@@ -236,6 +244,27 @@ def test_all_trials_validate_on_the_same_clips(tmp_path, monkeypatch) -> None:
     run.note(sweep={"trials": 3, "tune": ["max_steps=100,5000"]})
     sweep.do_trials(run, config, ConsoleUi())
     assert asked_for == [None, 70, 70]
+
+
+def test_what_to_do_after_a_sweep_is_a_command_that_is_understood(tmp_path) -> None:
+    """With the settings of the trial that won, the rank's scale among them."""
+    config = configured(RunConfig(), {})
+    values = {"lr": 5e-4, "lora_r": 16}
+    trials = [Trial(n, values, "finished", 3.0 - n, 6, 6, {6: 3.0 - n}) for n in range(2)]
+    own = {"lr": "1e-4", "lora_r": "32"}
+    found = swept.SweepResult("s", trials, 1, own, {}, [], compare(BEFORE, AFTER, 1))
+    states: dict[str, State] = {"trial-0": "undecided", "trial-1": "better"}
+    won, kept, tested = swept.next_steps(RunDir(tmp_path), config, found, states)
+    assert won.command.endswith(f"--model {tmp_path}/trial-1")
+    assert kept.command.endswith(f"--model {tmp_path}/trial-0")
+    words = shlex.split(tested.command)
+    assert words[:2] == ["moontune", "crossval"]
+    train = parse(CrossvalArgs, words[2:], prog="x").settings
+    assert (train.train.lr, train.lora.lora_r) == (5e-4, 16)
+    assert train.lora.lora_alpha == configured(config, {"lora_r": 16}).lora.lora_alpha
+    lost: dict[str, State] = dict.fromkeys(states, "worse")
+    base, _ = swept.next_steps(RunDir(tmp_path), config, found, lost)
+    assert base.says == "Use the base as it is"
 
 
 def test_an_earlier_winner_that_was_tested_is_told(tmp_path) -> None:

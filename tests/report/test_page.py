@@ -187,6 +187,20 @@ def test_speakers_stand_with_the_largest_gain_first() -> None:
     assert names == ["carl", "anna", "bert"]
 
 
+def test_groups_of_both_tables_stand_on_one_scale() -> None:
+    html = render_page(page(BEFORE, AFTER), 0).partition('id="who"')[2]
+    heads = re.findall(r"from base to tuned</span>(<svg.*?</svg>)", html, re.DOTALL)
+    assert len(heads) == 2
+    assert heads[0] == heads[1]
+
+
+def test_a_phone_leaves_out_columns_of_plots_and_no_section() -> None:
+    html = render_page(page(BEFORE, AFTER), 0)
+    assert '<section class="facts wide">' in html
+    hidden = re.findall(r"([^{};]*)\{ display: none; \}", html.partition("@media (max-width")[2])
+    assert all(".wide" not in part.replace(".plots .wide", "") for part in hidden)
+
+
 def test_of_very_many_speakers_the_best_and_the_worst_are_shown() -> None:
     before, after = (
         [
@@ -256,6 +270,8 @@ def test_odd_runs_have_a_page_too(case: str) -> None:
     html = render_page(ODD[case](), 12)
     read = Reader(html)
     assert not re.search(r"\bNone\b(?!\.| was)|\bnan\b", read.words)
+    if case in ("nothing changed", "one clip"):
+        assert ("Clips that changed most" in read.words) == (case == "one clip")
     if case == "silence":
         assert "Not measured: the references hold no words." in read.words
         assert "Thank" in read.words

@@ -6,6 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moontune.models.decoding import TimedWord
 from moontune.transcribe.subtitles import LINE, TimedText, cues, srt, vtt
 
 words = st.lists(st.text("abcdefgh,.?!&<>-", min_size=1, max_size=12), min_size=1, max_size=80)
@@ -62,6 +63,25 @@ def test_time_goes_by_characters_over_the_time_that_somebody_speaks() -> None:
     assert [(c.start_ms, c.end_ms) for c in found] == [(1000, 3000), (10000, 12000)]
     assert [" ".join(c.lines) for c in found] == [sentence, sentence]
     assert all(len(c.lines) == 2 for c in found)
+
+
+def test_a_sentence_that_a_pause_follows_ends_its_subtitle() -> None:
+    said = [("I", 0.0, 0.2), ("go.", 0.2, 0.6), ("Oh,", 3.6, 3.9), ("yeah.", 4.0, 4.4)]
+    said += [("Right.", 4.5, 4.9)]
+    found = cues([TimedText("I go. Oh, yeah. Right.", [(0, 5)], [TimedWord(*w) for w in said])])
+    assert [(c.start_ms, c.end_ms, *c.lines) for c in found] == [
+        (0, 1000, "I go."),
+        (3600, 4900, "Oh, yeah. Right."),
+    ]
+
+
+def test_no_subtitle_stays_for_more_than_seven_seconds() -> None:
+    said = [TimedWord(f"w{i}", 1.0 * i, 1.0 * i + (0.5 if i == 4 else 0.9)) for i in range(9)]
+    text = " ".join(word.text for word in said)
+    found = cues([TimedText(text, [(0, 9)], said)])
+    assert [c.lines[0] for c in found] == ["w0 w1 w2 w3 w4", "w5 w6 w7 w8"]
+    for made in (cues([TimedText(text, [(0, 20)])]), cues([TimedText("Hm.", [(0, 20)])])):
+        assert all(c.end_ms - c.start_ms <= 7000 for c in made)
 
 
 def test_a_short_word_can_be_read_unless_the_next_comes() -> None:

@@ -162,20 +162,24 @@ class ConsoleUi:
         table = Table("check", "", "detail", box=None, pad_edge=False)
         for check in checks:
             mark = "[green]ok[/green]" if check.passed else "[red]FAILED[/red]"
-            table.add_row(_cell(check.name), mark, _cell(check.detail))
+            table.add_row(_cell(check.says), mark, _cell(check.detail))
         self.console.print()
         self.console.print(table)
         self.console.print()
 
     def final(self, results: FinalResults) -> None:
         """The checks of an adapter trained on all clips, and what to expect of it."""
+        from moontune.report.final_adapter import expectation
+
         metrics = results.metrics
         self._checks(shown(metrics.checks, metrics.device.name))
-        self._log(metrics.statement)
-        style = "bold green" if metrics.usable else "bold red"
-        self.console.print(printable(metrics.statement), style=style, markup=False)
+        expected = expectation(metrics.expected)
+        self._log(expected)
+        outcome = metrics.expected.comparison.wer.outcome or "undecided"
+        style = f"bold {_COLOURS[outcome if metrics.usable else 'not accepted']}"
+        self.console.print(printable(expected), style=style, markup=False)
         kept = f"General speech, not trained on: {_general(metrics)}"
-        for line in [kept, *results.cautions]:
+        for line in [metrics.statement, kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
     def figures(self, comparison: Comparison, names: tuple[str, str] | None) -> None:
@@ -210,7 +214,7 @@ class ConsoleUi:
             "fold", "clips", "speakers", "WER base", "WER tuned", box=None, pad_edge=False
         )
         for fold in results.folds:
-            size = (str(fold.utterances), str(fold.speakers))
+            size = (str(fold.utterances), str(fold.speakers or "-"))
             table.add_row(fold.fold, *size, *map(percent, fold.wer))
         self.console.print()
         self.console.print(table)
@@ -221,7 +225,9 @@ class ConsoleUi:
         text = f"{outcome.capitalize()}. {plainly(results.comparison)}"
         self._log(text)
         self.console.print(printable(text), style=f"bold {_COLOURS[outcome]}", markup=False)
-        for line in [*results.comparison.sentences.values(), *results.cautions]:
+        general = results.general.comparison if results.general else None
+        kept = [f"General speech, not trained on: {general.sentences['wer']}"] if general else []
+        for line in [*results.comparison.sentences.values(), *kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
     def sweep(self, found: SweepResult, names: tuple[str, str]) -> None:
@@ -259,9 +265,9 @@ class ConsoleUi:
                 f"{counted(edits.insertions, 'insertion')}, "
                 f"{counted(cut, 'clip')} cut by the token cap"
             )
-        groups = (("speaker", comparison.by_speaker), ("length", comparison.by_duration))
-        for title, rows in groups:
-            self._groups(title, rows, names)
+        if comparison.speakers:
+            self._groups("speaker", comparison.by_speaker, names)
+        self._groups("length", comparison.by_duration, names)
         if names is not None:
             words = (("fixed", comparison.words_fixed), ("broken", comparison.words_broken))
             for kind, counts in words:

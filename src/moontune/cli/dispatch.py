@@ -156,9 +156,10 @@ def _compare(argv: list[str]) -> None:
     runs, page = compare_runs(parse(CompareArgs, argv, prog="moontune compare"))
     ui = ConsoleUi()
     ui.figures(runs.comparison, runs.names)
-    for line in runs.findings:
+    for line in [runs.plain, *runs.findings]:
         ui.note(line)
     print(f"written: {page} and {page.with_suffix('.md').name}")
+    ui.next_steps(runs.next_steps)
 
 
 def _export(argv: list[str]) -> None:

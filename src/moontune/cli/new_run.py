@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
@@ -113,7 +112,7 @@ def final(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     results = final_results(run.path)
     ui.final(results)
     _tell_written(run, run.config())
-    print(f"use it: moontune transcribe talk.mp3 --model {shlex.quote(str(run.path))}")
+    ui.next_steps(results.next_steps)
     return ACCEPTED if results.metrics.usable else NOT_ACCEPTED
 
 
@@ -136,6 +135,7 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     ui.sweep(found, (OWN, found.name))
     print(f"the best trial is a run of its own: {folder / found.name}")
     _tell_written(folder, config)
+    ui.next_steps(found.next_steps)
     return ACCEPTED
 
 

@@ -178,7 +178,7 @@ def _divided(
     shares: dict[SplitName, Share] = {
         name: Share(
             utterances=len(parts[name]),
-            speakers=len({u.speaker for u in parts[name]}),
+            speakers=len({u.speaker for u in parts[name]} - {None}),
             seconds=round(sum(u.duration or 0.0 for u in parts[name]), 3),
             share=round(sum(u.duration or 0.0 for u in parts[name]) / total, 4),
             wanted=round(w, 4),

@@ -21,6 +21,18 @@ _OF_FIGURES = (  # a smoke run has none to judge
     *("improved", "WER not worse", "transcripts are speech", "test clips unseen"),
     "best update kept",
 )
+_FAILED = {  # what is the case where a check is not met
+    "improved": "not improved",
+    "expected to help": "not expected to help",
+    "WER not worse": "WER worse",
+    "transcripts are speech": "transcripts are not speech",
+    "test clips unseen": "test clips seen in training",
+    "best update kept": "best update not kept",
+    "stable training": "unstable training",
+    "no MPS fallback": "MPS fallback",
+    "artifacts complete": "artifacts missing",
+    "same words in a fresh process": "other words in a fresh process",
+}
 _ROUNDING = 1e-9  # 19 errors for 20 are a gain of 5 %, whatever floats make of it
 
 
@@ -29,6 +41,11 @@ class Check:
     name: str
     passed: bool
     detail: str
+
+    @property
+    def says(self) -> str:
+        """What is the case: the name of a check that passed, or what became of one that did not."""
+        return self.name if self.passed else _FAILED.get(self.name, self.name)
 
 
 State = Literal["better", "undecided", "worse", "not accepted", "smoke"]
@@ -144,8 +161,7 @@ def judge(evidence: Evidence, smoke: bool) -> Verdict:
     judged = [check for check in checks if not (smoke and check.name in _OF_FIGURES)]
     failed = [check for check in judged if not check.passed]
     state = _state(evidence, [check.name for check in failed], smoke)
-    reasons = "; ".join(f"{check.name}: {check.detail}" for check in failed)
-    word = BADGES[state] + (f" ({reasons})" if state == "not accepted" else "")
+    word = BADGES[state]
     if state == "smoke":
         word += ", on its artifacts alone"
     return Verdict(
@@ -182,13 +198,18 @@ def _state(evidence: Evidence, failed: Sequence[str], smoke: bool) -> State:
 
 
 def _rule(evidence: Evidence, checks: Sequence[Check], failed: Sequence[Check], smoke: bool) -> str:
-    """Whether the plan's rule is met, as it is written, in a line."""
+    """Whether the plan's rule is met, as it is written, in a line: the one place that says why."""
+    reasons = [f"{check.says}: {check.detail}" for check in failed]
+    if smoke and reasons:
+        return f"Not accepted as a smoke run; {'; '.join(reasons)}."
     if smoke:
         return "The plan's rule is not for a smoke run, which has no figures to judge."
-    figures = next(check.detail for check in checks if check.name == "improved")
+    gain = next(check for check in checks if check.name == "improved")
+    figures = gain.detail
     if failed:
-        others = [f"{check.name}: {check.detail}" for check in failed if check.name != "improved"]
-        return f"By the plan's rule: not accepted; {'; '.join([figures, *others])}."
+        if gain.passed:
+            reasons.append(f"though improved: {figures}")
+        return f"By the plan's rule: not accepted; {'; '.join(reasons)}."
     text = "By the plan's rule: accepted"
     wer = evidence.comparison.wer
     if wer.measured and wer.outcome != "better":
@@ -286,7 +307,7 @@ def no_mps_fallback(evidence: Evidence) -> Check:
 def artifacts_complete(evidence: Evidence) -> Check:
     """Every file that a run leaves is there."""
     missing = evidence.missing_artifacts
-    detail = "missing: " + ", ".join(missing) if missing else "all written"
+    detail = ", ".join(missing) or "all written"
     return Check("artifacts complete", not missing, detail)
 
 
@@ -338,22 +359,42 @@ def cautions(comparison: Comparison, general: Comparison | None, meaning: str) -
                 f"Caution: {100 * after:.0f} % of the tuned model's transcripts {what}, "
                 f"{100 * before:.0f} % of the base's."
             )
-    if general is not None:
-        if general.collapsed:
-            sentences.append(f"Caution: on general speech, {general.collapsed}; {REMEDY}.")
-        for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
-            measure = general.measures[name]
-            if surely_worse(name, measure):
-                what = "it forgot general speech: "
-                if measure.outcome != "worse":  # as its card says it
-                    who = counted(general.speakers, "speaker")
-                    what = f"for {who} of general speech it is worse, for others not surely: "
-                sentences.append(
-                    f"Caution: {what}{label} on {general.utterances} clips "
-                    f"not trained on {_change(name, measure)}; {REMEDY}."
-                )
-                break
+    return [*sentences, *forgetting(general)]
+
+
+def is_caution(text: str) -> bool:
+    """Whether a remark on a result is something to beware of, and not only to be known."""
+    return text.startswith(("Caution: ", "Do not rely on it: ", "Not accepted: "))
+
+
+def forgetting(general: Comparison | None) -> list[str]:
+    """Sentences on what was lost on general speech, no surer than its own figures are."""
+    if general is None:
+        return []
+    sentences = []
+    if general.collapsed:
+        sentences.append(f"Caution: on general speech, {general.collapsed}; {REMEDY}.")
+    for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
+        measure = general.measures.get(name, Measure())
+        if surely_worse(name, measure):
+            sentences.append(
+                f"Caution: {_lost(name, general)}: {label} on "
+                f"{counted(general.utterances, 'clip')} not trained on {_change(name, measure)}; "
+                f"{REMEDY}."
+            )
+            break
     return sentences
+
+
+def _lost(name: str, general: Comparison) -> str:
+    """What it means that a measure on general speech is worse, as its card says it."""
+    if general.measures[name].outcome != "worse":
+        who = counted(general.speakers, "speaker")
+        return f"for {who} of general speech it is worse, for others not surely"
+    if name == "wer" or not general.wer.measured:
+        return "it forgot general speech"
+    words = "is better" if general.wer.outcome == "better" else "cannot be told apart"
+    return f"on general speech it is less sure of the words, though its WER {words}"
 
 
 def typography_taught(comparison: Comparison) -> list[str]:

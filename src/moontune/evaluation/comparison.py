@@ -143,7 +143,7 @@ def compare(
             broken=sum(c > 0 for c in changes),
             same=sum(c == 0 for c in changes),
         ),
-        by_speaker=_grouped(before, after, lambda r: str(r["speaker"] or "unknown")),
+        by_speaker=_grouped(before, after, lambda r: str(r["speaker"] or "not named")),
         by_duration=_by_duration(before, after),
         words_fixed=_most(word for fixed, _ in heard for word in fixed),
         words_broken=_most(word for _, broken in heard for word in broken),

@@ -70,8 +70,9 @@ def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
     return text + "."
 
 
-def plainly(comparison: Comparison) -> str:
-    """What became of a hundred words, and whether it may be chance, for anybody to read."""
+def plainly(comparison: Comparison, names: tuple[str, str] | None = None) -> str:
+    """What became of a hundred words, and whether it may be chance, for anybody to read; `names`
+    where two models are compared and not one before and after."""
     m = comparison.wer
     if m.before is None or m.after is None:
         loss = comparison.measures.get("loss", Measure())
@@ -83,7 +84,7 @@ def plainly(comparison: Comparison) -> str:
     if unit != "clip":
         count = comparison.speakers if unit == "speaker" else comparison.bootstrap.units
         clips += f" of {counted(count, unit)}"
-    text = _of_a_hundred(m.before, m.after)
+    text = _of_a_hundred(m.before, m.after, names)
     if m.outcome in ("better", "worse"):
         return f"{text}; with {clips} that is hardly chance."
     if not (comparison.clips.fixed or comparison.clips.broken):
@@ -95,7 +96,8 @@ def plainly(comparison: Comparison) -> str:
     same = m.same_speakers
     if same and same.outcome != "undecided":
         who = "this speaker" if comparison.speakers == 1 else f"these {comparison.speakers}"
-        text += f". For {who} it is {same.outcome}; for others that is not sure"
+        one = names[1] if names else "it"
+        text += f". For {who} {one} is {same.outcome}; for others that is not sure"
     return text + "."
 
 
@@ -104,18 +106,21 @@ def _in_proportion(unit: Unit) -> str:
     return "" if unit == "clip" else f", of more {unit}s in proportion,"
 
 
-def _of_a_hundred(before: float, after: float) -> str:
+def _of_a_hundred(before: float, after: float, names: tuple[str, str] | None) -> str:
     """Words right of a hundred; errors, where there are more of them than words."""
     few = max(before, after) <= 1
     old, new = (100 * (1 - x if few else x) for x in (before, after))
     digits = next((d for d in (0, 1) if f"{old:.{d}f}" != f"{new:.{d}f}"), 0)
     one, other = f"{old:.{digits}f}", f"{new:.{digits}f}"
+    other = other if one != other else "as many"
+    if names:
+        done, what = (
+            ("Of 100 words {} got", " right") if few else ("In 100 words {} made", " errors")
+        )
+        return f"{done.format(names[0])} {one}{what} and {names[1]} {other}"
     if few:
-        now = f"{other} now" if one != other else "as many now"
-        return f"Of 100 words it got {one} right before and {now}"
-    return (
-        f"In 100 words it made {one} errors before and {other if one != other else 'as many'} now"
-    )
+        return f"Of 100 words it got {one} right before and {other} now"
+    return f"In 100 words it made {one} errors before and {other} now"
 
 
 def show(name: str, value: float, *, difference: bool = False) -> str:

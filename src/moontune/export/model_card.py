@@ -13,6 +13,7 @@ from moontune.evaluation.acceptance import Verdict
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly
 from moontune.export.base_facts import language_of, licence_text
+from moontune.report.final_adapter import expectation
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import bootstrap_note, measures
 from moontune.report.public import public_cautions
@@ -145,12 +146,13 @@ def _parts_of_final(metrics: FinalMetrics, repo: str, licence: str | None) -> li
     expected = metrics.expected
     named = expected.comparison.speakers > 0
     cautions = public_cautions([*metrics.cautions, *expected.cautions])
-    failed = [f"{check.name}: {check.detail}" for check in metrics.checks if not check.passed]
+    failed = [f"{check.says}: {check.detail}" for check in metrics.checks if not check.passed]
     return [
         *_opening(
             metrics.base, corpus_text(metrics.corpus, named=named), metrics.environment, repo
         ),
-        f"**{cell(metrics.statement)}**",
+        f"**{cell(expectation(expected))}**",
+        cell(metrics.statement),
         *(cell(f"A check failed: {text}.") for text in failed),
         *map(cell, cautions),
         "## Expected",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from moontune.evaluation.acceptance import shown
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.phrasing import show, show_interval
+from moontune.evaluation.phrasing import plainly, show, show_interval
 from moontune.report.markdown import cell, table
 from moontune.report.markdown_tables import (
     bootstrap_note,
@@ -26,7 +26,7 @@ from moontune.report.provenance import (
 )
 from moontune.report.public import Place, public_commands, public_final, public_settings
 from moontune.report.results import Expectation, FinalMetrics, FinalResults, GeneralSpeech
-from moontune.report.run_markdown import section_text
+from moontune.report.run_markdown import next_steps_text, section_text
 from moontune.system.formatting import agreeing, counted
 
 _OF_VALIDATION = ("val_share", "test_share", "split_by", "eval_every_steps", "early_stop_patience")
@@ -45,6 +45,12 @@ def statement(clips: int, set_aside: int, expected: Expectation) -> str:
         f"Trained on {trained}; nothing was held out. Expected: "
         f"{_change(expected.comparison)}, measured by cross-validation over {expected.folds} folds."
     )
+
+
+def expectation(expected: Expectation) -> str:
+    """What to expect in plain words, said as what it is: the cross-validation's."""
+    said = plainly(expected.comparison)
+    return f"Expected, by the cross-validation: {said[:1].lower()}{said[1:]}"
 
 
 def _change(comparison: Comparison) -> str:
@@ -98,7 +104,8 @@ def _without_validation(settings: Section) -> Section:
 def data_facts(metrics: FinalMetrics) -> Section:
     """The clips that it was trained on, all of them."""
     corpus, general = metrics.corpus, metrics.general
-    row = ["trained on", corpus.utterances, corpus.speakers, f"{corpus.minutes:.1f}"]
+    speakers = corpus.speakers if metrics.expected.comparison.speakers else "-"
+    row = ["trained on", corpus.utterances, speakers, f"{corpus.minutes:.1f}"]
     dropped = ", ".join(f"{n} {reason}" for reason, n in corpus.dropped.items()) or "none"
     note = (
         f"Dropped: {dropped}. References are {metrics.references}, labels {metrics.labels}. "
@@ -110,7 +117,7 @@ def data_facts(metrics: FinalMetrics) -> Section:
     ):
         note += f" {use}: {origin_text(origin)}." if origin else ""
     return Section(
-        "Data", ["", "clips", "speakers", "minutes"], [row, ["held out", 0, 0, "0"]], note
+        "Data", ["", "clips", "speakers", "minutes"], [row, ["held out", 0, "-", "0"]], note
     )
 
 
@@ -136,6 +143,7 @@ def render_final(results: FinalResults) -> str:
     """The adapter's own report."""
     parts = [
         *_figures(results.metrics, results.cautions),
+        *next_steps_text(results.next_steps),
         *suspicious(results.suspects),
         *map(section_text, sections_of(results)),
     ]
@@ -157,10 +165,11 @@ def _figures(metrics: FinalMetrics, cautions: list[str]) -> list[str]:
     """The parts that begin both."""
     expected, comparison = metrics.expected, metrics.expected.comparison
     checks = shown(metrics.checks, metrics.device.name)
-    rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in checks]
+    rows = [(check.says, "yes" if check.passed else "NO", check.detail) for check in checks]
     return [
         f"## {cell(metrics.run)}, an adapter trained on all clips",
-        f"**{cell(metrics.statement)}**",
+        f"**{cell(expectation(expected))}**",
+        cell(metrics.statement),
         *map(cell, cautions),
         f"### Expected, from the cross-validation {cell(expected.crossval)}\n\n"
         + cell(

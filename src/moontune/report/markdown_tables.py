@@ -77,7 +77,8 @@ def bootstrap_note(comparison: Comparison) -> str:
 def groups(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -> str:
     """WER by speaker and by length."""
     rates = [f"WER {name}" for name in names]
-    return "### By speaker and by length\n\n" + "\n\n".join(
+    by = "speaker and by length" if comparison.speakers else "length"
+    return f"### By {by}\n\n" + "\n\n".join(
         table(
             (title, "clips", "words", *rates, "errors"),
             (
@@ -93,9 +94,10 @@ def groups(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -
             ),
         )
         for title, rows in (
-            ("speaker", comparison.by_speaker),
+            ("speaker", comparison.by_speaker if comparison.speakers else []),
             ("length", comparison.by_duration),
         )
+        if rows
     )
 
 

@@ -42,11 +42,12 @@ def provenance_of(results: RunResults) -> list[Section]:
 
 def data_facts(metrics: RunMetrics) -> Section:
     data, general = metrics.data, metrics.general
+    named = metrics.comparison.speakers > 0
     rows = [
         [
             name,
             split.utterances,
-            split.speakers,
+            split.speakers if named else "-",
             f"{split.seconds / 60:.1f}",
             f"{100 * split.share:.1f} %, {100 * split.wanted:.0f} wanted",
         ]

@@ -18,6 +18,7 @@ from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.measures import Comparison, Outcome
+from moontune.evaluation.phrasing import plainly
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.system.device import Device
@@ -294,10 +295,24 @@ class RunComparison:
     after: ComparedRun
     comparison: Comparison
     remarks: list[str]
+    bases: str = ""  # that the two adapt, in a sentence, where they are two
+    next_steps: list[NextStep] = field(default_factory=list)
 
     @property
     def names(self) -> tuple[str, str]:
         return self.before.name, self.after.name
+
+    @property
+    def better(self) -> str | None:
+        """The name of the one that hears better; None where that cannot be told."""
+        return {"better": self.after.name, "worse": self.before.name}.get(
+            self.comparison.wer.outcome or ""
+        )
+
+    @property
+    def plain(self) -> str:
+        """The answer for anybody to read."""
+        return plainly(self.comparison, self.names) + (f" {self.bases}" if self.bases else "")
 
     @property
     def findings(self) -> list[str]:
@@ -416,6 +431,7 @@ class FinalResults:
     artifact: ArtifactTest
     audio: Mapping[str, Path | AudioPart] = field(default_factory=dict)  # of the suspects by id
     suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
+    next_steps: list[NextStep] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -425,7 +441,7 @@ class FinalResults:
     def cautions(self) -> list[str]:
         """What to beware of: the checks that failed, then the cross-validation's cautions."""
         failed = [check for check in self.metrics.checks if not check.passed]
-        texts = [f"Do not rely on it: {check.name}: {check.detail}." for check in failed]
+        texts = [f"Do not rely on it: {check.says}: {check.detail}." for check in failed]
         return [*texts, *self.metrics.cautions, *self.metrics.expected.cautions]
 
 
@@ -466,6 +482,7 @@ class SweepTrials:
     rows: list[TrialFigures]
     advice: Advice
     sentence: str  # how the best was chosen
+    next_steps: list[NextStep] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -482,4 +499,5 @@ class CrossvalResults:
     suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
     trainings: list[FoldTraining] = field(default_factory=list)
     by_speaker: bool = True  # no speaker of a fold's test clips was met in its training
+    general: GeneralSpeech | None = None  # of base and all folds' adapters; None: not measured
     next_steps: list[NextStep] = field(default_factory=list)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from moontune.evaluation.acceptance import Check, shown
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import (
@@ -22,7 +24,7 @@ from moontune.report.provenance import (
     provenance_of,
 )
 from moontune.report.public import Place, public_commands, public_metrics, public_settings
-from moontune.report.results import LossHistory, RunMetrics, RunResults
+from moontune.report.results import LossHistory, NextStep, RunMetrics, RunResults
 
 
 def render(results: RunResults) -> str:
@@ -73,7 +75,7 @@ def _figures(metrics: RunMetrics, losses: LossHistory) -> list[str]:
 
 
 def _checks(checks: list[Check]) -> str:
-    rows = [(check.name, "yes" if check.passed else "NO", check.detail) for check in checks]
+    rows = [(check.says, "yes" if check.passed else "NO", check.detail) for check in checks]
     return "### Checks\n\n" + table(("check", "", "detail"), rows)
 
 
@@ -93,6 +95,16 @@ def _training(losses: LossHistory, best_step: float) -> str:
         before = validation.step
     head = ("update", "train loss since the last row", "validation loss", "")
     return "### Training\n\n" + table(head, rows)
+
+
+def next_steps_text(steps: Sequence[NextStep]) -> list[str]:
+    """What to do now, a part each."""
+    return [
+        section_text(Section(title, [], [[step.command]], step.says))
+        if step.command
+        else f"### {title}\n\n{cell(step.says)}"
+        for title, step in zip(("Next", *["Or"] * len(steps)), steps, strict=False)
+    ]
 
 
 def section_text(section: Section) -> str:

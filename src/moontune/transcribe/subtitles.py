@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ _LINES = 2
 # SubRip cannot escape: players take <...> for HTML, and --> for a time.
 _NO_TAGS = str.maketrans("<>", "‹›")
 _LEAST_S = 1.0  # a subtitle stays at least so long, unless the next one comes
+_MOST_S = 7.0  # and no longer than this, again as the guides have it
+_PAUSE_S = 0.5  # after the end of a sentence: what comes then is said anew
+_ENDS = ".?!"
 
 
 @dataclass(frozen=True)
@@ -37,34 +41,59 @@ class TimedText:
 def cues(texts: Sequence[TimedText]) -> list[Cue]:
     """Subtitles of readable length. They begin and end with their words; where a model gives no
     times of words, those of one text share the time that somebody speaks in it by characters."""
-    timed: list[tuple[float, float, tuple[str, ...]]] = []
-    for text in texts:
-        parts = _parts(text.text)
-        if text.words is not None and len(text.words) == len(text.text.split()):
-            timed += _by_words(parts, text.words)
-            continue
-        total, before = sum(map(len, parts)), 0
-        for part in parts:
-            start = _moment(text.speech_s, before / total, ending=False)
-            before += len(part)
-            end = _moment(text.speech_s, before / total, ending=True)
-            timed.append((start, end, tuple(_wrapped(part))))
+    timed = [
+        piece
+        for text in texts
+        for said in _said_in_one(_timed(text))
+        for part in _parts(said)
+        for piece in _short(part)
+    ]
     subtitles = []
-    for i, (start, end, lines) in enumerate(timed):
-        following = timed[i + 1][0] if i + 1 < len(timed) else float("inf")
+    for i, words in enumerate(timed):
+        start, end = words[0].start_s, min(words[-1].end_s, words[0].start_s + _MOST_S)
+        following = timed[i + 1][0].start_s if i + 1 < len(timed) else float("inf")
         end = min(max(end, start + _LEAST_S), following)
+        lines = tuple(_wrapped(" ".join(word.text for word in words)))
         subtitles.append(Cue(round(1000 * start), round(1000 * end), lines))
     return subtitles
 
 
-def _by_words(
-    parts: Sequence[str], words: Sequence[TimedWord]
-) -> Iterator[tuple[float, float, tuple[str, ...]]]:
+def _timed(text: TimedText) -> Sequence[TimedWord]:
+    """The words of a text and when they are spoken; by characters where the model does not say."""
+    words = text.text.split()
+    if text.words is not None and len(text.words) == len(words):
+        return [TimedWord(w, t.start_s, t.end_s) for w, t in zip(words, text.words, strict=True)]
+    total, before, timed = sum(map(len, words)), 0, []
+    for word in words:
+        start = _moment(text.speech_s, before / total, ending=False)
+        before += len(word)
+        timed.append(TimedWord(word, start, _moment(text.speech_s, before / total, ending=True)))
+    return timed
+
+
+def _said_in_one(words: Sequence[TimedWord]) -> Iterator[Sequence[TimedWord]]:
+    """Words up to each sentence's end that a pause follows."""
     first = 0
-    for part in parts:
-        last = first + len(part.split()) - 1
-        yield words[first].start_s, words[last].end_s, tuple(_wrapped(part))
-        first = last + 1
+    for i, (word, following) in enumerate(itertools.pairwise(words), start=1):
+        if word.text[-1] in _ENDS and following.start_s - word.end_s >= _PAUSE_S:
+            yield words[first:i]
+            first = i
+    yield words[first:]
+
+
+def _short(words: Sequence[TimedWord]) -> Iterator[Sequence[TimedWord]]:
+    """Words that a subtitle can show long enough: cut at the longest pause, near the middle where
+    several are, until no part lasts too long."""
+    if len(words) < 2 or words[-1].end_s - words[0].start_s <= _MOST_S:
+        yield words
+        return
+
+    def pause(i: int) -> tuple[float, float]:
+        return round(words[i].start_s - words[i - 1].end_s, 3), -abs(i - len(words) / 2)
+
+    at = max(range(1, len(words)), key=pause)
+    yield from _short(words[:at])
+    yield from _short(words[at:])
 
 
 def srt(subtitles: Sequence[Cue]) -> str:
@@ -99,25 +128,22 @@ def _wrapped(text: str) -> list[str]:
     return lines
 
 
-def _parts(text: str) -> list[str]:
-    """A text in parts of at most two lines, cut after a sentence or a comma where that leaves no
+def _parts(words: Sequence[TimedWord]) -> Iterator[Sequence[TimedWord]]:
+    """Words in parts of at most two lines, cut after a sentence or a comma where that leaves no
     scrap."""
-    parts: list[str] = []
-    words = text.split()
     while words:
-        fits = 1
-        while fits < len(words) and len(_wrapped(" ".join(words[: fits + 1]))) <= _LINES:
+        fits, texts = 1, [word.text for word in words]
+        while fits < len(words) and len(_wrapped(" ".join(texts[: fits + 1]))) <= _LINES:
             fits += 1
         at = fits
         if fits < len(words):
-            for ends in (".?!", ",;:"):
-                cuts = [i for i in range(fits, fits // 3, -1) if words[i - 1][-1] in ends]
+            for ends in (_ENDS, ",;:"):
+                cuts = [i for i in range(fits, fits // 3, -1) if texts[i - 1][-1] in ends]
                 if cuts:
                     at = cuts[0]
                     break
-        parts.append(" ".join(words[:at]))
+        yield words[:at]
         words = words[at:]
-    return parts
 
 
 def _moment(speech_s: Sequence[tuple[float, float]], share: float, *, ending: bool) -> float:

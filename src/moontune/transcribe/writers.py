@@ -30,7 +30,7 @@ def render(
     if form == "text":
         return "".join(f"{' '.join(printable(s.text).split())}\n" for s in transcripts if s.text)
     if form == "jsonl":
-        return "".join(f"{_json(_row(recording, s, model))}\n" for s in transcripts)
+        return "".join(f"{_json(_row(recording, s, model))}\n" for s in transcripts if s.text)
     subtitles = cues(
         [TimedText(printable(s.text), s.segment.speech_s(config), s.words) for s in transcripts]
     )

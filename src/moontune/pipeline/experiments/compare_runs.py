@@ -12,11 +12,13 @@ from moontune.config.validation import check_values
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
-from moontune.pipeline.run_dir import RunDir, evaluated_run
+from moontune.pipeline.run_dir import RunDir, evaluated_run, final_command
+from moontune.pipeline.stages.next_steps import use_it
 from moontune.report.html.contents import comparison_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures, words
-from moontune.report.results import ComparedRun, RunComparison
+from moontune.report.results import ComparedRun, NextStep, RunComparison
+from moontune.report.run_markdown import next_steps_text
 from moontune.system.files import check_output, write_text
 from moontune.system.formatting import counted
 from moontune.training.summary import TrainingFigures
@@ -48,7 +50,7 @@ def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
     check_output(page, "--output")
     if page.suffix != ".html":
         raise UserError(f"--output {page}: name a file that ends in .html")
-    remarks = _check(runs, names)
+    bases, remarks = _check(runs, names), []
     before, after = (compared_run(run, name) for run, name in zip(runs, names, strict=True))
     rows, mended = newer_references(before.predictions, after.predictions)
     before = replace(before, predictions=rows)
@@ -68,7 +70,8 @@ def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
     for run, name in zip(runs, names, strict=True):
         for setting, value in run.retired_settings().items():
             remarks.append(f"{name} was made with {setting} = {value}, which is no more.")
-    result = RunComparison(before, after, comparison, remarks)
+    result = RunComparison(before, after, comparison, remarks, bases)
+    result = replace(result, next_steps=_next_steps(runs, result))
     write_text(page, comparison_page(result, args.report_clips))
     write_text(page.with_suffix(".md"), _markdown(result))
     return result, page
@@ -125,8 +128,26 @@ def _names(runs: tuple[RunDir, ...]) -> tuple[str, str]:
     return (first, second) if first != second else (f"{first}-A", f"{second}-B")
 
 
-def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
-    """Remarks on how two runs differ; raises UserError where their figures cannot be compared.
+def _next_steps(runs: Sequence[RunDir], found: RunComparison) -> list[NextStep]:
+    """The one that hears better to be used; where that cannot be told, either."""
+    steps = [
+        NextStep(f"Train {name}'s adapter on all clips, to be used", final_command(run.path))
+        if run.kind == "crossval"
+        else use_it(str(run.path), f"Use {name}")
+        for run, name in zip(runs, found.names, strict=True)
+        if found.better in (name, None)
+    ]
+    if len(steps) > 1:
+        needed = found.comparison.wer.utterances_needed
+        tell = f"; about {needed:,} clips would tell" if needed else ""
+        says = f"{steps[0].says}; nothing here says which of the two is better{tell}"
+        steps[0] = replace(steps[0], says=says)
+    return steps
+
+
+def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> str:
+    """Which bases two runs adapt, where they are two; raises UserError where the runs' figures
+    cannot be compared.
 
     Targets may differ, then losses are left out: words are the same whatever their style.
     """
@@ -139,17 +160,25 @@ def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> list[str]:
     for key in differing_conditions(first, second):
         if key in said:
             raise UserError(f"{names[0]} and {names[1]} cannot be compared: {said[key]}")
-    bases = [run.stages()["evaluate"]["base"]["sha256"][:12] for run in runs]
-    if bases[0] == bases[1]:
-        return []
-    return [f"They adapt two different bases (weights {bases[0]} and {bases[1]})."]
+    bases = [run.stages()["evaluate"]["base"] for run in runs]
+    if bases[0]["sha256"] == bases[1]["sha256"]:
+        return ""
+    called = [Path(base["asked"]).name for base in bases]
+    if called[0] == called[1]:
+        called = [f"weights {base['sha256'][:12]}" for base in bases]
+    return (
+        f"They adapt two different bases ({called[0]} and {called[1]}), so the difference is not "
+        "the tuning's alone."
+    )
 
 
 def _markdown(runs: RunComparison) -> str:
     names, comparison = runs.names, runs.comparison
     parts = [
         f"# {cell(names[0])} and {cell(names[1])}",
+        f"**{cell(runs.plain)}**",
         *map(cell, runs.findings),
+        *next_steps_text(runs.next_steps),
         measures(comparison, names),
         edits(comparison, names),
         bootstrap_note(comparison),

@@ -98,8 +98,9 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
             leaks = {"leakage": summary["leakage"]["counts"], "seconds": 0.0}
             fold.finish_stage("split", leaks)
         size = ", ".join(f"{name} {counted(len(split.parts[name]), 'clip')}" for name in SPLITS)
+        tested = split.shares["test"].speakers
         ui.note(
-            f"fold {number}: {size}, {counted(split.shares['test'].speakers, 'speaker')} in test"
+            f"fold {number}: {size}" + (f", {counted(tested, 'speaker')} in test" if tested else "")
         )
     if (kept := splits[0].kept) is not None and kept.sentence:
         ui.note(kept.sentence)

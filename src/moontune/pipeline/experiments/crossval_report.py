@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
 from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import meaning_of
-from moontune.evaluation.acceptance import REMEDY, cautions, typography_taught
+from moontune.evaluation.acceptance import cautions, forgetting, typography_taught
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly, show
@@ -22,6 +22,7 @@ from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.run_dir import RunDir, final_command
 from moontune.pipeline.screening import write_suspects
 from moontune.pipeline.stages.report import Rendered, write_report
+from moontune.pipeline.stages.verdict import general_row
 from moontune.report.html.contents import crossval_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import (
@@ -47,6 +48,7 @@ from moontune.report.public import (
     public_cautions,
     public_commands,
     public_comparison,
+    public_general,
     public_origin,
     public_settings,
 )
@@ -54,16 +56,15 @@ from moontune.report.results import (
     CrossvalResults,
     FoldFigures,
     FoldTraining,
+    GeneralSpeech,
     LossHistory,
     NextStep,
 )
-from moontune.report.run_markdown import section_text
+from moontune.report.run_markdown import next_steps_text, section_text
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.formatting import counted
 from moontune.training.stability import unsteady
 from moontune.training.summary import TrainingFigures, TrainingSummary
-
-FORGOTTEN = 0.005  # WER on general speech, mean over the folds
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     training = _mean_training([fold.training.figures for fold in folds])
     write_json(run / "train.json", asdict(training))
     comparison = compare(before, after, config.output.seed)
+    general = general_of_folds([fold.run for fold in folds], config.output.seed)
+    forgotten = forgetting(general.comparison) if general else []
     evaluated = folds[-1].run.stages()["evaluate"]
     run.finish_stage("evaluate", evaluated)
     split = folds[0].run.read("split.json")
@@ -102,13 +105,14 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         name=run.record()["name"],
         folds=[_figures(fold) for fold in folds],
         comparison=comparison,
-        cautions=_cautions(comparison, folds),
+        cautions=[*_cautions(comparison, folds), *forgotten],
         before=before,
         after=after,
         audio=run.test_audio(),
         suspects=run.suspects(),
         trainings=[_training(fold) for fold in folds],
         by_speaker=split["split_by"] == "speaker",
+        general=general,
     )
     results = replace(results, next_steps=[next_step(run, results)])
     origin = run.stages()["sample"]["origin"]
@@ -116,6 +120,10 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         "run": results.name,
         "comparison": comparison.to_json(),
         "cautions": results.cautions,
+        "general_cautions": forgotten,  # an adapter on all clips has its own
+        "general": general_row(
+            folds[0].run.stages(), None if general is None else general.comparison
+        ),
         "folds": [asdict(fold) for fold in results.folds],
         "split_by": split["split_by"],
         "kept_together": split.get("kept_together"),
@@ -139,9 +147,56 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     ]
     page = crossval_page(results, sections, config.report.report_clips)
     own = _markdown(results, sections)
-    write_report(run, config, Rendered(own, _public(results, public), page))
+    shown = None if general is None else public_general(general, place)
+    write_report(run, config, Rendered(own, _public(results, shown, public), page))
     run.mark_complete()
     return results
+
+
+def general_of_folds(folds: Sequence[RunDir], seed: int) -> GeneralSpeech | None:
+    """Base and the folds' adapters on the same general speech; None where it was not measured."""
+    files = [f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
+    measured = [fold for fold in folds if all((fold / name).is_file() for name in files)]
+    if not measured:
+        return None
+    before, after = ([stored_predictions(fold / name) for fold in measured] for name in files)
+    row = general_row(folds[0].stages(), compare_over_folds(before, after, seed))
+    return GeneralSpeech.from_json(row)
+
+
+def compare_over_folds(
+    before: Sequence[Sequence[PredictionRow]], after: Sequence[Sequence[PredictionRow]], seed: int
+) -> Comparison:
+    """Predictions of the folds on the same clips as one comparison. A clip is resampled with what
+    all folds made of it: three adapters on 12 clips are no 36 clips."""
+    one, other = (
+        [row | {"id": f"{n} {row['id']}"} for n, rows in enumerate(side) for row in rows]
+        for side in (before, after)
+    )
+    written = compare(one, other, seed)
+    found = compare(_summed(before), _summed(after), seed)
+    return replace(
+        found,
+        words=found.words // len(before),
+        style=written.style,
+        collapsed=written.collapsed,
+    )
+
+
+def _summed(folds: Sequence[Sequence[PredictionRow]]) -> list[PredictionRow]:
+    """A row a clip, whose counts and losses are the sums over the folds."""
+    clips: dict[str, Any] = {}
+    for row in (row for fold in folds for row in fold):
+        known = clips.get(row["id"])
+        if known is None:
+            clips[row["id"]] = {k: v for k, v in row.items() if k != "consensus"}
+            continue
+        for name in ("edits", "characters"):
+            known[name] = {k: n + row[name][k] for k, n in known[name].items()}
+        for name in ("loss", "loss_words", "target_tokens"):
+            if name in known:
+                known[name] += row[name]
+    return list(clips.values())
 
 
 def next_step(run: RunDir, results: CrossvalResults) -> NextStep:
@@ -212,7 +267,7 @@ def _figures(fold: FoldResults) -> FoldFigures:
     return FoldFigures(
         fold=fold.run.path.name,
         utterances=fold.before["utterances"],
-        speakers=len({u.speaker for u in _tested(fold)}),
+        speakers=len({u.speaker for u in _tested(fold)} - {None}),
         train_utterances=len(read_run_manifest(fold.run.manifest("train")))
         - sum(s.set_aside and s.split == "train" for s in fold.run.suspects()),
         wer=(fold.before["wer"], fold.after["wer"]),
@@ -264,14 +319,6 @@ def _cautions(comparison: Comparison, folds: list[FoldResults]) -> list[str]:
             f"Caution: in {sum(map(bool, shared))} of the folds recordings stand in two splits "
             f"({max(shared)} at most), so the figures are not of unseen clips."
         )
-    general = [fold.general for fold in folds if fold.general is not None]
-    if general:
-        before, after = (sum(wers) / len(general) for wers in zip(*general, strict=True))
-        if after - before > FORGOTTEN:
-            texts.append(
-                f"Caution: it forgot general speech: WER {show('wer', before)} -> "
-                f"{show('wer', after)} in the mean of the folds; {REMEDY}."
-            )
     return texts
 
 
@@ -291,7 +338,7 @@ def _fold_facts(folds: list[FoldFigures], split: dict[str, Any], origin: DataOri
             fold.fold,
             fold.train_utterances,
             fold.utterances,
-            fold.speakers,
+            fold.speakers or "-",
             arrow(fold.wer, "wer"),
             arrow(fold.loss, "loss"),
             arrow(fold.general_wer, "wer"),
@@ -318,24 +365,37 @@ def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
         words(results.comparison),
         changed(results.before, results.after),
         *suspicious(results.suspects),
-        *(
-            section_text(Section("Next", [], [[step.command]], step.says))
-            if step.command
-            else f"### Next\n\n{cell(step.says)}"
-            for step in results.next_steps
-        ),
+        *_kept(results.general),
+        *next_steps_text(results.next_steps),
         *map(section_text, sections[1:]),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _public(results: CrossvalResults, sections: list[Section]) -> str:
+def _kept(general: GeneralSpeech | None) -> list[str]:
+    """What the folds' adapters kept of general speech; nothing where that was not measured."""
+    if general is None or general.comparison is None:
+        return []
+    found = general.comparison
+    return [
+        f"### What it kept\n\nEvery fold's adapter on the same {counted(found.utterances, 'clip')} "
+        "of general speech, which none was trained on: all of them together.",
+        measures(found),
+        cell(found.sentences["wer"]),
+        bootstrap_note(found),
+    ]
+
+
+def _public(
+    results: CrossvalResults, general: GeneralSpeech | None, sections: list[Section]
+) -> str:
     """Its section of the collected report: figures alone, of nobody in particular."""
     comparison, said = public_comparison(results.comparison), public_cautions(results.cautions)
     parts = [
         *_figures_of_all(results.name, comparison, said, sections[0]),
         clip_counts(comparison),
         *suspect_counts(results.suspects),
+        *_kept(general),
         *map(section_text, sections[1:]),
     ]
     return "\n\n".join(parts) + "\n"

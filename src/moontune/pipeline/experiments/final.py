@@ -147,7 +147,9 @@ def open_crossval(path: Path) -> FinishedCrossval:
                 f"go on with: {resume}"
             )
     kept = [(int(_training(f).figures.best_step), f.used_config().train.updates) for f in folds]
-    return FinishedCrossval(run, run.config(), folds, comparison, found["cautions"], kept)
+    of_general = found.get("general_cautions", [])  # the adapter on all clips has its own
+    said = [text for text in found["cautions"] if text not in of_general]
+    return FinishedCrossval(run, run.config(), folds, comparison, said, kept)
 
 
 def _training(fold: RunDir) -> TrainingSummary:

@@ -11,17 +11,24 @@ from moontune.config.schema import RunConfig
 from moontune.config.validation import remarks
 from moontune.data.normalizer import normalizer_name
 from moontune.errors import UserError
-from moontune.evaluation.acceptance import Check, cautions
+from moontune.evaluation.acceptance import Check, forgetting
 from moontune.evaluation.degeneration import degenerated
 from moontune.evaluation.predictions import stored_predictions
 from moontune.models.decoding import Transcript
 from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
 from moontune.pipeline.run_dir import RunDir, final_command, open_run
+from moontune.pipeline.stages.next_steps import take_along, use_base, use_it
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_comparison, general_row, mps_fallbacks
 from moontune.report.final_adapter import render_final, render_final_public, statement
 from moontune.report.html.contents import final_page
-from moontune.report.results import ArtifactTest, Expectation, FinalMetrics, FinalResults
+from moontune.report.results import (
+    ArtifactTest,
+    Expectation,
+    FinalMetrics,
+    FinalResults,
+    NextStep,
+)
 from moontune.system.files import damage_as_user_error, read_jsonl, write_json
 from moontune.system.formatting import counted
 from moontune.training.stability import unsteady
@@ -72,7 +79,16 @@ def _results(run: RunDir, metrics: FinalMetrics) -> FinalResults:
         artifact=ArtifactTest.from_json(run.read("artifact_test.json")),
         audio=run.audio_of(run.suspects()),
         suspects=run.suspects(),
+        next_steps=_next_steps(run, metrics),
     )
+
+
+def _next_steps(run: RunDir, metrics: FinalMetrics) -> list[NextStep]:
+    """What to do with the adapter; of one that failed a check, with the base."""
+    place = str(run.path)
+    if not metrics.usable:
+        return [use_base(run.used_config())]
+    return [use_it(place), take_along(place)]
 
 
 def _drop_figures(run: RunDir) -> None:
@@ -94,7 +110,6 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
     expected = Expectation(crossval.name, len(crossval.folds), comparison, list(crossval.cautions))
     general = general_comparison(run, config.output.seed)
     checks = _checks(run, crossval)
-    forgot = cautions(comparison, general, "") if general else []
     clips, aside = cleaned["utterances"], stages["labels"].get("set_aside", 0)
     return {
         "run": record["name"],
@@ -105,7 +120,7 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
         "expected": asdict(expected) | {"comparison": comparison.to_json()},
         "kept_update": asdict(crossval.kept_update(run.used_config().train.updates)),
         "checks": [asdict(check) for check in checks],
-        "cautions": [text for text in forgot if text not in crossval.cautions],
+        "cautions": forgetting(general),
         "general": general_row(stages, general),
         "training": train,
         "data": cleaned | {"origin": sampled["origin"]},
@@ -154,7 +169,7 @@ def _checks(run: RunDir, crossval: FinishedCrossval) -> list[Check]:
         Check(
             "artifacts complete",
             not missing,
-            "missing: " + ", ".join(missing) if missing else "all written",
+            ", ".join(missing) or "all written",
         ),
         Check(
             "same words in a fresh process",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
 from moontune.data.sources.base import DataOrigin
+from moontune.evaluation.acceptance import State
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.pipeline.experiments.compare_runs import compared_run
-from moontune.pipeline.experiments.search_space import value_of
+from moontune.pipeline.experiments.search_space import configured, value_of
 from moontune.pipeline.experiments.trial import Trial, best_of, described, trial_folder
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.next_steps import use_base, use_it
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.report.html.contents import comparison_page, run_page
 from moontune.report.html.page import Heading
@@ -35,8 +39,15 @@ from moontune.report.public import (
     public_origin,
     public_settings,
 )
-from moontune.report.results import Advice, RunComparison, RunMetrics, SweepTrials, TrialFigures
-from moontune.report.run_markdown import section_text
+from moontune.report.results import (
+    Advice,
+    NextStep,
+    RunComparison,
+    RunMetrics,
+    SweepTrials,
+    TrialFigures,
+)
+from moontune.report.run_markdown import next_steps_text, section_text
 from moontune.system.files import write_json
 
 OWN = "own settings"  # what trial 0 is called
@@ -73,6 +84,7 @@ class SweepResult:
     tested: dict[str, TestedTrial]  # by trial's name
     tested_before: list[int]  # winners when the sweep had fewer trials
     comparison: Comparison | None  # own settings -> winner; None if they are the winner
+    next_steps: list[NextStep] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -151,6 +163,10 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
         tested_before(run, trials, winner),
         pair.comparison if pair else None,
     )
+    states: dict[str, State] = {
+        t.path.name: r.metrics.verdict.state for t, r in zip(tested, results, strict=True)
+    }
+    found = replace(found, next_steps=next_steps(run, config, found, states))
     data = tested[0].read("metrics.json")["data"]
     row = found.to_json() | {"data": data, "environment": record["environment"]}
     write_json(run / "sweep.json", row)
@@ -164,7 +180,9 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
     ]
     heading = Heading(f"sweep, {len(trials)} trials", found.run, "Which settings are best?")
     clips = config.report.report_clips
-    about = SweepTrials(list(found.own), _rows(found), found.advice, found.sentence)
+    about = SweepTrials(
+        list(found.own), _rows(found), found.advice, found.sentence, found.next_steps
+    )
     if pair is None:
         page = run_page(results[0], clips, heading=heading, trials=about)
     else:
@@ -175,6 +193,41 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
     write_report(run, config, Rendered(own, _public(found, best, pair, public), page))
     run.mark_complete()
     return found
+
+
+def next_steps(
+    run: RunDir, config: RunConfig, found: SweepResult, states: Mapping[str, State]
+) -> list[NextStep]:
+    """The advised adapter to be used, both where the advice leaves it open, and a training with
+    the winner's settings; `states` of the trials that were tested."""
+    numbers = {"better": [found.winner], "worse": [0]}.get(found.advice.outcome, [found.winner, 0])
+    steps = [
+        use_it(
+            str(trial_folder(run, n)),
+            f"Use the adapter of trial {n}" if n else "Use that of your own settings, trial 0",
+        )
+        for n in dict.fromkeys(numbers)
+    ]
+    if all(states[f"trial-{n}"] in ("worse", "not accepted") for n in numbers):
+        steps = [use_base(config)]
+    words = ["crossval", "--config", str(run / "config.toml"), "--run-name", f"{found.run}-cv"]
+    whose = "your settings"
+    if numbers[0]:
+        whose = f"the settings of trial {found.winner}"
+        words += _flags(config, configured(config, best_of(found.trials).values), found.own)
+    says = f"Test {whose} on every clip, then train one adapter on all of them"
+    return [*steps, NextStep(says, shlex.join(["moontune", *words]))]
+
+
+def _flags(config: RunConfig, wanted: RunConfig, tuned: Iterable[str]) -> list[str]:
+    """The settings of a trial that are not the run's own, as flags."""
+    words = []
+    for name in dict.fromkeys([*tuned, "lora_alpha"]):
+        own, value = value_of(config, name), value_of(wanted, name)
+        if value != own:
+            values = value if isinstance(value, list | tuple) else [value]
+            words += [f"--{name.replace('_', '-')}", *(map(str, values) if values else ["none"])]
+    return words
 
 
 def _own(run: RunDir, config: RunConfig) -> dict[str, str]:
@@ -217,6 +270,7 @@ def _markdown(
     parts = _figures(found, best, None if pair is None else pair.comparison, facts[0])
     if pair is not None:
         parts.append(changed(pair.before.predictions, pair.after.predictions, pair.names))
+    parts += next_steps_text(found.next_steps)
     return "\n\n".join([*parts, *map(section_text, facts[1:])]) + "\n"
 
 

@@ -76,7 +76,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     return {
         "utterances": len(cleaned.utterances),
         "minutes": round(minutes, 2),
-        "speakers": len({u.speaker for u in cleaned.utterances}),
+        "speakers": len({u.speaker for u in cleaned.utterances} - {None}),
         "dropped": reasons,
         "annotations": cleaned.annotations,
         "split_by": split_by,

@@ -38,7 +38,7 @@ def next_steps(
         return [
             use,
             NextStep("Test every clip, then train one adapter on all of them", crossval),
-            NextStep("Take it where there is no PyTorch", _moontune("export", place)),
+            take_along(place),
         ]
     suspects = [s for s in run.suspects() if s.split != "test"]
     listen = [
@@ -59,20 +59,19 @@ def next_steps(
 
 
 def _listening(
-    text: str, model: str, comparison: Comparison, side: Literal["before", "after"]
+    says: str, model: str, comparison: Comparison, side: Literal["before", "after"]
 ) -> NextStep:
     """Transcribing with a model, by the consensus of beams where that was measured to be better."""
     greedy: float | None = getattr(comparison.wer, side)
     by_consensus = comparison.measures.get("wer_consensus")
     agreed: float | None = getattr(by_consensus, side) if by_consensus else None
-    words = ["transcribe", "recording.wav", "--model", model]
-    if greedy is not None and agreed is not None and agreed < greedy:
-        text += (
-            f", with {percent(agreed)} of the words wrong in place of {percent(greedy)} for twice "
-            "the time"
-        )
-        words += ["--decoding", "consensus"]
-    return NextStep(text, _moontune(*words))
+    if greedy is None or agreed is None or agreed >= greedy:
+        return use_it(model, says)
+    says += (
+        f", with {percent(agreed)} of the words wrong in place of {percent(greedy)} for twice the "
+        "time"
+    )
+    return use_it(model, says, "--decoding", "consensus")
 
 
 def _more_clips(
@@ -114,6 +113,19 @@ def _settings_of(run: RunDir, config: RunConfig) -> list[str]:
     if config.model.model_id != saved.get("model_id", config.model.model_id):
         words += ["--model-id", config.model.model_id]
     return words
+
+
+def use_it(place: str, says: str = "Use it", *flags: str) -> NextStep:
+    """Recordings transcribed with the adapter of a folder."""
+    return NextStep(says, _moontune("transcribe", "recording.wav", "--model", place, *flags))
+
+
+def use_base(config: RunConfig) -> NextStep:
+    return use_it(config.model.model_id, "Use the base as it is")
+
+
+def take_along(place: str) -> NextStep:
+    return NextStep("Take it where there is no PyTorch", _moontune("export", place))
 
 
 def _moontune(*words: str) -> str:

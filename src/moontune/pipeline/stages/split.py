@@ -37,7 +37,7 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         share = split.shares[name]
         ui.note(
             f"{name:5} {counted(share.utterances, 'clip'):>9}, "
-            f"{counted(share.speakers, 'speaker'):>11}, "
+            f"{counted(share.speakers, 'speaker') if share.speakers else 'not named':>11}, "
             f"{share.seconds / 60:5.1f} min ({100 * share.share:.1f} %, wanted "
             f"{100 * share.wanted:.0f} %)"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from moontune.config.loading import setting_text, to_dict
 from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect
@@ -41,7 +43,7 @@ def run_page(
         badge=_advised(trials) or Badge(_OUTCOMES.get(verdict.state, "worse"), verdict.badge),
         rule="" if trials else verdict.rule,
         trials=trials,
-        next_steps=metrics.next_steps,
+        next_steps=trials.next_steps if trials else metrics.next_steps,
         cautions=[*_reasons(verdict), *verdict.cautions],
         general=metrics.general,
         checks=shown(verdict.checks, metrics.device.name),
@@ -62,7 +64,9 @@ def question(comparison: Comparison, *, by_speaker: bool) -> str:
     """The question that held-out clips answer, by how they were held out."""
     if by_speaker:
         return "Does it hear new voices better?"
-    if comparison.speakers <= 1:
+    if not comparison.speakers:  # whose voices, and how many, nobody said
+        return "Does it hear new recordings better?"
+    if comparison.speakers == 1:
         return "Does it hear this voice better?"
     return "Does it hear these voices better?"
 
@@ -78,13 +82,26 @@ def badge_of(comparison: Comparison) -> Badge | None:
 
 
 def _reasons(verdict: Verdict) -> list[str]:
-    """Reasons the chip alone does not tell: a smoke run's leniency, or the checks that failed."""
+    """Reasons the chip alone does not tell: a smoke run's leniency, or the checks that failed
+    where no line of the rule says so, as in older runs."""
     if verdict.accepted:
         return ["Accepted as a smoke run, on its artifacts alone."] if verdict.smoke else []
-    if verdict.state == "undecided":  # the rule says what it lacks
+    if verdict.rule:
         return []
     failed = [check for check in verdict.checks if not check.passed]
-    return [f"Not accepted: {check.name}: {check.detail}." for check in failed]
+    return [f"Not accepted: {check.says}: {check.detail}." for check in failed]
+
+
+def _named(runs: RunComparison) -> Badge | None:
+    """Which of two runs hears better. Where they adapt two bases, that is not the tuning's doing
+    alone, and no colour says it is."""
+    if runs.comparison.wer.outcome is None:
+        return None
+    if runs.better is None:
+        return Badge("undecided", "Cannot be told apart")
+    if runs.bases:
+        return Badge("mixed", f"{runs.better} is better, on another base")
+    return Badge("better", f"{runs.better} is better")
 
 
 def comparison_page(
@@ -102,9 +119,10 @@ def comparison_page(
     page = Page(
         heading=heading
         or Heading("comparison of two runs", f"{names[0]} and {names[1]}", "Which hears better?"),
-        sentence=trials.advice.says if trials else runs.comparison.sentences["wer"],
-        badge=_advised(trials) or badge_of(runs.comparison),
+        sentence=trials.advice.says if trials else runs.plain,
+        badge=_advised(trials) or _named(runs),
         trials=trials,
+        next_steps=trials.next_steps if trials else runs.next_steps,
         comparison=runs.comparison,
         predictions=(runs.before.predictions, runs.after.predictions),
         audio=runs.before.audio,
@@ -159,6 +177,7 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
         predictions=(results.before, results.after),
         audio=results.audio,
         cautions=results.cautions,
+        general=results.general,
         facts=facts,
         suspects=results.suspects,
     )
@@ -167,4 +186,9 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
 
 def final_page(results: FinalResults, clips: int) -> str:
     """The page of an adapter trained on all clips: what to expect, and what was checked."""
-    return render_final_page(results, sections_of(results), clips)
+    metrics, badge = results.metrics, badge_of(results.metrics.expected.comparison)
+    if badge is not None:
+        badge = replace(badge, text=f"Expected: {badge.text.lower()}")
+    if not metrics.usable:
+        badge = Badge("worse", "A check failed")
+    return render_final_page(results, badge, sections_of(results), clips)

@@ -266,12 +266,16 @@ class GroupTable:
     left_out: int  # groups between the best and the worst
 
 
-def group_table(groups: list[GroupRow], *, by_change: bool) -> GroupTable | None:
+def group_axis(groups: Sequence[GroupRow]) -> svg.Axis:
+    """The axis of all tables of groups on a page, so that lengths in them can be compared."""
+    rates = [rate for group in groups for rate in (group.before, group.after)]
+    return svg.axis([0.0, *rates], floor=0.0)
+
+
+def group_table(groups: list[GroupRow], scale: svg.Axis, *, by_change: bool) -> GroupTable | None:
     """`by_change` puts the largest gain first. Of very many groups, the best and the worst."""
     if not groups:
         return None
-    rates = [rate for group in groups for rate in (group.before, group.after)]
-    scale = svg.axis([0.0, *rates], floor=0.0)
     if by_change:
         groups = sorted(groups, key=lambda g: (g.difference is None, g.difference or 0.0, g.name))
     half = _MOST_GROUPS // 2

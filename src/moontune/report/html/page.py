@@ -16,8 +16,15 @@ from moontune.data.audio import AudioPart
 from moontune.evaluation.acceptance import Check, shown
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
+from moontune.report.final_adapter import expectation
 from moontune.report.html.changed_clips import ClipAudio, changed_clips, clip_audio
-from moontune.report.html.figures import group_table, loss_parts, measure_cards, trial_table
+from moontune.report.html.figures import (
+    group_axis,
+    group_table,
+    loss_parts,
+    measure_cards,
+    trial_table,
+)
 from moontune.report.html.loss_curve import curves
 from moontune.report.html.svg import Caption
 from moontune.report.html.templating import templates
@@ -87,7 +94,7 @@ class Heading:
 class Badge:
     """The answer at a glance."""
 
-    outcome: str  # better | undecided | worse: its colour
+    outcome: str  # better | undecided | worse | mixed: its colour
     text: str
 
 
@@ -121,6 +128,8 @@ def render_page(page: Page, clips: int) -> str:
     labels = short_names(page.names)
     comparison = page.comparison
     forgetting = page.general.comparison if page.general else None
+    by_speaker = comparison.by_speaker if comparison.speakers else []
+    scale = group_axis([*by_speaker, *comparison.by_duration])
     values = {
         "page": page,
         "labels": labels,
@@ -128,8 +137,8 @@ def render_page(page: Page, clips: int) -> str:
         "cards": measure_cards(comparison, labels),
         "parts_of_loss": loss_parts(comparison),
         "errors": word_errors(comparison),
-        "speakers": group_table(comparison.by_speaker, by_change=True),
-        "durations": group_table(comparison.by_duration, by_change=False),
+        "speakers": group_table(by_speaker, scale, by_change=True),
+        "durations": group_table(comparison.by_duration, scale, by_change=False),
         "clips": changed_clips(*page.predictions, page.audio, clips),
         "suspects": shown_suspects(page.suspects, page.audio, clips),
         "general_cards": measure_cards(forgetting, labels) if forgetting else [],
@@ -144,13 +153,18 @@ def render_page(page: Page, clips: int) -> str:
     return templates(__package__).get_template("report.html.j2").render(values)
 
 
-def render_final_page(results: FinalResults, facts: Sequence[Section], clips: int) -> str:
+def render_final_page(
+    results: FinalResults, badge: Badge | None, facts: Sequence[Section], clips: int
+) -> str:
     """The page of an adapter trained on all clips, as HTML, with the audio of at most `clips` whose
     transcripts look wrong inside."""
     metrics, of_folds, labels = results.metrics, ("base", "folds"), ("base", "tuned")
     comparison, forgetting = metrics.expected.comparison, metrics.general.comparison
     values = {
         "title": results.name,
+        "badge": badge,
+        "expectation": expectation(metrics.expected),
+        "next_steps": results.next_steps,
         "metrics": metrics,
         "checks": shown(metrics.checks, metrics.device.name),
         "cautions": results.cautions,

@@ -14,6 +14,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from moontune.evaluation.acceptance import is_caution
+
 FIXED_SPACE = "\u00a0"
 _KEPT = FIXED_SPACE + "\u200d"  # the joiner holds emoji together
 
@@ -35,6 +37,7 @@ def templates(package: str) -> Environment:
     environment.filters["count"] = lambda n: f"{n:,}"
     environment.filters["span"] = _span
     environment.filters["signed"] = lambda n: f"{n:+,}".replace("-", "−") if n else "0"
+    environment.tests["caution"] = is_caution
     return environment
 
 
