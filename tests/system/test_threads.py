@@ -16,9 +16,9 @@ import torch
 from moontune.config.schema import RunConfig
 from moontune.pipeline import runner
 from moontune.pipeline.run_dir import create_run
-from moontune.system import threads
+from moontune.system import device as threads
+from moontune.system.device import THREADS_ASKED, Threads, free_threads
 from moontune.system.distributed import SINGLE
-from moontune.system.threads import ASKED, Threads, free_threads
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ class Notes:
 @pytest.fixture
 def computing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Threads that a stage of a run computes with, where so many are free."""
-    for name in ASKED:
+    for name in THREADS_ASKED:
         monkeypatch.delenv(name, raising=False)
     run = create_run(RunConfig(), tmp_path / "r", "r", ["run"])
     ui: Any = Notes()
@@ -96,7 +96,7 @@ def test_folds_have_those_of_their_cross_validation(computing) -> None:
     assert "threads" not in fold.record()
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", THREADS_ASKED)
 def test_what_the_user_says_comes_first(computing, monkeypatch, name) -> None:
     before = torch.get_num_threads()
     monkeypatch.setenv(name, "2")

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from moontune.cli.arguments import asks_help, flag_value, parse, user_errors_as_exit_code
 from moontune.errors import ACCEPTED, UserError
 from moontune.pipeline.stages import STAGES
+from moontune.system.device import wait_politely
 from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
 from moontune.system.formatting import did_you_mean, printable
 from moontune.system.progress import PassingLine, starting
-from moontune.system.threads import wait_politely
 
 _RUN_VERBS = {
     "run": "all of it, from sampling to the verdict and the report",

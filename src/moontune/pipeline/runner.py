@@ -12,11 +12,11 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stale_after
+from moontune.system.device import THREADS_ASKED, free_threads
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.fast_imports import import_torch
 from moontune.system.files import damage_as_user_error
 from moontune.system.progress import Ui
-from moontune.system.threads import ASKED, free_threads
 
 
 def run_stage(
@@ -72,7 +72,7 @@ def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any])
 def _threads(run: RunDir, ui: Ui, group: ProcessGroup) -> Iterator[None]:
     """Within it PyTorch computes with the run's own number of threads, which is as many as
     processors were free when it first computed; what the user or a launcher says comes first."""
-    if group.size > 1 or any(name in os.environ for name in ASKED):
+    if group.size > 1 or any(name in os.environ for name in THREADS_ASKED):
         yield
         return
     if (count := run.threads) is None:
