@@ -373,7 +373,7 @@ def test_an_adapter_that_stopped_writing_speech_is_not_called_usable(
     assert main(["final", "outputs/cv"]) == 1
     out = capsys.readouterr().out
     assert "24 are empty" in " ".join(out.split())
-    assert "Do not rely on it: transcripts are speech" in out
+    assert "Do not rely on it: transcripts are not speech" in out
 
 
 @pytest.mark.parametrize(

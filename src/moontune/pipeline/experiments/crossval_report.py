@@ -169,11 +169,7 @@ def compare_over_folds(
 ) -> Comparison:
     """Predictions of the folds on the same clips as one comparison. A clip is resampled with what
     all folds made of it: three adapters on 12 clips are no 36 clips."""
-    one, other = (
-        [row | {"id": f"{n} {row['id']}"} for n, rows in enumerate(side) for row in rows]
-        for side in (before, after)
-    )
-    written = compare(one, other, seed)
+    written = compare(_apart(before), _apart(after), seed)
     found = compare(_summed(before), _summed(after), seed)
     return replace(
         found,
@@ -181,6 +177,16 @@ def compare_over_folds(
         style=written.style,
         collapsed=written.collapsed,
     )
+
+
+def _apart(folds: Sequence[Sequence[PredictionRow]]) -> list[PredictionRow]:
+    """The rows of all folds, each under an id of its own."""
+    rows: list[PredictionRow] = []
+    for n, fold in enumerate(folds):
+        for row in fold:
+            one: PredictionRow = {**row, "id": f"{n} {row['id']}"}
+            rows.append(one)
+    return rows
 
 
 def _summed(folds: Sequence[Sequence[PredictionRow]]) -> list[PredictionRow]:
