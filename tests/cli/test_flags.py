@@ -116,8 +116,9 @@ def test_what_is_wrong_is_said_in_one_line_with_the_nearest(capsys, words, says)
         (["push", "outputs/a"], "ORG/NAME is missing"),
         (
             ["evaluate", "outputs/a", "--decoding", "consensus"],
-            "give it to an earlier stage: moontune baseline RUN --decoding",
+            "give it to another stage: moontune baseline RUN --decoding",
         ),
+        (["transcribe", "a.wav", "--token-margin", "3"], "a setting of a new run, as in"),
         (["train", "outputs/a", "--manifest", "a.jsonl"], "a setting of a new run, as in moontune"),
         (["compare", "a"], "RUN RUN: 2 are needed, and 1 is given"),
         (["export"], "RUN is missing: a run's folder, outputs/NAME (usage: moontune export RUN"),

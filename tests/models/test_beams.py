@@ -156,6 +156,12 @@ def test_a_loop_stays_where_no_beam_comes_to_an_end(monkeypatch, tiny_base) -> N
     assert (first.text, first.greedy) == (loop, None)
 
 
+def test_weights_that_are_no_numbers_leave_the_greedy_transcript(monkeypatch, tiny_base) -> None:
+    loop = "ha ha ha ha ha ha ha ha..."
+    first, _ = heard(monkeypatch, tiny_base, loop, [])
+    assert (first.text, first.greedy) == ("ha ha ha ha ha ha ha ha", None)
+
+
 def test_what_other_runtimes_write_can_be_asked_for(monkeypatch, tiny_base) -> None:
     loop = "ha ha ha ha ha ha ha ha..."
     first, _ = heard(monkeypatch, tiny_base, loop, ["What?", "What?"], mends_loops=False)

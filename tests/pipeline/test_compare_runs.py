@@ -109,3 +109,33 @@ def test_the_page_names_the_better_run_and_how_it_is_used(two, capsys) -> None:
     assert "so the difference is not the tuning's alone." in said
     for text in (said, *(Path(f"outputs/compare-old-new.{x}").read_text() for x in ("md", "html"))):
         assert use in text
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"method": "greedy, and consensus"}, None),  # of one, consensus is known as well
+        ({"endless": None}, "by an older moontune; measure it again: moontune baseline RUN"),
+        ({"tokens_per_second": 13.0}, "their token caps differ"),
+    ],
+)
+def test_what_two_runs_were_measured_by_must_be_the_same(two, capsys, change, says) -> None:
+    for which in ("base", "tuned"):
+        file = two[0] / f"eval_{which}.json"
+        summary = json.loads(file.read_text())
+        changed = summary["decoding"] | change
+        summary["decoding"] = {k: v for k, v in changed.items() if v is not None}
+        write_json(file, summary)
+    assert main(["compare", *map(str, two)]) == (0 if says is None else 2)
+    assert (says or "") in capsys.readouterr().err
+
+
+def test_no_adapter_is_advised_that_is_worse_than_its_base(two, capsys) -> None:
+    for run in two:
+        metrics = json.loads((run / "metrics.json").read_text())
+        metrics["verdict"]["state"] = "worse"
+        write_json(run / "metrics.json", metrics)
+    assert main(["compare", *map(str, two)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Use the base as it is" in said.replace("use the base", "Use the base")
+    assert "--model outputs/" not in said

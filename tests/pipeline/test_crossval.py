@@ -222,6 +222,12 @@ def test_general_speech_is_pooled_over_the_folds_clip_by_clip() -> None:
     assert found.wer.after == pytest.approx(6 / 150)
     assert "cannot be told apart with 10 clips of 10 speakers" in found.sentences["wer"]
     assert forgetting(found) == []
+    looped: list[PredictionRow] = [
+        {**r, "looped": {"hypothesis": "a a a a", "tokens": [], "truncated": True}}
+        for r in heard(0)
+    ]
+    of_three = compare_over_folds([heard(0)] * 3, [heard(0), looped, heard(0)], 1)
+    assert (of_three.looped.before, of_three.looped.after) == (0, 10)
     [told] = forgetting(compare_over_folds([heard(0)] * 3, [heard(9)] * 3, 1))
     assert "it forgot general speech: WER on 10 clips not trained on 0.00 % -> 18.00 %" in told
 

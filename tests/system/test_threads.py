@@ -16,16 +16,25 @@ import torch
 from moontune.config.schema import RunConfig
 from moontune.pipeline import runner
 from moontune.pipeline.run_dir import create_run
+from moontune.pipeline.stages import stage_named
 from moontune.system import device as threads
 from moontune.system.device import THREADS_ASKED, Threads, free_threads
 from moontune.system.distributed import SINGLE
 
 
 @pytest.mark.parametrize(
-    ("processors", "busy", "count"),
-    [(1, 0.0, 1), (2, 0.0, 2), (2, 0.2, 2), (2, 0.9, 1), (2, 2.0, 1), (8, 1.1, 7), (8, 2.4, 5)],
+    ("machine", "processors", "busy", "count"),
+    [
+        *((1, 1, 0.0, 1), (2, 2, 0.0, 2), (2, 2, 0.2, 2), (2, 2, 0.9, 1), (2, 2, 2.0, 1)),
+        *((8, 8, 1.1, 7), (8, 8, 2.4, 5)),
+        # A share of a large machine, whose other processors are enough for the others.
+        *((64, 4, 50.0, 4), (64, 4, 62.0, 2), (64, 1, 64.0, 1)),
+    ],
 )
-def test_threads_are_for_processors_that_others_leave(monkeypatch, processors, busy, count) -> None:
+def test_threads_are_for_processors_that_others_leave(
+    monkeypatch, machine, processors, busy, count
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: machine)
     monkeypatch.setattr(threads, "usable_processors", lambda: processors)
     monkeypatch.setattr(threads, "_busy_elsewhere", lambda: busy)
     found = free_threads()
@@ -72,9 +81,10 @@ def computing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     run = create_run(RunConfig(), tmp_path / "r", "r", ["run"])
     ui: Any = Notes()
 
-    def with_free(count: int, folder: Any = run, group: Any = SINGLE) -> int:
-        monkeypatch.setattr(runner, "free_threads", lambda: Threads(count, 4))
-        with runner._threads(folder, ui, group):
+    def with_free(count: int, folder: Any = run, group: Any = SINGLE, of: int = 4) -> int:
+        monkeypatch.setattr(runner, "free_threads", lambda: Threads(count, of))
+        monkeypatch.setattr(runner, "usable_processors", lambda: of)
+        with runner._threads(folder, stage_named("train"), ui, group):
             return torch.get_num_threads()
 
     return SimpleNamespace(run=run, said=ui.said, threads=with_free)
@@ -85,15 +95,21 @@ def test_a_run_keeps_the_threads_it_began_with(computing) -> None:
     assert computing.threads(3) == 3
     assert computing.said == [Threads(3, 4).why]
     assert computing.threads(1) == 3
-    assert len(computing.said) == 1
+    assert "3 of 4 processors compute, as when it began" in computing.said[1]
+    assert computing.threads(1, of=3) == 3
+    assert len(computing.said) == 2
+    assert computing.threads(1, of=2) == 2  # another machine has no more
     assert torch.get_num_threads() == before
 
 
 def test_folds_have_those_of_their_cross_validation(computing) -> None:
-    computing.run.note(threads=2)
-    fold = create_run(RunConfig(), computing.run.path / "fold-1", "fold-1", ["run"])
-    assert computing.threads(4, fold) == 2
-    assert "threads" not in fold.record()
+    one, other = (
+        create_run(RunConfig(), computing.run.path / name, name, ["run"])
+        for name in ("fold-1", "fold-2")
+    )
+    assert computing.threads(2, one) == 2
+    assert computing.threads(4, other) == 2
+    assert "threads" not in one.record()
 
 
 @pytest.mark.parametrize("name", THREADS_ASKED)

@@ -274,18 +274,20 @@ def _place(word: str, by_name: dict[str, Flag]) -> _Given:
         near = nearest_setting(spelt, by_name)
         hint = f"; {setting_hint(spelt, by_name[near].word)}" if near else ""
         if not near and name in known_keys():
-            hint = _set_elsewhere(spelt, known_keys()[name][0])
+            of_stage = set(by_name) <= {"overwrite", *known_keys()} and "run_name" not in by_name
+            hint = _set_elsewhere(spelt, known_keys()[name][0], of_stage=of_stage)
         raise UserError(f"unknown flag {spelt}{hint}")
     if flag.is_switch and assigned:
         raise UserError(f"{spelt} takes no value; take out ={value}")
     return _Given(flag, spelt, [value] if assigned else [])
 
 
-def _set_elsewhere(spelt: str, section: str) -> str:
-    """Which verb takes a setting of that section of the configuration."""
-    for stage in STAGES:
+def _set_elsewhere(spelt: str, section: str, *, of_stage: bool) -> str:
+    """Which verb takes a setting of that section of the configuration: for the verb of a stage
+    another stage, where one does."""
+    for stage in STAGES if of_stage else ():
         if section in stage.sections and section != "device":
-            return f" here; give it to an earlier stage: moontune {stage.name} RUN {spelt} ..."
+            return f" here; give it to another stage: moontune {stage.name} RUN {spelt} ..."
     return f" here; it is a setting of a new run, as in moontune run {spelt}"
 
 

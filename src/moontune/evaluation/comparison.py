@@ -22,7 +22,7 @@ from moontune.evaluation.bootstrap import (
     wider_of,
     within_groups,
 )
-from moontune.evaluation.degeneration import degenerated
+from moontune.evaluation.degeneration import as_written, degenerated
 from moontune.evaluation.error_rates import Edits, corpus_wer, sum_edits, words_heard
 from moontune.evaluation.measures import (
     BootstrapNote,
@@ -39,7 +39,6 @@ from moontune.evaluation.measures import (
 from moontune.evaluation.phrasing import USUAL_GAIN, Size, sentence, typography
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.typography import retention
-from moontune.models.decoding import Transcript
 
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
@@ -73,12 +72,19 @@ MEASURES: dict[str, tuple[Callable[[PredictionRow], float], Callable[[Prediction
 
 
 def differing_conditions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The conditions in which two evaluations' summaries differ: then their figures say nothing."""
-    return [
-        key
-        for key in ("manifest", "audio", "normalizer", "decoding")
-        if before.get(key) != after.get(key)
-    ]
+    """The conditions in which two evaluations' summaries differ: then their figures say nothing.
+
+    Whether consensus was measured beside greedy decoding is none.
+    """
+
+    def condition(summary: dict[str, Any], key: str) -> Any:
+        value = summary.get(key)
+        if key != "decoding" or not isinstance(value, dict):
+            return value
+        return {name: v for name, v in value.items() if name != "method"}
+
+    keys = ("manifest", "audio", "normalizer", "decoding")
+    return [key for key in keys if condition(before, key) != condition(after, key)]
 
 
 def edits_of(row: PredictionRow) -> Edits:
@@ -148,7 +154,7 @@ def compare(
         words_fixed=_most(word for fixed, _ in heard for word in fixed),
         words_broken=_most(word for _, broken in heard for word in broken),
         style=retention([r["hypothesis"] for r in before], [r["hypothesis"] for r in after]),
-        collapsed=degenerated(_transcripts(before), _transcripts(after)),
+        collapsed=degenerated(as_written(before), as_written(after)),
         sentences=sentences,
     )
 
@@ -264,12 +270,6 @@ def _possible(before: float, change: Estimate) -> Interval | None:
 
 def _above_zero(figure: Estimate) -> Interval | None:
     return Interval(*(max(0.0, end) for end in figure.interval)) if figure.interval else None
-
-
-def _transcripts(rows: Sequence[PredictionRow]) -> list[Transcript]:
-    """As they were before anything stood in for one that loops."""
-    written = (r.get("looped", r) for r in rows)
-    return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in written]
 
 
 def _words_changed(before: PredictionRow, after: PredictionRow) -> tuple[list[str], list[str]]:

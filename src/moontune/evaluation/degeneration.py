@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from moontune.models.decoding import Transcript, endless
 
@@ -27,6 +28,21 @@ def degenerated(base: Sequence[Transcript], tuned: Sequence[Transcript]) -> str 
         f"of {len(tuned)} transcripts {after[0]} are empty and {after[1]} loop or never end; of "
         f"the base's {before[0]} and {before[1]}"
     )
+
+
+def as_written(rows: Iterable[Mapping[str, Any]]) -> list[Transcript]:
+    """The transcripts of prediction rows as they were before the consensus of beams stood in for
+    those that came to no end: only these say whether a model still writes speech."""
+    written = (row.get("looped") or row for row in rows)
+    return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in written]
+
+
+def looped_row(transcript: Transcript) -> dict[str, Any] | None:
+    """The greedy transcript that another stands in for, as a row's `looped`; None where none is."""
+    greedy = transcript.greedy
+    if greedy is None:
+        return None
+    return {"hypothesis": greedy.text, "tokens": greedy.tokens, "truncated": greedy.truncated}
 
 
 def _lost(transcripts: Sequence[Transcript]) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, manifest_hash
 from moontune.data.normalizer import normalize, normalizer_name
+from moontune.evaluation.degeneration import looped_row
 from moontune.evaluation.error_rates import (
     CharacterEdits,
     Edits,
@@ -172,18 +173,11 @@ def _predict(
             edits=word_edits(u.text, written[i].text),
             characters=character_edits(u.text, written[i].text),
             group=u.group,
-            looped=_looped(written[i]),
+            looped=cast("LoopedTranscript | None", looped_row(written[i])),
             consensus=_consensus(u.text, agreed[i]),
         )
         for i, u in enumerate(utterances)
     ]
-
-
-def _looped(transcript: Transcript) -> LoopedTranscript | None:
-    greedy = transcript.greedy
-    if greedy is None:
-        return None
-    return {"hypothesis": greedy.text, "tokens": greedy.tokens, "truncated": greedy.truncated}
 
 
 def _consensus(reference: str, transcript: Transcript | None) -> ConsensusTranscript | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moontune.evaluation.acceptance import WER_GAIN
-from moontune.evaluation.degeneration import degenerated
+from moontune.evaluation.degeneration import as_written, degenerated
 from moontune.evaluation.error_rates import relative_gain
 from moontune.models.decoding import Transcript
 from moontune.system.formatting import counted, percent
@@ -43,6 +43,4 @@ def reason_to_keep_base(before: Evaluation, after: Evaluation) -> str | None:
 
 
 def _transcripts(done: Evaluation) -> list[Transcript]:
-    """As they were before anything stood in for one that loops."""
-    rows = (p.looped or p.row() for p in done.predictions)
-    return [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
+    return as_written(p.row() for p in done.predictions)

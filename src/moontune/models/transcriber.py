@@ -76,6 +76,8 @@ class Transcriber:
         return found
 
     def _agreed(self, found: Sequence[Beam]) -> Transcript:
+        if not found:  # nothing is likely: the weights are no numbers, which others say
+            return Transcript("", [self.packed.start], truncated=True)
         return agreed([(self._transcript(b.tokens), b.log_probability) for b in found])
 
     def _transcript(self, tokens: list[int]) -> Transcript:

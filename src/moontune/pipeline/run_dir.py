@@ -37,6 +37,8 @@ KINDS = {
     "final": "an adapter trained on all clips, none held out",
 }
 FINAL = "final"  # folder of that adapter, in the cross-validation's
+# Settings that are paths, relative to the folder that a run began in.
+PATHS = ("model_id", "manifest", "general_manifest", "replay_manifest")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",
@@ -163,7 +165,7 @@ class RunDir:
         settings["report_file"] = _report_file(
             settings.get("report_file"), began, surroundings["commands"]
         )
-        for name in ("model_id", "manifest", "general_manifest", "replay_manifest"):
+        for name in PATHS:
             value = settings.get(name)
             if isinstance(value, list):
                 settings[name] = [_found(file, began) for file in value]
@@ -232,13 +234,15 @@ class RunDir:
 
     @property
     def threads(self) -> int | None:
-        """How many the run began to compute with, or the experiment that it is part of."""
-        for folder in (self.path, self.path.parent):
-            if (folder / "run.json").is_file():
-                count = RunDir(folder).record().get("threads")
-                if count is not None:
-                    return int(count)
-        return None
+        """How many the run, or the whole that it is part of, began to compute with."""
+        count = self.whole.record().get("threads")
+        return None if count is None else int(count)
+
+    @property
+    def whole(self) -> RunDir:
+        """The cross-validation or search that it is part of; itself where it is none."""
+        parent = self.path.parent
+        return RunDir(parent) if (parent / "run.json").is_file() else self
 
     def stages(self) -> dict[str, dict[str, Any]]:
         return self.record()["stages"]

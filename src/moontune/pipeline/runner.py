@@ -12,7 +12,7 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stale_after
-from moontune.system.device import THREADS_ASKED, free_threads
+from moontune.system.device import THREADS_ASKED, free_threads, usable_processors
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.fast_imports import import_torch
 from moontune.system.files import damage_as_user_error
@@ -35,7 +35,7 @@ def run_stage(
     group.on_main(lambda: _begin(run, stage))
     begun = time.perf_counter()
     if stage.computes:
-        with _threads(run, ui, group):
+        with _threads(run, stage, ui, group):
             facts = _watched(run, config, stage, ui, group, options)
     elif stage.of_files:
         with damage_as_user_error(run.path, "do the stages again that make its files"):
@@ -69,20 +69,23 @@ def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any])
 
 
 @contextmanager
-def _threads(run: RunDir, ui: Ui, group: ProcessGroup) -> Iterator[None]:
+def _threads(run: RunDir, stage: Stage, ui: Ui, group: ProcessGroup) -> Iterator[None]:
     """Within it PyTorch computes with the run's own number of threads, which is as many as
     processors were free when it first computed; what the user or a launcher says comes first."""
     if group.size > 1 or any(name in os.environ for name in THREADS_ASKED):
         yield
         return
-    if (count := run.threads) is None:
+    count, processors = run.threads, usable_processors()
+    if count is None:
         found = free_threads()
         if found.why:
             ui.note(found.why)
-        run.note(threads=(count := found.count))
+        run.whole.note(threads=(count := found.count))
+    elif count < processors and stage.name == "train":  # the longest of a run that is gone on with
+        ui.note(f"{count} of {processors} processors compute, as when it began (OMP_NUM_THREADS)")
     torch = import_torch()
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(min(count, processors))
     try:
         yield
     finally:

@@ -181,7 +181,7 @@ class Threads:
         others = "the other is" if busy == 1 else f"{busy} are"
         return (
             f"computing on {self.count} of {self.processors} processors, {others} busy with other "
-            "programs (OMP_NUM_THREADS says otherwise)"
+            "programs (OMP_NUM_THREADS=N asks for N)"
         )
 
 
@@ -193,9 +193,10 @@ def wait_politely() -> None:
 def free_threads() -> Threads:
     """As many as processors are free, at least one; takes a quarter of a second to look."""
     processors = usable_processors()
-    busy = _busy_elsewhere() if processors > 1 else 0.0
-    taken = math.floor(busy + 1 - _MOSTLY)
-    return Threads(min(max(1, processors - taken), processors), processors)
+    if processors == 1:
+        return Threads(1, 1)
+    free = max(os.cpu_count() or 1, processors) - _busy_elsewhere()  # of the whole machine
+    return Threads(max(1, min(processors, math.floor(free + _MOSTLY))), processors)
 
 
 def usable_processors() -> int:

@@ -12,8 +12,9 @@ from moontune.config.validation import check_values
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
+from moontune.pipeline.experiments.final import doubts_of, open_crossval
 from moontune.pipeline.run_dir import RunDir, evaluated_run, final_command
-from moontune.pipeline.stages.next_steps import use_it
+from moontune.pipeline.stages.next_steps import use_base, use_it
 from moontune.report.html.contents import comparison_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures, words
@@ -131,9 +132,7 @@ def _names(runs: tuple[RunDir, ...]) -> tuple[str, str]:
 def _next_steps(runs: Sequence[RunDir], found: RunComparison) -> list[NextStep]:
     """The one that hears better to be used; where that cannot be told, either."""
     steps = [
-        NextStep(f"Train {name}'s adapter on all clips, to be used", final_command(run.path))
-        if run.kind == "crossval"
-        else use_it(str(run.path), f"Use {name}")
+        _step(run, name)
         for run, name in zip(runs, found.names, strict=True)
         if found.better in (name, None)
     ]
@@ -143,6 +142,17 @@ def _next_steps(runs: Sequence[RunDir], found: RunComparison) -> list[NextStep]:
         says = f"{steps[0].says}; nothing here says which of the two is better{tell}"
         steps[0] = replace(steps[0], says=says)
     return steps
+
+
+def _step(run: RunDir, name: str) -> NextStep:
+    """A run's adapter to be used, or its base where the adapter is no better."""
+    if run.kind == "crossval":
+        if doubts_of(open_crossval(run.path)):
+            return use_base(run.config())
+        return NextStep(f"Train {name}'s adapter on all clips, to be used", final_command(run.path))
+    if run.metrics().verdict.state in ("worse", "not accepted"):
+        return use_base(run.config())
+    return use_it(str(run.path), f"Use {name}")
 
 
 def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> str:
@@ -157,6 +167,13 @@ def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> str:
         "normalizer": "their WER is of two normalisers; evaluate both with one version",
         "decoding": "their token caps differ; give runs of one --tokens-per-second, --token-margin",
     }
+    caps = [{**summary["decoding"], "endless": "", "method": ""} for summary in (first, second)]
+    if caps[0] == caps[1]:
+        said["decoding"] = (
+            "of one the transcripts that came to no end were left as they were, by an older "
+            "moontune; measure it again: moontune baseline RUN --overwrite, then moontune run "
+            "--resume --run-name NAME"
+        )
     for key in differing_conditions(first, second):
         if key in said:
             raise UserError(f"{names[0]} and {names[1]} cannot be compared: {said[key]}")

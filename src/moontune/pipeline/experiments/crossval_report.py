@@ -13,6 +13,7 @@ from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
 from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import meaning_of
+from moontune.errors import UserError
 from moontune.evaluation.acceptance import cautions, forgetting, typography_taught
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
@@ -174,8 +175,12 @@ def compare_over_folds(
     return replace(
         found,
         words=found.words // len(before),
+        truncated=written.truncated,
+        words_fixed=written.words_fixed,
+        words_broken=written.words_broken,
         style=written.style,
         collapsed=written.collapsed,
+        looped=written.looped,
     )
 
 
@@ -250,6 +255,12 @@ def _together(evaluations: list[dict[str, Any]]) -> dict[str, Any]:
         return hashlib.sha256("".join(e[key] for e in evaluations).encode()).hexdigest()[:16]
 
     same = {key: evaluations[0][key] for key in ("normalizer", "decoding")}
+    for key, value in same.items():
+        if any(e[key] != value for e in evaluations):
+            raise UserError(
+                f"the folds were measured with another {key}, some by an older moontune; begin "
+                "again with --overwrite"
+            )
     return same | {"manifest": digest("manifest"), "audio": digest("audio")}
 
 

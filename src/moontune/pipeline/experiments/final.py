@@ -355,6 +355,7 @@ def _transcribe_check(
     run: RunDir, config: RunConfig, base: Base, ui: Ui, group: ProcessGroup
 ) -> None:
     """Write what the adapter writes for some clips it trained on: transcripts, and no figures."""
+    from moontune.evaluation.degeneration import looped_row
     from moontune.models.transcriber import Transcriber, transcripts_of
 
     def trained() -> list[Utterance]:
@@ -369,7 +370,13 @@ def _transcribe_check(
     clips = group.on_main(trained)
     found = transcripts_of(Transcriber(base), clips, config.eval.token_cap, group, step)
     rows = [
-        {"id": u.id, "hypothesis": t.text, "tokens": t.tokens, "truncated": t.truncated}
+        {
+            "id": u.id,
+            "hypothesis": t.text,
+            "tokens": t.tokens,
+            "truncated": t.truncated,
+            **({} if t.greedy is None else {"looped": looped_row(t)}),
+        }
         for u, t in zip(clips, found, strict=True)
     ]
     if group.is_main:

@@ -12,9 +12,8 @@ from moontune.config.validation import remarks
 from moontune.data.normalizer import normalizer_name
 from moontune.errors import UserError
 from moontune.evaluation.acceptance import Check, forgetting
-from moontune.evaluation.degeneration import degenerated
+from moontune.evaluation.degeneration import as_written, degenerated
 from moontune.evaluation.predictions import stored_predictions
-from moontune.models.decoding import Transcript
 from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
 from moontune.pipeline.run_dir import RunDir, final_command, open_run
 from moontune.pipeline.stages.next_steps import take_along, use_base, use_it
@@ -183,9 +182,5 @@ def _collapse(run: RunDir, crossval: FinishedCrossval) -> tuple[str | None, int]
     """What became of the transcripts, if the adapter stopped writing speech; and of how many."""
     rows = read_jsonl(run / CHECK_FILE)
     of_base = {r["id"]: r for r in stored_predictions(crossval.run / "predictions_base.jsonl")}
-    before = [_transcript(of_base[row["id"]]) for row in rows]
-    return degenerated(before, [_transcript(row) for row in rows]), len(rows)
-
-
-def _transcript(row: Any) -> Transcript:
-    return Transcript(row["hypothesis"], row.get("tokens", []), row["truncated"])
+    before = as_written(of_base[row["id"]] for row in rows)
+    return degenerated(before, as_written(rows)), len(rows)

@@ -17,7 +17,7 @@ from moontune.pipeline.experiments.compare_runs import compared_run
 from moontune.pipeline.experiments.search_space import configured, value_of
 from moontune.pipeline.experiments.trial import Trial, best_of, described, trial_folder
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.stages.next_steps import use_base, use_it
+from moontune.pipeline.stages.next_steps import settings_of, use_base, use_it
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.report.html.contents import comparison_page, run_page
 from moontune.report.html.page import Heading
@@ -210,7 +210,7 @@ def next_steps(
     ]
     if all(states[f"trial-{n}"] in ("worse", "not accepted") for n in numbers):
         steps = [use_base(config)]
-    words = ["crossval", "--config", str(run / "config.toml"), "--run-name", f"{found.run}-cv"]
+    words = ["crossval", *settings_of(run, config), "--run-name", f"{found.run}-cv"]
     whose = "your settings"
     if numbers[0]:
         whose = f"the settings of trial {found.winner}"

@@ -12,6 +12,7 @@ from moontune.data.manifest import Utterance, read_manifest, write_manifest
 from moontune.errors import UserError
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, pinned_revision
+from moontune.system.device import THREADS_ASKED
 from moontune.system.distributed import lone_environment
 from moontune.system.files import read_jsonl, write_json
 from moontune.system.progress import Ui
@@ -34,7 +35,7 @@ def artifact_stage(
     write_manifest(run.manifest("artifact"), choose_clips(test, config.eval.artifact_clips))
     output = run / "artifact_test.json"
     arguments = _arguments(run, config, output)
-    _run_stt(arguments)
+    _run_stt(arguments, run.threads)
     test_row = run.read(output.name) | {"command": ["run_stt.py", *arguments]}
     _compare(run, test_row, expected)
     write_json(output, test_row)
@@ -67,13 +68,16 @@ def _arguments(run: RunDir, config: RunConfig, output: Path) -> list[str]:
     return arguments if revision is None else [*arguments, "--revision", revision]
 
 
-def _run_stt(arguments: list[str]) -> None:
+def _run_stt(arguments: list[str], threads: int | None) -> None:
+    environment = lone_environment() | {"PYTHONUTF8": "1"}
+    if threads is not None and not any(name in environment for name in THREADS_ASKED):
+        environment["OMP_NUM_THREADS"] = str(threads)  # last bits depend on it
     process = subprocess.run(
         [sys.executable, "-P", "-m", "moontune.cli.run_stt", *arguments],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        env=lone_environment() | {"PYTHONUTF8": "1"},
+        env=environment,
         check=False,
     )
     if process.returncode != 0:

@@ -6,11 +6,11 @@ import shlex
 from dataclasses import replace
 from typing import Any, Literal
 
-from moontune.config.loading import read_settings
+from moontune.config.loading import read_settings, to_dict
 from moontune.config.schema import RunConfig
 from moontune.evaluation.acceptance import Verdict
 from moontune.evaluation.measures import Comparison
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_dir import PATHS, RunDir
 from moontune.report.results import NextStep, RunMetrics
 from moontune.system.formatting import counted, percent
 
@@ -28,7 +28,7 @@ def next_steps(
     place, name = str(run.path), record["name"]
     use = _listening("Use it", place, comparison, "after")
     base = _listening("Use the base as it is", config.model.model_id, comparison, "before")
-    again = [*_settings_of(run, config), "--run-name", f"{name}-cv"]
+    again = [*settings_of(run, config), "--run-name", f"{name}-cv"]
     crossval = _moontune("crossval", *again)
     if verdict.state == "smoke":
         return [
@@ -68,8 +68,8 @@ def _listening(
     if greedy is None or agreed is None or agreed >= greedy:
         return use_it(model, says)
     says += (
-        f", with {percent(agreed)} of the words wrong in place of {percent(greedy)} for twice the "
-        "time"
+        f", with {percent(agreed)} of the words wrong in place of {percent(greedy)}, on these "
+        f"{counted(comparison.utterances, 'clip')}, for two to three times the time"
     )
     return use_it(model, says, "--decoding", "consensus")
 
@@ -102,16 +102,19 @@ def reached_from_here(run: RunDir, metrics: RunMetrics) -> RunMetrics:
     return replace(metrics, next_steps=steps)
 
 
-def _settings_of(run: RunDir, config: RunConfig) -> list[str]:
+def settings_of(run: RunDir, config: RunConfig) -> list[str]:
     """Flags for the run's settings; what its file names by a path from another folder is named
     again."""
     file = run / "config.toml"
     saved, words = read_settings(file), ["--config", str(file)]
-    manifests = [str(path) for path in config.data.manifest or []]
-    if manifests != saved.get("manifest", manifests):
-        words += ["--manifest", *manifests]
-    if config.model.model_id != saved.get("model_id", config.model.model_id):
-        words += ["--model-id", config.model.model_id]
+    settings = {k: v for section in to_dict(config).values() for k, v in section.items()}
+    for name in PATHS:
+        value = settings.get(name)
+        now = [str(v) for v in (value if isinstance(value, tuple | list) else [value])]
+        if value is not None and name in saved:
+            then = saved[name]
+            if now != (then if isinstance(then, list) else [then]):
+                words += [f"--{name.replace('_', '-')}", *now]
     return words
 
 
