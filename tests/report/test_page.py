@@ -18,6 +18,7 @@ from moontune.evaluation.acceptance import Check
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.changed_clips import clip_audio
+from moontune.report.html.figures import measure_cards
 from moontune.report.html.page import Badge, Heading, render_page, short_names
 from moontune.report.html.templating import breakable, prose
 from moontune.report.provenance import Section
@@ -302,3 +303,30 @@ def test_text_has_the_contrast_of_wcag_aa(scheme: int) -> None:
     for ink, paper in [*pairs, ("worse", "worse-tint"), ("ink", "tint")]:
         one, other = sorted(_luminance(colours[name]) for name in (ink, paper))
         assert (other + 0.05) / (one + 0.05) >= 4.5, (ink, paper)
+
+
+def test_consensus_stands_open_beside_greedy_on_the_same_axes() -> None:
+    def with_consensus(rows: Any, text: str | None) -> Any:
+        return [
+            r
+            | {
+                "consensus": {
+                    "hypothesis": text or r["hypothesis"],
+                    "edits": dict(row(r["id"], r["reference"], text or r["hypothesis"]))["edits"],
+                }
+            }
+            for r in rows
+        ]
+
+    found = compare(with_consensus(BEFORE, "all wrong"), with_consensus(AFTER, None), 42)
+    greedy, consensus, *others = measure_cards(found, ("base", "tuned"))
+    assert [card.folded for card in (greedy, consensus, *others)] == [False, False, True, True]
+    assert consensus.title == "Word error rate by consensus of beams"
+
+    def ticks(plot: Any) -> list[str]:
+        return re.findall(r'class="tick[^>]*>([^<]+)<', str(plot))
+
+    assert ticks(greedy.levels) == ticks(consensus.levels) != []
+    assert ticks(greedy.difference) == ticks(consensus.difference) != []
+    [alone, *_] = measure_cards(compare(BEFORE, AFTER, 42), ("base", "tuned"))
+    assert ticks(alone.levels) != ticks(greedy.levels)

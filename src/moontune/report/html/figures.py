@@ -14,12 +14,13 @@ from moontune.report.results import SweepTrials, TrialFigures
 
 _TITLES = {
     "wer": "Word error rate",
-    "wer_consensus": "Word error rate of the consensus of beams",
+    "wer_consensus": "Word error rate by consensus of beams",
     "cer": "Character error rate",
     "loss": "Loss",
     "loss_words": "words",
     "loss_typography": "case and punctuation",
 }
+_OPEN = ("wer", "wer_consensus")  # what is asked; the others are folded
 _NAME = 40  # characters of a speaker's name
 _MOST_GROUPS = 60  # more rows nobody reads
 _OUTCOMES = {"better": "Better", "worse": "Worse", "undecided": "Undecided"}
@@ -82,19 +83,22 @@ class Card:
     sure: str
     levels: Markup | None
     difference: Markup | None
+    folded: bool  # not what is asked
 
 
 def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]:
     """WER, also of the consensus, CER and loss, as far as they were measured."""
     measures = comparison.measures
+    open_ones = [measures[name] for name in _OPEN if name in measures]
     return [
-        _card(name, measures[name], labels)
+        _card(name, measures[name], labels, open_ones if name in _OPEN else [])
         for name in ("wer", "wer_consensus", "cer", "loss")
         if measures.get(name) is not None
     ]
 
 
-def _card(name: str, measure: Measure, labels: tuple[str, str]) -> Card:
+def _card(name: str, measure: Measure, labels: tuple[str, str], beside: Sequence[Measure]) -> Card:
+    """`beside`: measures whose plots stand next to its own, on the same axes."""
     unit = NATS if name == "loss" else RATE
     title = _TITLES[name]
     outcome = measure.outcome or ""
@@ -111,8 +115,9 @@ def _card(name: str, measure: Measure, labels: tuple[str, str]) -> Card:
         outcome=outcome,
         outcome_text=_OUTCOMES.get(outcome, "Change"),
         sure=_certainty(measure),
-        levels=_levels(title, measure, unit, labels),
-        difference=_difference(title, measure, unit),
+        levels=_levels(title, measure, unit, labels, beside),
+        difference=_difference(title, measure, unit, beside),
+        folded=name not in _OPEN,
     )
 
 
@@ -128,7 +133,13 @@ def _certainty(measure: Measure) -> str:
     return text
 
 
-def _levels(title: str, measure: Measure, unit: Unit, labels: tuple[str, str]) -> Markup | None:
+def _levels(
+    title: str,
+    measure: Measure,
+    unit: Unit,
+    labels: tuple[str, str],
+    beside: Sequence[Measure],
+) -> Markup | None:
     if measure.before is None or measure.after is None:
         return None
     rows = [
@@ -140,10 +151,18 @@ def _levels(title: str, measure: Measure, unit: Unit, labels: tuple[str, str]) -
         + (f" ({' to '.join(map(unit.figure, w.interval))})" if w.interval else "")
         for label, w in rows
     )
-    return svg.levels(rows, unit.tick, svg.Caption(f"{title} with 95 % intervals", text + "."))
+    caption = svg.Caption(f"{title} with 95 % intervals", text + ".")
+    ends = [
+        end
+        for m in beside
+        for end in (m.before, m.after, *(m.before_interval or ()), *(m.after_interval or ()))
+    ]
+    return svg.levels(rows, unit.tick, caption, ends)
 
 
-def _difference(title: str, measure: Measure, unit: Unit) -> Markup | None:
+def _difference(
+    title: str, measure: Measure, unit: Unit, beside: Sequence[Measure]
+) -> Markup | None:
     if measure.difference is None:
         return None
     same = measure.same_speakers
@@ -152,7 +171,8 @@ def _difference(title: str, measure: Measure, unit: Unit) -> Markup | None:
     )
     caption = svg.Caption(f"Paired difference in {title.lower()}, left of zero is better", text)
     whisker = _whisker(measure, same.difference_interval if same else None)
-    return svg.change(whisker, unit.change_tick, caption)
+    ends = [end for m in beside for end in (m.difference, *(m.difference_interval or ()))]
+    return svg.change(whisker, unit.change_tick, caption, ends)
 
 
 def _whisker(measure: Measure, inner: Sequence[float] | None = None) -> svg.Whisker:

@@ -146,9 +146,15 @@ def _whisker_marks(scale: Axis, whisker: Whisker, y: float) -> list[Markup]:
     return marks
 
 
-def levels(rows: Sequence[tuple[str, Whisker]], show: Format, caption: Caption) -> Markup:
-    """Labelled values with their intervals, one below the other on one axis."""
-    ends = [end for _, w in rows for end in (w.value, *(w.interval or ()))]
+def levels(
+    rows: Sequence[tuple[str, Whisker]],
+    show: Format,
+    caption: Caption,
+    beside: Sequence[float | None] = (),
+) -> Markup:
+    """Labelled values with their intervals, one below the other on one axis, which also has room
+    for the values of plots `beside` it."""
+    ends = [*beside, *(end for _, w in rows for end in (w.value, *(w.interval or ())))]
     scale = axis([0.0, *ends], floor=0.0, least=0.02)  # from zero, as every other beside it
     bottom = 34 * len(rows) + 4
     marks = grid(scale, 0, bottom)
@@ -160,9 +166,11 @@ def levels(rows: Sequence[tuple[str, Whisker]], show: Format, caption: Caption) 
     return figure([*marks, *tick_labels(scale, bottom + 14, show)], bottom + 18, caption)
 
 
-def change(whisker: Whisker, show: Format, caption: Caption) -> Markup:
-    """A paired difference with its interval against zero."""
-    ends = (*(whisker.interval or ()), *(whisker.inner or ()))
+def change(
+    whisker: Whisker, show: Format, caption: Caption, beside: Sequence[float | None] = ()
+) -> Markup:
+    """A paired difference with its interval against zero, on an axis as of `levels`."""
+    ends = (*beside, *(whisker.interval or ()), *(whisker.inner or ()))
     scale = axis([0.0, whisker.value, *ends], least=0.01)
     zero = scale.at(0.0)
     marks = [*grid(scale, 0, 36), rule(zero, 0, zero, 36, "zero")]
