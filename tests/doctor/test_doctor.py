@@ -148,7 +148,7 @@ def padded_clips(monkeypatch) -> None:
 
 def wrong_mask(monkeypatch) -> None:
     """Greedy writing looks at the padding behind shorter clips."""
-    monkeypatch.setattr("moontune.models.packed.greedy._hidden", lambda layout, heads: None)
+    monkeypatch.setattr("moontune.models.packed.greedy.hidden_frames", lambda layout, heads: None)
 
 
 def endless(monkeypatch) -> None:

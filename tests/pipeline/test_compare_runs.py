@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -102,13 +103,16 @@ def test_the_page_names_the_better_run_and_how_it_is_used(two, capsys) -> None:
     record = json.loads((two[1] / "run.json").read_text())
     record["stages"]["evaluate"]["base"]["sha256"] = "f" * 64
     write_json(two[1] / "run.json", record)
+    metrics = json.loads((two[1] / "metrics.json").read_text())
+    metrics["verdict"]["state"] = "better"
+    write_json(two[1] / "metrics.json", metrics)
     assert main(["compare", *map(str, two)]) == 0
     said = capsys.readouterr().out
     use = "moontune transcribe recording.wav --model outputs/new"
     assert "old made" in said or "Of 100 words old got" in said
     assert "so the difference is not the tuning's alone." in said
     for text in (said, *(Path(f"outputs/compare-old-new.{x}").read_text() for x in ("md", "html"))):
-        assert use in text
+        assert use in re.sub("</?span>", "", text)
 
 
 @pytest.mark.parametrize(

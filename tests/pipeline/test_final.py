@@ -122,7 +122,8 @@ def test_it_says_what_to_expect_and_claims_no_measurement(finished_final) -> Non
     assert "No figure here is of the adapter" in page
     assert "</span> Expected: better</p>" in page
     assert plain in page
-    assert f"<pre><code>{use}</code></pre>" in page
+    words = " ".join(f"<span>{word}</span>" for word in use.split())
+    assert f"<pre><code>{words}</code></pre>" in page
     test = json.loads((run / "artifact_test.json").read_text())  # of clips that it trained on
     assert test["wer"] is None
     assert not any({"wer", "errors"} & clip.keys() for clip in test["clips"])
@@ -436,6 +437,7 @@ def test_from_python(helped) -> None:
     assert results.metrics.statement.startswith("Trained on all 24 clips; nothing was held out.")
     assert [name for name in dict.fromkeys(seen) if name] == [
         "labels",
+        "baseline",
         "train",
         "evaluate",
         "artifact",

@@ -46,7 +46,9 @@ def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, 
         assert main([verb, str(trained)]) == 0
     assert main(["verdict", str(trained)]) == 1
     verdict = json.loads((trained / "metrics.json").read_text())["verdict"]
-    assert "3 loop" in verdict["sentence"]
+    [told] = [check for check in verdict["checks"] if check["name"] == "best update kept"]
+    assert not told["passed"]
+    assert "3 loop" in told["detail"]
 
 
 def test_an_adapter_that_is_no_better_in_words_is_not_kept(trained, monkeypatch, capsys) -> None:

@@ -56,7 +56,7 @@ def test_a_command_tells_at_once_that_it_was_heard() -> None:
     pipe, terminal = io.StringIO(), Terminal()
     for stream in (pipe, terminal):
         starting(stream)
-    assert pipe.getvalue() == "starting ...\n"
+    assert pipe.getvalue() == ""
     assert terminal.getvalue() == "starting ...\r"  # what comes next takes its place
 
 

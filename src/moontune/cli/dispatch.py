@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         elif not is_main_process():  # one process does it for all
             return outcome.code
         if verb in _SLOW and outcome.group.is_main and not asks_help(words):
-            starting(sys.stdout if sys.stdout.isatty() else sys.stderr)
+            starting(sys.stdout)
         outcome.code = _do(verb, words, outcome.group)
     return outcome.group.end(outcome.code)
 

@@ -18,7 +18,7 @@ from moontune.config.schema import LoraConfig, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance
 from moontune.doctor.fixtures import Fixture
-from moontune.evaluation.evaluate import evaluate
+from moontune.evaluation.evaluate import Prediction, evaluate
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter
 from moontune.models.base_model import Base
 from moontune.models.packed.layout import pack
@@ -87,12 +87,18 @@ def batches_are_exact(s: Fixture) -> str:
         if p.target_tokens != len(ids) or _unlike(p.loss, theirs):
             raise Broken(f"a clip's loss is {p.loss:.4f} in a batch, {theirs:.4f} alone")
         written = _their_tokens(s.base, s.hear(u))
-        if p.tokens != written:
-            raise Broken(f"a clip's tokens are {p.tokens} in a batch, {written} alone")
+        if (tokens := _greedy(p)[0]) != written:
+            raise Broken(f"a clip's tokens are {tokens} in a batch, {written} alone")
     trained = LossComputer(s.base, s.hear, torch.float32).mean(s.utterances)
     if _unlike(trained, done.loss):
         raise Broken(f"training's loss is {trained:.4f}, the evaluation's {done.loss:.4f}")
     return f"{len(done.predictions)} clips of unlike length, losses and tokens as alone"
+
+
+def _greedy(p: Prediction) -> tuple[list[int], bool]:
+    """Token ids of a greedy transcript, and whether the cap ended it, before beams stand in."""
+    plain = p.looped
+    return (p.tokens, p.truncated) if plain is None else (plain["tokens"], plain["truncated"])
 
 
 @torch.no_grad()
@@ -100,7 +106,7 @@ def greedy_stops(s: Fixture) -> str:
     """Writing ends with EOS, at the token where transformers ends it, or at the cap."""
     base = s.copy()
     net: Any = base.net
-    free = [p.tokens for p in evaluate(base, s.utterances, s.hear, cap=_CAP).predictions]
+    free = [_greedy(p)[0] for p in evaluate(base, s.utterances, s.hear, cap=_CAP).predictions]
     # Take what one clip writes late for EOS: then something has to end there.
     longest = max(free, key=lambda ids: len(dict.fromkeys(ids)))
     stop = list(dict.fromkeys(longest))[-1]
@@ -109,11 +115,12 @@ def greedy_stops(s: Fixture) -> str:
     again = evaluate(base, s.utterances, s.hear, cap=_CAP).predictions
     for u, p in zip(s.utterances, again, strict=True):
         most = _CAP(len(s.hear(u)) / SAMPLE_RATE_HZ)
-        at_end = p.tokens[-1:] == [stop]
-        if stop in p.tokens[:-1] or len(p.tokens) > most or p.truncated == at_end:
-            raise Broken(f"greedy writing goes on behind EOS ({stop}) or its cap: {p.tokens}")
-        if p.tokens != (theirs := _their_tokens(base, s.hear(u))):
-            raise Broken(f"greedy writing ends at {p.tokens}, transformers' at {theirs}")
+        tokens, truncated = _greedy(p)
+        at_end = tokens[-1:] == [stop]
+        if stop in tokens[:-1] or len(tokens) > most or truncated == at_end:
+            raise Broken(f"greedy writing goes on behind EOS ({stop}) or its cap: {tokens}")
+        if tokens != (theirs := _their_tokens(base, s.hear(u))):
+            raise Broken(f"greedy writing ends at {tokens}, transformers' at {theirs}")
         ended += at_end
     if not ended:
         raise Broken("no clip ended at EOS")

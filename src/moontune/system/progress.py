@@ -49,13 +49,10 @@ class PassingLine:
 
 
 def starting(stream: TextIO) -> None:
-    """Tell that a command was heard, before the seconds that its libraries take to load. On a
-    terminal whatever is written next takes the place of the line."""
+    """Tell on a terminal that a command was heard, before the seconds that its libraries take to
+    load. Whatever is written next takes the place of the line."""
     if stream.isatty():
         PassingLine(stream).say("starting ...")
-    else:
-        stream.write("starting ...\n")
-        stream.flush()
 
 
 class Pace:
