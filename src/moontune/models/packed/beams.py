@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from moontune.models.packed.greedy import hidden_frames
+from moontune.models.packed.greedy import attend, frame_keys, hidden_frames, until_end
 from moontune.models.packed.layout import CrossKeys
 from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.packed.rotary import rotate
@@ -55,7 +55,7 @@ class _Search:
     ) -> None:
         clips, layout, device = len(caps), cross_keys.layout, packed.device
         self._packed, self._width, self._device = packed, width, device
-        self._frames = [_of_frames(kv, cross_keys, packed.heads) for kv in cross_keys.layers]
+        self._frames = [frame_keys(kv, layout, packed.heads) for kv in cross_keys.layers]
         self._hidden = hidden_frames(layout, packed.heads)
         self._lengths = torch.tensor(layout.lengths, device=device)
         self._caps = torch.tensor(list(caps), device=device)
@@ -135,12 +135,12 @@ class _Search:
             keys[..., -1, :] = k.unflatten(-1, (heads, -1))
             values[..., -1, :] = v.unflatten(-1, (heads, -1))
             one = q.reshape(rows * heads, 1, -1)
-            found = _attend(one, keys.flatten(0, 1), values.flatten(0, 1), None)
+            found = attend(one, keys.flatten(0, 1), values.flatten(0, 1), None)
             x = x + layer.attention.out(found.view(rows, -1))
             q = layer.cross.q(layer.norms[1](x)).float()
             asking[self._clip, self._slot] = q.unflatten(-1, (heads, -1))
             several = asking.transpose(1, 2).flatten(0, 1)
-            found = _attend(several, *self._frames[number], self._hidden)
+            found = attend(several, *self._frames[number], self._hidden)
             found = found.unflatten(0, (clips, heads)).transpose(1, 2).flatten(2)
             x = x + layer.cross.out(found[self._clip, self._slot])
             x = x + layer.mlp(layer.norms[2](x))
@@ -176,7 +176,7 @@ class _Search:
             clip = self._alive[place]
             cap = self._caps_of[clip]
             self.found[clip] = [
-                Beam(_ended(ids[:cap], self._packed.eos), score)
+                Beam(until_end(ids[:cap], self._packed.eos), score)
                 for score, ids in zip(scores[place], tokens[place], strict=True)
                 if score > _FINITE
             ]
@@ -195,28 +195,3 @@ class _Search:
         self._frames = [(k[of_heads, :frames], v[of_heads, :frames]) for k, v in self._frames]
         if self._hidden is not None:
             self._hidden = self._hidden[of_heads, :, :frames]
-
-
-def _ended(tokens: list[int], eos: int) -> list[int]:
-    return tokens[: tokens.index(eos) + 1] if eos in tokens else tokens
-
-
-def _of_frames(
-    kv: torch.Tensor, cross_keys: CrossKeys, heads: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Keys and values, (clips * heads, frames, head_dim) each."""
-    keys, values = (
-        cross_keys.layout.pad(half).unflatten(-1, (heads, -1)).transpose(1, 2).flatten(0, 1)
-        for half in kv.float().chunk(2, dim=-1)
-    )
-    return keys, values
-
-
-def _attend(
-    q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None
-) -> torch.Tensor:
-    """Attention of (sets, queries, head_dim) over (sets, places, head_dim)."""
-    scores = torch.bmm(q, keys.transpose(1, 2)).mul_(q.shape[-1] ** -0.5)
-    if bias is not None:
-        scores += bias
-    return torch.bmm(torch.softmax(scores, dim=-1), values)

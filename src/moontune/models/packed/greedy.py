@@ -67,18 +67,27 @@ def greedy(packed: PackedMoonshine, cross_keys: CrossKeys, caps: Sequence[int]) 
                 layer.keep(rows, frames)
             hidden = None if hidden is None else hidden[rows, :, :frames]
             last = last[stay]
-    return [_ended(row[:cap], packed.eos) for row, cap in zip(written.tolist(), caps, strict=True)]
+    return [
+        until_end(row[:cap], packed.eos) for row, cap in zip(written.tolist(), caps, strict=True)
+    ]
 
 
-def _ended(tokens: list[int], eos: int) -> list[int]:
+def until_end(tokens: list[int], eos: int) -> list[int]:
+    """Tokens up to the first EOS, which is kept."""
     return tokens[: tokens.index(eos) + 1] if eos in tokens else tokens
 
 
-def _layer(kv: torch.Tensor, layout: Layout, heads: int, most: int) -> _Layer:
+def frame_keys(kv: torch.Tensor, layout: Layout, heads: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Keys and values of the clips' frames, (clips * heads, frames, head_dim) each."""
     keys, values = (
         layout.pad(half).unflatten(-1, (heads, -1)).transpose(1, 2).flatten(0, 1)
         for half in kv.float().chunk(2, dim=-1)
     )
+    return keys, values
+
+
+def _layer(kv: torch.Tensor, layout: Layout, heads: int, most: int) -> _Layer:
+    keys, values = frame_keys(kv, layout, heads)
     past = keys.new_empty(len(keys), most, keys.shape[-1])
     return _Layer(keys, values, past, torch.empty_like(past))
 
@@ -122,8 +131,14 @@ def _attend_one(
     q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, heads: int, bias: torch.Tensor | None
 ) -> torch.Tensor:
     """Attention of one query a clip, (clips, width), over (clips * heads, places, head_dim)."""
-    one = q.reshape(len(q) * heads, 1, -1)
-    scores = torch.bmm(one, keys.transpose(1, 2)).mul_(one.shape[-1] ** -0.5)
+    return attend(q.reshape(len(q) * heads, 1, -1), keys, values, bias).view(len(q), -1)
+
+
+def attend(
+    q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None
+) -> torch.Tensor:
+    """Attention of (sets, queries, head_dim) over (sets, places, head_dim)."""
+    scores = torch.bmm(q, keys.transpose(1, 2)).mul_(q.shape[-1] ** -0.5)
     if bias is not None:
         scores += bias
-    return torch.bmm(torch.softmax(scores, dim=-1), values).view(len(q), -1)
+    return torch.bmm(torch.softmax(scores, dim=-1), values)
