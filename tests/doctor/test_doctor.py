@@ -152,7 +152,7 @@ def wrong_mask(monkeypatch) -> None:
 
 
 def endless(monkeypatch) -> None:
-    monkeypatch.setattr("moontune.models.packed.greedy._ended", lambda tokens, eos: tokens)
+    monkeypatch.setattr("moontune.models.packed.greedy.until_end", lambda tokens, eos: tokens)
 
 
 def lively_start(monkeypatch) -> None:

@@ -101,7 +101,9 @@ def test_a_whole_run(tiny_model, noise_manifest, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     codes: list[int] = []
     monkeypatch.setattr(kept_adapter, "MOSTLY_WRONG", math.inf)  # of a random model all words are
-    monkeypatch.setattr(artifact, "_run_stt", lambda given: codes.append(run_stt.main(given)))
+    monkeypatch.setattr(
+        artifact, "_run_stt", lambda given, threads: codes.append(run_stt.main(given))
+    )
     with mps_stand_in():
         code = main(["run", *flags(tiny_model, noise_manifest, device="mps", augment="speed")])
     assert code in (0, 1)
