@@ -261,7 +261,7 @@ class _CallbackUi:
         self._emit(ProgressEvent(self._stage, text, warning=True))
 
     def training(self, event: dict[str, Any], max_steps: int) -> None:
-        name = "loss" if event["event"] == "update" else "val_loss"
+        [name] = {"loss", "val_loss", "expected_errors"} & event.keys()
         value = "not finite" if event[name] is None else f"{event[name]:.4f}"
         text = f"{event['event']} {event['step']}: {name} {value}"
         self._emit(ProgressEvent(self._stage, text, event["step"], max_steps))

@@ -18,7 +18,7 @@ from moontune.evaluation import kept_adapter
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import load_audio
-from moontune.pipeline.stages import train as train_stage
+from moontune.pipeline.stages import train_loops
 from moontune.training.losses import LossComputer
 
 
@@ -53,14 +53,14 @@ def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, 
 
 def test_an_adapter_that_is_no_better_in_words_is_not_kept(trained, monkeypatch, capsys) -> None:
     """Its loss may have fallen by typography, or by texts that nobody says."""
-    measure = train_stage._validation_words
+    measure = train_loops._validation_words
     done = []
 
     def worse(training):
         done.append(measure(training))
         return replace(done[-1], loss_words=1.0 + 0.1 * len(done))
 
-    monkeypatch.setattr(train_stage, "_validation_words", worse)
+    monkeypatch.setattr(train_loops, "_validation_words", worse)
     assert main(["train", str(trained), "--overwrite", "--lr", "1e-2"]) == 0
     assert "the loss of words is 1.200, the base's 1.100" in capsys.readouterr().out
     told = json.loads((trained / "train.json").read_text())
@@ -136,3 +136,42 @@ def test_a_training_that_was_stopped_goes_on_with_the_settings_it_had(
         assert ("going on after update 2" in said) == log_is_kept
         assert ("training begins anew" in said) != log_is_kept
         assert json.loads((trained / "train.json").read_text())["steps"] == 6
+
+
+def test_updates_on_word_errors_follow_and_are_gone_on_with(trained, monkeypatch, capsys) -> None:
+    from moontune.cli.console import ConsoleUi
+    from moontune.training import checkpoint
+
+    asked = ["train", str(trained), "--overwrite", "--max-steps", "4", "--mwer-steps", "4"]
+    monkeypatch.setattr("moontune.training.objectives.word_errors.WIDTH", 3)
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert said.count("of words expected to be wrong") == 2
+    assert "4 updates on word errors: " in said
+    whole = load_file(trained / "lora_adapter/adapter_model.safetensors")
+    made = json.loads((trained / "train.json").read_text())
+    assert (made["steps"], made["word_errors"]["steps"]) == (4, 4)
+    assert made["utterances_seen"] == 2 * made["word_errors"]["utterances_seen"]
+    events = [json.loads(x) for x in (trained / "train_log.jsonl").read_text().splitlines()]
+    updates = [e["step"] for e in events if e["event"] == "word-error update"]
+    assert updates == [5, 6, 7, 8]
+
+    training = ConsoleUi.training
+
+    def stopped(self, event, updates) -> None:
+        training(self, event, updates)
+        if event["event"] == "word-error update" and event["step"] == 7:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsoleUi, "training", stopped)
+        assert main(asked) == 130
+    told = capsys.readouterr().err.strip().split("moontune run ")[1]
+    assert main(["run", *told.split()]) in (0, 1)
+    assert "going on after update 6" in capsys.readouterr().out
+    again = load_file(trained / "lora_adapter/adapter_model.safetensors")
+    assert whole.keys() == again.keys()
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert json.loads((trained / "train.json").read_text())["steps"] == 4
+    assert "then 4 updates on word errors" in (trained / "report.md").read_text()

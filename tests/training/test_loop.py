@@ -310,13 +310,13 @@ def test_where_memory_does_not_do_less_goes_through_at_once(tiny_model, monkeypa
             yield losses
 
     monkeypatch.setattr(LossComputer, "passes", little_room)
-    monkeypatch.setattr("moontune.training.loop._LEAST_FRAMES", 1_000)
+    monkeypatch.setattr("moontune.training.losses.LEAST_FRAMES", 1_000)
     tight, result = run(load_base(str(tiny_model), None, DEVICE), token_dropout=0.0)
     assert {2_048, 1_024} == set(used)
     assert result.skipped == 0
     for name, value in adapter_state(whole).items():
         assert torch.allclose(adapter_state(tight)[name], value, atol=1e-6), name
-    monkeypatch.setattr("moontune.training.loop._LEAST_FRAMES", 2_048)
+    monkeypatch.setattr("moontune.training.losses.LEAST_FRAMES", 2_048)
     with pytest.raises(torch.OutOfMemoryError):
         run(load_base(str(tiny_model), None, DEVICE))
 

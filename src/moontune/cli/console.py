@@ -87,6 +87,10 @@ class ConsoleUi:
         self._draw(done, wanted, what, done == wanted)
 
     def training(self, event: dict[str, Any], max_steps: int) -> None:
+        if "expected_errors" in event:
+            wrong = percent(event["expected_errors"])
+            self.note(f"update {event['step']}: {wrong} of words expected to be wrong")
+            return
         if event["event"] == "validation":
             value = event["val_loss"]
             if value is None:

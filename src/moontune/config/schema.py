@@ -186,6 +186,10 @@ class TrainConfig:
     on as many as keep validation under a tenth of the time. Default: a tenth of max_steps."""
     early_stop_patience: Annotated[int, Range((0, 10_000), "it counts validations")] = 5
     """Stop after this many validations without a new best; 0 never stops early."""
+    mwer_steps: Annotated[int, Range((0, 100_000), "it counts optimizer updates")] = 0
+    """Updates on word errors that follow (minimum word error rate training): of the transcripts
+    that the model finds likeliest, those with fewer wrong words get likelier. Each takes three to
+    five times as long as the others. 0: none."""
     max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
     """So many updates with a non-finite loss or gradient are borne; one more ends the training."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 from moontune.pipeline.run_dir import RunDir
@@ -35,6 +36,18 @@ class TrainingLog:
         self._stream.write(json.dumps(event).encode() + b"\n")
         self._stream.flush()
         self._ui.training(event, self._updates)
+
+    def of_word_errors(self, earlier: int) -> Callable[[dict[str, Any]], None]:
+        """What takes in events of updates on word errors, which come after so many others: they
+        have names of their own, as they are of another loss."""
+
+        def on_event(event: dict[str, Any]) -> None:
+            event = event | {"step": earlier + event["step"]}
+            if "val_loss" in event:
+                event["expected_errors"] = event.pop("val_loss")
+            self(event | {"event": f"word-error {event['event']}"})
+
+        return on_event
 
     def settled_bytes(self) -> int:
         """Length of the log, all of it on the disk."""

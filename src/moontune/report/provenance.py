@@ -177,6 +177,8 @@ def _training(metrics: RunMetrics | FinalMetrics) -> str:
         f"{figures.seconds:.0f} s of which {training.seconds_validating:.0f} s validating, "
         f"{training.utterances_per_second:.1f} clips a second"
     )
+    if training.word_errors:
+        text += f", then {training.word_errors}"
     if not reversed_clips.clips:
         return text
     return (

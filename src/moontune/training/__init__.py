@@ -6,6 +6,7 @@ In reading order:
                     kept
     state           All that changes while an adapter trains, as one thing that can be saved and
                     gone on with
+    objectives/     What an update lowers: the usual loss, or word errors
     losses          Losses of utterances in training: what does not train computed once, passes
                     of bounded size
     feature_cache   The frozen part of the model, computed once for each clip

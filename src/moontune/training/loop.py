@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -21,6 +21,7 @@ from moontune.system.formatting import counted
 from moontune.system.memory import out_of_memory
 from moontune.training.checkpoint import Checkpointer
 from moontune.training.losses import LossComputer
+from moontune.training.objectives.likelihood import Likelihood
 from moontune.training.state import LoopProgress, TrainingState
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ OnEvent = Callable[[dict[str, Any]], None]
 Prune = Callable[[int, float], bool]  # of an update's number and its validation loss
 GIVEN_UP = "given up"
 PLANNED = "planned end"  # at the update to keep
-_LEAST_FRAMES = 1_250  # a clip of 30 s goes through alone
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,20 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (1 - left)))
 
 
+class Objective(Protocol):
+    """What an update lowers, and what the adapter to keep has least of."""
+
+    def add_gradients(self, clips: Sequence[Utterance], group: ProcessGroup) -> tuple[float, int]:
+        """Add the gradients of this process's share of an update's clips; returns its part of the
+        update's loss, and the target tokens of the whole update."""
+        ...
+
+    def validate(self, utterances: Sequence[Utterance], group: ProcessGroup) -> float: ...
+
+
 @dataclass(frozen=True)
 class TrainingSetup:
-    """The parts of a training: an adapter on its base, audio, seed, type, processes."""
+    """The parts of a training: an adapter on its base, audio, seed, type, processes, objective."""
 
     model: PeftModel  # wraps `base.net`
     base: Base
@@ -83,6 +94,7 @@ class TrainingSetup:
     dtype: torch.dtype = torch.float32  # of the layers' matrix products; weights stay float32
     group: ProcessGroup = SINGLE
     kept_step: int | None = None  # ends the training and is kept; None: the best one validated
+    objective: Callable[[LossComputer], Objective] = Likelihood
 
 
 def train(
@@ -99,14 +111,14 @@ def train(
 
     `stream` gives utterances without end; `val_split` is measured whole.
 
-    The loss of an update is the mean over all its target tokens, however they fall into
-    passes. What is validated and kept lies on the way from the start to the running average of the
-    weights. The base's own validation (step 0) competes: an adapter that is never better is not
-    kept. An update with a non-finite loss or gradient changes nothing and is counted; beyond
-    `max_skipped_updates` training ends. `on_event` gets one dict an event, in the main process of
-    the group only. `prune` is asked after each validation of an update, with its number and loss,
-    whether to give up. Where `setup.kept_step` says which update to keep, training ends with it and
-    nothing is validated.
+    The loss of an update is its objective's, usually the mean over all its target tokens, however
+    they fall into passes. What is validated and kept lies on the way from the start to the running
+    average of the weights. What it begins with competes (validation of step 0): an adapter that is
+    never better is not kept. An update with a non-finite loss or gradient changes nothing and is
+    counted; beyond `max_skipped_updates` training ends. `on_event` gets one dict an event, in the
+    main process of the group only. `prune` is asked after each validation of an update, with its
+    number and loss, whether to give up. Where `setup.kept_step` says which update to keep, training
+    ends with it and nothing is validated.
 
     `checkpointer` saves where the training stands; one that has such a state is gone on with, and
     ends as if it had never stopped, on a CPU to the bit. Asked to stop, it raises
@@ -124,10 +136,15 @@ def train(
         setup.base, setup.load_audio, setup.dtype, state.augment, state.token_dropout
     )
 
+    objective = setup.objective(losses)
+
+    def accumulate(clips: Sequence[Utterance]) -> tuple[float, int]:
+        return _accumulate(objective, losses, clips, state.parameters, group)
+
     def validate(step: int) -> float:
         with state.average.applied():
             setup.base.net.eval()
-            loss = losses.mean(val_split, group)
+            loss = objective.validate(val_split, group)
         setup.base.net.train()
         value = loss if math.isfinite(loss) else None
         emit({"event": "validation", "step": step, "val_loss": value})
@@ -141,7 +158,7 @@ def train(
     earlier = progress.seconds
     while not (ending := _ending(progress, config, setup.kept_step)):
         clips = [next(stream) for _ in range(config.batch_size * config.grad_accum)]
-        emit(_update(progress, clips, state, losses, config, group))
+        emit(_update(progress, clips, state, accumulate, config))
         if progress.skipped <= config.max_skipped_updates:
             if progress.step == setup.kept_step:
                 progress.best_step = progress.step
@@ -226,16 +243,15 @@ def _update(
     progress: LoopProgress,
     clips: Sequence[Utterance],
     state: TrainingState,
-    losses: LossComputer,
+    accumulate: Callable[[Sequence[Utterance]], tuple[float, int]],
     config: TrainConfig,
-    group: ProcessGroup,
 ) -> dict[str, Any]:
     """One update of the weights, left out where its numbers are not finite; returns its event."""
     started = time.perf_counter()
     progress.step += 1
     progress.seen += len(clips)
-    loss, tokens = _accumulate(losses, clips, state.parameters, group)
-    group.sum_gradients(state.parameters)
+    loss, tokens = accumulate(clips)
+    state.group.sum_gradients(state.parameters)
     norm = float(torch.nn.utils.clip_grad_norm_(state.parameters, config.max_grad_norm))
     rate = learning_rate(progress.step, config)
     usable = math.isfinite(loss) and math.isfinite(norm)
@@ -275,6 +291,7 @@ def _ending(progress: LoopProgress, config: TrainConfig, kept_step: int | None =
 
 
 def _accumulate(
+    objective: Objective,
     losses: LossComputer,
     clips: Sequence[Utterance],
     parameters: Sequence[torch.Tensor],
@@ -282,27 +299,19 @@ def _accumulate(
 ) -> tuple[float, int]:
     """Add the gradients of this process's share of an update.
 
-    Returns the whole update's loss per target token and its token count. Where the memory does not
-    do, half as much goes through the model at once from then on, down to a clip of half a minute.
+    Returns the whole update's loss and its count of target tokens. Where the memory does not do,
+    half as much goes through the model at once from then on.
     """
-    labels = losses.labels(clips)
-    tokens = sum(map(len, labels))
-    share = group.shard(list(zip(clips, labels, strict=True)), lambda pair: pair[0].duration_or_1s)
     while True:
-        parts = []
         try:
-            for of_tokens in losses.passes([clip for clip, _ in share], [ids for _, ids in share]):
-                loss = of_tokens.sum() / tokens
-                loss.backward()
-                parts.append(loss.detach())
+            part, tokens = objective.add_gradients(clips, group)
             break
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or losses.frames <= _LEAST_FRAMES:
+            if not out_of_memory(error) or not losses.halve():
                 raise
-        losses.frames //= 2
         for p in parameters:
             p.grad = None
         if losses.packed.device.type == "cuda":
             torch.cuda.empty_cache()
-    [loss] = group.sums(float(torch.stack(parts).sum()) if parts else 0.0)
+    [loss] = group.sums(part)
     return loss, tokens

@@ -9,7 +9,7 @@ import torch
 
 from moontune.data.manifest import Utterance
 from moontune.models.base_model import Base, target_ids
-from moontune.models.packed.layout import PASS_FRAMES, pack, packs_of
+from moontune.models.packed.layout import PASS_FRAMES, PackedClips, pack, packs_of
 from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -18,6 +18,8 @@ from moontune.training.feature_cache import FeatureCache
 
 if TYPE_CHECKING:
     import numpy as np
+
+LEAST_FRAMES = 1_250  # a clip of 30 s goes through alone
 
 
 class LossComputer:
@@ -52,15 +54,30 @@ class LossComputer:
         self, utterances: Sequence[Utterance], labels: Sequence[list[int]]
     ) -> Iterator[torch.Tensor]:
         """Losses of all target tokens in nats, (tokens,), a pass of bounded size at a time."""
-        features = (self._features(u).to(self.packed.device) for u in utterances)
         begin = 0
-        for clips in packs_of(features, self.frames):
-            states = self.packed.encode(clips) if self._encoder_trains else clips
+        for clips in self.packs(utterances, self.frames):
             count = len(clips.layout.lengths)
-            cross_keys = self.packed.cross_keys(states)
+            cross_keys = self.packed.cross_keys(self.encoded(clips))
             part = labels[begin : begin + count]
             yield self.packed.token_losses(cross_keys, part, self._told(part))
             begin += count
+
+    def packs(self, utterances: Sequence[Utterance], frames: int) -> Iterator[PackedClips]:
+        """What the first part that trains gets of utterances, at most so many frames at a time."""
+        features = (self._features(u).to(self.packed.device) for u in utterances)
+        yield from packs_of(features, frames)
+
+    def encoded(self, clips: PackedClips, packed: PackedMoonshine | None = None) -> PackedClips:
+        """The encoder's states of a pack, by `packed` in place of the model that trains."""
+        return (packed or self.packed).encode(clips) if self._encoder_trains else clips
+
+    def halve(self) -> bool:
+        """Let half as much go through the model at once, from now on; False: it is the least, a
+        clip of half a minute."""
+        if self.frames <= LEAST_FRAMES:
+            return False
+        self.frames //= 2
+        return True
 
     def _told(self, labels: Sequence[list[int]]) -> list[list[int]] | None:
         if self._token_dropout is None:

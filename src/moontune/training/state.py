@@ -44,7 +44,7 @@ class TrainingState:
     def __init__(
         self, model: PeftModel, base: Base, config: TrainConfig, seed: int, group: ProcessGroup
     ) -> None:
-        self.model, self._group, self._device = model, group, base.device
+        self.model, self.group, self._device = model, group, base.device
         self.best = group.on_main(lambda: adapter_state(model))
         set_adapter_state(model, self.best)  # a seed gives other weights on other hardware
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -79,7 +79,7 @@ class TrainingState:
         )
         for i, moments in self.optimizer.state_dict()["state"].items():
             tensors |= prefixed(**{f"optimizer/{i}": moments})
-        rngs = self._group.gather([self._random_states()])
+        rngs = self.group.gather([self._random_states()])
         for rank, (of_torch, _) in enumerate(rngs):
             tensors |= prefixed(**{f"rng/{rank}": of_torch})
         facts = {
@@ -100,7 +100,7 @@ class TrainingState:
         optimizer = self.optimizer.state_dict()
         optimizer["state"] = {i: checkpoint.part(f"optimizer/{i}") for i in sorted(known)}
         self.optimizer.load_state_dict(optimizer)
-        rank = self._group.rank
+        rank = self.group.rank
         set_random_state(self._device, checkpoint.part(f"rng/{rank}"))
         for rng, bits in zip(self._generators(), checkpoint.facts["rng"][rank], strict=True):
             rng.bit_generator.state = bits

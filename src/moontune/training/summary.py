@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from moontune.system.formatting import percent
+
 
 @dataclass(frozen=True)
 class TrainingFigures:
@@ -31,6 +33,29 @@ class ReversedClips:
 
 
 @dataclass(frozen=True)
+class WordErrorUpdates:
+    """The updates on word errors after the usual ones."""
+
+    steps: int
+    kept: bool
+    expected_before: float | None  # errors a reference word of validation; None: none held out
+    expected_after: float | None  # of what is kept
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> WordErrorUpdates:
+        return cls(row["steps"], row["best_step"] > 0, row["first_val_loss"], row["best_val_loss"])
+
+    def __str__(self) -> str:
+        text = f"{self.steps} updates on word errors"
+        if not self.kept:
+            return f"{text}, not kept"
+        if self.expected_before is None:
+            return text
+        change = f"{percent(self.expected_before)} to {percent(self.expected_after)}"
+        return f"{text}, words of validation expected to be wrong from {change}"
+
+
+@dataclass(frozen=True)
 class TrainingSummary:
     """A training of one run; what older runs did not record has the value they were made with."""
 
@@ -44,10 +69,12 @@ class TrainingSummary:
     reversed_clips: ReversedClips = ReversedClips()
     recommended: dict[str, Any] = field(default_factory=dict)  # settings found by rule
     reasons: dict[str, str] = field(default_factory=dict)  # for each of these
+    word_errors: WordErrorUpdates | None = None
     degenerated: str | None = None  # why the base was saved, not the step of the least loss
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> TrainingSummary:
+        second = row.get("word_errors")
         return cls(
             figures=TrainingFigures.from_json(row),
             stopped=row["stopped"],
@@ -59,6 +86,7 @@ class TrainingSummary:
             reversed_clips=ReversedClips(**row.get("heard_backwards", {})),
             recommended=row.get("picked", {}),
             reasons=row.get("why", {}),
+            word_errors=WordErrorUpdates.from_json(second) if second else None,
             degenerated=row.get("collapsed"),
         )
 

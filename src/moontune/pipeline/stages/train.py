@@ -15,39 +15,35 @@ from moontune.config.loading import setting_text
 from moontune.config.recommended import (
     BASE_CLIPS,
     DataSummary,
-    Recommendation,
     recommend,
     unset,
-    with_recommendations,
 )
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, manifest_hash, read_run_manifest, write_manifest
-from moontune.evaluation.kept_adapter import reason_to_keep_base
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.training_log import TrainingLog, is_logged
+from moontune.pipeline.stages.train_loops import (
+    Decisions,
+    Inputs,
+    Sources,
+    Trained,
+    Training,
+    run_loops,
+    second_key,
+)
+from moontune.pipeline.training_log import is_logged
 from moontune.system.device import training_dtype
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import write_json
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
-from moontune.system.signals import stop_after_this_update
+from moontune.training.summary import WordErrorUpdates
 
 if TYPE_CHECKING:
-    import torch
-    from peft import PeftModel
-
-    from moontune.evaluation.evaluate import Evaluation
     from moontune.models.base_model import Base
     from moontune.training.checkpoint import Checkpoint
-    from moontune.training.loop import Prune, TrainResult
-
-_STOPPING = "moontune: finishing this update and saving; Ctrl-C again stops at once"
-
-
-class GivenUp(Exception):
-    """A search gave up on this training, which leaves no adapter."""
+    from moontune.training.loop import Prune
 
 
 @dataclass(frozen=True)
@@ -72,37 +68,6 @@ class TrainOptions:
     unvalidated: UnvalidatedTraining | None = None  # the validation split is not looked at
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """The base and the clips of a training."""
-
-    base: Base
-    own: list[Utterance]
-    val: list[Utterance]
-    replay: list[Utterance]
-
-
-@dataclass(frozen=True)
-class _Decisions:
-    """Settings and labels decided before the first update; a checkpoint keeps them."""
-
-    config: RunConfig  # with all that was recommended
-    recommendations: list[Recommendation]
-    reversed_transcripts: dict[str, str | None]  # by clip; None: the base came to no end
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "recommendations": [asdict(r) for r in self.recommendations],
-            "reversed_transcripts": self.reversed_transcripts,
-        }
-
-    @classmethod
-    def from_json(cls, config: RunConfig, saved: dict[str, Any]) -> _Decisions:
-        recommendations = [Recommendation.from_row(row) for row in saved["recommendations"]]
-        config = with_recommendations(config, recommendations)
-        return cls(config, recommendations, saved["reversed_transcripts"])
-
-
 def train_stage(
     run: RunDir,
     config: RunConfig,
@@ -118,35 +83,38 @@ def train_stage(
     dtype = training_dtype(inputs.base.device, config.train.dtype)
     key = _key(config, inputs, dtype, options, group)
     checkpoint = group.on_main(lambda: _checkpoint(run, key, ui))
+    usual = None
     if checkpoint is None:
         decisions = _decide(inputs, config, options, group, ui)
     else:
-        decisions = _Decisions.from_json(config, checkpoint.facts["about"])
-        ui.note(f"going on after update {checkpoint.facts['progress']['step']}")
+        decisions = Decisions.from_json(config, checkpoint.facts["about"])
+        usual = checkpoint.facts["about"].get("usual")
+        done = checkpoint.facts["progress"]["step"] + (usual["steps"] if usual else 0)
+        ui.note(f"going on after update {done}")
     sources = _sources(inputs, decisions, ui)
     validated = _validated(decisions.config, inputs.val, options, ui)
     kept_step = None
     if options.unvalidated:
         kept_step = options.unvalidated.kept_step(decisions.config.train.updates)
         ui.note(f"nothing is held out; update {kept_step} is kept, as in the folds")
-    training = _Training(run, inputs, decisions, sources, validated, dtype, group, kept_step)
+    training = Training(run, inputs, decisions, sources, validated, dtype, group, kept_step)
     begin_bytes = checkpoint.facts["log_bytes"] if checkpoint else 0
-    trained = _run_loop(training, key, begin_bytes, options, ui)
+    trained = run_loops(training, key, begin_bytes, usual, options.prune, ui)
     if group.is_main:
         _write_products(training, trained)
-        _say_result(trained.result, ui)
+        _say_result(trained, ui)
     return provenance
 
 
 def _load_inputs(
     run: RunDir, config: RunConfig, group: ProcessGroup
-) -> tuple[_Inputs, dict[str, Any]]:
+) -> tuple[Inputs, dict[str, Any]]:
     """The base and the splits, and how `run.json` records the base."""
     base, provenance = load_base_for(run, config, group)
     own, val, replay = group.on_main(
         lambda: (_fitting(run, "train"), _fitting(run, "val"), general_speech(run, "replay"))
     )
-    return _Inputs(base, own, val, replay), provenance
+    return Inputs(base, own, val, replay), provenance
 
 
 def _fitting(run: RunDir, split: str) -> list[Utterance]:
@@ -156,7 +124,7 @@ def _fitting(run: RunDir, split: str) -> list[Utterance]:
 
 
 def _key(
-    config: RunConfig, inputs: _Inputs, dtype: str, options: TrainOptions, group: ProcessGroup
+    config: RunConfig, inputs: Inputs, dtype: str, options: TrainOptions, group: ProcessGroup
 ) -> str:
     """A hash of all that the training is made of: the checkpoint of another is not taken up."""
     settings = [version("moontune"), config.train, config.lora, config.general.replay_share]
@@ -173,7 +141,10 @@ def _checkpoint(run: RunDir, key: str, ui: Ui) -> Checkpoint | None:
 
     if not run.checkpoint.exists():
         return None
-    checkpoint, why = read_checkpoint(run.checkpoint, key), "it is damaged, or of other settings"
+    checkpoint = read_checkpoint(run.checkpoint, key) or read_checkpoint(
+        run.checkpoint, second_key(key)
+    )
+    why = "it is damaged, or of other settings"
     if checkpoint is not None and not is_logged(run, checkpoint.facts["log_bytes"]):
         checkpoint, why = None, "its training log is not there as it was"
     if checkpoint is None:
@@ -183,8 +154,8 @@ def _checkpoint(run: RunDir, key: str, ui: Ui) -> Checkpoint | None:
 
 
 def _decide(
-    inputs: _Inputs, config: RunConfig, options: TrainOptions, group: ProcessGroup, ui: Ui
-) -> _Decisions:
+    inputs: Inputs, config: RunConfig, options: TrainOptions, group: ProcessGroup, ui: Ui
+) -> Decisions:
     """Settings recommended for the data where none were given, and the clips to reverse."""
     from moontune.training.sampling import evenly_spaced
 
@@ -199,7 +170,7 @@ def _decide(
         ui.note(f"{r.name} {setting_text(r.value)}: {r.why}")
     known = {} if options.reversed_transcripts is None else options.reversed_transcripts
     transcripts = _reversed_transcripts(inputs, config, known, group, ui)
-    return _Decisions(config, recommendations, transcripts)
+    return Decisions(config, recommendations, transcripts)
 
 
 def _wer(
@@ -212,7 +183,7 @@ def _wer(
 
 
 def _reversed_transcripts(
-    inputs: _Inputs,
+    inputs: Inputs,
     config: RunConfig,
     known: dict[str, str | None],
     group: ProcessGroup,
@@ -230,24 +201,12 @@ def _reversed_transcripts(
     return {u.id: known[u.id] for u in chosen}
 
 
-@dataclass(frozen=True)
-class _Sources:
-    """Sources of clips beside the run's own."""
-
-    reversed_clips: list[Utterance]
-    shares: list[tuple[list[Utterance], float]]  # utterances, and their share of the places
-
-    @property
-    def wordless(self) -> int:
-        return sum(not u.label for u in self.reversed_clips)
-
-
-def _sources(inputs: _Inputs, decisions: _Decisions, ui: Ui) -> _Sources:
+def _sources(inputs: Inputs, decisions: Decisions, ui: Ui) -> Sources:
     from moontune.training.reversed_clips import as_training_clips
 
     config, transcripts = decisions.config, decisions.reversed_transcripts
     clips = as_training_clips(inputs.own, transcripts)
-    sources = _Sources(clips, [(inputs.replay, config.general.replay_share)])
+    sources = Sources(clips, [(inputs.replay, config.general.replay_share)])
     if transcripts:  # few that can be used have few places, or they were learnt by heart
         share = config.train.backwards_share * len(clips) / len(transcripts)
         sources.shares.append((clips, share))
@@ -277,124 +236,7 @@ def _validated(
     return validated
 
 
-@dataclass(frozen=True)
-class _Training:
-    """A training that is about to begin, or to go on."""
-
-    run: RunDir
-    inputs: _Inputs
-    decisions: _Decisions
-    sources: _Sources
-    validated: list[Utterance]
-    dtype: str
-    group: ProcessGroup
-    kept_step: int | None  # None: the one best on what is validated
-
-    @property
-    def config(self) -> RunConfig:
-        return self.decisions.config
-
-
-@dataclass(frozen=True)
-class _Trained:
-    """The adapter as it will be saved, and how it came about."""
-
-    model: PeftModel
-    result: TrainResult
-    parameters: int  # that trained
-    discarded: str | None = None  # why the best update was not kept
-
-
-def _run_loop(
-    training: _Training, key: str, begin_bytes: int, options: TrainOptions, ui: Ui
-) -> _Trained:
-    """Train the adapter, and discard one that is no better in words.
-
-    Raises GivenUp, or KeyboardInterrupt with all saved.
-    """
-    import torch
-
-    from moontune.models.adapter import adapter_state, attach_lora, trainable_parameters
-    from moontune.models.transcriber import load_audio
-    from moontune.training.checkpoint import Checkpointer
-    from moontune.training.loop import GIVEN_UP, TrainingSetup, never, train
-    from moontune.training.sampling import mixture
-
-    run, inputs, group, config = training.run, training.inputs, training.group, training.config
-    validates = group.is_main and training.kept_step is None
-    before = _validation_words(training) if validates else None
-    model = attach_lora(inputs.base, config.lora, config.output.seed)
-    start = adapter_state(model)
-    parameters = trainable_parameters(model)
-    ui.note(f"{parameters:,} trainable parameters, matrix products in {training.dtype}")
-    setup = TrainingSetup(
-        model,
-        inputs.base,
-        load_audio,
-        config.output.seed,
-        getattr(torch, training.dtype),
-        group,
-        training.kept_step,
-    )
-    stream = mixture(inputs.own, training.sources.shares, config.output.seed)
-    updates = training.kept_step or config.train.updates
-    log = TrainingLog(run, begin_bytes, updates, ui, group)
-    echo_s = 2.0 if group.size > 1 else 0.0
-    with log, stop_after_this_update(_STOPPING, echo_s) as stopping:
-        result = train(
-            setup,
-            stream,
-            training.validated,
-            config.train,
-            on_event=log,
-            prune=options.prune or never,
-            checkpointer=Checkpointer(
-                run.checkpoint, key, stopping, log.settled_bytes, training.decisions.to_json()
-            ),
-        )
-    if result.stopped == GIVEN_UP:
-        raise GivenUp
-    trained = _Trained(model, result, parameters)
-    return trained if before is None else _discard_if_worse(training, trained, start, before, ui)
-
-
-def _validation_words(training: _Training) -> Evaluation:
-    """Transcripts and losses of the model, as it is now, on the clips that are validated on."""
-    from moontune.evaluation.evaluate import evaluate
-    from moontune.models.transcriber import load_audio
-
-    cap = training.config.eval.token_cap
-    return evaluate(training.inputs.base, training.validated, load_audio, cap=cap)
-
-
-def _discard_if_worse(
-    training: _Training,
-    trained: _Trained,
-    start: dict[str, torch.Tensor],
-    before: Evaluation,
-    ui: Ui,
-) -> _Trained:
-    """The untouched base in place of an adapter that is no better in words, or writes no speech.
-
-    The loss that chose it also falls when labels' typography is learnt, or that of texts that are
-    not said.
-    """
-    from moontune.models.adapter import set_adapter_state
-
-    if not trained.result.best_step:
-        return trained
-    after = _validation_words(training)
-    reason = reason_to_keep_base(before, after)
-    if reason is None:
-        return trained
-    ui.warn(
-        f"update {trained.result.best_step} is not kept, though its loss is the least: {reason}"
-    )
-    set_adapter_state(trained.model, start)
-    return replace(trained, result=trained.result.of_base(), discarded=reason)
-
-
-def _write_products(training: _Training, trained: _Trained) -> None:
+def _write_products(training: Training, trained: Trained) -> None:
     """The adapter, the processor, the reversed clips and `train.json`."""
     from moontune.models.adapter import save_adapter, save_processor
 
@@ -403,7 +245,7 @@ def _write_products(training: _Training, trained: _Trained) -> None:
     save_processor(base, run.processor)
     write_manifest(run.manifest("backwards"), sources.reversed_clips)
     recommendations = training.decisions.recommendations
-    summary = asdict(trained.result) | {
+    summary = asdict(trained.whole) | {
         "trainable_parameters": trained.parameters,
         "dtype": training.dtype,
         "val_utterances": len(training.validated),
@@ -411,15 +253,20 @@ def _write_products(training: _Training, trained: _Trained) -> None:
         "heard_backwards": {"clips": len(sources.reversed_clips), "empty": sources.wordless},
         "picked": {r.name: r.value for r in recommendations},
         "why": {r.name: r.why for r in recommendations},
+        "word_errors": trained.word_errors and asdict(trained.word_errors),
         "collapsed": trained.discarded,
     }
     write_json(run / "train.json", summary)
 
 
-def _say_result(result: TrainResult, ui: Ui) -> None:
+def _say_result(trained: Trained, ui: Ui) -> None:
+    result, second = trained.result, trained.word_errors
     text = f"{result.stopped} after {counted(result.steps, 'update')}; kept step {result.best_step}"
     if result.first_val_loss is not None:
         text += f", validation loss {result.first_val_loss:.4f} -> {result.best_val_loss:.4f}"
     ui.note(text)
-    if result.skipped:
-        ui.warn(f"skipped for a non-finite loss or gradient: {counted(result.skipped, 'update')}")
+    if second is not None:
+        ui.note(str(WordErrorUpdates.from_json(asdict(second))))
+    skipped = result.skipped + (second.skipped if second else 0)
+    if skipped:
+        ui.warn(f"skipped for a non-finite loss or gradient: {counted(skipped, 'update')}")
