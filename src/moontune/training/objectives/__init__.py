@@ -1,5 +1,7 @@
 """What an update lowers, and what is kept by: the usual loss, or word errors.
 
-likelihood    Loss of the labels' tokens.
-word_errors   Expected word errors among the model's own likeliest transcripts.
+In reading order:
+
+    likelihood    The usual objective: the mean loss of all target tokens of an update
+    word_errors   Minimum word error rate training: errors expected of the model's own transcripts
 """
