@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -276,6 +277,8 @@ def _place(word: str, by_name: dict[str, Flag]) -> _Given:
         if not near and name in known_keys():
             of_stage = set(by_name) <= {"overwrite", *known_keys()} and "run_name" not in by_name
             hint = _set_elsewhere(spelt, known_keys()[name][0], of_stage=of_stage)
+        if os.path.lexists(word):
+            hint = f"; to name the file, write ./{word}"
         raise UserError(f"unknown flag {spelt}{hint}")
     if flag.is_switch and assigned:
         raise UserError(f"{spelt} takes no value; take out ={value}")

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import each_utterance, read_manifest
+from moontune.data.manifest import each_utterance, read_manifest, refuse_given_twice
 from moontune.data.splitting import check_groups
 from moontune.errors import UserError
 from moontune.models.locate import locate
@@ -49,6 +49,7 @@ def check_data(config: RunConfig) -> None:
         if more is not None:
             read_manifest(more)
     if config.data.manifest is not None:
+        refuse_given_twice(config.data.manifest)
         check_groups(each_utterance(*config.data.manifest), config.split.split_by)
 
 
