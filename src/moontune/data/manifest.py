@@ -449,7 +449,9 @@ def _share_of(strange: list[Dropped], total: int) -> str:
 def _broken(error: Exception, where: str, number: int) -> Dropped:
     ident = f"line {number}"
     if isinstance(error, json.JSONDecodeError):
-        return Dropped(where, ident, "not JSON", f"{error.msg} at column {error.colno}")
+        return Dropped(
+            where, ident, "not JSON", f"{error.msg.removesuffix(' at')} at column {error.colno}"
+        )
     if isinstance(error, RecursionError):
         return Dropped(where, ident, "not JSON", "nested too deep")
     if isinstance(error, UnicodeDecodeError):

@@ -73,7 +73,7 @@ def _listening(
             f"{percent(found.before)}, on these {clips}, for two to three times the time"
         )
         return use_it(model, says, "--decoding", "consensus")
-    if found.outcome == "undecided":
+    if found.outcome == "undecided" and found.before != found.after:
         says += (
             f"; {clips} cannot tell whether --decoding consensus makes fewer errors "
             f"({percent(found.before)} without, {percent(found.after)} with it)"
