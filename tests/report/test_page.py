@@ -322,6 +322,11 @@ def test_consensus_stands_open_beside_greedy_on_the_same_axes() -> None:
     greedy, consensus, *others = measure_cards(found, ("base", "tuned"))
     assert [card.folded for card in (greedy, consensus, *others)] == [False, False, True, True]
     assert consensus.title == "Word error rate by consensus of beams"
+    said = (
+        r"Against greedy: base \+64\.00 points \(\+[^)]+\); tuned 0\.00 points \(0\.00 to 0\.00\)"
+    )
+    assert re.search(said, consensus.sure)
+    assert "greedy" not in greedy.sure
 
     def ticks(plot: Any) -> list[str]:
         return re.findall(r'class="tick[^>]*>([^<]+)<', str(plot))
