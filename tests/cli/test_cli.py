@@ -165,3 +165,19 @@ def test_installed_command_answers() -> None:
         [Path(sys.executable).parent / "moontune", "--version"], capture_output=True, text=True
     )
     assert run.stdout.startswith("moontune 0.")
+
+
+def test_ctrl_c_while_the_program_loads_is_no_traceback(monkeypatch, capsys) -> None:
+    import moontune.cli
+
+    class Interrupted:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "moontune.cli.dispatch":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "moontune.cli.dispatch")
+    monkeypatch.delattr(moontune.cli, "dispatch")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+    assert moontune.cli.main(["--help"]) == 130
+    assert capsys.readouterr().err == "moontune: interrupted\n"
