@@ -154,7 +154,10 @@ def test_unreachable_hub_says_so_at_once_and_names_the_offline_choices(noise_man
     )
     assert run.returncode == 2
     last = run.stderr.strip().splitlines()[-1]
-    assert "cannot reach the model hub for UsefulSensors/moonshine-tiny" in last
+    assert last.startswith(
+        "moontune: UsefulSensors/moonshine-tiny: not on this machine, and the hub "
+    )
+    assert last.count("the hub ") == 1
     assert "--model-id bundled" in last
     assert "Traceback" not in run.stderr
     assert not Path("outputs").exists()

@@ -121,8 +121,8 @@ def _download(model_id: str, revision: str | None) -> Located:
         except NoAnswer as error:
             if found is None:
                 raise UserError(
-                    f"cannot reach the model hub for {model_id} ({error}); {error.remedy} (files "
-                    f"that came whole are kept), or {OFFLINE_CHOICES}"
+                    f"{model_id}: not on this machine, and {error}; {error.remedy} (files that "
+                    f"came whole are kept), or {OFFLINE_CHOICES}"
                 ) from None
             _remark(f"remark: {error}; going on with {found[0]} as it was downloaded before")
     candidate, path = found
