@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from moontune.evaluation.measures import Comparison, GroupRow, Measure, Sides
+from moontune.evaluation.phrasing import effect_shown
 from moontune.report.html import svg
 from moontune.report.html.templating import FIXED_SPACE
 from moontune.report.results import SweepTrials, TrialFigures
@@ -143,7 +144,7 @@ def _certainty(measure: Measure) -> str:
     share = "more than 99.9" if chance > 0.999 else "less than 0.1" if chance < 0.001 else None
     text = f"Better with a probability of {share or f'{100 * chance:.1f}'} %"
     if measure.outcome == "undecided" and measure.utterances_needed:
-        text += f"; about {measure.utterances_needed:,} clips would tell"
+        text += f"; about {measure.utterances_needed:,} clips would show {effect_shown(measure)}"
     return text
 
 
