@@ -118,6 +118,9 @@ class Flag:
 
     def value(self, words: Sequence[str]) -> Any:
         """Raises UserError for words that are no values of this type."""
+        if not all(word.strip() for word in words):  # "$NAME" of a name that is not set
+            named = self.metavar if self.positional else self.word
+            raise UserError(f"{named}: its value is empty; give one, or leave it out")
         wanted = self._type
         given: Any = words if self.is_list else words[0]
         if self.is_list and self.count is not None:
