@@ -2,6 +2,6 @@
 
 import sys
 
-from moontune.cli.dispatch import main
+from moontune.cli import main
 
 sys.exit(main())

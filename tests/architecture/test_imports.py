@@ -102,7 +102,7 @@ def test_what_needs_no_torch_loads_none() -> None:
 )
 def test_a_slow_verb_is_heard_before_its_libraries_load(verb: str, module: str) -> None:
     code = (
-        "import sys, moontune.cli as cli\n"
+        "import sys, moontune.cli as cli, moontune.cli.dispatch\n"
         "def heard(stream): sys.exit(', '.join({'numpy', 'rich', MODULE} & sys.modules.keys()))\n"
         "sys.modules['moontune.cli.dispatch'].starting = heard\n"
         f"cli.main([{verb!r}, 'x', 'a/b'])\n"

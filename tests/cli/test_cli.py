@@ -154,7 +154,10 @@ def test_unreachable_hub_says_so_at_once_and_names_the_offline_choices(noise_man
     )
     assert run.returncode == 2
     last = run.stderr.strip().splitlines()[-1]
-    assert "cannot reach the model hub for UsefulSensors/moonshine-tiny" in last
+    assert last.startswith(
+        "moontune: UsefulSensors/moonshine-tiny: not on this machine, and the hub "
+    )
+    assert last.count("the hub ") == 1
     assert "--model-id bundled" in last
     assert "Traceback" not in run.stderr
     assert not Path("outputs").exists()
@@ -165,3 +168,19 @@ def test_installed_command_answers() -> None:
         [Path(sys.executable).parent / "moontune", "--version"], capture_output=True, text=True
     )
     assert run.stdout.startswith("moontune 0.")
+
+
+def test_ctrl_c_while_the_program_loads_is_no_traceback(monkeypatch, capsys) -> None:
+    import moontune.cli
+
+    class Interrupted:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "moontune.cli.dispatch":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "moontune.cli.dispatch")
+    monkeypatch.delattr(moontune.cli, "dispatch")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
+    assert moontune.cli.main(["--help"]) == 130
+    assert capsys.readouterr().err == "moontune: interrupted\n"

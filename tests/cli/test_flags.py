@@ -124,6 +124,10 @@ def test_what_is_wrong_is_said_in_one_line_with_the_nearest(capsys, words, says)
         (["export"], "RUN is missing: a run's folder, outputs/NAME (usage: moontune export RUN"),
         (["crossval", "--folds", "x"], "--folds x: expected a whole number or speaker"),
         (["sweep", "--tune", "rank=1,2"], "did you mean lora_r?"),
+        (["transcribe", ""], "FILE: its value is empty; give one, or leave it out"),
+        (["serve", " "], "MODEL: its value is empty"),
+        (["run", "--run-name", ""], "--run-name: its value is empty"),
+        (["run", "--manifest", "a.jsonl", ""], "--manifest: its value is empty"),
     ],
 )
 def test_other_verbs_say_it_alike(capsys, words, says) -> None:

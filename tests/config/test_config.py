@@ -245,3 +245,17 @@ def test_a_file_that_says_two_things_or_nonsense_is_one_line(
 def test_a_flag_given_twice_is_refused(capsys) -> None:
     assert main(["run", "--preset", "plan", "--preset", "offline"]) == 2
     assert "--preset: given twice, as plan and offline" in capsys.readouterr().err
+
+
+def test_a_path_in_a_file_may_begin_at_home_and_is_never_nothing(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    file = tmp_path / "c.toml"
+    file.write_text('manifest = ["~/a.jsonl", "~no.such.user/b.jsonl"]\noutput_dir = "~/runs"\n')
+    config = with_settings(RunConfig(), read_settings(file), "c")
+    assert config.data.manifest == (tmp_path / "a.jsonl", Path("~no.such.user/b.jsonl"))
+    assert config.output.output_dir == tmp_path / "runs"
+    for text in ('output_dir = ""', 'manifest = [""]'):
+        file.write_text(text)
+        with pytest.raises(UserError, match="expected a path, and it is empty"):
+            with_settings(RunConfig(), read_settings(file), "c")

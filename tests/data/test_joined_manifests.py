@@ -81,7 +81,19 @@ def test_a_recording_listed_twice_with_one_text_counts_once(tmp_path: Path) -> N
         (f"{two}:1", "listed twice", f"the same recording and text as {one}:1"),
         (f"{two}:4", "listed twice", f"the same recording and text as {one}:3"),
     ]
-    assert len(read_manifests([one, one])[0]) == 3
+
+
+def test_a_manifest_named_twice_is_refused(tmp_path: Path, monkeypatch, capsys) -> None:
+    """Of two texts the later manifest's counts, and one that stands first and last is both."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jsonl", "b.jsonl"):
+        written(tmp_path / name, {"audio": "x.wav", "text": name})
+    (tmp_path / "link.jsonl").symlink_to("a.jsonl")
+    for again, says in (("a.jsonl", "given twice;"), ("link.jsonl", "given twice, as a.jsonl")):
+        given = ["--manifest", "a.jsonl", "b.jsonl", again, "--general", "off"]
+        assert main(["sample", *given, "--run-name", "r"]) == 2
+        assert f"{again}: {says}" in capsys.readouterr().err
+    assert not Path("outputs").exists()
 
 
 @pytest.mark.parametrize("text", ['manifest = "a b.jsonl"', 'manifest = ["a b.jsonl"]'])

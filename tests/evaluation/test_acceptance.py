@@ -42,8 +42,10 @@ def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9), collapsed=N
     """A real comparison with these figures: `words` is the share of the loss's change in words."""
     loss = tuned.loss - base.loss
     interval: Any = {"difference_interval": Interval(-0.1, 0.1), "outcome": sure}
+    change = tuned.wer - base.wer if base.wer is not None else 0.0
+    relative = change / base.wer if base.wer else None
     measures = {
-        "wer": Measure(base.wer, tuned.wer, 0.0, **interval),
+        "wer": Measure(base.wer, tuned.wer, change, relative, **interval),
         "loss": Measure(difference=loss, **interval | {"outcome": "better"}),
         "loss_words": Measure(difference=words * loss, **interval),
         "loss_typography": Measure(difference=(1 - words) * loss, **interval),
@@ -224,6 +226,13 @@ def test_a_run_that_kept_the_base_gained_nothing() -> None:
             "undecided",
             130,
             "Of 100 words it got 79 right before and 70 now; with 50 clips that may be chance; "
+            "about 130 would tell.",
+        ),
+        (
+            (0.30, 0.31),
+            "undecided",
+            130,
+            "Of 100 words it got 70 right before and 69 now; with 50 clips that may be chance; "
             "about 130 would show a gain of 5 %.",
         ),
         (

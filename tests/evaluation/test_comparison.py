@@ -277,7 +277,7 @@ def test_its_json_has_the_keys_that_runs_have_always_had() -> None:
     assert list(keys) == [
         *("utterances", "speakers", "words", "seconds", "bootstrap", "measures", "edits"),
         *("truncated", "clips", "by_speaker", "by_duration", "words_fixed", "words_broken"),
-        *("style", "collapsed", "sentences", "looped"),
+        *("style", "collapsed", "sentences", "looped", "consensus"),
     ]
     assert list(keys["measures"]["wer"]) == [
         *("before", "after", "difference", "relative"),
@@ -331,3 +331,26 @@ def test_so_few_clips_decide_nothing_though_their_interval_does() -> None:
     assert "; so few clips decide nothing" in sentence
     wide = compare(*pair(1, 3, "The red boat sails on."), seed=1)
     assert (wide.wer.utterances_needed or 6) >= 6
+
+
+@pytest.mark.parametrize(("fixed", "outcome"), [(24, "better"), (1, "undecided"), (0, "undecided")])
+def test_what_consensus_changes_of_each_model_has_an_interval(fixed, outcome) -> None:
+    """A word more in one clip of 24 is a better figure, and says nothing."""
+    before, after = pair(6, 4)
+    right = asdict(word_edits(TRUTH, TRUTH))
+
+    def heard(rows: list[Any], among: int) -> list[Any]:
+        other = [right if i < among else r["edits"] for i, r in enumerate(rows)]
+        return [
+            r | {"consensus": {"hypothesis": "", "normalized_hypothesis": "", "edits": edits}}
+            for r, edits in zip(rows, other, strict=True)
+        ]
+
+    assert compare(before, after, 1).consensus is None
+    found = compare(heard(before, fixed), heard(after, 0), 1)
+    assert found.consensus is not None
+    of_base = found.consensus.before
+    assert (of_base.before, of_base.outcome) == (0.4, outcome)
+    assert of_base.after == pytest.approx(0.4 * (1 - fixed / 24))
+    assert found.consensus.after.difference == 0
+    assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found

@@ -255,7 +255,7 @@ def test_no_hub_is_one_line(run) -> None:
     done = push("http://127.0.0.1:9", "r", "anna/voice")
     assert done.returncode == 2
     *_, line = done.stderr.strip().splitlines()
-    assert "cannot reach the hub" in line
+    assert "moontune: the hub cannot be reached (" in line
     assert "connection refused" in line
     assert "Traceback" not in done.stderr
 

@@ -199,7 +199,7 @@ def test_a_refusal_says_how_many_are_there_and_how_many_are_needed(
     out, err = capsys.readouterr()
     assert f"dropped 30: unreadable, e.g. m.jsonl:1: {tmp_path}/no/0.wav: no such file" in out
     listed = Path("outputs/r/manifests/dropped.jsonl")
-    assert f"all 30 dropped rows: {listed}" in out
+    assert f"30 dropped rows in all: {listed}" in out
     assert "WARNING: 30 of 30 recordings are missing or cannot be read" in out
     assert out.rstrip().endswith(f"in {listed}")
     assert "0 of 30 utterances are usable and at least 3 are needed" in err

@@ -14,6 +14,7 @@ import pytest
 
 from moontune.cli.dispatch import main
 from moontune.evaluation.acceptance import State
+from moontune.evaluation.measures import Measure, Sides
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import next_steps
 from moontune.report.results import NextStep
@@ -44,16 +45,19 @@ def test_a_better_one_is_used(run) -> None:
     assert export.command == "moontune export outputs/r"
 
 
-@pytest.mark.parametrize(("agreed", "said"), [(0.02, True), (0.9, False)])
-def test_consensus_is_advised_where_it_was_measured_to_be_better(run, agreed, said) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "advised", "untold"),
+    [("better", True, False), ("undecided", False, True), ("worse", False, False)],
+)
+def test_consensus_is_advised_where_it_was_surely_better(run, outcome, advised, untold) -> None:
     metrics = run.metrics()
-    wer = replace(metrics.comparison.wer, before=0.5, after=0.25)
-    measures = {"wer": wer, "wer_consensus": replace(wer, after=agreed)}
-    found = replace(metrics.comparison, measures=metrics.comparison.measures | measures)
+    gain = replace(metrics.comparison.wer, before=0.25, after=0.02, outcome=outcome)
+    found = replace(metrics.comparison, consensus=Sides(Measure(), gain))
     verdict = replace(metrics.verdict, state="better")
     use, *_ = next_steps(run, run.config(), found, verdict)
-    assert use.command.endswith("--model outputs/r --decoding consensus") == said
-    assert ("2.00 % of the words wrong in place of 25.00 %" in use.says) == said
+    assert use.command.endswith("--model outputs/r --decoding consensus") == advised
+    assert ("2.00 % of the words wrong in place of 25.00 %" in use.says) == advised
+    assert ("cannot tell whether --decoding consensus makes fewer errors" in use.says) == untold
 
 
 def test_steps_can_be_typed_in_the_folder_where_the_report_is_asked_for(
@@ -76,7 +80,7 @@ def test_steps_can_be_typed_in_the_folder_where_the_report_is_asked_for(
         (None, "Test every one of the 12 clips", "--config outputs/r/config.toml"),
         (11, "Test every one of the 12 clips", "--config outputs/r/config.toml"),
         (30, "Record about 18 clips more like these", "--manifest "),
-        (5000, "as small as this takes about 5,000 to tell", "--config outputs/r/config.toml"),
+        (5000, "; about 5,000 would show a ", "--config outputs/r/config.toml"),
     ],
 )
 def test_what_decides_is_said_where_chance_may_be_all(run, needed, says, command) -> None:

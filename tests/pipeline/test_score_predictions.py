@@ -37,7 +37,7 @@ def test_edits_are_computed_not_believed(tmp_path) -> None:
     file = write(tmp_path / "p.jsonl", rows("Red red.")[0] | {"edits": lie})
     found = score(ScoreArgs((file,)))
     assert found.comparison.wer.after == 0.5
-    assert "1 rows hold other edits" in found.remarks[0]
+    assert "1 row holds other edits" in found.remarks[0]
     assert read_predictions(write(tmp_path / "q.jsonl", *rows("Red boat.")))[1] == 0
 
 
@@ -52,8 +52,12 @@ def test_files_are_pooled_and_compared(tmp_path, capsys) -> None:
     out = capsys.readouterr().out
     assert "WER is better: 50.00 % -> 0.00 %" in out
     assert "words fixed: boat 24" in out
+    again = write(tmp_path / "d.jsonl", *rows("Red boat."))
     with pytest.raises(UserError, match="c0 was there before"):
-        score(ScoreArgs((one, one)))
+        score(ScoreArgs((one, again)))
+    nameless = write(tmp_path / "e.jsonl", {"text": "Red boat.", "pred_text": "Red goat."})
+    with pytest.raises(UserError, match="given twice, so its clips would count twice"):
+        score(ScoreArgs((nameless, tmp_path / "." / "e.jsonl")))
     with pytest.raises(UserError, match="not of the same clips"):
         score(ScoreArgs((one,), against=(two,)))
 

@@ -150,3 +150,13 @@ def test_a_base_that_hears_nothing_judges_nothing(finished_run) -> None:
     run = RunDir(finished_run[0] / "outputs/r")
     assert run.suspects() == []
     assert any("hears too little" in text for text in run.metrics().remarks)
+
+
+def test_a_shifted_table_of_a_few_clips_ends_the_run_too(rows, capsys) -> None:
+    """Single transcripts cannot be doubted there, but a table that stands a row too low can."""
+    few = rows[:8]
+    for row, text in zip(few, shifted([row["text"] for row in few]), strict=True):
+        row["text"] = text
+    code, _ = labelled(few)
+    assert code == 2
+    assert "the table is shifted: most texts stand the row above" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,11 @@ def test_consensus_stands_open_beside_greedy_on_the_same_axes() -> None:
     greedy, consensus, *others = measure_cards(found, ("base", "tuned"))
     assert [card.folded for card in (greedy, consensus, *others)] == [False, False, True, True]
     assert consensus.title == "Word error rate by consensus of beams"
+    said = (
+        r"Against greedy: base \+64\.00 points \(\+[^)]+\); tuned 0\.00 points \(0\.00 to 0\.00\)"
+    )
+    assert re.search(said, consensus.sure)
+    assert "greedy" not in greedy.sure
 
     def ticks(plot: Any) -> list[str]:
         return re.findall(r'class="tick[^>]*>([^<]+)<', str(plot))
@@ -330,3 +336,20 @@ def test_consensus_stands_open_beside_greedy_on_the_same_axes() -> None:
     assert ticks(greedy.difference) == ticks(consensus.difference) != []
     [alone, *_] = measure_cards(compare(BEFORE, AFTER, 42), ("base", "tuned"))
     assert ticks(alone.levels) != ticks(greedy.levels)
+
+
+@pytest.mark.parametrize(
+    ("difference", "shown"),
+    [(-0.01, "a gain of this size"), (0.0, "a gain of 5 %"), (0.03, "a loss of this size")],
+)
+def test_a_card_says_what_so_many_clips_would_show(difference, shown) -> None:
+    """As the sentences do; where nothing changed there is no size to tell."""
+    found = compare(BEFORE, AFTER, 42)
+    wer = replace(
+        found.wer, before=0.3, difference=difference, relative=difference / 0.3, outcome="undecided"
+    )
+    wer = replace(wer, utterances_needed=120)
+    [card, *_] = measure_cards(
+        replace(found, measures=found.measures | {"wer": wer}), ("base", "tuned")
+    )
+    assert card.sure.endswith(f"; about 120 clips would show {shown}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,20 @@ def test_a_model_that_cannot_be_loaded_is_told_and_answered(tmp_path: Path) -> N
     with pytest.raises(UserError):
         models(np.zeros(16_000, np.float32))
     assert "cannot transcribe" in told[0]
+
+
+def test_a_hub_that_gives_no_base_is_told_before_the_page_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def unreachable(what: str, revision: str | None) -> Any:
+        raise UserError(f"cannot reach the model hub for {what}; try again later")
+
+    monkeypatch.setattr("moontune.serve.models.locate", unreachable)
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", "--model-id", "nobody/none", "--no-open-page", "--port", "0"]) == 2
+    shown = capsys.readouterr()
+    assert shown.err == "moontune: cannot reach the model hub for nobody/none; try again later\n"
+    assert "open http" not in shown.out
 
 
 def test_the_command_line_serves_a_base_alone(

@@ -18,7 +18,7 @@ from moontune.pipeline import runner
 from moontune.pipeline.run_dir import create_run
 from moontune.pipeline.stages import stage_named
 from moontune.system import device as threads
-from moontune.system.device import THREADS_ASKED, Threads, free_threads
+from moontune.system.device import THREADS_ASKED, Device, Threads, free_threads
 from moontune.system.distributed import SINGLE
 
 
@@ -65,6 +65,18 @@ def test_what_a_container_grants_counts(tmp_path, monkeypatch, said, limit) -> N
     assert threads.usable_processors() == (8 if math.isinf(limit) else max(1, math.ceil(limit)))
 
 
+@pytest.mark.parametrize(
+    ("quota", "period", "limit"),
+    [("-1", "100000", math.inf), ("150000", "100000", 1.5), ("0", "0", math.inf)],
+)
+def test_a_container_of_the_first_control_groups_counts_too(tmp_path, quota, period, limit) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text(f"{quota}\n", encoding="ascii")
+    assert threads._quota(tmp_path) == math.inf
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text(f"{period}\n", encoding="ascii")
+    assert threads._quota(tmp_path) == limit
+
+
 class Notes:
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -81,10 +93,13 @@ def computing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     run = create_run(RunConfig(), tmp_path / "r", "r", ["run"])
     ui: Any = Notes()
 
-    def with_free(count: int, folder: Any = run, group: Any = SINGLE, of: int = 4) -> int:
+    def with_free(
+        count: int, folder: Any = run, group: Any = SINGLE, of: int = 4, device: str = "cpu"
+    ) -> int:
+        monkeypatch.setattr(runner, "choose_device", lambda _: Device(device, ""))
         monkeypatch.setattr(runner, "free_threads", lambda: Threads(count, of))
         monkeypatch.setattr(runner, "usable_processors", lambda: of)
-        with runner._threads(folder, stage_named("train"), ui, group):
+        with runner._threads(folder, RunConfig(), stage_named("train"), ui, group):
             return torch.get_num_threads()
 
     return SimpleNamespace(run=run, said=ui.said, threads=with_free)
@@ -100,6 +115,11 @@ def test_a_run_keeps_the_threads_it_began_with(computing) -> None:
     assert len(computing.said) == 2
     assert computing.threads(1, of=2) == 2  # another machine has no more
     assert torch.get_num_threads() == before
+
+
+def test_on_a_gpu_nothing_is_said_of_processors(computing) -> None:
+    assert [computing.threads(n, device="cuda") for n in (3, 1)] == [3, 3]
+    assert computing.said == []
 
 
 def test_folds_have_those_of_their_cross_validation(computing) -> None:

@@ -139,6 +139,23 @@ def test_names_that_collide_take_their_folders_then_their_suffix(tmp_path, monke
 # Loops
 
 
+def test_names_that_lead_nowhere_are_told_when_they_are_read(tmp_path, monkeypatch, capsys) -> None:
+    """A link to itself, a home of nobody's, and a name that looks like a flag."""
+    monkeypatch.chdir(tmp_path)
+    Path("loop.wav").symlink_to("loop.wav")
+    assert [r.shown for r in find_recordings(["loop.wav", "~nobody/a.wav"])] == [
+        "loop.wav",
+        "~nobody/a.wav",
+    ]
+    assert main(["transcribe", "loop.wav", "~nobody/a.wav"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("moontune: loop.wav: cannot be opened")
+    assert told[1] == "moontune: ~nobody/a.wav: no such file"
+    Path("-1st.wav").touch()
+    assert main(["transcribe", "-1st.wav"]) == 2
+    assert "to name the file, write ./-1st.wav" in capsys.readouterr().err
+
+
 def test_a_loop_is_told_from_speech() -> None:
     assert loops([7, 8, 9] + [4, 5, 6] * 5)
     assert loops([3] * 12)

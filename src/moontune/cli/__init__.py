@@ -18,4 +18,16 @@ In reading order:
     build_manifest  Entry of scripts/build_manifest.py: held-out clips of a source as a manifest
 """
 
-from moontune.cli.dispatch import main as main
+from __future__ import annotations
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of the `moontune` command; returns the exit code, also of Ctrl-C while it is loaded."""
+    try:
+        from moontune.cli import dispatch
+    except KeyboardInterrupt:
+        print("moontune: interrupted", file=sys.stderr)
+        return 130
+    return dispatch.main(argv)

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -117,6 +118,9 @@ class Flag:
 
     def value(self, words: Sequence[str]) -> Any:
         """Raises UserError for words that are no values of this type."""
+        if not all(word.strip() for word in words):  # "$NAME" of a name that is not set
+            named = self.metavar if self.positional else self.word
+            raise UserError(f"{named}: its value is empty; give one, or leave it out")
         wanted = self._type
         given: Any = words if self.is_list else words[0]
         if self.is_list and self.count is not None:
@@ -276,6 +280,8 @@ def _place(word: str, by_name: dict[str, Flag]) -> _Given:
         if not near and name in known_keys():
             of_stage = set(by_name) <= {"overwrite", *known_keys()} and "run_name" not in by_name
             hint = _set_elsewhere(spelt, known_keys()[name][0], of_stage=of_stage)
+        if os.path.lexists(word):
+            hint = f"; to name the file, write ./{word}"
         raise UserError(f"unknown flag {spelt}{hint}")
     if flag.is_switch and assigned:
         raise UserError(f"{spelt} takes no value; take out ={value}")

@@ -125,8 +125,8 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
         raise UserError("a sweep runs in one process; start it without torchrun")
     args = _parsed(SweepArgs, argv, "sweep")
     trials = args.trials if _asks(args, argv, "trials") else None
-    tune = args.tune if _asks(args, argv, "tune") else None
-    folder, config = _begun(args, Sweep(trials, tune), ["sweep", *argv], held)
+    kind = Sweep(trials, _settings_to_try(args, argv))
+    folder, config = _begun(args, kind, ["sweep", *argv], held)
     do_stages(folder, config, stages_left(folder, BEFORE))
     with shown(folder) as ui:
         done = do_trials(folder, config, ui)
@@ -137,6 +137,26 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     _tell_written(folder, config)
     ui.next_steps(found.next_steps)
     return ACCEPTED
+
+
+def _settings_to_try(args: SweepArgs, argv: list[str]) -> tuple[str, ...] | None:
+    """Those of --tune; of the usual ones, the ones that no flag gives for all trials. None for a
+    sweep that has its own. Raises UserError where none is left."""
+    if not _asks(args, argv, "tune"):
+        return None
+    asked = given(SweepArgs, argv, prog="moontune sweep")
+    if "tune" in asked:
+        return args.tune
+    left = tuple(name for name in args.tune if name not in asked)
+    if not left:
+        raise UserError(
+            f"{', '.join(args.tune)} are given for all trials, so there is nothing to try; leave "
+            "one out, or name others with --tune"
+        )
+    for name in args.tune:
+        if name in asked:
+            _remark(f"{name} is the same in all trials, as you gave it (--tune {name} tries more)")
+    return left
 
 
 def _asks(args: NewRunArgs, argv: list[str], name: str) -> bool:

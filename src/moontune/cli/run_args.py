@@ -43,4 +43,4 @@ class SweepArgs(NewRunArgs):
     """So many trainings, the run's own settings first; what does badly is given up early."""
     tune: tuple[str, ...] = ("lr", "max_steps", "lora_r")
     """Settings to try, NAME or with values: `lr=1e-4..1e-3`, `lora_r=4,8`; a list's items are
-    joined by +, and none is the empty list."""
+    joined by +, and none is the empty list. Of the default ones, those not given as flags."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import shlex
 from collections.abc import Iterator, Sequence
 
 from moontune.cli.console import ConsoleUi
 from moontune.config.schema import RunConfig
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
-from moontune.pipeline.run_dir import RunDir, final_command
+from moontune.pipeline.run_dir import RunDir, resume_command
 from moontune.pipeline.run_log import RunLog
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
@@ -47,7 +46,10 @@ def shown(run: RunDir, group: ProcessGroup = SINGLE) -> Iterator[ConsoleUi]:
     log = RunLog(run.path)
     ui = ConsoleUi(None, log) if group.is_main else ConsoleUi(io.StringIO())
     try:
-        with log.failures() if group.is_main else contextlib.nullcontext(), _telling_resume(run):
+        with (
+            log.failures() if group.is_main else contextlib.nullcontext(),
+            _telling_resume(run),
+        ):
             yield ui
     finally:
         ui.close()
@@ -60,22 +62,14 @@ def _telling_resume(run: RunDir) -> Iterator[None]:
     except KeyboardInterrupt:
         if not run.stages():  # nothing to go on with
             raise
-        raise KeyboardInterrupt(f"; go on with: {_resume(run)}") from None
+        raise KeyboardInterrupt(f"; go on with: {resume_command(run)}") from None
     except OSError as error:
         if error.strerror is None or not run.stages():
             raise
         place = f"{error.filename}: " if error.filename else ""
         raise UserError(
-            f"{place}{error.strerror}; mend that, then go on with: {_resume(run)}"
+            f"{place}{error.strerror}; mend that, then go on with: {resume_command(run)}"
         ) from error
-
-
-def _resume(run: RunDir) -> str:
-    if run.kind == "final":
-        return final_command(run.path.parent)
-    folder = run.path.resolve()
-    place = ["--run-name", folder.name, "--output-dir", str(folder.parent)]
-    return f"moontune {shlex.join([run.kind, '--resume', *place])}"
 
 
 def stages_left(run: RunDir, names: Sequence[str]) -> list[str]:

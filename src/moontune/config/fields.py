@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from moontune.config.other_names import nearest_value
 from moontune.config.schema import Range, RunConfig
+from moontune.system.files import user_path
 
 T = TypeVar("T")
 
@@ -79,7 +80,9 @@ def _path(value: Any, options: tuple[Any, ...]) -> Path:
         raise TypeError("expected a path")
     if "\0" in value:
         raise ValueError("no path has such a character")
-    return Path(value)
+    if not value.strip():  # Path("") is the folder that one is in
+        raise ValueError("expected a path, and it is empty")
+    return user_path(value)
 
 
 def _bool(value: Any, options: tuple[Any, ...]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from moontune.config.fields import known_keys, ranged
 from moontune.config.schema import DEFAULT_UTTERANCES, MOST_OTHERS, GeneralConfig, Range, RunConfig
 from moontune.errors import UserError
+from moontune.system.files import real_path
 
 
 def in_effect(config: RunConfig) -> RunConfig:
@@ -97,7 +98,7 @@ def _resolve_general(general: GeneralConfig, own: Sequence[Path]) -> GeneralConf
         ("--general-manifest", general.general_manifest),
         ("--replay-manifest", general.replay_manifest),
     ):
-        if file is not None and file.resolve() in [path.resolve() for path in own]:
+        if file is not None and real_path(file) in [real_path(path) for path in own]:
             raise UserError(f"{flag} {file} is the run's own --manifest; give other speech")
     if general.replay_manifest is not None and not general.replay_share:
         raise UserError("--replay-manifest is used only with a --replay-share above 0, such as 0.2")

@@ -12,6 +12,7 @@ from moontune.data.cleaning import clean
 from moontune.data.manifest import Utterance, write_manifest
 from moontune.data.sources.dispatch import sample_source
 from moontune.errors import UserError
+from moontune.system.files import real_path
 from moontune.system.progress import Progress, no_progress
 
 
@@ -44,7 +45,7 @@ def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list
         raise UserError(f"--samples {args.samples}: at least 1 is needed")
     if args.source == "manifest" and args.manifest is None:
         raise UserError("--source manifest needs the file; add --manifest FILE.jsonl")
-    if args.manifest is not None and args.manifest.resolve() == args.output.resolve():
+    if args.manifest is not None and real_path(args.manifest) == real_path(args.output):
         raise UserError(f"--output {args.output} is the manifest it chooses from; name another")
     config = DataConfig(
         source=args.source,
@@ -54,7 +55,7 @@ def build_manifest(args: ManifestArgs, progress: Progress = no_progress) -> list
         utterances=args.samples,
         rows_per_speaker=args.rows_per_speaker,
     )
-    folder = args.output.resolve().parent / "audio"
+    folder = real_path(args.output).parent / "audio"
     limits = CleanConfig()
     sample = sample_source(config, limits, seed=args.seed, audio_dir=folder, progress=progress)
     cleaned = clean(sample.utterances, limits, keep_silence=args.source == "silence")

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -19,7 +19,7 @@ from typing import Any
 from moontune.data.audio import AudioPart
 from moontune.errors import UserError
 from moontune.system.file_kinds import binary_kind, text_kind
-from moontune.system.files import write_jsonl
+from moontune.system.files import real_path, write_jsonl
 
 # The first name of each field is the one moontune writes; the others are what NeMo,
 # `moonshine_voice.lora`, Common Voice and `datasets` exports use for the same thing.
@@ -250,10 +250,7 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
     if "\\" in audio and os.sep == "/" and not os.path.exists(os.path.join(base, audio)):
         file = audio.replace("\\", "/")  # as Windows writes it
     if audio.startswith("~"):
-        try:
-            file = str(Path(audio).expanduser())
-        except RuntimeError as error:
-            raise ValueError(f"audio path {_short(audio)}: {error}") from None
+        file = os.path.expanduser(audio)
     return Utterance(
         id=ident if ident is not None else _usual_id(audio, offset),
         audio_filepath=Path(os.path.normpath(os.path.join(base, file))),
@@ -381,6 +378,20 @@ def _each_of(paths: Iterable[Path], bad: list[Dropped]) -> Iterator[Utterance]:
         yield from _each(Path(path), bad, taken, written_by_run=False)
 
 
+def refuse_given_twice(paths: Sequence[Path]) -> None:
+    """Raises UserError: of two texts for a recording the later manifest's is believed, and a file
+    given first and last is both."""
+    known: dict[Path, Path] = {}
+    for path in paths:
+        first = known.setdefault(real_path(path), path)
+        if first is not path:
+            also = "" if first == path else f", as {first} before"
+            raise UserError(
+                f"{path}: given twice{also}; name each manifest once, in the order in which the "
+                "later one is believed"
+            )
+
+
 def _each(
     path: Path, bad: list[Dropped], taken: set[str], *, written_by_run: bool
 ) -> Iterator[Utterance]:
@@ -388,7 +399,7 @@ def _each(
     before, usable, total = len(bad), 0, 0
     strange: list[Dropped] = []  # of lines that are no JSON objects
     head = b""  # the first line
-    base = str(path.resolve().parent)
+    base = str(real_path(path).parent)
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
@@ -438,7 +449,9 @@ def _share_of(strange: list[Dropped], total: int) -> str:
 def _broken(error: Exception, where: str, number: int) -> Dropped:
     ident = f"line {number}"
     if isinstance(error, json.JSONDecodeError):
-        return Dropped(where, ident, "not JSON", f"{error.msg} at column {error.colno}")
+        return Dropped(
+            where, ident, "not JSON", f"{error.msg.removesuffix(' at')} at column {error.colno}"
+        )
     if isinstance(error, RecursionError):
         return Dropped(where, ident, "not JSON", "nested too deep")
     if isinstance(error, UnicodeDecodeError):
@@ -486,7 +499,7 @@ def write_manifest(
     `keep_where` keeps the place each row came from, for reports of what is dropped later.
     """
     path = Path(path)
-    base = path.resolve().parent
+    base = real_path(path).parent
     write_jsonl(path, (to_row(u, base, keep_where=keep_where) for u in utterances))
 
 

@@ -19,6 +19,7 @@ from moontune.models.base_model import Base, Origin, load_base
 from moontune.models.locate import HUB_ALIASES, may_be_on_hub
 from moontune.models.tiny_random import tiny_net, tiny_processor
 from moontune.system.cache import cache_dir
+from moontune.system.files import user_path
 
 _TEXTS = ("The red boat.", "A cold wind blows north.", "No!", "Seven birds sing at dawn.")
 _SECONDS = (1.5, 0.06, 2.2, 0.9)  # loud neighbours of unlike length, one of a single frame
@@ -83,7 +84,7 @@ def find_base(asked: str | None, usual: str) -> str | None:
             return "bundled"
         except UserError:
             asked = usual
-    if Path(asked).expanduser().is_dir() or not may_be_on_hub(asked):
+    if user_path(asked).is_dir() or not may_be_on_hub(asked):
         return asked
     return _cached(asked)
 

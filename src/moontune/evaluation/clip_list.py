@@ -19,7 +19,7 @@ from moontune.errors import UserError
 from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
 from moontune.models.locate import locate
 from moontune.system.device import DeviceName, choose_device
-from moontune.system.files import write_json
+from moontune.system.files import real_path, user_path, write_json
 from moontune.system.formatting import why
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def read_audio_list(path: Path) -> list[Utterance]:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({why(error)}); check --audio-list") from None
-    base = path.resolve().parent
+    base = real_path(path).parent
     clips = [
-        Utterance(Path(line.strip()).stem, base / Path(line.strip()).expanduser(), "", None, None)
+        Utterance(Path(line.strip()).stem, base / user_path(line.strip()), "", None, None)
         for line in lines
         if line.strip() and not line.lstrip().startswith("#")
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from moontune.data.normalizer import normalize
@@ -116,10 +117,9 @@ def compare(
     left_out = {name for name in MEASURES if name.startswith("loss") and not same_losses}
     if not all("consensus" in r for r in (*before, *after)):
         left_out.add("wer_consensus")
+    sample = _Sample(draws, within, unit, len(before))
     measures = {
-        name: _measure(name, before, after, draws, within, unit)
-        for name in MEASURES
-        if name not in left_out
+        name: _measure(name, before, after, sample) for name in MEASURES if name not in left_out
     }
     heard = [_words_changed(b, a) for b, a in zip(before, after, strict=True)]
     changes = [edits_of(a).errors - edits_of(b).errors for b, a in zip(before, after, strict=True)]
@@ -156,6 +156,9 @@ def compare(
         style=retention([r["hypothesis"] for r in before], [r["hypothesis"] for r in after]),
         collapsed=degenerated(as_written(before), as_written(after)),
         sentences=sentences,
+        consensus=None
+        if "wer_consensus" in left_out
+        else Sides(_consensus(before, sample), _consensus(after, sample)),
     )
 
 
@@ -194,35 +197,59 @@ def groups_of(rows: Sequence[PredictionRow]) -> tuple[list[str], Unit]:
     return [f"clip {i}" for i in range(len(rows))], "clip"
 
 
-def _measure(
-    name: str,
-    before: Sequence[PredictionRow],
-    after: Sequence[PredictionRow],
-    draws: Draws,
-    within: Draws,
-    unit: Unit,
-) -> Measure:
-    above, below = MEASURES[name]
-    over = [below(r) for r in before]
+@dataclass(frozen=True)
+class _Sample:
+    """How the clips are resampled: the units, and the clips of each unit by itself."""
 
-    def estimate(values: list[float]) -> Estimate | None:
+    draws: Draws
+    within: Draws
+    unit: Unit
+    clips: int
+
+
+def _measure(
+    name: str, before: Sequence[PredictionRow], after: Sequence[PredictionRow], sample: _Sample
+) -> Measure:
+    """A figure of both sides, and its difference."""
+    above, below = MEASURES[name]
+    several = sample.unit == "speaker" and _several(groups_of(before)[0])
+    one, other = [above(r) for r in before], [above(r) for r in after]
+    return _paired_measure(one, other, [below(r) for r in before], sample, several=several)
+
+
+def _consensus(rows: Sequence[PredictionRow], sample: _Sample) -> Measure:
+    """WER of one model: of greedy transcripts, then of the consensus."""
+    (greedy, words), (agreed, _) = MEASURES["wer"], MEASURES["wer_consensus"]
+    one, other = [greedy(r) for r in rows], [agreed(r) for r in rows]
+    return _paired_measure(one, other, [words(r) for r in rows], sample)
+
+
+def _paired_measure(
+    one_each: Sequence[float],
+    other_each: Sequence[float],
+    over: Sequence[float],
+    sample: _Sample,
+    *,
+    several: bool = False,
+) -> Measure:
+    """Sums over clips, divided by that of `over`, and their difference; `several` also for these
+    very speakers."""
+    draws, within, clips = sample.draws, sample.within, sample.clips
+
+    def estimate(values: Sequence[float]) -> Estimate | None:
         return wider_of(draws.ratio(values, over), within.ratio(values, over))
 
-    changes = [above(a) - above(b) for b, a in zip(before, after, strict=True)]
-    one, other, change = (
-        estimate(values)
-        for values in ([above(r) for r in before], [above(r) for r in after], changes)
-    )
-    several = unit == "speaker" and _several(groups_of(before)[0])
+    changes = [b - a for a, b in zip(one_each, other_each, strict=True)]
+    one, other, change = estimate(one_each), estimate(other_each), estimate(changes)
     same = within.ratio(changes, over) if several else None
     if one is None or other is None or change is None:
         return Measure()
     small = 0 <= change.value < USUAL_GAIN * one.value
     effect = USUAL_GAIN * one.value if small else change.value
-    decided = outcome(change, len(before))
+    decided = outcome(change, clips)
     needed = None
     if decided == "undecided":
-        needed = clips_needed(len(before), draws.units, change.standard_error, effect)
+        needed = clips_needed(clips, draws.units, change.standard_error, effect)
         needed = needed and max(needed, _FEWEST)
     return Measure(
         before=one.value,
@@ -237,7 +264,7 @@ def _measure(
         utterances_needed=needed,
         same_speakers=None
         if same is None
-        else SameSpeakers(_possible(one.value, same), outcome(same, len(before))),
+        else SameSpeakers(_possible(one.value, same), outcome(same, clips)),
     )
 
 

@@ -172,17 +172,23 @@ class Comparison:
     collapsed: str | None  # what became of the transcripts, if the second model collapsed
     sentences: dict[str, str]  # what the intervals say: wer, loss, typography
     looped: Sides[int] = Sides(0, 0)  # greedy transcripts without an end, where beams stood in
+    consensus: Sides[Measure] | None = None  # of either model, greedy and then by consensus
 
     @property
     def wer(self) -> Measure:
         return self.measures["wer"]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"measures": {k: m.to_json() for k, m in self.measures.items()}}
+        row = asdict(self) | {"measures": {k: m.to_json() for k, m in self.measures.items()}}
+        if self.consensus is None:
+            return row
+        sides = {side: m.to_json() for side, m in vars(self.consensus).items()}
+        return row | {"consensus": sides}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Comparison:
         edits = Sides(**{side: Edits(**row["edits"][side]) for side in ("before", "after")})
+        agreed = {k: Measure.from_json(m) for k, m in (row.get("consensus") or {}).items()}
         return cls(
             utterances=row["utterances"],
             speakers=row["speakers"],
@@ -201,4 +207,5 @@ class Comparison:
             style=StyleRetention.from_json(row["style"]),
             collapsed=row.get("collapsed"),
             sentences=row["sentences"],
+            consensus=Sides(**agreed) if agreed else None,
         )

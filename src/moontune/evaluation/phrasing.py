@@ -9,6 +9,7 @@ from moontune.evaluation.measures import Comparison, Measure, Unit
 from moontune.system.formatting import counted
 
 USUAL_GAIN = 0.05  # relative: asked for where nothing was gained
+_USUAL = f"a gain of {100 * USUAL_GAIN:.0f} %"
 LABELS = {
     "wer": "WER",
     "wer_consensus": "WER, consensus",
@@ -56,11 +57,8 @@ def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
     if low > 0 or high < 0:
         text += "; so few clips decide nothing"
     if m.utterances_needed:
-        none_to_gain = not m.before
-        large = none_to_gain or (m.relative is not None and m.relative >= USUAL_GAIN)
-        what = "a loss of this size" if large else "a gain of 5 %"
-        what = "a gain of this size" if m.difference < 0 else what
-        text += f"; about {m.utterances_needed:,} clips{_in_proportion(unit)} would show {what}"
+        shown = effect_shown(m)
+        text += f"; about {m.utterances_needed:,} clips{_in_proportion(unit)} would show {shown}"
     same = m.same_speakers
     if same and same.outcome != "undecided":
         text += (
@@ -68,6 +66,14 @@ def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
             f"({show_interval(name, same.difference_interval)}); for others that is not sure"
         )
     return text + "."
+
+
+def effect_shown(m: Measure) -> str:
+    """What so many more clips as a measure needs would show."""
+    if (m.difference or 0.0) < 0:
+        return "a gain of this size"
+    large = not m.before or (m.relative is not None and m.relative >= USUAL_GAIN)
+    return "a loss of this size" if large else _USUAL
 
 
 def plainly(comparison: Comparison, names: tuple[str, str] | None = None) -> str:
@@ -91,8 +97,9 @@ def plainly(comparison: Comparison, names: tuple[str, str] | None = None) -> str
         return f"{text}."
     text += f"; with {clips} that may be chance"
     if m.utterances_needed:
-        what = "would tell" if (m.difference or 0.0) < 0 else "would show a gain of 5 %"
-        text += f"; about {m.utterances_needed:,}{_in_proportion(unit)} {what}"
+        shown = effect_shown(m)
+        told = f"would show {shown}" if shown == _USUAL else "would tell"
+        text += f"; about {m.utterances_needed:,}{_in_proportion(unit)} {told}"
     same = m.same_speakers
     if same and same.outcome != "undecided":
         who = "this speaker" if comparison.speakers == 1 else f"these {comparison.speakers}"

@@ -128,8 +128,7 @@ def _explained(repo: str) -> Iterator[None]:
         yield
     except NoAnswer as error:
         raise UserError(
-            f"cannot reach the hub ({error}); {error.remedy} (what it has is not sent again), or "
-            "look with --dry-run"
+            f"{error}; {error.remedy} (what it has is not sent again), or look with --dry-run"
         ) from None
     except HfHubHTTPError as error:
         status = error.response.status_code

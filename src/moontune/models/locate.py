@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moontune.errors import UserError
+from moontune.system.files import user_path
 from moontune.system.hub_client import NoAnswer, patient_hub, say
 
 OFFLINE_CHOICES = "give --model-id a local folder, or --model-id bundled for the offline model"
@@ -55,7 +56,7 @@ def locate(model_id: str, revision: str | None = None) -> Located:
         hub_id, version = "UsefulSensors/moonshine-tiny", "bundled moonshine-voice 0.0.4"
         return Located(bundled_model_dir(), hub_id, version)
     if _is_folder(model_id):
-        folder = Path(model_id).expanduser()
+        folder = user_path(model_id)
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
         return Located(folder, _hub_name(folder), None)
@@ -83,10 +84,7 @@ def may_be_on_hub(model_id: str) -> bool:
 
 
 def _is_folder(model_id: str) -> bool:
-    try:
-        return Path(model_id).expanduser().is_dir()
-    except RuntimeError:  # ~nobody
-        return False
+    return user_path(model_id).is_dir()
 
 
 def _hub_name(folder: Path) -> str:
@@ -123,8 +121,8 @@ def _download(model_id: str, revision: str | None) -> Located:
         except NoAnswer as error:
             if found is None:
                 raise UserError(
-                    f"cannot reach the model hub for {model_id} ({error}); {error.remedy} (files "
-                    f"that came whole are kept), or {OFFLINE_CHOICES}"
+                    f"{model_id}: not on this machine, and {error}; {error.remedy} (files that "
+                    f"came whole are kept), or {OFFLINE_CHOICES}"
                 ) from None
             _remark(f"remark: {error}; going on with {found[0]} as it was downloaded before")
     candidate, path = found

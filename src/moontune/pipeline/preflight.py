@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import each_utterance, read_manifest
+from moontune.data.manifest import (
+    each_utterance,
+    read_manifest,
+    read_manifests,
+    refuse_given_twice,
+)
 from moontune.data.splitting import check_groups
 from moontune.errors import UserError
 from moontune.models.locate import locate
 from moontune.system.cache import cache_dir
 from moontune.system.device import choose_device
+from moontune.system.formatting import counted
 
 # A run's folder: adapter, optimizer state twice while it is replaced, page with audio, processor.
 RUN_BYTES = 250_000_000
@@ -49,7 +56,20 @@ def check_data(config: RunConfig) -> None:
         if more is not None:
             read_manifest(more)
     if config.data.manifest is not None:
-        check_groups(each_utterance(*config.data.manifest), config.split.split_by)
+        refuse_given_twice(config.data.manifest)
+        _check_manifests(config.data.manifest, config)
+
+
+def _check_manifests(paths: Sequence[Path], config: RunConfig) -> None:
+    """Raises UserError for too few clips or speakers; rows that cannot be used may be why."""
+    try:
+        check_groups(each_utterance(*paths), config.split.split_by)
+    except UserError as error:
+        bad = read_manifests(paths)[1]
+        if not bad:
+            raise
+        unusable = f"of {counted(len(bad), 'more row')} no use can be made"
+        raise UserError(f"{error}; {unusable}, e.g. {bad[0].where}: {bad[0].detail}") from None
 
 
 def check_model(config: RunConfig) -> None:

@@ -300,14 +300,20 @@ def new_run_path(config: RunConfig, *, overwrite: bool) -> Path:
     if path.exists() and not path.is_dir():
         raise UserError(f"{path}: is a file; give another --run-name")
     if path.is_dir() and any(path.iterdir()):
-        if not overwrite:
-            raise UserError(
-                f"{path}: exists already; add --resume to go on with it, --overwrite to "
-                "replace it, or another --run-name"
-            )
-        if not (path / "run.json").is_file():
-            raise UserError(f"{path}: is not a run of moontune, so it is not overwritten")
+        _refuse_what_is_there(path, overwrite=overwrite)
     return path
+
+
+def _refuse_what_is_there(path: Path, *, overwrite: bool) -> None:
+    if not (path / "run.json").is_file():
+        raise UserError(
+            f"{path}: is not a run of moontune, so it is not overwritten; give another --run-name"
+        )
+    if not overwrite:
+        raise UserError(
+            f"{path}: exists already; add --overwrite to replace it, give another --run-name, or "
+            f"go on with it: {resume_command(RunDir(path))}"
+        )
 
 
 def create_run(
@@ -397,6 +403,15 @@ def adapter_run(path: Path) -> RunDir:
 def final_command(crossval: Path) -> str:
     """The command that trains, or goes on with, the adapter on all clips."""
     return f"moontune final {shlex.quote(str(crossval))}"
+
+
+def resume_command(run: RunDir) -> str:
+    """The command that goes on with a run, from any folder."""
+    if run.kind == "final":
+        return final_command(run.path.parent)
+    folder = run.path.resolve()
+    place = ["--run-name", folder.name, "--output-dir", str(folder.parent)]
+    return f"moontune {shlex.join([run.kind, '--resume', *place])}"
 
 
 def pinned_revision(run: RunDir, config: RunConfig) -> str | None:

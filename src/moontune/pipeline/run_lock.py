@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from moontune.errors import UserError
-from moontune.system.files import remove_left_over
+from moontune.system.files import real_path, remove_left_over
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def exclusive_run(run: Path) -> Iterator[None]:
     its process ends, however it ends; what that one left half written is removed. Raises UserError
     where the folder is taken, and says by whom.
     """
-    whole = _outermost(Path(run).resolve())
+    whole = _outermost(real_path(run))
     whole.parent.mkdir(parents=True, exist_ok=True)
     file = whole.parent / f".{whole.name}.lock"
     handle = _locked(file, whole)

@@ -12,7 +12,12 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stale_after
-from moontune.system.device import THREADS_ASKED, free_threads, usable_processors
+from moontune.system.device import (
+    THREADS_ASKED,
+    choose_device,
+    free_threads,
+    usable_processors,
+)
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.fast_imports import import_torch
 from moontune.system.files import damage_as_user_error
@@ -35,7 +40,7 @@ def run_stage(
     group.on_main(lambda: _begin(run, stage))
     begun = time.perf_counter()
     if stage.computes:
-        with _threads(run, stage, ui, group):
+        with _threads(run, config, stage, ui, group):
             facts = _watched(run, config, stage, ui, group, options)
     elif stage.of_files:
         with damage_as_user_error(run.path, "do the stages again that make its files"):
@@ -69,19 +74,23 @@ def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any])
 
 
 @contextmanager
-def _threads(run: RunDir, stage: Stage, ui: Ui, group: ProcessGroup) -> Iterator[None]:
+def _threads(
+    run: RunDir, config: RunConfig, stage: Stage, ui: Ui, group: ProcessGroup
+) -> Iterator[None]:
     """Within it PyTorch computes with the run's own number of threads, which is as many as
-    processors were free when it first computed; what the user or a launcher says comes first."""
+    processors were free when it first computed; what the user or a launcher says comes first. On a
+    GPU they do little, so nothing is said of them."""
     if group.size > 1 or any(name in os.environ for name in THREADS_ASKED):
         yield
         return
+    on_cpu = choose_device(config.device.device).name == "cpu"
     count, processors = run.threads, usable_processors()
     if count is None:
         found = free_threads()
-        if found.why:
+        if found.why and on_cpu:
             ui.note(found.why)
         run.whole.note(threads=(count := found.count))
-    elif count < processors and stage.name == "train":  # the longest of a run that is gone on with
+    elif on_cpu and count < processors and stage.name == "train":  # the longest, gone on with
         ui.note(f"{count} of {processors} processors compute, as when it began (OMP_NUM_THREADS)")
     torch = import_torch()
     before = torch.get_num_threads()

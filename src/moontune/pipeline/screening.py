@@ -13,7 +13,7 @@ from moontune.data.splitting import SPLITS
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.kept_adapter import MOSTLY_WRONG
-from moontune.evaluation.screening.mismatch import diagnosis, has_spaces
+from moontune.evaluation.screening.mismatch import diagnosis, has_spaces, is_shifted
 from moontune.evaluation.screening.suspects import (
     FEWEST_CLIPS,
     MANY,
@@ -69,11 +69,12 @@ def screen(
     hardly any text belongs to its audio.
     """
     everything = [u for part in splits.values() for u in part]
-    if len(everything) < FEWEST_CLIPS or config.data.source == "silence":
-        if config.data.source != "silence":
-            ui.note(f"fewer than {FEWEST_CLIPS} clips: wrong transcripts are not looked for")
+    if config.data.source == "silence":
         return Screening([], [])
     written = transcripts(everything)
+    if len(everything) < FEWEST_CLIPS:
+        ui.note(f"fewer than {FEWEST_CLIPS} clips: single wrong transcripts are not looked for")
+        return Screening([], _of_few(run, config, everything, written, group))
     judgement = Judgement.of("base", [u.id for u in everything], transcripts.fits(everything))
     remarks = _poor_base(everything, written)
     if len(judgement.nats) < len(everything) / 2:
@@ -105,6 +106,23 @@ def screen(
     found, kept = _set_aside(suspects, splits) if aside else (suspects, [])
     remarks += _wrong_manifests(everything, found)
     return Screening(found, [*remarks, *kept], screened=judgement.share <= MOST)
+
+
+def _of_few(
+    run: RunDir,
+    config: RunConfig,
+    utterances: Sequence[Utterance],
+    written: Mapping[str, str],
+    group: ProcessGroup,
+) -> list[str]:
+    """Remarks on clips that are too few to tell what is chance. Raises UserError where the base
+    has most words wrong and writes those of rows nearby."""
+    remarks = _poor_base(utterances, written)
+    if not remarks or config.labels.keep_suspects or len(utterances) < _FEW_ROWS:
+        return remarks
+    if is_shifted(group.on_main(lambda: _rows_in_order(run, config)), written):
+        raise _not_of_the_audio(run, config, utterances, written, group, english=False)
+    return remarks
 
 
 def _wrong_manifests(utterances: Sequence[Utterance], found: Sequence[Suspect]) -> list[str]:
@@ -284,12 +302,7 @@ def _not_of_the_audio(
     *,
     english: bool,
 ) -> UserError:
-    def rows() -> list[Utterance]:
-        if config.data.manifest is not None:  # all of them, also where some were sampled
-            return read_manifests(config.data.manifest)[0]
-        return read_run_manifest(run.manifest("sampled"))
-
-    in_order = group.on_main(rows)
+    in_order = group.on_main(lambda: _rows_in_order(run, config))
     clip = max(doubted, key=lambda u: min(len(u.text), len(written[u.id])))
     return UserError(
         f"the texts are not what is said: {diagnosis(in_order, written, english=english)} (e.g. "
@@ -297,3 +310,9 @@ def _not_of_the_audio(
         "the manifest and begin again with --overwrite, or train on them all the same: --overwrite "
         "--keep-suspects"
     )
+
+
+def _rows_in_order(run: RunDir, config: RunConfig) -> list[Utterance]:
+    if config.data.manifest is not None:  # all of them, also where some were sampled
+        return read_manifests(config.data.manifest)[0]
+    return read_run_manifest(run.manifest("sampled"))

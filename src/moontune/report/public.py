@@ -113,6 +113,7 @@ def public_comparison(found: Comparison) -> Comparison:
         collapsed=found.collapsed,
         sentences={name: found.sentences[name] for name in _SENTENCES if name in found.sentences},
         looped=found.looped,
+        consensus=found.consensus,
     )
 
 

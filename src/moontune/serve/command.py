@@ -17,6 +17,7 @@ from moontune.serve.corrected_clips import CorrectedClips
 from moontune.serve.next_training import NextTraining, folder_or_id, manifests_of_run
 from moontune.serve.prompts import SENTENCES, read_prompts
 from moontune.system.device import DeviceName
+from moontune.system.files import real_path, user_path
 from moontune.system.formatting import printable
 
 _LAST_PORT = 65_535
@@ -74,9 +75,10 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     sources = model_sources(args.model, args.model_id)
     corrected = CorrectedClips(args.keep)
     models = ServedModels(sources, args.device, lambda line: tell(printable(line)), args.decoding)
-    manifests = [*manifests_of_run(args.model), corrected.manifest]
+    of_run = [path for path in manifests_of_run(args.model) if path != corrected.manifest]
+    manifests = [*of_run, corrected.manifest]
     base = folder_or_id(sources[0].what) if sources[0].name == "base" else None
-    title = Path(args.model or sources[0].what).expanduser().resolve().name
+    title = real_path(user_path(args.model or sources[0].what)).name
     text = PageText(title, len(sources), NextTraining(manifests, base), prompts)
     limits = Limits(args.max_megabytes, args.max_seconds)
     app = application(text, models, corrected, limits, _hosts(args.host))
@@ -88,8 +90,8 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
         )
 
     def ready(address: str) -> None:
-        tell(printable(f"open {address}   (Ctrl-C ends it; kept clips go to {corrected.folder})"))
         models.start()
+        tell(printable(f"open {address}   (Ctrl-C ends it; kept clips go to {corrected.folder})"))
         if args.open_page:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 

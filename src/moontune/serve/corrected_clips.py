@@ -26,7 +26,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.manifest import Utterance, parse_line, written_name
 from moontune.errors import UserError
 from moontune.pipeline.run_lock import exclusive_file
-from moontune.system.files import remove_left_over, write_bytes
+from moontune.system.files import real_path, remove_left_over, write_bytes
 
 MOST_CHARACTERS = 2_000
 _SPEAKER_CHARACTERS = 60
@@ -90,7 +90,7 @@ class CorrectedClips:
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError where `folder` cannot be one to keep clips in."""
-        self.folder = Path(folder).resolve()
+        self.folder = real_path(folder)
         self.manifest = self.folder / "manifest.jsonl"
         self._bin = self.folder / "deleted.jsonl"
         self._lock = threading.Lock()

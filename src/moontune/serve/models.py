@@ -6,13 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError
+from moontune.models.locate import is_hub_id, locate
 from moontune.serve.counts import Hypothesis
 from moontune.transcribe.long_form import transcribe_long
 from moontune.transcribe.recognizer import Recognizer, base_of, open_recognizer
@@ -27,6 +28,12 @@ class ModelSource:
     revision: str | None = None
     model_id: str | None = None  # the base of an adapter, where it is not its own
     optional: bool = False  # the other is enough where it cannot be loaded
+
+    def found(self) -> ModelSource:
+        """The same, a model of the hub as it now is on this machine. Raises UserError."""
+        if self.optional or not is_hub_id(self.what) or Path(self.what).exists():
+            return self
+        return replace(self, revision=locate(self.what, self.revision).revision)
 
     def load(self, device: str, decoding: Decoding) -> Recognizer:
         """Raises UserError."""
@@ -81,13 +88,16 @@ class ServedModels:
         decoding: Decoding = "greedy",
     ) -> None:
         """`tell` gets a line where they cannot be loaded."""
-        self._sources, self._device, self._tell = sources, device, tell
+        self._sources, self._device, self._tell = list(sources), device, tell
         self._decoding: Decoding = decoding
         self._models: list[tuple[str, Recognizer]] = []
         self._error: str | None = None
         self._loading = threading.Thread(target=self._load, daemon=True)
 
     def start(self) -> None:
+        """Load them, meanwhile going on. Raises UserError at once where the hub has to be asked for
+        one and does not give it."""
+        self._sources = [source.found() for source in self._sources]
         self._loading.start()
 
     def _load(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from moontune.config.schema import ModelConfig
 from moontune.pipeline.run_dir import open_run
+from moontune.system.files import real_path, user_path
 from moontune.system.formatting import counted
 
 # The smallest set of the study that surely helped a strong accent; a hundred clips helped both of
@@ -33,15 +34,15 @@ class NextTraining:
 
 def manifests_of_run(model: str | None) -> list[Path]:
     """The manifests that a run was trained on and that are still there; none of what is no run."""
-    if model is None or not (Path(model).expanduser() / "run.json").is_file():
+    if model is None or not (user_path(model) / "run.json").is_file():
         return []
-    config = open_run(Path(model).expanduser()).config()
-    return [path.resolve() for path in config.data.manifest or () if path.is_file()]
+    config = open_run(user_path(model)).config()
+    return [real_path(path) for path in config.data.manifest or () if path.is_file()]
 
 
 def folder_or_id(model_id: str) -> str:
     """A base as it can be named from any folder."""
-    folder = Path(model_id).expanduser()
+    folder = user_path(model_id)
     return str(folder.resolve()) if folder.is_dir() else model_id
 
 

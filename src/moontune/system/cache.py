@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from moontune.system.files import user_path
+
 MARKER = "moontune-complete.json"
 _ABANDONED_S = 3600.0  # scratch folders older than this were left by a killed process
 
@@ -18,7 +20,7 @@ _ABANDONED_S = 3600.0  # scratch folders older than this were left by a killed p
 def cache_dir() -> Path:
     """`$MOONTUNE_CACHE`, else `$XDG_CACHE_HOME/moontune`, else `~/.cache/moontune`; not created."""
     if own := os.environ.get("MOONTUNE_CACHE"):
-        return Path(own).expanduser().absolute()
+        return user_path(own).absolute()
     # The XDG specification: an unset, empty or relative value means the default.
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (shared if shared.is_absolute() else Path.home() / ".cache") / "moontune"

@@ -211,11 +211,36 @@ def usable_processors() -> int:
 
 def _quota(cgroup: Path) -> float:
     """Processors' worth of time that the control group grants; infinite where it sets no limit."""
+    return min(
+        (_granted(words) for words in (_quota_v2(cgroup), _quota_v1(cgroup)) if words),
+        default=math.inf,
+    )
+
+
+def _quota_v2(cgroup: Path) -> list[str]:
+    return _words(cgroup / "cpu.max")
+
+
+def _quota_v1(cgroup: Path) -> list[str]:
+    folder = cgroup / "cpu"
+    return _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+
+
+def _words(file: Path) -> list[str]:
     try:
-        granted, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
-        return float(granted) / float(period)
-    except (OSError, ValueError, ZeroDivisionError):
+        return file.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return []
+
+
+def _granted(words: list[str]) -> float:
+    """Time granted in each period; `max` (v2) and -1 (v1) are no limit."""
+    try:
+        granted, period = map(float, words)
+        share = granted / period
+    except (ValueError, ZeroDivisionError):
         return math.inf
+    return share if share > 0 else math.inf
 
 
 def _busy_elsewhere() -> float:

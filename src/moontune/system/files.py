@@ -19,6 +19,16 @@ UMASK = os.umask(0o077)  # the only way to learn it is to set it
 os.umask(UMASK)
 
 
+def real_path(path: Path) -> Path:
+    """Absolute and without links; a link that leads to itself stays, and cannot be opened."""
+    return Path(os.path.realpath(path))
+
+
+def user_path(name: str | Path) -> Path:
+    """A path as a user writes it, `~` for the home folder; the name itself where it is nobody's."""
+    return Path(os.path.expanduser(name))
+
+
 def write_bytes(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it, also after
     a power cut. Its permissions are `mode`; None: what the umask leaves."""
@@ -63,10 +73,10 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 def check_output(path: Path, flag: str, inputs: Iterable[Path] = ()) -> None:
     """Raises UserError if writing there would destroy a run's file or an input, or cannot be."""
-    path = path.resolve()
+    path = real_path(path)
     if path.is_dir():
         raise UserError(f"{flag} {path}: is a folder; name a file")
-    if path in [i.resolve() for i in inputs]:
+    if path in [real_path(i) for i in inputs]:
         raise UserError(f"{flag} {path}: is one of the inputs; name another file")
     if any((folder / "run.json").is_file() for folder in path.parents):
         raise UserError(f"{flag} {path}: lies inside a run; name a file outside of it")

@@ -20,6 +20,7 @@ from moontune.models.locate import locate, may_be_on_hub
 from moontune.models.provenance import PROVENANCE, other_weights, trained_on
 from moontune.models.standalone import DECODER, ENCODER, graph_file
 from moontune.system.device import choose_device, gpu_in_sight
+from moontune.system.files import user_path
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
@@ -74,7 +75,7 @@ def open_recognizer(
         return _onnx(what)
     if kind == "model":
         return _loaded(what, "model", _Parts(what, revision), how)
-    folder = Path(what).expanduser()
+    folder = user_path(what)
     parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     if model_id is not None:
         parts = dataclasses.replace(parts, base=model_id, revision=revision)
@@ -89,7 +90,7 @@ def base_of(what: str) -> tuple[str, str | None] | None:
     kind = _kind(what)
     if kind not in ("run", "adapter"):
         return None
-    folder = Path(what).expanduser()
+    folder = user_path(what)
     parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     return parts.base, parts.revision
 
@@ -97,10 +98,7 @@ def base_of(what: str) -> tuple[str, str | None] | None:
 def _kind(what: str) -> str:
     if what == "bundled":
         return "model"
-    try:
-        folder = Path(what).expanduser()
-    except RuntimeError:  # ~nobody
-        folder = Path(what)
+    folder = user_path(what)
     if not folder.is_dir():
         if may_be_on_hub(what) and not folder.exists():
             return "model"
@@ -226,5 +224,5 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
 def _onnx(what: str) -> Recognizer:
     from moontune.models.onnx import OnnxTranscriber
 
-    cap, transcriber = EvalConfig().token_cap, OnnxTranscriber(Path(what).expanduser())
+    cap, transcriber = EvalConfig().token_cap, OnnxTranscriber(user_path(what))
     return Recognizer(what, "onnx", "cpu", cap, None, transcriber, one_by_one=True)

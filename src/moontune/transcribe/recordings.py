@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.errors import UserError
+from moontune.system.files import real_path, user_path
 
 SUFFIXES = (
     *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".caf", ".w64"),
@@ -36,15 +37,15 @@ def find_recordings(named: Sequence[str]) -> list[Recording]:
         if name == "-":
             files.setdefault(None, ("-", Path("stdin")))
             continue
-        path = Path(name).expanduser()
+        path = user_path(name)
         if not path.is_dir():  # a file that is missing is told when it is read
-            files.setdefault(path.resolve(), (name, Path(path.name)))
+            files.setdefault(real_path(path), (name, Path(path.name)))
             continue
         for file in _below(path):
-            files.setdefault(file.resolve(), (str(file), file.relative_to(path)))
+            files.setdefault(real_path(file), (str(file), file.relative_to(path)))
     stems = _stems([(full, below) for full, (_, below) in files.items()])
     return [
-        Recording(shown, None if full is None else Path(shown).expanduser(), stem)
+        Recording(shown, None if full is None else user_path(shown), stem)
         for (full, (shown, _)), stem in zip(files.items(), stems, strict=True)
     ]
 

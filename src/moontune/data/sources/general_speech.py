@@ -13,6 +13,7 @@ from moontune.data.sources.base import DataOrigin, Sample
 from moontune.data.sources.bundled_speech import sample_bundled_speech
 from moontune.data.sources.dispatch import sample_source
 from moontune.errors import UserError
+from moontune.system.files import real_path
 from moontune.system.progress import Progress, no_progress
 
 _ROWS_PER_SPEAKER = 5  # of LibriSpeech's 40 test speakers
@@ -87,7 +88,7 @@ def _origin(manifest: Path) -> DataOrigin:
 
 
 def _one_file(one: Path | None, other: Path | None) -> bool:
-    return one is not None and other is not None and one.resolve() == other.resolve()
+    return one is not None and other is not None and real_path(one) == real_path(other)
 
 
 def _librispeech(config: RunConfig, split: str, audio_dir: Path, progress: Progress) -> Sample:

@@ -26,7 +26,7 @@ from moontune.data.sources.parquet import (
     reading_errors,
 )
 from moontune.errors import UserError
-from moontune.system.files import write_bytes, write_json
+from moontune.system.files import user_path, write_bytes, write_json
 from moontune.system.hub_client import NoAnswer, patient_hub
 from moontune.system.progress import Progress, no_progress
 
@@ -74,7 +74,7 @@ def sample_librispeech(
     takes it. Raises UserError where the hub, the data set, the revision, the split or a column is
     not there; nothing else is put in its place.
     """
-    folder = Path(query.dataset).expanduser()
+    folder = user_path(query.dataset)
     files = folder_files(folder, query.split) if folder.is_dir() else None
     name, state = _hub_version(query) if files is None else _folder_version(query, folder, files)
     home = Path(audio_dir).resolve() / re.sub(r"[^\w.@-]+", "--", name) / query.split

@@ -25,12 +25,8 @@ def diagnosis(
     `utterances` are all rows in their order; `written` what a model writes, by id, for those that
     were heard; `english` says whether that model is known to write English.
     """
-    spaced = has_spaces([u.text for u in utterances])
-    texts = [_parts(u.text, spaced) for u in utterances]
-    heard = [_parts(written.get(u.id, ""), spaced) for u in utterances]
-    likeness = {shift: _likeness(texts, heard, shift) for shift in (0, *_SHIFTS)}
-    shift = max(_SHIFTS, key=likeness.__getitem__)
-    if likeness[shift] >= max(_ALIKE, _CLEARLY * likeness[0]):
+    texts, heard = _in_parts(utterances, written)
+    if shift := _shift(texts, heard):
         side = "above" if shift < 0 else "below"
         many = "the row" if abs(shift) == 1 else f"{abs(shift)} rows"
         return f"the table is shifted: most texts stand {many} {side} their audio"
@@ -47,6 +43,26 @@ def diagnosis(
             f"{100 * known:.0f} % of their words{only}"
         )
     return "the audio is in another language than the base's, or the texts are not of it"
+
+
+def is_shifted(utterances: Sequence[Utterance], written: Mapping[str, str]) -> bool:
+    """Whether most texts stand in rows near those of their audio; as `diagnosis` takes them."""
+    return _shift(*_in_parts(utterances, written)) != 0
+
+
+def _in_parts(
+    utterances: Sequence[Utterance], written: Mapping[str, str]
+) -> tuple[list[frozenset[str]], list[frozenset[str]]]:
+    spaced = has_spaces([u.text for u in utterances])
+    texts = [_parts(u.text, spaced) for u in utterances]
+    return texts, [_parts(written.get(u.id, ""), spaced) for u in utterances]
+
+
+def _shift(texts: Sequence[frozenset[str]], heard: Sequence[frozenset[str]]) -> int:
+    """By how many rows the texts stand below their audio; 0 where they are not shifted."""
+    likeness = {shift: _likeness(texts, heard, shift) for shift in (0, *_SHIFTS)}
+    shift = max(_SHIFTS, key=likeness.__getitem__)
+    return shift if likeness[shift] >= max(_ALIKE, _CLEARLY * likeness[0]) else 0
 
 
 def has_spaces(texts: Sequence[str]) -> bool:

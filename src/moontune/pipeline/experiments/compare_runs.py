@@ -20,7 +20,7 @@ from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures, words
 from moontune.report.results import ComparedRun, NextStep, RunComparison
 from moontune.report.run_markdown import next_steps_text
-from moontune.system.files import check_output, write_text
+from moontune.system.files import check_output, real_path, write_text
 from moontune.system.formatting import counted
 from moontune.training.summary import TrainingFigures
 
@@ -44,7 +44,7 @@ def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
     Raises UserError."""
     check_values(seed=args.seed, report_clips=args.report_clips)
     runs = tuple(evaluated_run(path) for path in args.runs)
-    if runs[0].path.resolve() == runs[1].path.resolve():
+    if real_path(runs[0].path) == real_path(runs[1].path):
         raise UserError(f"{args.runs[0]}: is one run; give two")
     names = _names(runs)
     page = args.output or _beside(runs[1]) / f"compare-{names[0]}-{names[1]}.html"

@@ -14,7 +14,8 @@ from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
-from moontune.system.files import check_output
+from moontune.system.files import check_output, real_path
+from moontune.system.formatting import agreeing, counted
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def score(args: ScoreArgs) -> Scorecard:
         raise UserError("give predictions or a run: moontune score outputs/NAME")
     if args.against is not None and not args.against:
         raise UserError("--against needs the other model's predictions: --against FILE")
+    _refuse_given_twice([*args.predictions])
     folders = [path for path in args.predictions if path.is_dir()]
     if folders and (args.against or len(folders) < len(args.predictions)):
         raise UserError("give runs' folders alone, or prediction files with --against FILES")
@@ -64,6 +66,14 @@ def score(args: ScoreArgs) -> Scorecard:
     rows = _pool(after, remarks)
     others = _pool(before, remarks) if names else rows
     return Scorecard(compare(others, rows, args.seed), names, remarks)
+
+
+def _refuse_given_twice(paths: Sequence[Path]) -> None:
+    known = set[Path]()
+    for path in paths:
+        if (real := real_path(path)) in known:
+            raise UserError(f"{path}: given twice, so its clips would count twice; give it once")
+        known.add(real)
 
 
 def _evaluated(path: Path) -> RunDir:
@@ -91,7 +101,8 @@ def _pool(files: Sequence[Path], remarks: list[str]) -> list[PredictionRow]:
         found, differing = read_predictions(file, f"{number}:" if number else "")
         if differing:
             remarks.append(
-                f"{file}: {differing} rows hold other edits or normalised texts than computed here"
+                f"{file}: {counted(differing, 'row')} {agreeing(differing, 'holds', 'hold')} other "
+                "edits or normalised texts than computed here"
             )
         for row in found:
             if row["id"] in rows:

@@ -94,7 +94,7 @@ def _tell_dropped(
         example = next(r for r in rows if r["reason"] == reason)
         ui.note(f"dropped {count}: {reason}, e.g. {example['where']}: {example['detail']}")
     if rows:
-        ui.note(f"all {counted(len(rows), 'dropped row')}: {run.manifest('dropped')}")
+        ui.note(f"{counted(len(rows), 'dropped row')} in all: {run.manifest('dropped')}")
     unreadable = reasons.get("unreadable", 0)
     if unreadable and 2 * unreadable >= sampled:
         ui.alarm(

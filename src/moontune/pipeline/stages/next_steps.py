@@ -9,7 +9,8 @@ from typing import Any, Literal
 from moontune.config.loading import read_settings, to_dict
 from moontune.config.schema import RunConfig
 from moontune.evaluation.acceptance import Verdict
-from moontune.evaluation.measures import Comparison
+from moontune.evaluation.measures import Comparison, Measure
+from moontune.evaluation.phrasing import effect_shown
 from moontune.pipeline.run_dir import PATHS, RunDir
 from moontune.report.results import NextStep, RunMetrics
 from moontune.system.formatting import counted, percent
@@ -61,17 +62,23 @@ def next_steps(
 def _listening(
     says: str, model: str, comparison: Comparison, side: Literal["before", "after"]
 ) -> NextStep:
-    """Transcribing with a model, by the consensus of beams where that was measured to be better."""
-    greedy: float | None = getattr(comparison.wer, side)
-    by_consensus = comparison.measures.get("wer_consensus")
-    agreed: float | None = getattr(by_consensus, side) if by_consensus else None
-    if greedy is None or agreed is None or agreed >= greedy:
+    """Transcribing with a model, by the consensus of beams where that was surely better."""
+    found: Measure | None = getattr(comparison.consensus, side, None)
+    if found is None or found.before is None or found.after is None:
         return use_it(model, says)
-    says += (
-        f", with {percent(agreed)} of the words wrong in place of {percent(greedy)}, on these "
-        f"{counted(comparison.utterances, 'clip')}, for two to three times the time"
-    )
-    return use_it(model, says, "--decoding", "consensus")
+    clips = counted(comparison.utterances, "clip")
+    if found.outcome == "better":
+        says += (
+            f", with {percent(found.after)} of the words wrong in place of "
+            f"{percent(found.before)}, on these {clips}, for two to three times the time"
+        )
+        return use_it(model, says, "--decoding", "consensus")
+    if found.outcome == "undecided" and found.before != found.after:
+        says += (
+            f"; {clips} cannot tell whether --decoding consensus makes fewer errors "
+            f"({percent(found.before)} without, {percent(found.after)} with it)"
+        )
+    return use_it(model, says)
 
 
 def _more_clips(
@@ -84,7 +91,7 @@ def _more_clips(
         few = f"not these {tested} alone" if tested > 1 else "not this one alone"
         text = f"Test every one of the {counted(there, 'clip')}, {few}"
         if needed is not None and needed > there:
-            text += f"; a difference as small as this takes about {needed:,} to tell"
+            text += f"; about {needed:,} would show {effect_shown(comparison.wer)}"
         return NextStep(text, crossval)
     text = f"Record about {counted(needed - there, 'clip')} more like these, and test all of them"
     manifests = [str(path) for path in config.data.manifest or []]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from moontune.evaluation.measures import Comparison, GroupRow, Measure
+from moontune.evaluation.measures import Comparison, GroupRow, Measure, Sides
+from moontune.evaluation.phrasing import effect_shown
 from moontune.report.html import svg
 from moontune.report.html.templating import FIXED_SPACE
 from moontune.report.results import SweepTrials, TrialFigures
@@ -90,11 +91,25 @@ def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]
     """WER, also of the consensus, CER and loss, as far as they were measured."""
     measures = comparison.measures
     open_ones = [measures[name] for name in _OPEN if name in measures]
-    return [
-        _card(name, measures[name], labels, open_ones if name in _OPEN else [])
+    cards = {
+        name: _card(name, measures[name], labels, open_ones if name in _OPEN else [])
         for name in ("wer", "wer_consensus", "cer", "loss")
         if measures.get(name) is not None
+    }
+    if "wer_consensus" in cards and comparison.consensus is not None:
+        card = cards["wer_consensus"]
+        said = (card.sure, _against_greedy(comparison.consensus, labels))
+        cards["wer_consensus"] = replace(card, sure=". ".join(filter(None, said)))
+    return list(cards.values())
+
+
+def _against_greedy(found: Sides[Measure], labels: tuple[str, str]) -> str:
+    """What the consensus changes in either model's errors."""
+    parts = [
+        f"{label} {RATE.change(m.difference)} ({RATE.interval(m.difference_interval)})"
+        for label, m in zip(labels, (found.before, found.after), strict=True)
     ]
+    return f"Against greedy: {'; '.join(parts)}"
 
 
 def _card(name: str, measure: Measure, labels: tuple[str, str], beside: Sequence[Measure]) -> Card:
@@ -129,7 +144,7 @@ def _certainty(measure: Measure) -> str:
     share = "more than 99.9" if chance > 0.999 else "less than 0.1" if chance < 0.001 else None
     text = f"Better with a probability of {share or f'{100 * chance:.1f}'} %"
     if measure.outcome == "undecided" and measure.utterances_needed:
-        text += f"; about {measure.utterances_needed:,} clips would tell"
+        text += f"; about {measure.utterances_needed:,} clips would show {effect_shown(measure)}"
     return text
 
 
