@@ -1,4 +1,5 @@
-"""Errors of models in words, as counts: a share of so few words would say nothing."""
+"""Transcripts of models, how sure their words are, and their errors, as counts: a share of so few
+words would say nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moontune.evaluation.error_rates import sum_edits, word_edits
+from moontune.evaluation.word_diff import Marked
 from moontune.system.formatting import counted
 
 
@@ -16,6 +18,21 @@ class Hypothesis:
     name: str  # "base", "tuned", "model"
     text: str
     seconds: float  # of computing
+    # Chance that each word of `text.split()` is right; None where no consensus was asked for.
+    confidences: tuple[float, ...] | None = None
+    calibration: str = ""  # what they rest on
+
+
+def with_confidences(
+    marked: Marked, confidences: Sequence[float] | None
+) -> list[tuple[str, str, float | None]]:
+    """Marked words of a transcript, each with its confidence; None where there are none. Words that
+    are marked as one have one."""
+    found, place = [], 0
+    for text, kind in marked:
+        found.append((text, kind, None if confidences is None else round(confidences[place], 3)))
+        place += len(text.split())
+    return found
 
 
 def difference(hypotheses: Sequence[Hypothesis]) -> str:
