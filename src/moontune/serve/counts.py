@@ -25,12 +25,14 @@ class Hypothesis:
 
 def with_confidences(
     marked: Marked, confidences: Sequence[float] | None
-) -> list[tuple[str, str, float | None]]:
-    """Marked words of a transcript, each with its confidence; None where there are none. Words that
-    are marked as one have one."""
+) -> list[tuple[str, str] | tuple[str, str, float]]:
+    """Marked words of a transcript, each with its confidence where there are any. Words that are
+    marked as one have one."""
+    if confidences is None:
+        return [*marked]
     found, place = [], 0
     for text, kind in marked:
-        found.append((text, kind, None if confidences is None else round(confidences[place], 3)))
+        found.append((text, kind, round(confidences[place], 3)))
         place += len(text.split())
     return found
 

@@ -110,7 +110,7 @@ def transcribe_files(
             ui.note(f"note: {recognizer.note}")
         sure = recognizer.calibration
         if sure is not None and not sure.own and "jsonl" in forms:
-            ui.note(f"note: {sure.says}")
+            ui.note(f"note: confidences of words are {sure.says}")
         if args.tokens_per_second is not None:
             cap = TokenCap(args.tokens_per_second, recognizer.cap.margin)
             recognizer = replace(recognizer, cap=cap)

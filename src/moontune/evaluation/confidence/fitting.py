@@ -17,8 +17,7 @@ from moontune.models.confidence.calibration import Calibration, Origin, log_odds
 FEWEST_WORDS = 100  # that a calibration of one's own takes
 FEWEST_OF_EACH = 10  # of them right, and as many wrong
 _PRIOR = 20.0  # inverse variance of intercept and slope about 0 and 1
-_STEPS = 50  # of Newton's method, most often five
-_LEAST_SLOPE = 0.1
+_LEAST_SLOPE, _MOST = 0.1, 10.0
 
 
 def fit_calibration(clips: Sequence[Sequence[JudgedWord]]) -> Calibration:
@@ -54,13 +53,17 @@ def _too_few(words: int, right: int) -> str:
 
 def _fitted(sure: np.ndarray, right: np.ndarray) -> tuple[float, float]:
     """Intercept and slope of log odds, from the default's confidences, (words,)."""
-    odds = np.array([log_odds(p) for p in sure.tolist()])
-    features = np.stack([np.ones_like(odds), odds], axis=1)
-    default = np.array([0.0, 1.0])
-    found = default.copy()
-    for _ in range(_STEPS):
-        chances = 1 / (1 + np.exp(-features @ found))
-        slope = features.T @ (chances - right) + _PRIOR * (found - default)
-        curvature = features.T @ (features * (chances * (1 - chances))[:, None])
-        found -= np.linalg.solve(curvature + _PRIOR * np.eye(2), slope)
-    return float(found[0]), max(float(found[1]), _LEAST_SLOPE)
+    from scipy.optimize import minimize
+
+    odds, default = np.array([log_odds(p) for p in sure.tolist()]), np.array([0.0, 1.0])
+
+    def loss(found: np.ndarray) -> tuple[float, np.ndarray]:
+        """Of the words and the prior, nats, and its gradient."""
+        z, away = found[0] + found[1] * odds, found - default
+        surplus = 1 / (1 + np.exp(-z)) - right
+        total = float((np.logaddexp(0, z) - right * z).sum() + _PRIOR * (away @ away) / 2)
+        return total, np.array([surplus.sum(), surplus @ odds]) + _PRIOR * away
+
+    bounds = [(-_MOST, _MOST), (_LEAST_SLOPE, _MOST)]
+    found = minimize(loss, default, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return float(found[0]), float(found[1])

@@ -17,9 +17,10 @@ from moontune.models.confidence.agreement import Evidence
 from moontune.system.files import damage_as_user_error, read_json, write_json
 from moontune.system.formatting import counted
 
-NOT_YOURS = "confidences are not calibrated on your voice"
+NOT_YOURS = "not calibrated on your voice"
 _CONSTANT, _VOTE, _LIKELIHOOD = 1.12, 0.84, 3.62  # log odds, of log odds, of nats a word
 _MOST = 7.0  # log odds either way, about 0.001 and 0.999
+_ENDS = 30.0  # further is 0 or 1 in every figure
 
 
 def default_confidence(found: Evidence) -> float:
@@ -37,7 +38,7 @@ def log_odds(confidence: float) -> float:
 
 def chance(odds: float) -> float:
     """Of log odds."""
-    return 1 / (1 + math.exp(-odds))
+    return 1 / (1 + math.exp(-max(-_ENDS, min(_ENDS, odds))))
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ function line(model, name) {
     const part = document.createElement(kind === "other" ? "mark" : "span");
     part.className = kind;
     part.textContent = word;
-    if (sure !== null && sure < UNSURE) unsure(part, sure);
+    if (sure < UNSURE) unsure(part, sure);  // undefined of a greedy transcript
     text.append(i ? " " : "", part);
   });
   if (!model.words.length) text.textContent = "(nothing)";
