@@ -228,7 +228,8 @@ def calibrated(validation: Words, test: Words) -> dict[str, np.ndarray]:
     for _ in range(30):
         p = 1 / (1 + np.exp(-odds[0] - shift))
         shift -= (p - validation.right).sum() / (p * (1 - p)).sum()
-    print(f"- {own.says}; {own.intercept:+.2f} and {own.slope:.2f} times the log odds")
+    fitted = f"{own.intercept:+.2f} and {own.slope:.2f} times the log odds"
+    print(f"- {len(clip)} validation words: {fitted if own.own else own.says}")
     return {
         "default": test.default,
         "**moontune's**": np.array([own(p) for p in test.default.tolist()]),

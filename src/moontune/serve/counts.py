@@ -32,7 +32,8 @@ def with_confidences(
         return [*marked]
     found, place = [], 0
     for text, kind in marked:
-        found.append((text, kind, round(confidences[place], 3)))
+        sure = confidences[min(place, len(confidences) - 1)]
+        found.append((text, kind, round(sure, 3)))
         place += len(text.split())
     return found
 
