@@ -245,7 +245,8 @@ def main(args: Args) -> None:
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             write_jsonl(file, list(decoded(RunDir(fold), which, split)))
-        return read_jsonl(file)
+        aside = {s.id for s in RunDir(fold).suspects() if s.set_aside}  # of none of the test clips
+        return [row for row in read_jsonl(file) if row["id"] not in aside]
 
     of_base: dict[str, Words] = {}
     for crossval in args.crossvals:
