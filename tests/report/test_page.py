@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from importlib import resources
@@ -11,16 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 from html_reader import Reader
-from sample_page import AFTER, BEFORE, COMMANDS, SAID, page, row, silence, write_clips
+from sample_page import AFTER, BEFORE, COMMANDS, SAID, page, results, row, silence, write_clips
 
 from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import Check
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.confidence.judged import JudgedWord
+from moontune.evaluation.confidence.reliability import WordConfidence, word_confidence
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.changed_clips import clip_audio
+from moontune.report.html.contents import run_page
 from moontune.report.html.figures import measure_cards
 from moontune.report.html.page import Badge, Heading, render_page, short_names
+from moontune.report.html.reliability_picture import reliability_picture
 from moontune.report.html.templating import breakable, prose
 from moontune.report.provenance import Section
 from moontune.report.results import GeneralSpeech, LossHistory, NextStep
@@ -353,3 +358,25 @@ def test_a_card_says_what_so_many_clips_would_show(difference, shown) -> None:
         replace(found, measures=found.measures | {"wer": wer}), ("base", "tuned")
     )
     assert card.sure.endswith(f"; about 120 clips would show {shown}")
+
+
+def test_confidences_are_a_folded_picture_with_intervals() -> None:
+    def words(sure: float, right: int, wrong: int) -> list[JudgedWord]:
+        return [JudgedWord(sure, i < right) for i in range(right + wrong)]
+
+    clips = [words(0.95, 9, 1), words(0.95, 10, 0), words(0.35, 1, 2)]
+    says = "calibrated on 400 words of 40 clips"
+    found = word_confidence(says, clips, clips, (["a", "b", "c"], 1))
+    assert found is not None
+    picture = str(reliability_picture(found))
+    assert picture.count("<circle") == 2 == picture.count('class="interval after"')
+    assert "Of 20 words called 95.0 % sure, 95.0 % are right." in picture
+    run = results()
+    shown = run_page(replace(run, metrics=replace(run.metrics, confidence=found)), 0)
+    pattern = r"<details>\s*<summary>How sure it is of a word.*?</details>"
+    [folded] = re.findall(pattern, shown, re.DOTALL)
+    assert picture in folded
+    for text in (says, "90 to 100 %", f"{found.test.brier:.4f}"):
+        assert text in folded
+    assert "How sure it is of a word" not in run_page(run, 0)
+    assert WordConfidence.from_json(json.loads(json.dumps(found.to_json()))) == found

@@ -19,9 +19,10 @@ from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
+from moontune.models.confidence.calibration import NOT_YOURS
 from moontune.serve.app import PageText, application
 from moontune.serve.corrected_clips import CorrectedClips
-from moontune.serve.counts import Hypothesis, sentence
+from moontune.serve.counts import Hypothesis, sentence, with_confidences
 from moontune.serve.http_server import serve_at
 from moontune.serve.kept_routes import KEPT_PATHS
 from moontune.serve.next_training import NextTraining, advice, is_enough
@@ -33,14 +34,19 @@ SPLITS = ("train", "val", "test")
 BASE, TUNED = "The quick brown fox, he jumps.", "the quick brown dog jumps."
 
 
-def served(tmp_path: Path, *texts: str, prompts: tuple[str, ...] = ()) -> Page:
+def served(
+    tmp_path: Path,
+    *texts: str,
+    prompts: tuple[str, ...] = (),
+    confidences: tuple[float, ...] | None = None,
+) -> Page:
     """A server whose models, one or two, write these texts."""
     heard: list[np.ndarray] = []
 
     def hear(samples: np.ndarray) -> list[Hypothesis]:
         heard.append(samples)
         return [
-            Hypothesis(name, text, 0.1)
+            Hypothesis(name, text, 0.1, confidences, "" if confidences is None else NOT_YOURS)
             for name, text in zip(("base", "tuned"), texts, strict=False)
         ]
 
@@ -314,6 +320,45 @@ def test_nothing_else_is_served(page: Page) -> None:
     assert "script-src 'self'" in headers["Content-Security-Policy"]
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["Cache-Control"] == "no-store"
+
+
+def test_words_that_are_less_than_half_sure_are_marked_for_eye_and_ear(
+    page: Page, tmp_path: Path, browser: Chromium
+) -> None:
+    """And only where there are confidences: greedy transcripts have none."""
+    _, greedy = page.hear(wav(1.0))
+    assert all(len(word) == 2 for model in greedy["models"] for word in model["words"])
+    sure = served(tmp_path / "sure", "A cat sat.", confidences=(0.94, 0.23, 0.5))
+    _, found = sure.hear(wav(1.0))
+    assert found["models"][0]["words"] == [
+        ["A", "same", 0.94],
+        ["cat", "same", 0.23],
+        ["sat.", "same", 0.5],
+    ]
+    browser.size(1000)
+    browser.open(f"http://127.0.0.1:{sure.port}/")
+    drop = "document.getElementById('file').dispatchEvent(new Event('change'))"
+    files = "const d = new DataTransfer(); d.items.add(new File([b], 'a.wav'))"
+    put = "document.getElementById('file').files = d.files"
+    sound = ", ".join(map(str, wav(1.0)))
+    browser.value(f"{{ const b = new Uint8Array([{sound}]); {files}; {put}; {drop}; 0 }}")
+    browser.until("document.querySelectorAll('.heard').length == 1")
+    assert browser.value("[...document.querySelectorAll('.unsure')].map(w => w.title).join()") == (
+        "23 % sure"
+    )
+    assert browser.value("document.querySelector('.unsure').textContent") == "cat (23 % sure)"
+    style = "getComputedStyle(document.querySelector('.unsure')).borderBottomStyle"
+    assert browser.value(style) == "dotted"
+    said = browser.value("document.querySelector('.heard .sure').textContent")
+    assert said == "Dotted: less than half sure (base: not calibrated on your voice)."
+    assert browser.value("document.querySelector('textarea').value") == "A cat sat."
+    assert browser.complaints() == []
+
+
+def test_marked_words_take_their_confidences_along() -> None:
+    """Also where several are marked as one."""
+    [first, *others] = with_confidences([("twenty one", "other"), ("men", "same")], (0.9, 0.8, 0.2))
+    assert (first, others) == (("twenty one", "other", 0.9), [("men", "same", 0.2)])
 
 
 def test_marked_words() -> None:

@@ -16,6 +16,7 @@ from builders import noise
 from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig, TokenCap
 from moontune.errors import UserError
 from moontune.models.adapter import PROVENANCE, attach_lora, save_adapter, save_processor
+from moontune.models.confidence.calibration import Calibration, write_calibration
 from moontune.models.decoding import Transcript
 from moontune.pipeline.run_dir import RunDir, create_run
 from moontune.transcribe.recognizer import open_recognizer
@@ -60,6 +61,28 @@ def test_words_have_times_where_they_are_asked_for_and_the_text_is_the_same(run)
     assert [t.tokens for t in timed] == [t.tokens for t in plain]
     assert all(t.words is None for t in plain)
     assert all([w.text for w in t.words or ()] == t.text.split() for t in timed)
+
+
+def test_a_runs_calibration_is_taken_with_it_where_words_have_confidences(run, tiny_model) -> None:
+    def sure(what: Path, **more: Any) -> Calibration | None:
+        return open_recognizer(str(what), "cpu", decoding="consensus", **more).calibration
+
+    own, made = Calibration(-0.5, 0.8, own=True), RunDir(run)
+    assert sure(run) == Calibration()
+    write_calibration(made.confidence, own)
+    assert sure(run) == Calibration()  # of an adapter that was trained again since
+    made.finish_stage("evaluate", {})
+    assert sure(run) == own
+    assert sure(run, model_id=str(tiny_model)) == sure(run / "lora_adapter") == Calibration()
+    [transcript, _] = open_recognizer(str(run), "cpu", decoding="consensus")(CLIPS)
+    assert transcript.confidences is not None
+    assert len(transcript.confidences) == len(transcript.text.split())
+    plain = open_recognizer(str(run), "cpu")
+    assert (plain.calibration, plain(CLIPS)[0].confidences) == (None, None)
+    made.confidence.write_text("{")
+    with pytest.raises(UserError, match=r"confidence\.json: is damaged.*; delete it.*evaluate"):
+        sure(run)
+    assert said(run)  # greedy decoding needs none of it
 
 
 def test_a_merged_folder_says_what_the_adapter_says(run, tiny_model, tmp_path) -> None:

@@ -26,7 +26,8 @@ from moontune.data.audio import (
 )
 from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.evaluation.error_rates import corpus_wer, word_edits
-from moontune.models.decoding import Transcript
+from moontune.models.confidence.calibration import Calibration
+from moontune.models.decoding import TimedWord, Transcript
 from moontune.transcribe import recognizer as recognizers
 from moontune.transcribe.command import TranscribeArgs, transcribe_files
 from moontune.transcribe.long_form import loops, transcribe_long
@@ -221,6 +222,42 @@ def test_files_of_every_format_with_times(folder, fake, capsys) -> None:
     shown = " ".join(line for line in said if "-->" not in line and not line.isdecimal())
     assert shown == " ".join(r["text"] for r in rows)
     assert Path("out/long.vtt").read_text().startswith("WEBVTT\n\n00:00:00.")
+
+
+def test_words_of_a_consensus_have_confidences_in_json_lines_alone(
+    folder, monkeypatch, capsys
+) -> None:
+    """Joined with their times, or without where the model tells none."""
+    timed = (TimedWord("heard", 0.0, 0.4, 0.97449), TimedWord("you", 0.4, 0.6, 0.31))
+
+    def hear(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
+        sure = (0.97449, 0.31)
+        return [Transcript("heard you", [5, 2], False, words, None, sure) for _ in clips]
+
+    words: tuple[TimedWord, ...] | None = timed
+    calibration = Calibration()
+    monkeypatch.setattr(
+        recognizers,
+        "open_recognizer",
+        lambda *a, **_: Recognizer(a[0], "model", "cpu", CAP, None, hear, calibration=calibration),
+    )
+
+    def shown(form: str) -> tuple[str, str]:
+        asked = ["--format", form, "--decoding", "consensus"]
+        assert main(["transcribe", "in/a.wav", *asked]) == 0
+        return capsys.readouterr()
+
+    out, told = shown("jsonl")
+    assert "note: confidences of words are not calibrated on your voice" in told
+    found = [(w["word"], w["confidence"]) for w in json.loads(out)["words"]]
+    assert found == [("heard", 0.974), ("you", 0.31)]
+    assert json.loads(out)["words"][1].keys() == {"word", "start_s", "end_s", "confidence"}
+    words = None
+    assert json.loads(shown("jsonl")[0])["words"][1] == {"word": "you", "confidence": 0.31}
+    assert shown("text")[0] == "heard you\n"
+    assert "calibrated" not in shown("text")[1]
+    calibration = Calibration(own=True)
+    assert "calibrated" not in shown("jsonl")[1]
 
 
 def test_standard_input(folder, fake, capsys, monkeypatch) -> None:

@@ -21,6 +21,7 @@ In reading order:
     degeneration  Checks whether a tuned model stopped writing speech: empty transcripts, or ones
                   that loop
     kept_adapter  Whether an adapter that was chosen by its loss is kept: it must be better in words
+    confidence    Whether confidences of words are what they say: calibrated, and measured
     screening     Transcripts held against their audio: which of them look wrong
     clip_list     Transcribe a list of clips with a base and an optional adapter:
                   `scripts/run_stt.py`

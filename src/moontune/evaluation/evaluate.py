@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Step = Callable[[int, int], None]
+_DIGITS = 5  # of a confidence
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,10 @@ def _consensus(reference: str, transcript: Transcript | None) -> ConsensusTransc
     if transcript is None:
         return None
     edits = cast("EditCounts", asdict(word_edits(reference, transcript.text)))
-    return {"hypothesis": transcript.text, "edits": edits}
+    found: ConsensusTranscript = {"hypothesis": transcript.text, "edits": edits}
+    if transcript.confidences is not None:
+        found["confidences"] = [round(p, _DIGITS) for p in transcript.confidences]
+    return found
 
 
 def _summarize(

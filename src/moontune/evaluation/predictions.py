@@ -43,6 +43,7 @@ class ConsensusTranscript(TypedDict):
 
     hypothesis: str
     edits: EditCounts
+    confidences: NotRequired[list[float]]  # of its words, by default; not in runs older than that
 
 
 class PredictionRow(TypedDict):
@@ -168,7 +169,18 @@ def _other_transcripts(given: dict[str, Any], reference: str) -> dict[str, Any]:
         text = given[name]["hypothesis"]
         if name == "consensus":
             found[name] = {"hypothesis": text, "edits": asdict(word_edits(reference, text))}
+            if given[name].get("confidences") is not None:
+                found[name]["confidences"] = _confidences(given[name]["confidences"], text)
         else:
             tokens, truncated = given[name].get("tokens", []), given[name].get("truncated") is True
             found[name] = {"hypothesis": text, "tokens": tokens, "truncated": truncated}
     return found
+
+
+def _confidences(given: Any, text: str) -> list[float]:
+    """One a word; raises ValueError where they are not."""
+    words = len(text.split())
+    numbers = isinstance(given, list) and all(isinstance(p, int | float) for p in given)
+    if not numbers or len(given) != words or not all(0 <= p <= 1 for p in given):
+        raise ValueError(f"consensus has no confidence from 0 to 1 of each of its {words} words")
+    return given

@@ -6,11 +6,11 @@ Words are aligned by their normalised form, the one WER counts, and shown as the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from moontune.data.normalizer import normalize
+from moontune.models.confidence.written import WrittenText, read_written
 
 Kind = Literal["same", "style", "wrong", "extra", "missing"]
 Change = Literal["", "fixed", "broken"]
@@ -26,24 +26,6 @@ class Word:
     change: Change = ""  # against the other model
 
 
-class _Chunk(NamedTuple):
-    """Written words that are normalised together, as in "twenty one" to 21."""
-
-    raw: str
-    tokens: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Text:
-    chunks: list[_Chunk]
-    tokens: list[str]
-    owner: list[int]  # of each token, the chunk it belongs to
-
-    def raw(self, tokens: Sequence[int]) -> str:
-        """The text of some tokens."""
-        return " ".join(self.chunks[c].raw for c in dict.fromkeys(self.owner[t] for t in tokens))
-
-
 def diff_transcripts(
     reference: str, before: str, after: str, *, style: bool
 ) -> tuple[list[Word], list[Word]]:
@@ -51,7 +33,7 @@ def diff_transcripts(
 
     `style` marks words that differ from the reference only in case or punctuation.
     """
-    ref, first, second = _read(reference), _read(before), _read(after)
+    ref, first, second = read_written(reference), read_written(before), read_written(after)
     old, new = _Alignment(ref, first), _Alignment(ref, second)
     return list(_words(old, None, style)), list(_words(new, old, style))
 
@@ -59,7 +41,7 @@ def diff_transcripts(
 class _Alignment:
     """Which token of a hypothesis stands for which token of the reference."""
 
-    def __init__(self, ref: _Text, hyp: _Text) -> None:
+    def __init__(self, ref: WrittenText, hyp: WrittenText) -> None:
         from rapidfuzz.distance import Levenshtein
 
         self.ref, self.hyp = ref, hyp
@@ -124,7 +106,7 @@ def _word(
     return Word(text, "wrong", now.ref.raw(partners), "broken" if broken else "")
 
 
-def _missing(ref: _Text, tokens: list[int], old: _Alignment | None) -> Iterator[Word]:
+def _missing(ref: WrittenText, tokens: list[int], old: _Alignment | None) -> Iterator[Word]:
     """Reference words that were not written; part of one ("have" of I've) as its token."""
     gone = set(tokens)
     written: set[int] = set()
@@ -138,50 +120,6 @@ def _missing(ref: _Text, tokens: list[int], old: _Alignment | None) -> Iterator[
         text = ref.chunks[chunk].raw if lost == own else " ".join(ref.tokens[t] for t in lost)
         broken = old is not None and any(t in old.heard for t in lost)
         yield Word(text, "missing", "", "broken" if broken else "")
-
-
-def _read(text: str) -> _Text:
-    """A text as written words, each with the tokens that WER counts for it."""
-    chunks = [_Chunk(word, tuple(normalize(word).split())) for word in text.split()]
-    whole = normalize(text).split()
-    if [t for c in chunks for t in c.tokens] != whole:
-        chunks = _joined(chunks, whole)
-    owner = [i for i, c in enumerate(chunks) for _ in c.tokens]
-    return _Text(chunks, whole, owner)
-
-
-def _joined(words: list[_Chunk], whole: list[str]) -> list[_Chunk]:
-    """Words joined where the text as a whole is normalised otherwise than word by word."""
-    from rapidfuzz.distance import Levenshtein
-
-    single = [t for w in words for t in w.tokens]
-    start = [0]
-    for w in words:
-        start.append(start[-1] + len(w.tokens))
-    same = {
-        op.src_start + k: op.dest_start + k
-        for op in Levenshtein.opcodes(single, whole)
-        if op.tag == "equal"
-        for k in range(op.src_end - op.src_start)
-    }
-    chunks: list[_Chunk] = []
-    group: list[str] = []
-    taken = 0
-    for w, word in enumerate(words):
-        places = [same.get(t) for t in range(start[w], start[w + 1])]
-        first = places[0] if places else None
-        if first is None or None in places or places != list(range(first, first + len(places))):
-            group.append(word.raw)
-            continue
-        if group:
-            chunks.append(_Chunk(" ".join(group), tuple(whole[taken:first])))
-            group, taken = [], first
-        end = first + len(places)
-        chunks.append(_Chunk(word.raw, tuple(whole[taken:end])))
-        taken = end
-    if group or taken < len(whole):
-        chunks.append(_Chunk(" ".join(group), tuple(whole[taken:])))
-    return chunks
 
 
 Marked = list[tuple[str, str]]  # words as written, each "same", "style" or "other"

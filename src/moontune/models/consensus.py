@@ -30,14 +30,13 @@ def agreed(written: Sequence[tuple[Transcript, float]]) -> Transcript:
 def consensus(texts: Sequence[str], log_probabilities: Sequence[float]) -> int:
     """The place of the text with the least mean word distance to the others, the first of several.
 
-    Words are as WER counts them, with one more for the end where a nat a word is counted;
-    probabilities are of whole transcripts, nats. Raises ValueError where there is no text.
+    Words are as WER counts them; probabilities are of whole transcripts, nats. Raises ValueError
+    where there is no text.
     """
     from rapidfuzz.distance import Levenshtein
 
     words = [normalize(text).split() for text in texts]
-    a_word = [p / (len(w) + 1) for p, w in zip(log_probabilities, words, strict=True)]
-    weights = [math.exp(_SHARPNESS * (p - max(a_word))) for p in a_word]
+    _, weights = word_weights(texts, log_probabilities)
 
     def cost(mine: Sequence[str]) -> float:
         others = zip(weights, words, strict=True)
@@ -45,3 +44,15 @@ def consensus(texts: Sequence[str], log_probabilities: Sequence[float]) -> int:
 
     costs = list(map(cost, words))
     return costs.index(min(costs))
+
+
+def word_weights(
+    texts: Sequence[str], log_probabilities: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """How likely each text is, nats a word, one more counted for the end; and its weight by that,
+    1 of the likeliest."""
+    a_word = [
+        p / (len(normalize(text).split()) + 1)
+        for text, p in zip(texts, log_probabilities, strict=True)
+    ]
+    return a_word, [math.exp(_SHARPNESS * (p - max(a_word))) for p in a_word]

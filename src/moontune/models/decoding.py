@@ -25,6 +25,7 @@ class TimedWord:
     text: str
     start_s: float
     end_s: float
+    confidence: float | None = None  # chance that it is right, of a consensus of beams
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Transcript:
     truncated: bool  # the token cap ended it
     words: tuple[TimedWord, ...] | None = None  # None: not asked for, or not to be told
     greedy: Transcript | None = None  # which came to no end, and which this one stands in for
+    # Chance that each word of `text.split()` is right; None where no consensus was asked for.
+    confidences: tuple[float, ...] | None = None
 
 
 # Clips of float32 mono 16 kHz samples, (samples,) each, to their transcripts, under a token cap.

@@ -13,6 +13,8 @@ from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.models.base_model import Base
+from moontune.models.confidence.agreement import evidence
+from moontune.models.confidence.calibration import Calibration, default_confidence
 from moontune.models.consensus import BEAMS, agreed
 from moontune.models.decoding import TimedWord, Transcript, endless, length_batches
 from moontune.models.packed.alignment import token_starts
@@ -33,13 +35,20 @@ class Transcriber:
 
     With `mends_loops` a greedy transcript that loops, or that the token cap ended, gives way to the
     consensus of the clip's beams, if that comes to an end; `greedy` keeps it. Without, transcripts
-    are those of `generate`, token by token.
+    are those of `generate`, token by token. Words of a consensus carry confidences, by
+    `calibration`.
     """
 
     def __init__(
-        self, base: Base, decoding: Decoding = "greedy", *, mends_loops: bool = True
+        self,
+        base: Base,
+        decoding: Decoding = "greedy",
+        *,
+        mends_loops: bool = True,
+        calibration: Calibration | None = None,
     ) -> None:
         self._base, self._decoding, self._mends_loops = base, decoding, mends_loops
+        self._calibration = calibration or Calibration()
         self.packed = PackedMoonshine(base.net, merged=True)
 
     @torch.no_grad()
@@ -60,7 +69,7 @@ class Transcriber:
             keys, seconds = some_of(cross_keys, again), [durations_s[i] for i in again]
             for i, mended in zip(again, self.consensus(keys, seconds, cap), strict=True):
                 if not endless(mended):
-                    found[i] = replace(mended, greedy=found[i])
+                    found[i] = replace(mended, greedy=found[i], confidences=None)
         return found
 
     def consensus(
@@ -77,8 +86,11 @@ class Transcriber:
 
     def _agreed(self, found: Sequence[Beam]) -> Transcript:
         if not found:  # nothing is likely: the weights are no numbers, which others say
-            return Transcript("", [self.packed.start], truncated=True)
-        return agreed([(self._transcript(b.tokens), b.log_probability) for b in found])
+            return Transcript("", [self.packed.start], truncated=True, confidences=())
+        written = [(self._transcript(b.tokens), b.log_probability) for b in found]
+        chosen = agreed(written)
+        sure = map(default_confidence, evidence(chosen.text, written))
+        return replace(chosen, confidences=tuple(map(self._calibration, sure)))
 
     def _transcript(self, tokens: list[int]) -> Transcript:
         text = self._base.tokenizer.decode(tokens, skip_special_tokens=True).strip()
@@ -120,7 +132,8 @@ class Transcriber:
         ended = length if transcript.truncated else int(starts[-1])  # where EOS begins
         edges = [*(int(starts[i]) for i in firsts), max(ended, int(starts[-1]))]
         seconds = [min(edge, length) / SAMPLE_RATE_HZ for edge in edges]
-        return tuple(map(TimedWord, texts, seconds, seconds[1:]))
+        sure = transcript.confidences or [None] * len(texts)
+        return tuple(map(TimedWord, texts, seconds, seconds[1:], sure))
 
 
 def transcripts_of(

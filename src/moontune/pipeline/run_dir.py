@@ -79,6 +79,19 @@ class RunDir:
         return self.path / "processor"
 
     @property
+    def confidence(self) -> Path:
+        """How the adapter's confidences of words are calibrated, where its run asked for them."""
+        return self.path / "confidence.json"
+
+    @property
+    def confidence_remedy(self) -> str:
+        """What to do where that file is damaged."""
+        again = f"moontune evaluate {shlex.quote(str(self.path))} --overwrite"
+        if self.kind == "final":
+            again = f"{final_command(self.path.parent)} --overwrite"
+        return f"delete it, for uncalibrated confidences, or make it again: {again}"
+
+    @property
     def checkpoint(self) -> Path:
         """Where an unfinished training stands."""
         return self.path / "checkpoint.safetensors"

@@ -8,6 +8,7 @@ In reading order:
     markdown_tables  A comparison with its intervals in Markdown tables
     provenance       The provenance of a run as tables: its data, artifact, commands, settings
                      and machine
+    confidence       Confidences of words, in words and in figures
     suspicion        Transcripts that look wrong, in words
     public           What a collected report may hold of a run: figures, and no words of
                      anybody's

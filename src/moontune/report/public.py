@@ -143,6 +143,7 @@ def public_metrics(found: RunMetrics) -> RunMetrics:
         environment=_environment(found.environment, place),
         stage_seconds=found.stage_seconds,
         remarks=[],
+        confidence=found.confidence,
     )
 
 

@@ -17,6 +17,7 @@ from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
+from moontune.evaluation.confidence.reliability import WordConfidence
 from moontune.evaluation.measures import Comparison, Outcome
 from moontune.evaluation.phrasing import plainly
 from moontune.evaluation.predictions import PredictionRow
@@ -172,6 +173,7 @@ class RunMetrics:
     stage_seconds: dict[str, float]
     remarks: list[str]
     next_steps: list[NextStep] = field(default_factory=list)  # none of runs older than that
+    confidence: WordConfidence | None = None  # of words, where the run decodes by consensus
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> RunMetrics:
@@ -191,6 +193,7 @@ class RunMetrics:
             stage_seconds=row["timings_s"],
             remarks=row["remarks"],
             next_steps=[NextStep(**step) for step in row.get("next_steps", [])],
+            confidence=WordConfidence.from_json(row.get("confidence")),
         )
 
 
@@ -500,4 +503,5 @@ class CrossvalResults:
     trainings: list[FoldTraining] = field(default_factory=list)
     by_speaker: bool = True  # no speaker of a fold's test clips was met in its training
     general: GeneralSpeech | None = None  # of base and all folds' adapters; None: not measured
+    confidence: WordConfidence | None = None  # of words, where the folds decode by consensus
     next_steps: list[NextStep] = field(default_factory=list)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moontune.evaluation.acceptance import Check, shown
+from moontune.report.confidence import confidence_section
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import (
     changed,
@@ -71,6 +72,7 @@ def _figures(metrics: RunMetrics, losses: LossHistory) -> list[str]:
         _checks(shown(verdict.checks, metrics.device.name)),
         _training(losses, metrics.training.figures.best_step),
         groups(metrics.comparison),
+        *confidence_section(metrics.confidence),
     ]
 
 

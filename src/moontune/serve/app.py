@@ -34,7 +34,7 @@ from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
 from moontune.report.html.templating import templates
 from moontune.serve.corrected_clips import CorrectedClips
-from moontune.serve.counts import Hypothesis, difference, sentence
+from moontune.serve.counts import Hypothesis, difference, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS, kept_request
 from moontune.serve.next_training import NextTraining
 from moontune.serve.requests import HEADERS, Limits, Refused, answer, body, words
@@ -152,7 +152,13 @@ async def _transcribe(
         "difference": difference(hypotheses),
         "same": len({h.text for h in hypotheses}) == 1,
         "models": [
-            {"name": h.name, "text": h.text, "seconds": h.seconds, "words": w}
+            {
+                "name": h.name,
+                "text": h.text,
+                "seconds": h.seconds,
+                "words": with_confidences(w, h.confidences),
+                "calibration": h.calibration,
+            }
             for h, w in zip(hypotheses, marked, strict=False)
         ],
     }

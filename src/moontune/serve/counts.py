@@ -1,4 +1,5 @@
-"""Errors of models in words, as counts: a share of so few words would say nothing."""
+"""Transcripts of models, how sure their words are, and their errors, as counts: a share of so few
+words would say nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moontune.evaluation.error_rates import sum_edits, word_edits
+from moontune.evaluation.word_diff import Marked
 from moontune.system.formatting import counted
 
 
@@ -16,6 +18,24 @@ class Hypothesis:
     name: str  # "base", "tuned", "model"
     text: str
     seconds: float  # of computing
+    # Chance that each word of `text.split()` is right; None where no consensus was asked for.
+    confidences: tuple[float, ...] | None = None
+    calibration: str = ""  # what they rest on
+
+
+def with_confidences(
+    marked: Marked, confidences: Sequence[float] | None
+) -> list[tuple[str, str] | tuple[str, str, float]]:
+    """Marked words of a transcript, each with its confidence where there are any. Words that are
+    marked as one have one."""
+    if confidences is None:
+        return [*marked]
+    found, place = [], 0
+    for text, kind in marked:
+        sure = confidences[min(place, len(confidences) - 1)]
+        found.append((text, kind, round(sure, 3)))
+        place += len(text.split())
+    return found
 
 
 def difference(hypotheses: Sequence[Hypothesis]) -> str:

@@ -128,5 +128,10 @@ class ServedModels:
             begun = time.perf_counter()
             transcripts = transcribe_long(samples, model.transcribe, model.cap)
             text = " ".join(row.text for row in transcripts if row.text)
-            hypotheses.append(Hypothesis(name, text, time.perf_counter() - begun))
+            hypothesis = Hypothesis(name, text, time.perf_counter() - begun)
+            if model.calibration is not None:
+                sure = tuple(p for row in transcripts for p in row.confidences or ())
+                says = model.calibration.says
+                hypothesis = replace(hypothesis, confidences=sure, calibration=says)
+            hypotheses.append(hypothesis)
         return hypotheses

@@ -108,6 +108,9 @@ def transcribe_files(
         loaded()
         if recognizer.note:
             ui.note(f"note: {recognizer.note}")
+        sure = recognizer.calibration
+        if sure is not None and not sure.own and "jsonl" in forms:
+            ui.note(f"note: confidences of words are {sure.says}")
         if args.tokens_per_second is not None:
             cap = TokenCap(args.tokens_per_second, recognizer.cap.margin)
             recognizer = replace(recognizer, cap=cap)

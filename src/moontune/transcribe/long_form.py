@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class SegmentTranscript:
     truncated: bool  # the token cap ended it
     again: bool = False  # half of a segment that looped
     words: tuple[TimedWord, ...] | None = None  # in seconds of the recording
+    # Chance that each word of `text.split()` is right; None where no consensus was asked for.
+    confidences: tuple[float, ...] | None = None
 
 
 def transcribe_long(
@@ -71,7 +73,7 @@ def _transcribe(
             tokens = len(out.tokens)
             words = times_in_recording(out.words, part, config)
             row = SegmentTranscript(part, out.text, tokens, out.truncated, again, words)
-            rows.append([row])
+            rows.append([replace(row, confidences=out.confidences)])
         else:
             of_halves = _transcribe(list(halves), transcribe, cap, config, again=True)
             rows.append([row for of_half in of_halves for row in of_half])

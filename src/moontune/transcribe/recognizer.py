@@ -15,6 +15,7 @@ import numpy as np
 from moontune.config.schema import Decoding, EvalConfig, TokenCap
 from moontune.errors import UserError
 from moontune.models.arrays import Unplain, read_arrays
+from moontune.models.confidence.calibration import Calibration, read_calibration
 from moontune.models.decoding import Transcribe, Transcript
 from moontune.models.locate import locate, may_be_on_hub
 from moontune.models.provenance import PROVENANCE, other_weights, trained_on
@@ -24,6 +25,7 @@ from moontune.system.files import user_path
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
+    from moontune.pipeline.run_dir import RunDir
 
 WHAT_MODEL_MAY_BE = (
     "give a run (outputs/NAME), a peft adapter, a folder from save_pretrained, a folder with "
@@ -42,6 +44,8 @@ class Recognizer:
     note: str | None  # for the user, such as that an adapter is on other weights
     transcribe: Transcribe
     one_by_one: bool = False  # several clips together are no faster than one after another
+    # Of the confidences that words of its transcripts carry; None: they carry none.
+    calibration: Calibration | None = None
 
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
@@ -63,7 +67,7 @@ def open_recognizer(
     `model_id` is the base for an adapter or a run, instead of the one it was trained on; `revision`
     a commit of a base on the hub. With `word_times` it also tells when words are spoken, at the
     cost of loading PyTorch and of a second pass of the decoder; an exported ONNX pair cannot, nor
-    can it the `consensus` of beams.
+    can it the `consensus` of beams, whose transcripts carry confidences of their words.
     """
     how = _Listening(device, decoding, word_times)
     kind = _kind(what)
@@ -78,7 +82,7 @@ def open_recognizer(
     folder = user_path(what)
     parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     if model_id is not None:
-        parts = dataclasses.replace(parts, base=model_id, revision=revision)
+        parts = dataclasses.replace(parts, base=model_id, revision=revision, run=None)
     return _loaded(what, kind, parts, how)
 
 
@@ -143,6 +147,7 @@ class _Parts:
     adapter: Path | None = None
     processor: Path | None = None
     cap: TokenCap = EvalConfig().token_cap
+    run: RunDir | None = None
 
 
 def _parts_of_run(folder: Path) -> _Parts:
@@ -155,7 +160,8 @@ def _parts_of_run(folder: Path) -> _Parts:
     processor = run.processor if run.processor.is_dir() else None
     # The folder that the run began in is known to the run alone.
     base = config.model.model_id if parts.revision is None else parts.base
-    return dataclasses.replace(parts, base=base, processor=processor, cap=config.eval.token_cap)
+    cap = config.eval.token_cap
+    return dataclasses.replace(parts, base=base, processor=processor, cap=cap, run=run)
 
 
 def _parts_of_adapter(folder: Path) -> _Parts:
@@ -176,6 +182,7 @@ def _parts_of_adapter(folder: Path) -> _Parts:
 
 
 def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
+    calibration = _calibration(parts.run) if how.decoding == "consensus" else None
     try:
         folder = locate(parts.base, parts.revision).folder
         if how.plainly_on_cpu:
@@ -192,9 +199,19 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     from moontune.models.transcriber import Transcriber
 
     base, note = load_adapted(base, parts.adapter, parts.processor)
-    transcriber = Transcriber(base, how.decoding)
+    transcriber = Transcriber(base, how.decoding, calibration=calibration)
     transcribe = transcriber.timed if how.word_times else transcriber
-    return Recognizer(what, kind, base.device, parts.cap, note, transcribe)
+    return Recognizer(what, kind, base.device, parts.cap, note, transcribe, calibration=calibration)
+
+
+def _calibration(run: RunDir | None) -> Calibration:
+    """The run's own, or the default where it has none, or none yet of the adapter that is there.
+
+    Raises UserError for a damaged one.
+    """
+    if run is None or "evaluate" not in run.stages() or not run.confidence.is_file():
+        return Calibration()
+    return read_calibration(run.confidence, run.confidence_remedy)
 
 
 def _base(parts: _Parts, device: str) -> Base:

@@ -27,7 +27,8 @@ def times_in_recording(
         end = max(start, min(segment.start_s + word.end_s, segment.end_s))
         parts = [(max(start, a), min(end, b)) for a, b in spans]
         first, last = max(parts, key=lambda part: part[1] - part[0])
-        placed.append(TimedWord(word.text, *((first, last) if last > first else (start, end))))
+        edges = (first, last) if last > first else (start, end)
+        placed.append(TimedWord(word.text, *edges, word.confidence))
     return tuple(placed)
 
 

@@ -52,8 +52,18 @@ def _row(recording: Recording, row: SegmentTranscript, model: str) -> dict[str, 
         "tokens": row.tokens,
         "truncated": row.truncated,
         "model": model,
-        **({} if row.words is None else {"words": [_word(word) for word in row.words]}),
+        **({"words": words} if (words := _words(row)) is not None else {}),
     }
+
+
+def _words(row: SegmentTranscript) -> list[dict[str, Any]] | None:
+    """Words with their times and confidences, as far as these are known; None: neither is."""
+    if row.words is not None:
+        return [_word(word) for word in row.words]
+    if row.confidences is None:
+        return None
+    words = zip(row.text.split(), row.confidences, strict=True)
+    return [{"word": word, "confidence": round(sure, 3)} for word, sure in words]
 
 
 def _word(word: TimedWord) -> dict[str, Any]:
@@ -61,6 +71,7 @@ def _word(word: TimedWord) -> dict[str, Any]:
         "word": word.text,
         "start_s": round(word.start_s, 3),
         "end_s": round(word.end_s, 3),
+        **({} if word.confidence is None else {"confidence": round(word.confidence, 3)}),
     }
 
 

@@ -22,8 +22,10 @@ from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.run_dir import RunDir, final_command
 from moontune.pipeline.screening import write_suspects
+from moontune.pipeline.stages.confidence import confidence_of
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_row
+from moontune.report.confidence import confidence_section
 from moontune.report.html.contents import crossval_page
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import (
@@ -114,6 +116,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         trainings=[_training(fold) for fold in folds],
         by_speaker=split["split_by"] == "speaker",
         general=general,
+        confidence=confidence_of([fold.run for fold in folds], config.output.seed),
     )
     results = replace(results, next_steps=[next_step(run, results)])
     origin = run.stages()["sample"]["origin"]
@@ -125,6 +128,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         "general": general_row(
             folds[0].run.stages(), None if general is None else general.comparison
         ),
+        "confidence": results.confidence and results.confidence.to_json(),
         "folds": [asdict(fold) for fold in results.folds],
         "split_by": split["split_by"],
         "kept_together": split.get("kept_together"),
@@ -382,6 +386,7 @@ def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
         words(results.comparison),
         changed(results.before, results.after),
         *suspicious(results.suspects),
+        *confidence_section(results.confidence),
         *_kept(results.general),
         *next_steps_text(results.next_steps),
         *map(section_text, sections[1:]),
@@ -412,6 +417,7 @@ def _public(
         *_figures_of_all(results.name, comparison, said, sections[0]),
         clip_counts(comparison),
         *suspect_counts(results.suspects),
+        *confidence_section(results.confidence),
         *_kept(general),
         *map(section_text, sections[1:]),
     ]

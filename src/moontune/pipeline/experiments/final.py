@@ -44,6 +44,7 @@ from moontune.pipeline.run_dir import (
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
+from moontune.pipeline.stages.confidence import calibrate_on_folds
 from moontune.pipeline.stages.report import check_report_file, collected_report
 from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining
 from moontune.report.results import KeptUpdate
@@ -295,6 +296,8 @@ def do_final(
 
     def check(base: Base) -> None:
         _transcribe_check(run, config, base, ui, group)
+        if group.is_main:
+            calibrate_on_folds(run, crossval.run)
 
     options: dict[str, Callable[[], dict[str, Any]]] = {
         "labels": lambda: {"cache": group.on_main(lambda: _cached(run, crossval))},

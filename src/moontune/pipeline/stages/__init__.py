@@ -18,6 +18,8 @@ In reading order:
     report      Stage report: the run's Markdown and page, and its section in the collected report
     measure     A model measured, as stages baseline and evaluate do: on the test split and general
                 speech
+    confidence  Confidences of words: calibrated on clips that were not trained on, and measured on
+                others
     next_steps  What to do after a run: one to three steps, each a command that can be typed
 """
 

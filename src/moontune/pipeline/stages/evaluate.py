@@ -11,6 +11,7 @@ from moontune.evaluation.comparison import differing_conditions
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.screening import screen_again, write_suspects
+from moontune.pipeline.stages.confidence import calibrate
 from moontune.pipeline.stages.measure import measure
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Ui
@@ -35,6 +36,8 @@ def evaluate_stage(
     base, base_facts = load_base_for(run, config, group)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
     measure(run, config, ui, base, "tuned", group)
+    if run.kind != "final":  # which has no validation clips
+        calibrate(run, config, ui, base, group)
     if also is not None:
         also(base)
     for prefix in ("", "general_"):

@@ -21,6 +21,7 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.confidence import confidence_of
 from moontune.pipeline.stages.next_steps import next_steps
 from moontune.system.files import read_jsonl, write_json
 from moontune.system.progress import Ui
@@ -111,6 +112,7 @@ def _metrics_of(
     training, artifact = run.read("train.json"), run.read("artifact_test.json")
     sampled, cleaned = stages["sample"], stages["clean"]
     general_facts = general_row(stages, evidence.general)
+    confidence = confidence_of([run], config.output.seed)
     return {
         "run": record["name"],
         "accepted": verdict.accepted,
@@ -122,6 +124,7 @@ def _metrics_of(
         "tuned": run.read("eval_tuned.json"),
         "difference": asdict(evidence.difference),
         "comparison": evidence.comparison.to_json(),
+        "confidence": confidence and confidence.to_json(),
         "general": general_facts,
         "training": training,
         "stability": {

@@ -9,6 +9,8 @@ In reading order:
                    their plots
     svg            Plots as inline SVG that fits any width: percent across, pixels down
     loss_curve     Loss curves of a training as inline SVG
+    reliability_picture
+                   Confidences of words held against what is right, as inline SVG
     changed_clips  The clips whose errors changed most, with their words compared and their audio
     templating     Templates and elements that hold any text: what others wrote stays text in
                    HTML and SVG

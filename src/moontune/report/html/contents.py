@@ -51,6 +51,7 @@ def run_page(
         best_step=metrics.training.figures.best_step,
         facts=provenance_of(results),
         suspects=results.suspects,
+        confidence=metrics.confidence,
     )
     return render_page(page, clips)
 
@@ -180,6 +181,7 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
         general=results.general,
         facts=facts,
         suspects=results.suspects,
+        confidence=results.confidence,
     )
     return render_page(page, clips)
 

@@ -14,8 +14,14 @@ from markupsafe import Markup
 
 from moontune.data.audio import AudioPart
 from moontune.evaluation.acceptance import Check, shown
+from moontune.evaluation.confidence.reliability import WordConfidence
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
+from moontune.report.confidence import (
+    ReliabilityRow,
+    reliability_rows,
+    reliability_sentence,
+)
 from moontune.report.final_adapter import expectation
 from moontune.report.html.changed_clips import ClipAudio, changed_clips, clip_audio
 from moontune.report.html.figures import (
@@ -26,6 +32,7 @@ from moontune.report.html.figures import (
     trial_table,
 )
 from moontune.report.html.loss_curve import curves
+from moontune.report.html.reliability_picture import reliability_picture
 from moontune.report.html.svg import Caption
 from moontune.report.html.templating import templates
 from moontune.report.markdown_tables import endings
@@ -120,6 +127,7 @@ class Page:
     trainings: Sequence[FoldTraining] = ()  # of a cross-validation's folds
     trials: SweepTrials | None = None
     suspects: Sequence[Suspect] = ()  # transcripts that look wrong, the least fitting first
+    confidence: WordConfidence | None = None  # None: transcripts are greedy alone
 
 
 def render_page(page: Page, clips: int) -> str:
@@ -137,6 +145,7 @@ def render_page(page: Page, clips: int) -> str:
         "cards": measure_cards(comparison, labels),
         "parts_of_loss": loss_parts(comparison),
         "errors": word_errors(comparison),
+        "sure": shown_confidence(page.confidence) if page.confidence else None,
         "speakers": group_table(by_speaker, scale, by_change=True),
         "durations": group_table(comparison.by_duration, scale, by_change=False),
         "clips": changed_clips(*page.predictions, page.audio, clips),
@@ -178,6 +187,21 @@ def render_final_page(
         "facts": facts,
     }
     return templates(__package__).get_template("final.html.j2").render(values)
+
+
+@dataclass(frozen=True)
+class ShownConfidence:
+    """Confidences of words, as a page shows them."""
+
+    says: str
+    picture: Markup
+    rows: list[ReliabilityRow]
+
+
+def shown_confidence(found: WordConfidence) -> ShownConfidence:
+    return ShownConfidence(
+        reliability_sentence(found), reliability_picture(found), reliability_rows(found)
+    )
 
 
 def word_errors(comparison: Comparison) -> list[tuple[str, int, int]]:

@@ -1,7 +1,7 @@
 import { kept, onKept, submittedByEnter } from "/kept.js";
 import { ask, at, made, meta } from "/request.js";
 
-const MOST_SECONDS = Number(meta("seconds")), RATE = 16000;
+const MOST_SECONDS = Number(meta("seconds")), RATE = 16000, UNSURE = 0.5;
 let recording = null, number = 0;
 
 const say = (text, bad = false) => {
@@ -51,15 +51,26 @@ async function hear(blob, name, prompted = "") {
   }
 }
 
+// A word that is more likely wrong than right, by the model's own beams.
+function unsure(part, sure) {
+  const says = `${Math.round(100 * sure)} % sure`, aloud = document.createElement("span");
+  part.classList.add("unsure");
+  part.title = says;
+  aloud.className = "vh";
+  aloud.textContent = ` (${says})`;
+  part.append(aloud);
+}
+
 // One model's transcript, or that of both where they write the same.
 function line(model, name) {
   const term = document.createElement("dt"), text = document.createElement("dd");
   term.textContent = name;
   text.className = model.name;
-  model.words.forEach(([word, kind], i) => {
+  model.words.forEach(([word, kind, sure], i) => {
     const part = document.createElement(kind === "other" ? "mark" : "span");
     part.className = kind;
     part.textContent = word;
+    if (sure < UNSURE) unsure(part, sure);  // undefined of a greedy transcript
     text.append(i ? " " : "", part);
   });
   if (!model.words.length) text.textContent = "(nothing)";
@@ -75,6 +86,10 @@ function show(found, blob, name, prompted) {
   const models = found.same ? found.models.slice(0, 1) : found.models;
   for (const model of models) {
     clip.querySelector(".lines").append(...line(model, found.same && found.models.length > 1 ? "both" : model.name));
+  }
+  if (clip.querySelector(".unsure")) {
+    const basis = models.map((m) => m.calibration && `${m.name}: ${m.calibration}`).filter(Boolean);
+    clip.querySelector(".sure").textContent = `Dotted: less than half sure (${basis.join("; ")}).`;
   }
   const form = clip.querySelector("form"), told = form.querySelector(".told");
   form.text.value = prompted || found.models.map((m) => m.text).filter(Boolean).pop() || "";

@@ -1,0 +1,103 @@
+"""From what a clip's beams tell of a word to the chance that the word is right.
+
+The default adds log odds, with weights measured on the base's beams (docs/recipe.md): those of the
+beams' vote, to which half a beam for and half a beam against is added, and how likely the model
+finds the whole transcript. A run's own calibration moves and stretches these log odds to what its
+validation clips show (Platt 1999), and never turns the order of two words around.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from moontune.models.confidence.agreement import Evidence
+from moontune.system.files import damage_as_user_error, read_json, write_json
+from moontune.system.formatting import counted
+
+NOT_YOURS = "not calibrated on your voice"
+_CONSTANT, _VOTE, _LIKELIHOOD = 1.12, 0.84, 3.62  # log odds, of log odds, of nats a word
+_MOST = 7.0  # log odds either way, about 0.001 and 0.999
+_ENDS = 30.0  # further is 0 or 1 in every figure
+
+
+def default_confidence(found: Evidence) -> float:
+    """The chance that a word is right by the default, 0 to 1."""
+    vote = (found.beams * found.agreement + 0.5) / (found.beams + 1)
+    odds = _CONSTANT + _VOTE * log_odds(vote) + _LIKELIHOOD * found.likelihood
+    return chance(max(-_MOST, min(_MOST, odds)))
+
+
+def log_odds(confidence: float) -> float:
+    """Of a chance, 0 and 1 taken for next to it."""
+    within = min(max(confidence, 1e-4), 1 - 1e-4)
+    return math.log(within / (1 - within))
+
+
+def chance(odds: float) -> float:
+    """Of log odds."""
+    return 1 / (1 + math.exp(-max(-_ENDS, min(_ENDS, odds))))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The clips that a calibration is of, and how well it fits them: both by default, and own."""
+
+    clips: int
+    words: int
+    right: int
+    brier: tuple[float, float]
+    ece: tuple[float, float]  # expected calibration error
+    remark: str = ""  # why the default is used all the same, where it is
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The chance that a word is right, from that by the default. Without values: the default."""
+
+    intercept: float = 0.0  # log odds
+    slope: float = 1.0  # above 0
+    own: bool = False  # of the clips of a run
+    origin: Origin | None = None  # None: no clips were asked for
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.intercept) and 0 < self.slope < math.inf):
+            raise ValueError(f"no calibration: {self.intercept} and {self.slope} times log odds")
+
+    def __call__(self, confidence: float) -> float:
+        return (
+            chance(self.intercept + self.slope * log_odds(confidence)) if self.own else confidence
+        )
+
+    @property
+    def says(self) -> str:
+        """What confidences rest on, in words."""
+        if self.origin is None:
+            return NOT_YOURS
+        of = f"{counted(self.origin.words, 'word')} of {counted(self.origin.clips, 'clip')}"
+        return f"calibrated on {of}" if self.own else f"{NOT_YOURS}: {self.origin.remark}"
+
+    def to_json(self) -> dict[str, Any]:
+        method = "Platt scaling drawn to the default" if self.own else "default"
+        return {"method": method, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Calibration:
+        origin = row["origin"]
+        if origin is not None:
+            pairs = {k: (float(origin[k][0]), float(origin[k][1])) for k in ("brier", "ece")}
+            origin = Origin(**{**origin, **pairs})
+        return cls(float(row["intercept"]), float(row["slope"]), row["own"] is True, origin)
+
+
+def write_calibration(file: Path, calibration: Calibration) -> None:
+    write_json(file, calibration.to_json())
+
+
+def read_calibration(file: Path, remedy: str) -> Calibration:
+    """Raises UserError, with `remedy`, if the file is damaged."""
+    row = read_json(file, remedy)
+    with damage_as_user_error(file, remedy):
+        return Calibration.from_json(row)

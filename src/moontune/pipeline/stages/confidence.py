@@ -1,0 +1,109 @@
+"""Confidences of words: calibrated on clips that were not trained on, and measured on others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from moontune.config.schema import RunConfig
+from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.evaluation.comparison import groups_of
+from moontune.evaluation.confidence.fitting import fit_calibration
+from moontune.evaluation.confidence.judged import JudgedWord, judged_row, judged_words
+from moontune.evaluation.confidence.reliability import WordConfidence, word_confidence
+from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.models.confidence.calibration import (
+    NOT_YOURS,
+    Calibration,
+    read_calibration,
+    write_calibration,
+)
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.distributed import ProcessGroup
+from moontune.system.formatting import counted
+from moontune.system.progress import Ui
+
+if TYPE_CHECKING:
+    from moontune.models.base_model import Base
+
+
+def calibrate(run: RunDir, config: RunConfig, ui: Ui, base: Base, group: ProcessGroup) -> None:
+    """Calibrate the tuned model's confidences on the validation clips, where the run decodes by
+    consensus; else take away what is there of an earlier state."""
+    if config.eval.decoding != "consensus":
+        if group.is_main:
+            run.confidence.unlink(missing_ok=True)
+        return
+    from moontune.models.transcriber import Transcriber, transcripts_of
+
+    utterances = group.on_main(lambda: _validation_clips(run))
+    found = transcripts_of(
+        Transcriber(base, "consensus"),
+        utterances,
+        config.eval.token_cap,
+        group,
+        lambda i, n: ui.progress(i, n, "validation clips, to calibrate confidences"),
+    )
+    if not group.is_main:
+        return
+    clips = [
+        judged_words(u.text, t.text, t.confidences or ())
+        for u, t in zip(utterances, found, strict=True)
+    ]
+    calibration = fit_calibration(clips)
+    write_calibration(run.confidence, calibration)
+    ui.note(f"confidences of words: {calibration.says}")
+
+
+def calibrate_on_folds(run: RunDir, folds: RunDir) -> None:
+    """Calibrate an adapter on all clips by the test clips of its cross-validation: there, each was
+    transcribed by an adapter that never heard it. Nothing where that was not by consensus."""
+    clips = _judged(stored_predictions(folds / "predictions_tuned.jsonl"))
+    if clips is None:
+        run.confidence.unlink(missing_ok=True)
+    else:
+        write_calibration(run.confidence, fit_calibration(clips))
+
+
+def confidence_of(runs: Sequence[RunDir], seed: int) -> WordConfidence | None:
+    """Of the tuned models' words on test clips, each run's by its own calibration; None where they
+    were not decoded by consensus, or by an older moontune."""
+    rows: list[PredictionRow] = []
+    default: list[list[JudgedWord]] = []
+    calibrations: list[Calibration] = []
+    by: list[Calibration] = []  # of each clip
+    for run in runs:
+        of_run = stored_predictions(run / "predictions_tuned.jsonl")
+        clips = _judged(of_run)
+        if clips is None or not run.confidence.is_file():
+            return None
+        calibrations.append(read_calibration(run.confidence, run.confidence_remedy))
+        by += [calibrations[-1]] * len(clips)
+        rows, default = rows + of_run, default + clips
+    calibrated = [
+        [JudgedWord(found(word.confidence), word.right) for word in clip]
+        for found, clip in zip(by, default, strict=True)
+    ]
+    groups = groups_of(rows)[0]
+    return word_confidence(_says(calibrations), default, calibrated, (groups, seed))
+
+
+def _says(calibrations: Sequence[Calibration]) -> str:
+    if len(calibrations) == 1:
+        return calibrations[0].says
+    own = [c.origin.words for c in calibrations if c.own and c.origin]
+    if not own:
+        return NOT_YOURS
+    each = "each fold" if len(own) == len(calibrations) else f"{len(own)} of the folds"
+    return f"{each} calibrated on its own validation clips, {counted(sum(own), 'word')} in all"
+
+
+def _judged(rows: Sequence[PredictionRow]) -> list[list[JudgedWord]] | None:
+    found = [judged_row(row) for row in rows]
+    known = [clip for clip in found if clip is not None]
+    return known if len(known) == len(rows) else None
+
+
+def _validation_clips(run: RunDir) -> list[Utterance]:
+    aside = {s.id for s in run.suspects() if s.set_aside}
+    return [u for u in read_run_manifest(run.manifest("val")) if u.id not in aside]
