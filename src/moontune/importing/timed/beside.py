@@ -1,0 +1,84 @@
+"""Which file beside a recording says what is said in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from moontune.importing.audio_files import is_audio, is_hidden
+from moontune.importing.timed.captions import TimedKind
+from moontune.importing.timed.elan import EAF
+from moontune.importing.timed.labels import LABELS
+from moontune.importing.timed.nist import CTM, STM
+from moontune.importing.timed.subtitles import SRT, VTT
+from moontune.importing.timed.textgrid import TEXTGRID
+from moontune.importing.timed.whisper_json import WHISPER
+
+# Of several beside one recording the first is taken: what people made before what programs did,
+# and what has finer times before what has coarser.
+KINDS: tuple[TimedKind, ...] = (EAF, TEXTGRID, WHISPER, VTT, SRT, STM, CTM, LABELS)
+_MANY = (STM, CTM)  # of several recordings, which they name
+_PLAIN = (".txt", ".lab")
+_LANGUAGE = re.compile(r"\.[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The files of a folder that say what is said in its recordings."""
+
+    timed: tuple[tuple[TimedKind, Path], ...]
+    plain: tuple[tuple[Path, Path], ...]  # recordings, and texts of all that is said in each
+    passed_over: tuple[Path, ...]  # others of the same recordings
+
+
+def kind_of(path: Path) -> TimedKind | None:
+    """The kind of a file with timed texts; None where it is none."""
+    for kind in KINDS:
+        if path.suffix.lower() in kind.suffixes and kind.is_one(path):
+            return kind
+    return None
+
+
+def beside(folder: Path) -> Beside:
+    """What stands beside the recordings of a folder, one file for each recording."""
+    with os.scandir(folder) as entries:
+        files = sorted(Path(e.path) for e in entries if e.is_file() and not is_hidden(e.name))
+    audio = {stem: f for f in files if is_audio(f) for stem in (f.name.lower(), f.stem.lower())}
+    of_recording: dict[Path, list[tuple[TimedKind | None, Path]]] = defaultdict(list)
+    many: list[tuple[TimedKind, Path]] = []
+    for file in files:
+        if (recording := _recording_of(file, audio)) is not None:
+            kind = kind_of(file)
+            if kind is not None or file.suffix.lower() in _PLAIN:
+                of_recording[recording].append((kind, file))
+        elif (kind := _of_many(file)) is not None:
+            many.append((kind, file))
+    timed, plain, over = [*many], [], []
+    for recording, found in of_recording.items():
+        found.sort(key=lambda one: KINDS.index(one[0]) if one[0] else len(KINDS))
+        (kind, file), *rest = found
+        over += [other for _, other in rest]
+        if kind is None:
+            plain.append((recording, file))
+        else:
+            timed.append((kind, file))
+    return Beside(tuple(timed), tuple(plain), tuple(over))
+
+
+def _of_many(file: Path) -> TimedKind | None:
+    return next((kind for kind in _MANY if file.suffix.lower() in kind.suffixes), None)
+
+
+def stems(file: Path) -> list[str]:
+    """The names that the recording of a file may have: of `a.en.srt`, a.en and a."""
+    stem = file.stem.lower()
+    return list(dict.fromkeys([stem, _LANGUAGE.sub("", stem)]))
+
+
+def _recording_of(file: Path, audio: dict[str, Path]) -> Path | None:
+    if is_audio(file):
+        return None
+    return next((audio[stem] for stem in stems(file) if stem in audio), None)
