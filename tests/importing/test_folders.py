@@ -249,7 +249,7 @@ def test_a_format_may_be_named(tmp_path: Path) -> None:
     result = run_import(tmp_path / "cv", format="table")
     assert "Wrong." not in run_import(tmp_path / "cv", output=tmp_path / "own").texts
     assert "Wrong." in result.texts  # of invalidated.tsv, which is a table too
-    with pytest.raises(UserError, match="is no Kaldi, which has wav.scp and text"):
+    with pytest.raises(UserError, match=r"is no Kaldi, which has wav\.scp and text"):
         run_import(tmp_path / "cv", format="kaldi", output=tmp_path / "o")
     with pytest.raises(UserError, match="did you mean kaldi"):
         run_import(tmp_path / "cv", format="kald", output=tmp_path / "o")

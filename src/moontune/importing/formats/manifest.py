@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,8 @@ from moontune.importing.values import (
 )
 
 NAME = "manifest.jsonl"
+_HEAD_BYTES = 4096
+_AUDIO = re.compile(rf'"(?:{"|".join(FIELD_NAMES["audio_filepath"])})"\s*:'.encode())
 
 
 def is_manifest(path: Path) -> bool:
@@ -35,7 +38,8 @@ def is_manifest(path: Path) -> bool:
         return bool(names & row.keys() and (text & row.keys() or "duration" in row))
     try:
         with open(path, "rb") as file:
-            return file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b'[{"')
+            head = file.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \r\n\t")
+            return head.startswith(b"[") and _AUDIO.search(head) is not None
     except OSError:
         return False
 

@@ -124,7 +124,7 @@ def parquet_columns(file: Path, place: Place) -> ArrowColumns | None:
             return _columns(table.schema_arrow, place)
     except _errors() as error:
         raise DamagedSourceError(
-            f"{file}: is no parquet file, or damaged ({_line(error)})"
+            f"{file}: is no whole parquet file ({_line(error)})"
         ) from None
 
 
@@ -136,7 +136,7 @@ def arrow_columns(file: Path, place: Place) -> ArrowColumns | None:
         with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as stream:
             return _columns(stream.schema, place)
     except _errors() as error:
-        raise DamagedSourceError(f"{file}: is no arrow file, or damaged ({_line(error)})") from None
+        raise DamagedSourceError(f"{file}: is no whole arrow file ({_line(error)})") from None
 
 
 def _columns(schema: Any, place: Place) -> ArrowColumns | None:

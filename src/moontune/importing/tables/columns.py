@@ -73,24 +73,23 @@ def choose_columns(
     it, or what is one in the source's folders, and text is what has the most words.
     """
     sample = [list(row) for row in rows[: _LOOKED_AT + 1] if any(row)]
-    width = max(map(len, sample), default=0)
-    if width < 2:
+    if not sample:
         return None
     has_head = _is_head(sample)
-    heads = tuple(
-        (sample[0][i] or f"column {i + 1}").strip()
-        if has_head and i < len(sample[0])
-        else f"column {i + 1}"
-        for i in range(width)
-    )
+    width = len(sample[0]) if has_head else max(map(len, sample))
+    if width < 2:
+        return None
+    named = sample[0] if has_head else []
+    named += [None] * (width - len(named))
+    heads = tuple((head or f"column {i + 1}").strip() for i, head in enumerate(named))
     body = sample[1:] if has_head else sample
     cells = [[cell for row in body if i < len(row) and (cell := row[i])] for i in range(width)]
-    named = _by_name(heads) if has_head else {}
-    audio = _audio_column(named.pop("audio", None), cells, finder, folder)
-    text = _text_column(named.pop("text", None), cells, audio)
+    places = _by_name(heads) if has_head else {}
+    audio = _audio_column(places.pop("audio", None), cells, finder, folder)
+    text = _text_column(places.pop("text", None), cells, audio)
     if audio is None or text is None:
         return None
-    rest = {name: place for name, place in named.items() if place not in (audio, text)}
+    rest = {name: place for name, place in places.items() if place not in (audio, text)}
     taken = {audio, text, *rest.values()}
     sessions = tuple(
         (name, place)

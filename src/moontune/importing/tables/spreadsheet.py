@@ -31,7 +31,7 @@ def sheets_of(path: Path) -> Iterator[tuple[str, list[tuple[int, Sequence[Cell]]
             try:
                 for sheet in book.worksheets:
                     rows = sheet.iter_rows(values_only=True, max_col=_MOST_CELLS)
-                    yield sheet.title, [(n, _trimmed(row)) for n, row in enumerate(rows, start=1)]
+                    yield sheet.title, _as_wide([_trimmed(row) for row in rows])
             finally:
                 book.close()
     except DamagedSourceError:
@@ -53,6 +53,12 @@ def _check_size(path: Path) -> None:
         ) from None
     if size > LARGEST_BYTES:
         raise DamagedSourceError(f"{path}: unpacks to over 1 GB; save the table as .csv")
+
+
+def _as_wide(rows: list[list[Cell]]) -> list[tuple[int, Sequence[Cell]]]:
+    """Numbered rows, all with as many cells as the widest: an empty one at the end is no less."""
+    width = max(map(len, rows), default=0)
+    return [(n, [*row, *[None] * (width - len(row))]) for n, row in enumerate(rows, start=1)]
 
 
 def _trimmed(row: Sequence[Any]) -> list[Cell]:

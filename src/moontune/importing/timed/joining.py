@@ -10,12 +10,13 @@ from moontune.importing.timed.captions import Caption
 from moontune.importing.values import BAD_TIMES, NO_TEXT, OVERLAPPING, TWICE, left_out
 
 APART_S = 1.0  # a pause of this length ends a sentence
-_WORDS_APART_S = 0.5  # and this between words, which tell no sentence's end
+_WORDS_APART_S = 0.5  # and this between words that tell no sentence's end
 SLACK_S = 0.1  # so much may captions overlap, or the last one end behind its recording
 _BEHIND_S = 1.0
 _CLOSING = "\"'”’»)]}*_ "
 _ENDS = (".", "?", "!", "…", "。", "？", "！")
-_PUNCTUATED = 0.2  # of the captions end a sentence; with fewer, none is known to
+# Of the captions, or of single words, end a sentence; with fewer, none is known to.
+_PUNCTUATED, _PUNCTUATED_WORDS = 0.1, 0.03
 
 
 @dataclass(frozen=True)
@@ -84,18 +85,30 @@ def _without_overlaps(captions: list[Caption], bad: list[Dropped]) -> Sorted:
 def sentences(captions: Sequence[Caption], longest_s: float) -> list[Caption]:
     """Captions in order of time, those of one sentence and speaker joined to at most `longest_s`
     seconds; words up to a pause."""
-    marks = [_ends(c.text) for c in captions if not c.is_word]
-    punctuated = sum(marks) > _PUNCTUATED * len(marks)
+    of_captions = [_ends(c.text) for c in captions if not c.is_word]
+    of_words = [_ends(c.text) for c in captions if c.is_word]
+    most = _Pauses(
+        APART_S if sum(of_captions) > _PUNCTUATED * len(of_captions) else 0.0,
+        APART_S if sum(of_words) > _PUNCTUATED_WORDS * len(of_words) else _WORDS_APART_S,
+    )
     joined: list[Caption] = []
-    for group in _groups(captions, punctuated=punctuated):
+    for group in _groups(captions, most):
         joined += [_one(part) for part in _short_enough(group, longest_s)]
     return joined
 
 
-def _groups(captions: Sequence[Caption], *, punctuated: bool) -> Iterator[list[Caption]]:
+@dataclass(frozen=True)
+class _Pauses:
+    """How long a pause within a sentence may be, seconds; 0: what follows is another."""
+
+    captions: float
+    words: float
+
+
+def _groups(captions: Sequence[Caption], most: _Pauses) -> Iterator[list[Caption]]:
     group: list[Caption] = []
     for caption in captions:
-        if group and not _goes_on(group[-1], caption, punctuated=punctuated):
+        if group and not _goes_on(group[-1], caption, most):
             yield group
             group = []
         group.append(caption)
@@ -103,14 +116,13 @@ def _groups(captions: Sequence[Caption], *, punctuated: bool) -> Iterator[list[C
         yield group
 
 
-def _goes_on(caption: Caption, following: Caption, *, punctuated: bool) -> bool:
+def _goes_on(caption: Caption, following: Caption, most: _Pauses) -> bool:
     """Whether the next caption belongs to the same sentence."""
     pause = following.start_s - caption.end_s
     if caption.speaker != following.speaker or caption.is_word != following.is_word:
         return False
-    if caption.is_word:
-        return pause < _WORDS_APART_S and not _ends(caption.text)
-    return punctuated and pause < APART_S and not _ends(caption.text, following.text)
+    longest = most.words if caption.is_word else most.captions
+    return longest > 0 and pause < longest and not _ends(caption.text, following.text)
 
 
 def _ends(text: str, following: str = "") -> bool:
