@@ -14,8 +14,10 @@ _WORDS_APART_S = 0.5  # and this between words that tell no sentence's end
 SLACK_S = 0.1  # so much may captions overlap, or the last one end behind its recording
 _BEHIND_S = 1.0
 _CLOSING = "\"'”’»)]}*_ "
-_ENDS = (".", "?", "!", "…", "。", "？", "！")
-# Of the captions, or of single words, end a sentence; with fewer, none is known to.
+_STOPS = (".", "…", "。")
+_ENDS = (*_STOPS, "?", "!", "？", "！")
+# Of the captions, or of single words, end with a full stop; with fewer, none is known to end a
+# sentence: those of some writers have question marks and no full stops.
 _PUNCTUATED, _PUNCTUATED_WORDS = 0.1, 0.03
 
 
@@ -85,8 +87,9 @@ def _without_overlaps(captions: list[Caption], bad: list[Dropped]) -> Sorted:
 def sentences(captions: Sequence[Caption], longest_s: float) -> list[Caption]:
     """Captions in order of time, those of one sentence and speaker joined to at most `longest_s`
     seconds; words up to a pause."""
-    of_captions = [_ends(c.text) for c in captions if not c.is_word]
-    of_words = [_ends(c.text) for c in captions if c.is_word]
+    stops = [(c.is_word, c.text.rstrip(_CLOSING).endswith(_STOPS)) for c in captions]
+    of_captions = [stop for is_word, stop in stops if not is_word]
+    of_words = [stop for is_word, stop in stops if is_word]
     most = _Pauses(
         APART_S if sum(of_captions) > _PUNCTUATED * len(of_captions) else 0.0,
         APART_S if sum(of_words) > _PUNCTUATED_WORDS * len(of_words) else _WORDS_APART_S,
