@@ -5,9 +5,10 @@
 Clips of a shared set are put one behind another with pauses of 0.3 to 0.9 s and a faint hiss, and
 given an SRT with a caption for each, whose times are wrong by up to so many seconds. `moontune
 import` cuts the recording again. A clip is found if one has exactly its words: captions that do not
-end a sentence are joined with what follows, and are not looked at. Speech is frames of 10 ms within 35 dB of the recording's loud ones. Prints Markdown: clips found, clips
-that lack speech of their own, clips that have speech of another, and how far boundaries are from
-the clips' own, seconds. `as told` are the times of the SRT themselves.
+end a sentence are joined with what follows, and are not looked at. Speech is frames of 10 ms within
+35 dB of the recording's loud ones. Prints Markdown: clips found, clips that lack speech of their
+own, clips that have speech of another, and how far boundaries are from the clips' own, seconds.
+`as told` are the times of the SRT themselves.
 """
 
 from __future__ import annotations

@@ -123,9 +123,7 @@ def parquet_columns(file: Path, place: Place) -> ArrowColumns | None:
         with pq.ParquetFile(file) as table:
             return _columns(table.schema_arrow, place)
     except _errors() as error:
-        raise DamagedSourceError(
-            f"{file}: is no whole parquet file ({_line(error)})"
-        ) from None
+        raise DamagedSourceError(f"{file}: is no whole parquet file ({_line(error)})") from None
 
 
 def arrow_columns(file: Path, place: Place) -> ArrowColumns | None:
