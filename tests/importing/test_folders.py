@@ -230,6 +230,19 @@ def test_pairs(tmp_path: Path) -> None:
     assert result.reasons == [("c.txt", "no text")]
 
 
+def test_pairs_in_folders_beside_each_other(tmp_path: Path) -> None:
+    """As VCTK has them; a name that two recordings have is nobody's."""
+    sounds = clips(tmp_path / "v/wav48", "p225/p225_001.wav", "p226/p226_001.wav", "x/twice.wav")
+    clips(tmp_path / "v/wav48", "y/twice.wav")
+    for name in ("p225/p225_001", "p226/p226_001", "x/twice"):
+        file = tmp_path / f"v/txt/{name}.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"I am {name}.")
+    result = run_import(tmp_path / "v")
+    result.holds(["I am p225/p225_001.", "I am p226/p226_001."], sounds[:2])
+    assert result.rows[0].id == "wav48/p225/p225_001"
+
+
 def test_nothing_that_is_known_is_told_with_what_was_found(tmp_path: Path) -> None:
     clips(tmp_path / "x", "a.wav", "b.wav")
     (tmp_path / "x/notes.docx").write_text("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import unicodedata
 from pathlib import Path
 
 import openpyxl
@@ -47,6 +48,22 @@ def test_columns_are_found(tmp_path: Path, content: str) -> None:
     assert not result.left_out
     assert any(text.startswith("audio: ") for text in result.imported.sources[0].taken_for)
     assert any("audio: " in line for line in result.told)
+
+
+def test_a_text_file_may_be_a_table(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "t", *NAMES)
+    (tmp_path / "t/prompts.txt").write_text(
+        "".join(f"{n}|{t}\n" for n, t in zip(NAMES, TEXTS, strict=True))
+    )
+    (tmp_path / "t/README.txt").write_text("Recorded at home, in May.\nThanks, everybody.\n")
+    run_import(tmp_path / "t").holds(TEXTS, sounds)
+
+
+def test_names_are_the_same_however_an_accent_is_written(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "t/sub", unicodedata.normalize("NFC", "Caf\u00e9.wav"))
+    name = unicodedata.normalize("NFD", "Caf\u00e9.wav")
+    (tmp_path / "t/t.csv").write_text(f"path,text\nother/{name},{TEXTS[0]}\n")
+    run_import(tmp_path / "t").holds(TEXTS[:1], sounds)
 
 
 def test_cells_with_delimiters_quotes_and_newlines(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -59,9 +60,9 @@ class AudioFinder:
 
     def _by_name(self, named: str) -> Path:
         file = PurePosixPath(named.replace("\\", "/"))
-        found = self._names.get(file.name.casefold()) or []
+        found = self._names.get(_same(file.name)) or []
         if not found and file.suffix.lower() not in SUFFIXES:
-            found = [p for s in SUFFIXES for p in self._names.get((file.name + s).casefold(), [])]
+            found = [p for s in SUFFIXES for p in self._names.get(_same(file.name + s), [])]
         if len(found) == 1:
             return found[0]
         if found:
@@ -73,8 +74,13 @@ class AudioFinder:
         names: dict[str, list[Path]] = defaultdict(list)
         for path in files_below(self.root):
             if path.suffix.lower() in SUFFIXES and self._allowed(path):
-                names[path.name.casefold()].append(path)
+                names[_same(path.name)].append(path)
         return names
+
+
+def _same(name: str) -> str:
+    """What names have in common that differ in case, or in how a Mac writes an accent."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def is_audio(path: Path) -> bool:

@@ -72,6 +72,9 @@ def recognise(
     root = source if source.is_dir() else source.parent
     place = Place(source, root, AudioFinder(root, confined=confined), longest_s)
     found = [*_in_folders(place, formats)] if source.is_dir() else _of_file(place, formats)
+    if not found and source.is_dir():
+        trees = (one.of_tree(place) for one in formats if one.of_tree is not None)
+        found = [tree for tree in trees if tree is not None]
     if not found:
         raise UserError(_nothing(source, only))
     return found

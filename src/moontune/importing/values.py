@@ -91,6 +91,7 @@ class Format:
     of_folder: Callable[[Place], Recognised | None] | None = None
     of_file: Callable[[Place], Recognised | None] | None = None
     suffixes: tuple[str, ...] = field(default=())  # of the files to be shown to `of_file`; (): any
+    of_tree: Callable[[Place], Recognised | None] | None = None  # asked where no folder is anything
 
 
 def left_out(where: str, name: str, reason: str, detail: str) -> Dropped:

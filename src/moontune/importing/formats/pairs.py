@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from moontune.importing.audio_files import files_below, is_audio
 from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.text_files import read_text
-from moontune.importing.timed.beside import beside
+from moontune.importing.timed.beside import PLAIN, beside
 from moontune.importing.timed.captions import tidy
 from moontune.importing.values import NO_TEXT, Format, Found, Place, Recognised, SourceRow, left_out
+
+_MOST = 0.5  # of the texts must have a recording
 
 
 def _folder(place: Place) -> Recognised | None:
@@ -31,4 +35,21 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
             yield left_out(where, name, NO_TEXT, "the text is empty")
 
 
-FORMAT = Format("pairs", "pairs", "a.wav and a.txt of the same name", _folder)
+def _tree(place: Place) -> Recognised | None:
+    """Recordings in one folder and texts in another, as VCTK has them: by names that are single."""
+    audio: dict[str, list[Path]] = defaultdict(list)
+    texts: dict[str, list[Path]] = defaultdict(list)
+    for file in files_below(place.path):
+        if is_audio(file):
+            audio[file.stem].append(file)
+        elif file.suffix.lower() in PLAIN:
+            texts[file.stem].append(file)
+    shared = [stem for stem in texts if len(texts[stem]) == len(audio.get(stem, ())) == 1]
+    if not shared or len(shared) < _MOST * len(texts):
+        return None
+    pairs = tuple((audio[stem][0], texts[stem][0]) for stem in shared)
+    told = ("text: the file of the recording's name in another folder",)
+    return Recognised("pairs", place.path, (partial(_rows, place, pairs),), told)
+
+
+FORMAT = Format("pairs", "pairs", "a.wav and a.txt of the same name", _folder, of_tree=_tree)

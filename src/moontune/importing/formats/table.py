@@ -14,10 +14,12 @@ from moontune.importing.tables.table_rows import Table, rows_of
 from moontune.importing.text_files import read_text
 from moontune.importing.values import DamagedSourceError, Format, Place, Recognised
 
-_TEXTS = (".csv", ".tsv", ".tab", ".psv")
+_TABLES = (".csv", ".tsv", ".tab", ".psv")
+_TEXTS = (*_TABLES, ".txt")  # a table only if its cells are audio's names beyond doubt
 _SHEETS = (".xlsx", ".xlsm")
 _REFUSED = (".xls", ".ods", ".numbers")
 SUFFIXES = (*_TEXTS, *_SHEETS, *_REFUSED)
+_LARGEST_TEXT = 100_000_000  # bytes of a .txt that is looked at
 _SAMPLE = 80  # rows that columns are chosen by
 
 
@@ -53,6 +55,8 @@ def _tables(place: Place) -> list[_Chosen]:
         return _sheets(place)
     if suffix in _REFUSED:
         raise DamagedSourceError(f"{place.path}: is not read; save the table as .xlsx or .csv")
+    if suffix not in _TABLES and place.path.stat().st_size > _LARGEST_TEXT:
+        return []
     decoded = read_text(place.path)
     best: tuple[tuple[int, int], _Chosen] | None = None
     for rank, dialect in enumerate(dialects_of(decoded.text)):
@@ -64,6 +68,8 @@ def _tables(place: Place) -> list[_Chosen]:
         words = (dialect.in_words, *([decoded.remark] if decoded.remark else []))
         table = Table(place.name_of(place.path), place.path.parent, records, dialect.delimiter)
         sure = any(looks_like_audio(_cell(row, columns.audio)) for row in sample)
+        if not sure and suffix not in _TABLES:
+            continue
         if best is None or (not sure, rank) < best[0]:
             best = (not sure, rank), _Chosen(table, columns, (*columns.in_words, *words))
     return [best[1]] if best else []

@@ -13,6 +13,7 @@ from moontune.importing.values import DamagedSourceError
 from moontune.system.formatting import why
 
 _GZIP = b"\x1f\x8b"
+_LONGEST_LINE = 2**24  # bytes; what is longer is no line of a manifest, and may be a recording
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".ndjson")
 
 
@@ -24,7 +25,8 @@ def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
             packed = file.read(2) == _GZIP
             file.seek(0)
             stream: Any = gzip.GzipFile(fileobj=file) if packed else file
-            for number, line in enumerate(stream, start=1):
+            lines = iter(lambda: stream.readline(_LONGEST_LINE), b"")
+            for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield number, _object(line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -21,7 +21,7 @@ from moontune.importing.timed.whisper_json import WHISPER
 # and what has finer times before what has coarser.
 KINDS: tuple[TimedKind, ...] = (EAF, TEXTGRID, WHISPER, VTT, SRT, STM, CTM, LABELS)
 _MANY = (STM, CTM)  # of several recordings, which they name
-_PLAIN = (".txt", ".lab")
+PLAIN = (".txt", ".lab")
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
 
 
@@ -52,7 +52,7 @@ def beside(folder: Path) -> Beside:
     for file in files:
         if (recording := _recording_of(file, audio)) is not None:
             kind = kind_of(file)
-            if kind is not None or file.suffix.lower() in _PLAIN:
+            if kind is not None or file.suffix.lower() in PLAIN:
                 of_recording[recording].append((kind, file))
         elif (kind := _of_many(file)) is not None:
             many.append((kind, file))
