@@ -159,6 +159,28 @@ def test_one_of_several_files_is_damaged(tmp_path: Path) -> None:
     assert len(result.imported.sources[0].damaged) == 1
 
 
+def test_a_damaged_table_among_others(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "d", "a.wav", "long/b.wav")
+    table(tmp_path / "d", ("a.wav", TEXTS[0]))
+    (tmp_path / "d/u.xlsx").write_bytes(b"PK and no more")
+    with pytest.raises(UserError, match=r"u\.xlsx: is no Excel file.*--keep-going takes"):
+        run_import(tmp_path / "d", output=tmp_path / "none")
+    run_import(tmp_path / "d", output=tmp_path / "out", keep_going=True).holds(
+        TEXTS[:1], sounds[:1]
+    )
+    both = (tmp_path / "d/u.xlsx", tmp_path / "d/t.csv")
+    result = run_import(*both, output=tmp_path / "both", keep_going=True)
+    result.holds(TEXTS[:1], sounds[:1])
+    assert [s.recognised for s in result.imported.sources] == ["damaged", "table (CSV, TSV, XLSX)"]
+
+
+def test_a_script_without_times_says_what_is_missing(tmp_path: Path) -> None:
+    write(tmp_path / "talk.wav", sound(1, 61))
+    (tmp_path / "talk.txt").write_text("All that was said.")
+    with pytest.raises(UserError, match="lasts 61 s, and its text has no times; give it subtitles"):
+        run_import(tmp_path, output=tmp_path.parent / "out")
+
+
 ENTITY = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 

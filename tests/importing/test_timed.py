@@ -310,6 +310,22 @@ def test_voices_of_a_webvtt_and_whisperx_are_speakers(tmp_path: Path) -> None:
     assert 0.3 <= (result.rows[0].offset or 0) <= 0.5
 
 
+def test_captions_that_roll_up_are_said_once(tmp_path: Path) -> None:
+    """As YouTube writes them: each line again in the next cue, and alone for an instant."""
+    samples = recording(tmp_path)
+    lines = [(0.5, 1.5, "The red boat"), (1.9, 3.0, "sails home."), (4.5, 6.0, "Seven birds."),
+             (8.0, 9.5, "A cold"), (10.0, 11.0, "wind.")]  # fmt: skip
+    cues, last = [], " "
+    for start, end, text in lines:
+        timed_text = text.replace(" ", f"<{clock(start + 0.3, '.')}><c> ", 1) + "</c>"
+        cues += [(start, end - 0.01, f"{last}\n{timed_text}"), (end - 0.01, end, text)]
+        last = text
+    (tmp_path / "talk.vtt").write_text(vtt(*cues))
+    result = run_import(tmp_path / "talk.vtt", output=tmp_path / "out")
+    assert result.texts == ["The red boat sails home.", "Seven birds.", "A cold wind."]
+    cut_as_wanted(result, samples)
+
+
 def test_a_long_segment_with_times_of_words_is_cut_between_them(tmp_path: Path) -> None:
     samples = recording(tmp_path)
     segment = {
@@ -363,6 +379,30 @@ def test_a_folder_of_recordings_takes_one_text_for_each(tmp_path: Path) -> None:
     assert sorted(result.texts) == sorted([*WHOLE, "A note."])
     assert {f for s in result.imported.sources for f in s.formats} == {"whisper", "pairs"}
     assert tuple(run_import(folder / "talk.wav", output=tmp_path / "o").texts) == WHOLE
+
+
+def test_stretches_of_an_m4a_are_copied_though_links_are_asked(tmp_path: Path) -> None:
+    """Each would be decoded from the file's beginning whenever it is heard."""
+    import av
+
+    samples = speech()
+    with av.open(str(tmp_path / "talk.m4a"), "w", format="ipod") as file:
+        track = file.add_stream("aac", rate=16_000, layout="mono")
+        for at in range(0, len(samples), 1024):
+            frame = av.AudioFrame.from_ndarray(samples[None, at : at + 1024], "fltp", "mono")
+            frame.sample_rate = 16_000
+            file.mux(track.encode(frame))
+        file.mux(track.encode(None))
+    (tmp_path / "talk.srt").write_text(srt(*timed()))
+    result = run_import(tmp_path / "talk.srt", output=tmp_path / "out", link=True)
+    assert tuple(result.texts) == WHOLE
+    assert all(u.offset is None and u.audio_filepath.suffix == ".flac" for u in result.rows)
+    assert "  copied, as it cannot be read from its middle: talk.m4a" in result.told
+    whole = read_audio(tmp_path / "talk.m4a")
+    for audio, (start, end) in zip(result.sounds, WANTED, strict=True):
+        said = whole[round(16_000 * start) : round(16_000 * end)]
+        match = np.correlate(audio, said, "valid")
+        assert match.max() == pytest.approx(np.square(said).sum(), rel=0.01)
 
 
 def test_channels_of_a_call_are_its_speakers(tmp_path: Path) -> None:

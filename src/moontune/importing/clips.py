@@ -20,6 +20,8 @@ from moontune.data.audio import (
     write_flac,
 )
 from moontune.data.manifest import Dropped, Utterance
+from moontune.data.sound.ffmpeg_audio import demuxer_of
+from moontune.data.sound.file_kinds import HEAD_BYTES
 from moontune.importing.values import BAD_TIMES, TOO_LONG, UNREADABLE, SourceRow, left_out
 
 LONGEST_S = 60.0  # what `max_duration_s` may be raised to
@@ -84,6 +86,28 @@ class Names:
 def _plain(part: str) -> str:
     part = re.sub(r"[^\w.\-]+", "_", part).strip("._ ")
     return part[:_LONGEST_PART]
+
+
+def to_copy(rows: Sequence[Numbered]) -> list[Numbered]:
+    """Those that are stretches of files that can only be read from their beginning (m4a, mp4, webm
+    and what else FFmpeg reads): each time that one is heard, all before it would be decoded."""
+    slow: dict[Path, bool] = {}
+    found = []
+    for one in rows:
+        path = one.row.audio
+        if one.row.is_part and isinstance(path, Path):
+            if path not in slow:
+                slow[path] = _read_from_its_beginning(path)
+            found += [one] if slow[path] else []
+    return found
+
+
+def _read_from_its_beginning(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return demuxer_of(file.read(HEAD_BYTES)) is not None
+    except OSError:  # told when it is read
+        return False
 
 
 def linked(rows: Iterable[Numbered]) -> Iterator[Placed]:
@@ -175,14 +199,17 @@ def _cut(path: Path, channel: int | None, rows: list[Numbered], folder: Path) ->
         if block is not None:
             held = np.concatenate([held, block])
         there, left = begin + len(held), []
-        for one in waiting:
+        for place, one in enumerate(waiting):
             start, end = _stretch(one.row)
+            if start >= there and not ended:  # nor is any behind it
+                left += waiting[place:]
+                break
             if (end is not None and end <= there) or (ended and problem is None):
                 yield _piece(one, held, start - begin, end and end - begin, there, folder)
             else:
                 left.append(one)
         waiting = left
-        first = min((_stretch(one.row)[0] for one in waiting), default=there)
+        first = _stretch(waiting[0].row)[0] if waiting else there
         drop = min(max(first - begin, 0), len(held))
         held, begin = held[drop:], begin + drop
     for one in waiting:

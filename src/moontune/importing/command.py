@@ -29,8 +29,8 @@ class ImportArgs:
     output: Path | None = None
     """The data set's folder, which is made: manifest.jsonl, audio and import.json."""
     link: bool = False
-    """Refer to your files, which must then stay where they are, and copy no audio. Archives and
-    parquet are copied all the same."""
+    """Refer to your files, which must then stay where they are, and copy no audio. What is in an
+    archive or parquet is copied all the same, and so are stretches of m4a, mp4 and webm."""
     format: str | None = None
     """What the sources are, where it is not recognised: common-voice, ljspeech, kaldi, audiofolder,
     table, srt, ...; a wrong name lists them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Any
 
 from moontune.data.manifest import Dropped, Utterance, write_manifest
 from moontune.errors import UserError
-from moontune.importing.clips import Names, Numbered, Placed, copied, linked, whole
+from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to_copy, whole
 from moontune.importing.recognise import format_named, recognise, summary_of
 from moontune.importing.unpacking import is_archive, unpack
 from moontune.importing.values import (
@@ -46,7 +47,8 @@ class Request:
 class ImportedSource:
     """A source, what it was taken for, and what became of its rows."""
 
-    source: str
+    source: str  # as it was named
+    path: str  # the whole of it
     recognised: str  # in words
     formats: tuple[str, ...]
     taken_for: tuple[str, ...]
@@ -145,9 +147,13 @@ class _Made:
         damaged: list[str] = []
         archive = is_archive(source)
         place = self._unpacked(source, damaged) if archive else source
-        found = recognise(place, self._request.longest_s, self._only, confined=archive)
+        try:
+            found = recognise(place, self._request.longest_s, self._only, confined=archive)
+        except DamagedSourceError as error:
+            self._bear(error, damaged)
+            found = []
         taken_for = tuple(dict.fromkeys(text for one in found for text in one.taken_for))
-        recognised = summary_of(found)
+        recognised = summary_of(found) or "damaged"
         self._tell(f"{source}: taken for {recognised}")
         if taken_for:
             self._tell(f"  {', '.join(taken_for)}")
@@ -162,7 +168,14 @@ class _Made:
         reasons = dict(Counter(one.reason for one in left).most_common())
         self._sources.append(
             ImportedSource(
-                str(source), recognised, formats, taken_for, len(taken), reasons, tuple(damaged)
+                str(source),
+                str(source.absolute()),
+                recognised,
+                formats,
+                taken_for,
+                len(taken),
+                reasons,
+                tuple(damaged),
             )
         )
 
@@ -195,7 +208,13 @@ class _Made:
                 placed.append(whole(one, self._folder / AUDIO))
             else:
                 files.append(one)
-        made = linked(files) if link else copied(files, self._folder / AUDIO)
+        copies = to_copy(files) if link else files
+        if link and copies:
+            whose = ", ".join(sorted({Path(str(one.row.audio)).name for one in copies})[:3])
+            self._tell(f"  copied, as it cannot be read from its middle: {whose}")
+        held = {one.number for one in copies}
+        links = linked(one for one in files if one.number not in held)
+        made = itertools.chain(links, copied(copies, self._folder / AUDIO))
         for done, one in enumerate(made, start=1):
             placed.append(one)
             self._progress(done, len(files), "clips")

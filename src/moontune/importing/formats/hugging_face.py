@@ -14,7 +14,7 @@ from moontune.importing.tables.delimited import dialects_of, table_of
 from moontune.importing.tables.json_lines import json_objects
 from moontune.importing.tables.table_rows import Table, rows_of
 from moontune.importing.text_files import read_text
-from moontune.importing.values import Format, Found, Place, Recognised
+from moontune.importing.values import DamagedSourceError, Format, Found, Place, Recognised
 
 _METADATA = ("metadata.csv", "metadata.jsonl")
 _FILE_NAMES = ("file_name", "audio_file_name")
@@ -26,19 +26,34 @@ def _saved(place: Place) -> Recognised | None:
     if not any(mark.is_file() for mark in marks):
         return None
     files = [f for f in files_below(place.path) if f.suffix == ".arrow"]
-    columns = arrow.arrow_columns(files[0], place) if files else None
+    columns = _columns_of(files, place, arrow.arrow_columns)
     return columns and _of_arrow("save-to-disk", place, files, columns, arrow.arrow_rows)
 
 
 def _parquet_folder(place: Place) -> Recognised | None:
     files = sorted(Path(f) for f in glob.glob(f"{glob.escape(str(place.path))}/*.parquet"))
-    columns = arrow.parquet_columns(files[0], place) if files else None
+    columns = _columns_of(files, place, arrow.parquet_columns)
     return columns and _of_arrow("parquet", place, files, columns, arrow.parquet_rows)
 
 
 def _parquet_file(place: Place) -> Recognised | None:
     columns = arrow.parquet_columns(place.path, place)
     return columns and _of_arrow("parquet", place, [place.path], columns, arrow.parquet_rows)
+
+
+def _columns_of(
+    files: list[Path], place: Place, read: Callable[[Path, Place], arrow.ArrowColumns | None]
+) -> arrow.ArrowColumns | None:
+    """The columns of the first file that can be read; the others are told of when they are."""
+    problem: DamagedSourceError | None = None
+    for file in files:
+        try:
+            return read(file, place)
+        except DamagedSourceError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
 
 
 def _of_arrow(

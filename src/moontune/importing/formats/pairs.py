@@ -7,13 +7,24 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from moontune.data.audio import AudioError, header_duration_s
 from moontune.importing.audio_files import files_below, is_audio
 from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.text_files import read_text
 from moontune.importing.timed.beside import PLAIN, beside
 from moontune.importing.timed.captions import tidy
-from moontune.importing.values import NO_TEXT, Format, Found, Place, Recognised, SourceRow, left_out
+from moontune.importing.values import (
+    NO_TEXT,
+    TOO_LONG,
+    Format,
+    Found,
+    Place,
+    Recognised,
+    SourceRow,
+    left_out,
+)
 
+LONGEST_S = 60.0  # of a clip that has no times in its text
 _MOST = 0.5  # of the texts must have a recording
 
 
@@ -29,10 +40,21 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
     for recording, file in pairs:
         where, name = place.name_of(file), clip_name(place, recording)
         text = tidy(read_text(file).text)
-        if text:
-            yield SourceRow(where, text, recording, name)
-        else:
+        if not text:
             yield left_out(where, name, NO_TEXT, "the text is empty")
+        elif (seconds := _seconds(recording)) > LONGEST_S:
+            detail = f"lasts {seconds:.0f} s, and its text has no times; give it subtitles"
+            yield left_out(where, name, TOO_LONG, detail)
+        else:
+            yield SourceRow(where, text, recording, name)
+
+
+def _seconds(recording: Path) -> float:
+    """As its head says; 0 where that is nothing, which is told when it is read."""
+    try:
+        return header_duration_s(recording)
+    except AudioError:
+        return 0.0
 
 
 def _tree(place: Place) -> Recognised | None:

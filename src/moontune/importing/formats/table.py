@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from moontune.importing.tables.delimited import dialects_of, table_of
 from moontune.importing.tables.spreadsheet import sheets_of
 from moontune.importing.tables.table_rows import Table, rows_of
 from moontune.importing.text_files import read_text
-from moontune.importing.values import DamagedSourceError, Format, Place, Recognised
+from moontune.importing.values import DamagedSourceError, Format, Found, Place, Recognised
 
 _TABLES = (".csv", ".tsv", ".tab", ".psv")
 _TEXTS = (*_TABLES, ".txt")  # a table only if its cells are audio's names beyond doubt
@@ -39,14 +40,29 @@ def _file(place: Place) -> Recognised | None:
 
 def _folder(place: Place) -> Recognised | None:
     files = sorted(f for f in place.path.iterdir() if _is_table(f))
-    chosen = [one for file in files for one in _tables(place.at(file))]
-    return _recognised(place, chosen) if chosen else None
+    chosen: list[_Chosen] = []
+    damaged: list[DamagedSourceError] = []
+    for file in files:
+        try:
+            chosen += _tables(place.at(file))
+        except DamagedSourceError as error:
+            damaged.append(error)
+    if damaged and not chosen:
+        raise damaged[0]
+    return _recognised(place, chosen, damaged) if chosen else None
 
 
-def _recognised(place: Place, chosen: list[_Chosen]) -> Recognised:
+def _recognised(
+    place: Place, chosen: list[_Chosen], damaged: Sequence[DamagedSourceError] = ()
+) -> Recognised:
     told = tuple(dict.fromkeys(text for one in chosen for text in one.told))
-    parts = tuple(partial(rows_of, one.table, one.columns, place) for one in chosen)
-    return Recognised("table", place.path, parts, told)
+    parts = [partial(rows_of, one.table, one.columns, place) for one in chosen]
+    return Recognised("table", place.path, (*parts, *(partial(_broken, e) for e in damaged)), told)
+
+
+def _broken(error: DamagedSourceError) -> Iterator[Found]:
+    raise error
+    yield
 
 
 def _tables(place: Place) -> list[_Chosen]:

@@ -4,6 +4,7 @@ more: no numbers, numbers out of order, short times."""
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from moontune.importing.values import BAD_ROW, DamagedSourceError, Place, left_o
 _ARROW = re.compile(r"^\s*[\d:.,]+\s*-->\s*[\d:.,]+")
 _STYLES = re.compile(r"\{\\[^{}]*\}")  # {\an8}, of SubStation
 _VOICE = re.compile(r"<v(?:\.[^\s>]+)*\s+([^>]+)>")
+_FEWEST, _ROLLING = 4, 0.4  # cues, and the share of them that begin with the last one's end
 _HEAD = "WEBVTT\n\n"
 
 
@@ -43,12 +45,14 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
     name = place.name_of(path)
     lines = [n for n, line in enumerate(text.split("\n"), start=1) if _ARROW.match(line)]
     captions: list[Caption] = []
+    said = _unrolled([_lines(cue.text) for cue in parsed.captions])
     wheres = iter(lines)
-    for cue in parsed.captions:
+    for cue, words in zip(parsed.captions, said, strict=True):
         start, end = (_seconds(str(stamp)) for stamp in (cue.start, cue.end))
         where = f"{name}:{next(wheres, added) - added}"
-        captions.append(Caption(where, start, end, _plain(cue.text), _voice(cue.raw_text)))
-    lost = len(lines) - len(captions)
+        if words is not None:
+            captions.append(Caption(where, start, end, words, _voice(cue.raw_text)))
+    lost = len(lines) - len(parsed.captions)
     left = (left_out(name, name, BAD_ROW, f"{lost} captions are not written as such"),) * (lost > 0)
     return Captioned(tuple(captions), left_out=left)
 
@@ -58,8 +62,21 @@ def _seconds(stamp: str) -> float:
     return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
 
 
-def _plain(text: str) -> str:
-    return tidy(html.unescape(_STYLES.sub("", text)))
+def _lines(text: str) -> list[str]:
+    plain = html.unescape(_STYLES.sub("", text))
+    return [line for line in map(tidy, plain.splitlines()) if line]
+
+
+def _unrolled(cues: list[list[str]]) -> list[str | None]:
+    """Each cue's text; without the lines that the one before it had already, where captions roll
+    up, as YouTube's do, and None where nothing else is in it."""
+    again = [bool(a and b) and b[0] == a[-1] for a, b in itertools.pairwise(cues)]
+    rolling = len(again) >= _FEWEST and sum(again) > _ROLLING * len(again)
+    texts: list[str | None] = []
+    for i, lines in enumerate(cues):
+        repeated = rolling and i > 0 and again[i - 1]
+        texts.append((" ".join(lines[1:]) or None) if repeated else " ".join(lines))
+    return texts
 
 
 def _voice(text: str) -> str | None:
