@@ -201,7 +201,7 @@ def test_words_are_joined_up_to_a_pause(tmp_path: Path) -> None:
     (tmp_path / "talk.TextGrid").write_text(grid, encoding="utf-16")
     again = run_import(tmp_path / "talk.TextGrid", output=tmp_path / "again")
     assert tuple(again.texts) == WHOLE
-    assert again.imported.sources[0].taken_for == ()
+    assert again.imported.sources[0].taken_for == ("tiers: words",)
 
 
 @pytest.mark.parametrize("shift_s", [-0.2, -0.1, 0.1, 0.2])
@@ -375,9 +375,14 @@ def test_a_folder_of_recordings_takes_one_text_for_each(tmp_path: Path) -> None:
     (folder / "talk.txt").write_text(" ".join(SAID))
     write(folder / "note.wav", samples[: 16_000 * 2])
     (folder / "note.txt").write_text("A note.")
+    write(folder / "alone.wav", samples[: 16_000 * 2])
     result = run_import(folder)
     assert sorted(result.texts) == sorted([*WHOLE, "A note."])
     assert {f for s in result.imported.sources for f in s.formats} == {"whisper", "pairs"}
+    assert sorted(result.reasons) == [
+        ("alone.wav", "no text"), ("talk.srt", "another text"), ("talk.txt", "another text"),
+        ("talk.vtt", "another text"),
+    ]  # fmt: skip
     assert tuple(run_import(folder / "talk.wav", output=tmp_path / "o").texts) == WHOLE
 
 

@@ -29,11 +29,12 @@ _MOST = 0.5  # of the texts must have a recording
 
 
 def _folder(place: Place) -> Recognised | None:
-    pairs = beside(place.path).plain
-    if not pairs:
+    there = beside(place.path)
+    if not there.plain:
         return None
-    part = partial(_rows, place, pairs)
-    return Recognised("pairs", place.path, (part,), whole=False)
+    parts = [partial(_rows, place, there.plain)]
+    rest = [partial(there.left_out, place)] if there.teller is None else []
+    return Recognised("pairs", place.path, (*parts, *rest), whole=False)
 
 
 def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]:

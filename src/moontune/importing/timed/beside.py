@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from moontune.data.manifest import Dropped
 from moontune.importing.audio_files import is_audio, is_hidden
 from moontune.importing.timed.captions import TimedKind
 from moontune.importing.timed.elan import EAF
@@ -16,6 +18,7 @@ from moontune.importing.timed.nist import CTM, STM
 from moontune.importing.timed.subtitles import SRT, VTT
 from moontune.importing.timed.textgrid import TEXTGRID
 from moontune.importing.timed.whisper_json import WHISPER
+from moontune.importing.values import ANOTHER_TEXT, NO_TEXT, Place, left_out
 
 # Of several beside one recording the first is taken: what people made before what programs did,
 # and what has finer times before what has coarser.
@@ -31,7 +34,27 @@ class Beside:
 
     timed: tuple[tuple[TimedKind, Path], ...]
     plain: tuple[tuple[Path, Path], ...]  # recordings, and texts of all that is said in each
-    passed_over: tuple[Path, ...]  # others of the same recordings
+    passed_over: tuple[tuple[Path, Path], ...]  # others, and those of the same recordings taken
+    alone: tuple[Path, ...]  # recordings without any
+
+    @property
+    def teller(self) -> TimedKind | None:
+        """The kind that tells what of the folder is left out; None: plain texts do."""
+        return min((kind for kind, _ in self.timed), key=KINDS.index, default=None)
+
+    def left_out(self, place: Place) -> Iterator[Dropped]:
+        """What of the folder is not taken."""
+        for other, taken in self.passed_over:
+            detail = f"{taken.name} has what is said in the same recording"
+            yield left_out(place.name_of(other), other.name, ANOTHER_TEXT, detail)
+        for recording in self.alone if not self._many else ():
+            name = place.name_of(recording)
+            yield left_out(name, name, NO_TEXT, "no text is beside it")
+
+    @property
+    def _many(self) -> bool:
+        """Whether a file of several recordings, which may be any, is among the timed."""
+        return any(kind in _MANY for kind, _ in self.timed)
 
 
 def kind_of(path: Path) -> TimedKind | None:
@@ -60,12 +83,13 @@ def beside(folder: Path) -> Beside:
     for recording, found in of_recording.items():
         found.sort(key=lambda one: KINDS.index(one[0]) if one[0] else len(KINDS))
         (kind, file), *rest = found
-        over += [other for _, other in rest]
+        over += [(other, file) for _, other in rest]
         if kind is None:
             plain.append((recording, file))
         else:
             timed.append((kind, file))
-    return Beside(tuple(timed), tuple(plain), tuple(over))
+    alone = tuple(file for file in files if is_audio(file) and file not in of_recording)
+    return Beside(tuple(timed), tuple(plain), tuple(over), alone)
 
 
 def _of_many(file: Path) -> TimedKind | None:

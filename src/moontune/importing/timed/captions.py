@@ -42,7 +42,7 @@ class TimedKind:
     suffixes: tuple[str, ...]
     read: Callable[[Path, Place], list[Captioned]]  # raises DamagedSourceError
     is_one: Callable[[Path], bool] = lambda path: True
-    sign: str = ""
+    tells: bool = False  # what was taken for what: worth reading a file of it for, beforehand
 
 
 def tidy(text: str) -> str:

@@ -18,6 +18,7 @@ from moontune.importing.values import (
     NO_AUDIO,
     TOO_LONG,
     UNREADABLE,
+    DamagedSourceError,
     Format,
     Found,
     Place,
@@ -30,17 +31,29 @@ _FRAME_S = 0.05  # that a clip may be longer than asked for its pauses
 
 
 def _folder(kind: TimedKind, place: Place) -> Recognised | None:
-    files = [file for of, file in beside(place.path).timed if of is kind]
+    there = beside(place.path)
+    files = [file for of, file in there.timed if of is kind]
     if not files:
         return None
-    parts = tuple(partial(rows_of, kind, place.at(file)) for file in files)
-    return Recognised(kind.name, place.path, parts, whole=False)
+    parts = [partial(rows_of, kind, place.at(file)) for file in files]
+    rest = [partial(there.left_out, place)] if kind is there.teller else []
+    told = _told(kind, place.at(files[0]))
+    return Recognised(kind.name, place.path, (*parts, *rest), told, whole=False)
 
 
 def _file(kind: TimedKind, place: Place) -> Recognised | None:
     if kind_of(place.path) is not kind:
         return None
-    return Recognised(kind.name, place.path, (partial(rows_of, kind, place),))
+    return Recognised(kind.name, place.path, (partial(rows_of, kind, place),), _told(kind, place))
+
+
+def _told(kind: TimedKind, place: Place) -> tuple[str, ...]:
+    """What is taken for what in a file; of a damaged one that is told when its rows are read."""
+    try:
+        read = kind.read(place.path, place) if kind.tells else []
+    except DamagedSourceError:
+        return ()
+    return tuple(dict.fromkeys(text for one in read for text in one.told))
 
 
 def rows_of(kind: TimedKind, place: Place) -> Iterator[Found]:

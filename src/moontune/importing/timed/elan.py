@@ -66,4 +66,4 @@ def _media(descriptors: list[dict[str, str]]) -> list[str]:
     return [unquote(urlparse(url).path if url.startswith("file:") else url) for url in urls]
 
 
-EAF = TimedKind("eaf", "ELAN", (".eaf",), read_eaf)
+EAF = TimedKind("eaf", "ELAN", (".eaf",), read_eaf, tells=True)

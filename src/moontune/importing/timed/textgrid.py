@@ -70,4 +70,4 @@ def _of_tier(tier: Any, name: str, *, words: bool, several: bool) -> list[Captio
     ]
 
 
-TEXTGRID = TimedKind("textgrid", "Praat TextGrid", (".textgrid",), read_textgrid)
+TEXTGRID = TimedKind("textgrid", "Praat TextGrid", (".textgrid",), read_textgrid, tells=True)
