@@ -52,6 +52,24 @@ def test_the_verb_says_what_it_did_and_what_is_next(tmp_path, folder, capsys) ->
     )
 
 
+def test_places_may_be_named_from_here(tmp_path, folder, monkeypatch) -> None:
+    """Also the data set may then be moved, with its audio or without it."""
+    monkeypatch.chdir(tmp_path)
+    for link in (False, True):
+        output = Path(f"out{link}")
+        words = ["import", "recordings", "--output", str(output), *(["--link"] if link else [])]
+        assert main(words) == 0
+        output.rename(f"moved{link}")
+        rows, _ = read_manifest(Path(f"moved{link}/manifest.jsonl"))
+        assert len(rows) == 24
+        assert all(u.audio_filepath.is_file() for u in rows)
+    clips(Path("talks"), "talk.wav")
+    Path("talks/talk.txt").write_text("0.0\t0.4\tA label.\n")
+    assert main(["import", "talks/talk.wav", "--output", "talk", "--link"]) == 0
+    [row], _ = read_manifest(Path("talk/manifest.jsonl"))
+    assert row.audio_filepath == tmp_path / "talks/talk.wav"
+
+
 def test_several_sources_are_one_data_set(tmp_path: Path) -> None:
     for name, text in (("one", TEXTS[0]), ("two", TEXTS[1])):
         clips(tmp_path / name, "a.wav")

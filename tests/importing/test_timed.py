@@ -160,7 +160,11 @@ def sources() -> dict[str, str]:
         "talk.srt": srt(*cues),
         "talk.en.srt": srt(*cues).replace("\n", "\r\n"),
         "talk.vtt": vtt(*cues),
-        "talk.TextGrid": textgrid(("utterances", cues), ("phones", [(0.5, 0.7, "D")])),
+        "talk.TextGrid": textgrid(
+            ("utterances", cues),
+            ("phones", [(0.5, 0.7, "D")]),
+            ("scene", [(0.0, 9.0, "At the quay")]),
+        ),
         "talk.eaf": eaf({"ann": cues, "translation": [(0.5, 1.5, "Das rote Boot")]}),
         "talk.txt": "".join(f"{s}\t{e}\t{t}\n\\\t100\t200\n" for s, e, t in cues),
         "talk.json": json.dumps(whisper),

@@ -133,7 +133,8 @@ class _Made:
     def __init__(
         self, request: Request, folder: Path, tell: Callable[[str], object], progress: Progress
     ) -> None:
-        self._request, self._folder, self._tell = request, folder, tell
+        # Absolute, so that the manifest's paths can be written from its own place.
+        self._request, self._folder, self._tell = request, folder.resolve(), tell
         self._progress = progress
         self._names = Names()
         self._number = 0
