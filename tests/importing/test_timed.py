@@ -374,7 +374,7 @@ def test_the_recording_is_what_the_source_names(tmp_path: Path) -> None:
 def test_a_folder_of_recordings_takes_one_text_for_each(tmp_path: Path) -> None:
     folder = tmp_path / "talks"
     samples = recording(folder)
-    for name in ("talk.srt", "talk.vtt", "talk.json"):
+    for name in ("talk.srt", "talk.vtt"):
         (folder / name).write_text(sources()[name])
     (folder / "talk.txt").write_text(" ".join(SAID))
     write(folder / "note.wav", samples[: 16_000 * 2])
@@ -382,10 +382,9 @@ def test_a_folder_of_recordings_takes_one_text_for_each(tmp_path: Path) -> None:
     write(folder / "alone.wav", samples[: 16_000 * 2])
     result = run_import(folder)
     assert sorted(result.texts) == sorted([*WHOLE, "A note."])
-    assert {f for s in result.imported.sources for f in s.formats} == {"whisper", "pairs"}
+    assert {f for s in result.imported.sources for f in s.formats} == {"vtt", "pairs"}
     assert sorted(result.reasons) == [
         ("alone.wav", "no text"), ("talk.srt", "another text"), ("talk.txt", "another text"),
-        ("talk.vtt", "another text"),
     ]  # fmt: skip
     assert tuple(run_import(folder / "talk.wav", output=tmp_path / "o").texts) == WHOLE
 
