@@ -2,7 +2,7 @@
 
 From a notebook: `docs/python.md`. Names are loaded when they are asked for, so that importing
 moontune costs nothing. The packages, in the order of an utterance's way through them: errors,
-system, config, data, models, training, evaluation, report, pipeline, transcribe; then the verbs
+system, config, data, models, training, evaluation, report, pipeline, transcribe; then importing,
 serve, export and doctor; cli is the front door, api the one for Python. `docs/architecture.md`
 has a line on each.
 """

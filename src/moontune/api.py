@@ -18,6 +18,7 @@ from moontune.errors import UserError
 from moontune.evaluation import comparison
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
+from moontune.importing.on_the_way import with_imported
 from moontune.pipeline.new_run import RunKind, Start, begin_run, layered_settings, resume_run
 from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_log import RunLog
@@ -211,10 +212,14 @@ def _begun(
         held=held,
     )
     if not resume:
-        return begin_run(config, start, overwrite=overwrite)
+        return begin_run(with_imported(config, ui.note), start, overwrite=overwrite)
     if output.run_name is None:
         raise UserError("resume needs the run to go on with; give run_name")
-    return resume_run(output.output_dir / output.run_name, lambda saved: config, start)
+    return resume_run(
+        output.output_dir / output.run_name,
+        lambda saved: with_imported(config, ui.note, saved),
+        start,
+    )
 
 
 def _rows(predictions: Evaluation | Path | str) -> list[PredictionRow]:

@@ -20,6 +20,9 @@ _RUN_VERBS = {
     "final": "train one adapter on all clips of a cross-validation, to be used",
     "sweep": "train with other settings, test what validated best",
 }
+_DATA_VERBS = {
+    "import": "what you have as a data set: folders, tables, subtitles, ...",
+}
 _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
     "compare": "two runs on the same test clips, side by side",
@@ -43,6 +46,9 @@ Adapt a Moonshine model with LoRA and measure honestly whether it helped.
 stages of a run, each also on its own: moontune sample [flags], then
 moontune STAGE outputs/NAME
 {stages}
+
+data:
+{data}
 
 figures:
 {figures}
@@ -88,7 +94,7 @@ def _do(verb: str, words: list[str], group: ProcessGroup) -> int:
     elif verb in (small := _small_verbs()):
         return small[verb](words) or ACCEPTED
     else:
-        known = [*_RUN_VERBS, *_STAGE_VERBS, *_FIGURE_VERBS, *_USE_VERBS]
+        known = [*_RUN_VERBS, *_STAGE_VERBS, *_DATA_VERBS, *_FIGURE_VERBS, *_USE_VERBS]
         hint = did_you_mean(verb, known, "see moontune --help")
         raise UserError(f"unknown verb {verb!r}; {hint}")
     return ACCEPTED
@@ -114,6 +120,7 @@ def _run_verb(verb: str, words: list[str], group: ProcessGroup) -> int:
 
 def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:
     return {
+        "import": _import,
         "score": _score,
         "compare": _compare,
         "export": _export,
@@ -131,10 +138,25 @@ def _help() -> str:
     parts = {
         "run": _RUN_VERBS,
         "stages": _STAGE_VERBS,
+        "data": _DATA_VERBS,
         "figures": _FIGURE_VERBS,
         "use": _USE_VERBS,
     }
     return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
+
+
+def _import(argv: list[str]) -> None:
+    from moontune.cli.console import ConsoleUi
+    from moontune.importing.command import ImportArgs, import_sources
+
+    args = parse(ImportArgs, argv, prog="moontune import")
+    ui = ConsoleUi()
+    try:
+        folder, imported = import_sources(args, ui.note, ui.progress)
+    finally:
+        ui.close()
+    for line in imported.lines(folder):
+        print(printable(line))
 
 
 def _score(argv: list[str]) -> None:

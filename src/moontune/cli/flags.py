@@ -29,6 +29,7 @@ _NAMED = {
     "dataset_revision": "COMMIT",
     "dataset_split": "PART",
     "files": "FILE",
+    "format": "NAME",
     "general_manifest": "FILE",
     "host": "ADDRESS",
     "licence": "NAME",
@@ -44,6 +45,7 @@ _NAMED = {
     "revision": "COMMIT",
     "run_name": "NAME",
     "runs": "RUN",
+    "sources": "SOURCE",
     "tune": "SETTING",
 }
 _TRUTHS = ("true", "false", "yes", "no", "1", "0")

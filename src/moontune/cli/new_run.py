@@ -11,6 +11,7 @@ from moontune.cli.stages import do_stages, shown, stages_left
 from moontune.config.loading import RETIRED, retired, with_settings
 from moontune.config.schema import RunConfig
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
+from moontune.importing.on_the_way import with_imported
 from moontune.pipeline.new_run import (
     RunKind,
     Start,
@@ -164,6 +165,10 @@ def _asks(args: NewRunArgs, argv: list[str], name: str) -> bool:
     return not args.resume or name in given(type(args), argv, prog="moontune")
 
 
+def _say(text: str) -> None:
+    print(printable(text))
+
+
 def _remark(text: str) -> None:
     print(f"remark: {text}")
 
@@ -219,13 +224,14 @@ def _begun(
         needs_model=needs_model,
     )
     if not args.resume:
-        return begin_run(args.settings, start, overwrite=args.overwrite)
+        settings = with_imported(args.settings, _say)
+        return begin_run(settings, start, overwrite=args.overwrite)
     name, folder = args.settings.output.run_name, args.settings.output.output_dir
     if name is None:
         raise UserError("--resume needs the run to go on with; add --run-name NAME")
     verb, *argv = command
 
     def asked(saved: RunConfig) -> RunConfig:
-        return _parsed(type(args), argv, verb, saved).settings
+        return with_imported(_parsed(type(args), argv, verb, saved).settings, _say, saved)
 
     return resume_run(folder / name, asked, start)

@@ -33,7 +33,8 @@ class DataConfig:
     """Where utterances come from; `synthetic` and `silence` need no network and no recordings.
     Default: `manifest` if one is given, else `librispeech`."""
     manifest: tuple[Path, ...] | None = None
-    """JSONL manifest of your own, one utterance a line. Several are joined, in their order."""
+    """JSONL manifest of your own, one utterance a line, or whatever else `moontune import` takes: a
+    folder, a table, subtitles. Several are joined, in their order."""
     dataset: str = "openslr/librispeech_asr"
     """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
     dataset_revision: str | None = None

@@ -1,0 +1,107 @@
+"""The audio file that a table means: by its path, else by its name."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from moontune.transcribe.recordings import SUFFIXES
+
+MOST_FILES = 2_000_000  # of a tree that is searched
+_FOLDERS = ("", "clips", "wavs", "wav", "audio", "audios", "data", "recordings", "sounds", "flac")
+
+
+class NotFoundError(ValueError):
+    """There is no such audio file; the text says what is there."""
+
+
+class AudioFinder:
+    """Finds the audio files of a source.
+
+    `confined`: nothing outside of the source's folder is opened, as for an archive that somebody
+    else packed.
+    """
+
+    def __init__(self, root: Path, *, confined: bool = False) -> None:
+        self.root = root if root.is_dir() else root.parent
+        self.confined = confined
+
+    def find(self, named: str, folder: Path) -> Path:
+        """The file that a table in `folder` names. Raises NotFoundError.
+
+        A path is tried as it is, with `\\` as `/`, in the folders where corpora keep their clips,
+        with the suffixes of audio, and last by the file's name alone, where one file has it.
+        """
+        named = named.strip().removeprefix("file://")
+        if not named or "\0" in named:
+            raise NotFoundError("no path")
+        for path in self._choices(named, folder):
+            if self._allowed(path) and path.is_file():
+                return path
+        return self._by_name(named)
+
+    def _choices(self, named: str, folder: Path) -> Iterator[Path]:
+        forms = [named, named.replace("\\", "/")] if "\\" in named else [named]
+        for form in forms:
+            form = os.path.expanduser(form)
+            places = [folder / sub for sub in _FOLDERS] if not os.path.isabs(form) else [Path("/")]
+            for place in dict.fromkeys([*places, self.root]):
+                path = Path(os.path.normpath(place / form))
+                yield path
+                if path.suffix.lower() not in SUFFIXES:
+                    yield from (Path(f"{path}{suffix}") for suffix in SUFFIXES)
+
+    def _allowed(self, path: Path) -> bool:
+        return not self.confined or path.resolve().is_relative_to(self.root.resolve())
+
+    def _by_name(self, named: str) -> Path:
+        file = PurePosixPath(named.replace("\\", "/"))
+        found = self._names.get(_same(file.name)) or []
+        if not found and file.suffix.lower() not in SUFFIXES:
+            found = [p for s in SUFFIXES for p in self._names.get(_same(file.name + s), [])]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFoundError(f"{named}: {len(found)} files have that name")
+        raise NotFoundError(f"{named}: no such file")
+
+    @cached_property
+    def _names(self) -> dict[str, list[Path]]:
+        names: dict[str, list[Path]] = defaultdict(list)
+        for path in files_below(self.root):
+            if path.suffix.lower() in SUFFIXES and self._allowed(path):
+                names[_same(path.name)].append(path)
+        return names
+
+
+def _same(name: str) -> str:
+    """What names have in common that differ in case, or in how a Mac writes an accent."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def is_audio(path: Path) -> bool:
+    """Whether a file's name is that of audio."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def files_below(folder: Path, without: Path | None = None) -> Iterator[Path]:
+    """All files below a folder in order of name, hidden ones and those below `without` left out;
+    links are not followed."""
+    count = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not is_hidden(f) and Path(place, f) != without)
+        for name in sorted(files):
+            count += 1
+            if count > MOST_FILES:
+                return
+            if not is_hidden(name):
+                yield Path(place, name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is no part of a data set: hidden, or left by macOS or Office."""
+    return name.startswith((".", "~$")) or name == "__MACOSX"

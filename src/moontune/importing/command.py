@@ -1,0 +1,61 @@
+"""`moontune import`: what people have, as a data set that every verb takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from moontune.config.flag_marks import Positional
+from moontune.errors import UserError
+from moontune.importing.data_set import Imported, Request, make_data_set
+from moontune.system.files import new_folder
+from moontune.system.progress import Progress, no_progress
+
+_LONGEST_S = (1.0, 30.0)  # the model was trained on clips of at most 30 s
+
+
+@dataclass(frozen=True)
+class ImportArgs:
+    """Make a data set of what you have: a folder, a table, an archive, or
+    recordings with subtitles or annotations. It is recognised by what it contains.
+
+    Nothing of yours is changed. What cannot be used is listed, with the reason, in left_out.jsonl.
+    """
+
+    sources: Positional[tuple[Path, ...]] = ()
+    """Folders and files: Common Voice, LJSpeech, Kaldi, CSV, XLSX, parquet, SRT, TextGrid, ...;
+    docs/data.md has them all."""
+    output: Path | None = None
+    """The data set's folder, which is made: manifest.jsonl, audio and import.json."""
+    link: bool = False
+    """Refer to your files, which must then stay where they are, and copy no audio. What is in an
+    archive or parquet is copied all the same, and so are stretches of m4a, mp4 and webm."""
+    format: str | None = None
+    """What the sources are, where it is not recognised: common-voice, ljspeech, kaldi, audiofolder,
+    table, srt, ...; a wrong name lists them."""
+    keep_going: bool = False
+    """Take what can be read of a source that is damaged half way. Default: take none of it."""
+    max_clip_s: float = 15.0
+    """Longest clip, in seconds, that is cut out of a longer recording."""
+
+
+def import_sources(
+    args: ImportArgs, tell: Callable[[str], object], progress: Progress = no_progress
+) -> tuple[Path, Imported]:
+    """Make the data set, whole or not at all; its folder and what is in it. Raises UserError."""
+    if not args.sources:
+        raise UserError("names no source; give a folder or a file, and --output DIR")
+    if args.output is None:
+        raise UserError(f"--output is missing; name a folder: --output {args.sources[0].stem}-data")
+    if args.output.exists() or args.output.is_symlink():
+        raise UserError(f"--output {args.output}: is there already; name another folder")
+    if not _LONGEST_S[0] <= args.max_clip_s <= _LONGEST_S[1]:
+        raise UserError(f"--max-clip-s {args.max_clip_s:g}: give 1 to 30 seconds")
+    for source in args.sources:
+        if args.output.resolve().is_relative_to(source.resolve()):
+            raise UserError(f"--output {args.output}: lies inside {source}; name another folder")
+    request = Request(args.sources, args.link, args.format, args.keep_going, args.max_clip_s)
+    with new_folder(args.output) as folder:
+        imported = make_data_set(request, folder, tell, progress)
+    return args.output, imported

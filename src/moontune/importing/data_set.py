@@ -1,0 +1,293 @@
+"""A data set made of sources: `manifest.jsonl`, audio, `import.json`, and what was left out."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from moontune.data.manifest import Dropped, Utterance, write_manifest
+from moontune.errors import UserError
+from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to_copy, whole
+from moontune.importing.recognise import format_named, recognise, summary_of
+from moontune.importing.unpacking import is_archive, unpack
+from moontune.importing.values import (
+    BAD_ROW,
+    TWICE,
+    DamagedSourceError,
+    Recognised,
+    SourceRow,
+    left_out,
+)
+from moontune.system.files import read_json, remove_folder, write_json, write_jsonl
+from moontune.system.formatting import agreeing, counted
+from moontune.system.progress import Progress, no_progress
+
+MANIFEST, RECORD, LEFT_OUT, AUDIO = "manifest.jsonl", "import.json", "left_out.jsonl", "audio"
+_LONGEST_TEXT = 20_000  # characters, as in a manifest
+_UNPACKED = ".unpacked"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be imported, and how."""
+
+    sources: tuple[Path, ...]
+    link: bool = False  # to the user's files, where there are any
+    format: str | None = None
+    keep_going: bool = False  # past what is damaged
+    longest_s: float = 15.0  # of a clip cut out of a longer recording
+
+
+@dataclass(frozen=True)
+class ImportedSource:
+    """A source, what it was taken for, and what became of its rows."""
+
+    source: str  # as it was named
+    path: str  # the whole of it
+    recognised: str  # in words
+    formats: tuple[str, ...]
+    taken_for: tuple[str, ...]
+    taken: int
+    left_out: dict[str, int]  # by reason
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """`clips: Common Voice; 40 clips, 2 left out (no audio 1, no text 1)`."""
+        text = f"{self.source}: {self.recognised}; {counted(self.taken, 'clip')}"
+        if total := sum(self.left_out.values()):
+            text += f", {total:,} left out ({by_reason(self.left_out)})"
+        return text
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> ImportedSource:
+        lists = {name: tuple(row[name]) for name in ("formats", "taken_for", "damaged")}
+        return cls(**{**row, **lists})
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A data set that was made."""
+
+    sources: tuple[ImportedSource, ...]
+    utterances: int
+    seconds: float
+    speakers: int
+    linked: bool
+    left_out: dict[str, int] = field(default_factory=dict)
+    moontune: str = ""
+
+    def lines(self, folder: Path) -> list[str]:
+        """What is in the data set's folder, what was left out, and what to do with it, in words."""
+        spoken = f", of {counted(self.speakers, 'named speaker')}" if self.speakers else ""
+        minutes = f"{self.seconds / 60:.1f} min" if self.seconds >= 60 else f"{self.seconds:.1f} s"
+        lines = [f"written: {folder}, {counted(self.utterances, 'clip')}, {minutes}{spoken}"]
+        if self.left_out:
+            total = sum(self.left_out.values())
+            lines.append(
+                f"left out: {counted(total, 'row')} ({by_reason(self.left_out)}), each with its "
+                f"reason in {folder / LEFT_OUT}"
+            )
+        damaged = [text for source in self.sources for text in source.damaged]
+        lines += [f"not read to its end: {text}" for text in damaged]
+        return [*lines, f"next: moontune run --manifest {folder / MANIFEST} --run-name my-voice"]
+
+    @classmethod
+    def read(cls, folder: Path) -> Imported:
+        """Of a data set's folder. Raises UserError."""
+        row = read_json(folder / RECORD, "import it again")
+        sources = tuple(ImportedSource.from_json(source) for source in row["sources"])
+        return cls(**{**row, "sources": sources})
+
+
+def by_reason(counts: dict[str, int]) -> str:
+    """`no audio 3, no text 1`, the most first."""
+    return ", ".join(f"{name} {n:,}" for name, n in Counter(counts).most_common())
+
+
+def make_data_set(
+    request: Request,
+    folder: Path,
+    tell: Callable[[str], object] = lambda text: None,
+    progress: Progress = no_progress,
+) -> Imported:
+    """Fill an empty folder. `tell` is given a line for each source and for what it was taken for.
+
+    Raises UserError where a source is nothing, is damaged and there is no `keep_going`, or has no
+    row that can be used.
+    """
+    made = _Made(request, folder, tell, progress)
+    for source in request.sources:
+        made.add(source)
+    return made.finish()
+
+
+class _Made:
+    """A data set while it is made."""
+
+    def __init__(
+        self, request: Request, folder: Path, tell: Callable[[str], object], progress: Progress
+    ) -> None:
+        # Absolute, so that the manifest's paths can be written from its own place.
+        self._request, self._folder, self._tell = request, folder.resolve(), tell
+        self._progress = progress
+        self._names = Names()
+        self._number = 0
+        self._taken: list[Utterance] = []
+        self._left: list[Dropped] = []
+        self._sources: list[ImportedSource] = []
+        self._only = None if request.format is None else format_named(request.format)
+
+    def add(self, source: Path) -> None:
+        """The rows of one source. Raises UserError."""
+        damaged: list[str] = []
+        archive = is_archive(source)
+        place = self._unpacked(source, damaged) if archive else source
+        try:
+            found = recognise(place, self._request.longest_s, self._only, confined=archive)
+        except DamagedSourceError as error:
+            self._bear(error, damaged)
+            found = []
+        taken_for = tuple(dict.fromkeys(text for one in found for text in one.taken_for))
+        recognised = summary_of(found) or "damaged"
+        self._tell(f"{source}: taken for {recognised}")
+        if taken_for:
+            self._tell(f"  {', '.join(taken_for)}")
+        placed = self._placed(source, found, damaged, link=self._request.link and not archive)
+        placed.sort(key=lambda one: one[0])
+        taken = [one for _, one in placed if isinstance(one, Utterance)]
+        left = [one for _, one in placed if isinstance(one, Dropped)]
+        remove_folder(self._folder / _UNPACKED)
+        self._taken += taken
+        self._left += left
+        formats = tuple(dict.fromkeys(one.format for one in found))
+        reasons = dict(Counter(one.reason for one in left).most_common())
+        self._sources.append(
+            ImportedSource(
+                str(source),
+                str(source.absolute()),
+                recognised,
+                formats,
+                taken_for,
+                len(taken),
+                reasons,
+                tuple(damaged),
+            )
+        )
+
+    def _unpacked(self, archive: Path, damaged: list[str]) -> Path:
+        folder = self._folder / _UNPACKED
+        folder.mkdir()
+        try:
+            unpack(archive, folder)
+        except DamagedSourceError as error:
+            self._bear(error, damaged)
+        return folder
+
+    def _bear(self, error: DamagedSourceError, damaged: list[str]) -> None:
+        """Raises the error, unless the import shall go on past it."""
+        if not self._request.keep_going:
+            raise UserError(f"{error}; --keep-going takes what can be read") from None
+        damaged.append(str(error))
+        self._tell(f"damaged: {error}")
+
+    def _placed(
+        self, source: Path, found: Sequence[Recognised], damaged: list[str], *, link: bool
+    ) -> list[Placed]:
+        """Utterances, and what is left out, each with its number."""
+        placed: list[Placed] = []
+        files: list[Numbered] = []
+        for one in self._rows(source, found, damaged):
+            if not isinstance(one, Numbered):
+                placed.append(one)
+            elif isinstance(one.row.audio, bytes):  # not kept in memory
+                placed.append(whole(one, self._folder / AUDIO))
+            else:
+                files.append(one)
+        copies = to_copy(files) if link else files
+        if link and copies:
+            whose = ", ".join(sorted({Path(str(one.row.audio)).name for one in copies})[:3])
+            self._tell(f"  copied, as it cannot be read from its middle: {whose}")
+        held = {one.number for one in copies}
+        links = linked(one for one in files if one.number not in held)
+        made = itertools.chain(links, copied(copies, self._folder / AUDIO))
+        for done, one in enumerate(made, start=1):
+            placed.append(one)
+            self._progress(done, len(files), "clips")
+        return placed
+
+    def _rows(
+        self, source: Path, found: Sequence[Recognised], damaged: list[str]
+    ) -> Iterator[Numbered | Placed]:
+        """Rows with their clips' names, each once, and what the source itself leaves out."""
+        seen: dict[object, str] = {}
+        for part in (part for one in found for part in one.parts):
+            rows = part()
+            while True:
+                try:
+                    row = next(rows, None)
+                except DamagedSourceError as error:
+                    self._bear(error, damaged)
+                    break
+                if row is None:
+                    break
+                self._number += 1
+                yield self._checked(self._named(source, row), seen)
+
+    def _named(self, source: Path, row: SourceRow | Dropped) -> SourceRow | Dropped:
+        """With its source's name before the place, where there are several sources."""
+        if len(self._request.sources) == 1 or source.is_file():
+            return row
+        return replace(row, where=f"{source.name}/{row.where}")
+
+    def _checked(self, row: SourceRow | Dropped, seen: dict[object, str]) -> Numbered | Placed:
+        number = self._number
+        if isinstance(row, Dropped):
+            return number, row
+        text = " ".join(row.text.split())
+        if len(text) > _LONGEST_TEXT:
+            detail = f"text has {len(text)} characters, at most {_LONGEST_TEXT}"
+            return number, left_out(row.where, row.name, BAD_ROW, detail)
+        if isinstance(row.audio, Path):
+            key = (row.audio, row.offset_s, row.duration_s, row.channel, text)
+            first = seen.setdefault(key, row.where)
+            if first != row.where:
+                return number, left_out(row.where, row.name, TWICE, f"as {first}")
+        return Numbered(number, replace(row, text=text), self._names.new(row.name))
+
+    def finish(self) -> Imported:
+        """Write the manifest, what was left out, and last the record. Raises UserError."""
+        if not self._taken:
+            raise UserError(self._nothing())
+        write_manifest(self._folder / MANIFEST, self._taken, keep_where=True)
+        write_jsonl(self._folder / LEFT_OUT, [asdict(one) for one in self._left])
+        reasons = dict(Counter(one.reason for one in self._left).most_common())
+        made = Imported(
+            tuple(self._sources),
+            len(self._taken),
+            round(sum(u.duration or 0.0 for u in self._taken), 3),
+            len({u.speaker for u in self._taken if u.speaker}),
+            self._request.link,
+            reasons,
+            importlib.metadata.version("moontune"),
+        )
+        write_json(self._folder / RECORD, asdict(made))
+        return made
+
+    def _nothing(self) -> str:
+        source = self._sources[0]
+        if not self._left:
+            return f"{source.source}: {source.recognised}, and it has no rows; give another"
+        first = self._left[0]
+        none = agreeing(
+            len(self._left), "the 1 row is not", f"none of the {len(self._left):,} rows is"
+        )
+        return (
+            f"{source.source}: {source.recognised}, and {none} usable: {first.where}: "
+            f"{first.reason}: {first.detail}; mend that and import it again"
+        )

@@ -1,0 +1,78 @@
+"""Pairs of a recording and its text: `a.wav` and `a.txt`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from moontune.data.audio import AudioError, header_duration_s
+from moontune.importing.audio_files import files_below, is_audio
+from moontune.importing.tables.table_rows import clip_name
+from moontune.importing.text_files import read_text
+from moontune.importing.timed.beside import PLAIN, beside
+from moontune.importing.timed.captions import tidy
+from moontune.importing.values import (
+    NO_TEXT,
+    TOO_LONG,
+    Format,
+    Found,
+    Place,
+    Recognised,
+    SourceRow,
+    left_out,
+)
+
+LONGEST_S = 60.0  # of a clip that has no times in its text
+_MOST = 0.5  # of the texts must have a recording
+
+
+def _folder(place: Place) -> Recognised | None:
+    there = beside(place.path)
+    if not there.plain:
+        return None
+    parts = [partial(_rows, place, there.plain)]
+    rest = [partial(there.left_out, place)] if there.teller is None else []
+    return Recognised("pairs", place.path, (*parts, *rest), whole=False)
+
+
+def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]:
+    for recording, file in pairs:
+        where, name = place.name_of(file), clip_name(place, recording)
+        text = tidy(read_text(file).text)
+        if not text:
+            yield left_out(where, name, NO_TEXT, "the text is empty")
+        elif (seconds := _seconds(recording)) > LONGEST_S:
+            detail = f"lasts {seconds:.0f} s, and its text has no times; give it subtitles"
+            yield left_out(where, name, TOO_LONG, detail)
+        else:
+            yield SourceRow(where, text, recording, name)
+
+
+def _seconds(recording: Path) -> float:
+    """As its head says; 0 where that is nothing, which is told when it is read."""
+    try:
+        return header_duration_s(recording)
+    except AudioError:
+        return 0.0
+
+
+def _tree(place: Place) -> Recognised | None:
+    """Recordings in one folder and texts in another, as VCTK has them: by names that are single."""
+    audio: dict[str, list[Path]] = defaultdict(list)
+    texts: dict[str, list[Path]] = defaultdict(list)
+    for file in files_below(place.path):
+        if is_audio(file):
+            audio[file.stem].append(file)
+        elif file.suffix.lower() in PLAIN:
+            texts[file.stem].append(file)
+    shared = [stem for stem in texts if len(texts[stem]) == len(audio.get(stem, ())) == 1]
+    if not shared or len(shared) < _MOST * len(texts):
+        return None
+    pairs = tuple((audio[stem][0], texts[stem][0]) for stem in shared)
+    told = ("text: the file of the recording's name in another folder",)
+    return Recognised("pairs", place.path, (partial(_rows, place, pairs),), told)
+
+
+FORMAT = Format("pairs", "pairs", "a.wav and a.txt of the same name", _folder, of_tree=_tree)

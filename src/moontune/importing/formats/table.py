@@ -1,0 +1,119 @@
+"""Any table with a column of audio files and one of texts: CSV, TSV, and Excel's .xlsx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from moontune.importing.audio_files import is_hidden
+from moontune.importing.tables.columns import Columns, choose_columns, looks_like_audio
+from moontune.importing.tables.delimited import dialects_of, table_of
+from moontune.importing.tables.spreadsheet import sheets_of
+from moontune.importing.tables.table_rows import Table, rows_of
+from moontune.importing.text_files import read_text
+from moontune.importing.values import DamagedSourceError, Format, Found, Place, Recognised
+
+_TABLES = (".csv", ".tsv", ".tab", ".psv")
+_TEXTS = (*_TABLES, ".txt")  # a table only if its cells are audio's names beyond doubt
+_SHEETS = (".xlsx", ".xlsm")
+_REFUSED = (".xls", ".ods", ".numbers")
+SUFFIXES = (*_TEXTS, *_SHEETS, *_REFUSED)
+_LARGEST_TEXT = 100_000_000  # bytes of a .txt that is looked at
+_SAMPLE = 80  # rows that columns are chosen by
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A table, its columns, and how it was read."""
+
+    table: Table
+    columns: Columns
+    told: tuple[str, ...]
+
+
+def _file(place: Place) -> Recognised | None:
+    chosen = _tables(place)
+    return _recognised(place, chosen) if chosen else None
+
+
+def _folder(place: Place) -> Recognised | None:
+    files = sorted(f for f in place.path.iterdir() if _is_table(f))
+    chosen: list[_Chosen] = []
+    damaged: list[DamagedSourceError] = []
+    for file in files:
+        try:
+            chosen += _tables(place.at(file))
+        except DamagedSourceError as error:
+            damaged.append(error)
+    if damaged and not chosen:
+        raise damaged[0]
+    return _recognised(place, chosen, damaged) if chosen else None
+
+
+def _recognised(
+    place: Place, chosen: list[_Chosen], damaged: Sequence[DamagedSourceError] = ()
+) -> Recognised:
+    told = tuple(dict.fromkeys(text for one in chosen for text in one.told))
+    parts = [partial(rows_of, one.table, one.columns, place) for one in chosen]
+    return Recognised("table", place.path, (*parts, *(partial(_broken, e) for e in damaged)), told)
+
+
+def _broken(error: DamagedSourceError) -> Iterator[Found]:
+    raise error
+    yield
+
+
+def _tables(place: Place) -> list[_Chosen]:
+    suffix = place.path.suffix.lower()
+    if suffix in _SHEETS:
+        return _sheets(place)
+    if suffix in _REFUSED:
+        raise DamagedSourceError(f"{place.path}: is not read; save the table as .xlsx or .csv")
+    if suffix not in _TABLES and place.path.stat().st_size > _LARGEST_TEXT:
+        return []
+    decoded = read_text(place.path)
+    best: tuple[tuple[int, int], _Chosen] | None = None
+    for rank, dialect in enumerate(dialects_of(decoded.text)):
+        records = table_of(decoded.text, dialect)
+        sample = [cells for _, cells in records[:_SAMPLE]]
+        columns = choose_columns(sample, place.finder, place.path.parent)
+        if columns is None:
+            continue
+        words = (dialect.in_words, *([decoded.remark] if decoded.remark else []))
+        table = Table(place.name_of(place.path), place.path.parent, records, dialect.delimiter)
+        sure = any(looks_like_audio(_cell(row, columns.audio)) for row in sample)
+        if not sure and suffix not in _TABLES:
+            continue
+        if best is None or (not sure, rank) < best[0]:
+            best = (not sure, rank), _Chosen(table, columns, (*columns.in_words, *words))
+    return [best[1]] if best else []
+
+
+def _cell(row: object, at: int) -> str | None:
+    assert isinstance(row, list)
+    return row[at] if at < len(row) else None
+
+
+def _sheets(place: Place) -> list[_Chosen]:
+    chosen = []
+    for sheet, records in sheets_of(place.path):
+        sample = [cells for _, cells in records[:_SAMPLE]]
+        columns = choose_columns(sample, place.finder, place.path.parent)
+        if columns is not None:
+            name = f"{place.name_of(place.path)}[{sheet}]"
+            told = (f'sheet: "{sheet}"', *columns.in_words)
+            chosen.append(_Chosen(Table(name, place.path.parent, records), columns, told))
+    return chosen
+
+
+def _is_table(path: Path) -> bool:
+    readable = path.suffix.lower() in (*_TEXTS, *_SHEETS)
+    return readable and path.is_file() and not is_hidden(path.name)
+
+
+FORMAT = Format(
+    "table", "table (CSV, TSV, XLSX)", "a column of audio files and one of texts",
+    _folder, _file, SUFFIXES,
+)  # fmt: skip

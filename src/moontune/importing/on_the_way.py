@@ -1,0 +1,98 @@
+"""`--manifest SOURCE` for a source that is no manifest: imported, with links, beside the runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from moontune.config.schema import RunConfig
+from moontune.errors import UserError
+from moontune.importing.audio_files import files_below
+from moontune.importing.data_set import MANIFEST, RECORD, Imported, Request, make_data_set
+from moontune.importing.formats.manifest import is_manifest
+from moontune.importing.recognise import ORIGIN, recognise
+from moontune.importing.unpacking import is_archive
+from moontune.system.cache import build_once
+from moontune.system.files import write_json
+
+FOLDER = "imported"  # below the runs' folder
+_LOOKED_AT = 50_000  # files that tell whether a source has changed
+_LONGEST_NAME = 60
+
+
+def with_imported(
+    config: RunConfig, tell: Callable[[str], object], saved: RunConfig | None = None
+) -> RunConfig:
+    """The configuration with a manifest for each source that is none.
+
+    `saved` is of a run that is gone on with: a source that it was begun with is not looked at
+    again. Raises UserError.
+    """
+    named = config.data.manifest
+    if not named:
+        return config
+    known = _origins(saved)
+    runs = config.output.output_dir
+    manifests = tuple(known.get(_key(path)) or _manifest_of(path, runs, tell) for path in named)
+    if manifests == named:
+        return config
+    return replace(config, data=replace(config.data, manifest=manifests))
+
+
+def _origins(saved: RunConfig | None) -> dict[str, Path]:
+    """Manifests of a run by what they were imported from."""
+    found: dict[str, Path] = {}
+    for manifest in (saved.data.manifest or ()) if saved else ():
+        origin = manifest.parent / ORIGIN
+        if origin.is_file():
+            found[json.loads(origin.read_text(encoding="utf-8"))["source"]] = manifest
+    return found
+
+
+def _key(path: Path) -> str:
+    return str(path.expanduser().resolve())
+
+
+def _manifest_of(path: Path, runs: Path, tell: Callable[[str], object]) -> Path:
+    """A source's manifest: itself where it is one, or where it is of no known kind."""
+    if path.is_dir():
+        if (path / RECORD).is_file() and (path / MANIFEST).is_file():
+            return path / MANIFEST
+    elif not path.is_file() or is_manifest(path):
+        return path
+    elif not is_archive(path):
+        try:
+            recognise(path, Request.longest_s)
+        except UserError:
+            return path  # what is wrong with it as a manifest is told by who reads it
+    return _imported(path, runs, tell)
+
+
+def _imported(path: Path, runs: Path, tell: Callable[[str], object]) -> Path:
+    folder = runs / FOLDER / f"{path.resolve().stem[:_LONGEST_NAME]}-{_fingerprint(path, runs)}"
+
+    def build(empty: Path) -> None:
+        make_data_set(Request((path,), link=True), empty)
+        write_json(empty / ORIGIN, {"source": _key(path)})
+
+    build_once(folder, build)
+    source = Imported.read(folder).sources[0]
+    columns = f" ({', '.join(source.taken_for)})" if source.taken_for else ""
+    tell(f"imported {source.sentence}{columns}: {folder}")
+    return folder / MANIFEST
+
+
+def _fingerprint(path: Path, runs: Path) -> str:
+    """What changes when a source does: names, sizes and times of its files, and of those beside a
+    single file."""
+    digest = hashlib.sha256(_key(path).encode())
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    for count, file in enumerate(files_below(folder, runs.resolve())):
+        if count >= _LOOKED_AT:
+            break
+        about = file.stat()
+        digest.update(f"{file}\0{about.st_size}\0{about.st_mtime_ns}\n".encode("utf-8", "replace"))
+    return digest.hexdigest()[:10]

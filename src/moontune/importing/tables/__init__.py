@@ -1,0 +1,11 @@
+"""Tables, whatever they are written as: their columns and their rows.
+
+In reading order:
+
+    columns      Which column of a table is the audio, which the text, and what the others tell
+    table_rows   The rows of a table as what its source says of utterances
+    delimited    CSV, TSV and the like: delimiter and quotes found by what makes a table of the text
+    spreadsheet  Sheets of an Excel file (.xlsx) as rows of cells
+    json_lines   Files of JSON objects, one a line, gzipped or not
+    arrow_files  Parquet files and what `save_to_disk` writes: columns with the audio's own bytes
+"""

@@ -1,0 +1,180 @@
+"""Parquet files and what `save_to_disk` writes: columns with the audio's own bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from moontune.importing.tables.columns import Columns, choose_columns
+from moontune.importing.tables.table_rows import file_row
+from moontune.importing.values import (
+    BAD_ROW,
+    NO_AUDIO,
+    NO_TEXT,
+    DamagedSourceError,
+    Found,
+    Place,
+    SourceRow,
+    left_out,
+)
+
+_BATCH_ROWS = 16  # of seconds of sound each
+
+
+@dataclass(frozen=True)
+class ArrowColumns:
+    """Names of the columns that are taken."""
+
+    audio: str
+    text: str
+    others: Columns
+
+    @property
+    def wanted(self) -> list[str]:
+        return list(dict.fromkeys([self.audio, self.text, *self._named().values()]))
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """What was taken for what."""
+        taken = {"audio": self.audio, "text": self.text, **self._named()}
+        return tuple(f'{name}: "{head}"' for name, head in taken.items())
+
+    def _named(self) -> dict[str, str]:
+        heads, c = self.others.heads, self.others
+        fields = (("speaker", c.speaker), ("id", c.id), *c.sessions)
+        return {name: heads[at] for name, at in fields if at is not None}
+
+    def row(self, record: dict[str, Any], where: str, stem: str, place: Place) -> Found:
+        """A record as a row. Its audio is bytes, or the path of a file."""
+        told = {name: _plain(record.get(head)) for name, head in self._named().items()}
+        text, audio = record.get(self.text), record.get(self.audio)
+        if not isinstance(text, str) or not text.strip():
+            return left_out(where, stem, NO_TEXT, "the text is empty")
+        path, sound = (audio, None) if isinstance(audio, str) else (None, audio)
+        if isinstance(audio, dict):
+            path, sound = audio.get("path"), audio.get("bytes")
+            if sound is None and audio.get("array") is not None:
+                return left_out(where, stem, BAD_ROW, "the audio is an array; save it as bytes")
+        recorded = tuple((n, v) for n, v in told.items() if v and n not in ("speaker", "id"))
+        speaker = told.get("speaker")
+        if isinstance(sound, bytes) and sound:
+            name = told.get("id") or (Path(path).stem if path else None) or stem
+            return SourceRow(where, text, sound, name, speaker=speaker, recorded=recorded)
+        if not isinstance(path, str) or not path:
+            return left_out(where, stem, NO_AUDIO, "neither bytes nor a path")
+        return file_row(
+            place, place.path if place.path.is_dir() else place.path.parent, path, text, where,
+            lambda file, name: SourceRow(
+                where, text, file, name, speaker=speaker, recorded=recorded
+            ),
+        )  # fmt: skip
+
+
+def parquet_rows(file: Path, columns: ArrowColumns, place: Place) -> Iterator[Found]:
+    """The rows of a parquet file. Raises DamagedSourceError."""
+    return _rows(file, _parquet_batches(file, columns), columns, place)
+
+
+def arrow_rows(file: Path, columns: ArrowColumns, place: Place) -> Iterator[Found]:
+    """The rows of an arrow file of `save_to_disk`. Raises DamagedSourceError."""
+    return _rows(file, _arrow_batches(file, columns), columns, place)
+
+
+def _rows(
+    file: Path, batches: Iterator[Any], columns: ArrowColumns, place: Place
+) -> Iterator[Found]:
+    number = 0
+    while True:
+        try:
+            records = next(batches, None)
+        except _errors() as error:
+            raise DamagedSourceError(f"{file}: behind row {number}: {_line(error)}") from None
+        if records is None:
+            return
+        for record in records:
+            number += 1
+            yield _row(file, number, record, columns, place)
+
+
+def _parquet_batches(file: Path, columns: ArrowColumns) -> Iterator[list[dict[str, Any]]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as table:
+        for batch in table.iter_batches(_BATCH_ROWS, columns=columns.wanted):
+            yield batch.to_pylist()
+
+
+def _arrow_batches(file: Path, columns: ArrowColumns) -> Iterator[list[dict[str, Any]]]:
+    import pyarrow as pa
+
+    with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as stream:
+        for batch in stream:
+            for start in range(0, batch.num_rows, _BATCH_ROWS):
+                yield batch.slice(start, _BATCH_ROWS).select(columns.wanted).to_pylist()
+
+
+def parquet_columns(file: Path, place: Place) -> ArrowColumns | None:
+    """The columns of a parquet file; None where none is of audio or of text."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as table:
+            return _columns(table.schema_arrow, place)
+    except _errors() as error:
+        raise DamagedSourceError(f"{file}: is no whole parquet file ({_line(error)})") from None
+
+
+def arrow_columns(file: Path, place: Place) -> ArrowColumns | None:
+    """The columns of an arrow file; None where none is of audio or of text."""
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as stream:
+            return _columns(stream.schema, place)
+    except _errors() as error:
+        raise DamagedSourceError(f"{file}: is no whole arrow file ({_line(error)})") from None
+
+
+def _columns(schema: Any, place: Place) -> ArrowColumns | None:
+    import pyarrow as pa
+
+    names = list(schema.names)
+    holders = [
+        f.name
+        for f in schema
+        if (pa.types.is_struct(f.type) and {s.name for s in f.type} & {"bytes", "path"})
+        or pa.types.is_binary(f.type)
+        or pa.types.is_large_binary(f.type)
+    ]
+    heads = ["audio" if n == (holders or [None])[0] else n for n in names]
+    others = choose_columns([heads, ["x"] * len(heads)], place.finder, place.path)
+    if others is None:
+        return None
+    others = Columns(tuple(names), True, *(getattr(others, f) for f in _FIELDS))
+    return ArrowColumns(names[others.audio], names[others.text], others)
+
+
+_FIELDS = ("audio", "text", "speaker", "offset", "end", "duration", "channel", "id", "sessions")
+
+
+def _row(file: Path, number: int, record: Any, columns: ArrowColumns, place: Place) -> Found:
+    where = f"{place.name_of(file)}:{number}"
+    return columns.row(record, where, f"{file.stem}-{number:05}", place)
+
+
+def _plain(value: Any) -> str | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return None if value is None or isinstance(value, dict | list | bytes) else str(value)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    from pyarrow import ArrowException
+
+    return (OSError, ArrowException, ValueError, KeyError)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

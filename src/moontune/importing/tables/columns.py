@@ -1,0 +1,179 @@
+"""Which column of a table is the audio, which the text, and what the others tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from moontune.data.manifest import FIELD_NAMES, SESSION_FIELDS
+from moontune.importing.audio_files import AudioFinder, NotFoundError
+from moontune.transcribe.recordings import SUFFIXES
+
+Cell = str | None
+_NAMES: dict[str, tuple[str, ...]] = {
+    "audio": (
+        *FIELD_NAMES["audio_filepath"],
+        *("file_name", "filepath", "file_path", "wav_path", "wav_file", "wav_filename", "wav_name"),
+        *("audio_file", "audio_filename", "audio_name", "audiofile", "clip", "clip_path"),
+        *("sound", "sound_file", "recording_path", "recording_file", "datei", "dateiname"),
+    ),
+    "text": (
+        *FIELD_NAMES["text"],
+        *("transcripts", "transcriptions", "sentences", "utterance", "caption", "prompt", "script"),
+        *("words", "raw_text", "normalized_text", "normalized_transcription", "content", "satz"),
+    ),
+    "speaker": (
+        *FIELD_NAMES["speaker"],
+        *("spk_id", "reader", "reader_id", "speaker_name", "voice", "narrator", "user", "user_id"),
+        *("participant", "participant_id", "person", "sprecher"),
+    ),
+    "offset": (*FIELD_NAMES["offset"], "start_s", "start_sec", "onset"),
+    "end": (*FIELD_NAMES["end"], "end_s", "end_sec", "offset_end"),
+    "duration": (*FIELD_NAMES["duration"], "dur", "length"),
+    "channel": FIELD_NAMES["channel"],
+    "id": FIELD_NAMES["id"],
+}
+_LOOKED_AT = 60  # rows
+_MOST = 0.6  # of the looked at
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Places of what a table tells, from 0; None where no column does."""
+
+    heads: tuple[str, ...]  # as written, or "column 1" where the first row is no head
+    has_head: bool
+    audio: int
+    text: int
+    speaker: int | None = None
+    offset: int | None = None
+    end: int | None = None
+    duration: int | None = None
+    channel: int | None = None
+    id: int | None = None
+    sessions: tuple[tuple[str, int], ...] = ()  # names of SESSION_FIELDS
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """`audio: "Datei"`, `text: "Satz"`: what was taken for what."""
+        fields = ("audio", "text", "speaker", "id", "offset", "end", "duration", "channel")
+        places = [(name, getattr(self, name)) for name in fields]
+        taken = [*((n, p) for n, p in places if p is not None), *self.sessions]
+        return tuple(f'{name}: "{self.heads[place]}"' for name, place in taken)
+
+
+def choose_columns(
+    rows: Sequence[Sequence[Cell]], finder: AudioFinder, folder: Path
+) -> Columns | None:
+    """The columns of a table's first rows; None if none is of audio, or none of text.
+
+    A column's name decides; where it says nothing, its cells do: audio is what ends like a file of
+    it, or what is one in the source's folders, and text is what has the most words.
+    """
+    sample = [list(row) for row in rows[: _LOOKED_AT + 1] if any(row)]
+    if not sample:
+        return None
+    has_head = _is_head(sample)
+    width = len(sample[0]) if has_head else max(map(len, sample))
+    if width < 2:
+        return None
+    named = sample[0] if has_head else []
+    named += [None] * (width - len(named))
+    heads = tuple((head or f"column {i + 1}").strip() for i, head in enumerate(named))
+    body = sample[1:] if has_head else sample
+    cells = [[cell for row in body if i < len(row) and (cell := row[i])] for i in range(width)]
+    places = _by_name(heads) if has_head else {}
+    audio = _audio_column(places.pop("audio", None), cells, finder, folder)
+    text = _text_column(places.pop("text", None), cells, audio)
+    if audio is None or text is None:
+        return None
+    rest = {name: place for name, place in places.items() if place not in (audio, text)}
+    taken = {audio, text, *rest.values()}
+    sessions = tuple(
+        (name, place)
+        for name in SESSION_FIELDS
+        for place, head in enumerate(heads)
+        if has_head and plain(head) == name and place not in taken
+    )
+    return Columns(heads, has_head, audio, text, **rest, sessions=sessions)
+
+
+def plain(head: str) -> str:
+    """A column's name without case, marks and spaces: `Audio File ` is `audio_file`."""
+    return re.sub(r"[^\w]+", "_", head.strip().casefold()).strip("_")
+
+
+def looks_like_audio(cell: Cell) -> bool:
+    """Whether a cell ends as the name of an audio file does."""
+    return bool(cell) and PurePosixPath(str(cell).strip()).suffix.lower() in SUFFIXES
+
+
+def _is_head(sample: Sequence[Sequence[Cell]]) -> bool:
+    """Whether the first row names the columns."""
+    first = sample[0]
+    if any(looks_like_audio(cell) for cell in first):
+        return False
+    known = {name for names in _NAMES.values() for name in names}
+    if any(plain(cell or "") in known for cell in first):
+        return True
+    below = sample[1:]
+    return any(
+        sum(looks_like_audio(row[i]) for row in below if i < len(row)) >= _MOST * len(below) > 0
+        for i in range(len(first))
+    )
+
+
+def _by_name(heads: Sequence[str]) -> dict[str, int]:
+    """Places by field; of several names for one, the first in the list of names."""
+    places = {plain(head): i for i, head in reversed([*enumerate(heads)])}
+    found: dict[str, int] = {}
+    for field, names in _NAMES.items():
+        at = next((places[n] for n in names if n in places), None)
+        if at is not None and at not in found.values():
+            found[field] = at
+    return found
+
+
+def _audio_column(
+    named: int | None, cells: Sequence[Sequence[str]], finder: AudioFinder, folder: Path
+) -> int | None:
+    def like(place: int) -> float:
+        return sum(map(looks_like_audio, cells[place])) / max(1, len(cells[place]))
+
+    best = max(range(len(cells)), key=like)
+    if named is not None and (like(named) >= like(best) or like(best) < _MOST):
+        return named
+    if like(best) >= _MOST:
+        return best
+    there = [_there(column[:10], finder, folder) for column in cells]
+    best = max(range(len(cells)), key=there.__getitem__)
+    return best if there[best] >= _MOST else None
+
+
+def _there(cells: Sequence[str], finder: AudioFinder, folder: Path) -> float:
+    """The share of cells that are files of audio."""
+    found = 0
+    for cell in cells:
+        try:
+            found += bool(finder.find(cell, folder))
+        except (NotFoundError, OSError):
+            continue
+    return found / max(1, len(cells))
+
+
+def _text_column(
+    named: int | None, cells: Sequence[Sequence[str]], audio: int | None
+) -> int | None:
+    if named is not None and named != audio:
+        return named
+
+    def words(place: int) -> float:
+        letters = [cell for cell in cells[place] if any(c.isalpha() for c in cell)]
+        if place == audio or len(letters) < _MOST * max(1, len(cells[place])):
+            return 0.0
+        return sum(len(cell.split()) for cell in letters) / max(1, len(cells[place]))
+
+    best = max(range(len(cells)), key=words)
+    return best if words(best) > 0 and len(cells[best]) else None

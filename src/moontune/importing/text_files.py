@@ -1,0 +1,110 @@
+"""Text files of any encoding as text: UTF-8, UTF-16 and what Windows and old Macs wrote."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from moontune.importing.values import DamagedSourceError
+from moontune.system.formatting import why
+
+LARGEST_BYTES = 2**30
+_GZIP = b"\x1f\x8b"
+_MARKS = (  # the longer first: that of UTF-32 begins as that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# What people have where it is no Unicode; charset-normalizer says which.
+_OLD = ["cp1252", "mac_roman", "cp1250", "cp1251", "cp1253", "cp1254", "cp850", "latin_1"]
+_USUAL = "cp1252"
+_FEW = 400  # bytes beyond ASCII; with fewer, a guess is worse than the usual
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A text file's content and how it was encoded."""
+
+    text: str
+    encoding: str
+
+    @property
+    def remark(self) -> str | None:
+        """The encoding in words, where it is not UTF-8."""
+        return None if self.encoding.startswith("utf-8") else f"text read as {self.encoding}"
+
+
+def read_text(path: Path) -> Decoded:
+    """A text file, gzipped or not. Raises DamagedSourceError."""
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            content = (gzip.GzipFile(fileobj=file) if packed else file).read(LARGEST_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DamagedSourceError(
+            f"{path}: is a damaged gzip file ({error}); get it again"
+        ) from None
+    except OSError as error:
+        raise DamagedSourceError(f"{path}: cannot be read ({why(error)})") from None
+    if len(content) > LARGEST_BYTES:
+        raise DamagedSourceError(f"{path}: is over 1 GB of text; divide it")
+    return decode(content)
+
+
+def decode(content: bytes) -> Decoded:
+    """Bytes of text in whatever encoding they are.
+
+    A byte order mark is believed, then UTF-8 where all is valid. Where some lines are UTF-8 and
+    others are not, each is read for itself.
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return Decoded(content.decode(encoding, errors="replace"), encoding)
+    if (wide := _utf16_without_mark(content)) is not None:
+        return Decoded(content.decode(wide, errors="replace"), wide)
+    try:
+        return Decoded(content.decode(), "utf-8")
+    except UnicodeDecodeError:
+        pass
+    lines = content.splitlines(keepends=True)
+    if any(not line.isascii() and _is_utf8(line) for line in lines):
+        text = "".join(line.decode() if _is_utf8(line) else _old(line, _USUAL) for line in lines)
+        return Decoded(text, f"UTF-8 and {_USUAL}, line by line")
+    encoding = _guessed(content)
+    return Decoded(_old(content, encoding), encoding)
+
+
+def _utf16_without_mark(content: bytes) -> str | None:
+    head = content[:4096]
+    if len(head) < 4 or b"\0" not in head:
+        return None
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if max(even, odd) < 0.4 * len(head) / 2:
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _guessed(content: bytes) -> str:
+    if sum(byte > 127 for byte in content[:100_000]) < _FEW:
+        return _USUAL
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(content[:1_000_000], cp_isolation=_OLD).best()
+    return best.encoding if best is not None else _USUAL
+
+
+def _old(content: bytes, encoding: str) -> str:
+    return content.decode(encoding, errors="replace")

@@ -1,0 +1,16 @@
+"""Long recordings with timed texts: subtitles and annotations cut into clips.
+
+In reading order:
+
+    captions      Texts with times, as subtitles and annotation programs keep them
+    subtitles     SRT and WebVTT, read by webvtt-py
+    textgrid      Praat's TextGrid, read by praatio
+    elan          ELAN's `.eaf`, read by pympi
+    labels        Audacity's labels: a line of begin, end and text, divided by tabs
+    whisper_json  JSON of Whisper and its like
+    nist          CTM and STM, of NIST's scoring toolkit
+    beside        Which file beside a recording says what is said in it
+    joining       Captions joined to sentences, and those left out that cannot be cut out
+    pauses        Where a recording is cut: at the captions' times, moved into the pause nearby
+    cutting       Files with timed texts as rows: captions joined and cut in the pauses
+"""

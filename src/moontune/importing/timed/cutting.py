@@ -1,0 +1,139 @@
+"""Files with timed texts as rows: the captions of a recording, joined and cut in its pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from moontune.data.audio import AudioError, audio_blocks
+from moontune.data.manifest import Dropped
+from moontune.importing.audio_files import NotFoundError, is_audio
+from moontune.importing.tables.table_rows import clip_name
+from moontune.importing.timed.beside import KINDS, beside, kind_of, stems
+from moontune.importing.timed.captions import Captioned, TimedKind
+from moontune.importing.timed.joining import sentences, sort_out
+from moontune.importing.timed.pauses import Loudness, cut_times
+from moontune.importing.values import (
+    NO_AUDIO,
+    TOO_LONG,
+    UNREADABLE,
+    DamagedSourceError,
+    Format,
+    Found,
+    Place,
+    Recognised,
+    SourceRow,
+    left_out,
+)
+
+_FRAME_S = 0.05  # that a clip may be longer than asked for its pauses
+
+
+def _folder(kind: TimedKind, place: Place) -> Recognised | None:
+    there = beside(place.path)
+    files = [file for of, file in there.timed if of is kind]
+    if not files:
+        return None
+    parts = [partial(rows_of, kind, place.at(file)) for file in files]
+    rest = [partial(there.left_out, place)] if kind is there.teller else []
+    told = _told(kind, place.at(files[0]))
+    return Recognised(kind.name, place.path, (*parts, *rest), told, whole=False)
+
+
+def _file(kind: TimedKind, place: Place) -> Recognised | None:
+    if kind_of(place.path) is not kind:
+        return None
+    return Recognised(kind.name, place.path, (partial(rows_of, kind, place),), _told(kind, place))
+
+
+def _told(kind: TimedKind, place: Place) -> tuple[str, ...]:
+    """What is taken for what in a file; of a damaged one that is told when its rows are read."""
+    try:
+        read = kind.read(place.path, place) if kind.tells else []
+    except DamagedSourceError:
+        return ()
+    return tuple(dict.fromkeys(text for one in read for text in one.told))
+
+
+def rows_of(kind: TimedKind, place: Place) -> Iterator[Found]:
+    """The clips of a file with timed texts, and what is left out. Raises DamagedSourceError."""
+    for captioned in kind.read(place.path, place):
+        yield from captioned.left_out
+        if captioned.captions:
+            yield from _clips(captioned, place)
+
+
+def _clips(captioned: Captioned, place: Place) -> Iterator[Found]:
+    try:
+        recording = _recording(captioned, place)
+    except NotFoundError as error:
+        for caption in captioned.captions:
+            yield left_out(caption.where, caption.text[:60], NO_AUDIO, str(error))
+        return
+    try:
+        loudness = Loudness.of(audio_blocks(recording, captioned.channel))
+    except AudioError as error:
+        yield left_out(place.name_of(recording), recording.name, UNREADABLE, str(error))
+        return
+    yield from _cut(captioned, recording, loudness, place)
+
+
+def _cut(
+    captioned: Captioned, recording: Path, loudness: Loudness, place: Place
+) -> Iterator[SourceRow | Dropped]:
+    sorted_out = sort_out(captioned.captions, loudness.seconds)
+    yield from sorted_out.left_out
+    said = sentences(sorted_out.usable, place.longest_s)
+    others = [(caption.start_s, caption.end_s) for caption in sorted_out.clashing]
+    times = cut_times([(c.start_s, c.end_s) for c in said], loudness, others)
+    stem = clip_name(place, recording)
+    for number, (caption, (start, end)) in enumerate(zip(said, times, strict=True), start=1):
+        length = caption.end_s - caption.start_s
+        if length > place.longest_s + _FRAME_S:
+            detail = f"lasts {length:.1f} s; --max-clip-s takes up to 30"
+            yield left_out(caption.where, caption.text[:60], TOO_LONG, detail)
+            continue
+        yield SourceRow(
+            caption.where, caption.text, recording, f"{stem}/{number:04}", start,
+            round(end - start, 3), captioned.channel, caption.speaker,
+            (("recording", stem),),
+        )  # fmt: skip
+
+
+def _recording(captioned: Captioned, place: Place) -> Path:
+    """The audio that captions are of: what their file names, else what has its name.
+
+    Raises NotFoundError.
+    """
+    folder = place.path.parent
+    for named in captioned.audio:
+        try:
+            return place.finder.find(named, folder)
+        except NotFoundError:
+            continue
+    wanted = stems(place.path) if not captioned.audio else [*captioned.audio, *stems(place.path)]
+    names = {name.lower() for name in wanted}
+    found = [
+        f
+        for f in sorted(folder.iterdir())
+        if is_audio(f) and names & {f.stem.lower(), f.name.lower()}
+    ]
+    if not found:
+        named = captioned.audio[0] if captioned.audio else place.path.stem
+        raise NotFoundError(f"no recording {named} is beside it, such as {named}.wav")
+    return found[0]
+
+
+def _format(kind: TimedKind) -> Format:
+    ends = " or ".join(kind.suffixes)
+    sign = {
+        "labels": "a .txt of begin, end and text divided by tabs, beside its recording",
+        "whisper": "a .json with segments, beside its recording",
+    }.get(kind.name, f"{ends} beside its recording")
+    return Format(
+        kind.name, kind.title, sign, partial(_folder, kind), partial(_file, kind), kind.suffixes
+    )
+
+
+FORMATS = tuple(_format(kind) for kind in KINDS)

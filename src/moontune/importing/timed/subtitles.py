@@ -1,0 +1,89 @@
+"""SRT and WebVTT, read by webvtt-py; an SRT is made a WebVTT first, of which the parser forgives
+more: no numbers, numbers out of order, short times."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import re
+from pathlib import Path
+
+from moontune.importing.text_files import read_text
+from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
+from moontune.importing.values import BAD_ROW, DamagedSourceError, Place, left_out
+
+_ARROW = re.compile(r"^\s*[\d:.,]+\s*-->\s*[\d:.,]+")
+_STYLES = re.compile(r"\{\\[^{}]*\}")  # {\an8}, of SubStation
+_VOICE = re.compile(r"<v(?:\.[^\s>]+)*\s+([^>]+)>")
+_FEWEST, _ROLLING = 4, 0.4  # cues, and the share of them that begin with the last one's end
+_HEAD = "WEBVTT\n\n"
+
+
+def read_srt(path: Path, place: Place) -> list[Captioned]:
+    """The captions of an SRT. Raises DamagedSourceError."""
+    lines = read_text(path).text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = [line.replace(",", ".") if _ARROW.match(line) else line for line in lines]
+    return [_captions(path, place, _HEAD + "\n".join(lines), added=_HEAD.count("\n"))]
+
+
+def read_vtt(path: Path, place: Place) -> list[Captioned]:
+    """The captions of a WebVTT; `<v NAME>` is who speaks. Raises DamagedSourceError."""
+    text = read_text(path).text.replace("\r\n", "\n").replace("\r", "\n")
+    return [_captions(path, place, text, added=0)]
+
+
+def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
+    import webvtt
+    from webvtt.errors import MalformedCaptionError, MalformedFileError
+
+    try:
+        parsed = webvtt.WebVTT.from_string(text)
+    except (MalformedFileError, MalformedCaptionError, ValueError) as error:
+        raise DamagedSourceError(
+            f"{path}: cannot be read as subtitles ({error}); mend it"
+        ) from None
+    name = place.name_of(path)
+    lines = [n for n, line in enumerate(text.split("\n"), start=1) if _ARROW.match(line)]
+    captions: list[Caption] = []
+    said = _unrolled([_lines(cue.text) for cue in parsed.captions])
+    wheres = iter(lines)
+    for cue, words in zip(parsed.captions, said, strict=True):
+        start, end = (_seconds(str(stamp)) for stamp in (cue.start, cue.end))
+        where = f"{name}:{next(wheres, added) - added}"
+        if words is not None:
+            captions.append(Caption(where, start, end, words, _voice(cue.raw_text)))
+    lost = len(lines) - len(parsed.captions)
+    left = (left_out(name, name, BAD_ROW, f"{lost} captions are not written as such"),) * (lost > 0)
+    return Captioned(tuple(captions), left_out=left)
+
+
+def _seconds(stamp: str) -> float:
+    hours, minutes, seconds = stamp.split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
+def _lines(text: str) -> list[str]:
+    plain = html.unescape(_STYLES.sub("", text))
+    return [line for line in map(tidy, plain.splitlines()) if line]
+
+
+def _unrolled(cues: list[list[str]]) -> list[str | None]:
+    """Each cue's text; without the lines that the one before it had already, where captions roll
+    up, as YouTube's do, and None where nothing else is in it."""
+    again = [bool(a and b) and b[0] == a[-1] for a, b in itertools.pairwise(cues)]
+    rolling = len(again) >= _FEWEST and sum(again) > _ROLLING * len(again)
+    texts: list[str | None] = []
+    for i, lines in enumerate(cues):
+        repeated = rolling and i > 0 and again[i - 1]
+        texts.append((" ".join(lines[1:]) or None) if repeated else " ".join(lines))
+    return texts
+
+
+def _voice(text: str) -> str | None:
+    """Who speaks; None where nobody is named, or several are."""
+    voices = {voice.strip() for voice in _VOICE.findall(text)}
+    return html.unescape(voices.pop()) if len(voices) == 1 else None
+
+
+SRT = TimedKind("srt", "SubRip", (".srt",), read_srt)
+VTT = TimedKind("vtt", "WebVTT", (".vtt", ".webvtt"), read_vtt)

@@ -1,0 +1,99 @@
+"""What a source says of its utterances, and what a way of reading one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moontune.data.audio import AudioPart
+from moontune.data.manifest import Dropped
+from moontune.errors import UserError
+from moontune.importing.audio_files import AudioFinder
+
+NO_AUDIO, NO_TEXT, BAD_TIMES = "no audio", "no text", "bad times"  # reasons, as counted
+TWICE, BAD_ROW, OVERLAPPING = "listed twice", "bad row", "overlapping"
+TOO_LONG, UNREADABLE, ANOTHER_TEXT = "too long", "unreadable", "another text"
+
+
+class DamagedSourceError(UserError):
+    """A source that cannot be read, or not further; what was read before may be kept."""
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """What a source says of one utterance."""
+
+    where: str  # "table.csv:12"
+    text: str
+    audio: Path | bytes  # a file, or one that the source holds
+    name: str  # of the clip, as the source has it: "clips/a", without the file's suffix
+    offset_s: float | None = None  # into the file
+    duration_s: float | None = None  # of the clip; None: to the file's end
+    channel: int | None = None
+    speaker: str | None = None
+    recorded: tuple[tuple[str, str], ...] = ()  # as in `Utterance`
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a stretch of its file, and not all of it."""
+        return self.offset_s is not None or self.duration_s is not None
+
+    @property
+    def sound(self) -> Path | bytes | AudioPart:
+        """What `read_audio` takes."""
+        if isinstance(self.audio, bytes) or not (self.is_part or self.channel is not None):
+            return self.audio
+        return AudioPart(self.audio, self.offset_s or 0.0, self.duration_s, self.channel)
+
+
+Found = SourceRow | Dropped
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file or folder that is looked at, and what is known of where it belongs."""
+
+    path: Path
+    root: Path  # the SOURCE it is of; names are relative to it
+    finder: AudioFinder
+    longest_s: float  # of a clip that is cut out of a longer recording
+
+    def name_of(self, path: Path) -> str:
+        """A file's name as rows and messages have it: below the source, else whole."""
+        return (
+            path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
+        )
+
+    def at(self, path: Path) -> Place:
+        """The same of another file or folder."""
+        return Place(path, self.root, self.finder, self.longest_s)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A file or folder, what it was taken for, and its rows."""
+
+    format: str  # the name of it, as `--format` has it
+    path: Path
+    parts: tuple[Callable[[], Iterator[Found]], ...]  # of files; each may raise DamagedSourceError
+    taken_for: tuple[str, ...] = ()  # columns, tiers and the like, in words
+    whole: bool = True  # nothing else below the folder, or in it, is looked at
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way that recordings and texts are kept."""
+
+    name: str  # as `--format` has it
+    title: str
+    sign: str  # what it is recognised by
+    of_folder: Callable[[Place], Recognised | None] | None = None
+    of_file: Callable[[Place], Recognised | None] | None = None
+    suffixes: tuple[str, ...] = field(default=())  # of the files to be shown to `of_file`; (): any
+    of_tree: Callable[[Place], Recognised | None] | None = None  # asked where no folder is anything
+
+
+def left_out(where: str, name: str, reason: str, detail: str) -> Dropped:
+    """A row that is not taken."""
+    return Dropped(where, name, reason, detail)

@@ -1,0 +1,268 @@
+"""Corpora as their folders are: recognised, and imported word for word and sample for sample."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from imports import TEXTS, clips, run_import, sound, write
+
+from moontune.errors import UserError
+
+
+def jsonl(*rows: object) -> str:
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
+
+
+def common_voice(folder: Path) -> list:
+    sounds = clips(folder / "clips", "a.wav", "b.wav", "c.wav")
+    rows = [
+        "client_id\tpath\tsentence\tup_votes",
+        f"ann\ta.wav\t{TEXTS[0]}\t2",
+        f'bob\tb.wav\t"{TEXTS[1]}\t2',  # a quote that nobody closes
+        f"ann\tc.wav\t{TEXTS[2]}\t2",
+    ]
+    (folder / "validated.tsv").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "invalidated.tsv").write_text(f"{rows[0]}\nbob\tb.wav\tWrong.\t0\n")
+    return sounds
+
+
+def test_common_voice(tmp_path: Path) -> None:
+    sounds = common_voice(tmp_path / "cv" / "en")
+    result = run_import(tmp_path / "cv")
+    result.holds([TEXTS[0], f'"{TEXTS[1]}', TEXTS[2]], sounds)
+    assert [u.speaker for u in result.rows] == ["ann", "bob", "ann"]
+    assert [u.id for u in result.rows] == ["en/clips/a", "en/clips/b", "en/clips/c"]
+    [source] = result.imported.sources
+    assert (source.formats, source.recognised) == (("common-voice",), "Common Voice")
+    assert 'text: "sentence"' in source.taken_for
+
+
+def test_common_voice_without_validated_has_its_three_parts(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "cv/clips", "a.wav", "b.wav")
+    head = "client_id\tpath\tsentence\n"
+    for name, clip, text in (("train", "a", TEXTS[0]), ("test", "b", TEXTS[1])):
+        (tmp_path / f"cv/{name}.tsv").write_text(f"{head}ann\t{clip}.wav\t{text}\n")
+    run_import(tmp_path / "cv").holds(TEXTS[:2], sounds)
+
+
+def test_ljspeech(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "lj/wavs", "LJ001.wav", "LJ002.wav", "LJ003.wav")
+    (tmp_path / "lj/metadata.csv").write_text(
+        'LJ001|It was "1455, said Dr.|It was "fourteen fifty-five, said Doctor\n'
+        "LJ002|A cold wind.|\n"
+        "LJ003|Seven birds.\n"
+        "LJ004|No sound.|No sound.\n"
+    )
+    result = run_import(tmp_path / "lj")
+    said = ['It was "fourteen fifty-five, said Doctor', "A cold wind.", "Seven birds."]
+    result.holds(said, sounds)
+    assert result.reasons == [("metadata.csv:4", "no audio")]
+    assert result.imported.sources[0].formats == ("ljspeech",)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_audiofolder(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "af"
+    sounds = clips(folder / "train", "x/1.flac", "x/2.flac")
+    rows = [
+        {"file_name": f"x/{i}.flac", "transcription": TEXTS[i], "speaker_id": 7} for i in (1, 2)
+    ]
+    if kind == "jsonl":
+        content = jsonl(*rows)
+    else:
+        content = "file_name,transcription,speaker_id\n"
+        content += "".join(f'x/{i}.flac,"{TEXTS[i]}",7\n' for i in (1, 2))
+    (folder / f"train/metadata.{kind}").write_text(content)
+    result = run_import(folder)
+    result.holds(TEXTS[1:], sounds)
+    assert {u.speaker for u in result.rows} == {"7"}
+    assert result.imported.sources[0].formats == ("audiofolder",)
+
+
+def kaldi(folder: Path) -> list:
+    sounds = clips(folder / "wav", "r1.wav", "r2.wav")
+    (folder / "wav.scp").write_text(
+        "r1 /somewhere/else/wav/r1.wav\nr2 wav/r2.wav\nr3 sph2pipe -f wav r3.sph |\nr4 a.ark:17\n"
+    )
+    return sounds
+
+
+def test_kaldi_with_segments(tmp_path: Path) -> None:
+    r1, r2 = kaldi(tmp_path / "k")
+    (tmp_path / "k/segments").write_text(
+        "u1 r1 0.1 0.3\nu2 r2 0.0 0.25\nu3 r3 0 1\nu4 r2 0.3 0.2\nu6 r2 0.2 9\n"
+    )
+    texts = ["red boat", "cold wind", "a pipe", "backwards", "of nothing", "too far"]
+    (tmp_path / "k/text").write_text("".join(f"u{i} {t}\n" for i, t in enumerate(texts, 1)))
+    (tmp_path / "k/utt2spk").write_text("u1 ann\nu2 bob\n")
+    result = run_import(tmp_path / "k")
+    result.holds(["red boat", "cold wind"], [r1[1600:4800], r2[:4000]])
+    assert [(u.id, u.speaker) for u in result.rows] == [("u1", "ann"), ("u2", "bob")]
+    assert dict(result.rows[0].recorded) == {"recording": "r1"}
+    assert sorted(result.reasons) == [
+        ("text:3", "no audio"),
+        ("text:4", "bad times"),
+        ("text:5", "bad row"),
+        ("text:6", "bad times"),
+    ]
+    assert "a command, and none is run" in next(
+        row["detail"] for row in result.left_out if row["where"] == "text:3"
+    )
+
+
+def test_kaldi_without_segments(tmp_path: Path) -> None:
+    sounds = kaldi(tmp_path / "k")
+    (tmp_path / "k/text").write_text("r1 red boat\nr2 cold wind\nr4 an ark\n")
+    result = run_import(tmp_path / "k")
+    result.holds(["red boat", "cold wind"], sounds)
+    assert result.reasons == [("text:3", "no audio")]
+
+
+def test_nemo_with_offsets(tmp_path: Path) -> None:
+    long = sound(1, 2.0)
+    write(tmp_path / "n/long.wav", long)
+    (tmp_path / "n/train_manifest.json").write_text(
+        jsonl(
+            {"audio_filepath": "long.wav", "text": "one", "offset": 0.25, "duration": 0.5},
+            {"audio_filepath": "/gone/long.wav", "text": "two", "offset": 1, "duration": 0.75},
+            {"audio_filepath": "long.wav", "text": "three", "offset": 1.9, "duration": 0.75},
+            {"text": "four"},
+        )
+    )
+    result = run_import(tmp_path / "n/train_manifest.json", output=tmp_path / "out")
+    result.holds(["one", "two"], [long[4000:12000], long[16000:28000]])
+    assert result.reasons == [
+        ("train_manifest.json:4", "bad row"),
+        ("train_manifest.json:3", "bad times"),
+    ]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_lhotse_cuts(tmp_path: Path, packed: bool) -> None:
+    long = sound(1, 2.0)
+    write(tmp_path / "l/rec.wav", long)
+    recording = {
+        "id": "rec", "sampling_rate": 16000, "num_samples": 32000, "duration": 2.0,
+        "sources": [{"type": "file", "channels": [0], "source": "/data/rec.wav"}],
+    }  # fmt: skip
+
+    def cut(name: str, *supervisions: dict, **more: object) -> dict:
+        return {
+            "id": name, "start": 0.5, "duration": 1.5, "channel": 0, "type": "MonoCut",
+            "supervisions": list(supervisions), "recording": recording,
+        } | more  # fmt: skip
+
+    def said(name: str, start: float, seconds: float, text: str) -> dict:
+        return {
+            "id": name, "recording_id": "rec", "start": start, "duration": seconds,
+            "channel": 0, "text": text, "speaker": "ann",
+        }  # fmt: skip
+
+    command = recording | {"sources": [{"type": "command", "channels": [0], "source": "rm -rf"}]}
+    content = jsonl(
+        cut("c1", said("s1", 0, 0.5, TEXTS[0]), said("s2", 0.75, 0.5, TEXTS[1])),
+        cut("c2", said("s3", 0, 0.5, "x"), recording=command),
+        cut("c3"),
+    )
+    file = tmp_path / ("l/cuts.jsonl.gz" if packed else "l/cuts.jsonl")
+    file.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+    result = run_import(tmp_path / "l")
+    result.holds(TEXTS[:2], [long[8000:16000], long[20000:28000]])
+    assert {u.speaker for u in result.rows} == {"ann"}
+    assert result.reasons == [(f"{file.name}:2", "no audio"), (f"{file.name}:3", "no text")]
+
+
+def test_lhotse_recordings_and_supervisions(tmp_path: Path) -> None:
+    long = sound(1, 2.0)
+    write(tmp_path / "l/rec.wav", long)
+    source = {"type": "file", "channels": [0], "source": "rec.wav"}
+    (tmp_path / "l/recordings.jsonl").write_text(
+        jsonl({"id": "rec", "sources": [source], "sampling_rate": 16000, "duration": 2.0})
+    )
+    row = {"id": "s", "recording_id": "rec", "start": 0.5, "duration": 1.0, "text": TEXTS[0]}
+    (tmp_path / "l/supervisions.jsonl").write_text(jsonl(row, row | {"recording_id": "other"}))
+    result = run_import(tmp_path / "l")
+    result.holds(TEXTS[:1], [long[8000:24000]])
+    assert result.reasons == [("supervisions.jsonl:2", "bad row")]
+
+
+def test_voxforge(tmp_path: Path) -> None:
+    sounds = []
+    for who in ("ann-20080101-abc", "bob-20090202-xyz"):
+        folder = tmp_path / "vf" / who
+        sounds += clips(folder / "wav", "a01.wav", "a02.wav")
+        (folder / "etc").mkdir()
+        (folder / "etc/PROMPTS").write_text(
+            f"{who}/mfc/a01 {TEXTS[0].upper()}\n{who}/mfc/a02 {TEXTS[1].upper()}\n"
+        )
+    result = run_import(tmp_path / "vf")
+    result.holds([TEXTS[0].upper(), TEXTS[1].upper()] * 2, sounds)
+    assert [u.speaker for u in result.rows] == ["ann", "ann", "bob", "bob"]
+    assert result.imported.sources[0].recognised == "VoxForge in 2 folders"
+
+
+def test_librispeech(tmp_path: Path) -> None:
+    folder = tmp_path / "LibriSpeech/train-clean-100/19/198"
+    sounds = clips(folder, "19-198-0000.flac", "19-198-0001.flac")
+    (folder / "19-198.trans.txt").write_text(
+        "19-198-0000 THE RED BOAT\n19-198-0001 A COLD WIND\n19-198-0002 NO FILE\n"
+    )
+    result = run_import(tmp_path / "LibriSpeech")
+    result.holds(["THE RED BOAT", "A COLD WIND"], sounds)
+    assert {u.speaker for u in result.rows} == {"19"}
+    assert [r for _, r in result.reasons] == ["no audio"]
+
+
+def test_pairs(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "p", "anna/a.wav", "anna/b.wav", "c.wav")
+    (tmp_path / "p/anna/a.txt").write_text(f"{TEXTS[0]}\n")
+    (tmp_path / "p/anna/b.lab").write_text("A cold\r\nwind.")
+    (tmp_path / "p/c.txt").write_text(" \n")
+    result = run_import(tmp_path / "p")
+    result.holds([TEXTS[0], "A cold wind."], sounds[:2])
+    assert [u.audio_filepath.relative_to(result.folder).as_posix() for u in result.rows] == [
+        "audio/anna/a.flac",
+        "audio/anna/b.flac",
+    ]
+    assert result.reasons == [("c.txt", "no text")]
+
+
+def test_pairs_in_folders_beside_each_other(tmp_path: Path) -> None:
+    """As VCTK has them; a name that two recordings have is nobody's."""
+    sounds = clips(tmp_path / "v/wav48", "p225/p225_001.wav", "p226/p226_001.wav", "x/twice.wav")
+    clips(tmp_path / "v/wav48", "y/twice.wav")
+    for name in ("p225/p225_001", "p226/p226_001", "x/twice"):
+        file = tmp_path / f"v/txt/{name}.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"I am {name}.")
+    result = run_import(tmp_path / "v")
+    result.holds(["I am p225/p225_001.", "I am p226/p226_001."], sounds[:2])
+    assert result.rows[0].id == "wav48/p225/p225_001"
+
+
+def test_nothing_that_is_known_is_told_with_what_was_found(tmp_path: Path) -> None:
+    clips(tmp_path / "x", "a.wav", "b.wav")
+    (tmp_path / "x/notes.docx").write_text("")
+    with pytest.raises(UserError, match=r"nothing in it is known; found 2 \.wav, 1 \.docx") as told:
+        run_import(tmp_path / "x")
+    assert "looked for" in str(told.value)
+    assert "LJSpeech" in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "x-imported").exists()
+    (tmp_path / "x/notes.docx").unlink()
+    with pytest.raises(UserError, match="a text for each is missing"):
+        run_import(tmp_path / "x")
+
+
+def test_a_format_may_be_named(tmp_path: Path) -> None:
+    common_voice(tmp_path / "cv")
+    result = run_import(tmp_path / "cv", format="table")
+    assert "Wrong." not in run_import(tmp_path / "cv", output=tmp_path / "own").texts
+    assert "Wrong." in result.texts  # of invalidated.tsv, which is a table too
+    with pytest.raises(UserError, match=r"is no Kaldi, which has wav\.scp and text"):
+        run_import(tmp_path / "cv", format="kaldi", output=tmp_path / "o")
+    with pytest.raises(UserError, match="did you mean kaldi"):
+        run_import(tmp_path / "cv", format="kald", output=tmp_path / "o")

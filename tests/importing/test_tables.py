@@ -1,0 +1,253 @@
+"""Tables as people keep them: any names, delimiters, quotes and encodings."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import unicodedata
+from pathlib import Path
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from imports import TEXTS, clips, run_import, sound, write
+
+from moontune.errors import UserError
+from moontune.importing.text_files import decode
+
+NAMES = ("a.wav", "b.wav", "c.wav")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path,sentence\na.wav,{0}\nb.wav,{1}\nc.wav,{2}\n",
+        "Datei;Satz;Notiz\nclips\\a.wav;{0};x\nclips\\b.wav;{1};\nclips\\c.wav;{2};\n",
+        "{0}\ta.wav\n{1}\tb.wav\n{2}\tc.wav\n",
+        "a.wav|{0}\nb.wav|{1}\nc.wav|{2}\n",
+        "nr,what was said,file on disk\n1,{0},a.wav\n2,{1},b.wav\n3,{2},c.wav\n",
+        "file_name,text\n/home/ann/data/clips/a.wav,{0}\nC:\\x\\b.wav,{1}\n~nobody/c.wav,{2}\n",
+        'path,text\n"a.wav","{0}"\n"b.wav","{1}"\n"c.wav","{2}"\n\n,\n',
+        "clip,transcript\na,{0}\nb,{1}\nc,{2}\n",
+        "A.WAV;{0}\r\nB.WAV;{1}\r\nC.WAV;{2}\r\n",
+    ],
+    ids=[
+        *("common", "german", "headless-tab", "headless-pipe", "odd-names"),
+        *("elsewhere", "quoted", "no-suffix", "case"),
+    ],
+)
+def test_columns_are_found(tmp_path: Path, content: str) -> None:
+    sounds = clips(tmp_path / "t/clips", *NAMES)
+    table = tmp_path / "t/table.csv"
+    table.write_text(content.format(*TEXTS), newline="")
+    result = run_import(table, output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert not result.left_out
+    assert any(text.startswith("audio: ") for text in result.imported.sources[0].taken_for)
+    assert any("audio: " in line for line in result.told)
+
+
+def test_a_text_file_may_be_a_table(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "t", *NAMES)
+    (tmp_path / "t/prompts.txt").write_text(
+        "".join(f"{n}|{t}\n" for n, t in zip(NAMES, TEXTS, strict=True))
+    )
+    (tmp_path / "t/README.txt").write_text("Recorded at home, in May.\nThanks, everybody.\n")
+    run_import(tmp_path / "t").holds(TEXTS, sounds)
+
+
+def test_names_are_the_same_however_an_accent_is_written(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "t/sub", unicodedata.normalize("NFC", "Caf\u00e9.wav"))
+    name = unicodedata.normalize("NFD", "Caf\u00e9.wav")
+    (tmp_path / "t/t.csv").write_text(f"path,text\nother/{name},{TEXTS[0]}\n")
+    run_import(tmp_path / "t").holds(TEXTS[:1], sounds)
+
+
+def test_cells_with_delimiters_quotes_and_newlines(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        'path,text\na.wav,"He said ""no"",\nand left."\n'
+        'b.wav,Oh, no, not again\nc.wav,It is 5" long\n'
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(['He said "no", and left.', "Oh, no, not again", 'It is 5" long'], sounds)
+    (tmp_path / "q.tsv").write_text(
+        f'path\ttext\na.wav\t"Never closed\nb.wav\t{TEXTS[1]}\nc.wav\t"Both" ends\n'
+    )
+    result = run_import(tmp_path / "q.tsv", output=tmp_path / "q")
+    result.holds(['"Never closed', TEXTS[1], '"Both" ends'], sounds)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [
+        ("utf-8", None), ("utf-8-sig", None), ("utf-16", "utf-16"), ("utf-16-le", "utf-16-le"),
+        ("cp1252", "cp1252"),
+    ],
+)  # fmt: skip
+def test_encodings(tmp_path: Path, encoding: str, told: str | None) -> None:
+    clips(tmp_path, "a.wav", "b.wav")
+    texts = ["Zoë’s café – déjà vu", "plain words"]
+    (tmp_path / "t.csv").write_bytes(
+        f"path;text\na.wav;{texts[0]}\nb.wav;{texts[1]}\n".encode(encoding)
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    assert result.texts == texts
+    taken = " ".join(result.imported.sources[0].taken_for)
+    assert (f"text read as {told}" in taken) if told else ("text read as" not in taken)
+
+
+def test_lines_of_two_encodings_are_each_read_for_themselves() -> None:
+    content = "a.wav,café\n".encode() + "b.wav,naïve\n".encode("cp1252")
+    assert decode(content).text == "a.wav,café\nb.wav,naïve\n"
+    assert "line by line" in decode(content).encoding
+
+
+def test_other_old_encodings_are_guessed() -> None:
+    text = "Тихо идёт снег, и никто не говорит ни слова до самого утра. " * 20
+    assert decode(text.encode("cp1251")).text == text
+
+
+def test_rows_that_cannot_be_used_each_have_a_reason(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, "a.wav", "x/two.wav", "y/two.wav")
+    write(tmp_path / "long.wav", sound(9, 61.0))
+    (tmp_path / "bad.wav").write_bytes(b"RIFF and no more")
+    (tmp_path / "t.csv").write_text(
+        "id,path,text\n"
+        f"1,a.wav,{TEXTS[0]}\n"
+        "2,gone.wav,Lost.\n"
+        "3,a.wav,  \n"
+        "4,two.wav,Which of them?\n"
+        "5\n"
+        "6,bad.wav,Damaged.\n"
+        "7,long.wav,Too long.\n"
+        f"8,a.wav,{TEXTS[0]}\n"
+        "9,a.wav,Another text.\n"
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([TEXTS[0], "Another text."], [sounds[0]] * 2)
+    assert [u.id for u in result.rows] == ["a", "a-2"]
+    reasons = dict(result.reasons)
+    assert reasons == {
+        "t.csv:3": "no audio", "t.csv:4": "no text", "t.csv:5": "no audio", "t.csv:6": "bad row",
+        "t.csv:7": "unreadable", "t.csv:8": "too long", "t.csv:9": "listed twice",
+    }  # fmt: skip
+    assert result.imported.left_out["no audio"] == 2
+    details = {row["where"]: row["detail"] for row in result.left_out}
+    assert "2 files have that name" in details["t.csv:5"]
+    linked = run_import(tmp_path / "t.csv", output=tmp_path / "linked", link=True)
+    assert dict(linked.reasons) == reasons
+    linked.holds(result.texts, result.sounds)
+    assert {u.audio_filepath for u in linked.rows} == {tmp_path / "a.wav"}
+    assert not (linked.folder / "audio").exists()
+
+
+def test_stretches_speakers_and_days(tmp_path: Path) -> None:
+    long = sound(1, 3.0)
+    write(tmp_path / "long.wav", long)
+    (tmp_path / "t.csv").write_text(
+        "audio,start,end,text,speaker,date\n"
+        f'long.wav,"0,5",1.25,{TEXTS[0]},ann,2024-05-01\n'
+        f"long.wav,0:01.5,00:00:02.5,{TEXTS[1]},bob,2024-05-02\n"
+        "long.wav,2,1,Backwards.,ann,\n"
+        "long.wav,soon,3,When?,ann,\n"
+        "long.wav,2,9,Too far.,ann,\n"
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS[:2], [long[8000:20000], long[24000:40000]])
+    assert [u.speaker for u in result.rows] == ["ann", "bob"]
+    assert dict(result.rows[0].recorded) == {"date": "2024-05-01", "recording": "long"}
+    assert [r for _, r in result.reasons] == ["bad times"] * 3
+    linked = run_import(tmp_path / "t.csv", output=tmp_path / "linked", link=True)
+    linked.holds(result.texts, result.sounds)
+
+
+def xlsx(path: Path, *rows: tuple, sheet: str = "Tabelle1") -> Path:
+    book = openpyxl.Workbook()
+    book.create_sheet("Notes", 0).append(["nothing", "here"])
+    page = book.create_sheet(sheet)
+    for row in rows:
+        page.append(row)
+    book.save(path)
+    return path
+
+
+def test_excel(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    table = xlsx(
+        tmp_path / "Aufnahmen.xlsx",
+        ("Datei", "Satz", "Sprecher", "date", None),
+        ("a.wav", 'With "quotes", commas;\nand lines', "Ann", datetime.date(2024, 5, 1)),
+        ("b.wav", 1984, 7.0),
+        ("c.wav", "=A1&B1", None),  # never computed
+        (None, None, None),
+        ("gone.wav", "Lost.", "Ann"),
+    )
+    (tmp_path / "~$Aufnahmen.xlsx").write_bytes(b"a lock of Excel's")
+    result = run_import(table, output=tmp_path / "out")
+    result.holds(['With "quotes", commas; and lines', "1984"], sounds[:2])
+    assert [u.speaker for u in result.rows] == ["Ann", "7"]
+    assert dict(result.rows[0].recorded) == {"date": "2024-05-01"}
+    assert result.reasons == [
+        ("Aufnahmen.xlsx[Tabelle1]:4", "no text"),
+        ("Aufnahmen.xlsx[Tabelle1]:6", "no audio"),
+    ]
+    assert 'sheet: "Tabelle1"' in result.imported.sources[0].taken_for
+    assert run_import(tmp_path, output=tmp_path.parent / "folder").texts == result.texts
+
+
+@pytest.mark.parametrize(("name", "says"), [("t.xls", "save the table as"), ("t.xlsx", "damaged")])
+def test_other_spreadsheets_are_refused(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0 whatever")
+    with pytest.raises(UserError, match=says):
+        run_import(tmp_path / name, output=tmp_path / "out")
+
+
+def flac(samples) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, 16_000, format="FLAC", subtype="PCM_16")
+    return stream.getvalue()
+
+
+def save_to_disk(folder: Path, table: pa.Table) -> None:
+    """As `datasets` 5 does, which takes seconds to load."""
+    folder.mkdir(parents=True)
+    file = folder / "data-00000-of-00001.arrow"
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": file.name}]}))
+    (folder / "dataset_info.json").write_text("{}")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "splits"])
+def test_what_datasets_saves_with_the_audio_in_it(tmp_path: Path, kind: str) -> None:
+    sounds = [sound(seed) for seed in range(3)]
+    audio = [{"bytes": flac(s), "path": f"clip{i}.flac"} for i, s in enumerate(sounds)]
+    audio.append({"bytes": None, "path": "gone.flac"})
+    table = pa.table(
+        {
+            "audio": audio,
+            "sentence": [*TEXTS[:2], "", "No audio."],
+            "speaker_id": [1, 2, 3, 4],
+            "other": [0.5] * 4,
+        }
+    )
+    folder = tmp_path / "saved"
+    if kind == "parquet":
+        folder.mkdir()
+        pq.write_table(table, folder / "train-00000-of-00001.parquet")
+    elif kind == "arrow":
+        save_to_disk(folder, table)
+    else:
+        save_to_disk(folder / "train", table.slice(0, 1))
+        save_to_disk(folder / "test", table.slice(1))
+        (folder / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    result = run_import(folder, link=True)
+    wanted = [1, 0] if kind == "splits" else [0, 1]  # in order of the folders' names
+    result.holds([TEXTS[i] for i in wanted], [sounds[i] for i in wanted])
+    assert [u.speaker for u in result.rows] == [str(i + 1) for i in wanted]
+    assert sorted(r for _, r in result.reasons) == ["no audio", "no text"]
+    assert all(u.audio_filepath.is_relative_to(result.folder) for u in result.rows)

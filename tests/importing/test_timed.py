@@ -1,0 +1,430 @@
+"""Long recordings with timed texts: what is cut, where, and what is left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imports import Result, run_import, write
+
+from moontune.data.audio import read_audio
+from moontune.errors import UserError
+
+# Speech of a recording of 14 s; two sentences of two parts, and one in the middle.
+SPANS = ((0.5, 1.5), (1.9, 3.0), (4.5, 6.0), (8.0, 9.5), (10.0, 11.0))
+SAID = (
+    "The red boat sails",
+    "home to the quay.",
+    "Seven birds sing.",
+    "A cold wind",
+    "blows north.",
+)
+WHOLE = ("The red boat sails home to the quay.", "Seven birds sing.", "A cold wind blows north.")
+WANTED = ((0.5, 3.0), (4.5, 6.0), (8.0, 11.0))
+LENGTH_S = 14.0
+
+
+def speech(
+    spans: tuple[tuple[float, float], ...] = SPANS, length_s: float = LENGTH_S
+) -> np.ndarray:
+    """Loud noise where somebody speaks and a hiss elsewhere, of 16 bits."""
+    rng = np.random.default_rng(1)
+    loud = np.full(round(16_000 * length_s), 20)
+    for start, end in spans:
+        loud[round(16_000 * start) : round(16_000 * end)] = 6000
+    return (rng.uniform(-1, 1, len(loud)) * loud).astype(np.int16).astype(np.float32) / 32768
+
+
+def recording(folder: Path, name: str = "talk.wav") -> np.ndarray:
+    samples = speech()
+    write(folder / name, samples)
+    return samples
+
+
+def clock(seconds: float, point: str = ",") -> str:
+    ms = round(1000 * seconds)
+    return f"{ms // 3600000:02}:{ms // 60000 % 60:02}:{ms // 1000 % 60:02}{point}{ms % 1000:03}"
+
+
+def srt(*cues: tuple[float, float, str]) -> str:
+    return "".join(
+        f"{i}\n{clock(start)} --> {clock(end)}\n{text}\n\n"
+        for i, (start, end, text) in enumerate(cues, 1)
+    )
+
+
+def vtt(*cues: tuple[float, float, str]) -> str:
+    return "WEBVTT\n\nNOTE nothing\n\n" + "".join(
+        f"{clock(start, '.')} --> {clock(end, '.')} align:left\n{text}\n\n"
+        for start, end, text in cues
+    )
+
+
+def timed(shift_s: float = 0.0) -> list[tuple[float, float, str]]:
+    return [(s + shift_s, e + shift_s, text) for (s, e), text in zip(SPANS, SAID, strict=True)]
+
+
+def textgrid(*tiers: tuple[str, list[tuple[float, float, str]]]) -> str:
+    lines = [
+        'File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0",
+        f"xmax = {LENGTH_S}", "tiers? <exists>", f"size = {len(tiers)}", "item []:",
+    ]  # fmt: skip
+    for i, (name, entries) in enumerate(tiers, 1):
+        filled: list[tuple[float, float, str]] = []
+        at = 0.0
+        for start, end, text in entries:
+            filled += [(at, start, "")] if start > at else []
+            filled.append((start, end, text))
+            at = end
+        filled.append((at, LENGTH_S, ""))
+        lines += [
+            f"    item [{i}]:", '        class = "IntervalTier"', f'        name = "{name}"',
+            "        xmin = 0", f"        xmax = {LENGTH_S}",
+            f"        intervals: size = {len(filled)}",
+        ]  # fmt: skip
+        for j, (start, end, text) in enumerate(filled, 1):
+            quoted = text.replace('"', '""')
+            lines += [
+                f"        intervals [{j}]:", f"            xmin = {start}",
+                f"            xmax = {end}", f'            text = "{quoted}"',
+            ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def eaf(tiers: dict[str, list[tuple[float, float, str]]], media: str = "", head: str = "") -> str:
+    slots, body, n = [], [], 0
+    for tier, cues in tiers.items():
+        below = ' PARENT_REF="ann"' if tier.startswith("translation") else ""
+        body.append(f'<TIER LINGUISTIC_TYPE_REF="t" TIER_ID="{tier}"{below}>')
+        for start, end, text in cues:
+            n += 1
+            slots += [
+                f'<TIME_SLOT TIME_SLOT_ID="ts{2 * n}" TIME_VALUE="{round(start * 1000)}"/>',
+                f'<TIME_SLOT TIME_SLOT_ID="ts{2 * n + 1}" TIME_VALUE="{round(end * 1000)}"/>',
+            ]
+            body.append(
+                f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a{n}" TIME_SLOT_REF1="ts{2 * n}"'
+                f' TIME_SLOT_REF2="ts{2 * n + 1}"><ANNOTATION_VALUE>{text}</ANNOTATION_VALUE>'
+                "</ALIGNABLE_ANNOTATION></ANNOTATION>"
+            )
+        body.append("</TIER>")
+    described = f'<MEDIA_DESCRIPTOR MEDIA_URL="{media}" MIME_TYPE="audio/x-wav"/>' if media else ""
+    schema = (
+        'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="x"'
+    )
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>{head}<ANNOTATION_DOCUMENT AUTHOR="" {schema} '
+        f'FORMAT="3.0" VERSION="3.0"><HEADER TIME_UNITS="milliseconds">{described}</HEADER>'
+        f"<TIME_ORDER>{''.join(slots)}</TIME_ORDER>{''.join(body)}"
+        '<LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="t" TIME_ALIGNABLE="true"/>'
+        "</ANNOTATION_DOCUMENT>"
+    )
+
+
+def words() -> list[tuple[float, float, str]]:
+    """Every word of SAID with a time of its own, without a pause between those of a part."""
+    found = []
+    for (start, end), text in zip(SPANS, SAID, strict=True):
+        parts = text.split()
+        step = (end - start) / len(parts)
+        found += [(start + i * step, start + (i + 1) * step, w) for i, w in enumerate(parts)]
+    return found
+
+
+def cut_as_wanted(result: Result, samples: np.ndarray, wanted=WANTED) -> None:
+    """Every clip is the recording's samples, begins and ends in the pauses around its sentence,
+    and holds nobody else's words."""
+    assert len(result.rows) == len(wanted)
+    for u, audio, (start, end) in zip(result.rows, result.sounds, wanted, strict=True):
+        places = np.lib.stride_tricks.sliding_window_view(samples, 64)
+        [at] = np.flatnonzero((places == audio[:64]).all(axis=1))
+        np.testing.assert_array_equal(samples[at : at + len(audio)], audio)
+        begun, ended = at / 16_000, (at + len(audio)) / 16_000
+        assert begun <= start <= begun + 0.35, u.text
+        assert ended - 0.35 <= end <= ended, u.text
+
+
+def sources() -> dict[str, str]:
+    cues = timed()
+    whisper = {
+        "text": "",
+        "segments": [{"start": s, "end": e, "text": f" {t}"} for s, e, t in cues],
+    }
+    cpp = {"transcription": [
+        {"offsets": {"from": round(s * 1000), "to": round(e * 1000)}, "text": t} for s, e, t in cues
+    ]}  # fmt: skip
+    chunks = {"chunks": [{"timestamp": [s, e], "text": t} for s, e, t in cues]}
+    return {
+        "talk.srt": srt(*cues),
+        "talk.en.srt": srt(*cues).replace("\n", "\r\n"),
+        "talk.vtt": vtt(*cues),
+        "talk.TextGrid": textgrid(
+            ("utterances", cues),
+            ("phones", [(0.5, 0.7, "D")]),
+            ("scene", [(0.0, 9.0, "At the quay")]),
+        ),
+        "talk.eaf": eaf({"ann": cues, "translation": [(0.5, 1.5, "Das rote Boot")]}),
+        "talk.txt": "".join(f"{s}\t{e}\t{t}\n\\\t100\t200\n" for s, e, t in cues),
+        "talk.json": json.dumps(whisper),
+        "talk.wav.json": json.dumps(whisper["segments"]),
+        "whisper.cpp/talk.json": json.dumps(cpp),
+        "transformers/talk.json": json.dumps(chunks),
+        "all.stm": ";; a comment\n"
+        + "".join(f"talk 1 ann {s} {e} <o,f0,male> {t}\n" for s, e, t in cues),
+    }
+
+
+@pytest.mark.parametrize("name", sources())
+def test_each_kind_is_cut_into_the_same_sentences(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    samples = recording(file.parent)
+    file.write_text(sources()[name], encoding="utf-8")
+    before = file.read_bytes()
+    result = run_import(file, output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    assert {dict(u.recorded)["recording"] for u in result.rows} == {"talk"}
+    assert file.read_bytes() == before
+
+
+def test_words_are_joined_up_to_a_pause(tmp_path: Path) -> None:
+    samples = recording(tmp_path)
+    ctm = "".join(f"talk A {s:.3f} {e - s:.3f} {w} 0.9\n" for s, e, w in words())
+    (tmp_path / "all.ctm").write_text(f";; all\n{ctm}talk A 12 0.1 <eps>\nbroken line\n")
+    result = run_import(tmp_path / "all.ctm", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    assert [r for _, r in result.reasons] == ["bad row"]
+    bare = ctm.replace("quay.", "quay")
+    (tmp_path / "all.ctm").write_text(bare.replace("sing.", "sing").replace("north.", "north"))
+    bare_texts = run_import(tmp_path / "all.ctm", output=tmp_path / "bare").texts
+    assert bare_texts == [*(t[:-1] for t in WHOLE[:2]), "A cold wind", "blows north"]
+    grid = textgrid(("words", words()), ("phones", [(0.5, 0.7, "D")]))
+    (tmp_path / "talk.TextGrid").write_text(grid, encoding="utf-16")
+    again = run_import(tmp_path / "talk.TextGrid", output=tmp_path / "again")
+    assert tuple(again.texts) == WHOLE
+    assert again.imported.sources[0].taken_for == ("tiers: words",)
+
+
+@pytest.mark.parametrize("shift_s", [-0.2, -0.1, 0.1, 0.2])
+def test_boundaries_move_into_the_pause_nearby(tmp_path: Path, shift_s: float) -> None:
+    samples = recording(tmp_path)
+    (tmp_path / "talk.srt").write_text(srt(*timed(shift_s)))
+    result = run_import(tmp_path / "talk.srt", output=tmp_path / "out")
+    for u, audio, (start, end) in zip(result.rows, result.sounds, WANTED, strict=True):
+        places = np.lib.stride_tricks.sliding_window_view(samples, 64)
+        [at] = np.flatnonzero((places == audio[:64]).all(axis=1))
+        assert at / 16_000 <= start, u.text
+        assert (at + len(audio)) / 16_000 >= end, u.text
+
+
+def test_captions_that_meet_share_a_cut_in_the_pause(tmp_path: Path) -> None:
+    samples = recording(tmp_path)
+    cues = [(0.3, 3.6, "One sentence."), (3.6, 7.8, "Two sentences."), (7.8, 14.0, "Three.")]
+    (tmp_path / "talk.srt").write_text(srt(*cues))
+    result = run_import(tmp_path / "talk.srt", link=True, output=tmp_path / "out")
+    ends = [(u.offset or 0.0) + (u.duration or 0.0) for u in result.rows]
+    starts = [u.offset or 0.0 for u in result.rows]
+    for end, start in zip(ends[:-1], starts[1:], strict=True):
+        assert end <= start + 1e-6
+        assert np.abs(samples[round(end * 16_000) : round(start * 16_000)]).max(initial=0) < 0.01
+    assert [u.audio_filepath for u in result.rows] == [tmp_path / "talk.wav"] * 3
+    for u, audio in zip(result.rows, result.sounds, strict=True):
+        begin = round((u.offset or 0) * 16_000)
+        np.testing.assert_array_equal(samples[begin : begin + len(audio)], audio)
+
+
+def test_a_cut_between_words_that_meet_stays_where_it_is_quiet(tmp_path: Path) -> None:
+    """The caption ends a tenth of a second inside the next one's first word."""
+    spans = ((0.5, 2.0), (2.15, 4.0))
+    samples = speech(spans, 5.0)
+    write(tmp_path / "talk.wav", samples)
+    (tmp_path / "talk.srt").write_text(srt((0.5, 2.25, "One here."), (2.25, 4.0, "Two there.")))
+    result = run_import(tmp_path / "talk.srt", link=True, output=tmp_path / "out")
+    one, two = result.rows
+    assert 2.0 <= (one.offset or 0) + (one.duration or 0) <= 2.15
+    assert 2.0 <= (two.offset or 0) <= 2.15
+
+
+def test_what_cannot_be_cut_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    recording(tmp_path)
+    cues = [
+        (4.5, 6.0, "In the middle."),
+        (0.5, 3.0, "Out of order."),  # times need not be in order
+        (5.0, 5.5, "While another speaks."),
+        (7.0, 7.5, ""),
+        (8.0, 8.0, "No time."),
+        (13.0, 16.5, "Beyond the end."),
+        (30.0, 31.0, "Far beyond."),
+        (8.0, 11.0, "Fine."),
+    ]
+    text = srt(*cues) + f"9\n{clock(8)} --> {clock(11)}\nFine.\n\n"
+    (tmp_path / "talk.srt").write_text(text)
+    result = run_import(tmp_path / "talk.srt", output=tmp_path / "out")
+    assert result.texts == ["Out of order.", "Fine."]
+    assert dict(result.imported.left_out) == {
+        "overlapping": 2, "bad times": 3, "no text": 1, "listed twice": 1,
+    }  # fmt: skip
+    assert ("talk.srt:2", "overlapping") in result.reasons
+    assert ("talk.srt:10", "overlapping") in result.reasons
+    assert {row["where"].split(":")[0] for row in result.left_out} == {"talk.srt"}
+
+
+def test_no_clip_is_longer_than_asked(tmp_path: Path) -> None:
+    spans = tuple((i * 2.0 + 0.2, i * 2.0 + 1.8) for i in range(15))
+    write(tmp_path / "talk.wav", speech(spans, 30.0))
+    cues = [(s, e, f"part {i}{'.' if i % 4 == 3 else ''}") for i, (s, e) in enumerate(spans)]
+    (tmp_path / "talk.srt").write_text(srt(*cues))
+    for longest, clips in ((3.0, 15), (5.0, 8), (15.0, 4)):
+        output = tmp_path / f"out{longest}"
+        result = run_import(tmp_path / "talk.srt", max_clip_s=longest, output=output)
+        assert len(result.rows) == clips
+        assert max(u.duration or 0 for u in result.rows) <= longest + 0.5  # of pauses around
+        assert " ".join(result.texts) == " ".join(text for *_, text in cues)
+    (tmp_path / "talk.srt").write_text(srt((0.2, 29.0, "All of it in one."), (29.0, 29.8, "End.")))
+    result = run_import(tmp_path / "talk.srt", output=tmp_path / "one")
+    assert (result.texts, result.reasons) == (["End."], [("talk.srt:2", "too long")])
+
+
+def test_voices_of_a_webvtt_and_whisperx_are_speakers(tmp_path: Path) -> None:
+    recording(tmp_path)
+    cues = timed()
+    spoken = [
+        (s, e, f"<v {'Ann B.' if i < 3 else 'Bob &amp; Co'}><i>{t}</i></v>")
+        for i, (s, e, t) in enumerate(cues)
+    ]
+    (tmp_path / "talk.vtt").write_text(vtt(*spoken))
+    result = run_import(tmp_path / "talk.vtt", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert [u.speaker for u in result.rows] == ["Ann B.", "Ann B.", "Bob & Co"]
+    x = {"segments": [
+        {"start": 0.0, "end": 3.9, "text": " The red boat.", "speaker": "SPEAKER_01",
+         "words": [{"word": "The", "start": 0.5, "end": 0.8}, {"word": "red", "score": 0.1},
+                   {"word": "boat.", "start": 1.9, "end": 3.0}]},
+        {"start": 4.5, "end": 6.0, "text": "Two", "speaker": "SPEAKER_00"},
+        {"start": 8.0, "end": 9.5, "text": "other people.", "speaker": "SPEAKER_01"},
+    ]}  # fmt: skip
+    (tmp_path / "talk.json").write_text(json.dumps(x))
+    result = run_import(tmp_path / "talk.json", output=tmp_path / "x", link=True)
+    assert [(u.text, u.speaker) for u in result.rows] == [
+        ("The red boat.", "SPEAKER_01"), ("Two", "SPEAKER_00"), ("other people.", "SPEAKER_01"),
+    ]  # fmt: skip
+    assert 0.3 <= (result.rows[0].offset or 0) <= 0.5
+
+
+def test_captions_that_roll_up_are_said_once(tmp_path: Path) -> None:
+    """As YouTube writes them: each line again in the next cue, and alone for an instant."""
+    samples = recording(tmp_path)
+    lines = [(0.5, 1.5, "The red boat"), (1.9, 3.0, "sails home."), (4.5, 6.0, "Seven birds."),
+             (8.0, 9.5, "A cold"), (10.0, 11.0, "wind.")]  # fmt: skip
+    cues, last = [], " "
+    for start, end, text in lines:
+        timed_text = text.replace(" ", f"<{clock(start + 0.3, '.')}><c> ", 1) + "</c>"
+        cues += [(start, end - 0.01, f"{last}\n{timed_text}"), (end - 0.01, end, text)]
+        last = text
+    (tmp_path / "talk.vtt").write_text(vtt(*cues))
+    result = run_import(tmp_path / "talk.vtt", output=tmp_path / "out")
+    assert result.texts == ["The red boat sails home.", "Seven birds.", "A cold wind."]
+    cut_as_wanted(result, samples)
+
+
+def test_a_long_segment_with_times_of_words_is_cut_between_them(tmp_path: Path) -> None:
+    samples = recording(tmp_path)
+    segment = {
+        "start": 0.5, "end": 11.0, "text": " ".join(SAID),
+        "words": [{"word": f" {w}", "start": s, "end": e} for s, e, w in words()],
+    }  # fmt: skip
+    (tmp_path / "talk.json").write_text(json.dumps({"segments": [segment]}))
+    result = run_import(tmp_path / "talk.json", output=tmp_path / "out", max_clip_s=5)
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+
+
+def test_tiers_of_two_speakers_overlap_only_where_they_do(tmp_path: Path) -> None:
+    recording(tmp_path)
+    ann = [(0.5, 3.0, "Ann alone."), (8.0, 9.5, "Both at once.")]
+    bob = [(4.5, 6.0, "Bob alone."), (9.0, 11.0, "At once.")]
+    for name, content in (
+        ("talk.TextGrid", textgrid(("Ann", ann), ("Bob", bob))),
+        ("talk.eaf", eaf({"Ann": ann, "Bob": bob})),
+    ):
+        (tmp_path / name).write_text(content)
+        result = run_import(tmp_path / name, output=tmp_path / f"{name}-out")
+        assert [(u.text, u.speaker) for u in result.rows] == [
+            ("Ann alone.", "Ann"), ("Bob alone.", "Bob"),
+        ]  # fmt: skip
+        assert [r for _, r in result.reasons] == ["overlapping"] * 2
+
+
+def test_the_recording_is_what_the_source_names(tmp_path: Path) -> None:
+    samples = recording(tmp_path, "field 1.wav")
+    (tmp_path / "notes.eaf").write_text(
+        eaf({"ann": timed()}, media="file:///C:/Users/ann/field%201.wav")
+    )
+    result = run_import(tmp_path / "notes.eaf", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    (tmp_path / "lost.srt").write_text(srt(*timed()))
+    with pytest.raises(UserError, match=r"no recording lost is beside it, such as lost\.wav"):
+        run_import(tmp_path / "lost.srt", output=tmp_path / "none")
+
+
+def test_a_folder_of_recordings_takes_one_text_for_each(tmp_path: Path) -> None:
+    folder = tmp_path / "talks"
+    samples = recording(folder)
+    for name in ("talk.srt", "talk.vtt"):
+        (folder / name).write_text(sources()[name])
+    (folder / "talk.txt").write_text(" ".join(SAID))
+    write(folder / "note.wav", samples[: 16_000 * 2])
+    (folder / "note.txt").write_text("A note.")
+    write(folder / "alone.wav", samples[: 16_000 * 2])
+    result = run_import(folder)
+    assert sorted(result.texts) == sorted([*WHOLE, "A note."])
+    assert {f for s in result.imported.sources for f in s.formats} == {"vtt", "pairs"}
+    assert sorted(result.reasons) == [
+        ("alone.wav", "no text"), ("talk.srt", "another text"), ("talk.txt", "another text"),
+    ]  # fmt: skip
+    assert tuple(run_import(folder / "talk.wav", output=tmp_path / "o").texts) == WHOLE
+
+
+def test_stretches_of_an_m4a_are_copied_though_links_are_asked(tmp_path: Path) -> None:
+    """Each would be decoded from the file's beginning whenever it is heard."""
+    import av
+
+    samples = speech()
+    with av.open(str(tmp_path / "talk.m4a"), "w", format="ipod") as file:
+        track = file.add_stream("aac", rate=16_000, layout="mono")
+        for at in range(0, len(samples), 1024):
+            frame = av.AudioFrame.from_ndarray(samples[None, at : at + 1024], "fltp", "mono")
+            frame.sample_rate = 16_000
+            file.mux(track.encode(frame))
+        file.mux(track.encode(None))
+    (tmp_path / "talk.srt").write_text(srt(*timed()))
+    result = run_import(tmp_path / "talk.srt", output=tmp_path / "out", link=True)
+    assert tuple(result.texts) == WHOLE
+    assert all(u.offset is None and u.audio_filepath.suffix == ".flac" for u in result.rows)
+    assert "  copied, as it cannot be read from its middle: talk.m4a" in result.told
+    whole = read_audio(tmp_path / "talk.m4a")
+    for audio, (start, end) in zip(result.sounds, WANTED, strict=True):
+        said = whole[round(16_000 * start) : round(16_000 * end)]
+        match = np.correlate(audio, said, "valid")
+        assert match.max() == pytest.approx(np.square(said).sum(), rel=0.01)
+
+
+def test_channels_of_a_call_are_its_speakers(tmp_path: Path) -> None:
+    left, right = speech(((0.5, 2.0),), 5.0), speech(((2.5, 4.0),), 5.0)
+    write(tmp_path / "call.wav", np.stack([left, right], axis=1))
+    (tmp_path / "call.stm").write_text(
+        "call 1 ann 0.5 2.0 red boat\ncall 2 bob 2.5 4.0 cold wind\n"
+    )
+    result = run_import(tmp_path / "call.stm", output=tmp_path / "out")
+    assert [(u.text, u.speaker) for u in result.rows] == [("red boat", "ann"), ("cold wind", "bob")]
+    whole = read_audio(tmp_path / "call.wav")
+    assert len(result.sounds[0]) < len(whole)
+    assert all(np.abs(audio).max() > 0.18 for audio in result.sounds)  # half of it, averaged
+    linked = run_import(tmp_path / "call.stm", output=tmp_path / "linked", link=True)
+    assert [u.channel for u in linked.rows] == [0, 1]
+    for one, other in zip(linked.sounds, result.sounds, strict=True):
+        np.testing.assert_array_equal(one, other)
