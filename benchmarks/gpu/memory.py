@@ -16,8 +16,9 @@ from benchmarks.gpu.common import Answer, Setting, adapted, begin, distance
 from moontune.data.manifest import Utterance
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SINGLE
-from moontune.training import loop
+from moontune.training import loop, losses
 from moontune.training.losses import LossComputer
+from moontune.training.objectives.likelihood import Likelihood
 
 BOUND = 1e-3  # of the gradients' distance
 
@@ -36,7 +37,7 @@ def update(
     if setting.device == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    loop._accumulate(computer, clips, parameters, SINGLE)
+    loop._accumulate(Likelihood(computer), computer, clips, parameters, SINGLE)
     peak = torch.cuda.max_memory_reserved() / 2**20 if setting.device == "cuda" else 0.0
     return torch.cat([p.grad.cpu().flatten() for p in parameters]), computer.frames, peak
 
@@ -61,10 +62,10 @@ def simulated(
     passes = LossComputer.passes
 
     def little_room(self: LossComputer, utterances: Any, labels: Any) -> Iterator[torch.Tensor]:
-        for losses in passes(self, utterances, labels):
+        for found in passes(self, utterances, labels):
             if self.frames >= whole:
                 raise torch.OutOfMemoryError("simulated")
-            yield losses
+            yield found
 
     LossComputer.passes = little_room  # type: ignore[method-assign]
     found, frames, _ = update(setting, clips, audio, whole)
@@ -78,7 +79,7 @@ def check(setting: Setting, answer: Answer) -> None:
     base, _ = adapted(setting.model, setting.device)
     computer = LossComputer(base, audio, torch.float32)
     whole = sum(len(computer.packed.features(audio(u))) for u in clips)
-    loop._LEAST_FRAMES = min(loop._LEAST_FRAMES, whole // 4)
+    losses.LEAST_FRAMES = min(losses.LEAST_FRAMES, whole // 4)
     del base, computer
     expected, _, _ = update(setting, clips, audio, whole)
     limited = limited_by_torch if setting.device == "cuda" else simulated

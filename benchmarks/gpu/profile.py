@@ -21,6 +21,7 @@ from moontune.system.device import training_dtype
 from moontune.system.distributed import SINGLE
 from moontune.training import loop
 from moontune.training.losses import LossComputer
+from moontune.training.objectives.likelihood import Likelihood
 
 UPDATES = 8
 LISTED = 6
@@ -60,11 +61,12 @@ def check(setting: Setting, answer: Answer) -> None:
     base, adapter = adapted(setting.model, setting.device)
     dtype = training_dtype(setting.device, "auto")
     computer = LossComputer(base, audio, getattr(torch, dtype))
+    objective = Likelihood(computer)
     parameters = [p for p in adapter.parameters() if p.requires_grad]
 
     def update(i: int) -> None:
         part: list[Utterance] = [clips[(i * UPDATE + k) % len(clips)] for k in range(UPDATE)]
-        loop._accumulate(computer, part, parameters, SINGLE)
+        loop._accumulate(objective, computer, part, parameters, SINGLE)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for p in parameters:
             p.grad = None
