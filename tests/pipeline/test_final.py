@@ -15,7 +15,7 @@ from builders import flags
 import moontune
 from moontune.cli.dispatch import main
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.measures import Comparison
+from moontune.evaluation.measures import Comparison, Sides
 from moontune.evaluation.predictions import prediction_row
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.export.model_card import final_card
@@ -133,6 +133,20 @@ def test_it_says_what_to_expect_and_claims_no_measurement(finished_final) -> Non
     assert plain in card
     assert "model-index" not in card  # where the hub lists measured results
     assert "| WER | 30.20 % " in card
+
+
+def test_consensus_is_advised_where_the_folds_measured_it_to_be_better(
+    finished_final, monkeypatch
+) -> None:
+    run = RunDir(finished_final / "outputs/cv/final")
+    metrics = run.final_metrics()
+    known = metrics.expected.comparison
+    gain = replace(known.wer, before=0.25, after=0.2, outcome="better")
+    measured = replace(known, consensus=Sides(gain, gain))
+    expected = replace(metrics.expected, comparison=measured)
+    monkeypatch.setattr(RunDir, "final_metrics", lambda self: replace(metrics, expected=expected))
+    use, *_ = final_results(run.path).next_steps
+    assert use.command.endswith(" --decoding consensus")
 
 
 def test_its_reports_list_the_transcripts_that_look_wrong(finished_final, tmp_path) -> None:

@@ -16,7 +16,7 @@ from moontune.evaluation.degeneration import as_written, degenerated
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
 from moontune.pipeline.run_dir import RunDir, final_command, open_run
-from moontune.pipeline.stages.next_steps import take_along, use_base, use_it
+from moontune.pipeline.stages.next_steps import listening, take_along, use_base
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_comparison, general_row, mps_fallbacks
 from moontune.report.final_adapter import render_final, render_final_public, statement
@@ -87,7 +87,8 @@ def _next_steps(run: RunDir, metrics: FinalMetrics) -> list[NextStep]:
     place = str(run.path)
     if not metrics.usable:
         return [use_base(run.used_config())]
-    return [use_it(place), take_along(place)]
+    expected = metrics.expected.comparison
+    return [listening("Use it", place, expected, "after"), take_along(place)]
 
 
 def _drop_figures(run: RunDir) -> None:

@@ -27,8 +27,8 @@ def next_steps(
     record = run.record()
     facts = record["stages"]["clean"]
     place, name = str(run.path), record["name"]
-    use = _listening("Use it", place, comparison, "after")
-    base = _listening("Use the base as it is", config.model.model_id, comparison, "before")
+    use = listening("Use it", place, comparison, "after")
+    base = listening("Use the base as it is", config.model.model_id, comparison, "before")
     again = [*settings_of(run, config), "--run-name", f"{name}-cv"]
     crossval = _moontune("crossval", *again)
     if verdict.state == "smoke":
@@ -59,7 +59,7 @@ def next_steps(
     ]
 
 
-def _listening(
+def listening(
     says: str, model: str, comparison: Comparison, side: Literal["before", "after"]
 ) -> NextStep:
     """Transcribing with a model, by the consensus of beams where that was surely better."""
