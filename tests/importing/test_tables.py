@@ -251,3 +251,11 @@ def test_what_datasets_saves_with_the_audio_in_it(tmp_path: Path, kind: str) -> 
     assert [u.speaker for u in result.rows] == [str(i + 1) for i in wanted]
     assert sorted(r for _, r in result.reasons) == ["no audio", "no text"]
     assert all(u.audio_filepath.is_relative_to(result.folder) for u in result.rows)
+
+
+def test_columns_that_are_not_taken_are_named(tmp_path: Path) -> None:
+    clips(tmp_path, *NAMES[:2])
+    table = tmp_path / "t.csv"
+    table.write_text("Datei;Satz;Wer;Alter\na.wav;One.;Ann;7\nb.wav;Two.;Bob;8\n")
+    result = run_import(table, output=tmp_path / "out")
+    assert 'not used: "Wer", "Alter"' in result.imported.sources[0].taken_for

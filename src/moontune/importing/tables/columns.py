@@ -18,16 +18,19 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("file_name", "filepath", "file_path", "wav_path", "wav_file", "wav_filename", "wav_name"),
         *("audio_file", "audio_filename", "audio_name", "audiofile", "clip", "clip_path"),
         *("sound", "sound_file", "recording_path", "recording_file", "datei", "dateiname"),
+        *("fichier", "archivo", "fichero", "arquivo"),
     ),
     "text": (
         *FIELD_NAMES["text"],
         *("transcripts", "transcriptions", "sentences", "utterance", "caption", "prompt", "script"),
         *("words", "raw_text", "normalized_text", "normalized_transcription", "content", "satz"),
+        *("texte", "texto", "testo", "phrase", "frase", "transkript", "transcripción"),
     ),
     "speaker": (
         *FIELD_NAMES["speaker"],
         *("spk_id", "reader", "reader_id", "speaker_name", "voice", "narrator", "user", "user_id"),
         *("participant", "participant_id", "person", "sprecher"),
+        *("sprecherin", "locuteur", "locutor", "hablante", "parlante"),
     ),
     "offset": (*FIELD_NAMES["offset"], "start_s", "start_sec", "onset"),
     "end": (*FIELD_NAMES["end"], "end_s", "end_sec", "offset_end"),
@@ -57,11 +60,14 @@ class Columns:
 
     @property
     def in_words(self) -> tuple[str, ...]:
-        """`audio: "Datei"`, `text: "Satz"`: what was taken for what."""
+        """`audio: "Datei"`, `text: "Satz"`, `not used: "Alter"`: what was taken for what."""
         fields = ("audio", "text", "speaker", "id", "offset", "end", "duration", "channel")
         places = [(name, getattr(self, name)) for name in fields]
         taken = [*((n, p) for n, p in places if p is not None), *self.sessions]
-        return tuple(f'{name}: "{self.heads[place]}"' for name, place in taken)
+        said = [f'{name}: "{self.heads[place]}"' for name, place in taken]
+        known = {place for _, place in taken}
+        left = [f'"{head}"' for place, head in enumerate(self.heads) if place not in known]
+        return (*said, *([f"not used: {', '.join(left)}"] if left else []))
 
 
 def choose_columns(
