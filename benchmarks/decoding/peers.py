@@ -1,0 +1,64 @@
+"""Tuned adapters by consensus against other recognisers, untuned, on the same clips.
+
+    uv run python -m benchmarks.decoding.consensus LISTS outputs/CROSSVAL
+    uv run python -m benchmarks.decoding.peers LISTS/CROSSVAL whisper-base.jsonl
+
+The first decodes the folds' test clips; the second compares what consensus makes of that with
+transcripts that `moontune score` reads. Prints Markdown: WER of both and the change, with its 95 %
+interval over speakers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from benchmarks.decoding.consensus import chosen
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.phrasing import show_interval
+from moontune.evaluation.predictions import PredictionRow, prediction_row
+from moontune.system.files import read_jsonl
+from moontune.system.formatting import percent
+
+
+@dataclass(frozen=True)
+class Args:
+    """Tuned adapters against other recognisers."""
+
+    lists: tyro.conf.Positional[Path]
+    """What `benchmarks.decoding.consensus` kept of one cross-validation."""
+    peers: tyro.conf.Positional[tuple[Path, ...]]
+    """Files of transcripts of the same clips."""
+    width: int = 8
+    """Beams of a clip."""
+
+
+def named(clip: Any) -> str:
+    """A clip's id without folder and suffix."""
+    return str(clip).rsplit("/", 1)[-1].split(".", 1)[0]
+
+
+def row(clip: dict[str, Any], hypothesis: str) -> PredictionRow:
+    facts = {name: clip[name] for name in ("id", "speaker", "duration", "reference")}
+    return prediction_row(facts | {"hypothesis": hypothesis}, str(clip["id"]))
+
+
+def main(args: Args) -> None:
+    files = sorted(args.lists.glob(f"fold-*-tuned-{args.width}.jsonl"))
+    clips = [clip for file in files for clip in read_jsonl(file)]
+    tuned = [row(clip, chosen(clip)) for clip in clips]
+    print("| against | clips | WER | tuned, consensus | 95 % |\n|---|---|---|---|---|")
+    for peer in args.peers:
+        said = {named(other["id"]): other["hypothesis"] for other in read_jsonl(peer)}
+        theirs = [row(clip, said[named(clip["id"])]) for clip in clips]
+        wer = compare(theirs, tuned, 42).measures["wer"]
+        interval = show_interval("wer", wer.difference_interval)
+        cells = (peer.stem, str(len(clips)), percent(wer.before), percent(wer.after), interval)
+        print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))
