@@ -69,10 +69,11 @@ def _is_cut(value: dict[str, Any] | None) -> bool:
 
 @dataclass(frozen=True)
 class _Recording:
-    """The file that a recording is in, and its length."""
+    """The file that a recording is in, its length, and how many channels it has."""
 
     path: Path
     seconds: float
+    channels: int
 
     @classmethod
     def of(cls, value: Any, place: Place, folder: Path) -> _Recording:
@@ -83,7 +84,8 @@ class _Recording:
             what = ", ".join(sorted(kinds)) if kinds != {"file"} else "several files"
             raise NotFoundError(f"the recording is of {what}, and only a single file is read")
         path = place.finder.find(str(value["sources"][0]["source"]), folder)
-        return cls(path, float(value["duration"]))
+        channels = value["sources"][0].get("channels") or ()
+        return cls(path, float(value["duration"]), len(channels))
 
 
 def _cuts(place: Place, file: Path) -> Iterator[Found]:
@@ -142,7 +144,7 @@ def _row(
     return SourceRow(
         where, text, recording.path, name,
         None if whole else max(0.0, offset), None if whole else seconds,
-        channel if isinstance(channel, int) and channel > 0 else None,
+        channel if isinstance(channel, int) and (channel > 0 or recording.channels > 1) else None,
         str(value["speaker"]) if value.get("speaker") is not None else None,
     )  # fmt: skip
 
