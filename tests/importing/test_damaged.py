@@ -349,3 +349,10 @@ def test_a_damaged_member_packed_by_lzma_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(content)
     with pytest.raises(UserError, match="cannot be unpacked"):
         run_import(tmp_path / "x.zip", output=tmp_path / "out")
+
+
+def test_where_nothing_is_left_of_what_is_damaged_that_is_told(tmp_path: Path) -> None:
+    clips(tmp_path / "d", "a.wav")
+    (tmp_path / "d/a.vtt").write_text("no subtitles\n")
+    with pytest.raises(UserError, match=r"a\.vtt: cannot be read as subtitles.*nothing could be"):
+        run_import(tmp_path / "d", keep_going=True)

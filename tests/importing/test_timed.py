@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imports import Result, run_import, write
+from imports import Result, clips, run_import, write
 
 from moontune.data.audio import read_audio
 from moontune.errors import UserError
@@ -428,3 +428,12 @@ def test_channels_of_a_call_are_its_speakers(tmp_path: Path) -> None:
     assert [u.channel for u in linked.rows] == [0, 1]
     for one, other in zip(linked.sounds, result.sounds, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_segment_without_a_text_is_no_word_none(tmp_path: Path) -> None:
+    clips(tmp_path / "d", "a.wav")
+    segments = [{"start": 0.0, "end": 0.2, "text": None}, {"start": 0.2, "end": 0.4, "text": "A."}]
+    (tmp_path / "d/a.json").write_text(json.dumps({"segments": segments}))
+    result = run_import(tmp_path / "d")
+    assert result.texts == ["A."]
+    assert result.reasons == [("a.json:segment 1", "no text")]

@@ -283,6 +283,8 @@ class _Made:
 
     def _nothing(self) -> str:
         source = self._sources[0]
+        if not self._left and source.damaged:
+            return f"{source.damaged[0]}; nothing could be read before that"
         if not self._left:
             return f"{source.source}: {source.recognised}, and it has no rows; give another"
         first = self._left[0]

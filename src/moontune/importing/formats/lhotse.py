@@ -81,7 +81,7 @@ class _Recording:
         recording that lacks something."""
         kinds = {source["type"] for source in value["sources"]}
         if kinds != {"file"} or len(value["sources"]) != 1:
-            what = ", ".join(sorted(kinds)) if kinds != {"file"} else "several files"
+            what = "several files" if kinds == {"file"} else ", ".join(sorted(kinds)) or "no file"
             raise NotFoundError(f"the recording is of {what}, and only a single file is read")
         path = place.finder.find(str(value["sources"][0]["source"]), folder)
         channels = value["sources"][0].get("channels") or ()
