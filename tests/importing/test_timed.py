@@ -277,10 +277,10 @@ def test_no_clip_is_longer_than_asked(tmp_path: Path) -> None:
     write(tmp_path / "talk.wav", speech(spans, 30.0))
     cues = [(s, e, f"part {i}{'.' if i % 4 == 3 else ''}") for i, (s, e) in enumerate(spans)]
     (tmp_path / "talk.srt").write_text(srt(*cues))
-    for longest, clips in ((3.0, 15), (5.0, 8), (15.0, 4)):
+    for longest, wanted in ((3.0, 15), (5.0, 8), (15.0, 4)):
         output = tmp_path / f"out{longest}"
         result = run_import(tmp_path / "talk.srt", max_clip_s=longest, output=output)
-        assert len(result.rows) == clips
+        assert len(result.rows) == wanted
         assert max(u.duration or 0 for u in result.rows) <= longest + 0.5  # of pauses around
         assert " ".join(result.texts) == " ".join(text for *_, text in cues)
     (tmp_path / "talk.srt").write_text(srt((0.2, 29.0, "All of it in one."), (29.0, 29.8, "End.")))
