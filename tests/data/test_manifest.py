@@ -56,12 +56,13 @@ def test_broken_rows_are_listed_by_file_and_line_and_good_ones_used(tmp_path: Pa
         '{"audio": "c.wav", "text": "two"}',
         "[1]",
         '{"audio": "d.wav", "text": "\\ud800"}',
-        '{"audio": "~nosuchuser/e.wav", "text": "x"}',
+        '{"audio": "~nosuchuser/e.wav", "text": "three"}',
         "[" * 100_000,
     )
     rows, bad = read_manifest(path)
-    assert [u.text for u in rows] == ["one", "two"]
-    assert [d.where for d in bad] == [f"{path}:{n}" for n in (3, 4, 5, 6, 8, 9, 10, 11)]
+    assert [u.text for u in rows] == ["one", "two", "three"]
+    assert rows[2].audio_filepath == tmp_path / "~nosuchuser/e.wav"  # nobody's home is a name
+    assert [d.where for d in bad] == [f"{path}:{n}" for n in (3, 4, 5, 6, 8, 9, 11)]
     assert "no audio path" in bad[1].detail
 
 

@@ -285,3 +285,74 @@ def test_nothing_of_the_users_is_changed(tmp_path: Path) -> None:
         run_import(tmp_path / "d", output=tmp_path / f"out{link}", link=link)
     after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (tmp_path / "d").iterdir()}
     assert after == before
+
+
+def test_what_a_run_is_given_damaged_is_told_as_what_it_is(tmp_path: Path, capsys) -> None:
+    """It was read as a manifest, and found to be none."""
+    for name, says in (("t.xlsx", "no Excel file"), ("t.parquet", "no whole parquet file")):
+        (tmp_path / name).write_bytes(b"PK\3\4 and nothing else")
+        runs = ["--output-dir", str(tmp_path / "runs"), "--run-name", "r"]
+        assert main(["sample", "--manifest", str(tmp_path / name), *runs]) == 2
+        assert says in capsys.readouterr().err
+    (tmp_path / "t.zip").write_bytes(b"PK\3\4 and nothing else")
+    assert main(["sample", "--manifest", str(tmp_path / "t.zip"), *runs]) == 2
+    assert "moontune import --keep-going takes what can be read" in capsys.readouterr().err
+
+
+def test_what_is_damaged_of_a_folder_does_not_hide_the_rest(tmp_path: Path) -> None:
+    clips(tmp_path / "d", "a.wav")
+    (tmp_path / "d/a.txt").write_text(TEXTS[0])
+    (tmp_path / "d/t.xlsx").write_bytes(b"PK\3\4 and nothing else")
+    with pytest.raises(UserError, match=r"t\.xlsx: is no Excel file"):
+        run_import(tmp_path / "d", output=tmp_path / "out")
+    result = run_import(tmp_path / "d", output=tmp_path / "out", keep_going=True)
+    assert result.texts == [TEXTS[0]]
+    assert "t.xlsx" in result.imported.sources[0].damaged[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("validated.tsv", "client_id\tpath\tsentence\nx\ta.wav\tOne.\nx\ta.wav\t"),
+        ("metadata.csv", "a|One.\na|"),
+        ("table.csv", "path,text\na.wav,One.\na.wav,"),
+        ("notes.txt", "one,two\nthree,four\n"),
+    ],
+)
+def test_a_line_without_end_costs_its_own_row(tmp_path: Path, name: str, before: str) -> None:
+    clips(tmp_path / "d/wavs", "a.wav")
+    (tmp_path / "d/wavs/a.txt").write_text("One.")
+    (tmp_path / "d" / name).write_text(f"{before}{'word ' * 250_000}\n")
+    result = run_import(tmp_path / "d")
+    assert result.texts == ["One."]
+    reasons = [row["detail"] for row in result.left_out if row["reason"] == "bad row"]
+    assert reasons == (
+        [] if name == "notes.txt" else ["text has 1249999 characters, at most 20000"]
+    )
+
+
+def test_of_several_members_of_one_name_the_last_is_meant(tmp_path: Path) -> None:
+    """As `tar -r` appends what has changed."""
+    sounds = clips(tmp_path / "d", "a.wav")
+    with tarfile.open(tmp_path / "x.tar", "w") as file:
+        for text in ("Before.", "Afterwards."):
+            (tmp_path / "d/a.txt").write_text(text)
+            file.add(tmp_path / "d", "d")
+    run_import(tmp_path / "x.tar", output=tmp_path / "out").holds(["Afterwards."], sounds)
+
+
+def test_a_damaged_member_packed_by_lzma_is_one_line(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("a.wav", sound(0).tobytes())
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    content[60:200] = bytes(byte ^ 0x5A for byte in content[60:200])
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        run_import(tmp_path / "x.zip", output=tmp_path / "out")
+
+
+def test_where_nothing_is_left_of_what_is_damaged_that_is_told(tmp_path: Path) -> None:
+    clips(tmp_path / "d", "a.wav")
+    (tmp_path / "d/a.vtt").write_text("no subtitles\n")
+    with pytest.raises(UserError, match=r"a\.vtt: cannot be read as subtitles.*nothing could be"):
+        run_import(tmp_path / "d", keep_going=True)

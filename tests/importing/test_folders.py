@@ -6,7 +6,9 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from imports import TEXTS, clips, run_import, sound, write
 
 from moontune.errors import UserError
@@ -266,3 +268,33 @@ def test_a_format_may_be_named(tmp_path: Path) -> None:
         run_import(tmp_path / "cv", format="kaldi", output=tmp_path / "o")
     with pytest.raises(UserError, match="did you mean kaldi"):
         run_import(tmp_path / "cv", format="kald", output=tmp_path / "o")
+
+
+def test_kaldis_words_are_divided_by_any_white_space_and_lines_by_newlines(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "d", "a.wav", "b.wav")
+    (tmp_path / "d/wav.scp").write_text("u1 a.wav\nu2\tb.wav\n")
+    (tmp_path / "d/text").write_text("u1 Hello\tthere.\nu2  Good\u2028bye.\n")
+    result = run_import(tmp_path / "d")
+    result.holds(["Hello there.", "Good bye."], sounds)
+    assert result.reasons == []
+
+
+def test_channels_of_lhotse_are_those_of_the_call(tmp_path: Path) -> None:
+    """The first channel of two was heard together with the second."""
+    two = np.stack([sound(0, 1.0), sound(1, 1.0)], axis=1)
+    (tmp_path / "d").mkdir()
+    soundfile.write(tmp_path / "d/a.wav", two, 16_000, subtype="PCM_16")
+    source = {"type": "file", "channels": [0, 1], "source": "a.wav"}
+    cut = {
+        "id": "c",
+        "start": 0.0,
+        "duration": 1.0,
+        "channel": [0, 1],
+        "recording": {"id": "r", "sources": [source], "duration": 1.0},
+        "supervisions": [
+            {"id": f"s{i}", "start": 0.0, "duration": 0.5, "channel": i, "text": TEXTS[i]}
+            for i in range(2)
+        ],
+    }
+    (tmp_path / "d/cuts.jsonl").write_text(json.dumps(cut))
+    run_import(tmp_path / "d").holds(TEXTS[:2], [two[:8000, 0], two[:8000, 1]])

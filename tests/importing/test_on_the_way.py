@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +181,39 @@ def test_numbers_of_seconds_are_those_of_the_audio(tmp_path, folder) -> None:
         for u in rows:
             length = len(moontune.data.audio.read_audio(u.audio_filepath)) / 16_000
             assert u.duration == pytest.approx(length, abs=1e-3)
+
+
+def test_what_is_named_twice_counts_once(tmp_path, folder, capsys) -> None:
+    """Also a file of a folder that is named too."""
+    output = ["--output", str(tmp_path / "data")]
+    assert main(["import", str(folder), f"{folder}/../recordings", *output]) == 2
+    assert "given twice" in capsys.readouterr().err
+    result = run_import(folder, folder / "list.csv", output=tmp_path / "both")
+    assert len(result.rows) == 24
+    assert {reason for _, reason in result.reasons} == {"listed twice"}
+
+
+def test_archives_with_clips_of_one_name_are_not_taken_for_one(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        clips(tmp_path / name / "d", "a.wav")
+        (tmp_path / name / "d/a.txt").write_text(TEXTS[0])
+        shutil.make_archive(str(tmp_path / name), "zip", tmp_path / name)
+    assert (
+        run_import(tmp_path / "one.zip", tmp_path / "two.zip", output=tmp_path / "out").texts
+        == [TEXTS[0]] * 2
+    )
+
+
+def test_what_lies_beside_an_archive_does_not_change_it(tmp_path, folder, capsys) -> None:
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
+    words = ["sample", "--manifest", archive, "--output-dir", str(tmp_path / "runs")]
+    for name in ("one", "two"):
+        assert main([*words, "--run-name", name]) == 0
+        (tmp_path / "something else.txt").write_text("Something.")
+    assert len(list((tmp_path / "runs/imported").glob("packed-*/manifest.jsonl"))) == 1
+
+
+def test_a_link_that_leads_nowhere_is_passed_over(tmp_path, folder, capsys) -> None:
+    (folder / "gone.wav").symlink_to(tmp_path / "nowhere")
+    words = ["sample", "--manifest", str(folder), "--output-dir", str(tmp_path / "runs")]
+    assert main([*words, "--run-name", "r"]) == 0

@@ -259,3 +259,27 @@ def test_columns_that_are_not_taken_are_named(tmp_path: Path) -> None:
     table.write_text("Datei;Satz;Wer;Alter\na.wav;One.;Ann;7\nb.wav;Two.;Bob;8\n")
     result = run_import(table, output=tmp_path / "out")
     assert 'not used: "Wer", "Alter"' in result.imported.sources[0].taken_for
+
+
+def test_what_map_leaves_beside_a_saved_data_set_is_no_part_of_it(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    samples = sound(0)
+    audio = {"bytes": write(tmp_path / "a.wav", samples).read_bytes(), "path": "a.wav"}
+    saved = str(tmp_path / "d")
+    datasets.Dataset.from_dict({"audio": [audio], "text": [TEXTS[0]]}).save_to_disk(saved)
+    datasets.load_from_disk(saved).map(lambda row: {"n": 1}).filter(lambda row: True)
+    assert len(list((tmp_path / "d").glob("cache-*.arrow"))) == 2
+    run_import(tmp_path / "d").holds([TEXTS[0]], [samples])
+
+
+def test_stretches_that_a_parquet_file_refers_to(tmp_path: Path) -> None:
+    """Bytes are clips already, whatever they are of."""
+    samples = sound(0, 2.0)
+    file = write(tmp_path / "d/a.wav", samples)
+    rows = {"start": [0.25, 1.0], "end": [0.75, 1.5], "text": list(TEXTS[:2])}
+    pq.write_table(pa.table({"path": ["a.wav"] * 2, **rows}), tmp_path / "d/t.parquet")
+    run_import(tmp_path / "d").holds(TEXTS[:2], [samples[4_000:12_000], samples[16_000:24_000]])
+    audio = [{"bytes": file.read_bytes(), "path": None}] * 2
+    (tmp_path / "e").mkdir()
+    pq.write_table(pa.table({"audio": audio, **rows}), tmp_path / "e/t.parquet")
+    run_import(tmp_path / "e").holds(TEXTS[:2], [samples, samples])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imports import Result, run_import, write
+from imports import Result, clips, run_import, write
 
 from moontune.data.audio import read_audio
 from moontune.errors import UserError
@@ -277,10 +277,10 @@ def test_no_clip_is_longer_than_asked(tmp_path: Path) -> None:
     write(tmp_path / "talk.wav", speech(spans, 30.0))
     cues = [(s, e, f"part {i}{'.' if i % 4 == 3 else ''}") for i, (s, e) in enumerate(spans)]
     (tmp_path / "talk.srt").write_text(srt(*cues))
-    for longest, clips in ((3.0, 15), (5.0, 8), (15.0, 4)):
+    for longest, wanted in ((3.0, 15), (5.0, 8), (15.0, 4)):
         output = tmp_path / f"out{longest}"
         result = run_import(tmp_path / "talk.srt", max_clip_s=longest, output=output)
-        assert len(result.rows) == clips
+        assert len(result.rows) == wanted
         assert max(u.duration or 0 for u in result.rows) <= longest + 0.5  # of pauses around
         assert " ".join(result.texts) == " ".join(text for *_, text in cues)
     (tmp_path / "talk.srt").write_text(srt((0.2, 29.0, "All of it in one."), (29.0, 29.8, "End.")))
@@ -428,3 +428,12 @@ def test_channels_of_a_call_are_its_speakers(tmp_path: Path) -> None:
     assert [u.channel for u in linked.rows] == [0, 1]
     for one, other in zip(linked.sounds, result.sounds, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_segment_without_a_text_is_no_word_none(tmp_path: Path) -> None:
+    clips(tmp_path / "d", "a.wav")
+    segments = [{"start": 0.0, "end": 0.2, "text": None}, {"start": 0.2, "end": 0.4, "text": "A."}]
+    (tmp_path / "d/a.json").write_text(json.dumps({"segments": segments}))
+    result = run_import(tmp_path / "d")
+    assert result.texts == ["A."]
+    assert result.reasons == [("a.json:segment 1", "no text")]

@@ -28,6 +28,7 @@ from moontune.pipeline.screening import write_suspects
 from moontune.report.final_adapter import render_final
 from moontune.report.html.contents import final_page
 from moontune.system.files import read_jsonl
+from moontune.training.summary import WordErrorUpdates
 
 KEPT = (2, 3, 4)  # updates of 4 that the folds kept, in `helping`
 ADAPTER = "lora_adapter/adapter_model.safetensors"
@@ -419,6 +420,28 @@ def test_the_update_kept_is_the_median_share_of_the_folds(
     assert isinstance(found, FinishedCrossval)
     assert found.kept_share == pytest.approx(share)
     assert found.kept_update(200).step == step
+
+
+@pytest.mark.parametrize(
+    ("kept", "worth_it"), [([0, 3], False), ([3, 3], True), ([3, None], True), ([None], False)]
+)
+def test_updates_on_word_errors_are_worth_it_where_most_folds_kept_theirs(
+    finished_crossval, monkeypatch, kept, worth_it
+) -> None:
+    """None: a fold that did not get to any."""
+    found = open_crossval(finished_crossval / "outputs/cv")
+    row = {"steps": 4, "first_val_loss": 0.5, "best_val_loss": 0.4}
+    of_fold = final_module._training(found.folds[0])
+    of_folds = iter(
+        replace(
+            of_fold,
+            word_errors=None if k is None else WordErrorUpdates.from_json(row | {"best_step": k}),
+        )
+        for k in kept
+    )
+    monkeypatch.setattr(final_module, "_training", lambda fold: next(of_folds))
+    found = replace(found, folds=found.folds[:1] * len(kept))
+    assert found.without_validation.word_errors == worth_it
 
 
 def rows(hypotheses: list[str]) -> list[Any]:

@@ -32,7 +32,7 @@ from moontune.pipeline.experiments import sweep_report as swept
 from moontune.pipeline.experiments.search_space import SPACES, configured, dimensions
 from moontune.pipeline.experiments.trial import Trial, best_of
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.stages.train_loops import GivenUp
+from moontune.pipeline.training.loops import GivenUp
 from moontune.system.files import write_json
 from moontune.training import checkpoint
 
@@ -373,6 +373,7 @@ def test_values_reach_the_configuration() -> None:
         (("lora_part=both,middle",), "expected one of"),
         (("model_id",), "no setting of the adapter"),
         (("token_dropout=0,0.1",), "give it as a flag"),
+        (("mwer_steps=0,100",), "give it as a flag"),
         (("lora_r=8.5,9",), "lora_r = '8.5'"),
         (("batch_size",), "give its values"),
         ((), "names no setting"),

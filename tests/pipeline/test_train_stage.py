@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
 from moontune.data.manifest import read_manifest
@@ -18,8 +19,11 @@ from moontune.evaluation import kept_adapter
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import load_audio
-from moontune.pipeline.stages import train_loops
+from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining, train_stage
+from moontune.pipeline.training import loops
 from moontune.training.losses import LossComputer
+from moontune.training.objectives.word_errors import WordErrors
 
 
 @pytest.fixture
@@ -53,14 +57,14 @@ def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, 
 
 def test_an_adapter_that_is_no_better_in_words_is_not_kept(trained, monkeypatch, capsys) -> None:
     """Its loss may have fallen by typography, or by texts that nobody says."""
-    measure = train_loops._validation_words
+    measure = loops._validation_words
     done = []
 
     def worse(training):
         done.append(measure(training))
         return replace(done[-1], loss_words=1.0 + 0.1 * len(done))
 
-    monkeypatch.setattr(train_loops, "_validation_words", worse)
+    monkeypatch.setattr(loops, "_validation_words", worse)
     assert main(["train", str(trained), "--overwrite", "--lr", "1e-2"]) == 0
     assert "the loss of words is 1.200, the base's 1.100" in capsys.readouterr().out
     told = json.loads((trained / "train.json").read_text())
@@ -144,7 +148,7 @@ def test_updates_on_word_errors_follow_and_are_gone_on_with(trained, monkeypatch
 
     asked = ["train", str(trained), "--overwrite", "--max-steps", "4", "--mwer-steps", "4"]
     monkeypatch.setattr("moontune.training.objectives.word_errors.WIDTH", 3)
-    monkeypatch.setattr(train_loops, "reason_to_keep_base", lambda before, after: None)
+    monkeypatch.setattr(loops, "reason_to_keep_base", lambda before, after: None)
     assert main(asked) == 0
     said = capsys.readouterr().out
     assert said.count("of words expected to be wrong") == 2
@@ -154,8 +158,7 @@ def test_updates_on_word_errors_follow_and_are_gone_on_with(trained, monkeypatch
     assert (made["steps"], made["word_errors"]["steps"]) == (4, 4)
     assert made["utterances_seen"] == 2 * made["word_errors"]["utterances_seen"]
     events = [json.loads(x) for x in (trained / "train_log.jsonl").read_text().splitlines()]
-    updates = [e["step"] for e in events if e["event"] == "word-error update"]
-    assert updates == [5, 6, 7, 8]
+    assert [e["step"] for e in events if e["event"] == "word-error update"] == [5, 6, 7, 8]
 
     training = ConsoleUi.training
 
@@ -176,3 +179,40 @@ def test_updates_on_word_errors_follow_and_are_gone_on_with(trained, monkeypatch
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     assert json.loads((trained / "train.json").read_text())["steps"] == 4
     assert "then 4 updates on word errors" in (trained / "report.md").read_text()
+
+
+def test_updates_on_word_errors_of_an_adapter_that_is_discarded_are_not_kept(
+    trained, monkeypatch, capsys
+) -> None:
+    expected = iter((0.9, 0.1))  # so that they are kept at first
+    monkeypatch.setattr("moontune.training.objectives.word_errors.WIDTH", 2)
+    monkeypatch.setattr(WordErrors, "validate", lambda *_: next(expected))
+    monkeypatch.setattr(loops, "reason_to_keep_base", lambda before, after: "it is no better")
+    asked = ["train", str(trained), "--overwrite", "--max-steps", "4", "--mwer-steps", "2"]
+    assert main(asked) == 0
+    made = json.loads((trained / "train.json").read_text())
+    assert made["word_errors"]["steps"] == 2
+    assert made["word_errors"]["best_step"] == 0
+    assert "2 updates on word errors, not kept" in capsys.readouterr().out
+
+
+def test_where_no_usual_update_is_kept_none_on_word_errors_follow(
+    trained, monkeypatch, capsys
+) -> None:
+    losses = iter(range(100))
+    monkeypatch.setattr(LossComputer, "mean", lambda *_: float(next(losses)))
+    asked = ["train", str(trained), "--overwrite", "--max-steps", "2", "--mwer-steps", "2"]
+    assert main(asked) == 0
+    assert "no updates on word errors follow" in capsys.readouterr().out
+    assert json.loads((trained / "train.json").read_text())["word_errors"] is None
+
+
+def test_updates_on_word_errors_that_the_folds_did_not_keep_are_not_made(trained, capsys) -> None:
+    run = RunDir(trained)
+    config = run.config()
+    config = replace(config, train=replace(config.train, max_steps=2, mwer_steps=2))
+    for worth_it in (False, True):
+        known = UnvalidatedTraining(0.5, 1.0, worth_it)
+        train_stage(run, config, ConsoleUi(), options=TrainOptions(unvalidated=known))
+        assert ("most folds kept none" in capsys.readouterr().out) != worth_it
+        assert (run.read("train.json")["word_errors"] is not None) == worth_it

@@ -9,7 +9,7 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
 from moontune.importing.data_set import Imported, Request, make_data_set
-from moontune.system.files import new_folder
+from moontune.system.files import new_folder, refuse_counted_twice
 from moontune.system.progress import Progress, no_progress
 
 _LONGEST_S = (1.0, 30.0)  # the model was trained on clips of at most 30 s
@@ -52,6 +52,7 @@ def import_sources(
         raise UserError(f"--output {args.output}: is there already; name another folder")
     if not _LONGEST_S[0] <= args.max_clip_s <= _LONGEST_S[1]:
         raise UserError(f"--max-clip-s {args.max_clip_s:g}: give 1 to 30 seconds")
+    refuse_counted_twice(args.sources)
     for source in args.sources:
         if args.output.resolve().is_relative_to(source.resolve()):
             raise UserError(f"--output {args.output}: lies inside {source}; name another folder")

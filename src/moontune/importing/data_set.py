@@ -23,7 +23,7 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
-from moontune.system.files import read_json, remove_folder, write_json, write_jsonl
+from moontune.system.files import read_json, real_path, remove_folder, write_json, write_jsonl
 from moontune.system.formatting import agreeing, counted
 from moontune.system.progress import Progress, no_progress
 
@@ -142,6 +142,7 @@ class _Made:
         self._left: list[Dropped] = []
         self._sources: list[ImportedSource] = []
         self._only = None if request.format is None else format_named(request.format)
+        self._seen: dict[object, str] = {}  # clips of the user's files, and where they were named
 
     def add(self, source: Path) -> None:
         """The rows of one source. Raises UserError."""
@@ -162,7 +163,8 @@ class _Made:
         placed.sort(key=lambda one: one[0])
         taken = [one for _, one in placed if isinstance(one, Utterance)]
         left = [one for _, one in placed if isinstance(one, Dropped)]
-        remove_folder(self._folder / _UNPACKED)
+        if archive:
+            remove_folder(place)
         self._taken += taken
         self._left += left
         formats = tuple(dict.fromkeys(one.format for one in found))
@@ -181,7 +183,7 @@ class _Made:
         )
 
     def _unpacked(self, archive: Path, damaged: list[str]) -> Path:
-        folder = self._folder / _UNPACKED
+        folder = self._folder / f"{_UNPACKED}-{len(self._sources)}"  # its clips are no other's
         folder.mkdir()
         try:
             unpack(archive, folder)
@@ -192,7 +194,8 @@ class _Made:
     def _bear(self, error: DamagedSourceError, damaged: list[str]) -> None:
         """Raises the error, unless the import shall go on past it."""
         if not self._request.keep_going:
-            raise UserError(f"{error}; --keep-going takes what can be read") from None
+            remedy = "moontune import --keep-going takes what can be read"
+            raise UserError(f"{error}; {remedy}") from None
         damaged.append(str(error))
         self._tell(f"damaged: {error}")
 
@@ -225,7 +228,6 @@ class _Made:
         self, source: Path, found: Sequence[Recognised], damaged: list[str]
     ) -> Iterator[Numbered | Placed]:
         """Rows with their clips' names, each once, and what the source itself leaves out."""
-        seen: dict[object, str] = {}
         for part in (part for one in found for part in one.parts):
             rows = part()
             while True:
@@ -237,7 +239,7 @@ class _Made:
                 if row is None:
                     break
                 self._number += 1
-                yield self._checked(self._named(source, row), seen)
+                yield self._checked(self._named(source, row))
 
     def _named(self, source: Path, row: SourceRow | Dropped) -> SourceRow | Dropped:
         """With its source's name before the place, where there are several sources."""
@@ -245,7 +247,7 @@ class _Made:
             return row
         return replace(row, where=f"{source.name}/{row.where}")
 
-    def _checked(self, row: SourceRow | Dropped, seen: dict[object, str]) -> Numbered | Placed:
+    def _checked(self, row: SourceRow | Dropped) -> Numbered | Placed:
         number = self._number
         if isinstance(row, Dropped):
             return number, row
@@ -254,10 +256,10 @@ class _Made:
             detail = f"text has {len(text)} characters, at most {_LONGEST_TEXT}"
             return number, left_out(row.where, row.name, BAD_ROW, detail)
         if isinstance(row.audio, Path):
-            key = (row.audio, row.offset_s, row.duration_s, row.channel, text)
-            first = seen.setdefault(key, row.where)
-            if first != row.where:
-                return number, left_out(row.where, row.name, TWICE, f"as {first}")
+            key = (real_path(row.audio), row.offset_s, row.duration_s, row.channel, text)
+            if key in self._seen:
+                return number, left_out(row.where, row.name, TWICE, f"as {self._seen[key]}")
+            self._seen[key] = row.where
         return Numbered(number, replace(row, text=text), self._names.new(row.name))
 
     def finish(self) -> Imported:
@@ -281,6 +283,8 @@ class _Made:
 
     def _nothing(self) -> str:
         source = self._sources[0]
+        if not self._left and source.damaged:
+            return f"{source.damaged[0]}; nothing could be read before that"
         if not self._left:
             return f"{source.source}: {source.recognised}, and it has no rows; give another"
         first = self._left[0]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from moontune.importing.data_set import MANIFEST, RECORD, Imported, Request, mak
 from moontune.importing.formats.manifest import is_manifest
 from moontune.importing.recognise import ORIGIN, recognise
 from moontune.importing.unpacking import is_archive
+from moontune.importing.values import DamagedSourceError
 from moontune.system.cache import build_once
 from moontune.system.files import write_json
 
@@ -66,6 +69,8 @@ def _manifest_of(path: Path, runs: Path, tell: Callable[[str], object]) -> Path:
     elif not is_archive(path):
         try:
             recognise(path, Request.longest_s)
+        except DamagedSourceError:
+            raise
         except UserError:
             return path  # what is wrong with it as a manifest is told by who reads it
     return _imported(path, runs, tell)
@@ -87,12 +92,18 @@ def _imported(path: Path, runs: Path, tell: Callable[[str], object]) -> Path:
 
 def _fingerprint(path: Path, runs: Path) -> str:
     """What changes when a source does: names, sizes and times of its files, and of those beside a
-    single file."""
-    digest = hashlib.sha256(_key(path).encode())
-    folder = path.resolve() if path.is_dir() else path.resolve().parent
-    for count, file in enumerate(files_below(folder, runs.resolve())):
-        if count >= _LOOKED_AT:
-            break
-        about = file.stat()
-        digest.update(f"{file}\0{about.st_size}\0{about.st_mtime_ns}\n".encode("utf-8", "replace"))
+    single file that may name them."""
+    digest = hashlib.sha256(os.fsencode(_key(path)))
+    for file in itertools.islice(_files_of(path.resolve(), runs.resolve()), _LOOKED_AT):
+        try:
+            about = file.stat()
+        except OSError:  # a link that leads nowhere, or gone meanwhile
+            continue
+        digest.update(os.fsencode(f"{file}\0{about.st_size}\0{about.st_mtime_ns}\n"))
     return digest.hexdigest()[:10]
+
+
+def _files_of(source: Path, runs: Path) -> Iterator[Path]:
+    if is_archive(source):  # which has all that is of it
+        return iter((source,))
+    return files_below(source if source.is_dir() else source.parent, runs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from moontune.errors import UserError
@@ -21,7 +22,7 @@ from moontune.importing.formats import (
 )
 from moontune.importing.timed import cutting
 from moontune.importing.timed.beside import beside
-from moontune.importing.values import Format, Place, Recognised
+from moontune.importing.values import DamagedSourceError, Format, Place, Recognised, broken
 from moontune.system.formatting import counted, did_you_mean
 
 # In this order: what a corpus alone has comes before what any folder may have.
@@ -110,7 +111,13 @@ def _of_folder(place: Place, formats: Sequence[Format]) -> list[Recognised]:
     """The first format that takes all of a folder, else all that take files of it."""
     shared: list[Recognised] = []
     for one in formats:
-        if one.of_folder is not None and (found := one.of_folder(place)) is not None:
+        if one.of_folder is None:
+            continue
+        try:
+            found = one.of_folder(place)
+        except DamagedSourceError as error:  # told when its rows are read; the others' are there
+            found = Recognised(one.name, place.path, (partial(broken, error),), whole=False)
+        if found is not None:
             if found.whole:
                 return [found]
             shared.append(found)

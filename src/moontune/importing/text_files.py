@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from moontune.system.formatting import why
 
 LARGEST_BYTES = 2**30
 _GZIP = b"\x1f\x8b"
+_NEWLINE = re.compile(r"\r\n|\r|\n")
 _MARKS = (  # the longer first: that of UTF-32 begins as that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -54,6 +56,12 @@ def read_text(path: Path) -> Decoded:
     if len(content) > LARGEST_BYTES:
         raise DamagedSourceError(f"{path}: is over 1 GB of text; divide it")
     return decode(content)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, as a text file has them: those of `str.splitlines` also end where a
+    text has U+2028 or U+0085 in the middle of a line."""
+    return _NEWLINE.split(text)
 
 
 def decode(content: bytes) -> Decoded:

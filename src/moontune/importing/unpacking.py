@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import tarfile
@@ -29,11 +30,15 @@ class _Limit:
         free = shutil.disk_usage(folder).free - _ROOM_BYTES
         self._archive, self._free = archive, free
         self._most = max(_ALWAYS_BYTES, _MOST_TIMES * size)
-        self._bytes = self._files = 0
+        self._bytes = 0
+        self._written: set[str] = set()
 
-    def file(self) -> None:
-        self._files += 1
-        if self._files > _MOST_FILES:
+    def file(self, place: Path) -> None:
+        """Of several members of one name the last is meant: tar appends what has changed."""
+        if (name := str(place)) in self._written:
+            place.unlink()
+        self._written.add(name)
+        if len(self._written) > _MOST_FILES:
             raise DamagedSourceError(
                 f"{self._archive}: holds over {_MOST_FILES:,} files; divide it"
             )
@@ -75,7 +80,7 @@ def unpack(archive: Path, folder: Path) -> None:
         raise DamagedSourceError(f"{archive}: cannot be unpacked ({error}); get it again") from None
 
 
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError)
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError)
 
 
 def _unzip(archive: Path, folder: Path, limit: _Limit) -> None:
@@ -108,7 +113,7 @@ def _inside(folder: Path, name: str, archive: Path) -> Path:
 
 
 def _write(opened: Callable[[], IO[bytes] | None], place: Path, limit: _Limit) -> None:
-    limit.file()
+    limit.file(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     stream = opened()
     assert stream is not None  # it is a file

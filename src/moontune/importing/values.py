@@ -94,6 +94,12 @@ class Format:
     of_tree: Callable[[Place], Recognised | None] | None = None  # asked where no folder is anything
 
 
+def broken(error: DamagedSourceError) -> Iterator[Found]:
+    """The rows of a source that cannot be read: there are none, and that is told for them."""
+    raise error
+    yield
+
+
 def left_out(where: str, name: str, reason: str, detail: str) -> Dropped:
     """A row that is not taken."""
     return Dropped(where, name, reason, detail)

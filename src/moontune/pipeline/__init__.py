@@ -20,6 +20,5 @@ In reading order:
     heldout_fits      How transcripts fit their audio under adapters that never heard them
     general_speech    The general speech of a run: clips for the forgetting check, and clips
                       replayed in training
-    training_log      The log of a training: events into `train_log.jsonl` and before the user's
-                      eyes
+    training          (a folder) A run's training: its updates, what is kept of them, and their log
 """

@@ -71,6 +71,15 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
+def refuse_counted_twice(paths: Iterable[Path]) -> None:
+    """Raises UserError for a source of clips that is named twice, also by another path."""
+    known = set[Path]()
+    for path in paths:
+        if (real := real_path(path)) in known:
+            raise UserError(f"{path}: given twice, so its clips would count twice; give it once")
+        known.add(real)
+
+
 def check_output(path: Path, flag: str, inputs: Iterable[Path] = ()) -> None:
     """Raises UserError if writing there would destroy a run's file or an input, or cannot be."""
     path = real_path(path)

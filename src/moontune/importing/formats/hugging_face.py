@@ -25,9 +25,14 @@ def _saved(place: Place) -> Recognised | None:
     marks = [place.path / name for name in ("state.json", "dataset_dict.json")]
     if not any(mark.is_file() for mark in marks):
         return None
-    files = [f for f in files_below(place.path) if f.suffix == ".arrow"]
+    files = [f for f in files_below(place.path) if _is_saved(f)]
     columns = _columns_of(files, place, arrow.arrow_columns)
     return columns and _of_arrow("save-to-disk", place, files, columns, arrow.arrow_rows)
+
+
+def _is_saved(file: Path) -> bool:
+    """Whether an arrow file is of the data set, and not what `map` or `filter` left beside it."""
+    return file.suffix == ".arrow" and not file.name.startswith(("cache-", "tmp"))
 
 
 def _parquet_folder(place: Place) -> Recognised | None:

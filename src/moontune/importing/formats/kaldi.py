@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moontune.importing.audio_files import NotFoundError
 from moontune.importing.tables.table_rows import clip_name, times
-from moontune.importing.text_files import read_text
+from moontune.importing.text_files import lines_of, read_text
 from moontune.importing.values import (
     BAD_ROW,
     BAD_TIMES,
@@ -78,10 +78,9 @@ def _pairs(path: Path) -> Iterator[tuple[int, str, str]]:
     """Each line's number, its first word and the rest."""
     if not path.is_file():
         return
-    for number, line in enumerate(read_text(path).text.splitlines(), start=1):
-        key, _, value = line.strip().partition(" ") if "\t" not in line else line.partition("\t")
-        if key:
-            yield number, key.strip(), value.strip()
+    for number, line in enumerate(lines_of(read_text(path).text), start=1):
+        if words := line.split(maxsplit=1):
+            yield number, words[0], words[1].strip() if len(words) > 1 else ""
 
 
 FORMAT = Format("kaldi", "Kaldi", "wav.scp and text (and segments, utt2spk)", _folder)

@@ -69,10 +69,11 @@ def _is_cut(value: dict[str, Any] | None) -> bool:
 
 @dataclass(frozen=True)
 class _Recording:
-    """The file that a recording is in, and its length."""
+    """The file that a recording is in, its length, and how many channels it has."""
 
     path: Path
     seconds: float
+    channels: int
 
     @classmethod
     def of(cls, value: Any, place: Place, folder: Path) -> _Recording:
@@ -80,10 +81,11 @@ class _Recording:
         recording that lacks something."""
         kinds = {source["type"] for source in value["sources"]}
         if kinds != {"file"} or len(value["sources"]) != 1:
-            what = ", ".join(sorted(kinds)) if kinds != {"file"} else "several files"
+            what = "several files" if kinds == {"file"} else ", ".join(sorted(kinds)) or "no file"
             raise NotFoundError(f"the recording is of {what}, and only a single file is read")
         path = place.finder.find(str(value["sources"][0]["source"]), folder)
-        return cls(path, float(value["duration"]))
+        channels = value["sources"][0].get("channels") or ()
+        return cls(path, float(value["duration"]), len(channels))
 
 
 def _cuts(place: Place, file: Path) -> Iterator[Found]:
@@ -142,7 +144,7 @@ def _row(
     return SourceRow(
         where, text, recording.path, name,
         None if whole else max(0.0, offset), None if whole else seconds,
-        channel if isinstance(channel, int) and channel > 0 else None,
+        channel if isinstance(channel, int) and (channel > 0 or recording.channels > 1) else None,
         str(value["speaker"]) if value.get("speaker") is not None else None,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from moontune.importing.tables.table_rows import file_row
-from moontune.importing.text_files import read_text
+from moontune.importing.text_files import lines_of, read_text
 from moontune.importing.values import Format, Found, Place, Recognised, SourceRow
 
 _PROMPTS = ("etc/prompts-original", "etc/PROMPTS")
@@ -41,7 +41,7 @@ def _librispeech(place: Place) -> Recognised | None:
 
 
 def _rows(place: Place, file: Path, folder: Path, speaker: str | None) -> Iterator[Found]:
-    for number, line in enumerate(read_text(file).text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(read_text(file).text), start=1):
         named, _, text = line.strip().partition(" ")
         if not named:
             continue

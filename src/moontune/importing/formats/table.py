@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from moontune.importing.tables.delimited import dialects_of, table_of
 from moontune.importing.tables.spreadsheet import sheets_of
 from moontune.importing.tables.table_rows import Table, rows_of
 from moontune.importing.text_files import read_text
-from moontune.importing.values import DamagedSourceError, Format, Found, Place, Recognised
+from moontune.importing.values import DamagedSourceError, Format, Place, Recognised, broken
 
 _TABLES = (".csv", ".tsv", ".tab", ".psv")
 _TEXTS = (*_TABLES, ".txt")  # a table only if its cells are audio's names beyond doubt
@@ -57,12 +57,7 @@ def _recognised(
 ) -> Recognised:
     told = tuple(dict.fromkeys(text for one in chosen for text in one.told))
     parts = [partial(rows_of, one.table, one.columns, place) for one in chosen]
-    return Recognised("table", place.path, (*parts, *(partial(_broken, e) for e in damaged)), told)
-
-
-def _broken(error: DamagedSourceError) -> Iterator[Found]:
-    raise error
-    yield
+    return Recognised("table", place.path, (*parts, *(partial(broken, e) for e in damaged)), told)
 
 
 def _tables(place: Place) -> list[_Chosen]:

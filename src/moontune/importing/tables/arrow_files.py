@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from moontune.importing.tables.columns import Columns, choose_columns
-from moontune.importing.tables.table_rows import file_row
+from moontune.importing.tables.table_rows import file_row, stretch_of
 from moontune.importing.values import (
     BAD_ROW,
+    BAD_TIMES,
     NO_AUDIO,
     NO_TEXT,
     DamagedSourceError,
@@ -43,7 +44,8 @@ class ArrowColumns:
 
     def _named(self) -> dict[str, str]:
         heads, c = self.others.heads, self.others
-        fields = (("speaker", c.speaker), ("id", c.id), *c.sessions)
+        names = ("speaker", "id", "offset", "end", "duration", "channel")
+        fields = (*((name, getattr(c, name)) for name in names), *c.sessions)
         return {name: heads[at] for name, at in fields if at is not None}
 
     def row(self, record: dict[str, Any], where: str, stem: str, place: Place) -> Found:
@@ -57,17 +59,21 @@ class ArrowColumns:
             path, sound = audio.get("path"), audio.get("bytes")
             if sound is None and audio.get("array") is not None:
                 return left_out(where, stem, BAD_ROW, "the audio is an array; save it as bytes")
-        recorded = tuple((n, v) for n, v in told.items() if v and n not in ("speaker", "id"))
+        recorded = tuple((n, v) for n, _ in self.others.sessions if (v := told[n]))
         speaker = told.get("speaker")
         if isinstance(sound, bytes) and sound:
             name = told.get("id") or (Path(path).stem if path else None) or stem
             return SourceRow(where, text, sound, name, speaker=speaker, recorded=recorded)
         if not isinstance(path, str) or not path:
             return left_out(where, stem, NO_AUDIO, "neither bytes nor a path")
+        try:  # of what the file is a part of, the bytes are a clip already
+            offset, seconds, channel = stretch_of(lambda name: told.get(name) or "")
+        except ValueError as error:
+            return left_out(where, stem, BAD_TIMES, str(error))
         return file_row(
             place, place.path if place.path.is_dir() else place.path.parent, path, text, where,
             lambda file, name: SourceRow(
-                where, text, file, name, speaker=speaker, recorded=recorded
+                where, text, file, name, offset, seconds, channel, speaker, recorded
             ),
         )  # fmt: skip
 

@@ -46,10 +46,10 @@ def dialects_of(text: str) -> list[Dialect]:
 def read_records(text: str, dialect: Dialect, escape: str | None = None) -> Records:
     """Rows of cells, each with the line it begins in. A quote that is never closed is a character.
 
-    Raises csv.Error where a cell is longer than any text.
+    Raises csv.Error where a cell with quotes is longer than any text.
     """
     records: Records = []
-    before = csv.field_size_limit(_LONGEST_CELL)
+    before = csv.field_size_limit(_LONGEST_CELL if dialect.quoted else len(text) + 1)
     try:
         reader = csv.reader(
             io.StringIO(text, newline=""),

@@ -57,17 +57,14 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
         wanted = max(columns.audio, columns.text) + 1
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
     try:
-        offset, seconds = times(
-            *(cell(at) for at in (columns.offset, columns.end, columns.duration))
-        )
-        channel = int(cell(columns.channel)) if cell(columns.channel).isdecimal() else None
+        offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
         return left_out(where, named, BAD_TIMES, str(error))
     recorded = tuple((name, cell(at)) for name, at in columns.sessions if cell(at))
     return file_row(
         place, table.folder, named, text, where,
         lambda path, name: SourceRow(
-            where, text, path, name, offset, seconds if offset is not None else None, channel,
+            where, text, path, name, offset, seconds, channel,
             cell(columns.speaker) or None, recorded,
         ),
     )  # fmt: skip
@@ -96,6 +93,14 @@ def clip_name(place: Place, path: Path) -> str:
     """A clip's name: its file's below the source, without the suffix."""
     name = PurePosixPath(place.name_of(path))
     return str(name.with_suffix("") if is_audio(path) else name)
+
+
+def stretch_of(cell: Callable[[str], str]) -> tuple[float | None, float | None, int | None]:
+    """Offset and duration, seconds, and channel of a row, by the fields' cells; a duration alone is
+    that of the whole file. Raises ValueError."""
+    offset, seconds = times(cell("offset"), cell("end"), cell("duration"))
+    channel = int(cell("channel")) if cell("channel").isdecimal() else None
+    return offset, seconds if offset is not None else None, channel
 
 
 def times(offset: str, end: str, duration: str) -> tuple[float | None, float | None]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from moontune.importing.text_files import read_text
+from moontune.importing.text_files import lines_of, read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
 from moontune.importing.values import BAD_ROW, Place, left_out
 
@@ -38,7 +38,7 @@ def read_labels(path: Path, place: Place) -> list[Captioned]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines, without those of the frequencies that a label may have (`\\\\ 100 200`)."""
-    for number, line in enumerate(read_text(path).text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(read_text(path).text), start=1):
         if line.strip() and not line.startswith("\\"):
             yield number, line
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from moontune.data.manifest import Dropped
-from moontune.importing.text_files import read_text
+from moontune.importing.text_files import lines_of, read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
 from moontune.importing.values import BAD_ROW, BAD_TIMES, Place, left_out
 
@@ -76,7 +76,7 @@ def _read(
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(read_text(path).text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(read_text(path).text), start=1):
         if line.strip() and not line.startswith(";;"):
             yield number, line
 

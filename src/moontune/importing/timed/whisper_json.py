@@ -70,7 +70,7 @@ def _captions(segment: dict[str, Any], where: str, longest_s: float) -> Iterator
             if text:
                 yield Caption(where, float(word["start"]), float(word["end"]), text, who, True)
         return
-    yield Caption(where, start, end, tidy(str(segment["text"])), who)
+    yield Caption(where, start, end, tidy(str(segment["text"] or "")), who)
 
 
 def _times(segment: dict[str, Any]) -> tuple[float, float]:

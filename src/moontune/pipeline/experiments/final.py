@@ -106,7 +106,10 @@ class FinishedCrossval:
 
     @property
     def without_validation(self) -> UnvalidatedTraining:
-        return UnvalidatedTraining(self.comparison.wer.before, self.kept_share)
+        known = [_training(fold).word_errors for fold in self.folds]
+        kept = [second.kept for second in known if second is not None]
+        worth_it = 2 * sum(kept) > len(kept)
+        return UnvalidatedTraining(self.comparison.wer.before, self.kept_share, worth_it)
 
     @property
     def digest(self) -> str:

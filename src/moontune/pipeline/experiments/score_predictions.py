@@ -14,7 +14,7 @@ from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
-from moontune.system.files import check_output, real_path
+from moontune.system.files import check_output, refuse_counted_twice
 from moontune.system.formatting import agreeing, counted
 
 
@@ -48,7 +48,7 @@ def score(args: ScoreArgs) -> Scorecard:
         raise UserError("give predictions or a run: moontune score outputs/NAME")
     if args.against is not None and not args.against:
         raise UserError("--against needs the other model's predictions: --against FILE")
-    _refuse_given_twice([*args.predictions])
+    refuse_counted_twice([*args.predictions])
     folders = [path for path in args.predictions if path.is_dir()]
     if folders and (args.against or len(folders) < len(args.predictions)):
         raise UserError("give runs' folders alone, or prediction files with --against FILES")
@@ -66,14 +66,6 @@ def score(args: ScoreArgs) -> Scorecard:
     rows = _pool(after, remarks)
     others = _pool(before, remarks) if names else rows
     return Scorecard(compare(others, rows, args.seed), names, remarks)
-
-
-def _refuse_given_twice(paths: Sequence[Path]) -> None:
-    known = set[Path]()
-    for path in paths:
-        if (real := real_path(path)) in known:
-            raise UserError(f"{path}: given twice, so its clips would count twice; give it once")
-        known.add(real)
 
 
 def _evaluated(path: Path) -> RunDir:

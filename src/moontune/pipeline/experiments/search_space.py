@@ -35,6 +35,7 @@ _NOT_TRIED = {"eval_every_steps", "early_stop_patience", "max_skipped_updates", 
     # The validation loss does not say what they are for.
     "token_dropout",
     "backwards_share",
+    "mwer_steps",
 }
 _LOGARITHMIC = 10.0  # ends so far apart or further
 

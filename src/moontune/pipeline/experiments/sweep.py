@@ -27,7 +27,7 @@ from moontune.pipeline.run_dir import RunDir, fork_run
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.pipeline.stages.train import TrainOptions
-from moontune.pipeline.stages.train_loops import GivenUp
+from moontune.pipeline.training.loops import GivenUp
 from moontune.system.files import write_json
 from moontune.system.formatting import counted
 from moontune.system.progress import Pace, Ui

@@ -10,8 +10,6 @@ In reading order:
     baseline    Stage baseline: the base measured on the test split
     train       Stage train: settings recommended for the data, the adapter trained, the best one
                 written
-    train_loops The updates of stage train: the usual ones, those on word errors, and what is
-                kept of them
     evaluate    Stage evaluate: the tuned model measured as the base was
     artifact    Stage artifact: adapter and processor reloaded in a fresh process, on held-out clips
     verdict     Stage verdict: the run judged, and everything it measured in metrics.json

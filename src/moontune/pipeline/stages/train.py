@@ -23,7 +23,8 @@ from moontune.data.manifest import Utterance, manifest_hash, read_run_manifest, 
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.stages.train_loops import (
+from moontune.pipeline.training.log import is_logged
+from moontune.pipeline.training.loops import (
     Decisions,
     Inputs,
     Sources,
@@ -32,7 +33,6 @@ from moontune.pipeline.stages.train_loops import (
     run_loops,
     second_key,
 )
-from moontune.pipeline.training_log import is_logged
 from moontune.system.device import training_dtype
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import write_json
@@ -52,6 +52,7 @@ class UnvalidatedTraining:
 
     base_wer: float | None  # of the base, on all clips; None: not measured
     kept_share: float  # of max_steps: training ends with that update, which is kept
+    word_errors: bool = True  # whether the updates on word errors, where asked for, are worth it
 
     def kept_step(self, updates: int) -> int:
         """The last update of so many planned ones, from 1."""
@@ -95,6 +96,7 @@ def train_stage(
     validated = _validated(decisions.config, inputs.val, options, ui)
     kept_step = None
     if options.unvalidated:
+        decisions = _as_measured(decisions, options.unvalidated, ui)
         kept_step = options.unvalidated.kept_step(decisions.config.train.updates)
         ui.note(f"nothing is held out; update {kept_step} is kept, as in the folds")
     training = Training(run, inputs, decisions, sources, validated, dtype, group, kept_step)
@@ -199,6 +201,16 @@ def _reversed_transcripts(
             inputs.base, new, config.eval.token_cap, group, ui.progress
         )
     return {u.id: known[u.id] for u in chosen}
+
+
+def _as_measured(decisions: Decisions, known: UnvalidatedTraining, ui: Ui) -> Decisions:
+    """Without updates on word errors where they were not worth it."""
+    config = decisions.config
+    if known.word_errors or not config.train.mwer_steps:
+        return decisions
+    ui.note("no updates on word errors: most folds kept none of theirs")
+    usual = replace(config.train, mwer_steps=0)
+    return replace(decisions, config=replace(config, train=usual))
 
 
 def _sources(inputs: Inputs, decisions: Decisions, ui: Ui) -> Sources:

@@ -11,7 +11,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance
 from moontune.evaluation.kept_adapter import reason_to_keep_base
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.training_log import TrainingLog
+from moontune.pipeline.training.log import TrainingLog
 from moontune.system.distributed import ProcessGroup
 from moontune.system.progress import Ui
 from moontune.system.signals import stop_after_this_update
@@ -196,6 +196,8 @@ def run_loops(
             on_event = log.of_word_errors(usual.steps)
             second = checkpointer(second_key(key), about)
             stage = _train_on_word_errors(training, setup, on_event, second)
+        elif config.train.mwer_steps:
+            ui.note("no updates on word errors follow: of the usual ones none is kept")
     trained = Trained(model, usual, parameters, stage)
     return trained if before is None else _discard_if_worse(training, trained, start, before, ui)
 
@@ -259,4 +261,5 @@ def _discard_if_worse(
         f"update {trained.result.best_step} is not kept, though its loss is the least: {reason}"
     )
     set_adapter_state(trained.model, start)
-    return replace(trained, result=trained.result.of_base(), discarded=reason)
+    second = trained.word_errors and trained.word_errors.of_base()
+    return replace(trained, result=trained.result.of_base(), word_errors=second, discarded=reason)
