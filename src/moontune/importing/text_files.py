@@ -12,6 +12,7 @@ from moontune.importing.values import DamagedSourceError
 from moontune.system.formatting import why
 
 LARGEST_BYTES = 2**30
+MARKDOWN, WORD = (".md", ".markdown"), (".docx",)  # suffixes
 _GZIP = b"\x1f\x8b"
 _MARKS = (  # the longer first: that of UTF-32 begins as that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
