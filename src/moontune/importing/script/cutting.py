@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moontune.importing.script.alignment import Aligned
 from moontune.importing.script.words import Script, sound_of
 from moontune.importing.values import Piece
 
 SURE = 1.5  # letters that another place for an edge must cost more
+SURE_BESIDE = 3.0  # the same beside speech that is not in the script, whose words they may be
 LEAST = 0.42  # confidence of a clip: one minus the letters that differ, of all
 LEAST_OF_PIECE = 0.3  # of a piece of more than so many letters
 _FEW = 4
@@ -50,7 +51,7 @@ def passages(
     pieces: Sequence[Piece], aligned: Sequence[Aligned], script: Script, longest_s: float
 ) -> list[Passage]:
     """A recording's clips and what is left out of it, in order of time."""
-    said = [_Said(*pair) for pair in zip(pieces, aligned, strict=True)]
+    said = _beside_foreign([_Said(*pair) for pair in zip(pieces, aligned, strict=True)])
     found: list[Passage] = []
     for foreign, group in itertools.groupby(said, key=lambda one: one.words.foreign):
         if foreign:
@@ -58,6 +59,19 @@ def passages(
             continue
         for run in _runs(list(group)):
             found += _of_run(run, script, longest_s)
+    return found
+
+
+def _beside_foreign(said: Sequence[_Said]) -> list[_Said]:
+    """The same, with edges that are not sure enough for what they are beside made unsure."""
+    found = []
+    for i, one in enumerate(said):
+        words, before, after = one.words, said[max(i - 1, 0) : i], said[i + 1 : i + 2]
+        if any(other.words.foreign for other in before) and words.first_margin < SURE_BESIDE:
+            words = replace(words, first_margin=0.0)
+        if any(other.words.foreign for other in after) and words.end_margin < SURE_BESIDE:
+            words = replace(words, end_margin=0.0)
+        found.append(_Said(one.piece, words))
     return found
 
 

@@ -58,9 +58,7 @@ class Listener:
         if not self._recognizer:
             from moontune.transcribe.recognizer import open_recognizer
 
-            self.tell(
-                f"  listening with {self.model_id}, to find the words of scripts without times"
-            )
+            self.tell(f"  listening with {self.model_id}, to find the script's words")
             try:
                 self._recognizer.append(open_recognizer(self.model_id))
             except UserError as error:
