@@ -6,8 +6,8 @@ Clips of a shared set are put one behind another with pauses of 0.3 to 0.9 s and
 script is their transcripts, a line each (`whole`); the same with a tenth of the lines missing and
 as many of other clips put between them (`changed`); or all in one paragraph (`paragraph`).
 `moontune import` aligns and cuts. Prints Markdown: clips that the script has; found alone; found as
-two or more that were merged; found cut in two or more whose words together are exactly theirs; clips with
-a wrong word, or another's speech; median distance of boundaries from the clips' own, seconds.
+two or more that were merged; found cut in two or more whose words together are exactly theirs;
+clips with a wrong word, or another's speech; how far boundaries are off, median, seconds.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from imports import run_import, write
 
-from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
 from moontune.importing.data_set import MANIFEST
 from moontune.importing.script.alignment import align
@@ -248,6 +249,32 @@ def test_a_script_that_is_none_is_told_in_a_line(
         run_import(recording, tmp_path / "talk.txt", output=tmp_path / "out")
     assert "\n" not in str(told.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_foreign_piece_may_have_said_is_not_given_to_its_neighbour() -> None:
+    """`Hey you!` was said and not understood; it is much like the words after it."""
+    heard = (SAID[0], "", "Hey, where are you?", SAID[1])
+    texts = cut(heard, (SAID[0], "HEY YOU!", "HEY WEREWOLF,", SAID[1]))
+    assert not [text for text in texts if "HEY YOU" in text]
+
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "models/moonshine-tiny").is_dir(), reason="no ../shared")
+def test_real_speech_is_cut_with_its_own_words(tmp_path: Path) -> None:
+    said = read_manifest(SHARED / "data/adventure_game/manifest.jsonl")[0][100:130]
+    parts = [np.zeros(SAMPLE_RATE_HZ // 2, np.float32)]
+    for u in said:
+        parts += [read_audio(u.audio), np.zeros(SAMPLE_RATE_HZ // 2, np.float32)]
+    write(tmp_path / "talk.wav", np.concatenate(parts))
+    (tmp_path / "talk.txt").write_text("\n".join(u.text for u in said), encoding="utf-8")
+    model = str(SHARED / "models/moonshine-tiny")
+    result = run_import(tmp_path / "talk.txt", output=tmp_path / "out", model_id=model)
+    whole = " ".join(" ".join(u.text.split()) for u in said)
+    assert all(text in whole for text in result.texts)
+    assert len({u.text for u in said} & set(result.texts)) > 0.7 * len(said)
 
 
 def test_sounds_are_compared_as_wer_is_scored() -> None:
