@@ -102,6 +102,11 @@ def test_words_said_again_within_a_clip_cost_it() -> None:
     assert UNSURE in reasons(heard, SAID[:3])
 
 
+def test_what_sounds_too_little_like_its_words_is_left_out() -> None:
+    heard = (SAID[0], "a gull when those from enough at noon", SAID[2])
+    assert cut(heard, SAID[:3]) == [SAID[0], SAID[2]]
+
+
 def test_a_pause_within_a_sentence_is_no_boundary_where_the_clip_is_short_enough() -> None:
     heard = ("The red boat sails", "home before the storm.", SAID[1])
     assert cut(heard, SAID[:2]) == [SAID[0], SAID[1]]
