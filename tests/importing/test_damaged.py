@@ -21,6 +21,7 @@ from imports import TEXTS, clips, run_import, sound, write
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
 from moontune.importing import unpacking
+from moontune.importing.script.listening import Listener
 from moontune.importing.unpacking import unpack
 from moontune.importing.values import DamagedSourceError
 
@@ -174,10 +175,13 @@ def test_a_damaged_table_among_others(tmp_path: Path) -> None:
     assert [s.recognised for s in result.imported.sources] == ["damaged", "table (CSV, TSV, XLSX)"]
 
 
-def test_a_script_without_times_says_what_is_missing(tmp_path: Path) -> None:
+def test_a_recording_in_which_the_script_is_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Listener, "hear", lambda self, recording, longest_s: [])
     write(tmp_path / "talk.wav", sound(1, 61))
     (tmp_path / "talk.txt").write_text("All that was said.")
-    with pytest.raises(UserError, match="lasts 61 s, and its text has no times; give it subtitles"):
+    with pytest.raises(UserError, match="no words were heard in the recording"):
         run_import(tmp_path, output=tmp_path.parent / "out")
 
 

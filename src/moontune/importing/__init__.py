@@ -7,6 +7,7 @@ In reading order:
     data_set     A data set made of sources: manifest, audio, record, and what was left out
     recognise    What a source is, by what it contains
     formats      (a folder) Ways in which corpora keep recordings and texts
+    script       (a folder) Long recordings with a script and no times
     timed        (a folder) Long recordings with timed texts
     tables       (a folder) Tables, whatever they are written as
     values       What a source says of its utterances, and what a way of reading one is

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.config.flag_marks import Positional
+from moontune.config.schema import ModelConfig
 from moontune.errors import UserError
 from moontune.importing.data_set import Imported, Request, make_data_set
+from moontune.importing.script.listening import Listener
 from moontune.system.files import new_folder, refuse_counted_twice
 from moontune.system.progress import Progress, no_progress
 
@@ -38,6 +40,9 @@ class ImportArgs:
     """Take what can be read of a source that is damaged half way. Default: take none of it."""
     max_clip_s: float = 15.0
     """Longest clip, in seconds, that is cut out of a longer recording."""
+    model_id: str = ModelConfig.model_id
+    """Who listens to a long recording whose script has no times: a base on the hub, a folder, a
+    run, or `bundled` (offline)."""
 
 
 def import_sources(
@@ -57,6 +62,7 @@ def import_sources(
         if args.output.resolve().is_relative_to(source.resolve()):
             raise UserError(f"--output {args.output}: lies inside {source}; name another folder")
     request = Request(args.sources, args.link, args.format, args.keep_going, args.max_clip_s)
+    listener = Listener(args.model_id, tell, progress)
     with new_folder(args.output) as folder:
-        imported = make_data_set(request, folder, tell, progress)
+        imported = make_data_set(request, folder, tell, progress, listener.hear)
     return args.output, imported

@@ -12,13 +12,18 @@ from typing import Any
 
 from moontune.data.manifest import Dropped, Utterance, write_manifest
 from moontune.errors import UserError
+from moontune.importing.audio_files import AudioFinder, is_audio
 from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to_copy, whole
+from moontune.importing.formats import pairs
 from moontune.importing.recognise import format_named, recognise, summary_of
+from moontune.importing.timed.beside import is_script
 from moontune.importing.unpacking import is_archive, unpack
 from moontune.importing.values import (
     BAD_ROW,
     TWICE,
     DamagedSourceError,
+    Hear,
+    Place,
     Recognised,
     SourceRow,
     left_out,
@@ -115,27 +120,45 @@ def make_data_set(
     folder: Path,
     tell: Callable[[str], object] = lambda text: None,
     progress: Progress = no_progress,
+    hear: Hear | None = None,
 ) -> Imported:
     """Fill an empty folder. `tell` is given a line for each source and for what it was taken for.
+    `hear` is for scripts without times; without it recordings with such are left out.
 
     Raises UserError where a source is nothing, is damaged and there is no `keep_going`, or has no
     row that can be used.
     """
-    made = _Made(request, folder, tell, progress)
-    for source in request.sources:
-        made.add(source)
+    made = _Made(request, folder, tell, progress, hear)
+    for source, script in _with_scripts(request.sources):
+        made.add(source, script)
     return made.finish()
+
+
+def _with_scripts(sources: Sequence[Path]) -> Iterator[tuple[Path, Path | None]]:
+    """Sources; a recording and the script that is named after it are one."""
+    rest = list(sources)
+    while rest:
+        source = rest.pop(0)
+        named = bool(rest) and source.is_file() and is_audio(source) and rest[0].is_file()
+        script = rest[0] if named and is_script(rest[0]) else None
+        rest = rest[1:] if script else rest
+        yield source, script
 
 
 class _Made:
     """A data set while it is made."""
 
     def __init__(
-        self, request: Request, folder: Path, tell: Callable[[str], object], progress: Progress
+        self,
+        request: Request,
+        folder: Path,
+        tell: Callable[[str], object],
+        progress: Progress,
+        hear: Hear | None,
     ) -> None:
         # Absolute, so that the manifest's paths can be written from its own place.
         self._request, self._folder, self._tell = request, folder.resolve(), tell
-        self._progress = progress
+        self._progress, self._hear = progress, hear
         self._names = Names()
         self._number = 0
         self._taken: list[Utterance] = []
@@ -144,13 +167,13 @@ class _Made:
         self._only = None if request.format is None else format_named(request.format)
         self._seen: dict[object, str] = {}  # clips of the user's files, and where they were named
 
-    def add(self, source: Path) -> None:
-        """The rows of one source. Raises UserError."""
+    def add(self, source: Path, script: Path | None = None) -> None:
+        """The rows of one source, or of a recording and its script. Raises UserError."""
         damaged: list[str] = []
         archive = is_archive(source)
         place = self._unpacked(source, damaged) if archive else source
         try:
-            found = recognise(place, self._request.longest_s, self._only, confined=archive)
+            found = self._recognised(place, script, confined=archive)
         except DamagedSourceError as error:
             self._bear(error, damaged)
             found = []
@@ -181,6 +204,13 @@ class _Made:
                 tuple(damaged),
             )
         )
+
+    def _recognised(self, place: Path, script: Path | None, *, confined: bool) -> list[Recognised]:
+        longest_s = self._request.longest_s
+        if script is None:
+            return recognise(place, longest_s, self._only, confined=confined, hear=self._hear)
+        finder = AudioFinder(place.parent)
+        return [pairs.pair(Place(script, script.parent, finder, longest_s, self._hear), place)]
 
     def _unpacked(self, archive: Path, damaged: list[str]) -> Path:
         folder = self._folder / f"{_UNPACKED}-{len(self._sources)}"  # its clips are no other's

@@ -22,7 +22,7 @@ from moontune.importing.formats import (
 )
 from moontune.importing.timed import cutting
 from moontune.importing.timed.beside import beside
-from moontune.importing.values import DamagedSourceError, Format, Place, Recognised, broken
+from moontune.importing.values import DamagedSourceError, Format, Hear, Place, Recognised, broken
 from moontune.system.formatting import counted, did_you_mean
 
 # In this order: what a corpus alone has comes before what any folder may have.
@@ -59,11 +59,17 @@ def format_named(name: str) -> Format:
 
 
 def recognise(
-    source: Path, longest_s: float, only: Format | None = None, *, confined: bool = False
+    source: Path,
+    longest_s: float,
+    only: Format | None = None,
+    *,
+    confined: bool = False,
+    hear: Hear | None = None,
 ) -> list[Recognised]:
     """What a file or folder is, and what is in its folders. Raises UserError where it is nothing.
 
-    `longest_s` is of clips that are cut; `confined`: no file outside of it is opened.
+    `longest_s` is of clips that are cut; `confined`: no file outside of it is opened; `hear` is for
+    scripts without times.
     """
     if not source.exists():
         raise UserError(f"{source}: no such file or folder; check the path")
@@ -71,7 +77,7 @@ def recognise(
         raise UserError(f"{source}: is a pipe or a device; give a file or a folder")
     formats = FORMATS if only is None else (only,)
     root = source if source.is_dir() else source.parent
-    place = Place(source, root, AudioFinder(root, confined=confined), longest_s)
+    place = Place(source, root, AudioFinder(root, confined=confined), longest_s, hear)
     found = [*_in_folders(place, formats)] if source.is_dir() else _of_file(place, formats)
     if not found and source.is_dir():
         trees = (one.of_tree(place) for one in formats if one.of_tree is not None)
@@ -128,7 +134,9 @@ def _of_file(place: Place, formats: Sequence[Format]) -> list[Recognised]:
     path = place.path
     if is_audio(path):  # what is beside it says what is said in it
         mine = {path.stem.lower(), path.name.lower()}
-        texts = [file for _, file in beside(path.parent).timed if _stem_in(file, mine)]
+        there = beside(path.parent)
+        texts = [file for _, file in there.timed if _stem_in(file, mine)]
+        texts += [file for recording, file in there.plain if recording == path]
         return [found for file in texts for found in _of_file(place.at(file), formats)]
     for one in formats:
         named = not one.suffixes or path.name.lower().endswith(one.suffixes)
@@ -148,7 +156,7 @@ def _nothing(source: Path, only: Format | None) -> str:
     looked = ", ".join(one.title for one in FORMATS)
     if source.is_file():
         if is_audio(source):
-            return f"{source}: no text with times is beside it, such as {source.stem}.srt"
+            return f"{source}: no text is beside it, such as {source.stem}.srt or {source.stem}.txt"
         return (
             f"{source}: is nothing that is known; looked for {looked}; what each looks like is in "
             "docs/data.md"

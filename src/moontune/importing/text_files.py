@@ -13,6 +13,7 @@ from moontune.importing.values import DamagedSourceError
 from moontune.system.formatting import why
 
 LARGEST_BYTES = 2**30
+MARKDOWN, WORD = (".md", ".markdown"), (".docx",)  # suffixes
 _GZIP = b"\x1f\x8b"
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _MARKS = (  # the longer first: that of UTF-32 begins as that of UTF-16

@@ -21,6 +21,19 @@ class DamagedSourceError(UserError):
 
 
 @dataclass(frozen=True)
+class Piece:
+    """What a base hears between two pauses of a recording."""
+
+    start_s: float  # of the speech itself
+    end_s: float
+    text: str
+
+
+# The pieces of a recording, none longer than so many seconds where a pause allows it.
+Hear = Callable[[Path, float], list[Piece]]
+
+
+@dataclass(frozen=True)
 class SourceRow:
     """What a source says of one utterance."""
 
@@ -58,6 +71,7 @@ class Place:
     root: Path  # the SOURCE it is of; names are relative to it
     finder: AudioFinder
     longest_s: float  # of a clip that is cut out of a longer recording
+    hear: Hear | None = None  # for scripts without times; None: such are left out
 
     def name_of(self, path: Path) -> str:
         """A file's name as rows and messages have it: below the source, else whole."""
@@ -67,7 +81,7 @@ class Place:
 
     def at(self, path: Path) -> Place:
         """The same of another file or folder."""
-        return Place(path, self.root, self.finder, self.longest_s)
+        return Place(path, self.root, self.finder, self.longest_s, self.hear)
 
 
 @dataclass(frozen=True)

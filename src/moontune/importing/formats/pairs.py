@@ -9,8 +9,10 @@ from pathlib import Path
 
 from moontune.data.audio import AudioError, header_duration_s
 from moontune.importing.audio_files import files_below, is_audio
+from moontune.importing.script import passages
+from moontune.importing.script.reading import script_lines
 from moontune.importing.tables.table_rows import clip_name
-from moontune.importing.text_files import read_text
+from moontune.importing.text_files import MARKDOWN, WORD, read_text
 from moontune.importing.timed.beside import PLAIN, beside
 from moontune.importing.timed.captions import tidy
 from moontune.importing.values import (
@@ -40,14 +42,32 @@ def _folder(place: Place) -> Recognised | None:
 def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]:
     for recording, file in pairs:
         where, name = place.name_of(file), clip_name(place, recording)
-        text = tidy(read_text(file).text)
-        if not text:
+        seconds = _seconds(recording)
+        if seconds > LONGEST_S and place.hear is not None:
+            yield from passages.rows_of(recording, file, place.hear, place)
+        elif not (text := _text(file)):
             yield left_out(where, name, NO_TEXT, "the text is empty")
-        elif (seconds := _seconds(recording)) > LONGEST_S:
-            detail = f"lasts {seconds:.0f} s, and its text has no times; give it subtitles"
+        elif seconds > LONGEST_S:
+            detail = f"lasts {seconds:.0f} s, and its text has no times; `moontune import` cuts it"
             yield left_out(where, name, TOO_LONG, detail)
         else:
             yield SourceRow(where, text, recording, name)
+
+
+def _text(file: Path) -> str:
+    if file.suffix.lower() in (*MARKDOWN, *WORD):
+        return " ".join(line for _, line in script_lines(file))
+    return tidy(read_text(file).text)
+
+
+def _file(place: Place) -> Recognised | None:
+    recording = next((r for r, text in beside(place.path.parent).plain if text == place.path), None)
+    return None if recording is None else pair(place, recording)
+
+
+def pair(place: Place, recording: Path) -> Recognised:
+    """The file of a place as what is said in a recording."""
+    return Recognised("pairs", place.path, (partial(_rows, place, ((recording, place.path),)),))
 
 
 def _seconds(recording: Path) -> float:
@@ -75,4 +95,6 @@ def _tree(place: Place) -> Recognised | None:
     return Recognised("pairs", place.path, (partial(_rows, place, pairs),), told)
 
 
-FORMAT = Format("pairs", "pairs", "a.wav and a.txt of the same name", _folder, of_tree=_tree)
+FORMAT = Format(
+    "pairs", "pairs", "a.wav and a.txt of the same name", _folder, _file, PLAIN, of_tree=_tree
+)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from moontune.data.manifest import Dropped
 from moontune.importing.audio_files import is_audio, is_hidden
+from moontune.importing.text_files import MARKDOWN, WORD
 from moontune.importing.timed.captions import TimedKind
 from moontune.importing.timed.elan import EAF
 from moontune.importing.timed.labels import LABELS
@@ -24,7 +25,7 @@ from moontune.importing.values import ANOTHER_TEXT, NO_TEXT, Place, left_out
 # and what has finer times before what has coarser.
 KINDS: tuple[TimedKind, ...] = (EAF, TEXTGRID, WHISPER, VTT, SRT, STM, CTM, LABELS)
 _MANY = (STM, CTM)  # of several recordings, which they name
-PLAIN = (".txt", ".lab")
+PLAIN = (".lab", ".txt", *MARKDOWN, *WORD)  # the first of several is taken
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
 
 
@@ -65,6 +66,11 @@ def kind_of(path: Path) -> TimedKind | None:
     return None
 
 
+def is_script(path: Path) -> bool:
+    """Whether a file may be the text of all that is said in a recording."""
+    return path.suffix.lower() in PLAIN and kind_of(path) is None
+
+
 def beside(folder: Path) -> Beside:
     """What stands beside the recordings of a folder, one file for each recording."""
     with os.scandir(folder) as entries:
@@ -81,7 +87,7 @@ def beside(folder: Path) -> Beside:
             many.append((kind, file))
     timed, plain, over = [*many], [], []
     for recording, found in of_recording.items():
-        found.sort(key=lambda one: KINDS.index(one[0]) if one[0] else len(KINDS))
+        found.sort(key=_rank)
         (kind, file), *rest = found
         over += [(other, file) for _, other in rest]
         if kind is None:
@@ -90,6 +96,11 @@ def beside(folder: Path) -> Beside:
             timed.append((kind, file))
     alone = tuple(file for file in files if is_audio(file) and file not in of_recording)
     return Beside(tuple(timed), tuple(plain), tuple(over), alone)
+
+
+def _rank(found: tuple[TimedKind | None, Path]) -> int:
+    kind, file = found
+    return KINDS.index(kind) if kind else len(KINDS) + PLAIN.index(file.suffix.lower())
 
 
 def _of_many(file: Path) -> TimedKind | None:

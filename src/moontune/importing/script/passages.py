@@ -1,0 +1,110 @@
+"""What a script says of one recording, as rows: clips, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from moontune.data.audio import AudioError, audio_blocks
+from moontune.data.manifest import Dropped
+from moontune.importing.script.alignment import align
+from moontune.importing.script.cutting import NOT_SPOKEN, Passage, passages
+from moontune.importing.script.reading import script_lines
+from moontune.importing.script.words import Script, script_of, sound_of
+from moontune.importing.tables.table_rows import clip_name
+from moontune.importing.timed.pauses import Loudness, cut_times
+from moontune.importing.values import (
+    ANOTHER_TEXT,
+    NO_TEXT,
+    UNREADABLE,
+    Found,
+    Hear,
+    Piece,
+    Place,
+    SourceRow,
+    left_out,
+)
+
+_FEWEST = 0.1  # of the letters heard must be in clips, or the script is another's
+
+
+def rows_of(recording: Path, file: Path, hear: Hear, place: Place) -> Iterator[Found]:
+    """The clips of a recording and its script, and what is left out.
+
+    Raises DamagedSourceError, and UserError where there is no base to hear it with.
+    """
+    where, name = place.name_of(file), clip_name(place, recording)
+    script = script_of(script_lines(file))
+    if not script.texts:
+        yield left_out(where, name, NO_TEXT, "the script is empty")
+        return
+    try:
+        pieces = hear(recording, place.longest_s)
+        loudness = Loudness.of(audio_blocks(recording))
+    except AudioError as error:
+        yield left_out(where, name, UNREADABLE, f"{recording}: {error}")
+        return
+    found = cut_up(pieces, script, place.longest_s)
+    if (problem := _another(pieces, found, script)) is not None:
+        yield left_out(where, name, ANOTHER_TEXT, problem)
+        return
+    yield from _rows(recording, where, name, script, found, loudness)
+    yield from _not_spoken(where, name, script, found)
+
+
+def cut_up(pieces: Sequence[Piece], script: Script, longest_s: float) -> list[Passage]:
+    """Clips and what is left out, of what was heard."""
+    sounds = [[s for word in piece.text.split() if (s := sound_of(word))] for piece in pieces]
+    return passages(pieces, align(sounds, script), script, longest_s)
+
+
+def _another(pieces: Sequence[Piece], found: Sequence[Passage], script: Script) -> str | None:
+    """Why nothing is taken; None where enough of what was heard is in the script."""
+    heard = sum(len(sound_of(word)) for piece in pieces for word in piece.text.split())
+    if not heard:
+        return "no words were heard in the recording"
+    clips = sum(len(script.sound(one.first, one.end)) for one in found if one.reason is None)
+    if clips >= _FEWEST * heard:
+        return None
+    return (
+        f"hardly anything of the script is heard in the recording ({100 * clips / heard:.0f} %); "
+        "is it of another recording, or in another language?"
+    )
+
+
+def _rows(
+    recording: Path, where: str, name: str, script: Script, found: Sequence[Passage],
+    loudness: Loudness,
+) -> Iterator[SourceRow | Dropped]:  # fmt: skip
+    clips = [one for one in found if one.reason is None]
+    others = [(one.start_s, one.end_s) for one in found if one.reason is not None]
+    times = cut_times([(one.start_s, one.end_s) for one in clips], loudness, others)
+    cut = dict(zip(map(id, clips), times, strict=True))
+    number = 0
+    for one in found:
+        if one.reason is not None:
+            at = f"{recording.name}:{one.start_s:.2f}-{one.end_s:.2f}"
+            text = script.text(one.first, one.end)
+            script_says = f"; the script: {text[:60]}" if text else ""
+            yield left_out(at, name, one.reason, f"{one.detail}{script_says}")
+            continue
+        number += 1
+        start, end = cut[id(one)]
+        yield SourceRow(
+            f"{where}:{script.lines[one.first]}", script.text(one.first, one.end), recording,
+            f"{name}/{number:04}", start, round(end - start, 3),
+            recorded=(("recording", name), ("confidence", f"{one.confidence:.2f}")),
+        )  # fmt: skip
+
+
+def _not_spoken(
+    where: str, name: str, script: Script, found: Sequence[Passage]
+) -> Iterator[Dropped]:
+    """Stretches of the script that no piece says, by line."""
+    at = 0
+    for first, end in [*((one.first, one.end) for one in found), (len(script.texts),) * 2]:
+        if first > at:
+            text = script.text(at, first)
+            detail = f"{first - at} words are not heard: {text[:60]}"
+            yield left_out(f"{where}:{script.lines[at]}", name, NOT_SPOKEN, detail)
+        at = max(at, end)

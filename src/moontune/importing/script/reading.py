@@ -1,0 +1,65 @@
+"""Scripts as lines of what is said: plain text, Markdown and Word files."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+
+from moontune.data.annotations import without_annotations
+from moontune.importing.text_files import MARKDOWN, WORD, read_text
+from moontune.importing.values import DamagedSourceError
+
+_NO_SPEECH = re.compile(r"^\s*([-*_=~]\s*){3,}$|^\s*\|?[\s:|-]*\|[\s:|-]*$")  # rules, under heads
+_FENCE = re.compile(r"^\s*(```|~~~)")
+_QUOTE = re.compile(r"^\s*(?:>\s*)*(?:\d{1,3}[.)]\s+(?=\S))?")
+_PICTURE = re.compile(r"!\[[^\[\]]*\]\([^()]*\)")
+_REMARK = re.compile(r"<!--.*?-->", re.DOTALL)
+_HEAD = re.compile(r"\A\s*---\n.*?\n---\n", re.DOTALL)
+
+
+def script_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines with their numbers, from 1, without headings' signs, markup, stage directions between
+    brackets and labels of speakers. Headings themselves stay: they may be read out.
+
+    Raises DamagedSourceError.
+    """
+    suffix = path.suffix.lower()
+    if suffix in WORD:
+        lines = _of_word(path)
+    else:
+        text = read_text(path).text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = _of_markdown(text) if suffix in MARKDOWN else text.split("\n")
+    cleaned, _ = without_annotations(lines)
+    return [(n, line) for n, line in enumerate(cleaned, start=1) if line.strip()]
+
+
+def _of_word(path: Path) -> list[str]:
+    import docx
+    from docx.opc.exceptions import PackageNotFoundError
+
+    try:
+        document = docx.Document(str(path))
+        return [p.text for p in document.paragraphs]
+    except (PackageNotFoundError, zipfile.BadZipFile, KeyError, ValueError, SyntaxError, OSError):
+        raise DamagedSourceError(
+            f"{path}: cannot be read as a Word file; save it again, or as plain text"
+        ) from None
+
+
+def _of_markdown(text: str) -> list[str]:
+    """The lines, with those empty that are code, rules, remarks or about the document."""
+    text = _HEAD.sub(_blank, text)
+    text = _REMARK.sub(_blank, text)
+    lines, code = [], False
+    for line in text.split("\n"):
+        fence = bool(_FENCE.match(line))
+        code ^= fence
+        if code or fence or _NO_SPEECH.match(line):
+            line = ""
+        lines.append(_QUOTE.sub("", _PICTURE.sub("", line)))
+    return lines
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "\n" * match.group().count("\n")

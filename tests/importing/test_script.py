@@ -1,0 +1,288 @@
+"""Long recordings with a script and no times: aligned, and cut where the two agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import docx
+import numpy as np
+import pytest
+from imports import run_import, write
+
+from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.data.manifest import read_manifest
+from moontune.errors import UserError
+from moontune.importing.data_set import MANIFEST
+from moontune.importing.script.alignment import align
+from moontune.importing.script.anchors import anchors, bands
+from moontune.importing.script.cutting import FOREIGN, NOT_SPOKEN, UNSURE
+from moontune.importing.script.listening import Listener
+from moontune.importing.script.passages import cut_up
+from moontune.importing.script.reading import script_lines
+from moontune.importing.script.words import script_of, sound_of
+from moontune.importing.values import Piece
+from moontune.system.files import read_jsonl
+
+SAID = (
+    "The red boat sails home before the storm.",
+    "A cold wind blows from the north tonight.",
+    "Seven birds sing at dawn in the garden.",
+    "Nobody remembers where the old key was hidden.",
+    "My grandmother keeps her letters under the bed.",
+    "We walked along the river until it was dark.",
+)
+
+
+def pieces_of(*heard: str) -> list[Piece]:
+    """Pieces of three seconds, with pauses of half a second."""
+    return [Piece(3.5 * i + 0.5, 3.5 * i + 3.5, text) for i, text in enumerate(heard)]
+
+
+def cut(heard: tuple[str, ...], lines: tuple[str, ...], longest_s: float = 15.0) -> list[str]:
+    """The clips' texts."""
+    script = script_of(list(enumerate(lines, start=1)))
+    found = cut_up(pieces_of(*heard), script, longest_s)
+    return [script.text(one.first, one.end) for one in found if one.reason is None]
+
+
+def reasons(heard: tuple[str, ...], lines: tuple[str, ...]) -> list[str]:
+    script = script_of(list(enumerate(lines, start=1)))
+    return [one.reason or "" for one in cut_up(pieces_of(*heard), script, 15.0)]
+
+
+def test_what_is_said_as_it_is_written_is_cut_sentence_by_sentence() -> None:
+    assert cut(SAID, SAID) == list(SAID)
+    assert cut(SAID, (" ".join(SAID),)) == list(SAID)
+
+
+def test_a_clip_has_the_scripts_spelling_case_and_marks() -> None:
+    heard = ("the colour of it was 21 grey", "doctor smith said it is")
+    lines = ("The color of it — was 21: GREY!", 'Dr. Smith said "It\'s..."')
+    assert cut(heard, lines) == list(lines)
+
+
+def test_misheard_words_do_not_cost_a_clip() -> None:
+    heard = ("the read boat sale home before storm", "a gold winned blows from the north to night")
+    assert cut((*heard, *SAID[2:]), SAID) == list(SAID)
+
+
+@pytest.mark.parametrize("gone", range(6))
+def test_a_sentence_that_was_skipped_is_in_no_clip(gone: int) -> None:
+    rest = SAID[:gone] + SAID[gone + 1 :]
+    assert cut(rest, SAID) == list(rest)
+
+
+@pytest.mark.parametrize("at", range(7))
+def test_a_sentence_that_is_not_in_the_script_is_in_no_clip(at: int) -> None:
+    heard = (*SAID[:at], "Could somebody please close that window over there?", *SAID[at:])
+    assert cut(heard, SAID) == list(SAID)
+    assert reasons(heard, SAID).index(FOREIGN) == at
+
+
+def test_a_foreign_sentence_in_the_place_of_a_skipped_one_gets_no_words_of_it() -> None:
+    heard = (*SAID[:2], "Could somebody please close that window over there?", *SAID[3:])
+    assert cut(heard, SAID) == [*SAID[:2], *SAID[3:]]
+
+
+def test_of_a_sentence_that_was_said_twice_neither_is_doubtfully_taken() -> None:
+    """The script has it once: the clips around it stay, with their own words."""
+    texts = cut((*SAID[:3], SAID[2], *SAID[3:]), SAID)
+    assert [text for text in texts if text != SAID[2]] == [*SAID[:2], *SAID[3:]]
+    assert texts.count(SAID[2]) <= 1
+
+
+def test_a_sentence_that_the_script_repeats_is_found_each_time() -> None:
+    lines = (SAID[0], SAID[1], SAID[0], SAID[2], SAID[1], SAID[0])
+    assert cut(lines, lines) == list(lines)
+
+
+def test_words_said_again_within_a_clip_cost_it() -> None:
+    heard = (SAID[0], f"A cold wind blows no sorry {SAID[1]}", SAID[2])
+    assert cut(heard, SAID[:3]) == [SAID[0], SAID[2]]
+    assert UNSURE in reasons(heard, SAID[:3])
+
+
+def test_what_sounds_too_little_like_its_words_is_left_out() -> None:
+    heard = (SAID[0], "a gull when those from enough at noon", SAID[2])
+    assert cut(heard, SAID[:3]) == [SAID[0], SAID[2]]
+
+
+def test_a_pause_within_a_sentence_is_no_boundary_where_the_clip_is_short_enough() -> None:
+    heard = ("The red boat sails", "home before the storm.", SAID[1])
+    assert cut(heard, SAID[:2]) == [SAID[0], SAID[1]]
+    assert cut(heard, SAID[:2], 4.0) == ["The red boat sails", "home before the storm.", SAID[1]]
+
+
+def test_an_edge_that_may_be_elsewhere_is_not_cut_at() -> None:
+    """What was heard of the word at the edge belongs as well to the next piece."""
+    heard = (*SAID[:2], "seven birds sing at dawn in the", "nobody remembers where", SAID[4])
+    lines = (*SAID[:2], "Seven birds sing at dawn in the", "us nobody remembers where", SAID[4])
+    texts = cut(heard, lines)
+    assert "Seven birds sing at dawn in the us" not in texts
+    assert all(text in " ".join(lines) for text in texts)
+
+
+def test_another_language_gives_no_clip() -> None:
+    german = (
+        "Gestern Abend regnete es bis tief in die Nacht.",
+        "Der Hund schlief unter dem Tisch.",
+    )
+    assert cut(SAID, german) == []
+
+
+def test_nothing_heard_or_nothing_written() -> None:
+    assert cut((), SAID) == []
+    assert cut(("", ""), SAID) == []
+    assert align([["a"]], script_of([(1, "...")]))[0].foreign
+
+
+def long_talk(words: int) -> list[str]:
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    known = ["".join(rng.choice(letters, size=rng.integers(2, 9))) for _ in range(2000)]
+    return [known[i] for i in rng.integers(0, len(known), words)]
+
+
+def test_a_long_talk_is_looked_at_near_its_anchors_alone() -> None:
+    said = long_talk(6000)
+    heard = [word if i % 6 else f"{word}x" for i, word in enumerate(said)]
+    del heard[2000:2300]
+    found = anchors(heard, said)
+    assert all(heard[a : a + 4] == said[b : b + 4] for a, b in found)
+    assert found == sorted(found, key=lambda pair: pair[1])
+    pieces = [heard[i : i + 10] for i in range(0, len(heard), 10)]
+    limits = bands(pieces, said)
+    assert max(last - first for first, last in limits) < 500
+    aligned = align(pieces, script_of([(1, " ".join(said))]))
+    right = [(one.first, one.end) == (10 * i, 10 * i + 10) for i, one in enumerate(aligned[:200])]
+    assert sum(right) > 190
+    assert [one.first for one in aligned[205:]] == list(range(2350, 6000, 10))
+
+
+def test_anchors_that_nothing_near_supports_are_not_believed() -> None:
+    said = long_talk(400)
+    heard = [*said[:100], *said[300:304], *said[100:200]]
+    assert all(a == b or a == b + 4 for a, b in anchors(heard, said))
+
+
+def test_scripts_are_read_without_what_is_not_said(tmp_path: Path) -> None:
+    markdown = tmp_path / "a.md"
+    markdown.write_text(
+        "---\ntitle: Boats\n---\n# One *red* boat\n\nANNA: It **sails** home. [laughs]\n"
+        "BEN: See [the map](http://x.y/z).\nANNA: Where?\n```\ncode = 1\n```\n---\n> 1. Here.\n"
+        "<!-- not\nthis -->\nANNA: (applause) Yes.\n"
+    )
+    assert [line for _, line in script_lines(markdown)] == [
+        "One red boat", "It sails home.", "See the map.", "Where?", "Here.", "Yes.",
+    ]  # fmt: skip
+    document = docx.Document()
+    for text in ("A heading", "", "[music] The red boat."):
+        document.add_paragraph(text)
+    document.save(str(tmp_path / "b.docx"))
+    assert script_lines(tmp_path / "b.docx") == [(1, "A heading"), (3, "The red boat.")]
+    (tmp_path / "c.docx").write_bytes(b"PK\3\4 no more")
+    with pytest.raises(UserError, match=r"c\.docx: cannot be read as a Word file"):
+        script_lines(tmp_path / "c.docx")
+
+
+def talk(folder: Path, heard: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recording of as many bursts of noise as pieces, and ears that hear these words in it."""
+    pieces = pieces_of(*heard)
+    seconds = max(61.0, pieces[-1].end_s + 1)
+    samples = np.zeros(round(seconds * SAMPLE_RATE_HZ), np.float32)
+    rng = np.random.default_rng(0)
+    for piece in pieces:
+        at, end = (round(s * SAMPLE_RATE_HZ) for s in (piece.start_s, piece.end_s))
+        samples[at:end] = rng.uniform(-0.3, 0.3, end - at)
+    monkeypatch.setattr(Listener, "hear", lambda self, recording, longest_s: pieces)
+    return write(folder / "talk.wav", samples)
+
+
+def test_a_folder_with_a_talk_and_its_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = (*SAID[:2], "Could somebody please close that window?", *SAID[2:4], *SAID[5:])
+    talk(tmp_path / "d", heard, monkeypatch)
+    (tmp_path / "d/talk.txt").write_text("\n".join(SAID))
+    result = run_import(tmp_path / "d", output=tmp_path / "out")
+    assert result.texts == [*SAID[:4], SAID[5]]
+    assert result.reasons == [
+        ("talk.wav:7.50-10.50", FOREIGN),
+        ("talk.txt:5", NOT_SPOKEN),
+    ]
+    for u, begin in zip(result.rows, (0.5, 4.0, 11.0, 14.5, 18.0), strict=True):
+        samples = result.sounds[result.rows.index(u)]
+        loud = np.abs(samples) > 0
+        assert loud.sum() == pytest.approx(3 * SAMPLE_RATE_HZ, abs=400), begin
+        assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(3.2, abs=0.05)
+    rows = read_jsonl(result.folder / MANIFEST)
+    assert (rows[0]["where"], rows[0]["confidence"]) == ("talk.txt:1", "1.00")
+
+
+def test_a_talk_and_a_script_of_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = talk(tmp_path, SAID, monkeypatch)
+    script = tmp_path / "texts/version 2.md"
+    script.parent.mkdir()
+    script.write_text("\n\n".join(SAID))
+    result = run_import(recording, script, output=tmp_path / "out")
+    assert result.texts == list(SAID)
+    assert read_jsonl(result.folder / MANIFEST)[0]["where"] == "version 2.md:1"
+    (tmp_path / "talk.txt").write_text("\n".join(SAID[:3]))
+    for number, one in enumerate((tmp_path / "talk.wav", tmp_path / "talk.txt")):
+        alone = run_import(one, output=tmp_path / f"alone{number}", link=True)
+        assert alone.texts == list(SAID[:3])
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (" \n\n", "the script is empty"),
+        (
+            "Gestern Abend regnete es bis tief in die Nacht.",
+            "hardly anything of the script is heard",
+        ),
+    ],
+)
+def test_a_script_that_is_none_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, says: str
+) -> None:
+    recording = talk(tmp_path, SAID, monkeypatch)
+    (tmp_path / "talk.txt").write_text(script)
+    with pytest.raises(UserError, match=says) as told:
+        run_import(recording, tmp_path / "talk.txt", output=tmp_path / "out")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_foreign_piece_may_have_said_is_not_given_to_its_neighbour() -> None:
+    """`Hey you!` was said and not understood; it is much like the words after it."""
+    heard = (SAID[0], "", "Hey, where are you?", SAID[1])
+    texts = cut(heard, (SAID[0], "HEY YOU!", "HEY WEREWOLF,", SAID[1]))
+    assert not [text for text in texts if "HEY YOU" in text]
+
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "models/moonshine-tiny").is_dir(), reason="no ../shared")
+def test_real_speech_is_cut_with_its_own_words(tmp_path: Path) -> None:
+    said = read_manifest(SHARED / "data/adventure_game/manifest.jsonl")[0][100:130]
+    parts = [np.zeros(SAMPLE_RATE_HZ // 2, np.float32)]
+    for u in said:
+        parts += [read_audio(u.audio), np.zeros(SAMPLE_RATE_HZ // 2, np.float32)]
+    write(tmp_path / "talk.wav", np.concatenate(parts))
+    (tmp_path / "talk.txt").write_text("\n".join(u.text for u in said), encoding="utf-8")
+    model = str(SHARED / "models/moonshine-tiny")
+    result = run_import(tmp_path / "talk.txt", output=tmp_path / "out", model_id=model)
+    whole = " ".join(" ".join(u.text.split()) for u in said)
+    assert all(text in whole for text in result.texts)
+    assert len({u.text for u in said} & set(result.texts)) > 0.7 * len(said)
+
+
+def test_sounds_are_compared_as_wer_is_scored() -> None:
+    assert [sound_of(word) for word in ("Isn't", "(x)", "Um,", "COLOUR!", "Dr.")] == [
+        "isnot", "", "", "color", "doctor",
+    ]  # fmt: skip
