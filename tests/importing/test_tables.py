@@ -8,6 +8,7 @@ import json
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -283,3 +284,15 @@ def test_stretches_that_a_parquet_file_refers_to(tmp_path: Path) -> None:
     (tmp_path / "e").mkdir()
     pq.write_table(pa.table({"audio": audio, **rows}), tmp_path / "e/t.parquet")
     run_import(tmp_path / "e").holds(TEXTS[:2], [samples, samples])
+
+
+def test_a_file_that_its_folder_lacks_is_not_taken_from_another(tmp_path: Path) -> None:
+    """Clips of two speakers often have the same names."""
+    clips(tmp_path / "ann", "other.wav")
+    sounds = clips(tmp_path / "bob", "001.wav")
+    table = tmp_path / "t.csv"
+    table.write_text("path,text\nann/001.wav,Of Ann.\nbob/001.wav,Of Bob.\nx\\001.wav,Elsewhere.\n")
+    result = run_import(table, output=tmp_path / "out")
+    assert result.texts[:1] == ["Of Bob."]
+    np.testing.assert_array_equal(result.sounds[0], sounds[0])
+    assert result.reasons[0] == ("t.csv:2", "no audio")

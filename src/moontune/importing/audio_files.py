@@ -34,7 +34,8 @@ class AudioFinder:
         """The file that a table in `folder` names. Raises NotFoundError.
 
         A path is tried as it is, with `\\` as `/`, in the folders where corpora keep their clips,
-        with the suffixes of audio, and last by the file's name alone, where one file has it.
+        with the suffixes of audio, and last by the file's name alone, where one file has it and
+        the path's folder is none that is here.
         """
         named = named.strip().removeprefix("file://")
         if not named or "\0" in named:
@@ -42,7 +43,15 @@ class AudioFinder:
         for path in self._choices(named, folder):
             if self._allowed(path) and path.is_file():
                 return path
+        if self._folder_is_here(named.replace("\\", "/"), folder):
+            raise NotFoundError(f"{named}: no such file")
         return self._by_name(named)
+
+    def _folder_is_here(self, named: str, folder: Path) -> bool:
+        """Whether the path's folder is there: what it lacks is then no file of another folder."""
+        parts = PurePosixPath(named).parts
+        inside = len(parts) > 1 and parts != ("/", parts[-1])
+        return inside and any(path.parent.is_dir() for path in self._choices(named, folder))
 
     def _choices(self, named: str, folder: Path) -> Iterator[Path]:
         forms = [named, named.replace("\\", "/")] if "\\" in named else [named]
