@@ -80,6 +80,7 @@ def _imported(path: Path, runs: Path, tell: Callable[[str], object]) -> Path:
     folder = runs / FOLDER / f"{path.resolve().stem[:_LONGEST_NAME]}-{_fingerprint(path, runs)}"
 
     def build(empty: Path) -> None:
+        tell(f"importing {path}, which is no manifest ...")
         make_data_set(Request((path,), link=True), empty)
         write_json(empty / ORIGIN, {"source": _key(path)})
 
