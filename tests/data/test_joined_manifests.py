@@ -19,8 +19,8 @@ from moontune.data.sources.base import DataOrigin
 from moontune.data.sources.dispatch import sample_manifests
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import create_run, open_run
-from moontune.serve.corrected_clips import CorrectedClips
 from moontune.system.files import read_jsonl
+from moontune.web.corrected_clips import CorrectedClips
 
 
 def written(path: Path, *rows: dict | str) -> Path:

@@ -13,9 +13,9 @@ from builders import noise
 
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
-from moontune.serve import http_server
 from moontune.serve.models import ModelSource, ServedModels, model_sources
 from moontune.serve.next_training import folder_or_id, manifests_of_run
+from moontune.web import http_server
 
 
 @pytest.fixture

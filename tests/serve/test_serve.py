@@ -21,14 +21,14 @@ from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
 from moontune.models.confidence.calibration import NOT_YOURS
 from moontune.serve.app import PageText, application
-from moontune.serve.corrected_clips import CorrectedClips
 from moontune.serve.counts import Hypothesis, sentence, with_confidences
-from moontune.serve.http_server import serve_at
 from moontune.serve.kept_routes import KEPT_PATHS
 from moontune.serve.next_training import NextTraining, advice, is_enough
-from moontune.serve.prompts import SENTENCES, read_prompts
-from moontune.serve.requests import Limits
 from moontune.system.files import read_jsonl
+from moontune.web.corrected_clips import CorrectedClips
+from moontune.web.http_server import serve_at
+from moontune.web.prompts import SENTENCES, read_prompts
+from moontune.web.requests import Limits
 
 SPLITS = ("train", "val", "test")
 BASE, TUNED = "The quick brown fox, he jumps.", "the quick brown dog jumps."

@@ -22,13 +22,14 @@ from builders import noise, wav
 from serve_client import Page
 
 from moontune.errors import UserError
-from moontune.serve.app import PageText, _read, application
+from moontune.serve.app import PageText, application
 from moontune.serve.command import ServeArgs
-from moontune.serve.corrected_clips import CorrectedClips
 from moontune.serve.counts import Hypothesis
-from moontune.serve.http_server import serve_at
 from moontune.serve.next_training import NextTraining
-from moontune.serve.requests import Limits, Refused
+from moontune.web.corrected_clips import CorrectedClips
+from moontune.web.http_server import serve_at
+from moontune.web.requests import Limits, Refused
+from moontune.web.sounds import read_upload
 
 PATIENCE_S = 0.5
 
@@ -259,19 +260,19 @@ def _wide(channels: int, rate: int) -> bytes:
 def test_decoding_takes_the_memory_of_a_block() -> None:
     audio = flac(60, 192_000, 2)  # 92 MB when decoded at once
     tracemalloc.start()
-    assert len(_read(audio, 60.0)) == pytest.approx(60 * 16_000, abs=100)
+    assert len(read_upload(audio, 60.0)) == pytest.approx(60 * 16_000, abs=100)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 60e6
     with pytest.raises(Refused):
-        _read(audio, 59.0)
+        read_upload(audio, 59.0)
 
 
 def test_decoding_ends_at_the_limit() -> None:
     audio = flac(2_000, 16_000, 1, claims=0)  # 128 MB to its end
     tracemalloc.start()
     with pytest.raises(Refused):
-        _read(audio, 10.0)
+        read_upload(audio, 10.0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20e6

@@ -5,13 +5,11 @@ The application; the models are handed in.
 
 from __future__ import annotations
 
-import io
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -23,33 +21,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from moontune.data.audio import (
-    SAMPLE_RATE_HZ,
-    AudioError,
-    audio_blocks,
-    errors_as_audio_error,
-    header_duration_s,
-)
+from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
 from moontune.report.html.templating import templates
-from moontune.serve.corrected_clips import CorrectedClips
 from moontune.serve.counts import Hypothesis, difference, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS, kept_request
 from moontune.serve.next_training import NextTraining
-from moontune.serve.requests import HEADERS, Limits, Refused, answer, body, words
+from moontune.web.corrected_clips import CorrectedClips
+from moontune.web.page_files import SHARED, page_file
+from moontune.web.requests import HEADERS, Limits, Refused, answer, body, words
+from moontune.web.sounds import read_upload
 
 _REMEMBERED = 32  # clips that can still be kept
 _WAITING = 4  # requests at once
-_MOST_CHANNELS, _MOST_RATE_HZ = 8, 192_000  # a block of 10 s is 61 MB then
-_REPORT = resources.files("moontune.report.html") / "templates"  # its style is this page's too
-_SERVE = resources.files("moontune.serve") / "templates"
 _FILES = {
-    "/style.css": ("text/css", (_REPORT / "style.css", _SERVE / "serve.css")),
-    "/serve.js": ("text/javascript", (_SERVE / "serve.js",)),
-    "/kept.js": ("text/javascript", (_SERVE / "kept.js",)),
-    "/request.js": ("text/javascript", (_SERVE / "request.js",)),
-    "/recorder.js": ("text/javascript", (_SERVE / "recorder.js",)),
+    "/serve.js": (__package__, "serve.js"),
+    "/kept.js": (__package__, "kept.js"),
+    **SHARED,
 }
 
 # From (samples,) of float32 mono 16 kHz to the transcripts of the models, one or two.
@@ -98,9 +87,7 @@ def application(
         return Response(html, media_type="text/html", headers=HEADERS)
 
     async def file(request: Request) -> Response:
-        kind, files = _FILES[request.url.path]
-        content = "".join(file.read_text(encoding="utf-8") for file in files)
-        return Response(content, media_type=kind, headers=HEADERS)
+        return page_file(*_FILES[request.url.path])
 
     async def transcribe(request: Request) -> Response:
         return await answer(
@@ -137,7 +124,7 @@ async def _transcribe(
     state.waiting += 1
     try:
         audio = await body(request, limits.megabytes * 1_000_000, limits.patience_s)
-        samples = await run_in_threadpool(_read, audio, limits.seconds)
+        samples = await run_in_threadpool(read_upload, audio, limits.seconds)
         hypotheses = list(await run_in_threadpool(_alone, state.lock, transcribe_all, samples))
     finally:
         state.waiting -= 1
@@ -169,30 +156,6 @@ def _alone(
 ) -> Sequence[Hypothesis]:
     with lock:
         return transcribe_all(samples)
-
-
-def _read(audio: bytes, most_seconds: float) -> np.ndarray:
-    """The samples; decoded a block at a time, since a small file can hold hours, whatever its head
-    says."""
-    import soundfile
-
-    try:
-        seconds = header_duration_s(io.BytesIO(audio))
-        with errors_as_audio_error():
-            head = soundfile.info(io.BytesIO(audio))
-    except AudioError:
-        raise Refused(415, "this is no audio that can be read here") from None
-    if head.channels > _MOST_CHANNELS or head.samplerate > _MOST_RATE_HZ:
-        raise Refused(415, f"{head.channels} channels of {head.samplerate:,} Hz are too many")
-    blocks: list[np.ndarray] = []
-    for block in audio_blocks(io.BytesIO(audio)) if seconds <= most_seconds else ():
-        blocks.append(block)
-        seconds = sum(map(len, blocks)) / SAMPLE_RATE_HZ
-        if seconds > most_seconds:
-            break
-    if seconds > most_seconds:
-        raise Refused(413, f"{seconds:.0f} seconds; {most_seconds:.0f} at most")
-    return np.concatenate(blocks)
 
 
 async def _keep(

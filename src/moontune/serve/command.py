@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -13,14 +11,13 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
 from moontune.errors import UserError
-from moontune.serve.corrected_clips import CorrectedClips
 from moontune.serve.next_training import NextTraining, folder_or_id, manifests_of_run
-from moontune.serve.prompts import SENTENCES, read_prompts
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
 from moontune.system.formatting import printable
-
-_LAST_PORT = 65_535
+from moontune.web.corrected_clips import CorrectedClips
+from moontune.web.hosts import check_port, hosts, is_loopback
+from moontune.web.prompts import SENTENCES, read_prompts
 
 
 @dataclass(frozen=True)
@@ -59,16 +56,15 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
     try:
         from moontune.serve.app import PageText, application
-        from moontune.serve.http_server import serve_at
         from moontune.serve.models import ServedModels, model_sources
-        from moontune.serve.requests import Limits
+        from moontune.web.http_server import serve_at
+        from moontune.web.requests import Limits
     except ImportError as error:
         raise UserError(
             f"{error.name} is not installed; install moontune with its extra: moontune[serve]"
         ) from None
 
-    if not 0 <= args.port <= _LAST_PORT:
-        raise UserError(f"--port {args.port}: give one of 0..{_LAST_PORT}; 0 is any that is free")
+    check_port(args.port)
     if not (args.max_seconds > 0 and args.max_megabytes > 0):
         raise UserError("--max-seconds and --max-megabytes must be above 0")
     prompts = SENTENCES if args.prompts is None else read_prompts(args.prompts)
@@ -81,8 +77,8 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     title = real_path(user_path(args.model or sources[0].what)).name
     text = PageText(title, len(sources), NextTraining(manifests, base), prompts)
     limits = Limits(args.max_megabytes, args.max_seconds)
-    app = application(text, models, corrected, limits, _hosts(args.host))
-    if not _is_loopback(args.host):
+    app = application(text, models, corrected, limits, hosts(args.host))
+    if not is_loopback(args.host):
         folder = corrected.folder
         tell(
             f"remark: anybody who can reach {args.host} can use this page, hear what is in "
@@ -96,28 +92,3 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     serve_at(app, args.host, args.port, ready)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _hosts(host: str) -> list[str]:
-    """Names the page answers to: a page elsewhere cannot reach it under a name of its own."""
-    if host in ("0.0.0.0", "::"):
-        return [socket.gethostname(), "127.0.0.1", "localhost", "[::1]", *_addresses()]
-    if _is_loopback(host):
-        return ["127.0.0.1", "localhost", "[::1]"]
-    return [f"[{host}]" if ":" in host else host]
-
-
-def _addresses() -> list[str]:
-    """This machine's own addresses."""
-    try:
-        addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None)}
-    except OSError:
-        return []
-    return [f"[{a}]" if ":" in str(a) else str(a) for a in addresses]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +9,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
-from moontune.serve.corrected_clips import CorrectedClips, KeptClip
+from moontune.data.audio import read_audio
 from moontune.serve.next_training import NextTraining, advice, is_enough, total
-from moontune.serve.requests import HEADERS, Limits, words
+from moontune.web.corrected_clips import CorrectedClips, KeptClip
+from moontune.web.requests import HEADERS, Limits, words
+from moontune.web.sounds import as_wav
 
 _FIELDS = {  # what each request says
     "/kept": (),
@@ -42,12 +42,7 @@ async def kept_request(
 
 
 def _wav(corrected: CorrectedClips, key: str, most_seconds: float) -> bytes:
-    import soundfile
-
-    samples = read_audio(corrected.find(key).utterance.audio, most_seconds)
-    stream = io.BytesIO()
-    soundfile.write(stream, samples, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-    return stream.getvalue()
+    return as_wav(read_audio(corrected.find(key).utterance.audio, most_seconds))
 
 
 def _changed_list(

@@ -1,7 +1,8 @@
 import { kept, onKept, submittedByEnter } from "/kept.js";
+import { RATE, listen, peakOf, wav } from "/microphone.js";
 import { ask, at, made, meta } from "/request.js";
 
-const MOST_SECONDS = Number(meta("seconds")), RATE = 16000, UNSURE = 0.5;
+const MOST_SECONDS = Number(meta("seconds")), UNSURE = 0.5;
 let recording = null, number = 0;
 
 const say = (text, bad = false) => {
@@ -10,19 +11,6 @@ const say = (text, bad = false) => {
 };
 const minutes = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 
-// 16-bit mono WAV of float samples.
-function wav(samples, rate) {
-  const data = new DataView(new ArrayBuffer(44 + 2 * samples.length));
-  const text = (place, word) => [...word].forEach((c, i) => data.setUint8(place + i, c.charCodeAt(0)));
-  text(0, "RIFF"); data.setUint32(4, 36 + 2 * samples.length, true); text(8, "WAVEfmt ");
-  data.setUint32(16, 16, true); data.setUint16(20, 1, true); data.setUint16(22, 1, true);
-  data.setUint32(24, rate, true); data.setUint32(28, 2 * rate, true);
-  data.setUint16(32, 2, true); data.setUint16(34, 16, true);
-  text(36, "data"); data.setUint32(40, 2 * samples.length, true);
-  samples.forEach((v, i) => data.setInt16(44 + 2 * i, Math.max(-1, Math.min(1, v)) * 32767, true));
-  return new Blob([data], { type: "audio/wav" });
-}
-
 // What the server cannot read, the browser may: its sound as WAV.
 async function decoded(blob) {
   const sound = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(await blob.arrayBuffer());
@@ -30,7 +18,7 @@ async function decoded(blob) {
   for (let c = 0; c < sound.numberOfChannels; c++) {
     sound.getChannelData(c).forEach((v, i) => { mono[i] += v / sound.numberOfChannels; });
   }
-  return wav(mono, RATE);
+  return wav(mono);
 }
 
 async function hear(blob, name, prompted = "") {
@@ -171,27 +159,17 @@ if (prompts.length) {
 kept();
 
 async function start() {
-  let stream;
+  let stop;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    stop = await listen((block, length) => {
+      at("level").firstElementChild.style.transform = `scaleX(${Math.min(1, 1.6 * Math.sqrt(peakOf(block)))})`;
+      at("clock").textContent = minutes(length / RATE);
+      if (length >= MOST_SECONDS * RATE && recording) finish();
+    });
   } catch (error) {
     return say(`No microphone: ${error.message}. Allow it for this page, or drop a file.`, true);
   }
-  const context = new AudioContext({ sampleRate: RATE });
-  await context.audioWorklet.addModule("/recorder.js");
-  const source = context.createMediaStreamSource(stream), node = new AudioWorkletNode(context, "recorder");
-  const blocks = [];
-  let length = 0;
-  node.port.onmessage = ({ data }) => {
-    blocks.push(data);
-    length += data.length;
-    const peak = data.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-    at("level").firstElementChild.style.transform = `scaleX(${Math.min(1, 1.6 * Math.sqrt(peak))})`;
-    at("clock").textContent = minutes(length / RATE);
-    if (length >= MOST_SECONDS * RATE && recording) stop();
-  };
-  source.connect(node);
-  recording = { stream, context, blocks, prompt: prompted() };
+  recording = { stop, prompt: prompted() };
   lit(true);
   say("");
 }
@@ -202,20 +180,16 @@ function lit(on) {
   at("level").hidden = at("clock").hidden = !on;
 }
 
-async function stop() {
-  const { stream, context, blocks, prompt } = recording;
+async function finish() {
+  const { stop, prompt } = recording;
   recording = null;
   lit(false);
-  stream.getTracks().forEach((track) => track.stop());
-  await context.close();
-  const samples = new Float32Array(blocks.reduce((n, b) => n + b.length, 0));
-  let place = 0;
-  for (const block of blocks) { samples.set(block, place); place += block.length; }
+  const samples = await stop();
   number += 1;
-  if (samples.length) hear(wav(samples, RATE), `Recording ${number}`, prompt);
+  if (samples.length) hear(wav(samples), `Recording ${number}`, prompt);
 }
 
-at("record").addEventListener("click", () => (recording ? stop() : start()));
+at("record").addEventListener("click", () => (recording ? finish() : start()));
 const each = async (files) => { for (const file of files) await hear(file, file.name); };
 at("file").addEventListener("change", (event) => {
   const files = [...event.target.files];

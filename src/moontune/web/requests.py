@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from moontune.data.audio import AudioError
 from moontune.errors import UserError
-from moontune.serve.corrected_clips import GoneError
+from moontune.web.corrected_clips import GoneError
 
 _JSON_BYTES = 20_000
 HEADERS = {

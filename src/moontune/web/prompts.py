@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from moontune.errors import UserError
-from moontune.serve.corrected_clips import MOST_CHARACTERS
+from moontune.web.corrected_clips import MOST_CHARACTERS
 
 _MOST_BYTES = 1_000_000
 SENTENCES = (

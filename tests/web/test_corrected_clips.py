@@ -14,7 +14,7 @@ from builders import noise
 from moontune.data.audio import write_flac
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
-from moontune.serve.corrected_clips import CorrectedClips, GoneError
+from moontune.web.corrected_clips import CorrectedClips, GoneError
 
 CLIP = noise(1, 0.5)
 

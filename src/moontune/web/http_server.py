@@ -1,4 +1,4 @@
-"""The HTTP server of `moontune serve`, and its patience with connections that say nothing."""
+"""The HTTP server of a page, and its patience with connections that say nothing."""
 
 from __future__ import annotations
 

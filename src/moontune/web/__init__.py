@@ -1,0 +1,12 @@
+"""What pages on this machine have in common: a server, guarded requests, sound, clips they keep.
+
+In reading order:
+
+    http_server      The HTTP server of a page, and its patience with connections that say nothing
+    hosts            The names that a page answers to, and whether they let the network in
+    requests         Requests that only the page itself may make, and how they are answered
+    page_files       Files of a page: its style, and what several pages run in a browser
+    sounds           Sound on its way from a page and to it
+    corrected_clips  Clips that somebody corrected, kept as a manifest for the next run
+    prompts          Sentences to read aloud
+"""

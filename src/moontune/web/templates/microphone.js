@@ -1,0 +1,41 @@
+// The microphone's samples, and samples as a file.
+export const RATE = 16000;
+
+// Listens until `stop`, which gives all samples; `heard(block, length)` is told each block.
+export async function listen(heard) {
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const context = new AudioContext({ sampleRate: RATE });
+  await context.audioWorklet.addModule("/recorder.js");
+  const source = context.createMediaStreamSource(stream), node = new AudioWorkletNode(context, "recorder");
+  const blocks = [];
+  let length = 0;
+  node.port.onmessage = ({ data }) => {
+    blocks.push(data);
+    length += data.length;
+    heard(data, length);
+  };
+  source.connect(node);
+  return async function stop() {
+    stream.getTracks().forEach((track) => track.stop());
+    await context.close();
+    const samples = new Float32Array(length);
+    let place = 0;
+    for (const block of blocks) { samples.set(block, place); place += block.length; }
+    return samples;
+  };
+}
+
+export const peakOf = (block) => block.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+
+// 16-bit mono WAV of float samples.
+export function wav(samples, rate = RATE) {
+  const data = new DataView(new ArrayBuffer(44 + 2 * samples.length));
+  const text = (place, word) => [...word].forEach((c, i) => data.setUint8(place + i, c.charCodeAt(0)));
+  text(0, "RIFF"); data.setUint32(4, 36 + 2 * samples.length, true); text(8, "WAVEfmt ");
+  data.setUint32(16, 16, true); data.setUint16(20, 1, true); data.setUint16(22, 1, true);
+  data.setUint32(24, rate, true); data.setUint32(28, 2 * rate, true);
+  data.setUint16(32, 2, true); data.setUint16(34, 16, true);
+  text(36, "data"); data.setUint32(40, 2 * samples.length, true);
+  samples.forEach((v, i) => data.setInt16(44 + 2 * i, Math.max(-1, Math.min(1, v)) * 32767, true));
+  return new Blob([data], { type: "audio/wav" });
+}
