@@ -57,7 +57,7 @@ def trained(fold: RunDir, place: Path, seed: int) -> RunDir:
     if "train" in (run.stages() if place.exists() else {}):
         return run
     shutil.rmtree(place, ignore_errors=True)
-    left_out = shutil.ignore_patterns("lora_adapter", "*tuned*", "train*", "*.html", "*.md")
+    left_out = shutil.ignore_patterns("lora_adapter", "*tuned*", "train.json", "train_log.jsonl")
     shutil.copytree(fold.path, place, ignore=left_out)
     run.forget_stages([name for name in run.stages() if name in ("train", "evaluate")])
     config = run.config()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -224,6 +225,9 @@ def _transcribe(argv: list[str]) -> int:
         line.clear()
     if sentence := summary.sentence():
         ui.note(sentence)
+    if summary.drafts:
+        print(f"written: {summary.drafts}")
+        ui.note(f"correct them: {shlex.join(['moontune', 'review', str(args.draft)])}")
     return summary.code
 
 

@@ -54,11 +54,16 @@ _EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?")
 _EPOCH_S, _EPOCH_MS = (1e9, 1e11), (1e12, 1e14)  # of 2001 and later
 _LONGEST_NAME = 200
 _A_ROW = 'a manifest has a line such as {"audio_filepath": "a.wav", "text": "..."} for each clip'
+_UNREAD = "its text is a model's, and nobody has read it; correct it with moontune review"
 _LONGEST_TEXT = 20_000  # a quarter of an hour; normalising takes time with the square of it
 
 
 class _NoObjectError(ValueError):
     """A line that is JSON, and no object."""
+
+
+class _DraftError(ValueError):
+    """A row whose text is a model's own."""
 
 
 _NOT_AN_OBJECT = (*(_NoObjectError, json.JSONDecodeError, RecursionError, UnicodeDecodeError),)
@@ -413,6 +418,7 @@ def _each(
             row = _parse(decoded, base, where)
             if written_by_run and decoded.get("group"):
                 row = replace(row, group=str(decoded["group"]))
+            _refuse_draft(decoded)
         except (ValueError, RecursionError) as error:
             bad.append(_broken(error, where, number))
             if isinstance(error, _NOT_AN_OBJECT):
@@ -440,6 +446,12 @@ def _each(
         raise UserError(f"{first.where}: {first.reason}: {first.detail}; {none}{hint}")
 
 
+def _refuse_draft(row: dict[str, Any]) -> None:
+    """Raises ValueError where nobody has read the text."""
+    if row.get("draft") is True:
+        raise _DraftError(_UNREAD)
+
+
 def _share_of(strange: list[Dropped], total: int) -> str:
     """How many lines are no JSON objects, and what is wrong with the first of them."""
     share = f"{len(strange)} of {total} lines are not JSON objects"
@@ -457,7 +469,8 @@ def _broken(error: Exception, where: str, number: int) -> Dropped:
     if isinstance(error, UnicodeDecodeError):
         detail = f"{error.reason} at byte {error.start} of the line"
         return Dropped(where, ident, "not UTF-8", detail)
-    return Dropped(where, ident, "bad row", str(error))
+    reason = "draft" if isinstance(error, _DraftError) else "bad row"
+    return Dropped(where, ident, reason, str(error))
 
 
 def read_run_manifest(path: Path) -> list[Utterance]:

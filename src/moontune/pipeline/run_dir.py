@@ -26,6 +26,8 @@ from moontune.system.files import (
     new_folder,
     read_json,
     read_jsonl,
+    real_path,
+    user_path,
     write_json,
     write_text,
 )
@@ -377,6 +379,14 @@ def open_run(path: Path) -> RunDir:
     except (KeyError, AttributeError):
         raise UserError(f"{path / 'run.json'}: is damaged; start over with --overwrite") from None
     return RunDir(path)
+
+
+def manifests_of_run(model: str | None) -> list[Path]:
+    """The manifests that a run was trained on and that are still there; none of what is no run."""
+    if model is None or not (user_path(model) / "run.json").is_file():
+        return []
+    config = open_run(user_path(model)).config()
+    return [real_path(path) for path in config.data.manifest or () if path.is_file()]
 
 
 def single_run(path: Path) -> RunDir:

@@ -11,7 +11,8 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
 from moontune.errors import UserError
-from moontune.serve.next_training import NextTraining, folder_or_id, manifests_of_run
+from moontune.pipeline.run_dir import manifests_of_run
+from moontune.serve.next_training import NextTraining, folder_or_id
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
 from moontune.system.formatting import printable

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.config.schema import ModelConfig
-from moontune.pipeline.run_dir import open_run
-from moontune.system.files import real_path, user_path
+from moontune.system.files import user_path
 from moontune.system.formatting import counted
 
 # The smallest set of the study that surely helped a strong accent; a hundred clips helped both of
@@ -30,14 +29,6 @@ class NextTraining:
         if self.model_id not in (None, ModelConfig.model_id):
             words += ["--model-id", str(self.model_id)]
         return shlex.join(words)
-
-
-def manifests_of_run(model: str | None) -> list[Path]:
-    """The manifests that a run was trained on and that are still there; none of what is no run."""
-    if model is None or not (user_path(model) / "run.json").is_file():
-        return []
-    config = open_run(user_path(model)).config()
-    return [real_path(path) for path in config.data.manifest or () if path.is_file()]
 
 
 def folder_or_id(model_id: str) -> str:

@@ -13,4 +13,7 @@ In reading order:
     batching      Many recordings transcribed together
     writers       Transcripts of recordings written as text, JSON lines, SRT or VTT
     subtitles     Timed text as SubRip and WebVTT
+    drafts        Recordings as a data set of drafts: clips with what a model hears in them, to be
+                  corrected
+    need          Which drafts to correct first: those that a training has most to learn from
 """

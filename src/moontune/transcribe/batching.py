@@ -45,6 +45,7 @@ class Summary:
     audio_s: float = 0.0
     seconds: float = 0.0  # from the first sound to the last word; loading the model not counted
     written: list[Path] = field(default_factory=list)
+    drafts: str = ""  # what there is to correct
 
     @property
     def code(self) -> int:

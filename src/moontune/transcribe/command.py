@@ -14,14 +14,18 @@ from moontune.config.schema import Decoding, ModelConfig, TokenCap
 from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.errors import UserError
+from moontune.pipeline.run_dir import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 from moontune.transcribe.batching import BatchTranscriber, Summary
+from moontune.transcribe.drafts import DraftWriter
 from moontune.transcribe.recordings import Recording, find_recordings
 from moontune.transcribe.segmentation import SegmentationConfig
 from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
 
 _SHORT_S = 300.0
+# Of clips to correct: a long one is tiring to hear again, and slow to train on.
+DRAFT_LENGTHS = SegmentationConfig(longest_s=15.0, target_s=10.0)
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,15 @@ class TranscribeArgs:
     """Commit of a base on the hub; default: the newest, or the one an adapter was trained on."""
     tokens_per_second: float | None = None
     """The token cap's rate; default: the run's, else 6.5. 13 for scripts other than Latin."""
-    decoding: Decoding = "greedy"
+    decoding: Decoding | None = None
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
-    two to three times the time."""
+    two to three times the time. Default: greedy, and consensus for --draft."""
+    draft: Path | None = None
+    """Make a data set here: clips with transcripts to correct, the ones that a training has most to
+    learn from first."""
+    known: tuple[Path, ...] = ()
+    """With --draft, manifests of what is transcribed already: words and speakers that they lack
+    come first. Default: those of the run that is --model."""
     speech_threshold: float = SegmentationConfig.threshold
     """Sound this likely to be speech is heard, 0 to 1: lower for faint voices, higher for noise."""
 
@@ -78,15 +88,19 @@ def transcribe_files(
         complain(printable(text))
 
     several = len(recordings) > 1
-    if args.output_dir is None and several and forms[0] in ("srt", "vtt"):
+    folder = args.draft or args.output_dir
+    if folder is None and several and forms[0] in ("srt", "vtt"):
         raise UserError(f"--format {forms[0]} of several recordings; add --output-dir DIR")
-    config = replace(SegmentationConfig(), threshold=args.speech_threshold)
-    if args.output_dir is None:
-        writer: Writer = StreamWriter(
-            *(stdout, forms[0], args.model, config, ui.hide), several=several
-        )
-    else:
+    lengths = SegmentationConfig() if args.draft is None else DRAFT_LENGTHS
+    config = replace(lengths, threshold=args.speech_threshold)
+    drafts: DraftWriter | None = None
+    if args.draft is not None:
+        known = args.known or manifests_of_run(args.model)
+        writer: Writer = (drafts := DraftWriter(args.draft, known, skip=args.skip_existing))
+    elif args.output_dir is not None:
         writer = FolderWriter(args.output_dir, forms, args.model, config, skip=args.skip_existing)
+    else:
+        writer = StreamWriter(*(stdout, forms[0], args.model, config, ui.hide), several=several)
     wanted = [r for r in recordings if not writer.has(r)]
     summary = Summary(skipped=len(recordings) - len(wanted))
     with ExitStack() as stack:
@@ -95,15 +109,15 @@ def transcribe_files(
         lengths_s = dict(_readable(wanted, stdin, summary, tell))
         if not lengths_s:
             return summary
-        if args.output_dir is not None:  # told now, not after hours of computing
-            _make_writable(args.output_dir)
+        if folder is not None:  # told now, not after hours of computing
+            _make_writable("--output-dir" if args.draft is None else "--draft", folder)
         from moontune.transcribe.recognizer import open_recognizer
 
         device = _device(args.device, lengths_s)
         recognizer = open_recognizer(
             *(args.model, device, args.model_id, args.revision),
             word_times=forms != ("text",),
-            decoding=args.decoding,
+            decoding=args.decoding or ("greedy" if drafts is None else "consensus"),
         )
         loaded()
         if recognizer.note:
@@ -116,7 +130,11 @@ def transcribe_files(
             recognizer = replace(recognizer, cap=cap)
         summary.device = recognizer.device
         batched = BatchTranscriber(recognizer, config, writer, summary, ui)
-        batched.work(lengths_s, stdin, tell)
+        try:
+            batched.work(lengths_s, stdin, tell)
+        finally:
+            if drafts is not None:
+                summary.drafts = drafts.close()
     return summary
 
 
@@ -127,7 +145,11 @@ def _checked(args: TranscribeArgs) -> tuple[Format, ...]:
         check_values(tokens_per_second=args.tokens_per_second)
     if not 0 < args.speech_threshold < 1:
         raise UserError(f"--speech-threshold {args.speech_threshold:g}: give one between 0 and 1")
-    if args.output_dir is None:
+    if args.draft is None and args.known:
+        raise UserError("--known is for the order of drafts; add --draft DIR, or drop it")
+    if args.draft is not None:
+        _check_draft(args)
+    elif args.output_dir is None:
         if len(forms) > 1:
             raise UserError("several formats need files; add --output-dir DIR")
         if args.skip_existing:
@@ -137,19 +159,28 @@ def _checked(args: TranscribeArgs) -> tuple[Format, ...]:
     return forms
 
 
+def _check_draft(args: TranscribeArgs) -> None:
+    """Raises UserError for flags that drafts cannot follow."""
+    if args.format or args.output_dir is not None:
+        flag = "--format" if args.format else "--output-dir"
+        raise UserError(f"--draft makes a data set, and {flag} writes transcripts; drop one")
+    if args.decoding == "greedy":
+        raise UserError("--draft needs to know how sure each word is; drop --decoding greedy")
+
+
 def _device(asked: DeviceName, lengths_s: dict[Recording, float]) -> DeviceName:
     """A few minutes of sound are heard on the CPU before a GPU's libraries are loaded."""
     short = all(lengths_s.values()) and sum(lengths_s.values()) <= _SHORT_S
     return "cpu" if asked == "auto" and short else asked
 
 
-def _make_writable(folder: Path) -> None:
+def _make_writable(flag: str, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(
-            f"--output-dir {folder}: cannot be written ({error.strerror}); name another folder"
+            f"{flag} {folder}: cannot be written ({error.strerror}); name another folder"
         ) from None
 
 

@@ -1,0 +1,142 @@
+"""Recordings as a data set of drafts: clips with what a model hears in them, to be corrected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
+from moontune.data.manifest import Utterance, each_utterance
+from moontune.data.speakers import find_speakers
+from moontune.errors import UserError
+from moontune.system.files import read_jsonl, real_path, write_jsonl
+from moontune.system.formatting import counted
+from moontune.transcribe.long_form import SegmentTranscript
+from moontune.transcribe.need import Draft, Transcribed, ranked
+from moontune.transcribe.recordings import Recording
+
+MANIFEST, AUDIO = "manifest.jsonl", "audio"
+_UNRANKED = "unranked.jsonl"  # a recording a line, while others are still being transcribed
+_FIRST_S = 1200.0  # of which the last line tells
+
+
+class DraftWriter:
+    """A folder with `manifest.jsonl` and its audio, a row a clip, as a `Writer` of transcripts.
+
+    A row is a draft until somebody has read it: no training takes it before.
+    """
+
+    def __init__(self, folder: Path, known: Sequence[Path], *, skip: bool) -> None:
+        """`known` are manifests of what is transcribed already; `skip`: recordings are added to
+        those that the folder has. Raises UserError."""
+        if (folder.exists() or folder.is_symlink()) and not skip:
+            raise UserError(
+                f"--draft {folder}: is there already; name another folder, or add --skip-existing "
+                "to add recordings to it"
+            )
+        self._folder, self._manifest = folder, folder / MANIFEST
+        self._known = Transcribed.of(each_utterance(*known))
+        self._rows = read_jsonl(self._manifest) if self._manifest.is_file() else []
+        self._new = _unranked(folder / _UNRANKED)
+        self._whole = {str(row.get("source_file")) for row in (*self._rows, *self._new)}
+
+    def has(self, recording: Recording) -> bool:
+        return _name(recording) in self._whole
+
+    def add(self, recording: Recording, new: Sequence[SegmentTranscript]) -> None:
+        pass
+
+    def finish(
+        self, recording: Recording, transcripts: Sequence[SegmentTranscript], *, whole: bool
+    ) -> list[Path]:
+        """Keep the clips of a recording, unless it was broken off: then none of them."""
+        spoken = [transcript for transcript in transcripts if transcript.text] if whole else []
+        if not spoken:
+            return []
+        rows = [self._clip(recording, n, one) for n, one in enumerate(spoken, start=1)]
+        self._new += rows
+        with open(self._folder / _UNRANKED, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(rows, ensure_ascii=False) + "\n")
+        return [self._manifest]
+
+    def _clip(
+        self, recording: Recording, number: int, transcript: SegmentTranscript
+    ) -> dict[str, Any]:
+        """The row of a clip whose audio is written."""
+        name, segment = f"{recording.stem}-{number:04}", transcript.segment
+        audio = self._folder / AUDIO / f"{name}.flac"
+        audio.parent.mkdir(parents=True, exist_ok=True)
+        write_flac(audio, segment.samples)
+        return {
+            "audio_filepath": f"{AUDIO}/{name}.flac",
+            "text": transcript.text,
+            "duration": round(len(segment.samples) / SAMPLE_RATE_HZ, 3),
+            "speaker": None,
+            "id": name,
+            "draft": True,
+            "confidences": [round(sure, 3) for sure in transcript.confidences or ()],
+            "source_file": _name(recording),
+            "start_s": round(segment.start_s, 3),
+        }
+
+    def close(self) -> str:
+        """Write the manifest, new drafts behind those that are there, the ones to correct first
+        first; says what it holds."""
+        if not self._new:
+            return ""
+        drafts = _drafts(self._new, self._folder)
+        chosen = ranked(drafts, self._known)
+        rows = [{**self._new[i], "priority": round(worth, 4)} for i, worth in chosen]
+        write_jsonl(self._manifest, [*self._rows, *rows])
+        (self._folder / _UNRANKED).unlink()
+        self._new = []
+        return _sentence(self._manifest, [drafts[i] for i, _ in chosen])
+
+
+def _unranked(file: Path) -> list[dict[str, Any]]:
+    """Rows of recordings that an earlier start finished; a line that was broken off is none."""
+    rows: list[dict[str, Any]] = []
+    if file.is_file():
+        for line in file.read_text(encoding="utf-8").split("\n"):
+            with suppress(ValueError):
+                rows += json.loads(line)
+    return rows
+
+
+def _name(recording: Recording) -> str:
+    return "stdin" if recording.path is None else str(real_path(recording.path))
+
+
+def _drafts(rows: Sequence[dict[str, Any]], folder: Path) -> list[Draft]:
+    """The rows, with speakers as far as folders or file names tell them."""
+    clips = [
+        Utterance(row["id"], folder / row["audio_filepath"], row["text"], row["duration"], None)
+        for row in rows
+    ]
+    found = find_speakers(clips)
+    speakers = [u.speaker for u in (clips if found is None else found.utterances)]
+    return [
+        Draft(row["text"], row["confidences"], row["duration"], speaker)
+        for row, speaker in zip(rows, speakers, strict=True)
+    ]
+
+
+def _sentence(manifest: Path, drafts: Sequence[Draft]) -> str:
+    """What there is to correct, and how much of it stands at the beginning."""
+    seconds = sum(draft.seconds for draft in drafts)
+    says = f"{counted(len(drafts), 'draft')}, {seconds / 60:.1f} minutes: {manifest}"
+    first_s = first = 0.0
+    for draft in drafts:
+        if first_s >= _FIRST_S:
+            break
+        first_s, first = first_s + draft.seconds, first + draft.likely_wrong
+    wrong = sum(draft.likely_wrong for draft in drafts)
+    if first_s < seconds:
+        says += (
+            f"; the first {first_s / 60:.0f} minutes hold {first:.0f} of {wrong:.0f} words that "
+            "are likely wrong"
+        )
+    return says
