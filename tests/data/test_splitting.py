@@ -95,3 +95,31 @@ def test_leaks_of_audio_and_sentences_are_reported() -> None:
     )
     counts = done.summary()["leakage"]["counts"]
     assert counts == {"speaker": 0, "audio": 1, "sentence": 1}
+
+
+@settings(deadline=None, max_examples=25)
+@given(speakers, st.integers(0, 1000), st.integers(1, 5))
+def test_what_is_added_leaves_the_splits_that_were(by_speaker, seed, more) -> None:
+    """New clips of a known speaker go where he is; new speakers are split by themselves."""
+    rows = utterances(by_speaker)
+    before = split_utterances(rows, **SHARES, seed=seed)
+    where: Any = {u.id: name for name in SPLITS for u in before.parts[name]}
+    known = [replace(u, id=f"{u.id} again") for u in rows[::2]]
+    new = [replace(rows[i % len(rows)], id=f"new {i}", speaker=f"new {i}") for i in range(more)]
+    after = split_utterances([*rows, *known, *new], **SHARES, seed=seed, fixed=where)
+    found = {u.id: name for name in SPLITS for u in after.parts[name]}
+    assert {name: found[name] for name in where} == where
+    assert all(found[u.id] == where[u.id.removesuffix(" again")] for u in known)
+    assert not [leak for leak in after.leaks if leak.kind == "speaker"]
+    placed = [found[u.id] for u in new]
+    assert placed[0] == "train" if more < 3 else set(placed) == set(SPLITS)
+
+
+def test_of_a_group_that_was_divided_what_is_new_is_trained_on() -> None:
+    rows = utterances({"anna": [1.0] * 3, "ben": [1.0], "carl": [1.0]})
+    ids = [u.id for u in rows]
+    fixed: Any = dict(zip(ids, ("train", "test", None, "val", "test"), strict=True))
+    fixed = {name: split for name, split in fixed.items() if split}
+    done = split_utterances(rows, **SHARES, seed=1, fixed=fixed)
+    found = {u.id: name for name in SPLITS for u in done.parts[name]}
+    assert found == fixed | {ids[2]: "train"}

@@ -148,6 +148,10 @@ class ConsoleUi:
         for line in [verdict.rule, *verdict.findings, *verdict.cautions]:
             if line:
                 self.console.print(printable(line), markup=False)
+        if metrics.new_clips is not None:
+            self.console.print()
+            for line in metrics.new_clips.sentences:
+                self.console.print(printable(line), markup=False)
         self.next_steps(metrics.next_steps)
 
     def next_steps(self, steps: Sequence[NextStep]) -> None:

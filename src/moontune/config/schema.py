@@ -35,6 +35,9 @@ class DataConfig:
     manifest: tuple[Path, ...] | None = None
     """JSONL manifest of your own, one utterance a line, or whatever else `moontune import` takes: a
     folder, a table, subtitles. Several are joined, in their order."""
+    after: Path | None = None
+    """A run that this one comes after, with new clips: its own come along and stay in their splits,
+    and the report says what the new ones bought."""
     dataset: str = "openslr/librispeech_asr"
     """Hub id of LibriSpeech, or a folder of parquet files in its columns."""
     dataset_revision: str | None = None

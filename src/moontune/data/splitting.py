@@ -74,18 +74,46 @@ def split_utterances(
     seed: int,
     split_by: SplitBy = "speaker",
     audio_key: Callable[[Utterance], str] | None = None,
+    fixed: Mapping[str, SplitName] | None = None,
 ) -> Split:
     """Split by whole speakers (or by recordings), deterministic in `seed` and in the set.
 
-    `audio_key` gives the content of a recording (a hash), for the leakage report. Raises UserError
-    where there are fewer than three groups or an utterance has no speaker.
+    `audio_key` gives the content of a recording (a hash), for the leakage report. `fixed` are
+    splits of some utterances by id: what belongs to them goes where they are, and the rest is split
+    by itself. Raises UserError where there are fewer than three groups or an utterance has no
+    speaker.
     """
     grouping = _grouping(utterances, split_by)
-    groups = grouping.groups
     wanted = (1.0 - val_share - test_share, val_share, test_share)
-    placed = _placed(groups, wanted, seed)
-    where: dict[str, SplitName] = {name: SPLITS[k] for name, k in placed.items()}
+    where: dict[str, SplitName] = {}
+    if fixed:
+        grouping, where = _beside(grouping, fixed)
+    free = {name: group for name, group in grouping.groups.items() if name not in where}
+    if not fixed or len(free) >= len(SPLITS):
+        where |= {name: SPLITS[k] for name, k in _placed(free, wanted, seed).items()}
+    else:  # one to learn from, one to test
+        where |= dict(zip(sorted(free), ("train", "test"), strict=False))
     return _divided(utterances, grouping, where, wanted, seed=seed, audio_key=audio_key)
+
+
+def _beside(
+    grouping: Grouping, fixed: Mapping[str, SplitName]
+) -> tuple[Grouping, dict[str, SplitName]]:
+    """The groups that hold fixed utterances, divided where these are in several splits, and where
+    each goes; of a divided one, what is new is trained on."""
+    groups: dict[str, list[Utterance]] = {}
+    where: dict[str, SplitName] = {}
+    for name, members in grouping.groups.items():
+        named = {fixed[u.id] for u in members if u.id in fixed}
+        if len(named) < 2:
+            groups[name] = members
+            where.update((name, split) for split in named)
+            continue
+        for u in members:
+            part = fixed.get(u.id, "train")
+            groups.setdefault(f"{name} ({part})", []).append(u)
+            where[f"{name} ({part})"] = part
+    return replace(grouping, groups=groups), where
 
 
 def split_folds(

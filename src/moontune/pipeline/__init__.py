@@ -4,6 +4,8 @@ In reading order:
 
     new_run           A run begun, or gone on with: what is checked, in which order, before
                       anything is spent
+    earlier_run       The run that another comes after: its clips come along and stay in their
+                      splits
     preflight         Checks of data, model, disk and memory, before an hour is spent
     runner            One stage of a run done: checked, watched, recorded
     run_dir           A run's folder: its files, the record of finished stages, and what made it

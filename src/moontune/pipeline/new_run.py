@@ -13,6 +13,7 @@ from moontune.config.presets import PRESETS
 from moontune.config.schema import RunConfig
 from moontune.config.validation import remarks, resolve
 from moontune.errors import UserError
+from moontune.pipeline.earlier_run import with_earlier
 from moontune.pipeline.preflight import check_data, check_model, check_room
 from moontune.pipeline.run_dir import (
     KINDS,
@@ -78,7 +79,7 @@ def begin_run(
 
     A folder of that name, or an older run in it, is touched only once sampling has succeeded.
     """
-    config = resolve(config)
+    config = _resolved(config, start.kind)
     path = new_run_path(config, overwrite=overwrite)
     for text in remarks(config) + check_room(config):
         start.remark(text)
@@ -95,6 +96,15 @@ def begin_run(
             run.note(**facts)
         start.sample(run, config)
     return open_run(path), config
+
+
+def _resolved(config: RunConfig, kind: RunKind) -> RunConfig:
+    """Raises UserError. A cross-validation and a sweep take the earlier run's clips along, and
+    leave no split as it was."""
+    config = resolve(with_earlier(resolve(config)))
+    if kind.name == "run":
+        return config
+    return replace(config, data=replace(config.data, after=None))
 
 
 def resume_run(
@@ -114,7 +124,7 @@ def resume_run(
             remedy = f"use: {final_command(run.path.parent)}"
         raise UserError(f"{run.path}: is {KINDS[run.kind]}; {remedy}")
     saved = run.config()
-    wanted = settings(saved)
+    wanted = _resolved(settings(saved), start.kind)
     config = resolve(replace(saved, report=wanted.report))
     _refuse_other_settings(config, wanted)
     start.kind.resume(run)

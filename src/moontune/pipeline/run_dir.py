@@ -40,7 +40,7 @@ KINDS = {
 }
 FINAL = "final"  # folder of that adapter, in the cross-validation's
 # Settings that are paths, relative to the folder that a run began in.
-PATHS = ("model_id", "manifest", "general_manifest", "replay_manifest")
+PATHS = ("model_id", "manifest", "after", "general_manifest", "replay_manifest")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",

@@ -9,6 +9,8 @@ In reading order:
     provenance       The provenance of a run as tables: its data, artifact, commands, settings
                      and machine
     confidence       Confidences of words, in words and in figures
+    new_clips        What a run's new clips bought: it beside the run that it came after, on the
+                     same test clips
     suspicion        Transcripts that look wrong, in words
     public           What a collected report may hold of a run: figures, and no words of
                      anybody's

@@ -22,6 +22,7 @@ from moontune.evaluation.measures import Comparison, Outcome
 from moontune.evaluation.phrasing import plainly
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
+from moontune.report.new_clips import NewClips
 from moontune.system.device import Device
 from moontune.training.summary import TrainingFigures, TrainingSummary
 
@@ -174,6 +175,7 @@ class RunMetrics:
     remarks: list[str]
     next_steps: list[NextStep] = field(default_factory=list)  # none of runs older than that
     confidence: WordConfidence | None = None  # of words, where the run decodes by consensus
+    new_clips: NewClips | None = None  # of a run that came after another
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> RunMetrics:
@@ -194,6 +196,7 @@ class RunMetrics:
             remarks=row["remarks"],
             next_steps=[NextStep(**step) for step in row.get("next_steps", [])],
             confidence=WordConfidence.from_json(row.get("confidence")),
+            new_clips=NewClips.from_json(row.get("new_clips"), row["run"]),
         )
 
 

@@ -17,6 +17,7 @@ from moontune.report.markdown_tables import (
     suspicious,
     words,
 )
+from moontune.report.new_clips import new_clips_section
 from moontune.report.provenance import (
     Section,
     artifact_counts,
@@ -33,6 +34,7 @@ def render(results: RunResults) -> str:
     metrics = results.metrics
     parts = [
         *_figures(metrics, results.losses),
+        *new_clips_section(metrics.new_clips),
         words(metrics.comparison),
         changed(results.before, results.after),
         *suspicious(results.suspects),

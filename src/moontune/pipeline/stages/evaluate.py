@@ -9,6 +9,7 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.evaluation.comparison import differing_conditions
 from moontune.pipeline.base_of_run import load_base_for
+from moontune.pipeline.earlier_run import earlier_run
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.screening import screen_again, write_suspects
 from moontune.pipeline.stages.confidence import calibrate
@@ -43,10 +44,22 @@ def evaluate_stage(
     for prefix in ("", "general_"):
         if group.is_main and (run / f"{prefix}eval_tuned.json").is_file():
             _require_same_conditions(run, prefix)
+    _measure_earlier(run, config, ui, group)
     suspects = screen_again(run, config, base, ui, group)
     if group.is_main:
         write_suspects(run, suspects)
     return base_facts
+
+
+def _measure_earlier(run: RunDir, config: RunConfig, ui: Ui, group: ProcessGroup) -> None:
+    """Measure the adapter of the run that this one came after, on this one's test clips."""
+    from moontune.models.adapter import load_adapter
+
+    earlier = earlier_run(config)
+    if earlier is not None:
+        base, _ = load_base_for(run, config, group)
+        load_adapter(base, earlier.adapter)
+        measure(run, config, ui, base, "earlier", group)
 
 
 def _require_same_conditions(run: RunDir, prefix: str) -> None:

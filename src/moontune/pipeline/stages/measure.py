@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 def measure(
     run: RunDir, config: RunConfig, ui: Ui, base: Base, which: str, group: ProcessGroup
 ) -> None:
-    """Write predictions and summaries of the model as it is now; `which` is base or tuned."""
+    """Write predictions and summaries of the model as it is now; `which` is base, tuned or earlier,
+    the last on the test split alone."""
     from moontune.evaluation.evaluate import evaluate
     from moontune.models.transcriber import load_audio
 
     for clips, prefix in (("test", ""), ("general", "general_")):
+        if which == "earlier" and clips != "test":
+            continue
         utterances = group.on_main(lambda clips=clips: _utterances(run, clips))
         if not utterances:
             continue  # no general speech

@@ -7,6 +7,8 @@ from typing import Any
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, SplitBy, meaning_of, split_utterances
+from moontune.errors import UserError
+from moontune.pipeline.earlier_run import earlier_run, earlier_splits, write_new_clips
 from moontune.pipeline.run_dir import RunDir
 from moontune.report.provenance import shared_text
 from moontune.system.files import write_json
@@ -24,6 +26,8 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write the manifests of the splits, and split.json with their shares and what they share."""
     utterances = read_run_manifest(run.manifest("clean"))
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
+    earlier = earlier_run(config)
+    fixed = earlier_splits(earlier, hashes) if earlier else {}
     split = split_utterances(
         utterances,
         val_share=config.split.val_share,
@@ -31,7 +35,17 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         seed=config.output.seed,
         split_by=split_by_of(run, config),
         audio_key=lambda u: hashes.get(u.id, ""),
+        fixed=fixed,
     )
+    if earlier is not None:
+        empty = [name for name in SPLITS if not split.parts[name]]
+        if empty:
+            raise UserError(
+                f"{earlier.path}: none of its {empty[0]} clips is there any more; leave --after out"
+            )
+        new = len(utterances) - len(fixed)
+        write_new_clips(run, earlier, split, fixed)
+        ui.note(f"{counted(new, 'new clip')}; {len(fixed):,} stay where {earlier.path} had them")
     for name in SPLITS:
         write_manifest(run.manifest(name), split.parts[name], keep_where=True)
         share = split.shares[name]

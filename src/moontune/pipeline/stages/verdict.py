@@ -20,6 +20,7 @@ from moontune.evaluation.acceptance import (
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
+from moontune.pipeline.earlier_run import new_clips_of
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.confidence import confidence_of
 from moontune.pipeline.stages.next_steps import next_steps
@@ -125,6 +126,7 @@ def _metrics_of(
         "difference": asdict(evidence.difference),
         "comparison": evidence.comparison.to_json(),
         "confidence": confidence and confidence.to_json(),
+        "new_clips": new_clips_of(run, config.output.seed),
         "general": general_facts,
         "training": training,
         "stability": {

@@ -52,6 +52,7 @@ def run_page(
         facts=provenance_of(results),
         suspects=results.suspects,
         confidence=metrics.confidence,
+        new_clips=metrics.new_clips.sentences if metrics.new_clips else (),
     )
     return render_page(page, clips)
 

@@ -128,6 +128,7 @@ class Page:
     trials: SweepTrials | None = None
     suspects: Sequence[Suspect] = ()  # transcripts that look wrong, the least fitting first
     confidence: WordConfidence | None = None  # None: transcripts are greedy alone
+    new_clips: Sequence[str] = ()  # what they bought, of a run that came after another
 
 
 def render_page(page: Page, clips: int) -> str:

@@ -1,0 +1,120 @@
+"""The run that another comes after: its clips come along and stay in their splits.
+
+So what was tested on stays unheard, and what the new clips bought can be told on the same clips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from moontune.config.schema import ModelConfig, RunConfig, SplitConfig
+from moontune.data.manifest import read_run_manifest
+from moontune.data.splitting import SPLITS, Split, SplitBy, SplitName
+from moontune.errors import UserError
+from moontune.evaluation.comparison import compare
+from moontune.evaluation.predictions import stored_predictions
+from moontune.models.locate import is_hub_id
+from moontune.pipeline.run_dir import KINDS, RunDir, evaluated_run
+from moontune.system.files import real_path, write_json
+
+NEW_CLIPS = "new_clips.json"
+
+
+def earlier_run(config: RunConfig) -> RunDir | None:
+    """The run that this one comes after; None where it comes after none. Raises UserError."""
+    place = config.data.after
+    if place is None:
+        return None
+    run = evaluated_run(place)
+    if run.kind != "run":
+        raise UserError(f"--after {place}: is {KINDS[run.kind]}; name a single run")
+    return run
+
+
+def with_earlier(config: RunConfig) -> RunConfig:
+    """The configuration with the earlier run's clips before the new ones, and with its base.
+
+    The same again of one that has them. Raises UserError where the two do not go together.
+    """
+    run = earlier_run(config)
+    if run is None:
+        return config
+    clips = run.manifest("clean")
+    new = [path for path in config.data.manifest or () if real_path(path) != real_path(clips)]
+    if not new:
+        raise UserError(f"--after {run.path}: its clips are known; add --manifest with new ones")
+    if config.data.utterances is not None:
+        raise UserError("--after takes all clips, and --utterances a part of them; drop one")
+    return replace(
+        config,
+        data=replace(config.data, manifest=(clips, *new)),
+        split=_same_split(config.split, run),
+        model=_same_base(config.model, run),
+    )
+
+
+def _same_split(split: SplitConfig, run: RunDir) -> SplitConfig:
+    """Split as the earlier run is. Raises UserError where another way is asked for."""
+    theirs: SplitBy = run.read("split.json")["split_by"]
+    if split.split_by not in ("auto", theirs):
+        raise UserError(
+            f"--split-by {split.split_by}: {run.path} is split by {theirs}, and its splits stay; "
+            "leave it out, or leave --after out"
+        )
+    return replace(split, split_by=theirs)
+
+
+def _same_base(model: ModelConfig, run: RunDir) -> ModelConfig:
+    """The earlier run's base, where none is asked for. Raises UserError for another."""
+    theirs = run.config().model
+    if model in (ModelConfig(), theirs):
+        return theirs
+    ours, known = (
+        name if is_hub_id(name) else str(real_path(Path(name)))
+        for name in (model.model_id, theirs.model_id)
+    )
+    if ours != known:
+        raise UserError(
+            f"--model-id {model.model_id}: {run.path} is on {theirs.model_id}, and figures of two "
+            "bases say nothing of the clips; leave it out, or leave --after out"
+        )
+    return model
+
+
+def write_new_clips(
+    run: RunDir, earlier: RunDir, split: Split, fixed: dict[str, SplitName]
+) -> None:
+    """Write which clips the earlier run had not."""
+    new = {name: [u.id for u in split.parts[name] if u.id not in fixed] for name in SPLITS}
+    counts = {name: len(ids) for name, ids in new.items()}
+    row = {"run": str(earlier.path), "new": counts, "new_test": new["test"]}
+    write_json(run / NEW_CLIPS, row)
+
+
+def new_clips_of(run: RunDir, seed: int) -> dict[str, Any] | None:
+    """What the new clips bought, as metrics.json has it; None of a run that came after none."""
+    predictions = run / "predictions_earlier.jsonl"
+    if not (run / NEW_CLIPS).is_file() or not predictions.is_file():
+        return None
+    row = run.read(NEW_CLIPS)
+    before, after = map(stored_predictions, (predictions, run / "predictions_tuned.jsonl"))
+    new = set(row.pop("new_test"))
+    new_before, new_after = ([r for r in rows if r["id"] in new] for rows in (before, after))
+    return row | {
+        "comparison": compare(before, after, seed).to_json(),
+        "of_new": compare(new_before, new_after, seed).to_json() if new else None,
+    }
+
+
+def earlier_splits(run: RunDir, digests: dict[str, str]) -> dict[str, SplitName]:
+    """The splits that the earlier run had clips in, by the new run's ids.
+
+    `digests` are hashes of the new run's samples by id: a clip is the same whatever it is called.
+    """
+    theirs: dict[str, str] = run.read("manifests/audio_sha256.json")
+    where: dict[str, SplitName] = {
+        theirs[u.id]: name for name in SPLITS for u in read_run_manifest(run.manifest(name))
+    }
+    return {name: where[d] for name, d in digests.items() if d in where}

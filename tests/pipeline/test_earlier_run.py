@@ -1,0 +1,135 @@
+"""A run that comes after another, with new clips."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import noise
+
+from moontune.cli.dispatch import main
+from moontune.config.loading import with_settings
+from moontune.config.schema import RunConfig
+from moontune.data.audio import write_flac
+from moontune.data.manifest import read_manifest
+from moontune.data.splitting import SPLITS
+from moontune.errors import UserError
+from moontune.pipeline.earlier_run import with_earlier
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import read_jsonl, write_jsonl
+
+NEW = 9
+
+
+@pytest.fixture
+def old(finished_run, tmp_path: Path, monkeypatch) -> Path:
+    """A finished run in the folder that the test is in, and new.jsonl with clips of four speakers,
+    one of them known."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/old")
+    rows = []
+    for i in range(NEW):
+        write_flac(Path(f"new/n{i}.flac"), noise(100 + i, 1.0 + 0.05 * i))
+        speaker = "s0" if i == 0 else f"new{i % 3}"
+        row = {"audio_filepath": f"new/n{i}.flac", "text": f"A new sentence, number {i}."}
+        rows.append(row | {"speaker": speaker, "id": f"n{i}"})
+    write_jsonl(Path("new.jsonl"), rows)
+    return Path("outputs/old")
+
+
+def splits(run: Path) -> dict[str, str]:
+    return {
+        row["id"]: name for name in SPLITS for row in read_jsonl(run / f"manifests/{name}.jsonl")
+    }
+
+
+def test_its_clips_stay_where_they_were_and_what_the_new_ones_bought_is_told(
+    old: Path, tiny_model: Path, capsys
+) -> None:
+    flags = ["--max-steps", "2", "--run-name", "new", "--general", "off"]
+    assert main(["run", "--after", str(old), "--manifest", "new.jsonl", *flags]) in (0, 1)
+    told = capsys.readouterr().out
+    run = Path("outputs/new")
+    before, after = splits(old), splits(run)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + NEW
+    known = {row["id"]: row["speaker"] for row in read_jsonl(old / "manifests/clean.jsonl")}
+    assert after["n0"] == next(before[name] for name, who in known.items() if who == "s0")
+    assert {after[f"n{i}"] for i in range(1, NEW)} == set(SPLITS)
+    new_test = [name for name, split in after.items() if split == "test" and name not in before]
+
+    metrics = json.loads((run / "metrics.json").read_text())["new_clips"]
+    assert metrics["new"] == {s: sum(after[f"n{i}"] == s for i in range(NEW)) for s in SPLITS}
+    tested = [row["id"] for row in read_jsonl(run / "predictions_tuned.jsonl")]
+    assert metrics["comparison"]["utterances"] == len(tested)
+    assert metrics["of_new"]["utterances"] == len(new_test)
+    # The earlier adapter is what was measured, on the clips of both.
+    theirs = {row["id"]: row["hypothesis"] for row in read_jsonl(old / "predictions_tuned.jsonl")}
+    again = {r["id"]: r["hypothesis"] for r in read_jsonl(run / "predictions_earlier.jsonl")}
+    assert set(again) == set(tested)
+    assert all(again[name] == text for name, text in theirs.items())
+
+    assert f"9 clips more than in {old}" in told
+    for file in ("report.md", "report.html"):
+        page = (run / file).read_text()
+        assert "What the new clips bought" in page
+        assert "9 clips more than in" in page
+    assert "What the new clips bought" not in Path("outputs/training_report.md").read_text()
+
+
+def test_it_can_be_gone_on_with_by_the_flags_it_was_begun_with(old: Path) -> None:
+    flags = ["--max-steps", "1", "--run-name", "new", "--general", "off"]
+    first = ["run", "--after", str(old), "--manifest", "new.jsonl", *flags]
+    assert main([*first]) in (0, 1)
+    shutil.rmtree("outputs/new/lora_adapter")
+    RunDir(Path("outputs/new")).forget_stages(
+        ["train", "evaluate", "artifact", "verdict", "report"]
+    )
+    assert main([*first, "--resume"]) in (0, 1)
+    assert (Path("outputs/new") / "lora_adapter").is_dir()
+
+
+def config(**settings: Any) -> RunConfig:
+    settings["after"] = str(settings["after"])
+    return with_settings(RunConfig(), settings, "test")
+
+
+def test_base_and_way_of_splitting_are_its_own(old: Path, tiny_model: Path) -> None:
+    found = with_earlier(config(after=old, manifest=["new.jsonl"]))
+    assert found.model.model_id == str(tiny_model)
+    assert found.split.split_by == "speaker"
+    assert found.data.manifest == (old / "manifests/clean.jsonl", Path("new.jsonl"))
+    assert with_earlier(found) == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "add --manifest with new ones"),
+        ({"manifest": ["new.jsonl"], "utterances": 10}, "drop one"),
+        ({"manifest": ["new.jsonl"], "split_by": "utterance"}, "is split by speaker"),
+        ({"manifest": ["new.jsonl"], "model_id": "bundled"}, "figures of two bases"),
+        ({"manifest": ["new.jsonl"], "after": "nowhere"}, "is not a run of moontune"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(old: Path, settings, says) -> None:
+    with pytest.raises(UserError, match=says):
+        with_earlier(config(**({"after": old} | settings)))
+
+
+def test_a_cross_validation_takes_its_clips_along(old: Path, capsys) -> None:
+    """As the steps do that a run names, which take its settings."""
+    words = ["crossval", "--after", str(old), "--manifest", "new.jsonl", "--folds", "3"]
+    words += ["--max-steps", "1", "--general", "off", "--run-name", "cv"]
+    assert main(words) == 0
+    clean, _ = read_manifest(Path("outputs/cv/manifests/clean.jsonl"))
+    assert len(clean) == 24 + NEW
+    assert len(read_jsonl(Path("outputs/cv/predictions_tuned.jsonl"))) == 24 + NEW
+
+
+def test_a_cross_validation_is_no_run_to_come_after(finished_crossval: Path) -> None:
+    with pytest.raises(UserError, match="name a single run"):
+        with_earlier(config(after=finished_crossval / "outputs/cv", manifest=["new.jsonl"]))
