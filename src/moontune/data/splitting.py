@@ -104,10 +104,11 @@ def _beside(
     groups: dict[str, list[Utterance]] = {}
     where: dict[str, SplitName] = {}
     for name, members in grouping.groups.items():
-        named = {fixed[u.id] for u in members if u.id in fixed}
+        named: set[SplitName] = {fixed[u.id] for u in members if u.id in fixed}
         if len(named) < 2:
             groups[name] = members
-            where.update((name, split) for split in named)
+            for split in named:
+                where[name] = split
             continue
         for u in members:
             part = fixed.get(u.id, "train")
