@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,8 +51,14 @@ class Args:
     """Manifest of general speech, of which a hundred clips are measured too."""
 
 
-def trained(fold: RunDir, place: Path, seed: int) -> RunDir:
-    """The fold, trained with another seed."""
+def trained(
+    fold: RunDir,
+    place: Path,
+    seed: int,
+    ui: ConsoleUi,
+    change: Callable[[RunDir], None] = lambda run: None,
+) -> RunDir:
+    """The fold, trained with another seed, or after a change to its files."""
     run = RunDir(place)
     if "train" in (run.stages() if place.exists() else {}):
         return run
@@ -63,7 +69,8 @@ def trained(fold: RunDir, place: Path, seed: int) -> RunDir:
     config = run.config()
     config = replace(config, output=replace(config.output, seed=seed))
     run.save_config(config)
-    run.finish_stage("train", train_stage(run, config, ConsoleUi()))
+    change(run)
+    run.finish_stage("train", train_stage(run, config, ui))
     return run
 
 
@@ -73,7 +80,7 @@ def measured(fold: RunDir, adapter: Path | None, place: Path, general: list[Utte
     config = fold.config()
     clips = {"test": read_run_manifest(fold.manifest("test")), "general": general}
     for name, file in MEASURED.items():
-        if (place / file).is_file():
+        if (place / file).is_file() or not clips[name]:
             continue
         base = load_base(config.model.model_id, config.model.revision, "cpu")
         if adapter is not None:
@@ -137,7 +144,7 @@ def main(args: Args) -> None:
         adapters = []
         for seed, places in by_seed.items():
             place = args.study / f"seed-{seed}" / name
-            run = fold if seed == own else trained(fold, place / "run", seed)
+            run = fold if seed == own else trained(fold, place / "run", seed, ConsoleUi())
             adapters.append(run.adapter)
             places.append(place)
             measured(fold, run.adapter, place, general)
