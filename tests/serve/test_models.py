@@ -14,8 +14,8 @@ from builders import noise
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
 from moontune.serve.models import ModelSource, ServedModels, model_sources
-from moontune.serve.next_training import folder_or_id, manifests_of_run
 from moontune.web import http_server
+from moontune.web.next_training import folder_or_id, manifests_of_run
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ from moontune.models.confidence.calibration import NOT_YOURS
 from moontune.serve.app import PageText, application
 from moontune.serve.counts import Hypothesis, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS
-from moontune.serve.next_training import NextTraining, advice, is_enough
 from moontune.system.files import read_jsonl
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.http_server import serve_at
+from moontune.web.next_training import NextTraining, advice, is_enough
 from moontune.web.prompts import SENTENCES, read_prompts
 from moontune.web.requests import Limits
 

@@ -27,8 +27,8 @@ from moontune.evaluation.word_diff import diff_words
 from moontune.report.html.templating import templates
 from moontune.serve.counts import Hypothesis, difference, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS, kept_request
-from moontune.serve.next_training import NextTraining
 from moontune.web.corrected_clips import CorrectedClips
+from moontune.web.next_training import NextTraining
 from moontune.web.page_files import SHARED, page_file
 from moontune.web.requests import HEADERS, Limits, Refused, answer, body, words
 from moontune.web.sounds import read_upload

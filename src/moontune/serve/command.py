@@ -11,12 +11,12 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
 from moontune.errors import UserError
-from moontune.serve.next_training import NextTraining, folder_or_id, manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
 from moontune.system.formatting import printable
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import check_port, hosts, is_loopback
+from moontune.web.next_training import NextTraining, folder_or_id, manifests_of_run
 from moontune.web.prompts import SENTENCES, read_prompts
 
 

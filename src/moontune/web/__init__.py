@@ -9,4 +9,5 @@ In reading order:
     sounds           Sound on its way from a page and to it
     corrected_clips  Clips that somebody corrected, kept as a manifest for the next run
     prompts          Sentences to read aloud
+    next_training    When there is enough to train on, and the command that does it
 """
