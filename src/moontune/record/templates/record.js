@@ -32,6 +32,7 @@ function draw() {
   at("record-label").textContent = label;
   at("clock").hidden = !recording;
   at("record").hidden = Boolean(take || there) && !recording;
+  at("cancel").hidden = !recording;
   at("keep").hidden = !take || recording;
   at("keep").disabled = busy;
   at("keep").classList.toggle("main", !take?.warnings?.length);
@@ -93,9 +94,11 @@ function skip() {
 
 // The microphone, open from the start, so that one sees that it works.
 
+const fullness = (level) => Math.min(1, Math.max(0, 1 + (20 * Math.log10(level + 1e-9)) / 60));  // of 60 dB
+
 function hears(block, length) {
   peak = Math.max(peakOf(block), peak * 0.9);
-  at("level").firstElementChild.style.transform = `scaleX(${Math.min(1, 1.6 * Math.sqrt(peak))})`;
+  at("level").firstElementChild.style.transform = `scaleX(${fullness(peak)})`;
   at("level").classList.toggle("loud", peak >= LOUD);
   if (peak >= HEARD) tellMicrophone("The microphone hears you.");
   if (!recording) return;
@@ -126,6 +129,7 @@ async function start() {
   deleted = null;
   recording = true;
   microphone.begin();
+  at("clock").textContent = clock(0);
   say("");
   draw();
 }
@@ -262,7 +266,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 // After a button the keys are the page's again: the sentence has the focus.
-const buttons = { record: toggle, keep, play, redo, delete: remove, undo, skip, earlier: () => go(place - 1), later: () => go(place + 1) };
+const buttons = { record: toggle, cancel, keep, play, redo, delete: remove, undo, skip, earlier: () => go(place - 1), later: () => go(place + 1) };
 for (const [name, does] of Object.entries(buttons)) {
   at(name).addEventListener("click", () => { at("aloud").focus({ preventScroll: true }); does(); });
 }
