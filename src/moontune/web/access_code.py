@@ -28,10 +28,11 @@ MOST_WRONG = 10
 _DIGITS = 6
 _LONGEST_WAIT_S = 30.0
 _PATIENCE_S = 10.0  # for the body of a request from who has not given the code
+_HERE = "moontune.web"
 _FILES = {
-    "/style.css": (__package__, "page.css"),
-    "/code.js": (__package__, "code.js"),
-    "/request.js": (__package__, "request.js"),
+    "/style.css": (_HERE, "page.css"),
+    "/code.js": (_HERE, "code.js"),
+    "/request.js": (_HERE, "request.js"),
 }
 
 

@@ -18,7 +18,7 @@ _MOST_BYTES = 1_000_000
 
 def own_sentences() -> list[str]:
     """Those of `sentences.txt` beside this file."""
-    file = resources.files(__package__) / "sentences.txt"
+    file = resources.files("moontune.web") / "sentences.txt"
     return _items(file.read_text(encoding="utf-8"))
 
 
