@@ -114,7 +114,7 @@ def test_the_command_line_serves_a_base_alone(
 ) -> None:
     served = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(http_server, "serve_at", lambda app, *words: served.append(app))
+    monkeypatch.setattr(http_server, "serve_at", lambda app, *_, **__: served.append(app))
     given = ["serve", "--model-id", str(tiny_model), "--no-open-page", "--port", "0"]
     assert main(given) == 0
     assert len(served) == 1

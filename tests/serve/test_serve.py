@@ -445,7 +445,7 @@ def test_sentences_are_read_one_after_the_other(tmp_path: Path, browser: Chromiu
     aloud = "document.getElementById('prompt-text').textContent"
     browser.until(f"{aloud} == 'Second, here.'")
     browser.value("document.getElementById('record').click()")
-    browser.until("!document.getElementById('clock').hidden")
+    browser.until("document.getElementById('clock').textContent == '0:01'")  # it heard something
     browser.value("document.getElementById('record').click()")
     browser.until("document.querySelectorAll('.heard').length == 1")
     assert browser.value("document.querySelector('.heard textarea').value") == "Second, here."
