@@ -97,6 +97,7 @@ def test_what_needs_no_torch_loads_none() -> None:
         ("train", "moontune.cli.stage_verbs"),
         ("push", "moontune.export.push"),
         ("export", "moontune.export.command"),
+        ("record", "moontune.record.command"),
         ("serve", "moontune.serve.command"),
     ],
 )

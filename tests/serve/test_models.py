@@ -14,8 +14,8 @@ from builders import noise
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
 from moontune.serve.models import ModelSource, ServedModels, model_sources
-from moontune.serve.next_training import folder_or_id, manifests_of_run
 from moontune.web import http_server
+from moontune.web.next_training import folder_or_id, manifests_of_run
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_the_command_line_serves_a_base_alone(
 ) -> None:
     served = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(http_server, "serve_at", lambda app, *words: served.append(app))
+    monkeypatch.setattr(http_server, "serve_at", lambda app, *_, **__: served.append(app))
     given = ["serve", "--model-id", str(tiny_model), "--no-open-page", "--port", "0"]
     assert main(given) == 0
     assert len(served) == 1

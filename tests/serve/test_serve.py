@@ -23,11 +23,11 @@ from moontune.models.confidence.calibration import NOT_YOURS
 from moontune.serve.app import PageText, application
 from moontune.serve.counts import Hypothesis, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS
-from moontune.serve.next_training import NextTraining, advice, is_enough
 from moontune.system.files import read_jsonl
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.http_server import serve_at
-from moontune.web.prompts import SENTENCES, read_prompts
+from moontune.web.next_training import NextTraining, advice, is_enough
+from moontune.web.prompts import read_prompts
 from moontune.web.requests import Limits
 
 SPLITS = ("train", "val", "test")
@@ -225,8 +225,6 @@ def test_the_command_takes_one_voice_without_more(
 
 
 def test_sentences_to_read(tmp_path: Path) -> None:
-    assert len(SENTENCES) == len(set(SENTENCES)) >= 40
-    assert all(6 <= len(s.split()) <= 14 and s.isascii() for s in SENTENCES)
     file = tmp_path / "p.txt"
     file.write_bytes("\ufeff# mine\r\n\r\nHard  to port.\r\n<b>Größe</b>\nHard to port.\n".encode())
     assert read_prompts(file) == ["Hard to port.", "<b>Größe</b>"]
@@ -447,7 +445,7 @@ def test_sentences_are_read_one_after_the_other(tmp_path: Path, browser: Chromiu
     aloud = "document.getElementById('prompt-text').textContent"
     browser.until(f"{aloud} == 'Second, here.'")
     browser.value("document.getElementById('record').click()")
-    browser.until("!document.getElementById('clock').hidden")
+    browser.until("document.getElementById('clock').textContent == '0:01'")  # it heard something
     browser.value("document.getElementById('record').click()")
     browser.until("document.querySelectorAll('.heard').length == 1")
     assert browser.value("document.querySelector('.heard textarea').value") == "Second, here."

@@ -25,9 +25,9 @@ from moontune.errors import UserError
 from moontune.serve.app import PageText, application
 from moontune.serve.command import ServeArgs
 from moontune.serve.counts import Hypothesis
-from moontune.serve.next_training import NextTraining
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.http_server import serve_at
+from moontune.web.next_training import NextTraining
 from moontune.web.requests import Limits, Refused
 from moontune.web.sounds import read_upload
 

@@ -184,7 +184,7 @@ def test_the_files_stay_their_owners_alone(kept: CorrectedClips) -> None:
 @pytest.mark.parametrize("content", [b' [\n{"audio": "a.wav"}]', b"\x1f\x8b\x08 packed"])
 def test_a_manifest_that_rows_cannot_be_added_to_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "manifest.jsonl").write_bytes(content)
-    with pytest.raises(UserError, match="--keep"):
+    with pytest.raises(UserError, match="give another folder"):
         CorrectedClips(tmp_path)
 
 

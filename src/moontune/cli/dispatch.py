@@ -22,6 +22,7 @@ _RUN_VERBS = {
     "sweep": "train with other settings, test what validated best",
 }
 _DATA_VERBS = {
+    "record": "nothing yet: a page to read sentences on, kept as a data set",
     "import": "what you have as a data set: folders, tables, subtitles, ...",
 }
 _FIGURE_VERBS = {
@@ -36,7 +37,7 @@ _USE_VERBS = {
     "doctor": "look at this machine and at the versions below moontune",
 }
 _STAGE_VERBS = {stage.name: stage.summary for stage in STAGES}
-_SLOW = (*_RUN_VERBS, *_STAGE_VERBS, "export", "push", "serve")  # libraries of seconds
+_SLOW = (*_RUN_VERBS, *_STAGE_VERBS, "export", "push", "record", "serve")  # libraries of seconds
 
 _HELP = """usage: moontune VERB ...
 
@@ -60,6 +61,7 @@ use:
 moontune VERB --help lists a verb's flags. Start with one of:
   moontune run --preset offline            minutes, no network, no recordings
   moontune run --manifest my.jsonl         your own audio
+  moontune record my-voice                 nothing yet but a microphone
   moontune run                             300 clips of LibriSpeech, streamed
 
 exit codes: 0 accepted, 1 not accepted, 2 a mistake in what was given
@@ -121,6 +123,7 @@ def _run_verb(verb: str, words: list[str], group: ProcessGroup) -> int:
 
 def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:
     return {
+        "record": _record,
         "import": _import,
         "score": _score,
         "compare": _compare,
@@ -144,6 +147,12 @@ def _help() -> str:
         "use": _USE_VERBS,
     }
     return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
+
+
+def _record(argv: list[str]) -> None:
+    from moontune.record.command import RecordArgs, record
+
+    record(parse(RecordArgs, argv, prog="moontune record"), lambda line: print(line, flush=True))
 
 
 def _import(argv: list[str]) -> None:

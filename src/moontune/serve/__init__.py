@@ -2,13 +2,12 @@
 
 In reading order:
 
-    command        `moontune serve`: a base, or base and tuned model, on a page of this machine
-    models         The models that the page lets hear: a base alone, or what was tuned beside its
-                   base
-    app            A page on this machine: speak or drop a file, see what base and tuned model
-                   write
-    kept_routes    What the page asks about clips that are kept: the list, their sound, and
-                   changes to them
-    counts         Errors of models in words, as counts
-    next_training  When there is enough to train on, and the command that does it
+    command      `moontune serve`: a base, or base and tuned model, on a page of this machine
+    models       The models that the page lets hear: a base alone, or what was tuned beside its
+                 base
+    app          A page on this machine: speak or drop a file, see what base and tuned model
+                 write
+    kept_routes  What the page asks about clips that are kept: the list, their sound, and
+                 changes to them
+    counts       Errors of models in words, as counts
 """

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -27,8 +25,9 @@ from moontune.evaluation.word_diff import diff_words
 from moontune.report.html.templating import templates
 from moontune.serve.counts import Hypothesis, difference, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS, kept_request
-from moontune.serve.next_training import NextTraining
+from moontune.web.access_code import AccessCode, guards
 from moontune.web.corrected_clips import CorrectedClips
+from moontune.web.next_training import NextTraining
 from moontune.web.page_files import SHARED, page_file
 from moontune.web.requests import HEADERS, Limits, Refused, answer, body, words
 from moontune.web.sounds import read_upload
@@ -73,9 +72,10 @@ def application(
     corrected: CorrectedClips,
     limits: Limits,
     hosts: Sequence[str],
+    code: AccessCode | None = None,
 ) -> Starlette:
     """The server. `hosts` are the names it answers to; all but the page's own files is for the page
-    alone, which alone knows the token."""
+    alone, which alone knows the token. With a code, nothing is for who has not given it."""
     token, state = secrets.token_urlsafe(32), _State()
 
     async def page(request: Request) -> Response:
@@ -110,7 +110,7 @@ def application(
             Route("/keep", keep, methods=["POST"]),
             *(Route(path, kept, methods=["POST"]) for path in KEPT_PATHS),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        middleware=guards(hosts, code),
     )
     app.router.redirect_slashes = False  # an address that is not its own leads nowhere
     return app

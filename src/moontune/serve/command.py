@@ -12,13 +12,13 @@ from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import manifests_of_run
-from moontune.serve.next_training import NextTraining, folder_or_id
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
 from moontune.system.formatting import printable
 from moontune.web.corrected_clips import CorrectedClips
-from moontune.web.hosts import check_port, hosts, is_loopback
-from moontune.web.prompts import SENTENCES, read_prompts
+from moontune.web.hosts import check_port
+from moontune.web.next_training import NextTraining, folder_or_id
+from moontune.web.prompts import own_sentences, read_prompts
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,13 @@ class ServeArgs:
     keep: Path = Path("kept")
     """Folder that corrected clips are kept in; KEEP/manifest.jsonl is for the next run."""
     prompts: Path | None = None
-    """Text file of sentences to read aloud, one a line; default: forty of everyday English."""
+    """Text file of sentences to read aloud, one a line; default: some of everyday English."""
     model_id: str | None = None
     """The base: a hub id, a folder or `bundled`. Default: that of the run or the adapter, else
     UsefulSensors/moonshine-tiny."""
     host: str = "127.0.0.1"
-    """Address to listen on; others than this machine's own let the network in."""
+    """Address to listen on. 0.0.0.0 lets the network in: over HTTPS, with a code that the terminal
+    shows."""
     port: int = 8766
     """Port to listen on; 0: any that is free."""
     open_page: bool = True
@@ -59,6 +60,7 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
         from moontune.serve.app import PageText, application
         from moontune.serve.models import ServedModels, model_sources
         from moontune.web.http_server import serve_at
+        from moontune.web.network import access
         from moontune.web.requests import Limits
     except ImportError as error:
         raise UserError(
@@ -68,7 +70,7 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     check_port(args.port)
     if not (args.max_seconds > 0 and args.max_megabytes > 0):
         raise UserError("--max-seconds and --max-megabytes must be above 0")
-    prompts = SENTENCES if args.prompts is None else read_prompts(args.prompts)
+    prompts = own_sentences() if args.prompts is None else read_prompts(args.prompts)
     sources = model_sources(args.model, args.model_id)
     corrected = CorrectedClips(args.keep)
     models = ServedModels(sources, args.device, lambda line: tell(printable(line)), args.decoding)
@@ -78,18 +80,16 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     title = real_path(user_path(args.model or sources[0].what)).name
     text = PageText(title, len(sources), NextTraining(manifests, base), prompts)
     limits = Limits(args.max_megabytes, args.max_seconds)
-    app = application(text, models, corrected, limits, hosts(args.host))
-    if not is_loopback(args.host):
-        folder = corrected.folder
-        tell(
-            f"remark: anybody who can reach {args.host} can use this page, hear what is in "
-            f"{folder}, and change it"
-        )
+    may = access(args.host, lambda line: tell(printable(line)))
+    app = application(text, models, corrected, limits, may.names, may.code)
 
-    def ready(address: str) -> None:
+    def ready(bound: str) -> None:
         models.start()
+        address = may.address(bound)
         tell(printable(f"open {address}   (Ctrl-C ends it; kept clips go to {corrected.folder})"))
+        for line in may.lines():
+            tell(line)
         if args.open_page:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    serve_at(app, args.host, args.port, ready)
+    serve_at(app, args.host, args.port, ready, certificate=may.certificate)

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from moontune.data.audio import read_audio
-from moontune.serve.next_training import NextTraining, advice, is_enough, total
 from moontune.web.corrected_clips import CorrectedClips, KeptClip
+from moontune.web.next_training import NextTraining, advice, is_enough, total
 from moontune.web.requests import HEADERS, Limits, words
 from moontune.web.sounds import as_wav
 

@@ -40,6 +40,7 @@ class KeptClip:
 
     key: str  # of the row as it is written: once changed it has another
     utterance: Utterance
+    prompt: str | None = None  # the sentence that was to be read, where one was
 
     @property
     def has_audio(self) -> bool:
@@ -101,7 +102,7 @@ class CorrectedClips:
             if first.startswith((b"[", b"\x1f\x8b")):
                 raise UserError(
                     f"{self.manifest}: is a JSON array or compressed, and rows cannot be added to "
-                    "it; give another folder to --keep"
+                    "it; give another folder"
                 )
 
     def __len__(self) -> int:
@@ -124,10 +125,21 @@ class CorrectedClips:
                 return clip
         raise GoneError
 
-    def add(self, samples: np.ndarray, text: str, speaker: str) -> int:
+    def add(
+        self,
+        samples: np.ndarray,
+        text: str,
+        speaker: str,
+        prompt: str | None = None,
+        replaces: str | None = None,
+    ) -> int:
         """Keep a clip, float32 mono 16 kHz (samples,); returns how many the manifest has.
 
-        Raises UserError for a text or a speaker that cannot be, or a folder that cannot be written.
+        `prompt` is the sentence that was to be read, which the row remembers also when its text is
+        mended. `replaces` is the key of a clip whose place it takes, and which is deleted.
+
+        Raises UserError for a text or a speaker that cannot be, a folder that cannot be written, or
+        a clip to replace that is gone.
         """
         text, speaker = _checked(text, speaker)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
@@ -137,14 +149,19 @@ class CorrectedClips:
             "duration": round(len(samples) / SAMPLE_RATE_HZ, 3),
             "speaker": speaker or None,
             "id": name,
-        }
+        } | ({} if prompt is None else {"prompt": prompt})
         audio = self.folder / "audio"
         with self._changing() as lines:
+            place = len(lines) if replaces is None else _place(lines, replaces)
             audio.mkdir(mode=0o700, exist_ok=True)
             if audio.is_symlink():
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(audio))
             write_flac(audio / f"{name}.flac", samples)
-            self._write([*lines, json.dumps(row, ensure_ascii=False).encode()])
+            replaced = lines[place : place + 1]
+            lines[place : place + 1] = [json.dumps(row, ensure_ascii=False).encode()]
+            if replaced:  # first, as in `delete`
+                self._write_bin([*self._deleted(), _Deleted(replaced[0], place)])
+            self._write(lines)
         return len(self)
 
     def change(self, key: str, text: str, speaker: str) -> KeptClip:
@@ -207,8 +224,10 @@ class CorrectedClips:
     def _clip(self, line: bytes) -> KeptClip | None:
         """A line as a clip; None where no run could use it."""
         with suppress(ValueError):
-            utterance = parse_line(line.removeprefix(_BOM), self.folder, str(self.manifest))
-            return KeptClip(_key(line), utterance)
+            row = line.removeprefix(_BOM)
+            utterance = parse_line(row, self.folder, str(self.manifest))
+            prompt = json.loads(row).get("prompt")
+            return KeptClip(_key(line), utterance, prompt if isinstance(prompt, str) else None)
         return None
 
     def _deleted(self) -> list[_Deleted]:
@@ -267,10 +286,14 @@ def _lines(file: Path) -> list[bytes]:
     return lines if lines[-1].strip() else lines[:-1]
 
 
+def checked_speaker(speaker: str) -> str:
+    """A speaker as a row has it, "" for none. Raises UserError."""
+    return _line(speaker, _SPEAKER_CHARACTERS, "speaker") if speaker.strip() else ""
+
+
 def _checked(text: str, speaker: str) -> tuple[str, str]:
     """Text and speaker as a row has them. Raises UserError."""
-    text, speaker = _line(text, MOST_CHARACTERS, "text"), speaker.strip()
-    return text, _line(speaker, _SPEAKER_CHARACTERS, "speaker") if speaker else ""
+    return _line(text, MOST_CHARACTERS, "text"), checked_speaker(speaker)
 
 
 def _line(text: str, most: int, what: str) -> str:

@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from moontune.errors import UserError
+from moontune.web.certificate import Certificate
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 _CONNECTIONS = 32  # at once; one more is told to come back
 
 
-def server(app: Starlette, patience_s: float) -> uvicorn.Server:
-    """A server for `app`. A connection on which nothing is being answered is closed after
-    `patience_s`, at most twice that: one that never ends its head, or its body once refused."""
+def server(
+    app: Starlette, patience_s: float, certificate: Certificate | None = None
+) -> uvicorn.Server:
+    """A server for `app`, of HTTPS where there is a certificate. A connection on which nothing is
+    being answered is closed after `patience_s`, at most twice that: one that never ends its head,
+    or its body once refused."""
 
     class Connection(H11Protocol):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -34,18 +38,21 @@ def server(app: Starlette, patience_s: float) -> uvicorn.Server:
             elif not self.transport.is_closing():
                 self.loop.call_later(patience_s, self._close_if_idle)
 
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=Connection,
-            ws="none",
-            log_level="error",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=_CONNECTIONS,
-        )
+    config = uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=_CONNECTIONS,
     )
+    if certificate is not None:
+        with certificate.files() as (config.ssl_certfile, config.ssl_keyfile):
+            config.ssl_keyfile_password = certificate.password
+            config.load()  # reads them
+    return uvicorn.Server(config)
 
 
 def serve_at(
@@ -54,8 +61,12 @@ def serve_at(
     port: int,
     ready: Callable[[str], None],
     patience_s: float = 60.0,
+    certificate: Certificate | None = None,
 ) -> None:
-    """Serve until interrupted. Raises UserError if the port is taken."""
+    """Serve until interrupted, with a certificate over HTTPS; `ready` is told the address.
+
+    Raises UserError if the port is taken.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,5 +77,6 @@ def serve_at(
             raise UserError(f"{host}:{port}: {error.strerror}; {remedy}") from None
         listening.listen(16)
         bound = listening.getsockname()[1]
-        ready(f"http://{f'[{host}]' if ':' in host else host}:{bound}/")
-        asyncio.run(server(app, patience_s).serve(sockets=[listening]))
+        scheme = "http" if certificate is None else "https"
+        ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound}/")
+        asyncio.run(server(app, patience_s, certificate).serve(sockets=[listening]))

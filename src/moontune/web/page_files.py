@@ -9,14 +9,15 @@ from starlette.responses import Response
 
 from moontune.web.requests import HEADERS
 
+_HERE = "moontune.web"
 _KINDS = {"css": "text/css", "js": "text/javascript"}
-_STYLES = (("moontune.report.html", "style.css"), (__package__, "page.css"))
+_STYLES = (("moontune.report.html", "style.css"), (_HERE, "page.css"))
 # From the address to the package and the file, or files one after the other.
 SHARED: Mapping[str, tuple[str, str]] = {
-    "/style.css": (__package__, "page.css"),
-    "/request.js": (__package__, "request.js"),
-    "/microphone.js": (__package__, "microphone.js"),
-    "/recorder.js": (__package__, "recorder.js"),
+    "/style.css": (_HERE, "page.css"),
+    "/request.js": (_HERE, "request.js"),
+    "/microphone.js": (_HERE, "microphone.js"),
+    "/recorder.js": (_HERE, "recorder.js"),
 }
 
 

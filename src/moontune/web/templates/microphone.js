@@ -1,27 +1,51 @@
 // The microphone's samples, and samples as a file.
 export const RATE = 16000;
 
-// Listens until `stop`, which gives all samples; `heard(block, length)` is told each block.
-export async function listen(heard) {
+// Why there is none, and what to do.
+const INSECURE = "browsers give it to secure addresses only, https:// or localhost, and this is none. " +
+  "Start moontune with --host 0.0.0.0 and open the https:// address that it shows";
+
+// Open until `close`; `heard(block, length)` is told each block, and the length of what is taken so far. Between
+// `begin` and `taken`, which gives them, samples are taken.
+export async function openMicrophone(heard) {
+  if (!navigator.mediaDevices) throw new Error(INSECURE);
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   const context = new AudioContext({ sampleRate: RATE });
   await context.audioWorklet.addModule("/recorder.js");
   const source = context.createMediaStreamSource(stream), node = new AudioWorkletNode(context, "recorder");
-  const blocks = [];
-  let length = 0;
+  let blocks = null, length = 0;
   node.port.onmessage = ({ data }) => {
-    blocks.push(data);
-    length += data.length;
+    if (blocks) { blocks.push(data); length += data.length; }
     heard(data, length);
   };
   source.connect(node);
+  return {
+    wake: () => context.resume(),
+    awake: () => context.state === "running",
+    ended: () => stream.getTracks().every((track) => track.readyState === "ended"),
+    begin() { blocks = []; length = 0; },
+    taken() {
+      const samples = new Float32Array(length);
+      let place = 0;
+      for (const block of blocks || []) { samples.set(block, place); place += block.length; }
+      blocks = null;
+      length = 0;
+      return samples;
+    },
+    async close() {
+      stream.getTracks().forEach((track) => track.stop());
+      await context.close();
+    },
+  };
+}
+
+// Listens until `stop`, which gives all samples.
+export async function listen(heard) {
+  const microphone = await openMicrophone(heard);
+  microphone.begin();
   return async function stop() {
-    stream.getTracks().forEach((track) => track.stop());
-    await context.close();
-    const samples = new Float32Array(length);
-    let place = 0;
-    for (const block of blocks) { samples.set(block, place); place += block.length; }
-    return samples;
+    await microphone.close();
+    return microphone.taken();
   };
 }
 

@@ -3,10 +3,23 @@ export const meta = (name) => document.querySelector(`meta[name="moontune-${name
 export const at = (id) => document.getElementById(id);
 export const made = (id) => at(id).content.cloneNode(true).firstElementChild;
 
+const post = (path, body) => fetch(path, { method: "POST", body, headers: { "X-Moontune": meta("token") } });
+
+// After another start of the server its page has another token: what is on this page is not lost.
+async function refreshed() {
+  const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
+  const known = document.querySelector('meta[name="moontune-token"]');
+  const token = page.querySelector('meta[name="moontune-token"]')?.content;
+  if (page.title !== document.title || !token || token === known.content) return false;
+  known.content = token;
+  return true;
+}
+
 async function answered(path, body) {
   let answer;
   try {
-    answer = await fetch(path, { method: "POST", body, headers: { "X-Moontune": meta("token") } });
+    answer = await post(path, body);
+    if (answer.status === 403 && await refreshed()) answer = await post(path, body);
   } catch {
     throw Object.assign(new Error("moontune does not answer; is it still running?"), { status: 0 });
   }

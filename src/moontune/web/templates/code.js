@@ -1,0 +1,14 @@
+// Asks for the code that the terminal shows; who gave it finds the page itself at this address.
+import { ask, at } from "/request.js";
+
+at("enter").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    await ask("/code", JSON.stringify({ code: at("code").value }));
+    location.reload();
+  } catch (error) {
+    at("status").textContent = error.message;
+    at("status").className = "note worse";
+    at("code").select();
+  }
+});
