@@ -13,9 +13,10 @@ from builders import noise
 
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
+from moontune.pipeline.run_dir import manifests_of_run
 from moontune.serve.models import ModelSource, ServedModels, model_sources
 from moontune.web import http_server
-from moontune.web.next_training import folder_or_id, manifests_of_run
+from moontune.web.next_training import folder_or_id
 
 
 @pytest.fixture

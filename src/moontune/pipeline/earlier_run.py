@@ -16,8 +16,8 @@ from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.predictions import stored_predictions
 from moontune.models.locate import is_hub_id
-from moontune.pipeline.run_dir import KINDS, RunDir, evaluated_run
-from moontune.system.files import real_path, write_json
+from moontune.pipeline.run_dir import KINDS, RunDir, evaluated_run, open_run
+from moontune.system.files import real_path, user_path, write_json
 
 NEW_CLIPS = "new_clips.json"
 
@@ -31,6 +31,14 @@ def earlier_run(config: RunConfig) -> RunDir | None:
     if run.kind != "run":
         raise UserError(f"--after {place}: is {KINDS[run.kind]}; name a single run")
     return run
+
+
+def may_come_after(place: str | None) -> RunDir | None:
+    """The run in a folder, where another can come after it; None of anything else."""
+    if place is None or not (user_path(place) / "run.json").is_file():
+        return None
+    run = open_run(user_path(place))
+    return run if run.kind == "run" and "evaluate" in run.stages() else None
 
 
 def with_earlier(config: RunConfig) -> RunConfig:

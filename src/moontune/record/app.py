@@ -28,6 +28,7 @@ from moontune.web.next_training import NextTraining
 from moontune.web.page_files import SHARED, page_file
 from moontune.web.requests import HEADERS, Limits, Refused, answer, body, words
 from moontune.web.sounds import as_wav, read_upload
+from moontune.web.training_job import TRAINING_PATHS, TrainingJob, training_request
 
 _FILES = {
     "/record.js": (__package__, "record.js"),
@@ -68,6 +69,7 @@ def application(
     """The server. `hosts` are the names it answers to. All but the page's own files is for the page
     alone, which alone knows the token. With a code, nothing is for who has not given it."""
     token, uploads = secrets.token_urlsafe(32), _Uploads(limits)
+    job = TrainingJob(recording.training)
 
     async def page(request: Request) -> Response:
         html = (
@@ -89,11 +91,15 @@ def application(
     async def asked(request: Request) -> Response:
         return await answer(request, token, lambda: _answered(request, recording, uploads))
 
+    async def trained(request: Request) -> Response:
+        return await answer(request, token, lambda: training_request(request, job))
+
     app = Starlette(
         routes=[
             Route("/", page),
             *(Route(path, file) for path in _FILES),
             *(Route(path, asked, methods=["POST"]) for path in TAKE_PATHS),
+            *(Route(path, trained, methods=["POST"]) for path in TRAINING_PATHS),
         ],
         middleware=guards(hosts, code),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from moontune.system.formatting import counted
 from moontune.web.corrected_clips import CorrectedClips, KeptClip
-from moontune.web.next_training import NextTraining, advice, is_enough
+from moontune.web.next_training import NextTraining
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ def session_state(
         "takes": {str(place): _take(clip) for place, clip in done.takes.items()},
         "next": done.next_place,
         "line": done.line,
-        "advice": advice(done.clips, done.seconds),
-        "enough": is_enough(done.clips, done.seconds),
-        "command": training.command,
+        **training.advised(clip.utterance for clip in kept.clips),
         "deleted": [clip.key for clip in kept.deleted],
         "unreadable": kept.unreadable,
     }

@@ -31,6 +31,7 @@ from moontune.web.next_training import NextTraining
 from moontune.web.page_files import SHARED, page_file
 from moontune.web.requests import HEADERS, Limits, Refused, answer, body, words
 from moontune.web.sounds import read_upload
+from moontune.web.training_job import TRAINING_PATHS, TrainingJob, training_request
 
 _REMEMBERED = 32  # clips that can still be kept
 _WAITING = 4  # requests at once
@@ -76,7 +77,7 @@ def application(
 ) -> Starlette:
     """The server. `hosts` are the names it answers to; all but the page's own files is for the page
     alone, which alone knows the token. With a code, nothing is for who has not given it."""
-    token, state = secrets.token_urlsafe(32), _State()
+    token, state, job = secrets.token_urlsafe(32), _State(), TrainingJob(text.training)
 
     async def page(request: Request) -> Response:
         html = (
@@ -97,6 +98,9 @@ def application(
     async def keep(request: Request) -> Response:
         return await answer(request, token, lambda: _keep(request, state, corrected, limits))
 
+    async def trained(request: Request) -> Response:
+        return await answer(request, token, lambda: training_request(request, job))
+
     async def kept(request: Request) -> Response:
         return await answer(
             request, token, lambda: kept_request(request, corrected, text.training, limits)
@@ -109,6 +113,7 @@ def application(
             Route("/transcribe", transcribe, methods=["POST"]),
             Route("/keep", keep, methods=["POST"]),
             *(Route(path, kept, methods=["POST"]) for path in KEPT_PATHS),
+            *(Route(path, trained, methods=["POST"]) for path in TRAINING_PATHS),
         ],
         middleware=guards(hosts, code),
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
 from moontune.errors import UserError
+from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
@@ -19,6 +21,9 @@ from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
 from moontune.web.prompts import own_sentences, read_prompts
+
+if TYPE_CHECKING:
+    from moontune.serve.models import ModelSource
 
 
 @dataclass(frozen=True)
@@ -74,11 +79,8 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     sources = model_sources(args.model, args.model_id)
     corrected = CorrectedClips(args.keep)
     models = ServedModels(sources, args.device, lambda line: tell(printable(line)), args.decoding)
-    of_run = [path for path in manifests_of_run(args.model) if path != corrected.manifest]
-    manifests = [*of_run, corrected.manifest]
-    base = folder_or_id(sources[0].what) if sources[0].name == "base" else None
     title = real_path(user_path(args.model or sources[0].what)).name
-    text = PageText(title, len(sources), NextTraining(manifests, base), prompts)
+    text = PageText(title, len(sources), _training(args, sources, corrected), prompts)
     limits = Limits(args.max_megabytes, args.max_seconds)
     may = access(args.host, lambda line: tell(printable(line)))
     app = application(text, models, corrected, limits, may.names, may.code)
@@ -93,3 +95,15 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     serve_at(app, args.host, args.port, ready, certificate=may.certificate)
+
+
+def _training(
+    args: ServeArgs, sources: Sequence[ModelSource], corrected: CorrectedClips
+) -> NextTraining:
+    """A training on what is kept, after the run that is served if it is one."""
+    after = may_come_after(args.model)
+    if after is not None:
+        return NextTraining([corrected.manifest], after=after)
+    of_run = [path for path in manifests_of_run(args.model) if path != corrected.manifest]
+    base = folder_or_id(sources[0].what) if sources[0].name == "base" else None
+    return NextTraining([*of_run, corrected.manifest], base)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from moontune.data.audio import read_audio
 from moontune.web.corrected_clips import CorrectedClips, KeptClip
-from moontune.web.next_training import NextTraining, advice, is_enough, total
+from moontune.web.next_training import NextTraining, total
 from moontune.web.requests import HEADERS, Limits, words
 from moontune.web.sounds import as_wav
 
@@ -64,9 +64,7 @@ def _changed_list(
         "deleted": [_row(clip) for clip in reversed(kept.deleted)],
         "unreadable": kept.unreadable,
         "total": total(count, seconds),
-        "advice": advice(count, seconds),
-        "enough": is_enough(count, seconds),
-        "command": training.command,
+        **training.advised(clip.utterance for clip in kept.clips),
     }
 
 

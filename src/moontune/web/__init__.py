@@ -13,4 +13,6 @@ In reading order:
     corrected_clips  Clips that somebody corrected, kept as a manifest for the next run
     prompts          Sentences to read aloud
     next_training    When there is enough to train on, and the command that does it
+    training_job     A training that a page starts: `moontune run` in a process of its own, watched
+                     by what it prints
 """

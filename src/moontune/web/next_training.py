@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from moontune.config.schema import ModelConfig
+from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import user_path
 from moontune.system.formatting import counted
 
 # The smallest set of the study that surely helped a strong accent; a hundred clips helped both of
 # its sets (docs/recipe.md, "What they reach").
 ENOUGH_CLIPS, ENOUGH_S = 50, 180.0
+ENOUGH_MORE = 20  # clips: fewer leave one or two to be tested on
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,45 @@ class NextTraining:
 
     manifests: Sequence[Path]  # those of the run that is served, then the kept one
     model_id: str | None = None  # the base; None: the one that `moontune run` takes
+    after: RunDir | None = None  # whose clips it takes along; then `manifests` is the kept one
+    _known: frozenset[Path] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        clips = read_run_manifest(self.after.manifest("clean")) if self.after else []
+        object.__setattr__(self, "_known", frozenset(u.audio_filepath for u in clips))
+
+    @property
+    def words(self) -> list[str]:
+        """The command's words behind `moontune run`."""
+        words = ["--after", str(self.after.path)] if self.after else []
+        words += ["--manifest", *map(str, self.manifests)]
+        if self.after is None and self.model_id not in (None, ModelConfig.model_id):
+            words += ["--model-id", str(self.model_id)]
+        return words
 
     @property
     def command(self) -> str:
-        words = ["moontune", "run", "--manifest", *map(str, self.manifests)]
-        if self.model_id not in (None, ModelConfig.model_id):
-            words += ["--model-id", str(self.model_id)]
-        return shlex.join(words)
+        return shlex.join(["moontune", "run", *self.words])
+
+    def advised(self, clips: Iterable[Utterance]) -> dict[str, Any]:
+        """For the page: whether these are enough, what to do next, and how."""
+        new = [u for u in clips if u.audio_filepath not in self._known]
+        count, seconds = len(new), sum(u.duration or 0.0 for u in new)
+        if self.after is None:
+            says, enough = advice(count, seconds), is_enough(count, seconds)
+        else:
+            says, enough = _more(count, seconds, self.after.path.name), count >= ENOUGH_MORE
+        return {"advice": says, "enough": enough, "command": self.command}
+
+
+def _more(clips: int, seconds: float, name: str) -> str:
+    """What to do next where a training was before."""
+    since = (
+        f"{total(clips, seconds)} since {name} was trained" if clips else f"Nothing since {name}"
+    )
+    if clips >= ENOUGH_MORE:
+        return f"{since}: enough to train again."
+    return f"{since}. From {ENOUGH_MORE} clips on, another training can tell what they bought."
 
 
 def folder_or_id(model_id: str) -> str:

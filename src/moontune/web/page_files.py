@@ -15,6 +15,7 @@ _STYLES = (("moontune.report.html", "style.css"), (_HERE, "page.css"))
 # From the address to the package and the file, or files one after the other.
 SHARED: Mapping[str, tuple[str, str]] = {
     "/style.css": (_HERE, "page.css"),
+    "/training.js": (__package__, "training.js"),
     "/request.js": (_HERE, "request.js"),
     "/microphone.js": (_HERE, "microphone.js"),
     "/recorder.js": (_HERE, "recorder.js"),

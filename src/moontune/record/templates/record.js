@@ -2,6 +2,7 @@
 // yet stays here, also where keeping it failed.
 import { RATE, openMicrophone, peakOf, wav } from "/microphone.js";
 import { at, meta } from "/request.js";
+import { offerTraining } from "/training.js";
 import * as takes from "/takes.js";
 
 const MOST_SECONDS = Number(meta("seconds")), HEARD = 0.02, LOUD = 0.99;
@@ -68,6 +69,7 @@ function take(found) {
   at("advice").textContent = found.advice;
   at("advice").className = found.enough ? "better" : "muted";
   at("train").hidden = !found.enough;
+  if (found.enough) offerTraining();
   at("command").textContent = found.command;
   const lost = found.unreadable;
   at("unreadable").hidden = !lost;

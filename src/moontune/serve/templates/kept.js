@@ -1,5 +1,6 @@
 // The list of what is kept: heard, mended, deleted, put back. The server's list is what counts.
 import { ask, at, made, sound } from "/request.js";
+import { offerTraining } from "/training.js";
 
 const FIRST = 20;  // shown at once
 let showAll = false, editing = false, last = null, listeners = [];
@@ -29,6 +30,7 @@ function draw(found) {
   at("advice").textContent = found.advice;
   at("advice").className = found.enough ? "better" : "muted";
   at("train").hidden = !found.enough;
+  if (found.enough) offerTraining();
   at("command").textContent = found.command;
   const rest = found.clips.length - FIRST, shown = showAll ? found.clips : found.clips.slice(0, FIRST);
   if (!editing) at("list").replaceChildren(...shown.map((clip) => row(clip)));  // not under who mends a text
