@@ -56,8 +56,9 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
     try:
         from moontune.serve.app import PageText, application
-        from moontune.serve.models import ServedModels, model_sources
+        from moontune.serve.models import ServedModels
         from moontune.web.http_server import serve_at
+        from moontune.web.model_sources import model_sources
         from moontune.web.requests import Limits
     except ImportError as error:
         raise UserError(
