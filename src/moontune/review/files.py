@@ -120,7 +120,7 @@ class Writer:
     """Writes the reviewed manifest after decisions, in the background and at the end."""
 
     def __init__(self, review: Review, files: ReviewFiles) -> None:
-        self._review, self._files = review, files
+        self._review, self.files = review, files
         self._wanted, self._ending = threading.Event(), threading.Event()
         self._unwritten = False
         self.error = ""  # why the last writing failed
@@ -156,7 +156,7 @@ class Writer:
 
     def write(self) -> None:
         """Both files, whole; `error` says where they could not be."""
-        files = self._files
+        files = self.files
         with self._review.lock:
             rows = list(reviewed_lines(self._review, files))
             dropped = list(left_out_lines(self._review, files))

@@ -179,7 +179,9 @@ class Listening:
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Begin, unless that was done."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def end(self) -> None:
         """End after what is being heard just now."""
@@ -249,9 +251,11 @@ class Listening:
 
     def _listen(self) -> bool:
         """Let a model hear some clips; False where all were heard by all."""
-        with self._news:
-            wanted, self._wanted = set(self._wanted), []
         clips = [clip for clip in self._clips() if not self._is_done(clip.key)]
+        with self._news:
+            left = {clip.key for clip in clips}
+            self._wanted = [key for key in self._wanted if key in left]
+            wanted = set(self._wanted)
         first = [clip for clip in clips if clip.key in wanted]
         for part in (first, clips):
             for which, listener in enumerate(self._listeners):

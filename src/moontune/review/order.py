@@ -68,11 +68,13 @@ class Order:
 
     def step(self, key: str, to: str, wanted: Wanted) -> Clip | None:
         """The clip before (`previous`) or after (`next`) one, or the next that is to be decided
-        (`open`; from the beginning where none comes after it). None where there is none."""
+        (`open`; from the beginning where none comes after it). None where there is none.
+
+        Before none (`key` "") is the last one, and after it the first."""
         with self._review.lock:
             clips = self.clips()
             place = next((i for i, clip in enumerate(clips) if clip.key == key), -1)
-            before, after = clips[: max(place, 0)], clips[place + 1 :]
+            before, after = clips[:place] if place >= 0 else clips, clips[place + 1 :]
             ways = {"previous": before[::-1], "next": after, "open": [*after, *before]}
             for clip in ways[to]:
                 if (to != "open" or self._is_open(clip)) and self._is_wanted(clip, wanted):

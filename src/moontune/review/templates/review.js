@@ -2,7 +2,7 @@ import { ask, at, meta, sound } from "/request.js";
 import { inUse, list, mark, wanted, whenChosen, whenFiltered } from "/review_list.js";
 
 const MODELS = meta("models").split(" "), REMEMBERED = 4, NUMBERED = 9;
-let clip = null, compared = null, saved = "", caret = null, busy = false, figures = null;
+let clip = null, compared = null, saved = "", caret = null, figures = null, busy = false, queue = Promise.resolve();
 const player = new Audio(), sounds = new Map();  // by clip, the newest last
 
 const body = (more = {}) => JSON.stringify({ ...wanted(), key: clip ? clip.key : "", ...more });
@@ -15,18 +15,22 @@ function say(text, bad = false) {
   at("said").className = bad ? "note worse" : "note";
 }
 
-// One thing at a time: what is asked for meanwhile is not done to a clip that nobody saw.
-async function doing(work) {
-  if (busy) return;
-  busy = true;
-  try {
-    await work();
-  } catch (error) {
-    say(error.message, true);
-    if (error.status === 410) await step("open");
-  } finally {
+// One thing after the other. What is asked of a clip is done to the one that was on the screen then,
+// and not to the next, which nobody saw.
+function doing(work, ofClip = true) {
+  const key = clip && clip.key;
+  queue = queue.then(async () => {
+    if (ofClip && key !== (clip && clip.key)) return;
+    busy = true;
+    try {
+      await work();
+    } catch (error) {
+      say(error.message, true);
+      if (error.status === 410) await step("open").catch((again) => say(again.message, true));
+    }
     busy = false;
-  }
+  });
+  return queue;
 }
 
 function counts(found) {
@@ -42,12 +46,13 @@ function counts(found) {
 }
 
 // The clip that was found, its sound, and that of the one that will probably follow.
-async function show(found) {
+async function show(found, said = "") {
   counts(found.figures);
   at("stage").hidden = !found.clip;
   at("done").hidden = Boolean(found.clip);
   player.pause();
   clip = found.clip;
+  say(said);
   if (!clip) {
     at("done").focus({ preventScroll: true });
     return list("");
@@ -57,7 +62,6 @@ async function show(found) {
   at("text").value = clip.text;
   at("drop").hidden = true;
   at("reason").value = "";
-  say("");
   told();
   draw(clip);
   if (!document.activeElement || !at("side").contains(document.activeElement)) at("stage").focus({ preventScroll: true });
@@ -140,16 +144,16 @@ async function take(text, kind, first, end, of) {
 
 async function write(text) {
   at("text").value = text;
-  if (await save()) say("Taken. Enter keeps it.");
   at("stage").focus({ preventScroll: true });
+  if (await save()) say("Taken. Enter keeps it.");
 }
 
 // A text that is not accepted yet: it is not lost either.
 async function save() {
   if (!isChanged()) return false;
-  const found = await ask("/review/edit", body({ text: at("text").value }));
+  const sent = at("text").value, found = await ask("/review/edit", body({ text: sent }));
   saved = found.compared.text;
-  at("text").value = saved;
+  if (at("text").value === sent) at("text").value = saved;  // or it was typed on meanwhile
   Object.assign(clip, { text: saved, state: "open", changed: saved !== clip.original, draft: false });
   told();
   draw(found.compared);
@@ -164,7 +168,7 @@ async function compare() {
   if (clip && clip.key === key && at("text").value === text) draw(found.compared);
 }
 
-const step = async (to) => show(await ask("/review/step", body({ to })));
+const step = async (to, said) => show(await ask("/review/step", body({ to })), said);
 
 async function keep() {
   const found = isChanged() ? await ask("/review/correct", body({ text: at("text").value })) : await ask("/review/keep", body());
@@ -177,15 +181,14 @@ async function drop() {
 }
 
 async function onwards(found) {
-  await step("open");
-  say(`${found.said}. ${found.figures.reviewed} of ${found.figures.clips} reviewed.`);
+  await step("open", `${found.said}. ${found.figures.reviewed} of ${found.figures.clips} reviewed.`);
 }
 
 async function undo() {
   await save();
   const found = await ask("/review/undo", "{}");
-  if (found.key) await show(await ask("/review/clip", body({ key: found.key })));
-  say(`${found.said}.`);
+  if (found.key) await show(await ask("/review/clip", body({ key: found.key })), `${found.said}.`);
+  else say(`${found.said}.`);
 }
 
 // At the caret, or else where the share of the text is that of the sound.
@@ -200,8 +203,8 @@ async function split() {
   const parts = { first: text.slice(0, place), second: text.slice(place), at: String(player.currentTime) };
   const found = await ask("/review/split", body(parts));
   saved = plain(text);
-  await show(await ask("/review/clip", body({ key: found.key })));
-  say(`${found.said} at ${Number(parts.at).toFixed(2)} s; this is the first part, the second comes next.`);
+  const told = `${found.said} at ${Number(parts.at).toFixed(2)} s; this is the first part, the second comes next.`;
+  await show(await ask("/review/clip", body({ key: found.key })), told);
 }
 
 // Sound: a clip at a time, the next one ahead.
@@ -228,7 +231,6 @@ async function load(key) {
   }
   if (!clip || clip.key !== key) return;
   player.src = URL.createObjectURL(blob);
-  at("play").disabled = at("split").disabled = at("seek").disabled = false;
   drawWave(new Int16Array((await blob.arrayBuffer()).slice(44)));
   if (at("by-itself").checked) player.play().catch(() => {});  // a browser may want a click first
 }
@@ -273,20 +275,23 @@ function playing() {
 }
 
 function toggle() {
-  if (!player.src) return;
+  if (at("play").disabled) return;
   if (player.paused) player.play().catch((error) => say(`It cannot be played: ${error.message}`, true));
   else player.pause();
 }
 
 function seek(to) {
-  if (!player.src || !player.duration) return;
+  if (!player.duration) return;
   player.currentTime = Math.max(0, Math.min(player.duration, to));
   moved();
 }
 
 for (const event of ["play", "pause", "ended"]) player.addEventListener(event, playing);
 for (const event of ["loadedmetadata", "seeked", "timeupdate"]) player.addEventListener(event, moved);
-player.addEventListener("loadedmetadata", () => { at("seek").max = String(player.duration); });
+player.addEventListener("loadedmetadata", () => {
+  at("seek").max = String(player.duration);
+  at("play").disabled = at("split").disabled = at("seek").disabled = false;
+});
 at("seek").addEventListener("input", () => seek(Number(at("seek").value)));
 window.addEventListener("resize", () => drawWave(samples));
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawWave(samples));
@@ -300,11 +305,11 @@ const ACTS = {
   Enter: () => doing(keep),
   e: () => { at("text").focus(); },
   t: () => { if (!at("take").hidden) at("take").click(); },
-  s: () => doing(split),
+  s: () => { if (!at("split").disabled) doing(split); },
   d: askWhy,
-  u: () => doing(undo),
-  ArrowLeft: () => doing(async () => { await save(); await move("previous"); }),
-  ArrowRight: () => doing(async () => { await save(); await move("next"); }),
+  u: () => doing(undo, false),
+  ArrowLeft: () => doing(async () => { await save(); await move("previous"); }, false),
+  ArrowRight: () => doing(async () => { await save(); await move("next"); }, false),
   " ": toggle,
   ",": () => seek(player.currentTime - 0.1),
   ".": () => seek(player.currentTime + 0.1),
@@ -321,7 +326,7 @@ document.addEventListener("keydown", (event) => {
   const on = event.target, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (on.matches("textarea, input:not([type=checkbox])")) return;
   if (on.matches("button, summary, input") && (key === " " || key === "Enter")) return;  // its own
-  if (!clip) return key === "u" ? doing(undo) : undefined;
+  if (!clip && !["u", "ArrowLeft", "ArrowRight"].includes(key)) return;
   if (event.repeat && !",.".includes(key)) return event.preventDefault();
   const act = ACTS[key] || (key >= "1" && key <= "9" && (() => at("lines").querySelector(`[data-number="${key}"]`)?.click()));
   if (!act) return;
@@ -369,7 +374,7 @@ at("again").addEventListener("click", () => doing(() => step("next")));
 at("by-itself").checked = localStorage.getItem("by-itself") !== "off";
 at("by-itself").addEventListener("change", () => localStorage.setItem("by-itself", at("by-itself").checked ? "on" : "off"));
 
-whenChosen((key) => doing(async () => { await save(); await show(await ask("/review/clip", body({ key }))); }));
+whenChosen((key) => doing(async () => { await save(); await show(await ask("/review/clip", body({ key }))); }, false));
 whenFiltered(() => list(clip ? clip.key : "").catch((error) => say(error.message, true)));
 
 window.addEventListener("pagehide", () => {
