@@ -15,8 +15,10 @@ from review_desk import asker, rows_of, until, write_set
 from serve_client import Page
 
 from moontune.cli.dispatch import main
+from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
 from moontune.review.data_set import open_data
+from moontune.review.desk import open_desk
 from moontune.system.files import read_jsonl
 
 TEXTS = ("one", "two", "three")
@@ -65,7 +67,9 @@ def test_what_is_no_data_is_one_line(tmp_path: Path, capsys, tiny_model: Path) -
         ([], "DATA is missing"),
     ):
         given = [str(tmp_path / words[0]), *words[1:]] if words else []
-        given = [str(tmp_path / w) if (tmp_path / w).exists() and i else w for i, w in enumerate(given)]
+        given = [
+            str(tmp_path / w) if (tmp_path / w).exists() and i else w for i, w in enumerate(given)
+        ]
         assert main(["review", *given, "--no-open-page", "--model-id", str(tiny_model)]) == 2
         said = capsys.readouterr().err
         assert says in said
@@ -127,9 +131,6 @@ def test_a_review_that_is_ended_is_gone_on_with(
 
 
 def test_a_reviewed_manifest_is_one_for_a_run(tmp_path: Path, run: Path) -> None:
-    from moontune.data.manifest import read_manifest
-    from moontune.review.desk import open_desk
-
     data = open_data(run, None, None, None, greedy=True)
     with open_desk(data, "suspicious", [], lambda line: None) as desk:
         [first, *_] = desk.review.clips()
@@ -140,7 +141,6 @@ def test_a_reviewed_manifest_is_one_for_a_run(tmp_path: Path, run: Path) -> None
     assert all(u.audio_filepath.is_file() for u in found)
     words = ["--manifest", str(data.files.reviewed), "--run-name", "again", "--model-id", "bundled"]
     assert main(["sample", *words, "--output-dir", str(tmp_path / "outputs")]) == 0
+    inside = open_data(run, run / "mine.jsonl", None, None, greedy=True)
     with pytest.raises(UserError, match="lies inside a run"):
-        inside = open_data(run, run / "mine.jsonl", None, None, greedy=True)
-        with open_desk(inside, "suspicious", [], lambda line: None):
-            pass
+        inside.files.check()

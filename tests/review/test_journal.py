@@ -145,7 +145,7 @@ def test_what_cannot_be_saved_is_not_taken_for_done(
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr("moontune.review.journal.os.write", full)
-        with pytest.raises(UserError, match="not saved .No space left"):
+        with pytest.raises(UserError, match="not saved"):
             opened.review.decide(opened.keys[0], "drop")
         assert opened.review.figures().dropped == 0
         monkeypatch.undo()
@@ -176,6 +176,16 @@ def test_files_of_others_are_not_written_over(manifest: Path) -> None:
     with pytest.raises(UserError, match="is no journal"):
         Opened(data_of(manifest))
     assert (folder / "review.jsonl").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("name", ["review.jsonl", "review.heard.jsonl"])
+def test_links_are_not_written_through(manifest: Path, name: str) -> None:
+    victim = manifest.parent / "victim"
+    victim.write_text("mine\n")
+    (manifest.parent / name).symlink_to(victim)
+    with pytest.raises(UserError, match="give --output another folder"):
+        Opened(data_of(manifest))
+    assert victim.read_text() == "mine\n"
 
 
 def test_a_damaged_line_is_told_and_the_others_hold(manifest: Path) -> None:

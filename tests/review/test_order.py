@@ -22,9 +22,16 @@ def ids(clips: list[Clip]) -> list[str]:
 def test_another_text_is_more_suspicious_than_another_word() -> None:
     swapped = suspicion("a cat sat on the mat", ["twenty men went to mow"])
     one_of_two, one_alone = suspicion("birds sing", ["birds sang"]), suspicion("no", ["yes"])
-    few, loop = suspicion("a cat sat on the mat", ["a cat sat on a mat"]), suspicion("no", ["no " * 9])
-    assert swapped and one_of_two and one_alone and few and loop
-    assert 1 >= swapped >= loop > one_alone > one_of_two > few > 0
+    few, loop = (
+        suspicion("a cat sat on the mat", ["a cat sat on a mat"]),
+        suspicion("no", ["no " * 9]),
+    )
+    assert swapped
+    assert one_of_two
+    assert one_alone
+    assert few
+    assert loop
+    assert 1 >= loop > swapped > one_alone > one_of_two > few > 0
     assert suspicion("It's Twenty-one, um!", ["it is 21"]) == 0
     assert suspicion("birds sing", []) is None
     assert suspicion("", ["words were said here"]) == suspicion("words were said here", [""])

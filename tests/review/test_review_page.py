@@ -1,7 +1,8 @@
-"""The page of `moontune review`: what it answers, what it refuses, and the whole way by keyboard."""
+"""The page of `moontune review`: what it answers and refuses, and the whole way by keyboard."""
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ import pytest
 import soundfile
 from chromium import Chromium, find_chromium
 from review_desk import Opened, Told, asker, data_of, rows_of, served, until, write_set
-from serve_client import Page
 
 from moontune.data.manifest import read_manifest
 from moontune.review.answers import PATHS, WINDOW
@@ -78,8 +78,6 @@ def test_a_part_of_a_file_is_played_alone(tmp_path: Path) -> None:
         ask("split", key=opened.keys[0], at="0.4", first="the cat", second="sat")
         part = opened.review.clips()[0]
         body = json.dumps({"key": part.key}).encode()
-        import http.client
-
         line = http.client.HTTPConnection("127.0.0.1", page.port, timeout=30)
         line.request("POST", "/review/sound", body, {"X-Moontune": page.token})
         wav = line.getresponse().read()
@@ -118,7 +116,13 @@ def test_what_is_not_understood_changes_nothing(opened: Opened) -> None:
         ("step", b'{"filter": "all", "search": "", "key": "", "to": "evil"}', 400),
     ):
         assert page.ask("POST", f"/review/{path}", asked)[0] == expected, path
-    for path in ("/review/", "/review.jsonl", "/reviewed.jsonl", "/review.html.j2", "/audio/c0.flac"):
+    for path in (
+        "/review/",
+        "/review.jsonl",
+        "/reviewed.jsonl",
+        "/review.html.j2",
+        "/audio/c0.flac",
+    ):
         assert page.ask("GET", path)[0] == 404
     assert opened.review.steps == 0
     _, text, headers = page.ask("GET", "/")
@@ -160,11 +164,8 @@ def on(browser: Chromium, text: str) -> None:
     browser.until(f"{TEXT} == {json.dumps(text)} && {PLAYABLE}")
 
 
-def test_the_whole_way_by_keyboard(opened: Opened, browser: Chromium, tmp_path: Path) -> None:
-    opened.heard()
-    page = served(opened)
-    browser.size(390)
-    browser.open(f"http://127.0.0.1:{page.port}/")
+def go_through(browser: Chromium) -> None:
+    """Drop, take a word, edit, keep, split, undo and step back, by keys alone."""
     on(browser, TEXTS[3])  # nothing of it was heard
     browser.until("document.body.classList.contains('playing')")  # by itself
     press(browser, " ")
@@ -207,14 +208,29 @@ def test_the_whole_way_by_keyboard(opened: Opened, browser: Chromium, tmp_path: 
     assert browser.value("document.getElementById('state').textContent") == "kept"
     press(browser, "ArrowRight")
     on(browser, "mends nets")
+    assert browser.complaints() == []
 
+
+def test_the_whole_way_by_keyboard(opened: Opened, browser: Chromium, tmp_path: Path) -> None:
+    opened.heard()
+    page = served(opened)
+    browser.size(390)
+    browser.open(f"http://127.0.0.1:{page.port}/")
+    go_through(browser)
     browser.open(f"http://127.0.0.1:{page.port}/")  # all is there
     on(browser, "mends nets")
     told = browser.value("document.getElementById('figures').textContent")
     assert told.startswith("Reviewed 5 of 6 · ")
     assert told.endswith(" · 4 changed · 1 dropped")
     said = "[...document.querySelectorAll('#list .said')].map(s => s.textContent).join('|')"
-    order = [TEXTS[3], "seven birds sang", f"{TEXTS[0]}, he said", TEXTS[1], "<b>she</b>", "mends nets"]
+    order = [
+        TEXTS[3],
+        "seven birds sang",
+        f"{TEXTS[0]}, he said",
+        TEXTS[1],
+        "<b>she</b>",
+        "mends nets",
+    ]
     assert browser.value(said) == "|".join(order)
     assert browser.value("document.documentElement.scrollWidth") == 390
     assert browser.complaints() == []
@@ -267,7 +283,9 @@ def test_the_clip_on_the_screen_stays_while_the_order_settles(
         browser.size(1280)
         browser.open(f"http://127.0.0.1:{served(opened).port}/")
         on(browser, TEXTS[0])
-        assert "has not heard it yet" in browser.value("document.getElementById('lines').textContent")
+        assert "has not heard it yet" in browser.value(
+            "document.getElementById('lines').textContent"
+        )
         press(browser, "e")
         type_at_the_end(browser, " and")
         listener.may.set()
@@ -276,8 +294,9 @@ def test_the_clip_on_the_screen_stays_while_the_order_settles(
         browser.until(f"{said} == {json.dumps('|'.join(order))}")
         browser.until("document.querySelectorAll('.piece').length == 2")  # of what is being typed
         assert browser.value(TEXT) == f"{TEXTS[0]} and"
-        assert browser.value("document.querySelector('#list [aria-current] .said').textContent") == (
-            TEXTS[0]
+        assert (
+            browser.value("document.querySelector('#list [aria-current] .said').textContent")
+            == (TEXTS[0])
         )
         assert browser.complaints() == []
 

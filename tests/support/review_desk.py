@@ -40,7 +40,12 @@ def write_set(folder: Path, texts: Sequence[str], **more: Any) -> Path:
         file = folder / f"audio/c{i}.flac"
         if not file.exists():
             write_flac(file, noise(i, seconds))
-        row = {"audio_filepath": f"audio/c{i}.flac", "text": text, "duration": seconds, "id": f"c{i}"}
+        row = {
+            "audio_filepath": f"audio/c{i}.flac",
+            "text": text,
+            "duration": seconds,
+            "id": f"c{i}",
+        }
         lines.append(json.dumps(row | more, ensure_ascii=False))
     manifest = folder / "manifest.jsonl"
     manifest.write_text("".join(line + "\n" for line in lines), encoding="utf-8")

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from moontune.data.manifest import (
     FIELD_NAMES,
@@ -108,7 +108,7 @@ def _draft(row: dict[str, Any]) -> Draft | None:
     )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return plain and abs(value) < 1e300
 

@@ -1,9 +1,10 @@
 """The most suspicious first: the rule, and which clip comes after which.
 
-A clip's suspicion is its word errors, over the longer of transcript and what was heard, and three
-words more: so one other word in a short clip is not first. Of two listeners it is the mean. What a
-run's screening suspects comes before all that it does not. Drafts come first of all, by their
-priority. What was not heard yet comes last.
+A clip's suspicion is the mean of two shares: its word errors, over the longer of transcript and
+what was heard and three words more; and the same of characters, with twelve more. So one other word
+in a short clip is not first, and words that only sound alike weigh less than words of another clip.
+Of two listeners it is the mean. What a run's screening suspects comes before all that it does not.
+Drafts come first of all, by their priority. What was not heard yet comes last.
 
 What was decided or shown keeps its place, before all that is still to come: only the order of that
 changes while models listen.
@@ -16,14 +17,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from moontune.evaluation.error_rates import word_edits
+from moontune.data.normalizer import normalize
+from moontune.evaluation.error_rates import character_edits, word_edits
 from moontune.review.clips import Clip, clips_of, root_of
 from moontune.review.review import Review
 
 By = Literal["suspicious", "as-is"]
 Filter = Literal["all", "open", "changed", "dropped"]
 FILTERS: tuple[Filter, ...] = ("all", "open", "changed", "dropped")
-_MORE_WORDS = 3
+_MORE_WORDS, _MORE_CHARACTERS = 3, 12
 
 
 def suspicion(text: str, heard: Sequence[str]) -> float | None:
@@ -33,9 +35,11 @@ def suspicion(text: str, heard: Sequence[str]) -> float | None:
 
 
 def _one(text: str, heard: str) -> float:
-    edits = word_edits(text, heard)
-    longer = max(edits.words, edits.words - edits.deletions + edits.insertions)
-    return edits.errors / (longer + _MORE_WORDS)
+    words, letters = word_edits(text, heard), character_edits(text, heard)
+    longer = max(words.words, words.words - words.deletions + words.insertions)
+    most = max(letters.characters, len(normalize(heard)))
+    by_word = words.errors / (longer + _MORE_WORDS)
+    return (by_word + letters.errors / (most + _MORE_CHARACTERS)) / 2
 
 
 @dataclass(frozen=True)
