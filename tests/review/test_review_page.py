@@ -316,3 +316,17 @@ def test_search_and_filters_choose_what_is_gone_through(opened: Opened, browser:
     browser.value("document.querySelector('#list button').click()")
     on(browser, TEXTS[4])
     assert browser.complaints() == []
+
+
+def test_a_second_enter_keeps_no_clip_that_nobody_saw(opened: Opened, browser: Chromium) -> None:
+    opened.heard()
+    browser.open(f"http://127.0.0.1:{served(opened).port}/")
+    on(browser, TEXTS[3])
+    enter = (
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}))"
+    )
+    browser.value(f"{enter}; {enter}; 0")
+    on(browser, TEXTS[2])
+    press(browser, "ArrowRight")  # after all that was asked before
+    on(browser, TEXTS[0])
+    assert opened.review.figures().reviewed == 1

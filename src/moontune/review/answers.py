@@ -115,6 +115,7 @@ def _whole(desk: Desk, clip: Clip) -> dict[str, Any]:
         "speaker": u.speaker or "",
         "seconds": u.duration,
         "original": clip.text,
+        "was": clip.was,
         "state": _state(desk, clip),
         "changed": desk.review.is_changed(clip),
         "draft": _is_draft(desk, clip),

@@ -52,6 +52,11 @@ class Clip:
         """The row's text, its spaces single."""
         return " ".join(self.utterance.text.split())
 
+    @property
+    def was(self) -> str:
+        """The text of the row that it is, or is a part of."""
+        return str(json.loads(self.line)["original_text"]) if "." in self.key else self.text
+
 
 @dataclass(frozen=True)
 class Row:

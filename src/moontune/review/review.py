@@ -52,6 +52,8 @@ class Review:
         self._clips = {row.clip.key: row.clip for row in rows if row.clip is not None}
         self._decisions: dict[str, Decision] = {}
         self._done: list[_Done] = []
+        self._listed: list[Clip] | None = None  # until something is decided
+        self._counted: Figures | None = None
         self.strangers: set[str] = set()  # rows that were decided on and are there no more
         taken_back = {entry.undoes for entry in journal.entries}
         for entry in journal.entries:
@@ -64,6 +66,7 @@ class Review:
             self.strangers.add(root_of(entry.key))
             return
         self._done.append(_Done(entry, self._decisions.get(entry.key)))
+        self._listed = self._counted = None
         self._decisions[entry.key] = decision
         if (cut := decision.cut) is not None:
             for part in split_clip(clip, cut.at_s, cut.seconds, cut.texts, self._folder):
@@ -99,8 +102,10 @@ class Review:
     def clips(self) -> list[Clip]:
         """All clips that there are now, in the manifest's order."""
         with self.lock:
-            rows = (row.clip.key for row in self.rows if row.clip is not None)
-            return [clip for key in rows for clip in self.leaves(key)]
+            if self._listed is None:
+                rows = (row.clip.key for row in self.rows if row.clip is not None)
+                self._listed = [clip for key in rows for clip in self.leaves(key)]
+            return list(self._listed)
 
     def decided(self) -> list[str]:
         """Keys of the rows that anything was decided on, the first first."""
@@ -149,6 +154,7 @@ class Review:
             last = self._done[-1]
             self._journal.take_back(last.entry)
             self._done.pop()
+            self._listed = self._counted = None
             key, decision = last.entry.key, self._decisions.pop(last.entry.key)
             if decision.cut is not None:
                 for part in part_keys(key, decision.cut.at_s):
@@ -164,8 +170,12 @@ class Review:
 
     def figures(self) -> Figures:
         with self.lock:
-            clips = self.clips()
-            decided = [(clip, self._decisions.get(clip.key)) for clip in clips]
+            if self._counted is None:
+                self._counted = self._count(self.clips())
+            return self._counted
+
+    def _count(self, clips: Sequence[Clip]) -> Figures:
+        decided = [(clip, self._decisions.get(clip.key)) for clip in clips]
         reviewed = [clip for clip, d in decided if d is not None and d.is_review]
         return Figures(
             clips=len(clips),

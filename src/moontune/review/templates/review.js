@@ -75,7 +75,7 @@ function told() {
   at("state").textContent = STATES[clip.state] + (clip.reason ? `: ${clip.reason}` : "");
   at("state").className = `tag ${clip.state}`;
   at("draft").hidden = !clip.draft;
-  const more = [clip.speaker, clip.id, clip.changed ? `was: ${clip.original || "(no text)"}` : ""];
+  const more = [clip.speaker, clip.id, clip.changed ? `was: ${clip.was || "(no text)"}` : ""];
   at("meta").textContent = more.filter(Boolean).join(" · ");
 }
 
@@ -154,7 +154,7 @@ async function save() {
   const sent = at("text").value, found = await ask("/review/edit", body({ text: sent }));
   saved = found.compared.text;
   if (at("text").value === sent) at("text").value = saved;  // or it was typed on meanwhile
-  Object.assign(clip, { text: saved, state: "open", changed: saved !== clip.original, draft: false });
+  Object.assign(clip, { text: saved, state: "open", changed: clip.part || saved !== clip.original, draft: false });
   told();
   draw(found.compared);
   counts(found.figures);
