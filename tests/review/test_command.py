@@ -45,6 +45,10 @@ def test_a_file_its_folder_and_a_run_are_taken(tmp_path: Path, run: Path, tiny_m
     consensus = open_data(run, None, None, None, greedy=False)
     assert not consensus.transcripts  # a run's are greedy
     assert not open_data(run, None, None, str(tiny_model), greedy=True).transcripts
+    fold = shutil.copytree(run, run / "fold-1")  # as that of a cross-validation lies in its folder
+    data = open_data(fold, None, None, None, greedy=True)
+    assert data.files.reviewed == run.with_name("r-fold-1-reviewed") / "reviewed.jsonl"
+    data.files.check()
     shutil.rmtree(run / "lora_adapter")  # before its training
     assert [s.name for s in open_data(run, None, None, None, greedy=True).sources] == ["base"]
     listened = open_data(manifest, None, None, str(tiny_model), greedy=True).sources

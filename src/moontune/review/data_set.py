@@ -56,8 +56,9 @@ def _of_run(
     has = next((r for r in (run, run.whole) if r.manifest("clean").is_file()), None)
     if has is None:
         raise UserError(f"{run.path}: has no clips yet; do its stages sample and clean first")
-    path = real_path(run.path)
-    beside = path.with_name(f"{path.name}-reviewed") / REVIEWED
+    path, whole = real_path(run.path), real_path(run.whole.path)
+    name = path.name if path == whole else f"{whole.name}-{path.name}"
+    beside = whole.with_name(f"{name}-reviewed") / REVIEWED
     files = ReviewFiles(has.manifest("clean"), beside if output is None else user_path(output))
     written = run / "base_transcripts.json"
     is_its_own = model is None and model_id is None and greedy and written.is_file()
