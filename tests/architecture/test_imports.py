@@ -99,6 +99,7 @@ def test_what_needs_no_torch_loads_none() -> None:
         ("export", "moontune.export.command"),
         ("record", "moontune.record.command"),
         ("serve", "moontune.serve.command"),
+        ("review", "moontune.review.command"),
     ],
 )
 def test_a_slow_verb_is_heard_before_its_libraries_load(verb: str, module: str) -> None:

@@ -14,7 +14,7 @@ from moontune.pipeline.stages import STAGE_NAMES
 
 BEGINNING = ["run", "sample", "crossval", "sweep"]
 VERBS = [*BEGINNING, *STAGE_NAMES[1:], "final", "score", "compare", "export", "transcribe"]
-VERBS += ["record", "serve", "push", "doctor"]
+VERBS += ["record", "review", "serve", "push", "doctor"]
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from builders import noise
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import manifests_of_run
-from moontune.serve.models import ModelSource, ServedModels, model_sources
+from moontune.serve.models import ServedModels
 from moontune.web import http_server
+from moontune.web.model_sources import ModelSource, model_sources
 from moontune.web.next_training import folder_or_id
 
 
@@ -102,7 +103,7 @@ def test_a_hub_that_gives_no_base_is_told_before_the_page_opens(
     def unreachable(what: str, revision: str | None) -> Any:
         raise UserError(f"cannot reach the model hub for {what}; try again later")
 
-    monkeypatch.setattr("moontune.serve.models.locate", unreachable)
+    monkeypatch.setattr("moontune.web.model_sources.locate", unreachable)
     monkeypatch.chdir(tmp_path)
     assert main(["serve", "--model-id", "nobody/none", "--no-open-page", "--port", "0"]) == 2
     shown = capsys.readouterr()

@@ -24,6 +24,7 @@ _RUN_VERBS = {
 _DATA_VERBS = {
     "record": "nothing yet: a page to read sentences on, kept as a data set",
     "import": "what you have as a data set: folders, tables, subtitles, ...",
+    "review": "a page to go through a data set, the doubtful clips first",
 }
 _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
@@ -37,7 +38,15 @@ _USE_VERBS = {
     "doctor": "look at this machine and at the versions below moontune",
 }
 _STAGE_VERBS = {stage.name: stage.summary for stage in STAGES}
-_SLOW = (*_RUN_VERBS, *_STAGE_VERBS, "export", "push", "record", "serve")  # libraries of seconds
+_SLOW = (
+    *_RUN_VERBS,
+    *_STAGE_VERBS,
+    "export",
+    "push",
+    "record",
+    "review",
+    "serve",
+)  # libraries of seconds
 
 _HELP = """usage: moontune VERB ...
 
@@ -125,6 +134,7 @@ def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:
     return {
         "record": _record,
         "import": _import,
+        "review": _review,
         "score": _score,
         "compare": _compare,
         "export": _export,
@@ -167,6 +177,12 @@ def _import(argv: list[str]) -> None:
         ui.close()
     for line in imported.lines(folder):
         print(printable(line))
+
+
+def _review(argv: list[str]) -> None:
+    from moontune.review.command import ReviewArgs, review
+
+    review(parse(ReviewArgs, argv, prog="moontune review"), lambda line: print(line, flush=True))
 
 
 def _score(argv: list[str]) -> None:

@@ -290,7 +290,7 @@ def _usual_id(audio: str, offset: float | None) -> str:
     return Path(audio).stem if offset is None else f"{Path(audio).stem}@{offset:g}"
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def manifest_lines(path: Path) -> Iterator[bytes]:
     """A manifest's lines, without its byte order mark; of a JSON array its items, a line each.
 
     It may be compressed by gzip. Raises UserError.
@@ -405,7 +405,7 @@ def _each(
     strange: list[Dropped] = []  # of lines that are no JSON objects
     head = b""  # the first line
     base = str(real_path(path).parent)
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(manifest_lines(path), start=1):
         if not line.strip():
             continue
         total += 1

@@ -1,4 +1,4 @@
-"""One process at a time on a run's folder, and on the report."""
+"""One process at a time on a run's folder, on the report, and on a review."""
 
 from __future__ import annotations
 
@@ -26,16 +26,34 @@ def exclusive_run(run: Path) -> Iterator[None]:
     """
     whole = _outermost(real_path(run))
     whole.parent.mkdir(parents=True, exist_ok=True)
-    file = whole.parent / f".{whole.name}.lock"
-    handle = _locked(file, whole)
-    try:
-        if handle is not None:
+    remedy = "wait for it to end, or give another --run-name"
+    with _exclusive(whole.parent / f".{whole.name}.lock", whole, remedy) as locked:
+        if locked:
             remove_left_over(whole)
         yield
+
+
+@contextmanager
+def one_at_a_time(file: Path, remedy: str) -> Iterator[None]:
+    """Within the block no other process of moontune works on a file; another is refused.
+
+    Raises UserError, which says by whom it is taken and ends with `remedy`.
+    """
+    file = real_path(file)
+    with _exclusive(file.parent / f".{file.name}.lock", file, remedy):
+        yield
+
+
+@contextmanager
+def _exclusive(lock: Path, what: Path, remedy: str) -> Iterator[bool]:
+    """The lock while the block lasts; yields whether there can be one. Raises UserError."""
+    handle = _locked(lock, what, remedy)
+    try:
+        yield handle is not None
     finally:
         if handle is not None:
             with suppress(OSError):  # another user's may stay
-                file.unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
             os.close(handle)
 
 
@@ -66,7 +84,7 @@ def _outermost(run: Path) -> Path:
     return run
 
 
-def _locked(file: Path, run: Path) -> int | None:
+def _locked(file: Path, what: Path, remedy: str) -> int | None:
     """An open file with the system's lock on it; None where there can be none."""
     import fcntl
 
@@ -76,9 +94,7 @@ def _locked(file: Path, run: Path) -> int | None:
         except BlockingIOError:
             whose = _read(handle)
             os.close(handle)
-            raise UserError(
-                f"{run}: {whose} works on it; wait for it to end, or give another --run-name"
-            ) from None
+            raise UserError(f"{what}: {whose} works on it; {remedy}") from None
         except OSError:  # a file system without locks
             return handle
         if _is_still(file, handle):

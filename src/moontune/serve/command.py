@@ -23,7 +23,7 @@ from moontune.web.next_training import NextTraining, folder_or_id
 from moontune.web.prompts import own_sentences, read_prompts
 
 if TYPE_CHECKING:
-    from moontune.serve.models import ModelSource
+    from moontune.web.model_sources import ModelSource
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,9 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
     try:
         from moontune.serve.app import PageText, application
-        from moontune.serve.models import ServedModels, model_sources
+        from moontune.serve.models import ServedModels
         from moontune.web.http_server import serve_at
+        from moontune.web.model_sources import model_sources
         from moontune.web.network import access
         from moontune.web.requests import Limits
     except ImportError as error:

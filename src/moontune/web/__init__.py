@@ -9,6 +9,8 @@ In reading order:
     network          The network let in: by a code, over HTTPS, and told how in the terminal
     requests         Requests that only the page itself may make, and how they are answered
     page_files       Files of a page: its style, and what several pages run in a browser
+    model_sources    Models that pages let hear: a base alone, or what was tuned beside its base;
+                     not loaded yet
     sounds           Sound on its way from a page and to it
     corrected_clips  Clips that somebody corrected, kept as a manifest for the next run
     prompts          Sentences to read aloud

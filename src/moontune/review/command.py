@@ -1,0 +1,85 @@
+"""`moontune review`: a page to go through a data set."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from moontune.config.flag_marks import Positional
+from moontune.config.schema import Decoding
+from moontune.errors import UserError
+from moontune.review.data_set import open_data
+from moontune.review.desk import open_desk
+from moontune.review.listening import Listener, ModelListener
+from moontune.review.order import By
+from moontune.system.device import DeviceName
+from moontune.system.formatting import printable
+from moontune.web.hosts import check_port, hosts
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ReviewArgs:
+    """Go through a data set on a page of this machine, the doubtful clips first: hear them, correct
+    their texts, drop or split them. Your manifest and audio are only read; what is right is written
+    to reviewed.jsonl beside it, for `moontune run --manifest`."""
+
+    data: Positional[Path]
+    """A manifest, a folder with a manifest.jsonl, or a run (outputs/NAME)."""
+    model: str | None = None
+    """Who listens beside the base: a run, a peft adapter, or what `moontune export` made. Default:
+    of a run what it tuned, else the base alone."""
+    output: Path | None = None
+    """The reviewed manifest; the journal lies beside it. Default: reviewed.jsonl beside the
+    manifest; of a run in a folder beside it, outputs/NAME-reviewed."""
+    order: By = "suspicious"
+    """`suspicious`: first the texts that the models hear least of. `as-is`: as the manifest has
+    them."""
+    model_id: str | None = None
+    """The base: a hub id, a folder or `bundled`. Default: that of the run or the adapter, else
+    UsefulSensors/moonshine-tiny."""
+    port: int = 8768
+    """Port to listen on, of this machine alone; 0: any that is free."""
+    open_page: bool = True
+    """Open the page in your browser."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+    decoding: Decoding = "greedy"
+    """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
+    two to three times the time."""
+
+
+def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
+    """Serve the page until interrupted. Raises UserError."""
+    try:
+        from moontune.review.app import PageText, application
+        from moontune.web.http_server import serve_at
+    except ImportError as error:
+        raise UserError(
+            f"{error.name} is not installed; install moontune with its extra: moontune[serve]"
+        ) from None
+
+    check_port(args.port)
+    greedy = args.decoding == "greedy"
+    data = open_data(args.data, args.output, args.model, args.model_id, greedy=greedy)
+    sources = [source.found() for source in data.sources]
+    listeners: list[Listener] = [
+        ModelListener(source, args.device, args.decoding) for source in sources
+    ]
+    with open_desk(data, args.order, listeners, lambda line: tell(printable(line))) as desk:
+        text = PageText(data.title, str(data.files.reviewed), [source.name for source in sources])
+        app = application(text, desk, hosts(_HOST))
+
+        def ready(address: str) -> None:
+            going_on = "Ctrl-C ends it; the same command goes on"
+            tell(printable(f"open {address}   ({going_on}; {data.files.reviewed} is for a run)"))
+            if args.open_page:
+                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+        serve_at(app, _HOST, args.port, ready)
+        if desk.writer.error:
+            raise UserError(desk.writer.error)

@@ -1,0 +1,60 @@
+"""Taking every piece that differs makes the transcript what was heard."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moontune.review.differences import Piece, differences
+
+
+def taken(text: str, pieces: list[Piece]) -> str:
+    """What the page makes of a text whose pieces are all taken, the last first."""
+    words = text.split()
+    for piece in reversed(pieces):
+        if piece.kind != "same":
+            words[piece.first : piece.end] = [] if piece.kind == "missing" else piece.text.split()
+    return " ".join(words)
+
+
+def test_pieces_say_what_differs_and_where() -> None:
+    pieces = differences("a Cat sat on mats today", "a cat sits on big mats")
+    assert [(p.text, p.kind) for p in pieces] == [
+        ("a", "same"),
+        ("cat", "style"),
+        ("sits", "wrong"),
+        ("on", "same"),
+        ("big", "extra"),
+        ("mats", "same"),
+        ("today", "missing"),
+    ]
+    assert (pieces[2].first, pieces[2].end) == (2, 3)
+    assert (pieces[4].first, pieces[4].end) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        ("", "a b"),
+        ("a b", ""),
+        ("I've twenty one men", "I have 21 men, um"),
+        ("um, yes", "yes uh"),
+        ("it is it is", "it is"),
+        ("- so - what -", "so what"),
+        ("one hundred and two", "a hundred two"),
+    ],
+)
+def test_all_taken_is_what_was_heard(text: str, heard: str) -> None:
+    assert taken(text, differences(text, heard)) == " ".join(heard.split())
+
+
+WORDS = st.lists(
+    st.sampled_from(["a", "I've", "have", "twenty", "one", "21", "um", "Mr.", "-", "no,", "£5"]),
+    max_size=8,
+).map(" ".join)
+
+
+@given(WORDS, WORDS)
+def test_all_taken_is_what_was_heard_of_any(text: str, heard: str) -> None:
+    assert taken(text, differences(text, heard)) == heard
