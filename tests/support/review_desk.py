@@ -22,6 +22,7 @@ from moontune.review.files import ReviewFiles
 from moontune.review.listening import Listener
 from moontune.review.order import By
 from moontune.web.http_server import serve_at
+from moontune.web.next_training import NextTraining
 
 
 def until(what: Callable[[], object]) -> None:
@@ -120,7 +121,7 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
 def served(opened: Opened, models: Sequence[str] = ("base",)) -> Page:
     """The page over a desk, on a port of its own."""
     files = opened.desk.writer.files
-    text = PageText("my <set>", str(files.reviewed), models)
+    text = PageText("my <set>", str(files.reviewed), models, NextTraining([files.reviewed]))
     app = application(text, opened.desk, ["127.0.0.1", "localhost"])
     found: list[str] = []
     started = threading.Event()

@@ -64,12 +64,17 @@ class _Take:
 
 
 def application(
-    recording: Recording, limits: Limits, hosts: Sequence[str], code: AccessCode | None = None
+    recording: Recording,
+    limits: Limits,
+    hosts: Sequence[str],
+    code: AccessCode | None = None,
+    *,
+    job: TrainingJob | None = None,
 ) -> Starlette:
     """The server. `hosts` are the names it answers to. All but the page's own files is for the page
     alone, which alone knows the token. With a code, nothing is for who has not given it."""
     token, uploads = secrets.token_urlsafe(32), _Uploads(limits)
-    job = TrainingJob(recording.training)
+    job = job or TrainingJob(recording.training)
 
     async def page(request: Request) -> Response:
         html = (

@@ -18,6 +18,7 @@ from moontune.review.order import By
 from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 from moontune.web.hosts import check_port, hosts
+from moontune.web.next_training import NextTraining, folder_or_id
 
 _HOST = "127.0.0.1"
 
@@ -71,7 +72,10 @@ def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
         ModelListener(source, args.device, args.decoding) for source in sources
     ]
     with open_desk(data, args.order, listeners, lambda line: tell(printable(line))) as desk:
-        text = PageText(data.title, str(data.files.reviewed), [source.name for source in sources])
+        base = folder_or_id(sources[0].what) if sources[0].name == "base" else None
+        training = NextTraining([data.files.reviewed], base)
+        names = [source.name for source in sources]
+        text = PageText(data.title, str(data.files.reviewed), names, training)
         app = application(text, desk, hosts(_HOST))
 
         def ready(address: str) -> None:

@@ -74,10 +74,13 @@ def application(
     limits: Limits,
     hosts: Sequence[str],
     code: AccessCode | None = None,
+    *,
+    job: TrainingJob | None = None,
 ) -> Starlette:
     """The server. `hosts` are the names it answers to; all but the page's own files is for the page
     alone, which alone knows the token. With a code, nothing is for who has not given it."""
-    token, state, job = secrets.token_urlsafe(32), _State(), TrainingJob(text.training)
+    token, state = secrets.token_urlsafe(32), _State()
+    job = job or TrainingJob(text.training)
 
     async def page(request: Request) -> Response:
         html = (

@@ -10,12 +10,13 @@ from starlette.responses import Response
 from moontune.web.requests import HEADERS
 
 _HERE = "moontune.web"
+_WEB = "moontune.web"
 _KINDS = {"css": "text/css", "js": "text/javascript"}
 _STYLES = (("moontune.report.html", "style.css"), (_HERE, "page.css"))
 # From the address to the package and the file, or files one after the other.
 SHARED: Mapping[str, tuple[str, str]] = {
     "/style.css": (_HERE, "page.css"),
-    "/training.js": (__package__, "training.js"),
+    "/training.js": (_WEB, "training.js"),
     "/request.js": (_HERE, "request.js"),
     "/microphone.js": (_HERE, "microphone.js"),
     "/recorder.js": (_HERE, "recorder.js"),
