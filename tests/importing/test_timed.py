@@ -168,6 +168,8 @@ def sources() -> dict[str, str]:
         "talk.eaf": eaf({"ann": cues, "translation": [(0.5, 1.5, "Das rote Boot")]}),
         "talk.txt": "".join(f"{s}\t{e}\t{t}\n\\\t100\t200\n" for s, e, t in cues),
         "talk.json": json.dumps(whisper),
+        "talk.tsv": "start\tend\ttext\n"
+        + "".join(f"{round(1000 * s)}\t{round(1000 * e)}\t{t}\n" for s, e, t in cues),
         "talk.wav.json": json.dumps(whisper["segments"]),
         "whisper.cpp/talk.json": json.dumps(cpp),
         "transformers/talk.json": json.dumps(chunks),
