@@ -189,3 +189,13 @@ def test_one_process_at_a_time_adds_drafts(recordings, capsys) -> None:
     with one_at_a_time(Path("out"), "wait"):
         assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 2
     assert "works on it; wait for it to end, or name another folder" in capsys.readouterr().err
+
+
+def test_what_is_said_of_a_damaged_recording_is_so(recordings, speech, capsys) -> None:
+    pauses = np.zeros(SAMPLE_RATE_HZ, np.float32)
+    soundfile.write("in/cut.flac", np.concatenate([speech, pauses] * 10), SAMPLE_RATE_HZ)
+    whole = Path("in/cut.flac").read_bytes()
+    Path("in/cut.flac").write_bytes(whole[: len(whole) * 2 // 3])
+    assert main(["transcribe", "in", "--draft", "out"]) == 2
+    assert "nothing is kept" in capsys.readouterr().err
+    assert len(read_jsonl(Path("out/manifest.jsonl"))) == 2

@@ -82,9 +82,8 @@ def transcribe_files(
     Raises UserError for what is wrong with the request, and KeyboardInterrupt that says what is
     written.
     """
-    forms = _checked(args)
     with _alone(args.draft):
-        return _transcribed(args, forms, ui, complain, stdout, stdin, loaded)
+        return _transcribed(args, ui, complain, stdout, stdin, loaded)
 
 
 @contextmanager
@@ -101,13 +100,13 @@ def _alone(draft: Path | None) -> Iterator[None]:
 
 def _transcribed(
     args: TranscribeArgs,
-    forms: tuple[Format, ...],
     ui: Any,
     complain: Callable[[str], None],
     stdout: TextIO,
     stdin: BinaryIO,
     loaded: Callable[[], None],
 ) -> Summary:
+    forms = _checked(args)
     recordings = find_recordings(args.files)
 
     def tell(text: str) -> None:  # names of files, and what libraries say of them

@@ -30,6 +30,8 @@ class DraftWriter:
     A row is a draft until somebody has read it: no training takes it before.
     """
 
+    keeps_parts = False
+
     def __init__(self, folder: Path, known: Sequence[Path], *, skip: bool) -> None:
         """`known` are manifests of what is transcribed already; `skip`: recordings are added to
         those that the folder has. Raises UserError."""
