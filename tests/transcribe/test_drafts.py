@@ -193,7 +193,7 @@ def test_one_process_at_a_time_adds_drafts(recordings, capsys) -> None:
 
 def test_what_is_said_of_a_damaged_recording_is_so(recordings, speech, capsys) -> None:
     pauses = np.zeros(SAMPLE_RATE_HZ, np.float32)
-    soundfile.write("in/cut.flac", np.concatenate([speech, pauses] * 10), SAMPLE_RATE_HZ)
+    soundfile.write("in/cut.flac", np.concatenate([speech, pauses] * 30), SAMPLE_RATE_HZ)
     whole = Path("in/cut.flac").read_bytes()
     Path("in/cut.flac").write_bytes(whole[: len(whole) * 2 // 3])
     assert main(["transcribe", "in", "--draft", "out"]) == 2
