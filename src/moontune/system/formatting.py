@@ -25,8 +25,8 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
 
 
 class HangupProofStream:
-    """A stream that goes silent, and raises nothing, once the terminal or the program that it writes
-    to is gone: what is computed goes on, and is saved."""
+    """A stream that goes silent, and raises nothing, once the terminal or the program it writes to
+    is gone: what is computed goes on, and is saved."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
