@@ -133,3 +133,19 @@ def test_a_cross_validation_takes_its_clips_along(old: Path, capsys) -> None:
 def test_a_cross_validation_is_no_run_to_come_after(finished_crossval: Path) -> None:
     with pytest.raises(UserError, match="name a single run"):
         with_earlier(config(after=finished_crossval / "outputs/cv", manifest=["new.jsonl"]))
+
+
+def test_what_brings_nothing_is_told_before_any_training(old: Path, capsys) -> None:
+    """Its own clips again, and a new one that no split can place; a corrected text is enough."""
+    rows = read_jsonl(old / "manifests/clean.jsonl")
+    nameless = {"audio_filepath": "new/n1.flac", "text": "Whose voice is not named."}
+    again = [{k: r[k] for k in ("audio_filepath", "text", "speaker")} for r in rows[:2]]
+    write_jsonl(Path("again.jsonl"), [nameless, *again])
+    flags = ["--max-steps", "1", "--general", "off", "--after", str(old)]
+    assert main(["run", *flags, "--manifest", "again.jsonl", "--run-name", "new"]) == 2
+    said = capsys.readouterr().err
+    assert "no clip of --manifest is new or has another text" in said
+    assert "dropped.jsonl" in said
+    again[0]["text"] = "What was said in truth."
+    write_jsonl(Path("again.jsonl"), again)
+    assert main(["run", *flags, "--manifest", "again.jsonl", "--run-name", "newer"]) in (0, 1)

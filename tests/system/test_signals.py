@@ -118,3 +118,15 @@ def test_what_a_launcher_passes_on_is_no_second_signal() -> None:
     with pytest.raises(KeyboardInterrupt):
         block()
     assert seen == [True]
+
+
+def test_a_program_that_read_what_is_shown_may_end_before() -> None:
+    """The page that began a training, say, or `head`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = os.fdopen(writer, "w")
+    ui = ConsoleUi(stream)
+    ui.note("one")
+    ui.stage("train", "train the adapter", 6, 10)
+    print("what others print there", file=stream, flush=True)
+    stream.close()

@@ -18,6 +18,7 @@ from moontune.data.manifest import read_manifest
 from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.errors import UserError
 from moontune.models.decoding import Transcript
+from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.files import read_jsonl
 from moontune.transcribe import recognizer as recognizers
 from moontune.transcribe.recognizer import Recognizer
@@ -141,3 +142,60 @@ def test_flags_that_drafts_cannot_follow_are_refused(recordings, capsys, flags, 
 def test_known_is_for_drafts_alone(recordings, capsys) -> None:
     assert main(["transcribe", "in", "--known", "known.jsonl"]) == 2
     assert "--known is for the order of drafts" in capsys.readouterr().err
+
+
+def test_recordings_of_one_name_do_not_take_each_others_sound(recordings, speech) -> None:
+    Path("other").mkdir()
+    soundfile.write("other/SURE.wav", speech[:-4000], SAMPLE_RATE_HZ)
+    main(["transcribe", "in/sure.wav", "--draft", "out"])
+    main(["transcribe", "other", "--draft", "out", "--skip-existing"])
+    rows = read_jsonl(Path("out/manifest.jsonl"))
+    lengths = [len(read_audio(Path("out") / row["audio_filepath"])) for row in rows]
+    assert lengths == [len(speech), len(speech) - 4000]
+    assert len({row["id"].casefold() for row in rows}) == 2
+
+
+def test_drafts_among_the_recordings_are_not_drafted_again(recordings) -> None:
+    main(["transcribe", ".", "--draft", "out"])
+    before = Path("out/manifest.jsonl").read_bytes()
+    assert main(["transcribe", ".", "--draft", "out", "--skip-existing"]) == 0
+    assert Path("out/manifest.jsonl").read_bytes() == before
+
+
+def test_a_kill_around_the_last_line_neither_loses_nor_doubles_drafts(recordings) -> None:
+    main(["transcribe", "in", "--draft", "out"])
+    manifest, unranked = Path("out/manifest.jsonl"), Path("out/unranked.jsonl")
+    rows = read_jsonl(manifest)
+    line = json.dumps(rows).encode() + b"\n"
+    unranked.write_bytes(line)  # after the manifest, before this file was removed
+    assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 0
+    assert read_jsonl(manifest) == rows
+    assert not unranked.exists()
+    manifest.unlink()
+    unranked.write_bytes(line)  # after the last recording, before the manifest
+    assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 0
+    assert len(read_jsonl(manifest)) == 2
+
+
+def test_a_character_that_a_kill_cut_in_two_costs_its_recording_alone(recordings) -> None:
+    Path("out").mkdir()
+    Path("out/unranked.jsonl").write_bytes('[{"text": "é'.encode()[:-1])
+    assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 0
+    assert len(read_jsonl(Path("out/manifest.jsonl"))) == 2
+
+
+def test_one_process_at_a_time_adds_drafts(recordings, capsys) -> None:
+    main(["transcribe", "in/sure.wav", "--draft", "out"])
+    with one_at_a_time(Path("out"), "wait"):
+        assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 2
+    assert "works on it; wait for it to end, or name another folder" in capsys.readouterr().err
+
+
+def test_what_is_said_of_a_damaged_recording_is_so(recordings, speech, capsys) -> None:
+    pauses = np.zeros(SAMPLE_RATE_HZ, np.float32)
+    soundfile.write("in/cut.flac", np.concatenate([speech, pauses] * 30), SAMPLE_RATE_HZ)
+    whole = Path("in/cut.flac").read_bytes()
+    Path("in/cut.flac").write_bytes(whole[: len(whole) * 2 // 3])
+    assert main(["transcribe", "in", "--draft", "out"]) == 2
+    assert "nothing is kept" in capsys.readouterr().err
+    assert len(read_jsonl(Path("out/manifest.jsonl"))) == 2

@@ -5,12 +5,13 @@ So what was tested on stays unheard, and what the new clips bought can be told o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import ModelConfig, RunConfig, SplitConfig
-from moontune.data.manifest import read_run_manifest
+from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.data.splitting import SPLITS, Split, SplitBy, SplitName
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
@@ -126,3 +127,10 @@ def earlier_splits(run: RunDir, digests: dict[str, str]) -> dict[str, SplitName]
         theirs[u.id]: name for name in SPLITS for u in read_run_manifest(run.manifest(name))
     }
     return {name: where[d] for name, d in digests.items() if d in where}
+
+
+def brings_nothing(run: RunDir, utterances: Iterable[Utterance], digests: dict[str, str]) -> bool:
+    """Whether the earlier run had all of these, with the same texts."""
+    theirs: dict[str, str] = run.read("manifests/audio_sha256.json")
+    texts = {theirs[u.id]: u.text for u in read_run_manifest(run.manifest("clean"))}
+    return all(texts.get(digests[u.id]) == u.text for u in utterances)

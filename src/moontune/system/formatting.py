@@ -6,6 +6,7 @@ import difflib
 import errno
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TextIO
 
 _JOINERS = "\u200c\u200d"  # scripts and emoji need them, and they move nothing
@@ -24,8 +25,8 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
 
 
 class HangupProofStream:
-    """A stream that goes silent, and raises nothing, once the terminal it writes to is gone: what
-    is computed goes on, and is saved."""
+    """A stream that goes silent, and raises nothing, once the terminal or the program it writes to
+    is gone: what is computed goes on, and is saved."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -43,9 +44,11 @@ class HangupProofStream:
         try:
             return work()
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno not in (errno.EIO, errno.EPIPE):
                 raise
-            self._stream = open(os.devnull, "w")  # noqa: SIM115
+            gone, self._stream = self._stream, open(os.devnull, "w")  # noqa: SIM115
+            with suppress(OSError):  # what others print there, and what waits in its buffer
+                os.dup2(self._stream.fileno(), gone.fileno())
             return None
 
 

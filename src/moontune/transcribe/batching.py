@@ -213,6 +213,8 @@ class BatchTranscriber:
         transcripts = unfinished.transcripts
         if not transcripts:
             return ""
+        if not self._writer.keeps_parts:
+            return "nothing is kept"
         files = self._writer.finish(unfinished.recording, transcripts, whole=False)
         where = f"kept in {', '.join(map(str, files))}" if files else "printed"
         return f"the first {_clock(transcripts[-1].segment.end_s)} is {where}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -15,6 +15,7 @@ from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import manifests_of_run
+from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 from moontune.transcribe.batching import BatchTranscriber, Summary
@@ -81,6 +82,30 @@ def transcribe_files(
     Raises UserError for what is wrong with the request, and KeyboardInterrupt that says what is
     written.
     """
+    with _alone(args.draft):
+        return _transcribed(args, ui, complain, stdout, stdin, loaded)
+
+
+@contextmanager
+def _alone(draft: Path | None) -> Iterator[None]:
+    """Within the block no other process makes or adds drafts there. Raises UserError."""
+    if draft is None:
+        yield
+        return
+    with suppress(OSError):  # told when the folder itself is made
+        draft.parent.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(draft, "wait for it to end, or name another folder"):
+        yield
+
+
+def _transcribed(
+    args: TranscribeArgs,
+    ui: Any,
+    complain: Callable[[str], None],
+    stdout: TextIO,
+    stdin: BinaryIO,
+    loaded: Callable[[], None],
+) -> Summary:
     forms = _checked(args)
     recordings = find_recordings(args.files)
 
@@ -108,6 +133,7 @@ def transcribe_files(
             stdin = stack.enter_context(seekable_copy(stdin))
         lengths_s = dict(_readable(wanted, stdin, summary, tell))
         if not lengths_s:
+            summary.drafts = "" if drafts is None else drafts.close()
             return summary
         if folder is not None:  # told now, not after hours of computing
             _make_writable("--output-dir" if args.draft is None else "--draft", folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,6 +30,8 @@ class DraftWriter:
     A row is a draft until somebody has read it: no training takes it before.
     """
 
+    keeps_parts = False
+
     def __init__(self, folder: Path, known: Sequence[Path], *, skip: bool) -> None:
         """`known` are manifests of what is transcribed already; `skip`: recordings are added to
         those that the folder has. Raises UserError."""
@@ -40,11 +43,19 @@ class DraftWriter:
         self._folder, self._manifest = folder, folder / MANIFEST
         self._known = Transcribed.of(each_utterance(*known))
         self._rows = read_jsonl(self._manifest) if self._manifest.is_file() else []
-        self._new = _unranked(folder / _UNRANKED)
-        self._whole = {str(row.get("source_file")) for row in (*self._rows, *self._new)}
+        ranked_before = {row.get("source_file") for row in self._rows}
+        unranked = _unranked(folder / _UNRANKED)
+        self._new = [row for row in unranked if row["source_file"] not in ranked_before]
+        rows = (*self._rows, *self._new)
+        self._whole = {str(row.get("source_file")) for row in rows}
+        self._files = {str(row.get("audio_filepath")).casefold() for row in rows}
 
     def has(self, recording: Recording) -> bool:
-        return _name(recording) in self._whole
+        """Also of a draft's own clip, where the folder lies among the recordings."""
+        own = (
+            recording.path and real_path(self._folder / AUDIO) in real_path(recording.path).parents
+        )
+        return bool(own) or _name(recording) in self._whole
 
     def add(self, recording: Recording, new: Sequence[SegmentTranscript]) -> None:
         pass
@@ -56,26 +67,34 @@ class DraftWriter:
         spoken = [transcript for transcript in transcripts if transcript.text] if whole else []
         if not spoken:
             return []
-        rows = [self._clip(recording, n, one) for n, one in enumerate(spoken, start=1)]
+        stem = self._free_stem(recording.stem)
+        rows = [self._clip(recording, stem, n, one) for n, one in enumerate(spoken, start=1)]
         self._new += rows
+        self._files |= {row["audio_filepath"].casefold() for row in rows}
         with open(self._folder / _UNRANKED, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(rows, ensure_ascii=False) + "\n")
+            # On a line of its own, whatever a kill left of the one before.
+            stream.write("\n" + json.dumps(rows, ensure_ascii=False) + "\n")
         return [self._manifest]
 
+    def _free_stem(self, stem: str) -> str:
+        """The stem, or with a number where another recording of the name has clips here."""
+        choices = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+        return next(c for c in choices if _audio(c, 1).casefold() not in self._files)
+
     def _clip(
-        self, recording: Recording, number: int, transcript: SegmentTranscript
+        self, recording: Recording, stem: str, number: int, transcript: SegmentTranscript
     ) -> dict[str, Any]:
         """The row of a clip whose audio is written."""
-        name, segment = f"{recording.stem}-{number:04}", transcript.segment
-        audio = self._folder / AUDIO / f"{name}.flac"
+        segment, place = transcript.segment, _audio(stem, number)
+        audio = self._folder / place
         audio.parent.mkdir(parents=True, exist_ok=True)
         write_flac(audio, segment.samples)
         return {
-            "audio_filepath": f"{AUDIO}/{name}.flac",
+            "audio_filepath": place,
             "text": transcript.text,
             "duration": round(len(segment.samples) / SAMPLE_RATE_HZ, 3),
             "speaker": None,
-            "id": name,
+            "id": place.removeprefix(f"{AUDIO}/").removesuffix(".flac"),
             "draft": True,
             "confidences": [round(sure, 3) for sure in transcript.confidences or ()],
             "source_file": _name(recording),
@@ -86,12 +105,13 @@ class DraftWriter:
         """Write the manifest, new drafts behind those that are there, the ones to correct first
         first; says what it holds."""
         if not self._new:
+            (self._folder / _UNRANKED).unlink(missing_ok=True)
             return ""
         drafts = _drafts(self._new, self._folder)
         chosen = ranked(drafts, self._known)
         rows = [{**self._new[i], "priority": round(worth, 4)} for i, worth in chosen]
         write_jsonl(self._manifest, [*self._rows, *rows])
-        (self._folder / _UNRANKED).unlink()
+        (self._folder / _UNRANKED).unlink(missing_ok=True)
         self._new = []
         return _sentence(self._manifest, [drafts[i] for i, _ in chosen])
 
@@ -100,10 +120,14 @@ def _unranked(file: Path) -> list[dict[str, Any]]:
     """Rows of recordings that an earlier start finished; a line that was broken off is none."""
     rows: list[dict[str, Any]] = []
     if file.is_file():
-        for line in file.read_text(encoding="utf-8").split("\n"):
+        for line in file.read_bytes().split(b"\n"):
             with suppress(ValueError):
                 rows += json.loads(line)
     return rows
+
+
+def _audio(stem: str, number: int) -> str:
+    return f"{AUDIO}/{stem}-{number:04}.flac"
 
 
 def _name(recording: Recording) -> str:

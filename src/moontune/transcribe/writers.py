@@ -78,6 +78,8 @@ def _word(word: TimedWord) -> dict[str, Any]:
 class Writer(Protocol):
     """Where transcripts go."""
 
+    keeps_parts: bool  # of a recording that was broken off
+
     def has(self, recording: Recording) -> bool:
         """True where its transcript is there already."""
         ...
@@ -95,6 +97,8 @@ class Writer(Protocol):
 
 class StreamWriter:
     """On a stream, text and JSON lines as they come; of several recordings, text under its name."""
+
+    keeps_parts = True
 
     def __init__(
         self,
@@ -142,6 +146,8 @@ class StreamWriter:
 
 class FolderWriter:
     """Files below a folder, one for each recording and format, whole or named `.partial`."""
+
+    keeps_parts = True
 
     def __init__(
         self,

@@ -8,7 +8,12 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, SplitBy, meaning_of, split_utterances
 from moontune.errors import UserError
-from moontune.pipeline.earlier_run import earlier_run, earlier_splits, write_new_clips
+from moontune.pipeline.earlier_run import (
+    brings_nothing,
+    earlier_run,
+    earlier_splits,
+    write_new_clips,
+)
 from moontune.pipeline.run_dir import RunDir
 from moontune.report.provenance import shared_text
 from moontune.system.files import write_json
@@ -28,6 +33,11 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     earlier = earlier_run(config)
     fixed = earlier_splits(earlier, hashes) if earlier else {}
+    if earlier is not None and brings_nothing(earlier, utterances, hashes):
+        raise UserError(
+            f"--after {earlier.path}: no clip of --manifest is new or has another text; which were "
+            f"dropped, and why, is in {run.manifest('dropped')}; give other clips"
+        )
     split = split_utterances(
         utterances,
         val_share=config.split.val_share,
