@@ -88,6 +88,13 @@ def test_no_training_takes_what_nobody_has_read(recordings, capsys) -> None:
     assert [row.reason for row in bad] == ["draft"]
 
 
+def test_silence_leaves_no_folder(recordings, capsys) -> None:
+    soundfile.write("in/silence.wav", np.zeros(3 * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
+    assert main(["transcribe", "in/silence.wav", "--draft", "out"]) == 0
+    assert "1 recording without speech" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
 def test_words_that_are_known_come_later(recordings) -> None:
     known = {"audio_filepath": "in/sure.wav", "text": "What was doubtful and sure?"}
     Path("known.jsonl").write_text(json.dumps(known) + "\n")

@@ -106,6 +106,8 @@ class DraftWriter:
         first; says what it holds."""
         if not self._new:
             (self._folder / _UNRANKED).unlink(missing_ok=True)
+            with suppress(OSError):  # one that was made for nothing; any other is not empty
+                self._folder.rmdir()
             return ""
         drafts = _drafts(self._new, self._folder)
         chosen = ranked(drafts, self._known)
