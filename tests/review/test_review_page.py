@@ -104,6 +104,14 @@ def test_only_its_own_page_may_ask(opened: Opened, path: str) -> None:
     assert page.ask("POST", path, body)[0] == 200
 
 
+def listed(start: str) -> bytes:
+    return json.dumps({"filter": "all", "search": "", "key": "", "start": start}).encode()
+
+
+def split(key: str, at: str) -> bytes:
+    return json.dumps({"key": key, "at": at, "first": "a", "second": "b"}).encode()
+
+
 def test_what_is_not_understood_changes_nothing(opened: Opened) -> None:
     page = served(opened)
     for path, asked, expected in (
@@ -114,6 +122,9 @@ def test_what_is_not_understood_changes_nothing(opened: Opened) -> None:
         ("split", b'{"key": "%s", "at": "x", "first": "", "second": ""}', 410),
         ("list", b'{"filter": "evil", "search": "", "key": "", "start": ""}', 400),
         ("step", b'{"filter": "all", "search": "", "key": "", "to": "evil"}', 400),
+        ("list", listed("9" * 6_000), 200),
+        ("split", split(opened.keys[0], "nan"), 422),
+        ("split", split(opened.keys[0], "1e999"), 422),
     ):
         assert page.ask("POST", f"/review/{path}", asked)[0] == expected, path
     for path in (

@@ -134,6 +134,13 @@ def test_another_page_cannot_ask(page: Page) -> None:
     assert not [name for name in headers if name.lower().startswith("access-control")]
 
 
+def test_it_has_so_many_addresses_and_no_more(tmp_path: Path) -> None:
+    """As docs/threats.md says."""
+    kept, text = CorrectedClips(tmp_path), PageText("t", 1, NextTraining([]))
+    app = application(text, lambda _: [], kept, Limits(), ["localhost"])
+    assert len(app.routes) == 19
+
+
 def test_only_its_own_addresses_are_there(page: Page) -> None:
     for path in (
         *("/..%2f", "/%2e%2e/%2e%2e/etc/passwd", "/style.css/../", "//style.css", "/style.css%00"),

@@ -22,6 +22,7 @@ from moontune.web.sounds import as_wav
 WINDOW = 200  # clips of the list that are sent at once
 _SHOWN_CHARACTERS = 140  # of a text in the list
 _UNSURE = 0.5
+_LONGEST_NUMBER = 12  # digits of a place in the list
 _FIELDS = {  # what each request says
     "/review/list": ("filter", "search", "key", "start"),
     "/review/step": ("filter", "search", "key", "to"),
@@ -59,7 +60,8 @@ def _list(desk: Desk, given: dict[str, str]) -> dict[str, Any]:
     """A window of the list: from `start` on, or, where that is none, the one that has the clip."""
     clips = desk.order.clips(_wanted(given))
     place = next((i for i, clip in enumerate(clips) if clip.key == given["key"]), 0)
-    start = int(given["start"]) if given["start"].isdecimal() else place
+    named = given["start"].isdecimal() and len(given["start"]) <= _LONGEST_NUMBER
+    start = int(given["start"]) if named else place
     start = min(start, max(0, len(clips) - 1)) // WINDOW * WINDOW
     return {
         "start": start,
