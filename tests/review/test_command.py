@@ -17,9 +17,11 @@ from serve_client import Page
 from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
+from moontune.review.clips import read_rows
 from moontune.review.data_set import open_data
 from moontune.review.desk import open_desk
 from moontune.system.files import read_jsonl
+from moontune.web.model_sources import ModelSource
 
 TEXTS = ("one", "two", "three")
 
@@ -81,6 +83,23 @@ def test_what_is_no_data_is_one_line(tmp_path: Path, capsys, tiny_model: Path) -
     assert {p.name for p in tmp_path.iterdir()} == {"audio", "empty", "table.csv", manifest.name}
 
 
+def test_files_are_looked_at_before_a_hub_is_asked(tmp_path: Path, monkeypatch, capsys) -> None:
+    def asked(source: ModelSource) -> ModelSource:
+        raise UserError("the hub cannot be reached")
+
+    monkeypatch.setattr(ModelSource, "found", asked)
+    write_set(tmp_path, TEXTS)
+    (tmp_path / "README.md").write_text("# Read me\n\nNo rows here.\n")
+    for words, says in (
+        (["README.md"], "is no manifest"),
+        (["manifest.jsonl", "--output", str(tmp_path / "manifest.jsonl")], "is what a review"),
+        (["manifest.jsonl"], "the hub cannot be reached"),
+    ):
+        given = [str(tmp_path / words[0]), *words[1:]]
+        assert main(["review", *given, "--no-open-page", "--model-id", "a/hub-model"]) == 2
+        assert says in capsys.readouterr().err
+
+
 def started(manifest: Path, model: Path) -> tuple[subprocess.Popen[str], Page]:
     words = ["review", str(manifest), "--model-id", str(model), "--port", "0", "--no-open-page"]
     code = "import sys; from moontune.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -136,7 +155,8 @@ def test_a_review_that_is_ended_is_gone_on_with(
 
 def test_a_reviewed_manifest_is_one_for_a_run(tmp_path: Path, run: Path) -> None:
     data = open_data(run, None, None, None, greedy=True)
-    with open_desk(data, "suspicious", [], lambda line: None) as desk:
+    rows = read_rows(data.files.manifest)
+    with open_desk(data, rows, "suspicious", [], lambda line: None) as desk:
         [first, *_] = desk.review.clips()
         desk.review.decide(first.key, "keep", "another text")
         desk.writer.write()

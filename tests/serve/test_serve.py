@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 import soundfile
 from builders import noise, wav
 from chromium import Chromium, find_chromium
+from running import started
 from serve_client import Page
 
 from moontune.cli.dispatch import main
@@ -25,7 +25,6 @@ from moontune.serve.counts import Hypothesis, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS
 from moontune.system.files import read_jsonl
 from moontune.web.corrected_clips import CorrectedClips
-from moontune.web.http_server import serve_at
 from moontune.web.next_training import NextTraining, advice, is_enough
 from moontune.web.prompts import read_prompts
 from moontune.web.requests import Limits
@@ -59,16 +58,7 @@ def served(
         Limits(1, 10.0),
         ["127.0.0.1", "localhost"],
     )
-    found: list[str] = []
-    started = threading.Event()
-
-    def ready(address: str) -> None:
-        found.append(address)
-        started.set()
-
-    threading.Thread(target=serve_at, args=(app, "127.0.0.1", 0, ready), daemon=True).start()
-    assert started.wait(10)
-    made = Page(int(found[0].rstrip("/").rsplit(":", 1)[1]), tmp_path / "kept", heard)
+    made = Page(started(app), tmp_path / "kept", heard)
     _, text, _ = made.ask("GET", "/")
     made.token = text.split('moontune-token" content="')[1].split('"')[0]
     return made

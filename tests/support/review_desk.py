@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 from builders import noise
+from running import started
 from serve_client import Page
 
 from moontune.data.audio import write_flac
 from moontune.review.app import PageText, application
+from moontune.review.clips import read_rows
 from moontune.review.data_set import DataSet
 from moontune.review.desk import Desk, open_desk
 from moontune.review.files import ReviewFiles
 from moontune.review.listening import Listener
 from moontune.review.order import By
-from moontune.web.http_server import serve_at
 from moontune.web.next_training import NextTraining
 
 
@@ -83,7 +84,7 @@ class Opened:
         self._held = ExitStack()
         self.told: list[str] = []
         self.desk: Desk = self._held.enter_context(
-            open_desk(data, by, list(listeners), self.told.append)
+            open_desk(data, read_rows(data.files.manifest), by, list(listeners), self.told.append)
         )
         self.review = self.desk.review
         self.keys = [clip.key for clip in self.review.clips()]
@@ -123,16 +124,7 @@ def served(opened: Opened, models: Sequence[str] = ("base",)) -> Page:
     files = opened.desk.writer.files
     text = PageText("my <set>", str(files.reviewed), models, NextTraining([files.reviewed]))
     app = application(text, opened.desk, ["127.0.0.1", "localhost"])
-    found: list[str] = []
-    started = threading.Event()
-
-    def ready(address: str) -> None:
-        found.append(address)
-        started.set()
-
-    threading.Thread(target=serve_at, args=(app, "127.0.0.1", 0, ready), daemon=True).start()
-    assert started.wait(10)
-    page = Page(int(found[0].rstrip("/").rsplit(":", 1)[1]), files.reviewed.parent, [])
+    page = Page(started(app), files.reviewed.parent, [])
     page.token = page.ask("GET", "/")[1].split('moontune-token" content="')[1].split('"')[0]
     return page
 

@@ -62,21 +62,10 @@ def session_state(
     kept = corrected.listed()
     done = progress(kept.clips, sentences)
     return {
-        "takes": {str(place): _take(clip) for place, clip in done.takes.items()},
+        "takes": {str(place): clip.to_json() for place, clip in done.takes.items()},
         "next": done.next_place,
         "line": done.line,
         **training.advised(clip.utterance for clip in kept.clips),
         "deleted": [clip.key for clip in kept.deleted],
         "unreadable": kept.unreadable,
-    }
-
-
-def _take(clip: KeptClip) -> dict[str, Any]:
-    u = clip.utterance
-    return {
-        "key": clip.key,
-        "text": u.text,
-        "speaker": u.speaker or "",
-        "duration": u.duration,
-        "sound": clip.has_audio,
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
 from moontune.errors import UserError
+from moontune.review.clips import read_rows
 from moontune.review.data_set import open_data
 from moontune.review.desk import open_desk
 from moontune.review.listening import Listener, ModelListener
@@ -67,11 +68,17 @@ def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     check_port(args.port)
     greedy = args.decoding == "greedy"
     data = open_data(args.data, args.output, args.model, args.model_id, greedy=greedy)
+    data.files.check()  # what is wrong with files is told before a hub is asked
+    rows = read_rows(data.files.manifest)
     sources = [source.found() for source in data.sources]
     listeners: list[Listener] = [
         ModelListener(source, args.device, args.decoding) for source in sources
     ]
-    with open_desk(data, args.order, listeners, lambda line: tell(printable(line))) as desk:
+
+    def remark(line: str) -> None:
+        tell(printable(line))
+
+    with open_desk(data, rows, args.order, listeners, remark) as desk:
         base = folder_or_id(sources[0].what) if sources[0].name == "base" else None
         training = NextTraining([data.files.reviewed], base)
         names = [source.name for source in sources]

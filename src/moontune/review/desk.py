@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from moontune.pipeline.run_lock import one_at_a_time
-from moontune.review.clips import clips_of, read_rows
+from moontune.review.clips import Row, clips_of
 from moontune.review.data_set import DataSet
 from moontune.review.files import Writer
 from moontune.review.journal import Journal
@@ -33,15 +33,19 @@ class Desk:
 
 @contextmanager
 def open_desk(
-    data: DataSet, by: By, listeners: list[Listener], tell: Callable[[str], None]
+    data: DataSet,
+    rows: list[Row],
+    by: By,
+    listeners: list[Listener],
+    tell: Callable[[str], None],
 ) -> Iterator[Desk]:
     """The review of a data set, which nobody else goes on with meanwhile.
 
-    `tell` gets remarks on what cannot be read or does not fit any more. Raises UserError.
+    `rows` are those of its manifest. `tell` gets remarks on what cannot be read or does not fit any
+    more. Raises UserError.
     """
     files = data.files
     files.check()
-    rows = read_rows(files.manifest)
     files.reviewed.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(files.journal, "go on there, or give another --output"):
         journal = Journal(files.journal, files.manifest, files.mode)

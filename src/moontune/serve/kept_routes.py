@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from moontune.data.audio import read_audio
-from moontune.web.corrected_clips import CorrectedClips, KeptClip
+from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.next_training import NextTraining, total
 from moontune.web.requests import HEADERS, Limits, words
 from moontune.web.sounds import as_wav
@@ -60,20 +60,9 @@ def _changed_list(
     kept = corrected.listed()
     count, seconds = len(kept.clips), kept.seconds
     return {
-        "clips": [_row(clip) for clip in reversed(kept.clips)],  # the newest first
-        "deleted": [_row(clip) for clip in reversed(kept.deleted)],
+        "clips": [clip.to_json() for clip in reversed(kept.clips)],  # the newest first
+        "deleted": [clip.to_json() for clip in reversed(kept.deleted)],
         "unreadable": kept.unreadable,
         "total": total(count, seconds),
         **training.advised(clip.utterance for clip in kept.clips),
-    }
-
-
-def _row(clip: KeptClip) -> dict[str, Any]:
-    u = clip.utterance
-    return {
-        "key": clip.key,
-        "text": u.text,
-        "speaker": u.speaker or "",
-        "duration": u.duration,
-        "sound": clip.has_audio,
     }

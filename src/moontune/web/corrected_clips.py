@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,17 @@ class KeptClip:
     @property
     def has_audio(self) -> bool:
         return self.utterance.audio_filepath.is_file()
+
+    def to_json(self) -> dict[str, Any]:
+        """What a page shows of it."""
+        u = self.utterance
+        return {
+            "key": self.key,
+            "text": u.text,
+            "speaker": u.speaker or "",
+            "duration": u.duration,
+            "sound": self.has_audio,
+        }
 
 
 @dataclass(frozen=True)
