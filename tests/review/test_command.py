@@ -17,7 +17,6 @@ from serve_client import Page
 from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
-from moontune.review.clips import read_rows
 from moontune.review.data_set import open_data
 from moontune.review.desk import open_desk
 from moontune.system.files import read_jsonl
@@ -155,8 +154,7 @@ def test_a_review_that_is_ended_is_gone_on_with(
 
 def test_a_reviewed_manifest_is_one_for_a_run(tmp_path: Path, run: Path) -> None:
     data = open_data(run, None, None, None, greedy=True)
-    rows = read_rows(data.files.manifest)
-    with open_desk(data, rows, "suspicious", [], lambda line: None) as desk:
+    with open_desk(data, data.rows(), "suspicious", [], lambda line: None) as desk:
         [first, *_] = desk.review.clips()
         desk.review.decide(first.key, "keep", "another text")
         desk.writer.write()

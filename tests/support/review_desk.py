@@ -17,7 +17,6 @@ from serve_client import Page
 
 from moontune.data.audio import write_flac
 from moontune.review.app import PageText, application
-from moontune.review.clips import read_rows
 from moontune.review.data_set import DataSet
 from moontune.review.desk import Desk, open_desk
 from moontune.review.files import ReviewFiles
@@ -84,7 +83,7 @@ class Opened:
         self._held = ExitStack()
         self.told: list[str] = []
         self.desk: Desk = self._held.enter_context(
-            open_desk(data, read_rows(data.files.manifest), by, list(listeners), self.told.append)
+            open_desk(data, data.rows(), by, list(listeners), self.told.append)
         )
         self.review = self.desk.review
         self.keys = [clip.key for clip in self.review.clips()]

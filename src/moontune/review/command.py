@@ -11,7 +11,6 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
 from moontune.errors import UserError
-from moontune.review.clips import read_rows
 from moontune.review.data_set import open_data
 from moontune.review.desk import open_desk
 from moontune.review.listening import Listener, ModelListener
@@ -68,8 +67,7 @@ def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     check_port(args.port)
     greedy = args.decoding == "greedy"
     data = open_data(args.data, args.output, args.model, args.model_id, greedy=greedy)
-    data.files.check()  # what is wrong with files is told before a hub is asked
-    rows = read_rows(data.files.manifest)
+    rows = data.rows()  # what is wrong with files is told before a hub is asked
     sources = [source.found() for source in data.sources]
     listeners: list[Listener] = [
         ModelListener(source, args.device, args.decoding) for source in sources

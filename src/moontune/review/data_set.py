@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import RunDir, open_run, pinned_revision
+from moontune.review.clips import Row, read_rows
 from moontune.review.files import REVIEWED, ReviewFiles
 from moontune.system.files import real_path, user_path
 from moontune.web.model_sources import ModelSource, model_sources
@@ -22,6 +23,12 @@ class DataSet:
     sources: list[ModelSource]
     transcripts: Mapping[str, str] = field(default_factory=dict)  # of the first of them, by id
     suspects: frozenset[str] = frozenset()  # ids
+
+    def rows(self) -> list[Row]:
+        """The rows of the manifest, once its files are such that a review may be written. Raises
+        UserError."""
+        self.files.check()
+        return read_rows(self.files.manifest)
 
 
 def open_data(

@@ -41,11 +41,10 @@ def open_desk(
 ) -> Iterator[Desk]:
     """The review of a data set, which nobody else goes on with meanwhile.
 
-    `rows` are those of its manifest. `tell` gets remarks on what cannot be read or does not fit any
-    more. Raises UserError.
+    `rows` are what it has read of its manifest. `tell` gets remarks on what cannot be read or
+    does not fit any more. Raises UserError.
     """
     files = data.files
-    files.check()
     files.reviewed.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(files.journal, "go on there, or give another --output"):
         journal = Journal(files.journal, files.manifest, files.mode)
