@@ -27,6 +27,7 @@ from moontune.data.audio import write_flac
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.importing.data_set import Request, make_data_set
 from moontune.importing.script.listening import Listener
+from moontune.importing.values import Fit, Guess, Piece
 
 _HEARD_S = 0.12  # of a clip within another: it is in it
 WAYS = ("whole", "changed", "paragraph")
@@ -55,6 +56,20 @@ class Counts:
     in_parts: set[int] = field(default_factory=set)
     wrong: list[tuple[str, str]] = field(default_factory=list)
     errors_s: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Heard:
+    """A listener that has heard the recording."""
+
+    listener: Listener
+    pieces: list[Piece]
+
+    def hear(self, recording: Path, longest_s: float) -> list[Piece]:
+        return self.pieces
+
+    def fits(self, recording: Path, guesses: Sequence[Guess]) -> list[tuple[Fit, ...]]:
+        return self.listener.fits(recording, guesses)
 
 
 def script(way: str, manifest: Path, texts: Sequence[str], args: Args, seed: int) -> list[str]:
@@ -121,7 +136,8 @@ def main(args: Args) -> None:
             recording = Path(folder) / "talk.flac"
             write_flac(recording, samples)
             begun = time.perf_counter()
-            pieces = Listener(args.model).hear(recording, Request.longest_s)
+            listener = Listener(args.model)
+            pieces = listener.hear(recording, Request.longest_s)
             heard_s = time.perf_counter() - begun
             for way in WAYS:
                 lines = script(way, manifest, texts, args, seed)
@@ -129,7 +145,7 @@ def main(args: Args) -> None:
                 source.write_text("\n".join(lines), encoding="utf-8")
                 output.mkdir()
                 request = Request((source,), link=True)
-                make_data_set(request, output, hear=lambda path, longest_s, p=pieces: p)
+                make_data_set(request, output, ear=Heard(listener, pieces))
                 rows = read_manifest(output / "manifest.jsonl")[0]
                 counts = counted(rows, places, texts)
                 there = sum(text in lines for text in texts) if way == "changed" else len(texts)

@@ -195,6 +195,7 @@ def talk(folder: Path, heard: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) 
         at, end = (round(s * SAMPLE_RATE_HZ) for s in (piece.start_s, piece.end_s))
         samples[at:end] = rng.uniform(-0.3, 0.3, end - at)
     monkeypatch.setattr(Listener, "hear", lambda self, recording, longest_s: pieces)
+    monkeypatch.setattr(Listener, "fits", lambda self, recording, guesses: [])
     return write(folder / "talk.wav", samples)
 
 
@@ -279,7 +280,7 @@ def test_real_speech_is_cut_with_its_own_words(tmp_path: Path) -> None:
     result = run_import(tmp_path / "talk.txt", output=tmp_path / "out", model_id=model)
     whole = " ".join(" ".join(u.text.split()) for u in said)
     assert all(text in whole for text in result.texts)
-    assert len({u.text for u in said} & set(result.texts)) > 0.7 * len(said)
+    assert len({u.text for u in said} & set(result.texts)) > 0.85 * len(said)
 
 
 def test_sounds_are_compared_as_wer_is_scored() -> None:

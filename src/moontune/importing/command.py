@@ -64,5 +64,5 @@ def import_sources(
     request = Request(args.sources, args.link, args.format, args.keep_going, args.max_clip_s)
     listener = Listener(args.model_id, tell, progress)
     with new_folder(args.output) as folder:
-        imported = make_data_set(request, folder, tell, progress, listener.hear)
+        imported = make_data_set(request, folder, tell, progress, listener)
     return args.output, imported

@@ -22,7 +22,7 @@ from moontune.importing.values import (
     BAD_ROW,
     TWICE,
     DamagedSourceError,
-    Hear,
+    Ear,
     Place,
     Recognised,
     SourceRow,
@@ -120,15 +120,15 @@ def make_data_set(
     folder: Path,
     tell: Callable[[str], object] = lambda text: None,
     progress: Progress = no_progress,
-    hear: Hear | None = None,
+    ear: Ear | None = None,
 ) -> Imported:
     """Fill an empty folder. `tell` is given a line for each source and for what it was taken for.
-    `hear` is for scripts without times; without it recordings with such are left out.
+    `ear` is for scripts without times; without it recordings with such are left out.
 
     Raises UserError where a source is nothing, is damaged and there is no `keep_going`, or has no
     row that can be used.
     """
-    made = _Made(request, folder, tell, progress, hear)
+    made = _Made(request, folder, tell, progress, ear)
     for source, script in _with_scripts(request.sources):
         made.add(source, script)
     return made.finish()
@@ -154,11 +154,11 @@ class _Made:
         folder: Path,
         tell: Callable[[str], object],
         progress: Progress,
-        hear: Hear | None,
+        ear: Ear | None,
     ) -> None:
         # Absolute, so that the manifest's paths can be written from its own place.
         self._request, self._folder, self._tell = request, folder.resolve(), tell
-        self._progress, self._hear = progress, hear
+        self._progress, self._ear = progress, ear
         self._names = Names()
         self._number = 0
         self._taken: list[Utterance] = []
@@ -208,9 +208,9 @@ class _Made:
     def _recognised(self, place: Path, script: Path | None, *, confined: bool) -> list[Recognised]:
         longest_s = self._request.longest_s
         if script is None:
-            return recognise(place, longest_s, self._only, confined=confined, hear=self._hear)
+            return recognise(place, longest_s, self._only, confined=confined, ear=self._ear)
         finder = AudioFinder(place.parent)
-        return [pairs.pair(Place(script, script.parent, finder, longest_s, self._hear), place)]
+        return [pairs.pair(Place(script, script.parent, finder, longest_s, self._ear), place)]
 
     def _unpacked(self, archive: Path, damaged: list[str]) -> Path:
         folder = self._folder / f"{_UNPACKED}-{len(self._sources)}"  # its clips are no other's

@@ -22,7 +22,7 @@ from moontune.importing.formats import (
 )
 from moontune.importing.timed import cutting
 from moontune.importing.timed.beside import beside
-from moontune.importing.values import DamagedSourceError, Format, Hear, Place, Recognised, broken
+from moontune.importing.values import DamagedSourceError, Ear, Format, Place, Recognised, broken
 from moontune.system.formatting import counted, did_you_mean
 
 # In this order: what a corpus alone has comes before what any folder may have.
@@ -64,11 +64,11 @@ def recognise(
     only: Format | None = None,
     *,
     confined: bool = False,
-    hear: Hear | None = None,
+    ear: Ear | None = None,
 ) -> list[Recognised]:
     """What a file or folder is, and what is in its folders. Raises UserError where it is nothing.
 
-    `longest_s` is of clips that are cut; `confined`: no file outside of it is opened; `hear` is for
+    `longest_s` is of clips that are cut; `confined`: no file outside of it is opened; `ear` is for
     scripts without times.
     """
     if not source.exists():
@@ -77,7 +77,7 @@ def recognise(
         raise UserError(f"{source}: is a pipe or a device; give a file or a folder")
     formats = FORMATS if only is None else (only,)
     root = source if source.is_dir() else source.parent
-    place = Place(source, root, AudioFinder(root, confined=confined), longest_s, hear)
+    place = Place(source, root, AudioFinder(root, confined=confined), longest_s, ear)
     found = [*_in_folders(place, formats)] if source.is_dir() else _of_file(place, formats)
     if not found and source.is_dir():
         trees = (one.of_tree(place) for one in formats if one.of_tree is not None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from moontune.data.audio import AudioPart
 from moontune.data.manifest import Dropped
@@ -29,8 +32,33 @@ class Piece:
     text: str
 
 
-# The pieces of a recording, none longer than so many seconds where a pause allows it.
-Hear = Callable[[Path, float], list[Piece]]
+@dataclass(frozen=True)
+class Guess:
+    """Sentences that may be what is said in a stretch of a recording, all of them and no others."""
+
+    start_s: float
+    end_s: float
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a sentence of a guess fits the sound: nats of each of its tokens, (tokens,)."""
+
+    there: np.ndarray
+    reversed: np.ndarray  # on the same sound played backwards, in which nobody says it
+
+
+class Ear(Protocol):
+    """Who listens to recordings whose scripts have no times."""
+
+    def hear(self, recording: Path, longest_s: float) -> list[Piece]:
+        """The pieces of a recording, none longer than so many seconds where a pause allows it."""
+        ...
+
+    def fits(self, recording: Path, guesses: Sequence[Guess]) -> list[tuple[Fit, ...]]:
+        """Of each guess, sentence by sentence; nothing at all where that cannot be told."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +99,7 @@ class Place:
     root: Path  # the SOURCE it is of; names are relative to it
     finder: AudioFinder
     longest_s: float  # of a clip that is cut out of a longer recording
-    hear: Hear | None = None  # for scripts without times; None: such are left out
+    ear: Ear | None = None  # for scripts without times; None: such are left out
 
     def name_of(self, path: Path) -> str:
         """A file's name as rows and messages have it: below the source, else whole."""
@@ -81,7 +109,7 @@ class Place:
 
     def at(self, path: Path) -> Place:
         """The same of another file or folder."""
-        return Place(path, self.root, self.finder, self.longest_s, self.hear)
+        return Place(path, self.root, self.finder, self.longest_s, self.ear)
 
 
 @dataclass(frozen=True)

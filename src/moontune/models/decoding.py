@@ -42,6 +42,12 @@ class Transcript:
 # Clips of float32 mono 16 kHz samples, (samples,) each, to their transcripts, under a token cap.
 Transcribe = Callable[[Sequence[np.ndarray], TokenCap], list[Transcript]]
 
+# Clips, and sentences said one after another in the clip of a place, to the nats of their tokens by
+# sentence, (tokens,) each.
+TextLosses = Callable[
+    [Sequence[np.ndarray], Sequence[tuple[int, Sequence[str]]]], list[list[np.ndarray]]
+]
+
 
 def length_batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:
     """Indices of clips of like length together, so that they end at about the same token."""

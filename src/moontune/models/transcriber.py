@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
-from moontune.models.base_model import Base
+from moontune.models.base_model import Base, target_ids
 from moontune.models.confidence.agreement import evidence
 from moontune.models.confidence.calibration import Calibration, default_confidence
 from moontune.models.consensus import BEAMS, agreed
@@ -114,6 +115,23 @@ class Transcriber:
         return [
             replace(transcript, words=self._words(transcript, begun, length))
             for transcript, begun, length in zip(transcripts, starts, lengths, strict=True)
+        ]
+
+    @torch.no_grad()
+    def losses(
+        self, clips: Sequence[np.ndarray], said: Sequence[tuple[int, Sequence[str]]]
+    ) -> list[list[np.ndarray]]:
+        """Nats of each token of sentences that may be said, one after another, in the clip of a
+        place: by sentence, (tokens,) each. What the end costs is left out.
+        """
+        eos = self.packed.eos
+        tokens = [[target_ids(self._base.tokenizer, s, eos)[:-1] for s in some] for _, some in said]
+        labels = [[*itertools.chain(*some), eos] for some in tokens]
+        keys = some_of(self.encode(clips), [place for place, _ in said])
+        found = self.packed.token_losses(keys, labels).cpu().split([len(ids) for ids in labels])
+        return [
+            [part.numpy() for part in loss[:-1].split([len(ids) for ids in some])]
+            for loss, some in zip(found, tokens, strict=True)
         ]
 
     def _words(

@@ -16,7 +16,7 @@ from moontune.config.schema import Decoding, EvalConfig, TokenCap
 from moontune.errors import UserError
 from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.confidence.calibration import Calibration, read_calibration
-from moontune.models.decoding import Transcribe, Transcript
+from moontune.models.decoding import TextLosses, Transcribe, Transcript
 from moontune.models.locate import locate, may_be_on_hub
 from moontune.models.provenance import PROVENANCE, other_weights, trained_on
 from moontune.models.standalone import DECODER, ENCODER, graph_file
@@ -46,6 +46,7 @@ class Recognizer:
     one_by_one: bool = False  # several clips together are no faster than one after another
     # Of the confidences that words of its transcripts carry; None: they carry none.
     calibration: Calibration | None = None
+    losses: TextLosses | None = None  # where PyTorch listens
 
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
@@ -201,7 +202,10 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     base, note = load_adapted(base, parts.adapter, parts.processor)
     transcriber = Transcriber(base, how.decoding, calibration=calibration)
     transcribe = transcriber.timed if how.word_times else transcriber
-    return Recognizer(what, kind, base.device, parts.cap, note, transcribe, calibration=calibration)
+    return Recognizer(
+        what, kind, base.device, parts.cap, note, transcribe,
+        calibration=calibration, losses=transcriber.losses,
+    )  # fmt: skip
 
 
 def _calibration(run: RunDir | None) -> Calibration:

@@ -43,8 +43,8 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
     for recording, file in pairs:
         where, name = place.name_of(file), clip_name(place, recording)
         seconds = _seconds(recording)
-        if seconds > LONGEST_S and place.hear is not None:
-            yield from passages.rows_of(recording, file, place.hear, place)
+        if seconds > LONGEST_S and place.ear is not None:
+            yield from passages.rows_of(recording, file, place.ear, place)
         elif not (text := _text(file)):
             yield left_out(where, name, NO_TEXT, "the text is empty")
         elif seconds > LONGEST_S:

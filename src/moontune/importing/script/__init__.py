@@ -9,4 +9,5 @@ In reading order:
     anchors    Where in the script each piece can be, by runs of words that both have once
     alignment  Which words of the script each piece says, and how sure its edges are
     cutting    Clips of pieces whose words are sure, and the passages between them
+    unheard    Clips between these, of words that the base did not write and finds likely
 """

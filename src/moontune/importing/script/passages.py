@@ -10,6 +10,7 @@ from moontune.data.manifest import Dropped
 from moontune.importing.script.alignment import align
 from moontune.importing.script.cutting import NOT_SPOKEN, Passage, passages
 from moontune.importing.script.reading import script_lines
+from moontune.importing.script.unheard import with_unheard
 from moontune.importing.script.words import Script, script_of, sound_of
 from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.timed.pauses import Loudness, cut_times
@@ -17,8 +18,8 @@ from moontune.importing.values import (
     ANOTHER_TEXT,
     NO_TEXT,
     UNREADABLE,
+    Ear,
     Found,
-    Hear,
     Piece,
     Place,
     SourceRow,
@@ -28,7 +29,7 @@ from moontune.importing.values import (
 _FEWEST = 0.1  # of the letters heard must be in clips, or the script is another's
 
 
-def rows_of(recording: Path, file: Path, hear: Hear, place: Place) -> Iterator[Found]:
+def rows_of(recording: Path, file: Path, ear: Ear, place: Place) -> Iterator[Found]:
     """The clips of a recording and its script, and what is left out.
 
     Raises DamagedSourceError, and UserError where there is no base to hear it with.
@@ -39,14 +40,15 @@ def rows_of(recording: Path, file: Path, hear: Hear, place: Place) -> Iterator[F
         yield left_out(where, name, NO_TEXT, "the script is empty")
         return
     try:
-        pieces = hear(recording, place.longest_s)
+        pieces = ear.hear(recording, place.longest_s)
+        found = cut_up(pieces, script, place.longest_s)
+        if (problem := _another(pieces, found, script)) is not None:
+            yield left_out(where, name, ANOTHER_TEXT, problem)
+            return
+        found = with_unheard(found, pieces, script, recording, ear, place.longest_s)
         loudness = Loudness.of(audio_blocks(recording))
     except AudioError as error:
         yield left_out(where, name, UNREADABLE, f"{recording}: {error}")
-        return
-    found = cut_up(pieces, script, place.longest_s)
-    if (problem := _another(pieces, found, script)) is not None:
-        yield left_out(where, name, ANOTHER_TEXT, problem)
         return
     yield from _rows(recording, where, name, script, found, loudness)
     yield from _not_spoken(where, name, script, found)
