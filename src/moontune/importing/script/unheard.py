@@ -124,11 +124,9 @@ def _stretches(count: int) -> Iterator[tuple[int, int]]:
 def chosen(known: Sequence[tuple[_Tried, tuple[Fit, ...]]]) -> list[Passage]:
     """Of a gap's guesses those to take: in order, none of them twice, with the most gained."""
     good = [
-        (one, fits, gained)
+        (one, fits, _gained(fits))
         for one, fits in known
-        if fits_well(fits)
-        and _needs_all(one, fits, known)
-        and (gained := _gained(fits) - NARROWER * (one.piece_end - one.piece - 1)) > 0
+        if fits_well(fits) and _needs_all(one, fits, known)
     ]
     good.sort(key=lambda each: (each[0].piece_end, each[0].place_end))
     best: list[tuple[float, list[Passage]]] = []
