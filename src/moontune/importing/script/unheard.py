@@ -3,8 +3,8 @@
 Where a recording has shouts, whispers or odd names, what the base writes tells nothing of them. But
 it can say how likely given words are: of the sentences that the script has there, and of the pieces
 of sound, each few that follow one another are tried together. A guess is taken where its tokens
-cost little, where they cost clearly less than on the same sound played backwards, and where no
-piece of it can be left away; of all guesses of a gap those that together gain most.
+cost little, and clearly less than on the same sound played backwards; of all guesses of a gap those
+that together gain most, where a further piece of sound must be worth it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from moontune.importing.values import Ear, Fit, Guess, Piece
 MEAN, GAINED = 3.0, 1.0
 MEAN_OF_SENTENCE, GAINED_OF_SENTENCE = 5.0, 0.5
 EDGE = 8.0  # nats: the most of the first two and last two tokens, beside which others may be said
-NARROWER = 3.0  # nats in all: what each piece of a guess must be worth
+WORTH = 3.0  # nats in all: what each further piece of a guess must bring
 LETTERS_PER_S = (1.0, 28.0)
 _TOGETHER = 4  # pieces, and sentences, of a guess
 _MOST = 10  # pieces, and sentences, of a gap; in a longer one there is too much to confuse
@@ -124,9 +124,9 @@ def _stretches(count: int) -> Iterator[tuple[int, int]]:
 def chosen(known: Sequence[tuple[_Tried, tuple[Fit, ...]]]) -> list[Passage]:
     """Of a gap's guesses those to take: in order, none of them twice, with the most gained."""
     good = [
-        (one, fits, _gained(fits))
+        (one, fits, gained)
         for one, fits in known
-        if fits_well(fits) and _needs_all(one, fits, known)
+        if fits_well(fits) and (gained := _gained(one, fits)) > 0
     ]
     good.sort(key=lambda each: (each[0].piece_end, each[0].place_end))
     best: list[tuple[float, list[Passage]]] = []
@@ -157,23 +157,10 @@ def fits_well(fits: Sequence[Fit]) -> bool:
     )
 
 
-def _gained(fits: Sequence[Fit]) -> float:
-    return float(sum((fit.reversed - fit.there).sum() for fit in fits))
-
-
-def _needs_all(
-    one: _Tried, fits: Sequence[Fit], known: Sequence[tuple[_Tried, tuple[Fit, ...]]]
-) -> bool:
-    """Whether the same words cost more with fewer of the pieces."""
-    most = sum(float(fit.there.sum()) for fit in fits) + NARROWER
-    return all(
-        sum(float(fit.there.sum()) for fit in theirs) >= most
-        for other, theirs in known
-        if (other.place, other.place_end) == (one.place, one.place_end)
-        and one.piece <= other.piece
-        and other.piece_end <= one.piece_end
-        and other is not one
-    )
+def _gained(one: _Tried, fits: Sequence[Fit]) -> float:
+    """Nats over the reversed sound, for which each piece but one must do its part."""
+    nats = float(sum((fit.reversed - fit.there).sum() for fit in fits))
+    return nats - WORTH * (one.piece_end - one.piece - 1)
 
 
 def _joined(
