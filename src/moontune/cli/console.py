@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from moontune.evaluation.acceptance import Check
+    from moontune.evaluation.key_terms.figures import TermFigures
     from moontune.pipeline.experiments.score_predictions import Scorecard
     from moontune.pipeline.experiments.sweep_report import SweepResult
     from moontune.report.results import (
@@ -283,12 +284,29 @@ class ConsoleUi:
                 self.note(f"words {kind}: {listed}")
             for text in comparison.sentences.values():
                 self.note(text)
+        if card.key_terms is not None:
+            self.key_terms(card.key_terms, names)
         b = comparison.bootstrap
         self.note(
             f"intervals: {b.resamples} resamples of {counted(b.units, b.unit)}, seed {b.seed}"
         )
         for remark in card.remarks:
             self.warn(remark)
+
+    def key_terms(self, found: TermFigures, names: tuple[str, str] | None) -> None:
+        """How many of the key terms that were said are written."""
+        from rich.table import Column, Table
+
+        from moontune.evaluation.key_terms.phrasing import term_lines, term_sentence
+
+        self.note(term_sentence(found, names))
+        heads = ["key terms", *(names or ("",)), *(("change (95 % interval)",) if names else ())]
+        table = Table(*(Column(_cell(head)) for head in heads), box=None, pad_edge=False)
+        for line in term_lines(found):
+            both = (line.before, line.after, line.change)
+            table.add_row(*map(_cell, (line.label, *(both if names else both[1:2]))))
+        self.console.print(table)
+        self.console.print()
 
     def _groups(self, title: str, rows: list[GroupRow], names: tuple[str, str] | None) -> None:
         from rich.table import Column, Table

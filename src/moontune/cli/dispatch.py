@@ -194,7 +194,7 @@ def _score(argv: list[str]) -> None:
     card = score(args)
     ConsoleUi().scorecard(card)
     if args.json is not None:
-        write_json(args.json, card.comparison.to_json())
+        write_json(args.json, card.to_json())
 
 
 def _compare(argv: list[str]) -> None:

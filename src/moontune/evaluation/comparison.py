@@ -217,6 +217,21 @@ def _measure(
     return _paired_measure(one, other, [below(r) for r in before], sample, several=several)
 
 
+def ratio_of_sums(
+    rows: Sequence[PredictionRow],
+    one_each: Sequence[float],
+    other_each: Sequence[float],
+    over: Sequence[float],
+    seed: int,
+) -> Measure:
+    """A figure of both sides of the clips of `rows`, and its difference: what is summed over clips,
+    by that of `over`."""
+    groups, unit = groups_of(rows)
+    draws = resample_groups(groups, seed)
+    within = draws if unit == "clip" else within_groups(groups, seed)
+    return _paired_measure(one_each, other_each, over, _Sample(draws, within, unit, len(rows)))
+
+
 def _consensus(rows: Sequence[PredictionRow], sample: _Sample) -> Measure:
     """WER of one model: of greedy transcripts, then of the consensus."""
     (greedy, words), (agreed, _) = MEASURES["wer"], MEASURES["wer_consensus"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from moontune.models.confidence.agreement import evidence
 from moontune.models.confidence.calibration import Calibration, default_confidence
 from moontune.models.consensus import BEAMS, agreed
 from moontune.models.decoding import TimedWord, Transcript, endless, length_batches
+from moontune.models.key_terms.weighing import KeyTerms, KeyTermWriter, Tokenized
 from moontune.models.packed.alignment import token_starts
 from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.greedy import greedy
@@ -26,6 +28,7 @@ from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.system.distributed import ProcessGroup
 
 LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz
+_TEXTS = 64  # whose losses are computed together, which bounds the memory
 _BEAM_CLIPS = 16  # whose beams are searched at once, which bounds the memory
 # Frames that go through the encoder at once, which bounds it too.
 _FRAMES = {"cpu": 2_000, "cuda": 50_000, "mps": 50_000}
@@ -37,7 +40,7 @@ class Transcriber:
     With `mends_loops` a greedy transcript that loops, or that the token cap ended, gives way to the
     consensus of the clip's beams, if that comes to an end; `greedy` keeps it. Without, transcripts
     are those of `generate`, token by token. Words of a consensus carry confidences, by
-    `calibration`.
+    `calibration`. `key_terms` are written where they sound like what is there and are likely.
     """
 
     def __init__(
@@ -47,10 +50,12 @@ class Transcriber:
         *,
         mends_loops: bool = True,
         calibration: Calibration | None = None,
+        key_terms: KeyTerms | None = None,
     ) -> None:
         self._base, self._decoding, self._mends_loops = base, decoding, mends_loops
         self._calibration = calibration or Calibration()
         self.packed = PackedMoonshine(base.net, merged=True)
+        self._key_terms = key_terms and KeyTermWriter(key_terms, self._label)
 
     @torch.no_grad()
     def encode(self, clips: Sequence[np.ndarray]) -> CrossKeys:
@@ -102,7 +107,28 @@ class Transcriber:
     ) -> list[Transcript]:
         """Transcripts of encoded clips by the transcriber's own decoding."""
         by = self.greedy if self._decoding == "greedy" else self.consensus
-        return by(cross_keys, durations_s, cap)
+        found = by(cross_keys, durations_s, cap)
+        return self.with_key_terms(cross_keys, found)
+
+    def with_key_terms(
+        self, cross_keys: CrossKeys, transcripts: Sequence[Transcript]
+    ) -> list[Transcript]:
+        """Transcripts of encoded clips with the key terms that were said, where there is a list."""
+        if self._key_terms is None:
+            return list(transcripts)
+        return self._key_terms(transcripts, partial(self._losses_of, cross_keys))
+
+    def _label(self, text: str) -> list[int]:
+        return target_ids(self._base.tokenizer, text, self.packed.eos)
+
+    @torch.no_grad()
+    def _losses_of(self, cross_keys: CrossKeys, texts: Sequence[Tokenized]) -> list[float]:
+        found: list[float] = []
+        for first in range(0, len(texts), _TEXTS):
+            some = texts[first : first + _TEXTS]
+            keys = some_of(cross_keys, [text.clip for text in some])
+            found += self.packed.losses(keys, [text.ids for text in some])
+        return found
 
     def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         return self.decode(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from moontune.web.prompts import read_items
+from moontune.data.key_terms import read_key_terms
 
-_LONGEST_TERM = 80  # characters
 # Where the term stands, and sentences that fit a name, a thing and a phrase alike.
 _BEGINNING = (
     "{} was mentioned twice this morning.",
@@ -38,8 +37,8 @@ _PLACES = (_BEGINNING, _MIDDLE, _END)
 
 
 def read_terms(file: Path) -> list[str]:
-    """The terms of a UTF-8 text file, one a line. Raises UserError."""
-    return read_items(file, "--terms", "term", _LONGEST_TERM)
+    """The terms of a list of key terms. Raises UserError."""
+    return [term.text for term in read_key_terms(file, "--terms")]
 
 
 def sentences_of_terms(terms: Sequence[str]) -> list[str]:

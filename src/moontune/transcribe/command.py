@@ -13,7 +13,9 @@ from moontune.config.flag_marks import OneEach, Positional
 from moontune.config.schema import Decoding, ModelConfig, TokenCap
 from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
+from moontune.data.key_terms import read_key_terms
 from moontune.errors import UserError
+from moontune.models.key_terms.weighing import BONUS, MOST_BONUS, KeyTerms
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.device import DeviceName
@@ -58,6 +60,12 @@ class TranscribeArgs:
     decoding: Decoding | None = None
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
     two to three times the time. Default: greedy, and consensus for --draft."""
+    key_terms: Path | None = None
+    """Words and phrases that it must know, one a line: written where what is heard sounds like one
+    and the model finds it likely (docs/key_terms.md)."""
+    key_terms_bonus: float | None = None
+    """With --key-terms, how much likelier they are beforehand, in nats a token: more finds more of
+    them and invents more. Default: 2."""
     draft: Path | None = None
     """Make a data set here: clips with transcripts to correct, the ones that a training has most to
     learn from first."""
@@ -107,6 +115,7 @@ def _transcribed(
     loaded: Callable[[], None],
 ) -> Summary:
     forms = _checked(args)
+    key_terms = _key_terms(args)
     recordings = find_recordings(args.files)
 
     def tell(text: str) -> None:  # names of files, and what libraries say of them
@@ -144,6 +153,7 @@ def _transcribed(
             *(args.model, device, args.model_id, args.revision),
             word_times=forms != ("text",),
             decoding=args.decoding or ("greedy" if drafts is None else "consensus"),
+            key_terms=key_terms,
         )
         loaded()
         if recognizer.note:
@@ -162,6 +172,18 @@ def _transcribed(
             if drafts is not None:
                 summary.drafts = drafts.close()
     return summary
+
+
+def _key_terms(args: TranscribeArgs) -> KeyTerms | None:
+    """The list that is to be known. Raises UserError."""
+    bonus = args.key_terms_bonus
+    if args.key_terms is None:
+        if bonus is not None:
+            raise UserError("--key-terms-bonus is of a list; add --key-terms FILE")
+        return None
+    if bonus is not None and not 0 <= bonus <= MOST_BONUS:
+        raise UserError(f"--key-terms-bonus {bonus:g}: give 0 to {MOST_BONUS:g} nats")
+    return KeyTerms(read_key_terms(args.key_terms), BONUS if bonus is None else bonus)
 
 
 def _checked(args: TranscribeArgs) -> tuple[Format, ...]:

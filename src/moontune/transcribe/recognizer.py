@@ -17,6 +17,7 @@ from moontune.errors import UserError
 from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.confidence.calibration import Calibration, read_calibration
 from moontune.models.decoding import TextLosses, Transcribe, Transcript
+from moontune.models.key_terms.weighing import KeyTerms
 from moontune.models.locate import locate, may_be_on_hub
 from moontune.models.provenance import PROVENANCE, other_weights, trained_on
 from moontune.models.standalone import DECODER, ENCODER, graph_file
@@ -62,21 +63,25 @@ def open_recognizer(
     *,
     word_times: bool = False,
     decoding: Decoding = "greedy",
+    key_terms: KeyTerms | None = None,
 ) -> Recognizer:
     """Load what `what` names. Raises UserError, with what is accepted where it is none of that.
 
     `model_id` is the base for an adapter or a run, instead of the one it was trained on; `revision`
     a commit of a base on the hub. With `word_times` it also tells when words are spoken, at the
     cost of loading PyTorch and of a second pass of the decoder; an exported ONNX pair cannot, nor
-    can it the `consensus` of beams, whose transcripts carry confidences of their words.
+    can it the `consensus` of beams, whose transcripts carry confidences of their words, nor write
+    `key_terms`.
     """
-    how = _Listening(device, decoding, word_times)
+    how = _Listening(device, decoding, word_times, key_terms)
     kind = _kind(what)
     if model_id is not None and kind not in ("run", "adapter"):
         raise UserError(f"--model-id is the base of an adapter, and {what} is none; drop it")
     if kind == "onnx":
         if decoding != "greedy":
             raise UserError(f"{what}: an ONNX pair is decoded greedily; name the run it is from")
+        if key_terms is not None:
+            raise UserError(f"{what}: an ONNX pair takes no key terms; name the run it is from")
         return _onnx(what)
     if kind == "model":
         return _loaded(what, "model", _Parts(what, revision), how)
@@ -133,12 +138,14 @@ class _Listening:
     device: str
     decoding: Decoding
     word_times: bool
+    key_terms: KeyTerms | None
 
     @property
     def plainly_on_cpu(self) -> bool:
         """Whether graphs do, which tell no attention and have no beams."""
         on_cpu = self.device == "cpu" or (self.device == "auto" and not gpu_in_sight())
-        return on_cpu and self.decoding == "greedy" and not self.word_times
+        plain = self.decoding == "greedy" and not self.word_times and self.key_terms is None
+        return on_cpu and plain
 
 
 @dataclass(frozen=True)
@@ -200,7 +207,7 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     from moontune.models.transcriber import Transcriber
 
     base, note = load_adapted(base, parts.adapter, parts.processor)
-    transcriber = Transcriber(base, how.decoding, calibration=calibration)
+    transcriber = Transcriber(base, how.decoding, calibration=calibration, key_terms=how.key_terms)
     transcribe = transcriber.timed if how.word_times else transcriber
     return Recognizer(
         what, kind, base.device, parts.cap, note, transcribe,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import OutputConfig
 from moontune.config.validation import check_values
+from moontune.data.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
+from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
@@ -26,6 +29,8 @@ class ScoreArgs:
     """Prediction files (JSONL), or runs' folders: those are scored tuned against base."""
     against: tuple[Path, ...] | None = None
     """Prediction files of another model on the same clips, to compare with (the `before`)."""
+    key_terms: Path | None = None
+    """A list of words and phrases to count, one a line: docs/key_terms.md."""
     seed: int = OutputConfig.seed
     """Seed of the bootstrap."""
     json: Path | None = None
@@ -37,6 +42,11 @@ class Scorecard:
     comparison: Comparison
     names: tuple[str, str] | None  # None: one model, nothing is compared
     remarks: list[str]
+    key_terms: TermFigures | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        row = self.comparison.to_json()
+        return row if self.key_terms is None else row | {"key_terms": self.key_terms.to_json()}
 
 
 def score(args: ScoreArgs) -> Scorecard:
@@ -62,10 +72,13 @@ def score(args: ScoreArgs) -> Scorecard:
         runs = []
         after = list(args.predictions)
         before, names = list(args.against or ()), ("before", "after") if args.against else None
+    terms = read_key_terms(args.key_terms) if args.key_terms else ()
     remarks = _bases(runs)
     rows = _pool(after, remarks)
     others = _pool(before, remarks) if names else rows
-    return Scorecard(compare(others, rows, args.seed), names, remarks)
+    compared = compare(others, rows, args.seed)
+    counted_terms = term_figures(terms, others, rows, args.seed) if terms else None
+    return Scorecard(compared, names, remarks, counted_terms)
 
 
 def _evaluated(path: Path) -> RunDir:

@@ -1,0 +1,111 @@
+"""Which candidates the model finds likely enough, and the transcript with these.
+
+A term costs what the transcript with it is less likely than without, in nats. It is taken if that
+is at most the bonus for each of its tokens, times its weight. So a bonus is what shallow fusion
+adds to each token of a term, without a search in which other words may change too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from moontune.data.key_terms import KeyTerm
+from moontune.models.decoding import Transcript
+from moontune.models.key_terms.candidates import Candidate, TermIndex
+
+BONUS = 2.0  # nats a token
+MOST_BONUS = 10.0
+
+
+@dataclass(frozen=True)
+class KeyTerms:
+    """Terms to write, and how likely they are beforehand."""
+
+    terms: tuple[KeyTerm, ...]
+    bonus: float = BONUS
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """A text as the decoder is asked for it."""
+
+    clip: int
+    ids: tuple[int, ...]  # EOS included
+
+
+class KeyTermWriter:
+    """Puts terms into transcripts of which the model finds them likely enough."""
+
+    def __init__(self, known: KeyTerms, tokenize: Callable[[str], list[int]]) -> None:
+        """`tokenize` gives the tokens of a text, EOS at its end."""
+        self._index, self._tokenize, self._bonus = TermIndex(known.terms), tokenize, known.bonus
+
+    def __call__(
+        self,
+        transcripts: Sequence[Transcript],
+        losses: Callable[[Sequence[Tokenized]], Sequence[float]],
+    ) -> list[Transcript]:
+        """Transcripts of clips with the terms that were said in them; `losses` are nats of texts in
+        their clips."""
+        tried = [
+            (i, candidate)
+            for i, transcript in enumerate(transcripts)
+            if not transcript.truncated
+            for candidate in self._index.candidates(transcript.text)
+        ]
+        costs = self._costs(tried, transcripts, losses)
+        of_clip: list[list[tuple[Candidate, float]]] = [[] for _ in transcripts]
+        for (i, candidate), cost in zip(tried, costs, strict=True):
+            of_clip[i].append((candidate, cost))
+        return list(map(self._written, transcripts, of_clip))
+
+    def _costs(
+        self,
+        tried: Sequence[tuple[int, Candidate]],
+        transcripts: Sequence[Transcript],
+        losses: Callable[[Sequence[Tokenized]], Sequence[float]],
+    ) -> list[float]:
+        """Nats that each candidate costs beyond what it may."""
+        clips = sorted({i for i, _ in tried})
+        asked = [Tokenized(i, tuple(transcripts[i].tokens)) for i in clips]
+        texts = [(i, text) for i, candidate in tried for text in candidate.as_said]
+        asked += [Tokenized(i, tuple(self._tokenize(text))) for i, text in texts]
+        found = list(losses(asked)) if asked else []
+        without = dict(zip(clips, found, strict=False))
+        spelled = iter(found[len(clips) :])
+        return [
+            min(next(spelled) for _ in candidate.as_said)
+            - without[i]
+            - self._bonus * candidate.term.weight * self._tokens_of(candidate.term)
+            for i, candidate in tried
+        ]
+
+    def _tokens_of(self, term: KeyTerm) -> int:
+        return len(self._tokenize(f" {term.text}")) - 1
+
+    def _written(
+        self, transcript: Transcript, costs: Sequence[tuple[Candidate, float]]
+    ) -> Transcript:
+        """With the candidates that cost least, none where another is."""
+        taken: list[Candidate] = []
+        for candidate, cost in sorted(costs, key=lambda pair: pair[1]):
+            if cost > 0:
+                break
+            if all(candidate.end <= other.first or other.end <= candidate.first for other in taken):
+                taken.append(candidate)
+        for candidate in sorted(taken, key=lambda one: -one.first):  # from behind: places hold
+            transcript = self._replaced(transcript, candidate)
+        return transcript
+
+    def _replaced(self, transcript: Transcript, candidate: Candidate) -> Transcript:
+        words = transcript.text.split()
+        new = candidate.text.split()
+        behind = len(words) - candidate.end
+        middle = new[candidate.first : len(new) - behind if behind else len(new)]
+        text = " ".join([*words[: candidate.first], *middle, *words[candidate.end :]])
+        sure = transcript.confidences
+        if sure is not None:
+            least = min(sure[candidate.first : candidate.end])
+            sure = (*sure[: candidate.first], *[least] * len(middle), *sure[candidate.end :])
+        return replace(transcript, text=text, tokens=self._tokenize(text), confidences=sure)
