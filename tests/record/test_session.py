@@ -62,6 +62,10 @@ def desk(tmp_path: Path) -> Desk:
     return desk_of(tmp_path / "mine")
 
 
+def test_a_folder_whose_name_is_no_text_is_one(tmp_path: Path) -> None:
+    assert "caf\udce9" in desk_of(tmp_path / "caf\udce9").state()["command"]
+
+
 def test_a_take_is_judged_and_nothing_is_written(desk: Desk) -> None:
     status, found = desk.send("/take", wav(1.0), "A sentence of which this noise is far too short.")
     assert status == 200

@@ -39,6 +39,18 @@ def test_rows_stay_as_they_are_to_the_byte(tmp_path: Path) -> None:
     }
 
 
+def test_half_of_a_character_in_another_field_stops_no_review(tmp_path: Path) -> None:
+    manifest = write_set(tmp_path, TEXTS)
+    rows = (json.dumps(row | {"note": "\ud83d"}) + "\n" for row in rows_of(manifest))
+    manifest.write_text("".join(rows))
+    with Opened(data_of(manifest)) as opened:
+        opened.review.decide(opened.keys[0], "keep")
+        opened.review.split(opened.keys[1], 0.5, 1.1, ("tw", "o"))
+        assert [row["note"] for row in opened.write()] == ["\ud83d"] * 4
+    with Opened(data_of(manifest)) as again:
+        assert len(again.review.clips()) == 4
+
+
 def test_audio_is_found_from_wherever_it_is_written(tmp_path: Path) -> None:
     manifest = write_set(tmp_path / "data", TEXTS)
     rows = rows_of(manifest)

@@ -168,6 +168,7 @@ def test_with_the_code_a_device_has_a_cookie_that_scripts_and_others_do_not_get(
     guarded: Guarded,
 ) -> None:
     code = guarded.code.code
+    assert guarded.enter("\ud83d")[0] == 400  # half of a character
     assert guarded.enter(code, X_Moontune="guess")[0] == 403
     assert guarded.enter(code, Origin="https://evil.example")[0] == 403
     status, _, headers = guarded.enter(code, Origin=f"https://127.0.0.1:{guarded.port}")

@@ -10,7 +10,6 @@ The manifest and its audio are only read.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from moontune.errors import UserError
 from moontune.review.clips import Clip, moved_line, written_line
 from moontune.review.review import Review
-from moontune.system.files import check_output, real_path, write_bytes
+from moontune.system.files import check_output, json_line, real_path, write_bytes
 
 REVIEWED = "reviewed.jsonl"
 _AT_MOST_EVERY_S = 0.3
@@ -113,7 +112,7 @@ def left_out_lines(review: Review, files: ReviewFiles) -> Iterator[bytes]:
             }
             if "." in clip.key:
                 row |= {"offset": u.offset, "duration": u.duration}
-            yield json.dumps(row, ensure_ascii=False).encode()
+            yield json_line(row)
 
 
 class Writer:

@@ -21,7 +21,7 @@ from moontune.errors import UserError
 from moontune.models.decoding import length_batches
 from moontune.review.clips import Clip
 from moontune.review.order import suspicion
-from moontune.system.files import user_path
+from moontune.system.files import json_line, user_path
 from moontune.transcribe.long_form import transcribe_long
 from moontune.transcribe.recognizer import Recognizer
 from moontune.web.model_sources import ModelSource
@@ -146,7 +146,7 @@ class Remembered:
         self._texts[model, sound] = text
         row = {"model": model, "sound": sound, "text": text}
         with suppress(OSError):  # a full disk: it is heard again then
-            self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            self._file.write(json_line(row) + b"\n")
 
     def flush(self) -> None:
         with suppress(OSError):

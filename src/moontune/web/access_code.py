@@ -16,13 +16,13 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request, cookie_parser
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from moontune.report.html.templating import templates
 from moontune.web.page_files import page_file
-from moontune.web.requests import HEADERS, Refused, answer, words
+from moontune.web.requests import HEADERS, Refused, answer, as_json, words
 
 MOST_WRONG = 10
 _DIGITS = 6
@@ -131,7 +131,7 @@ def _code_page(code: AccessCode) -> Starlette:
         async def tried() -> Response:
             [given] = await words(request, _PATIENCE_S, "code")
             who = request.client.host if request.client else "somebody"
-            response = JSONResponse({}, headers=HEADERS)
+            response = as_json({})
             response.set_cookie(
                 _cookie_name(request.scope),
                 code.enter(given, who),
@@ -145,7 +145,7 @@ def _code_page(code: AccessCode) -> Starlette:
 
     async def nothing(request: Request) -> Response:
         text = "load this page again, and give the code that the terminal shows"
-        return JSONResponse({"error": text}, 403, headers=HEADERS)
+        return as_json({"error": text}, 403)
 
     routes = [
         Route("/", page),
