@@ -146,6 +146,15 @@ def test_a_mended_text_is_still_the_take_of_its_sentence(desk: Desk) -> None:
     assert list(progress(kept.listed().clips, SENTENCES).takes) == [1]
 
 
+def test_sentences_that_differ_in_their_marks_alone_each_have_a_take(tmp_path: Path) -> None:
+    sentences = ["You are here.", "You are here?", "की", "कि", "…"]
+    desk = desk_of(tmp_path / "mine", sentences)
+    for place, text in enumerate(sentences):
+        assert desk.state()["next"] == place
+        desk.take(text)
+    assert desk.state()["next"] is None
+
+
 def test_what_is_enough_to_train_on_is_said_with_the_command(tmp_path: Path) -> None:
     sentences = [f"Sentence number {i}." for i in range(51)]
     kept = CorrectedClips(tmp_path / "mine")
