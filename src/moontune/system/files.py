@@ -67,9 +67,9 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def json_line(row: Mapping[str, Any]) -> bytes:
-    """A row as a line of JSON Lines, without its end. Half of a surrogate pair, which is no UTF-8,
-    stays the escape that JSON has for it."""
+def json_line(row: Any) -> bytes:
+    """A value as a line of JSON Lines, without its end. Half of a surrogate pair, which UTF-8 has
+    not, stays the escape that JSON has for it."""
     return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace")
 
 
