@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
 import ssl
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 from builders import wav
 from running import started
+from starlette.applications import Starlette
 
+from moontune.errors import UserError
 from moontune.record.app import Recording, application
 from moontune.serve.app import PageText
 from moontune.serve.app import application as serve_application
@@ -21,6 +24,7 @@ from moontune.web.access_code import MOST_WRONG, AccessCode
 from moontune.web.certificate import make_certificate
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import hosts, named_address
+from moontune.web.http_server import serve_at
 from moontune.web.network import access
 from moontune.web.next_training import NextTraining
 from moontune.web.requests import Limits, Refused
@@ -237,3 +241,12 @@ def test_the_terminal_shows_all_that_a_phone_needs() -> None:
 def test_an_address_that_was_asked_for_is_shown_as_it_is() -> None:
     assert named_address("http://127.0.0.1:1/", "127.0.0.1") == "http://127.0.0.1:1/"
     assert hosts("192.168.1.7") == ["192.168.1.7"]
+
+
+def test_where_it_cannot_listen_the_flag_to_change_is_named() -> None:
+    for host in ("no such host", "192.0.2.77"):
+        with pytest.raises(UserError, match="give another --host"):
+            serve_at(Starlette(), host, 0, print)
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken, pytest.raises(UserError, match="give another --port"):
+        serve_at(Starlette(), "127.0.0.1", taken.getsockname()[1], print)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ def serve_at(
 ) -> None:
     """Serve until interrupted, with a certificate over HTTPS; `ready` is told the address.
 
-    Raises UserError if the port is taken.
+    Raises UserError if the port is taken, or `host` is none of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
@@ -73,7 +74,9 @@ def serve_at(
         try:
             listening.bind((host, port))
         except OSError as error:
-            remedy = "give another --port, or 0 for any that is free"
+            remedy = "give another --host, of this machine's own"
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                remedy = "give another --port, or 0 for any that is free"
             raise UserError(f"{host}:{port}: {error.strerror}; {remedy}") from None
         listening.listen(16)
         bound = listening.getsockname()[1]
