@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from moontune.errors import UserError
 from moontune.review.data_set import open_data
 from moontune.review.desk import open_desk
 from moontune.system.files import read_jsonl
+from moontune.web import http_server
 from moontune.web.model_sources import ModelSource
 
 TEXTS = ("one", "two", "three")
@@ -68,7 +70,6 @@ def test_what_is_no_data_is_one_line(tmp_path: Path, capsys, tiny_model: Path) -
         (["manifest.jsonl", "--model", "nothing"], "no such folder"),
         (["manifest.jsonl", "--output", "manifest.jsonl"], "is what a review writes"),
         (["manifest.jsonl", "--output", "empty"], "ends in .jsonl"),
-        (["manifest.jsonl", "--host", "0.0.0.0"], "--host"),
         ([], "DATA is missing"),
     ):
         given = [str(tmp_path / words[0]), *words[1:]] if words else []
@@ -97,6 +98,24 @@ def test_files_are_looked_at_before_a_hub_is_asked(tmp_path: Path, monkeypatch, 
         given = [str(tmp_path / words[0]), *words[1:]]
         assert main(["review", *given, "--no-open-page", "--model-id", "a/hub-model"]) == 2
         assert says in capsys.readouterr().err
+
+
+def test_the_network_is_let_in_with_a_code_over_https(
+    tmp_path: Path, tiny_model: Path, monkeypatch, capsys
+) -> None:
+    pytest.importorskip("cryptography", reason="cryptography is not installed (extra `serve`)")
+
+    def serve_at(app, host, port, ready, certificate=None) -> None:
+        assert (host, certificate is not None) == ("0.0.0.0", True)
+        ready("https://0.0.0.0:1/")
+
+    monkeypatch.setattr(http_server, "serve_at", serve_at)
+    words = ["review", str(write_set(tmp_path, TEXTS)), "--model-id", str(tiny_model)]
+    assert main([*words, "--no-open-page", "--host", "0.0.0.0"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"open https://[^0]\S*:1/", shown)
+    assert re.search(r"its code: \d{6}", shown)
+    assert re.search(r"fingerprint: ([0-9A-F]{2}:){31}[0-9A-F]{2}", shown)
 
 
 def started(manifest: Path, model: Path) -> tuple[subprocess.Popen[str], Page]:

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 from builders import wav
+from review_desk import Opened, data_of, write_set
 from running import started
 from starlette.applications import Starlette
 
 from moontune.errors import UserError
 from moontune.record.app import Recording, application
+from moontune.review.app import PageText as ReviewText
+from moontune.review.app import application as review_application
 from moontune.serve.app import PageText
 from moontune.serve.app import application as serve_application
 from moontune.web.access_code import MOST_WRONG, AccessCode
@@ -136,20 +139,27 @@ class Guarded:
         return self.ask("POST", "/code", body, **{"X_Moontune": self.token()} | headers)
 
 
-@pytest.fixture(params=["record", "serve"])
+@pytest.fixture(params=["record", "serve", "review"])
 def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Guarded:
     pytest.importorskip("cryptography", reason="cryptography is not installed (extra `serve`)")
     certificate, told = make_certificate(NAMES), []
     code, kept = AccessCode(told.append), CorrectedClips(tmp_path / "kept")
     if request.param == "record":
         app = application(Recording(["My secret sentence."], kept), Limits(), NAMES, code)
+    elif request.param == "review":
+        opened = Opened(data_of(write_set(tmp_path, ["one"])))
+        text = ReviewText("My secret sentence.", "", ["base"], NextTraining([]))
+        app = review_application(text, opened.desk, NAMES, code)
     else:
         text = PageText("secret", 1, NextTraining([]), ["My secret sentence."])
         app = serve_application(text, lambda samples: [], kept, Limits(), NAMES, code)
     return Guarded(started(app, certificate=certificate), code, told, certificate.fingerprint)
 
 
-PATHS = ("/state", "/take", "/take/keep", "/kept", "/keep", "/transcribe", "/kept/sound")
+PATHS = (
+    *("/state", "/take", "/take/keep", "/kept", "/keep", "/transcribe", "/kept/sound"),
+    *("/review/list", "/review/sound", "/training/start"),
+)
 
 
 def test_without_the_code_nothing_is_there_but_the_page_that_asks_for_it(guarded: Guarded) -> None:

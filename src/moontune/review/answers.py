@@ -16,8 +16,8 @@ from moontune.review.differences import differences
 from moontune.review.listening import LONGEST_S
 from moontune.review.order import FILTERS, Filter, Wanted
 from moontune.system.formatting import counted, shortened
-from moontune.web.requests import HEADERS, Limits, Refused, words
-from moontune.web.sounds import as_wav
+from moontune.web.requests import Limits, Refused, words
+from moontune.web.sounds import sound_of
 
 WINDOW = 200  # clips of the list that are sent at once
 _SHOWN_CHARACTERS = 140  # of a text in the list
@@ -47,13 +47,8 @@ async def answered(request: Request, desk: Desk, limits: Limits) -> dict[str, An
         zip(_FIELDS[path], await words(request, limits.patience_s, *_FIELDS[path]), strict=True)
     )
     if path == "/review/sound":
-        wav = await run_in_threadpool(_sound, desk, given["key"])
-        return Response(wav, media_type="audio/wav", headers=HEADERS)
+        return await sound_of(desk.review.clip(given["key"]).utterance, LONGEST_S)
     return await run_in_threadpool(_ANSWERS[path], desk, given)
-
-
-def _sound(desk: Desk, key: str) -> bytes:
-    return as_wav(read_audio(desk.review.clip(key).utterance.audio, LONGEST_S))
 
 
 def _list(desk: Desk, given: dict[str, str]) -> dict[str, Any]:

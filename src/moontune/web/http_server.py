@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import threading
+import webbrowser
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from moontune.errors import UserError
 from moontune.web.certificate import Certificate
+from moontune.web.network import Access
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -83,3 +86,31 @@ def serve_at(
         scheme = "http" if certificate is None else "https"
         ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound}/")
         asyncio.run(server(app, patience_s, certificate).serve(sockets=[listening]))
+
+
+def serve_page(
+    app: Starlette,
+    may: Access,
+    port: int,
+    tell: Callable[[str], None],
+    says: str,
+    *,
+    open_page: bool,
+    first: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve a page until interrupted, for those that `may`; `tell` gets the line with its address
+    and `says`, and `open_page` opens it in a browser. `first` is done once the port is held.
+
+    Raises UserError as `serve_at` does.
+    """
+
+    def ready(bound: str) -> None:
+        first()
+        address = may.address(bound)
+        tell(f"open {address}   ({says})")
+        for line in may.lines():
+            tell(line)
+        if open_page:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    serve_at(app, may.host, port, ready, certificate=may.certificate)
