@@ -148,7 +148,7 @@ def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Guarded:
         app = application(Recording(["My secret sentence."], kept), Limits(), NAMES, code)
     elif request.param == "review":
         opened = Opened(data_of(write_set(tmp_path, ["one"])))
-        text = ReviewText("My secret sentence.", "", ["base"], NextTraining([]))
+        text = ReviewText("My secret sentence.", "", ["base"])
         app = review_application(text, opened.desk, NAMES, code)
     else:
         text = PageText("secret", 1, NextTraining([]), ["My secret sentence."])

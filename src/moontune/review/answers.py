@@ -16,6 +16,7 @@ from moontune.review.differences import differences
 from moontune.review.listening import LONGEST_S
 from moontune.review.order import FILTERS, Filter, Wanted
 from moontune.system.formatting import counted, shortened
+from moontune.web.next_training import ENOUGH_CLIPS
 from moontune.web.requests import Limits, Refused, words
 from moontune.web.sounds import sound_of
 
@@ -167,6 +168,10 @@ def _wanted(given: dict[str, str]) -> Wanted:
 
 def _figures(desk: Desk) -> dict[str, Any]:
     found, progress = desk.review.figures(), desk.listening.progress()
+    enough, since = found.reviewed >= ENOUGH_CLIPS, ""
+    if desk.training.after is not None:
+        advised = desk.training.advised(desk.review.usable())
+        enough, since = advised["enough"], advised["advice"]
     return {
         "figures": {
             "clips": found.clips,
@@ -176,6 +181,8 @@ def _figures(desk: Desk) -> dict[str, Any]:
             "minutes": found.seconds / 60,
             "reviewed_minutes": found.reviewed_s / 60,
             "steps": desk.review.steps,
+            "enough": enough or found.reviewed == found.clips,  # to offer a training
+            "since": since,
             "heard": progress.done,
             "error": progress.error,
             "unwritten": desk.writer.error,

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from moontune.review.answers import PATHS, answered
 from moontune.review.desk import Desk
 from moontune.web.access_code import AccessCode, guards
-from moontune.web.next_training import ENOUGH_CLIPS, NextTraining
 from moontune.web.pages import SHARED, page_application
 from moontune.web.requests import Limits
 from moontune.web.training_job import TRAINING_PATHS, TrainingJob, training_request
@@ -38,8 +37,6 @@ class PageText:
     title: str
     reviewed: str  # the file that is written
     models: Sequence[str]  # names of those that listen
-    training: NextTraining
-    enough: int = ENOUGH_CLIPS  # reviewed clips from which a training is offered
 
 
 def application(
@@ -52,7 +49,7 @@ def application(
 ) -> Starlette:
     """The server. `hosts` are the names it answers to; all but the page's own files is for the page
     alone, which alone knows the token. With a code, nothing is for who has not given it."""
-    limits, job = Limits(), job or TrainingJob(text.training)
+    limits, job = Limits(), job or TrainingJob(desk.training)
 
     async def asked(request: Request) -> dict[str, Any] | Response:
         return await answered(request, desk, limits)
@@ -64,7 +61,7 @@ def application(
 
     return page_application(
         (_HERE, "review.html.j2"),
-        {"text": text},
+        {"text": text, "command": desk.training.command},
         _FILES,
         {**dict.fromkeys(PATHS, asked), **dict.fromkeys(TRAINING_PATHS, trained)},
         guards(hosts, code),

@@ -9,7 +9,9 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
 from moontune.errors import UserError, not_installed
-from moontune.review.data_set import open_data
+from moontune.pipeline.earlier_run import may_come_after
+from moontune.review.clips import Row, clips_of
+from moontune.review.data_set import DataSet, open_data
 from moontune.review.desk import open_desk
 from moontune.review.listening import Listener, ModelListener
 from moontune.review.order import By
@@ -71,13 +73,23 @@ def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     ]
 
     may = access(args.host, tell)
-    with open_desk(data, rows, args.order, listeners, tell) as desk:
-        base = folder_or_id(sources[0].what) if sources[0].name == "base" else None
-        training = NextTraining([data.files.reviewed], base)
-        names = [source.name for source in sources]
-        text = PageText(data.title, str(data.files.reviewed), names, training)
+    training = next_training(args, data, rows)
+    with open_desk(data, rows, args.order, listeners, training, tell) as desk:
+        text = PageText(data.title, str(data.files.reviewed), [s.name for s in sources])
         app = application(text, desk, may.names, may.code)
         says = f"Ctrl-C ends it; the same command goes on; {data.files.reviewed} is for a run"
         serve_page(app, may, args.port, tell, says, open_page=args.open_page)
         if desk.writer.error:
             raise UserError(desk.writer.error)
+
+
+def next_training(args: ReviewArgs, data: DataSet, rows: list[Row]) -> NextTraining:
+    """A training on what is written, after the run that listens if that had not all of it: of its
+    own clips it would take back those that are dropped."""
+    reviewed, base = data.files.reviewed, data.sources[0]
+    after = may_come_after(args.model)
+    if after is not None:
+        training = NextTraining([reviewed], after=after)
+        if training.new(clip.utterance for clip in clips_of(rows)):
+            return training
+    return NextTraining([reviewed], folder_or_id(base.what) if base.name == "base" else None)
