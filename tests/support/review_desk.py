@@ -71,6 +71,9 @@ class Told:
         self.calls += tenths
         return [self._texts.get(length, "part") for length in tenths]
 
+    def end(self) -> None:
+        self.may.set()
+
 
 def data_of(manifest: Path, output: Path | None = None, **more: Any) -> DataSet:
     reviewed = manifest.parent / "reviewed.jsonl" if output is None else output

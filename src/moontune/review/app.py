@@ -76,5 +76,5 @@ async def _working(desk: Desk) -> AsyncIterator[None]:
     desk.listening.start()
     desk.writer.start()
     yield
-    desk.listening.end()
+    await run_in_threadpool(desk.listening.end)
     await run_in_threadpool(desk.writer.end)

@@ -82,7 +82,10 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     app = application(text, models, corrected, limits, may.names, may.code)
 
     says = f"Ctrl-C ends it; kept clips go to {corrected.folder}"
-    serve_page(app, may, args.port, tell, says, open_page=args.open_page, first=models.start)
+    try:
+        serve_page(app, may, args.port, tell, says, open_page=args.open_page, first=models.start)
+    finally:
+        models.end()
 
 
 def _training(
