@@ -16,3 +16,8 @@ class UserError(Exception):
     def __init__(self, problem: str, *, remedy: str | None = None) -> None:
         super().__init__(problem if remedy is None else f"{problem}; {remedy}")
         self.problem = problem
+
+
+def not_installed(error: ImportError, extra: str) -> UserError:
+    """What to say where a library of an extra is not there."""
+    return UserError(f"{error.name} is not installed; install moontune with its extra: {extra}")

@@ -17,7 +17,7 @@ from moontune.errors import UserError
 
 def written(tmp_path: Path, *lines: str, name: str = "m.jsonl") -> Path:
     path = tmp_path / name
-    path.write_text("\n".join(lines), encoding="utf-8")
+    path.write_text("\n".join(lines), encoding="utf-8", newline="")
     return path
 
 
@@ -27,6 +27,13 @@ def test_relative_paths_are_resolved_against_the_manifest(tmp_path: Path) -> Non
     assert bad == []
     assert rows[0].audio_filepath == tmp_path / "audio/a.wav"
     assert (rows[0].text, rows[0].duration, rows[0].speaker, rows[0].id) == ("hi", 1.0, "x", "a")
+
+
+def test_lines_that_end_as_on_old_macs_are_told(tmp_path: Path) -> None:
+    line = json.dumps({"audio": "a.wav", "text": "hi"})
+    with pytest.raises(UserError, match="its lines end in CR alone; save it with line feeds"):
+        read_manifest(written(tmp_path, f"{line}\r{line}\r"))
+    assert len(read_manifest(written(tmp_path, f"{line}\r\n{line}\r"))[0]) == 2
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,11 @@ def test_refusals_in_one_line(copy, capsys, monkeypatch) -> None:
     for change, said in (
         ({"kind": "crossval"}, "an adapter a fold and none for all"),
         ({"kind": "sweep"}, "trial-0"),
-        ({"stages": {**record["stages"], "evaluate": None}}, "was not evaluated"),
+        ({"stages": {**record["stages"], "evaluate": None}}, f"moontune evaluate {copy}"),
+        (
+            {"stages": {**record["stages"], "evaluate": None, "train": None}},
+            f"moontune run --resume --run-name {copy.name} --output-dir ",
+        ),
     ):
         changed = record | change
         changed["stages"] = {k: v for k, v in changed["stages"].items() if v}

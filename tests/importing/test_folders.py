@@ -12,6 +12,7 @@ import soundfile
 from imports import TEXTS, clips, run_import, sound, write
 
 from moontune.errors import UserError
+from moontune.pipeline.run_lock import one_at_a_time
 
 
 def jsonl(*rows: object) -> str:
@@ -298,3 +299,28 @@ def test_channels_of_lhotse_are_those_of_the_call(tmp_path: Path) -> None:
     }
     (tmp_path / "d/cuts.jsonl").write_text(json.dumps(cut))
     run_import(tmp_path / "d").holds(TEXTS[:2], [two[:8000, 0], two[:8000, 1]])
+
+
+def test_a_channel_that_a_recording_has_not_is_left_out(tmp_path: Path) -> None:
+    clips(tmp_path, "a.wav")
+    row = {"audio_filepath": "a.wav", "text": TEXTS[0]}
+    rows = [row | {"channel": channel, "text": TEXTS[channel]} for channel in (0, 1)]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    for link in (False, True):
+        result = run_import(tmp_path / "m.jsonl", output=tmp_path / f"out{link}", link=link)
+        assert result.texts == [TEXTS[0]]
+        assert "channel 1 (from 0) is asked" in result.left_out[0]["detail"]
+
+
+def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    clips(tmp_path / "d", "a.wav")
+    (tmp_path / "d/a.txt").write_text("One.")
+    left, other = tmp_path / ".out~x.unfinished", tmp_path / ".out2~x.unfinished"
+    for folder in (left, other):
+        (folder / "audio").mkdir(parents=True)
+    with one_at_a_time(tmp_path / "out", "wait"), pytest.raises(UserError, match="works on it"):
+        run_import(tmp_path / "d", output=tmp_path / "out")
+    assert left.exists()  # whoever works on it may still write there
+    run_import(tmp_path / "d", output=tmp_path / "out")
+    assert (left.exists(), other.exists()) == (False, True)
+    assert {p.name for p in tmp_path.iterdir()} == {"d", "out", other.name}

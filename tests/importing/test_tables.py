@@ -200,11 +200,16 @@ def test_excel(tmp_path: Path) -> None:
     assert run_import(tmp_path, output=tmp_path.parent / "folder").texts == result.texts
 
 
-@pytest.mark.parametrize(("name", "says"), [("t.xls", "save the table as"), ("t.xlsx", "damaged")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("t.xls", r"save or export a copy as \.xlsx"), ("t.xlsx", "damaged")]
+)
 def test_other_spreadsheets_are_refused(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / name).write_bytes(b"\xd0\xcf\x11\xe0 whatever")
     with pytest.raises(UserError, match=says):
         run_import(tmp_path / name, output=tmp_path / "out")
+    clips(tmp_path, "a.wav")  # a folder of nothing else
+    with pytest.raises(UserError, match=says):
+        run_import(tmp_path, output=tmp_path.parent / "of-folder")
 
 
 def flac(samples) -> bytes:

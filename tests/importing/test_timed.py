@@ -191,6 +191,26 @@ def test_each_kind_is_cut_into_the_same_sentences(tmp_path: Path, name: str) -> 
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("digits", [400, 5_000])
+def test_a_time_of_very_many_digits_is_a_bad_row(tmp_path: Path, digits: int) -> None:
+    recording(tmp_path)
+    rows = f"0\t{'9' * digits}\tWhen?\n4500\t6000\t{SAID[2]}\n"
+    (tmp_path / "talk.tsv").write_text(f"start\tend\ttext\n{rows}")
+    result = run_import(tmp_path / "talk.tsv", output=tmp_path / "out")
+    assert result.texts == [SAID[2]]
+    assert len(result.left_out) == 1
+
+
+def test_a_time_that_no_clock_has_is_a_bad_row(tmp_path: Path) -> None:
+    recording(tmp_path)
+    segments = [(0, int("9" * 400), "When?"), (4.5, 6.0, SAID[2])]
+    rows = [{"start": s, "end": e, "text": t} for s, e, t in segments]
+    (tmp_path / "talk.json").write_text(json.dumps({"segments": rows}))
+    result = run_import(tmp_path / "talk.json", output=tmp_path / "out")
+    assert result.texts == [SAID[2]]
+    assert len(result.left_out) == 1
+
+
 def test_words_are_joined_up_to_a_pause(tmp_path: Path) -> None:
     samples = recording(tmp_path)
     ctm = "".join(f"talk A {s:.3f} {e - s:.3f} {w} 0.9\n" for s, e, w in words())

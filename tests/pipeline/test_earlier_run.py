@@ -149,3 +149,7 @@ def test_what_brings_nothing_is_told_before_any_training(old: Path, capsys) -> N
     again[0]["text"] = "What was said in truth."
     write_jsonl(Path("again.jsonl"), again)
     assert main(["run", *flags, "--manifest", "again.jsonl", "--run-name", "newer"]) in (0, 1)
+    told = capsys.readouterr().out
+    assert f"0 clips more than in {old}." in told
+    assert "1 text of its clips is another now: " in told
+    assert sum(json.loads(Path("outputs/newer/new_clips.json").read_text())["corrected"].values())

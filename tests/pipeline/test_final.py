@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,12 +16,13 @@ from builders import flags
 import moontune
 from moontune.cli.dispatch import main
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.measures import Comparison, Sides
+from moontune.evaluation.measures import Comparison, Measure, Sides
 from moontune.evaluation.predictions import prediction_row
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.export.model_card import final_card
 from moontune.models.transcriber import load_audio
 from moontune.pipeline.experiments import final as final_module
+from moontune.pipeline.experiments.crossval_report import next_step
 from moontune.pipeline.experiments.final import FinishedCrossval, doubts, open_crossval
 from moontune.pipeline.experiments.final_report import final_results
 from moontune.pipeline.run_dir import RunDir
@@ -466,6 +468,17 @@ def test_doubts_are_told_where_the_folds_speak_against_it(after, kept, says) -> 
     found = doubts(compared(["a b c x"] * 8, after), kept)
     assert len(found) == len(says)
     assert all(text in line for text, line in zip(says, found, strict=True))
+
+
+@pytest.mark.parametrize(("after", "says"), [("a b c d", "Train one"), ("a b c x", "Use the base")])
+def test_consensus_is_advised_where_it_was_surely_better(tmp_path, after, says) -> None:
+    gain = Measure(before=0.25, after=0.02, outcome="better")
+    sides = Sides(gain, Measure()) if "base" in says else Sides(Measure(), gain)
+    comparison = replace(compared(["a b c x"] * 8, [after] * 8), consensus=sides)
+    results: Any = SimpleNamespace(comparison=comparison, folds=[SimpleNamespace(best_step=3)])
+    told = next_step(RunDir(tmp_path), results).says
+    assert told.startswith(says)
+    assert "; transcribe with --decoding consensus, with 2.00 % of the words wrong" in told
 
 
 def test_from_python(helped) -> None:

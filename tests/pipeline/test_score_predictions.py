@@ -106,6 +106,15 @@ def test_clips_without_targets_have_no_loss(tmp_path) -> None:
     assert "loss" not in score(ScoreArgs((file,))).comparison.measures
 
 
+def test_a_part_beside_its_whole_is_refused(tmp_path) -> None:
+    (tmp_path / "cv/fold-1").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "cv")
+    for whole in ("cv", "link"):
+        args = ScoreArgs((tmp_path / "cv/fold-1", tmp_path / whole))
+        with pytest.raises(UserError, match=r"is a part of .*, so its clips would count twice"):
+            score(args)
+
+
 def test_what_cannot_be_scored_is_said(tmp_path) -> None:
     file = write(tmp_path / "p.jsonl", *rows("Red boat."))
     for args, says in (

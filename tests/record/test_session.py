@@ -62,6 +62,10 @@ def desk(tmp_path: Path) -> Desk:
     return desk_of(tmp_path / "mine")
 
 
+def test_a_folder_whose_name_is_no_text_is_one(tmp_path: Path) -> None:
+    assert "caf\udce9" in desk_of(tmp_path / "caf\udce9").state()["command"]
+
+
 def test_a_take_is_judged_and_nothing_is_written(desk: Desk) -> None:
     status, found = desk.send("/take", wav(1.0), "A sentence of which this noise is far too short.")
     assert status == 200
@@ -140,6 +144,15 @@ def test_a_mended_text_is_still_the_take_of_its_sentence(desk: Desk) -> None:
     kept = CorrectedClips(desk.folder)
     kept.change(key, "Something else that was said", "Anna")
     assert list(progress(kept.listed().clips, SENTENCES).takes) == [1]
+
+
+def test_sentences_that_differ_in_their_marks_alone_each_have_a_take(tmp_path: Path) -> None:
+    sentences = ["You are here.", "You are here?", "की", "कि", "…"]
+    desk = desk_of(tmp_path / "mine", sentences)
+    for place, text in enumerate(sentences):
+        assert desk.state()["next"] == place
+        desk.take(text)
+    assert desk.state()["next"] is None
 
 
 def test_what_is_enough_to_train_on_is_said_with_the_command(tmp_path: Path) -> None:

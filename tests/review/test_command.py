@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,15 +12,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from review_desk import asker, rows_of, until, write_set
+from review_desk import Opened, asker, data_of, rows_of, served, until, write_set
 from serve_client import Page
 
 from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
+from moontune.pipeline.run_dir import open_run
+from moontune.review.command import ReviewArgs, next_training
 from moontune.review.data_set import open_data
-from moontune.review.desk import open_desk
-from moontune.system.files import read_jsonl
+from moontune.system.files import read_jsonl, write_jsonl
+from moontune.web import http_server
 from moontune.web.model_sources import ModelSource
 
 TEXTS = ("one", "two", "three")
@@ -68,7 +71,6 @@ def test_what_is_no_data_is_one_line(tmp_path: Path, capsys, tiny_model: Path) -
         (["manifest.jsonl", "--model", "nothing"], "no such folder"),
         (["manifest.jsonl", "--output", "manifest.jsonl"], "is what a review writes"),
         (["manifest.jsonl", "--output", "empty"], "ends in .jsonl"),
-        (["manifest.jsonl", "--host", "0.0.0.0"], "--host"),
         ([], "DATA is missing"),
     ):
         given = [str(tmp_path / words[0]), *words[1:]] if words else []
@@ -97,6 +99,24 @@ def test_files_are_looked_at_before_a_hub_is_asked(tmp_path: Path, monkeypatch, 
         given = [str(tmp_path / words[0]), *words[1:]]
         assert main(["review", *given, "--no-open-page", "--model-id", "a/hub-model"]) == 2
         assert says in capsys.readouterr().err
+
+
+def test_the_network_is_let_in_with_a_code_over_https(
+    tmp_path: Path, tiny_model: Path, monkeypatch, capsys
+) -> None:
+    pytest.importorskip("cryptography", reason="cryptography is not installed (extra `serve`)")
+
+    def serve_at(app, host, port, ready, certificate=None) -> None:
+        assert (host, certificate is not None) == ("0.0.0.0", True)
+        ready("https://0.0.0.0:1/")
+
+    monkeypatch.setattr(http_server, "serve_at", serve_at)
+    words = ["review", str(write_set(tmp_path, TEXTS)), "--model-id", str(tiny_model)]
+    assert main([*words, "--no-open-page", "--host", "0.0.0.0"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"open https://[^0]\S*:1/", shown)
+    assert re.search(r"its code: \d{6}", shown)
+    assert re.search(r"fingerprint: ([0-9A-F]{2}:){31}[0-9A-F]{2}", shown)
 
 
 def started(manifest: Path, model: Path) -> tuple[subprocess.Popen[str], Page]:
@@ -154,10 +174,9 @@ def test_a_review_that_is_ended_is_gone_on_with(
 
 def test_a_reviewed_manifest_is_one_for_a_run(tmp_path: Path, run: Path) -> None:
     data = open_data(run, None, None, None, greedy=True)
-    with open_desk(data, data.rows(), "suspicious", [], lambda line: None) as desk:
-        [first, *_] = desk.review.clips()
-        desk.review.decide(first.key, "keep", "another text")
-        desk.writer.write()
+    with Opened(data) as opened:
+        opened.review.decide(opened.keys[0], "keep", "another text")
+        opened.write()
     found, bad = read_manifest(data.files.reviewed)
     assert (len(found), bad) == (24, [])
     assert all(u.audio_filepath.is_file() for u in found)
@@ -166,3 +185,45 @@ def test_a_reviewed_manifest_is_one_for_a_run(tmp_path: Path, run: Path) -> None
     inside = open_data(run, run / "mine.jsonl", None, None, greedy=True)
     with pytest.raises(UserError, match="lies inside a run"):
         inside.files.check()
+
+
+def test_a_training_comes_after_the_run_that_listens_where_that_had_not_all(
+    tmp_path: Path, run: Path, tiny_model: Path
+) -> None:
+    manifest = write_set(tmp_path / "mine", TEXTS)
+    theirs = run / "manifests/clean.jsonl"
+    rows = [row | {"audio_filepath": str(run / row["audio_filepath"])} for row in rows_of(theirs)]
+    write_jsonl(tmp_path / "again.jsonl", rows)
+    for given, model, words in (
+        (manifest, None, ["--manifest"]),
+        (manifest, run, ["--after", str(run), "--manifest"]),
+        (tmp_path / "again.jsonl", run, ["--manifest"]),  # it had them
+        (run, run, ["--manifest"]),
+    ):
+        args = ReviewArgs(given, model and str(model), model_id=str(tiny_model))
+        data = open_data(given, None, None, str(tiny_model), greedy=True)
+        found = next_training(args, data, data.rows()).words
+        assert found[: len(words)] == words
+        assert found[len(words)].endswith("reviewed.jsonl")
+
+
+def test_how_many_clips_there_are_since_the_last_training_is_told(
+    tmp_path: Path, run: Path
+) -> None:
+    """Those that a training takes: no dropped ones, and no drafts that nobody has read."""
+    texts = [f"text {i}" for i in range(30)]
+    manifest = write_set(tmp_path, texts)
+    rows = rows_of(manifest)
+    rows[19:] = [row | {"draft": True} for row in rows[19:]]
+    write_jsonl(manifest, rows)
+    with Opened(data_of(manifest), after=open_run(run)) as opened:
+        ask = asker(served(opened))
+        figures = ask("progress")["figures"]
+        assert figures["since"].startswith("19 clips, 36.1 seconds since r was trained. From 20")
+        assert not figures["enough"]
+        figures = ask("correct", key=opened.keys[20], text="read")["figures"]
+        assert figures["since"].startswith("20 clips")
+        assert figures["enough"]
+        assert not ask("drop", key=opened.keys[0], reason="")["figures"]["enough"]
+    with Opened(data_of(manifest)) as opened:
+        assert asker(served(opened))("progress")["figures"]["since"] == ""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from builders import noise
 from review_desk import Opened, Told, data_of, until, write_set
 
 from moontune.errors import UserError
+from moontune.review.listening import EndedError, ModelListener
+from moontune.web.model_sources import ModelSource
 
 TEXTS = ("one", "two", "three", "four", "five", "six")
 
@@ -84,3 +88,21 @@ def test_a_model_that_cannot_be_loaded_is_told_and_the_review_goes_on(tmp_path: 
         assert error == "no such model; give another --model-id x"
         opened.review.decide(opened.keys[0], "drop")
         assert len(opened.write()) == 5
+
+
+def test_the_end_waits_for_what_is_being_heard(tmp_path: Path) -> None:
+    """A process that ends while a library computes is aborted."""
+    base = Told(TEXTS, hold=True)
+    with Opened(data_of(write_set(tmp_path, TEXTS)), base) as opened:
+        listening = opened.desk.listening
+        listening.start()
+        listening.end()
+        assert not listening._thread.is_alive()
+        assert len(base.calls) <= base.together
+
+
+def test_a_model_that_is_told_to_end_breaks_off(tiny_model: Path) -> None:
+    listener = ModelListener(ModelSource("base", str(tiny_model)), "cpu", "greedy")
+    listener.end()
+    with pytest.raises(EndedError):
+        listener([noise(1, 1.0)])

@@ -123,6 +123,7 @@ def test_what_is_not_understood_changes_nothing(opened: Opened) -> None:
         ("list", b'{"filter": "evil", "search": "", "key": "", "start": ""}', 400),
         ("step", b'{"filter": "all", "search": "", "key": "", "to": "evil"}', 400),
         ("list", listed("9" * 6_000), 200),
+        ("differences", b'{"key": "%s", "text": "\\ud83d"}' % opened.keys[0].encode(), 400),
         ("split", split(opened.keys[0], "nan"), 422),
         ("split", split(opened.keys[0], "1e999"), 422),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from review_desk import Opened, data_of, rows_of, write_set
 from moontune.data.audio import read_audio
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
+from moontune.review import files
+from moontune.system.files import write_bytes
 
 TEXTS = ("one", "two", "three")
 
@@ -37,6 +40,50 @@ def test_rows_stay_as_they_are_to_the_byte(tmp_path: Path) -> None:
         "original_text": "two",
         "reviewed": True,
     }
+
+
+def test_half_of_a_character_in_another_field_stops_no_review(tmp_path: Path) -> None:
+    manifest = write_set(tmp_path, TEXTS)
+    rows = (json.dumps(row | {"note": "\ud83d"}) + "\n" for row in rows_of(manifest))
+    manifest.write_text("".join(rows))
+    with Opened(data_of(manifest)) as opened:
+        opened.review.decide(opened.keys[0], "keep")
+        opened.review.split(opened.keys[1], 0.5, 1.1, ("tw", "o"))
+        assert [row["note"] for row in opened.write()] == ["\ud83d"] * 4
+    with Opened(data_of(manifest)) as again:
+        assert len(again.review.clips()) == 4
+
+
+def test_a_manifest_that_is_moved_meanwhile_stops_no_writing(tmp_path: Path) -> None:
+    manifest = write_set(tmp_path, TEXTS)
+    with Opened(data_of(manifest)) as opened:
+        manifest.rename(tmp_path / "moved.jsonl")
+        opened.review.decide(opened.keys[0], "drop")
+        assert len(opened.write()) == 2
+        assert opened.desk.writer.error == ""
+
+
+def test_of_two_writings_at_once_the_later_decision_stands(tmp_path: Path, monkeypatch) -> None:
+    with Opened(data_of(write_set(tmp_path, TEXTS))) as opened:
+        slow, go_on = threading.Event(), threading.Event()
+
+        def slowly(*given: object) -> None:
+            if not slow.is_set():
+                slow.set()
+                assert go_on.wait(30)
+            write_bytes(*given)
+
+        monkeypatch.setattr(files, "write_bytes", slowly)
+        writers = [threading.Thread(target=opened.desk.writer.write) for _ in range(2)]
+        writers[0].start()
+        assert slow.wait(30)
+        opened.review.decide(opened.keys[0], "keep", "later")
+        writers[1].start()
+        writers[1].join(0.5)  # it waits for the first
+        go_on.set()
+        for writer in writers:
+            writer.join(30)
+        assert rows_of(tmp_path / "reviewed.jsonl")[0]["text"] == "later"
 
 
 def test_audio_is_found_from_wherever_it_is_written(tmp_path: Path) -> None:

@@ -111,6 +111,15 @@ def test_a_hub_that_gives_no_base_is_told_before_the_page_opens(
     assert "open http" not in shown.out
 
 
+def test_the_end_waits_for_a_model_that_is_being_loaded(tiny_model: Path) -> None:
+    """A process that ends meanwhile is aborted."""
+    models = ServedModels([ModelSource("base", str(tiny_model))], "cpu", print)
+    models.end()  # before it began
+    models.start()
+    models.end()
+    assert not models._loading.is_alive()
+
+
 def test_the_command_line_serves_a_base_alone(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:

@@ -16,6 +16,7 @@ from running import started
 from serve_client import Page
 
 from moontune.data.audio import write_flac
+from moontune.pipeline.run_dir import RunDir
 from moontune.review.app import PageText, application
 from moontune.review.data_set import DataSet
 from moontune.review.desk import Desk, open_desk
@@ -70,6 +71,9 @@ class Told:
         self.calls += tenths
         return [self._texts.get(length, "part") for length in tenths]
 
+    def end(self) -> None:
+        self.may.set()
+
 
 def data_of(manifest: Path, output: Path | None = None, **more: Any) -> DataSet:
     reviewed = manifest.parent / "reviewed.jsonl" if output is None else output
@@ -79,11 +83,18 @@ def data_of(manifest: Path, output: Path | None = None, **more: Any) -> DataSet:
 class Opened:
     """A desk that can be closed, as at the end of a start."""
 
-    def __init__(self, data: DataSet, *listeners: Listener, by: By = "suspicious") -> None:
+    def __init__(
+        self,
+        data: DataSet,
+        *listeners: Listener,
+        by: By = "suspicious",
+        after: RunDir | None = None,
+    ) -> None:
         self._held = ExitStack()
         self.told: list[str] = []
+        training = NextTraining([data.files.reviewed], after=after)
         self.desk: Desk = self._held.enter_context(
-            open_desk(data, data.rows(), by, list(listeners), self.told.append)
+            open_desk(data, data.rows(), by, list(listeners), training, self.told.append)
         )
         self.review = self.desk.review
         self.keys = [clip.key for clip in self.review.clips()]
@@ -121,7 +132,7 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
 def served(opened: Opened, models: Sequence[str] = ("base",)) -> Page:
     """The page over a desk, on a port of its own."""
     files = opened.desk.writer.files
-    text = PageText("my <set>", str(files.reviewed), models, NextTraining([files.reviewed]))
+    text = PageText("my <set>", str(files.reviewed), models)
     app = application(text, opened.desk, ["127.0.0.1", "localhost"])
     page = Page(started(app), files.reviewed.parent, [])
     page.token = page.ask("GET", "/")[1].split('moontune-token" content="')[1].split('"')[0]

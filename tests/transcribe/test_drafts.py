@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import soundfile
 from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
-from moontune.data.manifest import read_manifest
+from moontune.data.manifest import parse_line, read_manifest
 from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.errors import UserError
 from moontune.models.decoding import Transcript
@@ -206,3 +208,40 @@ def test_what_is_said_of_a_damaged_recording_is_so(recordings, speech, capsys) -
     assert main(["transcribe", "in", "--draft", "out"]) == 2
     assert "nothing is kept" in capsys.readouterr().err
     assert len(read_jsonl(Path("out/manifest.jsonl"))) == 2
+
+
+def test_recordings_in_which_nothing_was_heard_are_not_heard_again(recordings, capsys) -> None:
+    soundfile.write("in/silence.wav", np.zeros(3 * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
+    main(["transcribe", "in", "--draft", "out"])
+    assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 0
+    assert "3 recordings skipped" in capsys.readouterr().err
+
+
+def test_a_recording_may_have_any_name(recordings) -> None:
+    for name in ("caf\udce9", "new\nline", "x" * 250):
+        with suppress(OSError):  # a file system that has no such names
+            shutil.copy("in/sure.wav", f"in/{name}.wav")
+    assert main(["transcribe", "in", "--draft", "out"]) == 0
+    rows = [parse_line(line, Path("out").resolve(), "x") for line in lines_of("out")]
+    assert len(rows) == len(list(Path("in").iterdir()))
+    assert all(row.audio_filepath.is_file() for row in rows)
+    before = lines_of("out")
+    assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 0
+    assert lines_of("out") == before
+
+
+def lines_of(folder: str) -> list[bytes]:
+    return Path(folder, "manifest.jsonl").read_bytes().splitlines()
+
+
+def test_rows_that_others_wrote_stay_as_they_are(recordings, capsys) -> None:
+    """So that what was decided on them in a review still is."""
+    Path("out").mkdir()
+    theirs = b'{ "audio":"a.wav", "text":"caf\\u00e9", "n":1.50 }'
+    Path("out/manifest.jsonl").write_bytes(theirs)
+    assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 0
+    assert lines_of("out")[0] == theirs
+    assert len(lines_of("out")) == 3
+    Path("out/manifest.jsonl").write_bytes(b"[" + theirs + b"]")
+    assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 2
+    assert "rows cannot be added to it" in capsys.readouterr().err

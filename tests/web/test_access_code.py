@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
 import ssl
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -12,15 +13,21 @@ from pathlib import Path
 
 import pytest
 from builders import wav
+from review_desk import Opened, data_of, write_set
 from running import started
+from starlette.applications import Starlette
 
+from moontune.errors import UserError
 from moontune.record.app import Recording, application
+from moontune.review.app import PageText as ReviewText
+from moontune.review.app import application as review_application
 from moontune.serve.app import PageText
 from moontune.serve.app import application as serve_application
 from moontune.web.access_code import MOST_WRONG, AccessCode
 from moontune.web.certificate import make_certificate
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import hosts, named_address
+from moontune.web.http_server import serve_at
 from moontune.web.network import access
 from moontune.web.next_training import NextTraining
 from moontune.web.requests import Limits, Refused
@@ -132,20 +139,27 @@ class Guarded:
         return self.ask("POST", "/code", body, **{"X_Moontune": self.token()} | headers)
 
 
-@pytest.fixture(params=["record", "serve"])
+@pytest.fixture(params=["record", "serve", "review"])
 def guarded(request: pytest.FixtureRequest, tmp_path: Path) -> Guarded:
     pytest.importorskip("cryptography", reason="cryptography is not installed (extra `serve`)")
     certificate, told = make_certificate(NAMES), []
     code, kept = AccessCode(told.append), CorrectedClips(tmp_path / "kept")
     if request.param == "record":
         app = application(Recording(["My secret sentence."], kept), Limits(), NAMES, code)
+    elif request.param == "review":
+        opened = Opened(data_of(write_set(tmp_path, ["one"])))
+        text = ReviewText("My secret sentence.", "", ["base"])
+        app = review_application(text, opened.desk, NAMES, code)
     else:
         text = PageText("secret", 1, NextTraining([]), ["My secret sentence."])
         app = serve_application(text, lambda samples: [], kept, Limits(), NAMES, code)
     return Guarded(started(app, certificate=certificate), code, told, certificate.fingerprint)
 
 
-PATHS = ("/state", "/take", "/take/keep", "/kept", "/keep", "/transcribe", "/kept/sound")
+PATHS = (
+    *("/state", "/take", "/take/keep", "/kept", "/keep", "/transcribe", "/kept/sound"),
+    *("/review/list", "/review/sound", "/training/start"),
+)
 
 
 def test_without_the_code_nothing_is_there_but_the_page_that_asks_for_it(guarded: Guarded) -> None:
@@ -168,6 +182,7 @@ def test_with_the_code_a_device_has_a_cookie_that_scripts_and_others_do_not_get(
     guarded: Guarded,
 ) -> None:
     code = guarded.code.code
+    assert guarded.enter("\ud83d")[0] == 400  # half of a character
     assert guarded.enter(code, X_Moontune="guess")[0] == 403
     assert guarded.enter(code, Origin="https://evil.example")[0] == 403
     status, _, headers = guarded.enter(code, Origin=f"https://127.0.0.1:{guarded.port}")
@@ -236,3 +251,12 @@ def test_the_terminal_shows_all_that_a_phone_needs() -> None:
 def test_an_address_that_was_asked_for_is_shown_as_it_is() -> None:
     assert named_address("http://127.0.0.1:1/", "127.0.0.1") == "http://127.0.0.1:1/"
     assert hosts("192.168.1.7") == ["192.168.1.7"]
+
+
+def test_where_it_cannot_listen_the_flag_to_change_is_named() -> None:
+    for host in ("no such host", "192.0.2.77"):
+        with pytest.raises(UserError, match="give another --host"):
+            serve_at(Starlette(), host, 0, print)
+    taken = socket.create_server(("127.0.0.1", 0))
+    with taken, pytest.raises(UserError, match="give another --port"):
+        serve_at(Starlette(), "127.0.0.1", taken.getsockname()[1], print)

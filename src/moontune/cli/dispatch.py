@@ -159,10 +159,14 @@ def _help() -> str:
     return _HELP.format(**{name: listed(verbs) for name, verbs in parts.items()}).rstrip()
 
 
+def _tell(line: str) -> None:
+    print(printable(line), flush=True)
+
+
 def _record(argv: list[str]) -> None:
     from moontune.record.command import RecordArgs, record
 
-    record(parse(RecordArgs, argv, prog="moontune record"), lambda line: print(line, flush=True))
+    record(parse(RecordArgs, argv, prog="moontune record"), _tell)
 
 
 def _import(argv: list[str]) -> None:
@@ -182,7 +186,7 @@ def _import(argv: list[str]) -> None:
 def _review(argv: list[str]) -> None:
     from moontune.review.command import ReviewArgs, review
 
-    review(parse(ReviewArgs, argv, prog="moontune review"), lambda line: print(line, flush=True))
+    review(parse(ReviewArgs, argv, prog="moontune review"), _tell)
 
 
 def _score(argv: list[str]) -> None:
@@ -274,7 +278,7 @@ def _doctor(argv: list[str]) -> int:
 def _serve(argv: list[str]) -> None:
     from moontune.serve.command import ServeArgs, serve
 
-    serve(parse(ServeArgs, argv, prog="moontune serve"), lambda line: print(line, flush=True))
+    serve(parse(ServeArgs, argv, prog="moontune serve"), _tell)
 
 
 if __name__ == "__main__":

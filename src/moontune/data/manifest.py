@@ -308,6 +308,8 @@ def manifest_lines(path: Path) -> Iterator[bytes]:
             if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise UserError(f"{path}: is UTF-16 text; save it as UTF-8")
             first = first.removeprefix(codecs.BOM_UTF8)
+            if re.search(rb"\}\s*\r\s*\{", first):
+                raise UserError(f"{path}: its lines end in CR alone; save it with line feeds (LF)")
             while first and not first.strip():
                 yield first
                 first = stream.readline()

@@ -15,7 +15,7 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.models import standalone
 from moontune.pipeline.base_of_run import require_same_weights
-from moontune.pipeline.run_dir import RunDir, adapter_run, pinned_revision
+from moontune.pipeline.run_dir import RunDir, adapter_run, evaluated_run, pinned_revision
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.progress import Ui
@@ -92,7 +92,7 @@ def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]
     if run.kind == "final":
         _check_final(run, args)
     elif "evaluate" not in run.stages():
-        raise UserError(f"{run.path}: was not evaluated; first: moontune evaluate {run.path}")
+        evaluated_run(run.path)  # says how to get there
     if (run / FOLDER).exists() and not args.overwrite:
         raise UserError(f"{run / FOLDER}: is there already; add --overwrite to make it again")
     vendor = _vendor(args)

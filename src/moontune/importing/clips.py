@@ -112,16 +112,18 @@ def _read_from_its_beginning(path: Path) -> bool:
 
 def linked(rows: Iterable[Numbered]) -> Iterator[Placed]:
     """Utterances that are the user's own files, or stretches of them."""
-    lengths: dict[Path, float | AudioError] = {}
+    lengths: dict[tuple[Path, int | None], float | AudioError] = {}
     for one in rows:
-        path = one.row.audio
+        path, channel = one.row.audio, one.row.channel
         assert isinstance(path, Path)
-        if path not in lengths:
+        if (path, channel) not in lengths:
             try:
-                lengths[path] = header_duration_s(path)
+                lengths[path, channel] = header_duration_s(path)
+                if channel is not None:
+                    next(audio_blocks(path, channel), None)  # raises where there is none
             except AudioError as error:
-                lengths[path] = error
-        seconds = lengths[path]
+                lengths[path, channel] = error
+        seconds = lengths[path, channel]
         if isinstance(seconds, AudioError):
             yield one.out(UNREADABLE, f"{path}: {seconds}")
         else:

@@ -11,7 +11,8 @@ from moontune.config.schema import ModelConfig
 from moontune.errors import UserError
 from moontune.importing.data_set import Imported, Request, make_data_set
 from moontune.importing.script.listening import Listener
-from moontune.system.files import new_folder, refuse_counted_twice
+from moontune.pipeline.run_lock import one_at_a_time
+from moontune.system.files import new_folder, refuse_counted_twice, remove_left_over
 from moontune.system.progress import Progress, no_progress
 
 _LONGEST_S = (1.0, 30.0)  # the model was trained on clips of at most 30 s
@@ -63,6 +64,9 @@ def import_sources(
             raise UserError(f"--output {args.output}: lies inside {source}; name another folder")
     request = Request(args.sources, args.link, args.format, args.keep_going, args.max_clip_s)
     listener = Listener(args.model_id, tell, progress)
-    with new_folder(args.output) as folder:
-        imported = make_data_set(request, folder, tell, progress, listener)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(args.output, "wait for it to end, or name another --output"):
+        remove_left_over(args.output)
+        with new_folder(args.output) as folder:
+            imported = make_data_set(request, folder, tell, progress, listener)
     return args.output, imported

@@ -93,12 +93,16 @@ def _same_base(model: ModelConfig, run: RunDir) -> ModelConfig:
 
 
 def write_new_clips(
-    run: RunDir, earlier: RunDir, split: Split, fixed: dict[str, SplitName]
+    run: RunDir, earlier: RunDir, split: Split, fixed: dict[str, SplitName], corrected: set[str]
 ) -> None:
-    """Write which clips the earlier run had not."""
+    """Write which clips the earlier run had not, and of how many it had another text."""
     new = {name: [u.id for u in split.parts[name] if u.id not in fixed] for name in SPLITS}
-    counts = {name: len(ids) for name, ids in new.items()}
-    row = {"run": str(earlier.path), "new": counts, "new_test": new["test"]}
+    row = {
+        "run": str(earlier.path),
+        "new": {name: len(ids) for name, ids in new.items()},
+        "new_test": new["test"],
+        "corrected": {s: sum(u.id in corrected for u in split.parts[s]) for s in SPLITS},
+    }
     write_json(run / NEW_CLIPS, row)
 
 
@@ -129,8 +133,10 @@ def earlier_splits(run: RunDir, digests: dict[str, str]) -> dict[str, SplitName]
     return {name: where[d] for name, d in digests.items() if d in where}
 
 
-def brings_nothing(run: RunDir, utterances: Iterable[Utterance], digests: dict[str, str]) -> bool:
-    """Whether the earlier run had all of these, with the same texts."""
+def corrected_clips(
+    run: RunDir, utterances: Iterable[Utterance], digests: dict[str, str]
+) -> set[str]:
+    """Ids of those that the earlier run had with another text."""
     theirs: dict[str, str] = run.read("manifests/audio_sha256.json")
     texts = {theirs[u.id]: u.text for u in read_run_manifest(run.manifest("clean"))}
-    return all(texts.get(digests[u.id]) == u.text for u in utterances)
+    return {u.id for u in utterances if texts.get(digests[u.id], u.text) != u.text}

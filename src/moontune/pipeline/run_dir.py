@@ -444,6 +444,12 @@ def pinned_revision(run: RunDir, config: RunConfig) -> str | None:
     return next((base["revision"] for base in used if base["from_hub"]), config.model.revision)
 
 
+def _to_evaluate(run: RunDir) -> str:
+    """The command that leads to a run's evaluation."""
+    trained = "train" in run.stages()
+    return shlex.join(["moontune", "evaluate", str(run.path)]) if trained else resume_command(run)
+
+
 def evaluated_run(path: Path) -> RunDir:
     """A run, or a cross-validation, whose tuned model was measured. Raises UserError."""
     run = open_run(path)
@@ -455,7 +461,7 @@ def evaluated_run(path: Path) -> RunDir:
     if "evaluate" in run.stages():
         return run
     go_on = {
-        "run": f"was not evaluated; go on with it: moontune evaluate {path}",
+        "run": f"was not evaluated; go on with it: {_to_evaluate(run)}",
         "crossval": f"is not done; go on: moontune crossval --resume --run-name {path.name}",
         "sweep": f"is a sweep; name one of its runs, such as {run / 'trial-0'}",
     }

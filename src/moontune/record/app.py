@@ -6,7 +6,6 @@ The application. A take is the page's until it is kept, so that nothing that fai
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,24 +15,22 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from moontune.data.audio import read_audio
 from moontune.record.session import session_state
 from moontune.record.take_quality import take_quality
-from moontune.report.html.templating import templates
 from moontune.web.access_code import AccessCode, guards
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.next_training import NextTraining
-from moontune.web.page_files import SHARED, page_file
-from moontune.web.requests import HEADERS, Limits, Refused, answer, body, words
-from moontune.web.sounds import as_wav, read_upload
+from moontune.web.pages import SHARED, page_application
+from moontune.web.requests import Limits, Refused, body, words
+from moontune.web.sounds import read_upload, sound_of
 from moontune.web.training_job import TRAINING_PATHS, TrainingJob, training_request
 
+_HERE = "moontune.record"
 _FILES = {
-    "/record.js": (__package__, "record.js"),
-    "/takes.js": (__package__, "takes.js"),
-    "/record.css": (__package__, "record.css"),
+    "/record.js": (_HERE, "record.js"),
+    "/takes.js": (_HERE, "takes.js"),
+    "/record.css": (_HERE, "record.css"),
     **SHARED,
 }
 _WAITING = 4  # uploads at once
@@ -73,43 +70,27 @@ def application(
 ) -> Starlette:
     """The server. `hosts` are the names it answers to. All but the page's own files is for the page
     alone, which alone knows the token. With a code, nothing is for who has not given it."""
-    token, uploads = secrets.token_urlsafe(32), _Uploads(limits)
-    job = job or TrainingJob(recording.training)
+    uploads, job = _Uploads(limits), job or TrainingJob(recording.training)
 
-    async def page(request: Request) -> Response:
-        html = (
-            templates(__package__)
-            .get_template("record.html.j2")
-            .render(
-                recording=recording,
-                title=recording.corrected.folder.name,
-                folder=str(recording.corrected.folder),
-                token=token,
-                seconds=limits.seconds,
-            )
-        )
-        return Response(html, media_type="text/html", headers=HEADERS)
+    async def asked(request: Request) -> dict[str, Any] | Response:
+        return await _answered(request, recording, uploads)
 
-    async def file(request: Request) -> Response:
-        return page_file(*_FILES[request.url.path])
+    async def trained(request: Request) -> dict[str, Any]:
+        return await training_request(request, job)
 
-    async def asked(request: Request) -> Response:
-        return await answer(request, token, lambda: _answered(request, recording, uploads))
-
-    async def trained(request: Request) -> Response:
-        return await answer(request, token, lambda: training_request(request, job))
-
-    app = Starlette(
-        routes=[
-            Route("/", page),
-            *(Route(path, file) for path in _FILES),
-            *(Route(path, asked, methods=["POST"]) for path in TAKE_PATHS),
-            *(Route(path, trained, methods=["POST"]) for path in TRAINING_PATHS),
-        ],
-        middleware=guards(hosts, code),
+    folder = recording.corrected.folder
+    return page_application(
+        (_HERE, "record.html.j2"),
+        {
+            "recording": recording,
+            "title": folder.name,
+            "folder": str(folder),
+            "seconds": limits.seconds,
+        },
+        _FILES,
+        {**dict.fromkeys(TAKE_PATHS, asked), **dict.fromkeys(TRAINING_PATHS, trained)},
+        guards(hosts, code),
     )
-    app.router.redirect_slashes = False  # an address that is not its own leads nowhere
-    return app
 
 
 async def _answered(
@@ -128,17 +109,13 @@ async def _answered(
     elif path != "/state":
         [key] = await words(request, limits.patience_s, "key")
         if path == "/take/sound":
-            wav = await run_in_threadpool(_wav, corrected, key, limits.seconds)
-            return Response(wav, media_type="audio/wav", headers=HEADERS)
+            clip = await run_in_threadpool(corrected.find, key)
+            return await sound_of(clip.utterance, limits.seconds)
         change = corrected.delete if path == "/take/delete" else corrected.restore
         await run_in_threadpool(change, key)
     return await run_in_threadpool(
         session_state, corrected, recording.sentences, recording.training
     )
-
-
-def _wav(corrected: CorrectedClips, key: str, most_seconds: float) -> bytes:
-    return as_wav(read_audio(corrected.find(key).utterance.audio, most_seconds))
 
 
 class _Uploads:

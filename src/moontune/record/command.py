@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.config.flag_marks import Positional
-from moontune.errors import UserError
+from moontune.errors import UserError, not_installed
 from moontune.record.session import progress
 from moontune.record.terms import mixed_evenly, read_terms, sentences_of_terms
-from moontune.system.formatting import printable
 from moontune.web.corrected_clips import CorrectedClips, checked_speaker
 from moontune.web.hosts import check_port
 from moontune.web.prompts import own_sentences, read_prompts
@@ -55,13 +52,11 @@ def record(args: RecordArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
     try:
         from moontune.record.app import Recording, application
-        from moontune.web.http_server import serve_at
+        from moontune.web.http_server import serve_page
         from moontune.web.network import access
         from moontune.web.requests import Limits
     except ImportError as error:
-        raise UserError(
-            f"{error.name} is not installed; install moontune with its extra: moontune[serve]"
-        ) from None
+        raise not_installed(error, "moontune[serve]") from None
 
     check_port(args.port)
     if not 1.0 <= args.max_seconds <= 300.0:
@@ -70,18 +65,13 @@ def record(args: RecordArgs, tell: Callable[[str], None]) -> None:
     sentences = sentences_to_read(args.prompts, args.terms)
     corrected = CorrectedClips(args.folder)
     before = progress(corrected.listed().clips, sentences)
-    may = access(args.host, lambda line: tell(printable(line)))
+    may = access(args.host, tell)
     megabytes = 1 + int(args.max_seconds * 48_000 * 4 / 1e6)  # of WAV, whatever its rate
     limits = Limits(megabytes, args.max_seconds + 1)
     app = application(Recording(sentences, corrected, speaker), limits, may.names, may.code)
 
-    def ready(bound: str) -> None:
-        address = may.address(bound)
-        tell(printable(f"{before.line} in {corrected.folder}"))
-        tell(f"open {address}   (Ctrl-C ends it; what is kept stays)")
-        for line in may.lines():
-            tell(line)
-        if args.open_page:
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    def first() -> None:
+        tell(f"{before.line} in {corrected.folder}")
 
-    serve_at(app, args.host, args.port, ready, certificate=may.certificate)
+    says = "Ctrl-C ends it; what is kept stays"
+    serve_page(app, may, args.port, tell, says, open_page=args.open_page, first=first)

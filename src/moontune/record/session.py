@@ -38,12 +38,14 @@ class Progress:
 
 def progress(clips: Iterable[KeptClip], sentences: Sequence[str]) -> Progress:
     """How far `sentences` are recorded in the rows of a folder."""
-    place_of = {_same(text): place for place, text in enumerate(sentences)}
+    exact = {text: place for place, text in enumerate(sentences)}
+    alike = {_same(text): place for place, text in enumerate(sentences)}
     takes, count, seconds = dict[int, KeptClip](), 0, 0.0
     for clip in clips:
         count += 1
         seconds += clip.utterance.duration or 0.0
-        place = place_of.get(_same(clip.prompt or clip.utterance.text))
+        said = clip.prompt or clip.utterance.text
+        place = exact.get(said, alike.get(_same(said)))
         if place is not None:
             takes[place] = clip
     without = (place for place in range(len(sentences)) if place not in takes)

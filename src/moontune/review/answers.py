@@ -16,8 +16,9 @@ from moontune.review.differences import differences
 from moontune.review.listening import LONGEST_S
 from moontune.review.order import FILTERS, Filter, Wanted
 from moontune.system.formatting import counted, shortened
-from moontune.web.requests import HEADERS, Limits, Refused, words
-from moontune.web.sounds import as_wav
+from moontune.web.next_training import ENOUGH_CLIPS
+from moontune.web.requests import Limits, Refused, words
+from moontune.web.sounds import sound_of
 
 WINDOW = 200  # clips of the list that are sent at once
 _SHOWN_CHARACTERS = 140  # of a text in the list
@@ -47,13 +48,8 @@ async def answered(request: Request, desk: Desk, limits: Limits) -> dict[str, An
         zip(_FIELDS[path], await words(request, limits.patience_s, *_FIELDS[path]), strict=True)
     )
     if path == "/review/sound":
-        wav = await run_in_threadpool(_sound, desk, given["key"])
-        return Response(wav, media_type="audio/wav", headers=HEADERS)
+        return await sound_of(desk.review.clip(given["key"]).utterance, LONGEST_S)
     return await run_in_threadpool(_ANSWERS[path], desk, given)
-
-
-def _sound(desk: Desk, key: str) -> bytes:
-    return as_wav(read_audio(desk.review.clip(key).utterance.audio, LONGEST_S))
 
 
 def _list(desk: Desk, given: dict[str, str]) -> dict[str, Any]:
@@ -172,6 +168,10 @@ def _wanted(given: dict[str, str]) -> Wanted:
 
 def _figures(desk: Desk) -> dict[str, Any]:
     found, progress = desk.review.figures(), desk.listening.progress()
+    enough, since = found.reviewed >= ENOUGH_CLIPS, ""
+    if desk.training.after is not None:
+        advised = desk.training.advised(desk.review.usable())
+        enough, since = advised["enough"], advised["advice"]
     return {
         "figures": {
             "clips": found.clips,
@@ -181,6 +181,8 @@ def _figures(desk: Desk) -> dict[str, Any]:
             "minutes": found.seconds / 60,
             "reviewed_minutes": found.reviewed_s / 60,
             "steps": desk.review.steps,
+            "enough": enough or found.reviewed == found.clips,  # to offer a training
+            "since": since,
             "heard": progress.done,
             "error": progress.error,
             "unwritten": desk.writer.error,

@@ -23,7 +23,7 @@ from moontune.data.manifest import (
     read_manifest,
     written_name,
 )
-from moontune.system.files import real_path
+from moontune.system.files import json_line, real_path
 
 SHORTEST_PART_S = 0.2
 _OF_A_DRAFT = ("draft", "priority", "confidences")
@@ -148,7 +148,7 @@ def _part(clip: Clip, key: str, stretch: tuple[float, float], text: str, folder:
     row[written_name(row, "offset")] = round(stretch[0], 3)
     row[written_name(row, "duration")] = round(stretch[1], 3)
     row[written_name(row, "id")] = clip.utterance.id + key[-1]
-    line = json.dumps(row, ensure_ascii=False).encode()
+    line = json_line(row)
     where = clip.utterance.where or ""
     part = _clip(key, clip.number, line, folder, where)
     assert part is not None
@@ -172,7 +172,7 @@ def written_line(clip: Clip, text: str | None, *, reviewed: bool, folder: Path |
         row.pop(name, None)
     if reviewed:
         row["reviewed"] = True
-    line = json.dumps(row, ensure_ascii=False).encode()
+    line = json_line(row)
     return line if folder is None else moved_line(line, folder)
 
 
@@ -192,7 +192,7 @@ def moved_line(line: bytes, folder: Path) -> bytes:
         return line
     whole = _whole_path(path, folder)
     row[name] = {**audio, "path": whole} if isinstance(audio, dict) else whole
-    return json.dumps(row, ensure_ascii=False).encode()
+    return json_line(row)
 
 
 def _whole_path(path: str, folder: Path) -> str:

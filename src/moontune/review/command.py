@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
-from moontune.errors import UserError
-from moontune.review.data_set import open_data
+from moontune.errors import UserError, not_installed
+from moontune.pipeline.earlier_run import may_come_after
+from moontune.review.clips import Row, clips_of
+from moontune.review.data_set import DataSet, open_data
 from moontune.review.desk import open_desk
 from moontune.review.listening import Listener, ModelListener
 from moontune.review.order import By
 from moontune.system.device import DeviceName
-from moontune.system.formatting import printable
-from moontune.web.hosts import check_port, hosts
+from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
-
-_HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,11 @@ class ReviewArgs:
     model_id: str | None = None
     """The base: a hub id, a folder or `bundled`. Default: that of the run or the adapter, else
     UsefulSensors/moonshine-tiny."""
+    host: str = "127.0.0.1"
+    """Address to listen on. 0.0.0.0 lets the network in: over HTTPS, with a code that the terminal
+    shows."""
     port: int = 8768
-    """Port to listen on, of this machine alone; 0: any that is free."""
+    """Port to listen on; 0: any that is free."""
     open_page: bool = True
     """Open the page in your browser."""
     device: DeviceName = "auto"
@@ -58,11 +58,10 @@ def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     """Serve the page until interrupted. Raises UserError."""
     try:
         from moontune.review.app import PageText, application
-        from moontune.web.http_server import serve_at
+        from moontune.web.http_server import serve_page
+        from moontune.web.network import access
     except ImportError as error:
-        raise UserError(
-            f"{error.name} is not installed; install moontune with its extra: moontune[serve]"
-        ) from None
+        raise not_installed(error, "moontune[serve]") from None
 
     check_port(args.port)
     greedy = args.decoding == "greedy"
@@ -73,22 +72,24 @@ def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
         ModelListener(source, args.device, args.decoding) for source in sources
     ]
 
-    def remark(line: str) -> None:
-        tell(printable(line))
-
-    with open_desk(data, rows, args.order, listeners, remark) as desk:
-        base = folder_or_id(sources[0].what) if sources[0].name == "base" else None
-        training = NextTraining([data.files.reviewed], base)
-        names = [source.name for source in sources]
-        text = PageText(data.title, str(data.files.reviewed), names, training)
-        app = application(text, desk, hosts(_HOST))
-
-        def ready(address: str) -> None:
-            going_on = "Ctrl-C ends it; the same command goes on"
-            tell(printable(f"open {address}   ({going_on}; {data.files.reviewed} is for a run)"))
-            if args.open_page:
-                threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-
-        serve_at(app, _HOST, args.port, ready)
+    may = access(args.host, tell)
+    training = next_training(args, data, rows)
+    with open_desk(data, rows, args.order, listeners, training, tell) as desk:
+        text = PageText(data.title, str(data.files.reviewed), [s.name for s in sources])
+        app = application(text, desk, may.names, may.code)
+        says = f"Ctrl-C ends it; the same command goes on; {data.files.reviewed} is for a run"
+        serve_page(app, may, args.port, tell, says, open_page=args.open_page)
         if desk.writer.error:
             raise UserError(desk.writer.error)
+
+
+def next_training(args: ReviewArgs, data: DataSet, rows: list[Row]) -> NextTraining:
+    """A training on what is written, after the run that listens if that had not all of it: of its
+    own clips it would take back those that are dropped."""
+    reviewed, base = data.files.reviewed, data.sources[0]
+    after = may_come_after(args.model)
+    if after is not None:
+        training = NextTraining([reviewed], after=after)
+        if training.new(clip.utterance for clip in clips_of(rows)):
+            return training
+    return NextTraining([reviewed], folder_or_id(base.what) if base.name == "base" else None)

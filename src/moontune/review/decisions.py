@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from moontune.errors import UserError
+from moontune.system.files import json_line
 from moontune.system.formatting import printable
 
 # edit: another text, not yet accepted; split: cut in two, which are clips of their own.
@@ -56,7 +56,7 @@ class Entry:
             row["undo"] = self.undoes
         else:
             row |= _to_row(self.decision)
-        return json.dumps(row, ensure_ascii=False).encode()
+        return json_line(row)
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Entry:

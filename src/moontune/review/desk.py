@@ -16,6 +16,7 @@ from moontune.review.order import By, Order
 from moontune.review.review import Review
 from moontune.system.files import real_path
 from moontune.system.formatting import agreeing, counted
+from moontune.web.next_training import NextTraining
 
 _SUSPECTED = 1.0  # more than any other suspicion
 
@@ -29,6 +30,7 @@ class Desk:
     listening: Listening
     writer: Writer
     suspects: frozenset[str]  # keys of clips that a run's screening suspects
+    training: NextTraining  # on what is written
 
 
 @contextmanager
@@ -37,6 +39,7 @@ def open_desk(
     rows: list[Row],
     by: By,
     listeners: list[Listener],
+    training: NextTraining,
     tell: Callable[[str], None],
 ) -> Iterator[Desk]:
     """The review of a data set, which nobody else goes on with meanwhile.
@@ -59,9 +62,8 @@ def open_desk(
             found = listening.suspicion.get(key)
             return (found or 0.0) + _SUSPECTED if key in suspects else found
 
-        yield Desk(
-            review, Order(review, by, suspicion_of), listening, Writer(review, files), suspects
-        )
+        order, writer = Order(review, by, suspicion_of), Writer(review, files)
+        yield Desk(review, order, listening, writer, suspects, training)
         journal.close()
 
 

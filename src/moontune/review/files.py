@@ -10,7 +10,6 @@ The manifest and its audio are only read.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from moontune.errors import UserError
 from moontune.review.clips import Clip, moved_line, written_line
 from moontune.review.review import Review
-from moontune.system.files import check_output, real_path, write_bytes
+from moontune.system.files import check_output, json_line, real_path, write_bytes
 
 REVIEWED = "reviewed.jsonl"
 _AT_MOST_EVERY_S = 0.3
@@ -113,7 +112,7 @@ def left_out_lines(review: Review, files: ReviewFiles) -> Iterator[bytes]:
             }
             if "." in clip.key:
                 row |= {"offset": u.offset, "duration": u.duration}
-            yield json.dumps(row, ensure_ascii=False).encode()
+            yield json_line(row)
 
 
 class Writer:
@@ -121,6 +120,8 @@ class Writer:
 
     def __init__(self, review: Review, files: ReviewFiles) -> None:
         self._review, self.files = review, files
+        self._mode = files.mode  # of now: the manifest may be moved meanwhile
+        self._writing = threading.Lock()
         self._wanted, self._ending = threading.Event(), threading.Event()
         self._unwritten = False
         self.error = ""  # why the last writing failed
@@ -156,14 +157,17 @@ class Writer:
 
     def write(self) -> None:
         """Both files, whole; `error` says where they could not be."""
-        files = self.files
+        with self._writing:
+            self._write(self.files)
+
+    def _write(self, files: ReviewFiles) -> None:
         with self._review.lock:
             rows = list(reviewed_lines(self._review, files))
             dropped = list(left_out_lines(self._review, files))
         try:
             for path, lines in ((files.reviewed, rows), (files.left_out, dropped)):
                 if lines or path is files.reviewed or path.exists():
-                    write_bytes(path, b"".join(x + b"\n" for x in lines), files.mode)
+                    write_bytes(path, b"".join(x + b"\n" for x in lines), self._mode)
             self.error = ""
         except OSError as error:
             self.error = (

@@ -14,6 +14,7 @@ from typing import Any
 
 from moontune.errors import UserError
 from moontune.review.decisions import Decision, Entry
+from moontune.system.files import json_line
 
 
 class Journal:
@@ -37,7 +38,7 @@ class Journal:
             self._handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_LINK, mode)
             if not lines:
                 head = {"review_of": manifest.name, "format": 1}
-                self._write(json.dumps(head, ensure_ascii=False).encode())
+                self._write(json_line(head))
         except OSError as error:
             raise UserError(
                 f"{file}: the review cannot be kept there ({error.strerror}); give --output "

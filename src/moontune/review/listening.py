@@ -21,7 +21,7 @@ from moontune.errors import UserError
 from moontune.models.decoding import length_batches
 from moontune.review.clips import Clip
 from moontune.review.order import suspicion
-from moontune.system.files import user_path
+from moontune.system.files import json_line, user_path
 from moontune.transcribe.long_form import transcribe_long
 from moontune.transcribe.recognizer import Recognizer
 from moontune.web.model_sources import ModelSource
@@ -30,6 +30,7 @@ _TOGETHER = 64  # clips that are read at once
 _ONE_BY_ONE = 4
 _LONG_S = 30.0  # what is longer is cut at pauses
 LONGEST_S = 600.0
+_PATIENCE_S = 30.0  # a hub that is asked for a model may take longer
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Progress:
     error: str = ""  # why it ended
 
 
+class EndedError(Exception):
+    """A listener was told to end, and broke off."""
+
+
 class Listener(Protocol):
     """A model that listens."""
 
@@ -66,7 +71,12 @@ class Listener(Protocol):
         ...
 
     def __call__(self, clips: Sequence[np.ndarray]) -> list[str]:
-        """Transcripts of clips of float32 mono 16 kHz, each (samples,). Raises UserError."""
+        """Transcripts of clips of float32 mono 16 kHz, each (samples,). Raises UserError, and
+        EndedError once it was told to end."""
+        ...
+
+    def end(self) -> None:
+        """Break off as soon as may be."""
         ...
 
 
@@ -77,6 +87,7 @@ class ModelListener:
         self.name, self._source, self._device = source.name, source, device
         self._decoding: Decoding = decoding
         self._model: Recognizer | None = None
+        self._ending = False
         named = (source.what, source.revision, source.model_id, decoding, _stamp(source.what))
         self.key = hashlib.sha256(repr(named).encode()).hexdigest()[:16]
 
@@ -93,6 +104,8 @@ class ModelListener:
         model, texts = self._loaded(), [""] * len(clips)
         lengths = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
         for indices in length_batches(lengths):
+            if self._ending:
+                raise EndedError
             short = [i for i in indices if lengths[i] <= _LONG_S]
             if short:
                 found = model([_long_enough(clips[i]) for i in short])
@@ -102,6 +115,9 @@ class ModelListener:
                 rows = transcribe_long(clips[i], model.transcribe, model.cap)
                 texts[i] = " ".join(row.text for row in rows if row.text)
         return texts
+
+    def end(self) -> None:
+        self._ending = True
 
 
 def _long_enough(samples: np.ndarray) -> np.ndarray:
@@ -146,7 +162,7 @@ class Remembered:
         self._texts[model, sound] = text
         row = {"model": model, "sound": sound, "text": text}
         with suppress(OSError):  # a full disk: it is heard again then
-            self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            self._file.write(json_line(row) + b"\n")
 
     def flush(self) -> None:
         with suppress(OSError):
@@ -184,10 +200,15 @@ class Listening:
             self._thread.start()
 
     def end(self) -> None:
-        """End after what is being heard just now."""
+        """End after the batch that is being heard just now, which is waited for: a process that
+        ends while a library computes is aborted."""
         with self._news:
             self._ending = True
             self._news.notify()
+        for listener in self._listeners:
+            listener.end()
+        if self._thread.is_alive():
+            self._thread.join(_PATIENCE_S)
         self._remembered.flush()
 
     def want(self, key: str) -> None:
@@ -220,6 +241,8 @@ class Listening:
                     with self._news:
                         if not self._wanted and not self._ending:
                             self._news.wait()
+        except EndedError:
+            pass
         except UserError as error:  # on the page: a whole model is --model-id here
             self._error = str(error).replace("--model ", "--model-id ")
         except Exception as error:  # no memory, say: the page goes on without

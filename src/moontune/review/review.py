@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.review.clips import SHORTEST_PART_S, Clip, Row, part_keys, root_of, split_clip
 from moontune.review.decisions import (
@@ -106,6 +107,15 @@ class Review:
                 rows = (row.clip.key for row in self.rows if row.clip is not None)
                 self._listed = [clip for key in rows for clip in self.leaves(key)]
             return list(self._listed)
+
+    def usable(self) -> list[Utterance]:
+        """What a training takes of them: all but dropped ones and drafts that nobody has read."""
+        decided = [(clip, self._decisions.get(clip.key)) for clip in self.clips()]
+        return [
+            clip.utterance
+            for clip, d in decided
+            if (clip.draft is None if d is None else d.action != "drop")
+        ]
 
     def decided(self) -> list[str]:
         """Keys of the rows that anything was decided on, the first first."""

@@ -17,27 +17,26 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
-from moontune.report.html.templating import templates
 from moontune.serve.counts import Hypothesis, difference, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS, kept_request
 from moontune.web.access_code import AccessCode, guards
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.next_training import NextTraining
-from moontune.web.page_files import SHARED, page_file
-from moontune.web.requests import HEADERS, Limits, Refused, answer, body, words
+from moontune.web.pages import SHARED, page_application
+from moontune.web.requests import Limits, Refused, body, words
 from moontune.web.sounds import read_upload
 from moontune.web.training_job import TRAINING_PATHS, TrainingJob, training_request
 
 _REMEMBERED = 32  # clips that can still be kept
 _WAITING = 4  # requests at once
+_HERE = "moontune.serve"
 _FILES = {
-    "/serve.js": (__package__, "serve.js"),
-    "/kept.js": (__package__, "kept.js"),
+    "/serve.js": (_HERE, "serve.js"),
+    "/kept.js": (_HERE, "kept.js"),
     **SHARED,
 }
 
@@ -79,49 +78,32 @@ def application(
 ) -> Starlette:
     """The server. `hosts` are the names it answers to; all but the page's own files is for the page
     alone, which alone knows the token. With a code, nothing is for who has not given it."""
-    token, state = secrets.token_urlsafe(32), _State()
-    job = job or TrainingJob(text.training)
+    state, job = _State(), job or TrainingJob(text.training)
 
-    async def page(request: Request) -> Response:
-        html = (
-            templates(__package__)
-            .get_template("serve.html.j2")
-            .render(text=text, token=token, folder=str(corrected.folder), seconds=limits.seconds)
-        )
-        return Response(html, media_type="text/html", headers=HEADERS)
+    async def transcribe(request: Request) -> dict[str, Any]:
+        return await _transcribe(request, state, transcribe_all, limits)
 
-    async def file(request: Request) -> Response:
-        return page_file(*_FILES[request.url.path])
+    async def keep(request: Request) -> dict[str, Any]:
+        return await _keep(request, state, corrected, limits)
 
-    async def transcribe(request: Request) -> Response:
-        return await answer(
-            request, token, lambda: _transcribe(request, state, transcribe_all, limits)
-        )
+    async def trained(request: Request) -> dict[str, Any]:
+        return await training_request(request, job)
 
-    async def keep(request: Request) -> Response:
-        return await answer(request, token, lambda: _keep(request, state, corrected, limits))
+    async def kept(request: Request) -> dict[str, Any] | Response:
+        return await kept_request(request, corrected, text.training, limits)
 
-    async def trained(request: Request) -> Response:
-        return await answer(request, token, lambda: training_request(request, job))
-
-    async def kept(request: Request) -> Response:
-        return await answer(
-            request, token, lambda: kept_request(request, corrected, text.training, limits)
-        )
-
-    app = Starlette(
-        routes=[
-            Route("/", page),
-            *(Route(path, file) for path in _FILES),
-            Route("/transcribe", transcribe, methods=["POST"]),
-            Route("/keep", keep, methods=["POST"]),
-            *(Route(path, kept, methods=["POST"]) for path in KEPT_PATHS),
-            *(Route(path, trained, methods=["POST"]) for path in TRAINING_PATHS),
-        ],
-        middleware=guards(hosts, code),
+    return page_application(
+        (_HERE, "serve.html.j2"),
+        {"text": text, "folder": str(corrected.folder), "seconds": limits.seconds},
+        _FILES,
+        {
+            "/transcribe": transcribe,
+            "/keep": keep,
+            **dict.fromkeys(KEPT_PATHS, kept),
+            **dict.fromkeys(TRAINING_PATHS, trained),
+        },
+        guards(hosts, code),
     )
-    app.router.redirect_slashes = False  # an address that is not its own leads nowhere
-    return app
 
 
 async def _transcribe(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding
-from moontune.errors import UserError
+from moontune.errors import UserError, not_installed
 from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
-from moontune.system.formatting import printable
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
@@ -64,14 +61,12 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     try:
         from moontune.serve.app import PageText, application
         from moontune.serve.models import ServedModels
-        from moontune.web.http_server import serve_at
+        from moontune.web.http_server import serve_page
         from moontune.web.model_sources import model_sources
         from moontune.web.network import access
         from moontune.web.requests import Limits
     except ImportError as error:
-        raise UserError(
-            f"{error.name} is not installed; install moontune with its extra: moontune[serve]"
-        ) from None
+        raise not_installed(error, "moontune[serve]") from None
 
     check_port(args.port)
     if not (args.max_seconds > 0 and args.max_megabytes > 0):
@@ -79,23 +74,18 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     prompts = own_sentences() if args.prompts is None else read_prompts(args.prompts)
     sources = model_sources(args.model, args.model_id)
     corrected = CorrectedClips(args.keep)
-    models = ServedModels(sources, args.device, lambda line: tell(printable(line)), args.decoding)
+    models = ServedModels(sources, args.device, tell, args.decoding)
     title = real_path(user_path(args.model or sources[0].what)).name
     text = PageText(title, len(sources), _training(args, sources, corrected), prompts)
     limits = Limits(args.max_megabytes, args.max_seconds)
-    may = access(args.host, lambda line: tell(printable(line)))
+    may = access(args.host, tell)
     app = application(text, models, corrected, limits, may.names, may.code)
 
-    def ready(bound: str) -> None:
-        models.start()
-        address = may.address(bound)
-        tell(printable(f"open {address}   (Ctrl-C ends it; kept clips go to {corrected.folder})"))
-        for line in may.lines():
-            tell(line)
-        if args.open_page:
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-
-    serve_at(app, args.host, args.port, ready, certificate=may.certificate)
+    says = f"Ctrl-C ends it; kept clips go to {corrected.folder}"
+    try:
+        serve_page(app, may, args.port, tell, says, open_page=args.open_page, first=models.start)
+    finally:
+        models.end()
 
 
 def _training(

@@ -9,11 +9,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from moontune.data.audio import read_audio
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.next_training import NextTraining, total
-from moontune.web.requests import HEADERS, Limits, words
-from moontune.web.sounds import as_wav
+from moontune.web.requests import Limits, words
+from moontune.web.sounds import sound_of
 
 _FIELDS = {  # what each request says
     "/kept": (),
@@ -36,13 +35,9 @@ async def kept_request(
     path = request.url.path
     given = await words(request, limits.patience_s, *_FIELDS[path])
     if path == "/kept/sound":
-        wav = await run_in_threadpool(_wav, corrected, given[0], limits.seconds)
-        return Response(wav, media_type="audio/wav", headers=HEADERS)
+        clip = await run_in_threadpool(corrected.find, given[0])
+        return await sound_of(clip.utterance, limits.seconds)
     return await run_in_threadpool(_changed_list, corrected, training, path, given)
-
-
-def _wav(corrected: CorrectedClips, key: str, most_seconds: float) -> bytes:
-    return as_wav(read_audio(corrected.find(key).utterance.audio, most_seconds))
 
 
 def _changed_list(

@@ -16,6 +16,8 @@ from moontune.transcribe.long_form import transcribe_long
 from moontune.transcribe.recognizer import Recognizer
 from moontune.web.model_sources import ModelSource
 
+_PATIENCE_S = 30.0  # a hub that is asked for a model may take longer
+
 
 class ServedModels:
     """One or two models, loaded in the background."""
@@ -39,6 +41,11 @@ class ServedModels:
         one and does not give it."""
         self._sources = [source.found() for source in self._sources]
         self._loading.start()
+
+    def end(self) -> None:
+        """Wait for what is being loaded just now: a process that ends meanwhile is aborted."""
+        if self._loading.is_alive():
+            self._loading.join(_PATIENCE_S)
 
     def _load(self) -> None:
         models = []

@@ -67,8 +67,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+def json_line(row: Any) -> bytes:
+    """A value as a line of JSON Lines, without its end. Half of a surrogate pair, which UTF-8 has
+    not, stays the escape that JSON has for it."""
+    return json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    write_bytes(path, b"".join(json_line(row) + b"\n" for row in rows))
 
 
 def refuse_counted_twice(paths: Iterable[Path]) -> None:

@@ -13,14 +13,16 @@ from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.manifest import Utterance, each_utterance
 from moontune.data.speakers import find_speakers
 from moontune.errors import UserError
-from moontune.system.files import read_jsonl, real_path, write_jsonl
-from moontune.system.formatting import counted
+from moontune.system.files import json_line, read_jsonl, real_path, write_bytes
+from moontune.system.formatting import counted, printable
 from moontune.transcribe.long_form import SegmentTranscript
 from moontune.transcribe.need import Draft, Transcribed, ranked
 from moontune.transcribe.recordings import Recording
 
 MANIFEST, AUDIO = "manifest.jsonl", "audio"
 _UNRANKED = "unranked.jsonl"  # a recording a line, while others are still being transcribed
+_SILENT = "silent.jsonl"  # recordings in which nothing was heard, so that they are not heard again
+_LONGEST_NAME = 200  # bytes of a clip's file without its number
 _FIRST_S = 1200.0  # of which the last line tells
 
 
@@ -42,12 +44,13 @@ class DraftWriter:
             )
         self._folder, self._manifest = folder, folder / MANIFEST
         self._known = Transcribed.of(each_utterance(*known))
-        self._rows = read_jsonl(self._manifest) if self._manifest.is_file() else []
-        ranked_before = {row.get("source_file") for row in self._rows}
+        self._before, ranked = _ranked(self._manifest)
+        ranked_before = {row.get("source_file") for row in ranked}
         unranked = _unranked(folder / _UNRANKED)
         self._new = [row for row in unranked if row["source_file"] not in ranked_before]
-        rows = (*self._rows, *self._new)
-        self._whole = {str(row.get("source_file")) for row in rows}
+        rows = (*ranked, *self._new)
+        silent = _unranked(folder / _SILENT)
+        self._whole = {str(row.get("source_file")) for row in (*rows, *silent)}
         self._files = {str(row.get("audio_filepath")).casefold() for row in rows}
 
     def has(self, recording: Recording) -> bool:
@@ -64,17 +67,23 @@ class DraftWriter:
         self, recording: Recording, transcripts: Sequence[SegmentTranscript], *, whole: bool
     ) -> list[Path]:
         """Keep the clips of a recording, unless it was broken off: then none of them."""
-        spoken = [transcript for transcript in transcripts if transcript.text] if whole else []
-        if not spoken:
+        if not whole:
             return []
-        stem = self._free_stem(recording.stem)
+        spoken = [transcript for transcript in transcripts if transcript.text]
+        if not spoken:
+            self._note(_SILENT, [{"source_file": _name(recording)}])
+            return []
+        stem = self._free_stem(_file_name(recording.stem))
         rows = [self._clip(recording, stem, n, one) for n, one in enumerate(spoken, start=1)]
         self._new += rows
         self._files |= {row["audio_filepath"].casefold() for row in rows}
-        with open(self._folder / _UNRANKED, "a", encoding="utf-8") as stream:
-            # On a line of its own, whatever a kill left of the one before.
-            stream.write("\n" + json.dumps(rows, ensure_ascii=False) + "\n")
+        self._note(_UNRANKED, rows)
         return [self._manifest]
+
+    def _note(self, file: str, rows: Sequence[dict[str, Any]]) -> None:
+        """A recording as a line of its own, whatever a kill left of the one before."""
+        with open(self._folder / file, "ab") as stream:
+            stream.write(b"\n" + json_line(rows) + b"\n")
 
     def _free_stem(self, stem: str) -> str:
         """The stem, or with a number where another recording of the name has clips here."""
@@ -106,16 +115,30 @@ class DraftWriter:
         first; says what it holds."""
         if not self._new:
             (self._folder / _UNRANKED).unlink(missing_ok=True)
+            if not self._before:
+                (self._folder / _SILENT).unlink(missing_ok=True)
             with suppress(OSError):  # one that was made for nothing; any other is not empty
                 self._folder.rmdir()
             return ""
         drafts = _drafts(self._new, self._folder)
         chosen = ranked(drafts, self._known)
         rows = [{**self._new[i], "priority": round(worth, 4)} for i, worth in chosen]
-        write_jsonl(self._manifest, [*self._rows, *rows])
+        lines = (json_line(row) + b"\n" for row in rows)
+        self._before += b"".join(lines)
+        write_bytes(self._manifest, self._before)
         (self._folder / _UNRANKED).unlink(missing_ok=True)
         self._new = []
         return _sentence(self._manifest, [drafts[i] for i, _ in chosen])
+
+
+def _ranked(manifest: Path) -> tuple[bytes, list[dict[str, Any]]]:
+    """A manifest's lines as they are, and their rows. Raises UserError."""
+    if not manifest.is_file():
+        return b"", []
+    rows = read_jsonl(manifest)
+    if not all(isinstance(row, dict) for row in rows):
+        raise UserError(f"--draft: {manifest}: rows cannot be added to it; name another folder")
+    return manifest.read_bytes().rstrip(b"\n") + b"\n", rows
 
 
 def _unranked(file: Path) -> list[dict[str, Any]]:
@@ -130,6 +153,13 @@ def _unranked(file: Path) -> list[dict[str, Any]]:
 
 def _audio(stem: str, number: int) -> str:
     return f"{AUDIO}/{stem}-{number:04}.flac"
+
+
+def _file_name(stem: str) -> str:
+    """A recording's stem as clips are called after it: of characters that are text, and not too
+    long for a file."""
+    parts = (printable(part).strip().encode()[:_LONGEST_NAME] for part in Path(stem).parts)
+    return "/".join(part.decode(errors="ignore") or "clip" for part in parts)
 
 
 def _name(recording: Recording) -> str:

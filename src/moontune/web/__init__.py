@@ -8,7 +8,7 @@ In reading order:
     access_code      A one-time code, shown in the terminal, that lets a device of the network in
     network          The network let in: by a code, over HTTPS, and told how in the terminal
     requests         Requests that only the page itself may make, and how they are answered
-    page_files       Files of a page: its style, and what several pages run in a browser
+    pages            A page: itself, its files, and what it asks of its server
     model_sources    Models that pages let hear: a base alone, or what was tuned beside its base;
                      not loaded yet
     sounds           Sound on its way from a page and to it

@@ -16,13 +16,12 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request, cookie_parser
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from moontune.report.html.templating import templates
-from moontune.web.page_files import page_file
-from moontune.web.requests import HEADERS, Refused, answer, words
+from moontune.web.pages import SHARED, page_application
+from moontune.web.requests import Refused, as_json, words
 
 MOST_WRONG = 10
 _DIGITS = 6
@@ -30,9 +29,9 @@ _LONGEST_WAIT_S = 30.0
 _PATIENCE_S = 10.0  # for the body of a request from who has not given the code
 _HERE = "moontune.web"
 _FILES = {
-    "/style.css": (_HERE, "page.css"),
     "/code.js": (_HERE, "code.js"),
-    "/request.js": (_HERE, "request.js"),
+    "/style.css": SHARED["/style.css"],
+    "/request.js": SHARED["/request.js"],
 }
 
 
@@ -118,41 +117,24 @@ def _cookie_name(scope: Scope) -> str:
 
 
 def _code_page(code: AccessCode) -> Starlette:
-    token = secrets.token_urlsafe(32)
-
-    async def page(request: Request) -> Response:
-        html = templates(__package__).get_template("code.html.j2").render(token=token)
-        return Response(html, media_type="text/html", headers=HEADERS)
-
-    async def file(request: Request) -> Response:
-        return page_file(*_FILES[request.url.path])
-
-    async def enter(request: Request) -> Response:
-        async def tried() -> Response:
-            [given] = await words(request, _PATIENCE_S, "code")
-            who = request.client.host if request.client else "somebody"
-            response = JSONResponse({}, headers=HEADERS)
-            response.set_cookie(
-                _cookie_name(request.scope),
-                code.enter(given, who),
-                httponly=True,
-                samesite="strict",
-                secure=request.url.scheme == "https",
-            )
-            return response
-
-        return await answer(request, token, tried)
+    async def entered(request: Request) -> Response:
+        [given] = await words(request, _PATIENCE_S, "code")
+        who = request.client.host if request.client else "somebody"
+        response = as_json({})
+        response.set_cookie(
+            _cookie_name(request.scope),
+            code.enter(given, who),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
 
     async def nothing(request: Request) -> Response:
         text = "load this page again, and give the code that the terminal shows"
-        return JSONResponse({"error": text}, 403, headers=HEADERS)
+        return as_json({"error": text}, 403)
 
-    routes = [
-        Route("/", page),
-        *(Route(path, file) for path in _FILES),
-        Route("/code", enter, methods=["POST"]),
-        Route("/{path:path}", nothing, methods=["GET", "POST"]),
-    ]
-    app = Starlette(routes=routes)
-    app.router.redirect_slashes = False
+    page = (_HERE, "code.html.j2")
+    app = page_application(page, {}, _FILES, {"/code": entered}, guards=())
+    app.router.routes.append(Route("/{path:path}", nothing, methods=["GET", "POST"]))
     return app

@@ -27,7 +27,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.manifest import Utterance, parse_line, written_name
 from moontune.errors import UserError
 from moontune.pipeline.run_lock import exclusive_file
-from moontune.system.files import real_path, remove_left_over, write_bytes
+from moontune.system.files import json_line, real_path, remove_left_over, write_bytes
 
 MOST_CHARACTERS = 2_000
 _SPEAKER_CHARACTERS = 60
@@ -87,7 +87,7 @@ class _Deleted:
 
     def to_json(self) -> bytes:
         row = {"line": self.line.decode(), "place": self.place}
-        return json.dumps(row, ensure_ascii=False).encode()
+        return json_line(row)
 
     @classmethod
     def from_json(cls, line: bytes) -> _Deleted:
@@ -170,7 +170,7 @@ class CorrectedClips:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(audio))
             write_flac(audio / f"{name}.flac", samples)
             replaced = lines[place : place + 1]
-            lines[place : place + 1] = [json.dumps(row, ensure_ascii=False).encode()]
+            lines[place : place + 1] = [json_line(row)]
             if replaced:  # first, as in `delete`
                 self._write_bin([*self._deleted(), _Deleted(replaced[0], place)])
             self._write(lines)
@@ -187,7 +187,7 @@ class CorrectedClips:
                 row.pop("target", None)  # was made of the old text
             row[written_name(row, "text")] = text
             row[written_name(row, "speaker")] = speaker or None
-            lines[place] = json.dumps(row, ensure_ascii=False).encode()
+            lines[place] = json_line(row)
             self._write(lines)
         changed = self._clip(lines[place])
         assert changed is not None

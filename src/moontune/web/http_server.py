@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+import threading
+import webbrowser
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from moontune.errors import UserError
 from moontune.web.certificate import Certificate
+from moontune.web.network import Access
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -65,7 +69,7 @@ def serve_at(
 ) -> None:
     """Serve until interrupted, with a certificate over HTTPS; `ready` is told the address.
 
-    Raises UserError if the port is taken.
+    Raises UserError if the port is taken, or `host` is none of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
@@ -73,10 +77,40 @@ def serve_at(
         try:
             listening.bind((host, port))
         except OSError as error:
-            remedy = "give another --port, or 0 for any that is free"
+            remedy = "give another --host, of this machine's own"
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                remedy = "give another --port, or 0 for any that is free"
             raise UserError(f"{host}:{port}: {error.strerror}; {remedy}") from None
         listening.listen(16)
         bound = listening.getsockname()[1]
         scheme = "http" if certificate is None else "https"
         ready(f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound}/")
         asyncio.run(server(app, patience_s, certificate).serve(sockets=[listening]))
+
+
+def serve_page(
+    app: Starlette,
+    may: Access,
+    port: int,
+    tell: Callable[[str], None],
+    says: str,
+    *,
+    open_page: bool,
+    first: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve a page until interrupted, for those that `may`; `tell` gets the line with its address
+    and `says`, and `open_page` opens it in a browser. `first` is done once the port is held.
+
+    Raises UserError as `serve_at` does.
+    """
+
+    def ready(bound: str) -> None:
+        first()
+        address = may.address(bound)
+        tell(f"open {address}   ({says})")
+        for line in may.lines():
+            tell(line)
+        if open_page:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    serve_at(app, may.host, port, ready, certificate=may.certificate)

@@ -27,11 +27,11 @@ class NextTraining:
     manifests: Sequence[Path]  # those of the run that is served, then the kept one
     model_id: str | None = None  # the base; None: the one that `moontune run` takes
     after: RunDir | None = None  # whose clips it takes along; then `manifests` is the kept one
-    _known: frozenset[Path] = field(init=False, repr=False)
+    _known: frozenset[object] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         clips = read_run_manifest(self.after.manifest("clean")) if self.after else []
-        object.__setattr__(self, "_known", frozenset(u.audio_filepath for u in clips))
+        object.__setattr__(self, "_known", frozenset(map(_sound, clips)))
 
     @property
     def words(self) -> list[str]:
@@ -46,15 +46,23 @@ class NextTraining:
     def command(self) -> str:
         return shlex.join(["moontune", "run", *self.words])
 
+    def new(self, clips: Iterable[Utterance]) -> list[Utterance]:
+        """Those that the earlier run had not."""
+        return [u for u in clips if _sound(u) not in self._known]
+
     def advised(self, clips: Iterable[Utterance]) -> dict[str, Any]:
         """For the page: whether these are enough, what to do next, and how."""
-        new = [u for u in clips if u.audio_filepath not in self._known]
+        new = self.new(clips)
         count, seconds = len(new), sum(u.duration or 0.0 for u in new)
         if self.after is None:
             says, enough = advice(count, seconds), is_enough(count, seconds)
         else:
             says, enough = _more(count, seconds, self.after.path.name), count >= ENOUGH_MORE
         return {"advice": says, "enough": enough, "command": self.command}
+
+
+def _sound(u: Utterance) -> object:
+    return u.audio_filepath, u.offset, u.channel
 
 
 def _more(clips: int, seconds: float, name: str) -> str:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from moontune.data.audio import AudioError
 from moontune.errors import UserError
+from moontune.system.files import json_line
 from moontune.web.corrected_clips import GoneError
 
 _JSON_BYTES = 20_000
@@ -49,6 +50,11 @@ class Refused(Exception):
         self.status = status
 
 
+def as_json(row: dict[str, Any], status: int = 200) -> Response:
+    """An answer in JSON, also of names of files that are no text."""
+    return Response(json_line(row), status, HEADERS, "application/json")
+
+
 async def answer(
     request: Request, token: str, work: Callable[[], Awaitable[dict[str, Any] | Response]]
 ) -> Response:
@@ -63,13 +69,13 @@ async def answer(
         ):
             raise Refused(403, "this page is of an older start; load it again")
         done = await work()
-        return done if isinstance(done, Response) else JSONResponse(done, headers=HEADERS)
+        return done if isinstance(done, Response) else as_json(done)
     except Refused as error:
-        return JSONResponse({"error": str(error)}, error.status, headers=HEADERS)
+        return as_json({"error": str(error)}, error.status)
     except GoneError as error:
-        return JSONResponse({"error": str(error)}, 410, headers=HEADERS)
+        return as_json({"error": str(error)}, 410)
     except (UserError, AudioError) as error:
-        return JSONResponse({"error": str(error)}, 422, headers=HEADERS)
+        return as_json({"error": str(error)}, 422)
     except ClientDisconnect:
         return Response(status_code=400)
 
@@ -96,6 +102,8 @@ async def words(request: Request, patience_s: float, *names: str) -> list[str]:
     """The named strings of a JSON object in the request's body. Raises Refused."""
     try:
         asked = json.loads(await body(request, _JSON_BYTES, patience_s))
-        return [str(asked[name]) for name in names]
+        given = [str(asked[name]) for name in names]
+        "".join(given).encode()  # half of a surrogate pair is no text, and no answer can hold it
+        return given
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Refused(400, "not understood; load the page again") from None

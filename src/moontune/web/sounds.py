@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from moontune.data.audio import (
     SAMPLE_RATE_HZ,
@@ -12,8 +14,10 @@ from moontune.data.audio import (
     audio_blocks,
     errors_as_audio_error,
     header_duration_s,
+    read_audio,
 )
-from moontune.web.requests import Refused
+from moontune.data.manifest import Utterance
+from moontune.web.requests import HEADERS, Refused
 
 _MOST_CHANNELS, _MOST_RATE_HZ = 8, 192_000  # a block of 10 s is 61 MB then
 
@@ -45,7 +49,13 @@ def read_upload(audio: bytes, most_seconds: float) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-def as_wav(samples: np.ndarray) -> bytes:
+async def sound_of(utterance: Utterance, most_seconds: float) -> Response:
+    """An utterance's sound as an answer. Raises AudioError."""
+    wav = await run_in_threadpool(lambda: _wav(read_audio(utterance.audio, most_seconds)))
+    return Response(wav, media_type="audio/wav", headers=HEADERS)
+
+
+def _wav(samples: np.ndarray) -> bytes:
     """float32 mono 16 kHz samples, (samples,), as a file of 16-bit WAV."""
     import soundfile
 

@@ -65,7 +65,10 @@ def _tables(place: Place) -> list[_Chosen]:
     if suffix in _SHEETS:
         return _sheets(place)
     if suffix in _REFUSED:
-        raise DamagedSourceError(f"{place.path}: is not read; save the table as .xlsx or .csv")
+        raise DamagedSourceError(
+            f"{place.path}: is not read; open it in Excel, LibreOffice or Numbers and save or "
+            "export a copy as .xlsx, or as CSV in UTF-8"
+        )
     if suffix not in _TABLES and place.path.stat().st_size > _LARGEST_TEXT:
         return []
     decoded = read_text(place.path)
@@ -104,8 +107,7 @@ def _sheets(place: Place) -> list[_Chosen]:
 
 
 def _is_table(path: Path) -> bool:
-    readable = path.suffix.lower() in (*_TEXTS, *_SHEETS)
-    return readable and path.is_file() and not is_hidden(path.name)
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not is_hidden(path.name)
 
 
 FORMAT = Format(

@@ -44,8 +44,8 @@ def read_whisper(path: Path, place: Place) -> list[Captioned]:
         where = f"{place.name_of(path)}:segment {number}"
         try:
             captions += _captions(segment, where, place.longest_s)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            kind = BAD_TIMES if isinstance(error, ValueError) else BAD_ROW
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            kind = BAD_TIMES if isinstance(error, ValueError | OverflowError) else BAD_ROW
             left.append(left_out(where, where, kind, f"{type(error).__name__}: {error}"[:200]))
     return [Captioned(tuple(captions), left_out=tuple(left))]
 

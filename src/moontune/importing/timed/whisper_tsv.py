@@ -10,7 +10,7 @@ from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tid
 from moontune.importing.values import BAD_ROW, Place, left_out
 
 _HEAD = ["start", "end", "text"]
-_ROW = re.compile(r"(\d+)\t(\d+)\t(.*)")
+_ROW = re.compile(r"([0-9]{1,12})\t([0-9]{1,12})\t(.*)")
 _FIRST = 200  # characters in which the head stands
 
 

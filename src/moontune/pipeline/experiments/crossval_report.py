@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.run_dir import RunDir, final_command
 from moontune.pipeline.screening import write_suspects
 from moontune.pipeline.stages.confidence import confidence_of
+from moontune.pipeline.stages.next_steps import decoding_advised
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_row
 from moontune.report.confidence import confidence_section
@@ -217,10 +219,13 @@ def _summed(folds: Sequence[Sequence[PredictionRow]]) -> list[PredictionRow]:
 def next_step(run: RunDir, results: CrossvalResults) -> NextStep:
     """What to do now: train on everything, or not."""
     against = doubts(results.comparison, [int(fold.best_step) for fold in results.folds])
+    flags, why = decoding_advised(results.comparison, "before" if against else "after")
+    transcribing = f"; transcribe with {shlex.join(flags)}{why}" if flags else ""
     if against:
         text = f"Use the base as it is; no adapter is advised: {'; '.join(against)}"
-        return NextStep(text, "")
+        return NextStep(f"{text}{transcribing}", "")
     text = "Train one adapter on all clips, to be used; what to expect of it was measured here"
+    text += transcribing
     return NextStep(text, final_command(run.path))
 
 

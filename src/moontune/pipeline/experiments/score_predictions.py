@@ -17,7 +17,7 @@ from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.pipeline.run_dir import RunDir, evaluated_run
-from moontune.system.files import check_output, refuse_counted_twice
+from moontune.system.files import check_output, real_path, refuse_counted_twice
 from moontune.system.formatting import agreeing, counted
 
 
@@ -63,6 +63,7 @@ def score(args: ScoreArgs) -> Scorecard:
     if folders and (args.against or len(folders) < len(args.predictions)):
         raise UserError("give runs' folders alone, or prediction files with --against FILES")
     if folders:
+        _refuse_parts(folders)
         runs = [_evaluated(path) for path in folders]
         before, after = (
             [run / f"predictions_{which}.jsonl" for run in runs] for which in ("base", "tuned")
@@ -79,6 +80,16 @@ def score(args: ScoreArgs) -> Scorecard:
     compared = compare(others, rows, args.seed)
     counted_terms = term_figures(terms, others, rows, args.seed) if terms else None
     return Scorecard(compared, names, remarks, counted_terms)
+
+
+def _refuse_parts(folders: Sequence[Path]) -> None:
+    """Raises UserError for a fold or a trial beside the whole that it is part of."""
+    named = {real_path(path): path for path in folders}
+    for real, path in named.items():
+        if whole := next((named[p] for p in real.parents if p in named), None):
+            raise UserError(
+                f"{path}: is a part of {whole}, so its clips would count twice; give one of them"
+            )
 
 
 def _evaluated(path: Path) -> RunDir:

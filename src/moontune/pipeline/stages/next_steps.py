@@ -63,22 +63,30 @@ def listening(
     says: str, model: str, comparison: Comparison, side: Literal["before", "after"]
 ) -> NextStep:
     """Transcribing with a model, by the consensus of beams where that was surely better."""
+    flags, why = decoding_advised(comparison, side)
+    return use_it(model, f"{says}{why}", *flags)
+
+
+def decoding_advised(
+    comparison: Comparison, side: Literal["before", "after"]
+) -> tuple[tuple[str, ...], str]:
+    """Flags to transcribe with the base (`before`) or the adapter, and why, to stand behind
+    advice."""
     found: Measure | None = getattr(comparison.consensus, side, None)
     if found is None or found.before is None or found.after is None:
-        return use_it(model, says)
+        return (), ""
     clips = counted(comparison.utterances, "clip")
     if found.outcome == "better":
-        says += (
+        return ("--decoding", "consensus"), (
             f", with {percent(found.after)} of the words wrong in place of "
             f"{percent(found.before)}, on these {clips}, for two to three times the time"
         )
-        return use_it(model, says, "--decoding", "consensus")
     if found.outcome == "undecided" and found.before != found.after:
-        says += (
+        return (), (
             f"; {clips} cannot tell whether --decoding consensus makes fewer errors "
             f"({percent(found.before)} without, {percent(found.after)} with it)"
         )
-    return use_it(model, says)
+    return (), ""
 
 
 def _more_clips(

@@ -9,7 +9,7 @@ from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS, SplitBy, meaning_of, split_utterances
 from moontune.errors import UserError
 from moontune.pipeline.earlier_run import (
-    brings_nothing,
+    corrected_clips,
     earlier_run,
     earlier_splits,
     write_new_clips,
@@ -33,7 +33,8 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     earlier = earlier_run(config)
     fixed = earlier_splits(earlier, hashes) if earlier else {}
-    if earlier is not None and brings_nothing(earlier, utterances, hashes):
+    corrected = corrected_clips(earlier, utterances, hashes) if earlier else set()
+    if earlier is not None and not corrected and len(fixed) == len(utterances):
         raise UserError(
             f"--after {earlier.path}: no clip of --manifest is new or has another text; which were "
             f"dropped, and why, is in {run.manifest('dropped')}; give other clips"
@@ -54,8 +55,10 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
                 f"{earlier.path}: none of its {empty[0]} clips is there any more; leave --after out"
             )
         new = len(utterances) - len(fixed)
-        write_new_clips(run, earlier, split, fixed)
-        ui.note(f"{counted(new, 'new clip')}; {len(fixed):,} stay where {earlier.path} had them")
+        write_new_clips(run, earlier, split, fixed, corrected)
+        texts = f", {len(corrected):,} of them with another text" if corrected else ""
+        stay = f"{len(fixed):,} stay where {earlier.path} had them{texts}"
+        ui.note(f"{counted(new, 'new clip')}; {stay}")
     for name in SPLITS:
         write_manifest(run.manifest(name), split.parts[name], keep_where=True)
         share = split.shares[name]

@@ -2,7 +2,7 @@ import { ask, at, meta, sound } from "/request.js";
 import { offerTraining } from "/training.js";
 import { inUse, list, mark, wanted, whenChosen, whenFiltered } from "/review_list.js";
 
-const MODELS = meta("models").split(" "), REMEMBERED = 4, NUMBERED = 9, ENOUGH = Number(meta("enough"));
+const MODELS = meta("models").split(" "), REMEMBERED = 4, NUMBERED = 9;
 let clip = null, compared = null, saved = "", caret = null, figures = null, busy = false, queue = Promise.resolve();
 const player = new Audio(), sounds = new Map();  // by clip, the newest last
 
@@ -43,7 +43,8 @@ function counts(found) {
   at("trouble").textContent = [found.error && `The models do not listen: ${found.error}`, found.unwritten].filter(Boolean).join(" ");
   const left = found.clips - found.heard, who = MODELS.length > 1 ? "The models have" : "The model has";
   at("heard").textContent = left && !found.error ? `${who} heard ${n(found.heard)} of ${n(found.clips)}; the most suspicious come first as they are heard.` : "";
-  at("train").hidden = found.reviewed < ENOUGH && found.reviewed < found.clips;
+  at("since").textContent = found.since;
+  at("train").hidden = !found.enough;
   if (!at("train").hidden) offerTraining();
   at("undo").disabled = at("undo-last").disabled = !found.steps;
 }
