@@ -20,9 +20,9 @@ import numpy as np
 import tyro
 
 from moontune.data.audio import SAMPLE_RATE_HZ
-from moontune.data.key_terms import KeyTerm
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.data.normalizer import normalize
+from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.evaluation.comparison import ratio_of_sums
 from moontune.evaluation.key_terms.counting import ClipTerms, TermCounts, clip_terms
 from moontune.evaluation.measures import Measure

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from moontune.data.key_terms import KeyTerm, places_of, read_key_terms, sound_of, term_of
 from moontune.data.normalizer import normalize
+from moontune.data.word_lists.key_terms import KeyTerm, places_of, read_key_terms, sound_of, term_of
 from moontune.errors import UserError
 
 

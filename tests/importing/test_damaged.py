@@ -277,8 +277,10 @@ def test_a_killed_import_leaves_no_half_data_set(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)])
     assert done.returncode == 9
     assert not (tmp_path / "out").exists()
-    assert all(p.name.endswith(".unfinished") for p in tmp_path.iterdir() if p.name != "d")
+    left = {p.suffix for p in tmp_path.iterdir() if p.name != "d"}
+    assert left == {".unfinished", ".lock"}
     run_import(tmp_path / "d", output=tmp_path / "out")
+    assert {p.name for p in tmp_path.iterdir()} == {"d", "out"}
 
 
 def test_nothing_of_the_users_is_changed(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ In reading order:
                  they allow
     recordings   What a split by recording keeps on one side: sessions, parts of one file, and texts
     assignment   Whole groups put into splits so that each comes near its share: a local search
+    word_lists   A user's lists of words: key terms, and sentences to read
     heldout      A small manifest of held-out clips with audio beside it:
                  `scripts/build_manifest.py`
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from moontune.data.key_terms import read_key_terms
+from moontune.data.word_lists.key_terms import read_key_terms
 
 # Where the term stands, and sentences that fit a name, a thing and a phrase alike.
 _BEGINNING = (

@@ -13,7 +13,7 @@ from moontune.config.flag_marks import OneEach, Positional
 from moontune.config.schema import Decoding, ModelConfig, TokenCap
 from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
-from moontune.data.key_terms import read_key_terms
+from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.models.key_terms.weighing import BONUS, MOST_BONUS, KeyTerms
 from moontune.pipeline.run_dir import manifests_of_run

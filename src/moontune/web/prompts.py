@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from moontune.data.text_items import items_of, read_items
+from moontune.data.word_lists.items import items_of, read_items
 from moontune.web.corrected_clips import MOST_CHARACTERS
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from moontune.data.key_terms import KeyTerm, places_of
+from moontune.data.word_lists.key_terms import KeyTerm, places_of
 
 
 @dataclass(frozen=True)

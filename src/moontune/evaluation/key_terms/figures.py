@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moontune.data.key_terms import KeyTerm
+from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.evaluation.comparison import ratio_of_sums
 from moontune.evaluation.key_terms.counting import ClipTerms, TermCounts, clip_terms
 from moontune.evaluation.measures import Measure, Sides

@@ -13,8 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from moontune.data.key_terms import KeyTerm, places_of, sound_of
 from moontune.data.normalizer import normalize
+from moontune.data.word_lists.key_terms import KeyTerm, places_of, sound_of
 
 ALIKE = 0.5  # least share of letters that two spellings have alike, or the mean with their sounds
 _WORDS = 3  # that a window may have more than the term

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from moontune.data.key_terms import KeyTerm
+from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.models.decoding import Transcript
 from moontune.models.key_terms.candidates import Candidate, TermIndex
 

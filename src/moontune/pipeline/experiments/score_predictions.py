@@ -10,7 +10,7 @@ from typing import Any
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import OutputConfig
 from moontune.config.validation import check_values
-from moontune.data.key_terms import read_key_terms
+from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures

@@ -8,7 +8,7 @@ import pytest
 from builders import noise
 
 from moontune.config.schema import TokenCap
-from moontune.data.key_terms import KeyTerm, term_of
+from moontune.data.word_lists.key_terms import KeyTerm, term_of
 from moontune.models.base_model import Base
 from moontune.models.decoding import Transcript
 from moontune.models.key_terms.candidates import MOST, TermIndex, skeleton

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.data.normalizer import normalize
-from moontune.data.text_items import read_items
+from moontune.data.word_lists.items import read_items
 from moontune.errors import UserError
 
 MOST_TERMS = 5_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from moontune.data.key_terms import KeyTerm
 from moontune.data.normalizer import normalize
+from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.evaluation.key_terms.counting import TermCounts, clip_terms
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.predictions import prediction_row
