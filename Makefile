@@ -2,7 +2,7 @@
 help:
 	@grep -E '^[a-z-]+:.*#' Makefile | sed 's/:.*#/\t/'
 setup: # install everything into .venv
-	uv sync
+	uv sync --compile-bytecode
 test: # the default test suite
 	uv run pytest
 test-all: # the slow tests too

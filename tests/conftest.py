@@ -5,21 +5,27 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from builders import DEVICE, HUB_TOKEN, SENTENCES, SHARED, flags, noise
 from filelock import FileLock
+from in_process import ARTIFACT, IN_PROCESS
 
-from moontune.models.tiny_random import tiny_net, tiny_processor
+from moontune.system.fast_imports import import_transformers
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Processes that share the cores have one each, and so has what their tests start."""
+    """Processes that share the cores have one each, and so has what their tests start. The one
+    that starts them loads no torch."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        import_transformers()
     if DEVICE == "cuda":  # transformers' own convolutions, which ours are held against
+        import torch
+
         torch.backends.cudnn.allow_tf32 = False
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -45,11 +51,21 @@ def quiet_tokenizers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def artifacts_in_process() -> Iterator[None]:
+    """No run of the tests starts a fresh process but `finished_run`, which users' runs are like."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ARTIFACT, IN_PROCESS)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder saved by save_pretrained: random weights, 2 + 2 layers, a byte-level tokenizer."""
 
     def make(folder: Path) -> None:
+        from moontune.models.tiny_random import tiny_net, tiny_processor
+
         tiny_processor().save_pretrained(folder)
         tiny_net().save_pretrained(folder)
 
@@ -120,6 +136,7 @@ def finished_run(tmp_path_factory, tiny_model, noise_manifest) -> tuple[Path, in
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(where)
             patch.setenv("HF_TOKEN", HUB_TOKEN)
+            patch.setattr(ARTIFACT, subprocess)
             code = main(["run", *flags(tiny_model, noise_manifest)])
         (where / "exit_code").write_text(str(code))
 

@@ -17,7 +17,7 @@ from moontune.models.base_model import target_ids
 from moontune.models.packed.layout import pack
 from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.transcriber import load_audio
-from moontune.system.distributed import ProcessGroup
+from moontune.system.distributed import SINGLE, ProcessGroup
 
 
 def said(*texts: str) -> list[Utterance]:
@@ -47,6 +47,22 @@ def test_a_fit_is_what_the_own_audio_adds(tiny_base, noise_manifest) -> None:
         ids = target_ids(tiny_base.tokenizer, u.label, packed.eos)
         keys = packed.cross_keys(packed.encode(pack([packed.features(longer(u))])))
         assert fit.own == pytest.approx(packed.losses(keys, [ids])[0] / len(ids), abs=0.05)
+
+
+@pytest.mark.device
+def test_two_processes_find_the_fits_of_one(tiny_base, noise_manifest) -> None:
+    class OfTwo(ProcessGroup):
+        def gather(self, part):
+            return part
+
+    rows, _ = read_manifest(noise_manifest)
+    whole, *halves = (
+        transcript_fits(tiny_base, rows, load_audio, torch.float32, group)
+        for group in (SINGLE, OfTwo(0, 2), OfTwo(1, 2))
+    )
+    assert min(map(len, halves)) > 0
+    found = sorted(fit.own for half in halves for fit in half)
+    assert found == pytest.approx(sorted(fit.own for fit in whole), abs=1e-4)
 
 
 def test_nothing_is_said_where_no_other_text_is_there() -> None:
@@ -80,12 +96,3 @@ def test_swapped_transcripts_fit_like_chance(adventure, bundled_base) -> None:
     found = {int(i) for i in judgement.suspects}
     assert len(found & wrong.keys()) >= 0.8 * len(wrong)
     assert len(found - wrong.keys()) <= 2
-
-    class OfTwo(ProcessGroup):
-        def gather(self, part):
-            return part
-
-    halves = [
-        transcript_fits(bundled_base, rows, load_audio, torch.float32, OfTwo(r, 2)) for r in (0, 1)
-    ]
-    assert sorted(fit.own for half in halves for fit in half) == sorted(fit.own for fit in fits)

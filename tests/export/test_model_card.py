@@ -46,30 +46,35 @@ def split(
 
 
 @pytest.mark.parametrize(
-    ("metrics", "said"),
+    ("voices", "told", "said"),
     [
-        (split(list("aabbc"), kept=False, met=0), "held-out speakers"),
-        (split(list("aaaaa"), kept=True, met=1), "held-out recordings of one speaker"),
-        (split(list("aaaaa"), kept=False, met=1), "held-out recordings of one speaker"),  # older
+        (list("aabbc"), {"kept": False, "met": 0}, "held-out speakers"),
+        (list("aaaaa"), {"kept": True, "met": 1}, "held-out recordings of one speaker"),
+        (list("aaaaa"), {"kept": False, "met": 1}, "held-out recordings of one speaker"),  # older
         (
-            split(list("aaaaa"), kept=True, met=2, speakers=2),
+            list("aaaaa"),
+            {"kept": True, "met": 2, "speakers": 2},
             "held-out recordings of one speaker who was also trained on",
         ),
         (
-            split(list("aabbc"), kept=True, met=3),
+            list("aabbc"),
+            {"kept": True, "met": 3},
             "held-out recordings of 3 speakers who were also trained on",
         ),
         (
-            split(list("aabbc"), kept=True, met=2),
+            list("aabbc"),
+            {"kept": True, "met": 2},
             "held-out recordings of 3 speakers, some of whom were also trained on",
         ),
         (
-            split([None] * 5, kept=True, met=0),
+            [None] * 5,
+            {"kept": True, "met": 0},
             "held-out recordings of people who are not named",
         ),
     ],
 )
-def test_it_says_on_whom_the_figures_were_measured(metrics: RunMetrics, said: str) -> None:
+def test_it_says_on_whom_the_figures_were_measured(voices, told, said: str) -> None:
+    metrics = split(voices, **told)
     assert held_out(metrics) == said
     _, head, body = card(metrics, "me/mine", "mit").split("---\n", 2)
     assert f"## Measured on {said}\n" in body

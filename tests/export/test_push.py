@@ -110,17 +110,21 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def hub() -> Iterator[tuple[str, type[Hub]]]:
-    class Handler(Hub):
-        pass
-
-    Handler.files, Handler.lfs, Handler.made, Handler.tokens = {}, {}, [], set()
-    Handler.script, Handler.asked = [], []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", Handler
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def hub(server) -> tuple[str, type[Hub]]:
+    """Its address, and what it does: all that it is asked for."""
+    Hub.files, Hub.lfs, Hub.made, Hub.tokens = {}, {}, [], set()
+    Hub.script, Hub.asked, Hub.refuse = [], [], None
+    return server, Hub
 
 
 @pytest.fixture
@@ -205,11 +209,11 @@ def test_the_card_has_the_figures_and_nothing_of_whose_they_are(run, finished_ru
     assert not [word for word in private if word.encode() in everything]
 
 
-@pytest.fixture
-def patient(run, hub, tmp_path) -> Iterator[Asker]:
+@pytest.fixture(scope="module")
+def patient(server, tmp_path_factory) -> Iterator[Asker]:
     """`moontune` where waiting takes no time."""
-    stand_in: Any = SimpleNamespace(endpoint=hub[0])
-    made = Asker(stand_in, tmp_path, HF_TOKEN="hf_secret")
+    stand_in: Any = SimpleNamespace(endpoint=server)
+    made = Asker(stand_in, tmp_path_factory.mktemp("home"), HF_TOKEN="hf_secret")
     yield made
     made.close()
 
@@ -220,7 +224,7 @@ def patient(run, hub, tmp_path) -> Iterator[Asker]:
 )
 def test_refusals_of_the_hub_are_one_line(run, hub, patient, code: int, expected: str) -> None:
     hub[1].refuse = code
-    done = patient(argv=["push", "r", "anna/voice"])
+    done = patient(argv=["push", str(run.absolute()), "anna/voice"])
     assert done["code"] == 2
     [line] = done["said"].strip().splitlines()
     assert expected in line
@@ -230,7 +234,7 @@ def test_refusals_of_the_hub_are_one_line(run, hub, patient, code: int, expected
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_a_hub_that_stays_in_trouble_is_waited_for_a_minute(run, hub, patient, code: int) -> None:
     hub[1].refuse = code
-    done = patient(argv=["push", "r", "anna/voice"])
+    done = patient(argv=["push", str(run.absolute()), "anna/voice"])
     assert done["code"] == 2
     assert done["slept"] == list(WAITS_S)
     _, *waiting, line = done["said"].strip().splitlines()
@@ -244,7 +248,7 @@ def test_an_upload_goes_on_after_what_passes(run, hub, patient) -> None:
     _, handler = hub
     places = ("/repos/create", "/preupload/", "/info/lfs/objects/batch", "/lfs/", "/commit/main")
     handler.script = [(place, 503) for place in places]
-    done = patient(argv=["push", "r", "anna/voice"])
+    done = patient(argv=["push", str(run.absolute()), "anna/voice"])
     assert done["code"] == 0, done["said"]
     assert handler.script == []
     assert done["said"].count("the hub answered 503, it is overloaded") == len(places)

@@ -299,7 +299,7 @@ def test_a_run_and_an_unfinished_cross_validation_are_not_mistaken_for_each_othe
     tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["sample", *flags(tiny_model, noise_manifest, "s")]) == 0
+    assert main(["sample", *flags(tiny_model, noise_manifest, "s", max_steps=1)]) == 0
     assert main(["crossval", "--resume", "--run-name", "s"]) == 2
     assert "is a single run" in capsys.readouterr().err
     assert main(["sample", "--resume", "--run-name", "s"]) == 2

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
-import torch
 from hypothesis import strategies as st
 
 from moontune.data.manifest import Utterance
+
+if TYPE_CHECKING:
+    import torch
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 # What tests marked `device` compute on:
@@ -54,6 +57,8 @@ def flags(model: Path, manifest: Path, name: str = "r", **more: object) -> list[
 
 def same_numbers(one: torch.Tensor, other: torch.Tensor) -> bool:
     """To the bit on a CPU; elsewhere to rounding, since sums there may change their order."""
+    import torch
+
     if DEVICE == "cpu":
         return torch.equal(one, other)
     return torch.allclose(one, other, rtol=1e-3, atol=1e-5)

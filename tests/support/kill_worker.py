@@ -1,4 +1,5 @@
-"""Runs moontune in forks that kill themselves at a given file operation: kill_worker.py JOB.json.
+"""Runs moontune in forks that kill themselves at a given file operation: a job a line of its input,
+the result a line of its output.
 
 A fork needs no second import of torch. The operations counted are those that could tear something:
 opening to write, fsync (with half the content gone, as a power cut may leave it), rename, delete.
@@ -117,13 +118,8 @@ class Forks:
         return subprocess.CompletedProcess(words, os.waitstatus_to_exitcode(status), "", "")
 
 
-def main() -> None:
-    from moontune.system.fast_imports import import_transformers
-
-    job = json.loads(Path(sys.argv[1]).read_text())
-    import_transformers()
-    for name in MODULES:
-        importlib.import_module(name)
+def done(job: dict) -> dict:
+    """The folders of a job's runs, and the file operations that the last of them took."""
     operations, kills, folders = 0, list(job["kills"]), []
     while kills or not folders:
         folders.append(Path(job["folder"]) / f"run-{len(folders) + 1}")
@@ -131,8 +127,17 @@ def main() -> None:
         ended = False
         while not ended:
             ended, operations = attempt(job, folders[-1], kills.pop(0) if kills else None)
-    result = {"folders": [str(f) for f in folders], "operations": operations}
-    Path(job["result"]).write_text(json.dumps(result))
+    return {"folders": [str(f) for f in folders], "operations": operations}
+
+
+def main() -> None:
+    from moontune.system.fast_imports import import_transformers
+
+    import_transformers()
+    for name in MODULES:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        print(json.dumps(done(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

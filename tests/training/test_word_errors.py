@@ -75,13 +75,14 @@ def gradients(base, model, clips, cap, own=OWN) -> torch.Tensor:
 def test_gradients_are_those_of_the_expectation_over_all_that_can_be_written(adapted) -> None:
     """Against autograd through the probability of every token, by a way of its own."""
     base, model = adapted
-    found = gradients(base, model, LETTERS, ONE_TOKEN)
+    two = LETTERS[:2]
+    found = gradients(base, model, two, ONE_TOKEN)
     losses = LossComputer(base, load_audio, torch.float32)
-    words = sum(len(normalize(u.label).split()) for u in LETTERS)
+    words = sum(len(normalize(u.label).split()) for u in two)
     vocabulary = range(base.net.config.vocab_size)
     texts = [base.tokenizer.decode([i], skip_special_tokens=True) for i in vocabulary]
     expected = torch.zeros(())
-    for u in LETTERS:
+    for u in two:
         reference = normalize(u.label).split()
         errors = [Levenshtein.distance(reference, normalize(t).split()) for t in texts]
         assert len(set(errors)) > 1

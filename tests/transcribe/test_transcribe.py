@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,15 +44,23 @@ def speech(bundled_base) -> np.ndarray:
     return read_audio(bundled_recordings()[0][0])
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch, speech) -> Path:
-    """Three recordings: 10 s, 10 s in a folder, 73 s with pauses."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory, speech) -> Path:
+    """10 s, 10 s in a folder, 73 s with pauses."""
+    made = tmp_path_factory.mktemp("in")
     long = np.concatenate([np.pad(speech, (0, 4 * SAMPLE_RATE_HZ))] * 5)
-    Path("in/deep").mkdir(parents=True)
-    soundfile.write("in/a.wav", speech, SAMPLE_RATE_HZ)
-    soundfile.write("in/deep/b.flac", speech, SAMPLE_RATE_HZ)
-    soundfile.write("in/long.ogg", long, SAMPLE_RATE_HZ)
+    (made / "deep").mkdir()
+    soundfile.write(made / "a.wav", speech, SAMPLE_RATE_HZ)
+    soundfile.write(made / "deep/b.flac", speech, SAMPLE_RATE_HZ)
+    soundfile.write(made / "long.ogg", long, SAMPLE_RATE_HZ)
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, recordings) -> Path:
+    """The three recordings in a folder `in`."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(recordings, "in")
     return tmp_path
 
 
