@@ -32,8 +32,8 @@ python transcribe.py talk.wav                 # --model onnx, onnx-int8 (the def
 
 ```python
 # transformers
-from transformers import AutoProcessor, MoonshineForConditionalGeneration
-model = MoonshineForConditionalGeneration.from_pretrained("merged")
+from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor
+model = AutoModelForSpeechSeq2Seq.from_pretrained("merged")
 processor = AutoProcessor.from_pretrained("merged")
 
 # ONNX in Python, PyTorch is not imported; `samples` is float32 mono 16 kHz

@@ -21,7 +21,7 @@ from moontune.models.packed.alignment import token_starts
 from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import CrossKeys, joined, packs_of, some_of
-from moontune.models.packed.moonshine import PackedMoonshine
+from moontune.models.architectures.registry import packed_forward
 from moontune.system.distributed import ProcessGroup
 
 LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz
@@ -49,7 +49,7 @@ class Transcriber:
     ) -> None:
         self._base, self._decoding, self._mends_loops = base, decoding, mends_loops
         self._calibration = calibration or Calibration()
-        self.packed = PackedMoonshine(base.net, merged=True)
+        self.packed = packed_forward(base.net, merged=True)
 
     @torch.no_grad()
     def encode(self, clips: Sequence[np.ndarray]) -> CrossKeys:
