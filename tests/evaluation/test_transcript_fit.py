@@ -13,9 +13,9 @@ from builders import noise
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.evaluation.screening.suspects import Fit, Judgement, can_judge
 from moontune.evaluation.screening.transcript_fit import OTHERS, _partners, transcript_fits
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import target_ids
 from moontune.models.packed.layout import pack
-from moontune.models.architectures.registry import packed_forward
 from moontune.models.transcriber import load_audio
 from moontune.system.distributed import ProcessGroup
 

@@ -19,10 +19,10 @@ from moontune.models.adapter import (
     save_adapter,
     trainable_parameters,
 )
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, load_base, target_ids
 from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.layout import pack
-from moontune.models.architectures.registry import packed_forward
 from moontune.models.provenance import trained_on
 
 EOS = 2

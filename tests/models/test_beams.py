@@ -13,13 +13,13 @@ from builders import noise
 
 from moontune.config.schema import TokenCap
 from moontune.models import transcriber as transcribing
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.consensus import consensus
 from moontune.models.packed.beams import Beam, beams
-from moontune.models.packed.greedy import greedy
 from moontune.models.packed.forward import PackedForward
+from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import pack, some_of
-from moontune.models.architectures.registry import packed_forward
 from moontune.models.transcriber import Transcriber
 
 CLIPS = [noise(i, s) for i, s in enumerate((1.5, 0.06, 2.2, 0.6, 1.1))]

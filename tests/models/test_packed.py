@@ -14,6 +14,7 @@ from moontune.config.schema import EvalConfig, LoraConfig
 from moontune.data.audio import SHORTEST_SAMPLES
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.models.adapter import attach_lora
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
 from moontune.models.packed import attention, front_end, greedy
 from moontune.models.packed.attention import (
@@ -22,11 +23,10 @@ from moontune.models.packed.attention import (
     padded_self_attention,
     self_attention,
 )
-from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.forward import PackedForward
+from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.layout import Layout, pack
 from moontune.models.packed.lora_linear import dropout_mask
-from moontune.models.architectures.registry import packed_forward
 from moontune.models.packed.rotary import Rotary
 from moontune.models.transcriber import Transcriber, load_audio
 

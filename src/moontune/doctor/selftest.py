@@ -20,9 +20,9 @@ from moontune.data.manifest import Utterance
 from moontune.doctor.fixtures import Fixture
 from moontune.evaluation.evaluate import Prediction, evaluate
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.packed.layout import pack
-from moontune.models.architectures.registry import packed_forward
 from moontune.training.losses import LossComputer
 
 SAME = 1e-4  # relative: what sums in another order may differ by in float32

@@ -174,7 +174,8 @@ def _opening(base: BaseOrigin, corpus: str, environment: Environment, repo: str)
     return [
         f"# {cell(repo.split('/')[-1])}",
         f"A LoRA adapter for [{base.hub_id}](/{base.hub_id}){cell(revision)}, type "
-        f"{code(base.model_type)}, trained on {corpus}, with moontune {cell(environment.versions['moontune'])}.",
+        f"{code(base.model_type)}, trained on {corpus}, with moontune "
+        f"{cell(environment.versions['moontune'])}.",
     ]
 
 

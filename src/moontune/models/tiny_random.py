@@ -9,8 +9,7 @@ from typing import Any
 
 from moontune.system.fast_imports import import_transformers
 
-
-_IDS = {
+_IDS: dict[str, Any] = {
     "vocab_size": 259,
     "pad_token_id": 2,  # as published: pad and EOS are one id
     "bos_token_id": 1,
@@ -47,8 +46,8 @@ def tiny_streaming_net(seed: int = 0) -> Any:
     import torch
     from transformers import MoonshineStreamingConfig, MoonshineStreamingForConditionalGeneration
 
-    layers = {"intermediate_size": 48, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 4}
+    layers: dict[str, Any] = {"intermediate_size": 48, "num_hidden_layers": 2}
+    heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 4}
     config = MoonshineStreamingConfig(
         encoder_config={  # type: ignore[arg-type]
             **layers,

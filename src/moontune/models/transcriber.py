@@ -12,6 +12,7 @@ from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.confidence.agreement import evidence
 from moontune.models.confidence.calibration import Calibration, default_confidence
@@ -21,7 +22,6 @@ from moontune.models.packed.alignment import token_starts
 from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import CrossKeys, joined, packs_of, some_of
-from moontune.models.architectures.registry import packed_forward
 from moontune.system.distributed import ProcessGroup
 
 LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz

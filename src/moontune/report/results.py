@@ -128,7 +128,8 @@ class BaseOrigin:
     def from_json(cls, row: dict[str, Any]) -> BaseOrigin:
         names = ("asked", "hub_id", "revision", "sha256", "from_hub")
         # Runs made before there was a second type do not name it.
-        return cls(*(row[k] for k in names), row.get("model_type", cls.model_type))
+        same = {k: row[k] for k in names}
+        return cls(**same, model_type=row.get("model_type", cls.model_type))
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from moontune.data.manifest import Utterance
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
 from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import PASS_FRAMES, PackedClips, pack, packs_of
-from moontune.models.architectures.registry import packed_forward
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.training.augmentation import Augment, TokenDropout

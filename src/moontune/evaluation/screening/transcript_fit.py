@@ -15,10 +15,10 @@ import torch
 
 from moontune.data.normalizer import normalize
 from moontune.evaluation.screening.suspects import Fit
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
 from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import PASS_FRAMES, CrossKeys, Layout, joined, packs_of
-from moontune.models.architectures.registry import packed_forward
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Progress, no_progress
 

@@ -2,9 +2,9 @@
 
 In reading order:
 
-    interface            What moontune asks of an architecture, and what the forward pass is made of
+    interface            What moontune asks of an architecture
     shared               The decoder, which both architectures have
-    moonshine            Moonshine: convolutions over all of a clip's time, attention over all frames
+    moonshine            Moonshine: a norm over all of a clip's time, attention over all frames
     moonshine_streaming  Moonshine Streaming: frames of 5 ms, attention over a window of frames
     registry             Architectures by the `model_type` of a config
 """

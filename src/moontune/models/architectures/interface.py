@@ -1,4 +1,7 @@
-"""What moontune asks of an architecture, and what the forward pass is made of."""
+"""What moontune asks of an architecture.
+
+The parts of its forward pass are `packed.forward.Parts`.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,8 @@ class Architecture(ABC):
         """The parts of the forward pass: what goes through the encoder, what the decoder sees, and
         what of it may be kept.
 
-        All `linears` go through `fuse`, which heeds the adapters on them. Raises UserError for a config that this forward does not compute.
+        All `linears` go through `fuse`, which heeds the adapters on them. Raises UserError for a
+        config that this forward does not compute.
         """
 
     @abstractmethod

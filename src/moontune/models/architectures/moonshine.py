@@ -1,4 +1,4 @@
-"""Moonshine: convolutions over all of a clip's time, attention over all frames."""
+"""Moonshine: a norm over all of a clip's time, attention over all frames."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from moontune.models.packed.layout import CrossKeys
 from moontune.models.packed.forward import PackedForward
+from moontune.models.packed.layout import CrossKeys
 
 # Heads of moonshine-tiny, (layer, head), the five whose word starts were best on accented English
 # (benchmarks/decoding/word_times.py). Other shapes take all heads of the later half of the layers,

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.greedy import attend, frame_keys, hidden_frames, until_end
 from moontune.models.packed.layout import CrossKeys
-from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.rotary import rotate
 
 _LEAVE_AT = 0.25  # a clip that is done leaves the batch once this share of it has

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from moontune.models.packed.layout import CrossKeys, Layout
 from moontune.models.packed.forward import PackedForward
+from moontune.models.packed.layout import CrossKeys, Layout
 from moontune.models.packed.rotary import rotate
 
 # A clip that has ended leaves the batch once this share of it has; on a GPU, where looking costs a

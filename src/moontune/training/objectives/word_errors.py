@@ -17,10 +17,10 @@ import torch
 from moontune.config.schema import TokenCap, TrainConfig
 from moontune.data.manifest import Utterance
 from moontune.data.normalizer import normalize
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.layout import PackedClips, some_of
-from moontune.models.architectures.registry import packed_forward
 from moontune.system.distributed import ProcessGroup
 from moontune.training.losses import LossComputer
 from moontune.training.objectives.likelihood import Likelihood
