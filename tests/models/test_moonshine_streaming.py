@@ -6,6 +6,8 @@ And what of transformers' classes has to be known for that, which a later versio
 from __future__ import annotations
 
 import copy
+import json
+import shutil
 from typing import Any
 
 import numpy as np
@@ -19,15 +21,15 @@ from transformers.models.moonshine_streaming.modeling_moonshine_streaming import
 
 from moontune.config.schema import EvalConfig, LoraConfig
 from moontune.errors import UserError
-from moontune.models.adapter import attach_lora
+from moontune.models.adapter import attach_lora, load_adapter, save_adapter
 from moontune.models.architectures.registry import packed_forward
-from moontune.models.base_model import Base, target_ids
+from moontune.models.base_model import Base, load_base, load_processor, target_ids
 from moontune.models.packed.alignment import _weights
 from moontune.models.packed.beams import beams
 from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import Layout, pack, some_of
-from moontune.models.packed.windowed_attention import Window, windowed_attention
+from moontune.models.packed.windowed import Window, windowed_attention
 from moontune.models.transcriber import Transcriber
 
 pytestmark = pytest.mark.device
@@ -143,6 +145,20 @@ def test_filler_rows_change_neither_losses_nor_gradients(base, monkeypatch) -> N
         assert torch.allclose(grad, filled_grads[name], atol=rounding), name
 
 
+def test_bfloat16_losses_and_gradients_are_near(base) -> None:
+    model = adapted(base, LoraConfig(lora_dropout=0.0))
+    some = clips()
+    labels = labels_of(base, len(some))
+    sums, grads = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        losses = our_losses(packed_forward(base.net, dtype), some, labels)
+        sums.append(float(losses.detach().sum()))
+        found = gradients(model, losses.sum())
+        grads.append(torch.cat([g.flatten() for g in found.values()]))
+    assert sums[1] == pytest.approx(sums[0], rel=0.02)
+    assert float(torch.cosine_similarity(grads[0], grads[1], dim=0)) > 0.97
+
+
 @torch.no_grad()
 def test_tokens_are_those_of_generate_on_each_clip_alone(base) -> None:
     some = clips()
@@ -199,9 +215,7 @@ def test_a_window_is_the_attention_under_its_mask(before, ahead) -> None:
     qkv = torch.randn(layout.rows, 3 * 2 * 6, device=DEVICE, requires_grad=True)
     weigh = torch.randn(layout.count, 12, device=DEVICE)
     ours = windowed_attention(qkv, Window(layout, before, ahead), 2)[: layout.count]
-    (ours * weigh).sum().backward()
-    assert qkv.grad is not None
-    of_ours, qkv.grad = qkv.grad, None
+    [of_ours] = torch.autograd.grad((ours * weigh).sum(), qkv)
     parts = []
     for rows in qkv[: layout.count].split(list(lengths)):
         q, k, v = rows.unflatten(1, (3, 2, 6)).permute(1, 2, 0, 3)
@@ -210,9 +224,9 @@ def test_a_window_is_the_attention_under_its_mask(before, ahead) -> None:
         found = torch.nn.functional.scaled_dot_product_attention(q, k, v, seen)
         parts.append(found.transpose(0, 1).flatten(1))
     theirs = torch.cat(parts)
-    (theirs * weigh).sum().backward()
+    [of_theirs] = torch.autograd.grad((theirs * weigh).sum(), qkv)
     assert torch.allclose(ours, theirs, atol=1e-5)
-    assert torch.allclose(of_ours, qkv.grad, atol=1e-5)
+    assert torch.allclose(of_ours, of_theirs, atol=1e-5)
 
 
 @torch.no_grad()
@@ -290,6 +304,33 @@ def test_a_window_of_sixteen_and_four_is_fifteen_before_and_three_ahead() -> Non
     assert [k for k in range(40) if sees(0, 0, 20, k)] == list(range(5, 24))
     sees = modeling.sliding_window_mask_function((16, 0))
     assert [k for k in range(40) if sees(0, 0, 20, k)] == list(range(5, 21))
+
+
+# Loading
+
+
+def test_a_folder_as_the_hub_has_it_is_loaded(tiny_streaming_model, tmp_path) -> None:
+    """Feature extractor and tokenizer each by itself, token ids left open, a head of its own."""
+    for file in tiny_streaming_model.iterdir():
+        shutil.copy(file, tmp_path)
+    (tmp_path / "processor_config.json").unlink()
+    made = load_processor(tiny_streaming_model)
+    made.feature_extractor.save_pretrained(tmp_path)
+    assert (tmp_path / "preprocessor_config.json").is_file()
+    config = json.loads((tmp_path / "config.json").read_text())
+    open_ids = {"decoder_start_token_id": None, "pad_token_id": None}
+    (tmp_path / "config.json").write_text(json.dumps(config | open_ids))
+    base = load_base(str(tmp_path), None, "cpu")
+    assert type(base.processor).__name__ == "MoonshineStreamingProcessor"
+    assert (base.net.config.decoder_start_token_id, base.net.config.pad_token_id) == (1, EOS)
+    assert base.net.proj_out.weight.data_ptr() != base.net.get_input_embeddings().weight.data_ptr()
+    assert base.origin.model_type == "moonshine_streaming"
+
+
+def test_an_adapter_of_the_other_type_is_refused(fresh_base, base, tmp_path) -> None:
+    save_adapter(attach_lora(fresh_base, LoraConfig(), 1), fresh_base, tmp_path / "a")
+    with pytest.raises(UserError, match="does not fit"):
+        load_adapter(base, tmp_path / "a")
 
 
 # What is refused

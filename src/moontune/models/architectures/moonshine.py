@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from moontune.models.architectures.interface import Architecture
+from moontune.models.architectures.interface import Architecture, FrameTimes, Parts
 from moontune.models.architectures.shared import LINEARS, decoder_of, rotary_of
-from moontune.models.packed.forward import FrameTimes, Parts
 from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.layers import EncoderLayer, Fuse, Mlp, Norm, SelfAttention
 from moontune.models.packed.layout import PackedClips

@@ -18,13 +18,12 @@ from torch.nn import functional
 
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
-from moontune.models.architectures.interface import Architecture
+from moontune.models.architectures.interface import Architecture, FrameTimes, Parts
 from moontune.models.architectures.shared import LINEARS, decoder_of
-from moontune.models.packed.forward import FrameTimes, Parts
 from moontune.models.packed.front_end import row_convolution
 from moontune.models.packed.layers import EncoderLayer, Fuse, Mlp, Norm, WindowedAttention
 from moontune.models.packed.layout import PackedClips
-from moontune.models.packed.windowed_attention import Window
+from moontune.models.packed.windowed import Window
 
 _FRAME = 80  # samples
 # Two convolutions of five inputs, two apart, each looking back: a frame of the encoder is computed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moontune.models.packed.forward import Decoder
+from moontune.models.architectures.interface import Decoder
 from moontune.models.packed.layers import DecoderLayer, Fuse, Norm
 from moontune.models.packed.rotary import Rotary
 

@@ -9,58 +9,18 @@ transformers' own forward.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
 from moontune.models.packed.head_loss import HeadLoss
-from moontune.models.packed.layers import DecoderLayer, Norm
 from moontune.models.packed.layout import CrossKeys, Layout, PackedClips
 from moontune.models.packed.lora_linear import padded_row_count
-from moontune.models.packed.rotary import Rotary
 
-
-@dataclass(frozen=True)
-class FrameTimes:
-    """The samples that the encoder's frames are computed from."""
-
-    hop: int  # from one frame to the next
-    centre: int  # of the first frame's; below zero where it looks back to before the clip
-
-
-@dataclass(frozen=True)
-class Decoder:
-    """The half that writes: layers, and what stands before and behind them."""
-
-    layers: Sequence[DecoderLayer]
-    norm: Norm
-    rotary: Rotary
-    heads: int
-    head_dim: int
-    embedding: torch.Tensor  # (tokens, width)
-    head: torch.Tensor  # (tokens, width)
-    start: int
-    eos: int
-
-
-@dataclass(frozen=True)
-class Parts:
-    """A net, in the order of its forward pass."""
-
-    # (samples,) of a clip to (frames, width) float32. No adapter is on it: what it gives may be
-    # kept, whatever trains.
-    features: Callable[[np.ndarray], torch.Tensor]
-    # Features of clips to states, (rows, width). May be kept where no adapter is on it.
-    encode: Callable[[PackedClips], torch.Tensor]
-    # States to what the decoder's cross-attention looks at, (rows, width of the decoder), in a new
-    # tensor. No adapter is on it.
-    heard: Callable[[PackedClips], torch.Tensor]
-    decoder: Decoder
-    times: FrameTimes
+if TYPE_CHECKING:
+    from moontune.models.architectures.interface import Parts
 
 
 class PackedForward:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from moontune.models.packed.attention import cross_attention, self_attention
 from moontune.models.packed.layout import Layout
 from moontune.models.packed.lora_linear import FusedLoraLinear, UnfusedLinear
-from moontune.models.packed.windowed_attention import Window, windowed_attention
+from moontune.models.packed.windowed import Window, windowed_attention
 
 Linear = FusedLoraLinear | UnfusedLinear
 Fuse = Callable[..., Linear]  # linear layers that share an input, as one

@@ -78,7 +78,7 @@ def packs_of(parts: Iterable[torch.Tensor], most: int) -> Iterator[PackedClips]:
         yield pack(waiting)
 
 
-# Encoder frames, 41.6 a second, that go through a model at once, which bounds the memory.
+# Encoder frames, 41.6 or 50 a second, that go through a model at once, which bounds the memory.
 PASS_FRAMES = {"cpu": 2_048, "cuda": 25_000, "mps": 25_000}
 
 

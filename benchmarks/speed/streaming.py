@@ -1,0 +1,167 @@
+"""Moonshine Streaming: moontune's packed forward beside transformers' own, clip by clip.
+
+    uv run python -m benchmarks.speed.streaming
+
+The model is random, of the published tiny one's shape, so losses and transcripts say nothing, and
+times what they would of it. Transformers' own gets each clip alone, under a whole attention mask:
+the way that is exact too. An update is the gradients of eight clips' losses for a LoRA on all
+linear layers, float32; an evaluation is losses and greedy transcripts under the token cap. Both
+ways take turns, and the least time of each counts. Prints Markdown, and how far losses and
+transcripts are apart.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from transformers import MoonshineStreamingConfig, MoonshineStreamingForConditionalGeneration
+
+from benchmarks.paths import default_manifests
+from benchmarks.speed.work import UPDATE
+from moontune.config.schema import EvalConfig, LoraConfig
+from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.data.manifest import Utterance, read_manifest
+from moontune.models.adapter import attach_lora
+from moontune.models.base_model import Base, Origin
+from moontune.models.decoding import length_batches
+from moontune.models.tiny_random import tiny_streaming_processor
+from moontune.models.transcriber import Transcriber, load_audio
+from moontune.training.losses import LossComputer
+
+CAP = EvalConfig().token_cap
+EOS = 2
+TOKENS_A_SECOND = 3.5  # of labels, about those of read speech
+
+
+@dataclass(frozen=True)
+class Args:
+    """Moonshine Streaming, packed and clip by clip."""
+
+    manifest: Path = default_manifests()[0]
+    """Whose clips are heard."""
+    updates: int = 4
+    """Updates of eight clips each, other ones each time."""
+    turns: int = 3
+    """How often each way is taken; the least time counts."""
+
+
+def tiny_shape() -> Base:
+    """A random net of moonshine-streaming-tiny's shape, with a byte-level tokenizer."""
+    half: dict[str, Any] = {"hidden_size": 320, "intermediate_size": 1280, "num_hidden_layers": 6}
+    half |= {"num_attention_heads": 8, "num_key_value_heads": 8}
+    torch.manual_seed(0)
+    net = MoonshineStreamingForConditionalGeneration(
+        MoonshineStreamingConfig(encoder_config=dict(half), decoder_start_token_id=1, **half)
+    )
+    origin = Origin("random", "", "random", None, "0" * 64, False, "moonshine_streaming")
+    return Base(net.eval(), tiny_streaming_processor(), origin, "cpu")
+
+
+def seconds_of(do: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    do()
+    return time.perf_counter() - begun
+
+
+class Ways:
+    """The same work both ways, on clips in memory."""
+
+    def __init__(self, base: Base, rows: list[Utterance]) -> None:
+        self._base, self.rows = base, rows
+        self._audio = {u.id: load_audio(u) for u in rows}
+        rng = random.Random(0)
+        self._labels = {
+            u.id: [*rng.choices(range(3, 32_000), k=int(TOKENS_A_SECOND * self.seconds(u))), EOS]
+            for u in rows
+        }
+        attach_lora(base, LoraConfig(lora_dropout=0.0), 1).eval()
+        self._losses = LossComputer(base, self.hear, torch.float32)
+        with torch.no_grad():
+            self.our_losses(rows)  # fills what is kept, as the first epoch does
+
+    def hear(self, u: Utterance) -> np.ndarray:
+        return self._audio[u.id]
+
+    def seconds(self, u: Utterance) -> float:
+        return len(self.hear(u)) / SAMPLE_RATE_HZ
+
+    def our_losses(self, rows: list[Utterance]) -> float:
+        """Their sum; gradients too, where they are recorded."""
+        total = 0.0
+        for losses in self._losses.passes(rows, [self._labels[u.id] for u in rows]):
+            if losses.requires_grad:
+                losses.sum().backward()
+            total += float(losses.detach().sum())
+        return total
+
+    def their_losses(self, rows: list[Utterance]) -> float:
+        total = 0.0
+        for u in rows:
+            ids = self._labels[u.id]
+            heard = self._base.architecture.own_inputs(self.hear(u))
+            loss = self._base.net(**heard, labels=torch.tensor([ids])).loss * len(ids)
+            if loss.requires_grad:
+                loss.backward()
+            total += float(loss.detach())
+        return total
+
+    @torch.no_grad()
+    def our_evaluation(self) -> list[list[int]]:
+        transcriber = Transcriber(self._base, mends_loops=False)  # as `generate` writes
+        found: dict[int, list[int]] = {}
+        for batch in length_batches([self.seconds(u) for u in self.rows]):
+            some = [self.rows[i] for i in batch]
+            keys = transcriber.encode([self.hear(u) for u in some])
+            transcriber.packed.losses(keys, [self._labels[u.id] for u in some])
+            written = transcriber.greedy(keys, [self.seconds(u) for u in some], CAP)
+            found |= {i: t.tokens for i, t in zip(batch, written, strict=True)}
+        return [found[i] for i in range(len(self.rows))]
+
+    @torch.no_grad()
+    def their_evaluation(self) -> list[list[int]]:
+        found = []
+        for u in self.rows:
+            self.their_losses([u])
+            heard = self._base.architecture.own_inputs(self.hear(u))
+            most = CAP(self.seconds(u))
+            out = self._base.net.generate(**heard, do_sample=False, max_new_tokens=most)
+            found.append(out[0, 1:].tolist())
+        return found
+
+
+def main(args: Args) -> None:
+    rows, _ = read_manifest(args.manifest)
+    rows = rows[:: len(rows) // (args.updates * UPDATE)][: args.updates * UPDATE]
+    base = tiny_shape()
+    ways = Ways(base, rows)
+    updates = [rows[i : i + UPDATE] for i in range(0, len(rows), UPDATE)]
+    apart = abs(ways.our_losses(updates[0]) / ways.their_losses(updates[0]) - 1)
+    written = zip(ways.our_evaluation(), ways.their_evaluation(), strict=True)
+    unlike = sum(ours != theirs for ours, theirs in written)
+    times: dict[str, list[float]] = {}
+    for _ in range(args.turns):
+        for name, losses in (("ours", ways.our_losses), ("theirs", ways.their_losses)):
+            spent = [seconds_of(lambda f=losses, p=part: f(p)) for part in updates]
+            times.setdefault(f"update, {name}", []).append(statistics.mean(spent))
+        for name, evaluation in (("ours", ways.our_evaluation), ("theirs", ways.their_evaluation)):
+            times.setdefault(f"evaluation, {name}", []).append(seconds_of(evaluation))
+    minutes = sum(map(ways.seconds, rows)) / 60
+    print(f"{len(rows)} clips, {minutes:.1f} minutes, {torch.get_num_threads()} threads; ", end="")
+    print(f"losses {apart:.1e} apart, relative; {unlike} of {len(rows)} transcripts differ\n")
+    print("| work | clip by clip, s | packed, s | times |\n|---|---|---|---|")
+    for work in ("update", "evaluation"):
+        theirs, ours = (min(times[f"{work}, {who}"]) for who in ("theirs", "ours"))
+        print(f"| {work} | {theirs:.2f} | {ours:.2f} | {theirs / ours:.1f} |")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))
