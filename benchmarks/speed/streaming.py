@@ -2,7 +2,7 @@
 
     uv run python -m benchmarks.speed.streaming
 
-The model is random, of the published tiny one's shape, so losses and transcripts say nothing, and
+The model is random, of a published one's shape, so losses and transcripts say nothing, and
 times what they would of it. Transformers' own gets each clip alone, under a whole attention mask:
 the way that is exact too. An update is the gradients of eight clips' losses for a LoRA on all
 linear layers, float32; an evaluation is losses and greedy transcripts under the token cap. Both
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,6 +39,14 @@ from moontune.training.losses import LossComputer
 
 CAP = EvalConfig().token_cap
 EOS = 2
+Size = Literal["tiny", "small", "medium"]
+# Widths of encoder and decoder, layers of either, heads: arXiv 2602.12241, table 1, and what its
+# counts of parameters leave as the width of a head.
+SHAPES: dict[Size, tuple[int, int, int, int]] = {
+    "tiny": (320, 320, 6, 8),
+    "small": (620, 512, 10, 8),
+    "medium": (768, 640, 14, 10),
+}
 TOKENS_A_SECOND = 3.5  # of labels, about those of read speech
 
 
@@ -48,22 +56,32 @@ class Args:
 
     manifest: Path = default_manifests()[0]
     """Whose clips are heard."""
+    size: Size = "tiny"
+    """Whose shape the model has."""
     updates: int = 4
     """Updates of eight clips each, other ones each time."""
     turns: int = 3
     """How often each way is taken; the least time counts."""
 
 
-def tiny_shape() -> Base:
-    """A random net of moonshine-streaming-tiny's shape, with a byte-level tokenizer."""
-    half: dict[str, Any] = {"hidden_size": 320, "intermediate_size": 1280, "num_hidden_layers": 6}
-    half |= {"num_attention_heads": 8, "num_key_value_heads": 8}
-    torch.manual_seed(0)
-    net = MoonshineStreamingForConditionalGeneration(
-        MoonshineStreamingConfig(encoder_config=dict(half), decoder_start_token_id=1, **half)
+def random_base(size: Size) -> Base:
+    """A random net of a published one's shape, with a byte-level tokenizer."""
+    encoder, decoder, layers, heads = SHAPES[size]
+    both = {"num_hidden_layers": layers, "head_dim": decoder // heads}
+    both |= {"num_attention_heads": heads, "num_key_value_heads": heads}
+    windows = [[16, 4], [16, 4], *[[16, 0]] * (layers - 4), [16, 4], [16, 4]]
+    half = {"hidden_size": encoder, "intermediate_size": 4 * encoder, "sliding_windows": windows}
+    config = MoonshineStreamingConfig(
+        encoder_config=both | half,  # type: ignore[arg-type]
+        hidden_size=decoder,
+        intermediate_size=4 * decoder,
+        decoder_start_token_id=1,
+        **both,  # type: ignore[arg-type]
     )
-    origin = Origin("random", "", "random", None, "0" * 64, False, "moonshine_streaming")
-    return Base(net.eval(), tiny_streaming_processor(), origin, "cpu")
+    torch.manual_seed(0)
+    net = MoonshineStreamingForConditionalGeneration(config).eval()
+    origin = Origin("random", "", "random", None, "0" * 64, False, config.model_type)
+    return Base(net, tiny_streaming_processor(), origin, "cpu")
 
 
 def seconds_of(do: Callable[[], object]) -> float:
@@ -141,7 +159,10 @@ class Ways:
 def main(args: Args) -> None:
     rows, _ = read_manifest(args.manifest)
     rows = rows[:: len(rows) // (args.updates * UPDATE)][: args.updates * UPDATE]
-    base = tiny_shape()
+    base = random_base(args.size)
+    head = base.net.proj_out.weight.numel()
+    millions = sum(p.numel() for p in base.net.parameters()) / 1e6
+    print(f"{args.size}: {millions:.2f} M parameters, {millions - head / 1e6:.2f} without the head")
     ways = Ways(base, rows)
     updates = [rows[i : i + UPDATE] for i in range(0, len(rows), UPDATE)]
     apart = abs(ways.our_losses(updates[0]) / ways.their_losses(updates[0]) - 1)
