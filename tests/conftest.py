@@ -88,6 +88,26 @@ def fresh_base(tiny_model: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
+def tiny_streaming_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as `tiny_model` of Moonshine Streaming."""
+
+    def make(folder: Path) -> None:
+        from moontune.models.tiny_random import tiny_streaming_net, tiny_streaming_processor
+
+        tiny_streaming_processor().save_pretrained(folder)
+        tiny_streaming_net().save_pretrained(folder)
+
+    return made_once(tmp_path_factory, "tiny-streaming", make)
+
+
+@pytest.fixture
+def fresh_streaming_base(tiny_streaming_model: Path) -> Any:
+    from moontune.models.base_model import load_base
+
+    return load_base(str(tiny_streaming_model), None, DEVICE)
+
+
+@pytest.fixture(scope="session")
 def bundled_base() -> Any:
     """The real model, rebuilt from the package of the `bundled` extra."""
     try:

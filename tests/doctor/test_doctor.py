@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import MoonshineForConditionalGeneration
+from transformers import (
+    MoonshineForConditionalGeneration,
+    MoonshineStreamingForConditionalGeneration,
+)
 
 from moontune.cli.dispatch import main
 from moontune.doctor import command as doctor
 from moontune.doctor import environment as surroundings
 from moontune.doctor import fixtures as subjects
 from moontune.doctor import selftest
-from moontune.doctor.fixtures import tiny_fixture
+from moontune.doctor.fixtures import tiny_fixture, tiny_streaming_fixture
 
 
 @pytest.fixture(autouse=True)
@@ -33,24 +36,30 @@ def alone(monkeypatch) -> None:
     monkeypatch.setattr(doctor, "_base_test", lambda model_id: iter(()))
 
 
-def findings(capsys, code: int) -> dict[str, dict[str, str]]:
-    """Run the verb, expect its exit code; what it found by name, with all that it printed."""
+NETS = (MoonshineForConditionalGeneration, MoonshineStreamingForConditionalGeneration)
+
+
+def findings(capsys, code: int) -> list[dict[str, str]]:
+    """Run the verb, expect its exit code; what it found, all of it printed."""
     assert main(["doctor", "--device", "cpu", "--json", "found.json"]) == code
     rows = json.loads(Path("found.json").read_text())["findings"]
     printed = capsys.readouterr().out
     assert all(len(line) <= 80 for line in printed.splitlines())
     for row in rows:
         assert f"  {row['state']:7}{row['name']} " in printed
-    return {row["name"]: row for row in rows}
+    return rows
 
 
 def test_a_sound_machine_has_no_failure(alone, capsys) -> None:
-    found = findings(capsys, 0)
-    assert {row["state"] for row in found.values()} <= {"ok", "remark"}
+    rows = findings(capsys, 0)
+    assert {row["state"] for row in rows} <= {"ok", "remark"}
+    found = {row["name"]: row for row in rows}
     for name in ("wav", "flac", "ogg", "mp3", "outputs", "cache", "temporary", "products"):
         assert found[name]["state"] == "ok"
     assert "torch" in found["packages"]["detail"]
-    assert set(selftest.CHECKS) <= set(found)
+    for kind in ("moonshine", "moonshine_streaming"):
+        tried = [row["name"] for row in rows if row["group"].endswith(f"random {kind})")]
+        assert tried == list(selftest.CHECKS)
 
 
 def test_a_real_base_is_tried_where_there_is_one(bundled_base, capsys, monkeypatch) -> None:
@@ -108,14 +117,16 @@ def theirs(change):
     """Transformers' forward with other labels."""
 
     def spoil(monkeypatch) -> None:
-        forward = MoonshineForConditionalGeneration.forward
+        for net in NETS:
+            monkeypatch.setattr(net, "forward", changed(net.forward))
 
-        def changed(self, *of: Any, labels=None, **more: Any) -> Any:
+    def changed(forward):
+        def with_others(self, *of: Any, labels=None, **more: Any) -> Any:
             if labels is not None:
                 more |= change(labels)
             return forward(self, *of, labels=labels, **more)
 
-        monkeypatch.setattr(MoonshineForConditionalGeneration, "forward", changed)
+        return with_others
 
     return spoil
 
@@ -136,14 +147,14 @@ def padded_clips(monkeypatch) -> None:
     """The usual way: clips padded to a common length before the front end."""
     import numpy as np
 
+    from moontune.models.architectures.moonshine_streaming import _FrontEnd
     from moontune.models.packed.front_end import FrontEnd
 
-    heard = FrontEnd.__call__
+    def padded(heard):
+        return lambda self, clip: heard(self, np.pad(clip, (0, max(0, 16_000 - len(clip)))))
 
-    def padded(self, clip):
-        return heard(self, np.pad(clip, (0, max(0, 16_000 - len(clip)))))
-
-    monkeypatch.setattr(FrontEnd, "__call__", padded)
+    for front in (FrontEnd, _FrontEnd):
+        monkeypatch.setattr(front, "__call__", padded(front.__call__))
 
 
 def wrong_mask(monkeypatch) -> None:
@@ -191,7 +202,8 @@ def raises(monkeypatch) -> None:
     def gone(*of: Any, **more: Any) -> None:
         raise TypeError("forward() got an unexpected keyword argument 'input_values'")
 
-    monkeypatch.setattr(MoonshineForConditionalGeneration, "forward", gone)
+    for net in NETS:
+        monkeypatch.setattr(net, "forward", gone)
 
 
 @pytest.mark.parametrize(
@@ -217,14 +229,17 @@ def test_what_is_broken_fails_loudly(alone, monkeypatch, capsys, spoil, name, to
     monkeypatch.setattr(selftest, "CHECKS", {name: selftest.CHECKS[name]})
     spoil(monkeypatch)
     with torch.no_grad():
-        found = findings(capsys, 1)[name]
-    assert found["state"] == "FAILED"
-    assert told in found["detail"]
-    assert "report it" in found["remedy"]
+        found = [row for row in findings(capsys, 1) if row["name"] == name]
+    assert len(found) == len(NETS)
+    for row in found:
+        assert row["state"] == "FAILED"
+        assert told in row["detail"]
+        assert "report it" in row["remedy"]
 
 
-def test_checks_leave_what_they_try_as_it_was() -> None:
-    fixture = tiny_fixture()
+@pytest.mark.parametrize("make", [tiny_fixture, tiny_streaming_fixture])
+def test_checks_leave_what_they_try_as_it_was(make) -> None:
+    fixture = make()
     before = {n: p.clone() for n, p in fixture.base.net.named_parameters()}
     for check in selftest.CHECKS.values():
         check(fixture)

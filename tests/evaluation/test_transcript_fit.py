@@ -13,9 +13,9 @@ from builders import noise
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.evaluation.screening.suspects import Fit, Judgement, can_judge
 from moontune.evaluation.screening.transcript_fit import OTHERS, _partners, transcript_fits
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import target_ids
 from moontune.models.packed.layout import pack
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.transcriber import load_audio
 from moontune.system.distributed import SINGLE, ProcessGroup
 
@@ -40,7 +40,7 @@ def test_a_fit_is_what_the_own_audio_adds(tiny_base, noise_manifest) -> None:
     def longer(u: Utterance) -> np.ndarray:
         return noise(int(u.id[1:]), 6.0)
 
-    packed = PackedMoonshine(tiny_base.net, torch.bfloat16)
+    packed = packed_forward(tiny_base.net, torch.bfloat16)
     fits = transcript_fits(tiny_base, rows, longer, torch.bfloat16)
     assert {len(fit.others) for fit in fits} == {OTHERS}
     for u, fit in zip(rows, fits, strict=True):

@@ -116,7 +116,12 @@ BASES: dict[str, tuple[Mend, str]] = {
         edit(CONFIG, hidden_size=64),
         r"not of the shapes .*\(259, 32\) for \(259, 64\)",
     ),
-    "whisper": (edit(CONFIG, model_type="whisper"), "is a model of type whisper"),
+    "whisper": (
+        edit(CONFIG, model_type="whisper"),
+        "is a model of type whisper; moontune adapts types moonshine and moonshine_streaming$",
+    ),
+    "the other type": (edit(CONFIG, model_type="moonshine_streaming"), "not a usable Moonshine"),
+    "several ends": (edit(CONFIG, eos_token_id=[2, 3]), "needs a single one"),
     "no tokenizer": (lambda d: (d / "tokenizer.json").unlink(), "not a usable processor"),
     "tokenizer cut": (cut("tokenizer.json"), "not a usable processor"),
     "few tokens": (small_vocabulary, "tokenizer has 100 tokens and its model 259"),

@@ -19,10 +19,10 @@ from moontune.models.adapter import (
     save_adapter,
     trainable_parameters,
 )
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, load_base, target_ids
 from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.layout import pack
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.provenance import trained_on
 
 EOS = 2
@@ -43,7 +43,7 @@ def test_text_is_plain_in_labels(tiny_base) -> None:
 
 def losses(base: Base, samples: np.ndarray, labels: list[int]) -> torch.Tensor:
     """Of every target token of a clip, (tokens,)."""
-    packed = PackedMoonshine(base.net)
+    packed = packed_forward(base.net)
     front = pack([packed.features(samples)])
     return packed.token_losses(packed.cross_keys(packed.encode(front)), [labels])
 

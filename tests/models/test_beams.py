@@ -13,12 +13,13 @@ from builders import noise
 
 from moontune.config.schema import TokenCap
 from moontune.models import transcriber as transcribing
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.consensus import consensus
 from moontune.models.packed.beams import Beam, beams
+from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import pack, some_of
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.transcriber import Transcriber
 
 CLIPS = [noise(i, s) for i, s in enumerate((1.5, 0.06, 2.2, 0.6, 1.1))]
@@ -26,7 +27,7 @@ CAPS = [9, 4, 12, 1, 6]
 DECIDED = 3e-5  # nats between what stays and what goes: several times what is rounded away
 
 
-def keys_of(packed: PackedMoonshine, clips: list[np.ndarray]) -> Any:
+def keys_of(packed: PackedForward, clips: list[np.ndarray]) -> Any:
     with torch.no_grad():
         return packed.cross_keys(packed.encode(pack([packed.features(clip) for clip in clips])))
 
@@ -61,7 +62,7 @@ def sharp_base(tiny_base) -> Base:
     base = copy.deepcopy(tiny_base)
     with torch.no_grad():
         base.net.model.decoder.norm.weight.mul_(6.0)
-    packed = PackedMoonshine(base.net, merged=True)
+    packed = packed_forward(base.net, merged=True)
     lists = beams(packed, keys_of(packed, CLIPS), CAPS, 8)
     counts = Counter(i for found in lists for beam in found for i in set(beam.tokens[1:-1]))
     base.net.config.eos_token_id = next(i for i, n in counts.most_common() if n < len(CLIPS) * 3)
@@ -70,7 +71,7 @@ def sharp_base(tiny_base) -> Base:
 
 @pytest.mark.parametrize("width", [1, 3, 8])
 def test_beams_are_those_of_a_plain_search_whatever_is_beside_them(sharp_base, width) -> None:
-    packed = PackedMoonshine(sharp_base.net, merged=True)
+    packed = packed_forward(sharp_base.net, merged=True)
     keys = keys_of(packed, CLIPS)
     together = beams(packed, keys, CAPS, width)
     exact: Any = copy.deepcopy(sharp_base.net).cpu().double().eval()
@@ -86,14 +87,14 @@ def test_beams_are_those_of_a_plain_search_whatever_is_beside_them(sharp_base, w
 
 
 def test_one_beam_is_the_greedy_transcript(sharp_base) -> None:
-    packed = PackedMoonshine(sharp_base.net, merged=True)
+    packed = packed_forward(sharp_base.net, merged=True)
     keys = keys_of(packed, CLIPS)
     assert [b.tokens for [b] in beams(packed, keys, CAPS, 1)] == greedy(packed, keys, CAPS)
 
 
 def test_fewer_words_than_beams(tiny_base) -> None:
     """At the first place there are only as many beams as there are words."""
-    packed = PackedMoonshine(tiny_base.net, merged=True)
+    packed = packed_forward(tiny_base.net, merged=True)
     keys = keys_of(packed, CLIPS[:1])
     words = len(packed.head)
     [found] = beams(packed, keys, [1], words + 5)

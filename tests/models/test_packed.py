@@ -14,6 +14,7 @@ from moontune.config.schema import EvalConfig, LoraConfig
 from moontune.data.audio import SHORTEST_SAMPLES
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.models.adapter import attach_lora
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
 from moontune.models.packed import attention, front_end, greedy
 from moontune.models.packed.attention import (
@@ -22,10 +23,10 @@ from moontune.models.packed.attention import (
     padded_self_attention,
     self_attention,
 )
+from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.layout import Layout, pack
 from moontune.models.packed.lora_linear import dropout_mask
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.packed.rotary import Rotary
 from moontune.models.transcriber import Transcriber, load_audio
 
@@ -59,7 +60,7 @@ def their_loss(base: Base, clip: np.ndarray, ids: list[int]) -> torch.Tensor:
 
 
 def our_losses(
-    packed: PackedMoonshine, clips: list[np.ndarray], labels: list[list[int]]
+    packed: PackedForward, clips: list[np.ndarray], labels: list[list[int]]
 ) -> torch.Tensor:
     front = pack([packed.features(clip) for clip in clips])
     return packed.token_losses(packed.cross_keys(packed.encode(front)), labels)
@@ -103,7 +104,7 @@ def test_a_clip_without_a_frame_is_refused(tiny_base) -> None:
 
 
 def test_states_are_the_encoders_own_and_nothing_leaks(bundled_base) -> None:
-    clips, packed = unlike_clips(), PackedMoonshine(bundled_base.net)
+    clips, packed = unlike_clips(), packed_forward(bundled_base.net)
     with torch.no_grad():
         ours = packed.encode(pack([packed.features(clip) for clip in clips]))
         for clip, rows in zip(clips, ours.rows.split(list(ours.layout.lengths)), strict=True):
@@ -122,7 +123,7 @@ def test_losses_and_gradients_are_transformers_own(fresh_base, monkeypatch, part
     labels = labels_of(fresh_base, len(clips))
     theirs = torch.stack([their_loss(fresh_base, c, i) for c, i in zip(clips, labels, strict=True)])
     expected = gradients(model, theirs.sum())
-    ours = our_losses(PackedMoonshine(fresh_base.net), clips, labels)
+    ours = our_losses(packed_forward(fresh_base.net), clips, labels)
     found = gradients(model, ours.sum())
     sums = [float(part.detach().sum()) for part in ours.split([len(ids) for ids in labels])]
     assert sums == pytest.approx(theirs.tolist(), rel=1e-5)
@@ -134,7 +135,7 @@ def test_losses_and_gradients_are_transformers_own(fresh_base, monkeypatch, part
 
 def test_only_the_adapter_gets_gradients(fresh_base) -> None:
     adapted(fresh_base, LoraConfig(lora_dropout=0.0))
-    our_losses(PackedMoonshine(fresh_base.net), [noise(1, 0.5)], [[5, EOS]]).sum().backward()
+    our_losses(packed_forward(fresh_base.net), [noise(1, 0.5)], [[5, EOS]]).sum().backward()
     named = {n for n, p in fresh_base.net.named_parameters() if p.grad is not None}
     assert named
     assert all("lora_" in name for name in named)
@@ -156,10 +157,10 @@ def test_other_kinds_of_lora_are_computed_too(fresh_base, kind) -> None:
     clip, labels = noise(1, 1.0), labels_of(fresh_base, 1)
     theirs = their_loss(fresh_base, clip, labels[0])
     expected = gradients(model, theirs)
-    for packed in (PackedMoonshine(fresh_base.net), PackedMoonshine(fresh_base.net, merged=True)):
+    for packed in (packed_forward(fresh_base.net), packed_forward(fresh_base.net, merged=True)):
         ours = our_losses(packed, [clip], labels).sum()
         assert float(ours.detach()) == pytest.approx(float(theirs.detach()), rel=1e-5)
-    found = gradients(model, our_losses(PackedMoonshine(fresh_base.net), [clip], labels).sum())
+    found = gradients(model, our_losses(packed_forward(fresh_base.net), [clip], labels).sum())
     assert found.keys() == expected.keys()
     assert all(torch.allclose(found[n], expected[n], rtol=1e-3, atol=1e-5) for n in expected)
 
@@ -169,9 +170,7 @@ def test_an_adapter_switched_off_or_merged_is_heeded(fresh_base) -> None:
 
     def losses(merged: bool) -> list[float]:
         with torch.no_grad():
-            return our_losses(
-                PackedMoonshine(fresh_base.net, merged=merged), clips, labels
-            ).tolist()
+            return our_losses(packed_forward(fresh_base.net, merged=merged), clips, labels).tolist()
 
     plain = losses(False)
     model = adapted(fresh_base, LoraConfig())
@@ -185,7 +184,7 @@ def test_an_adapter_switched_off_or_merged_is_heeded(fresh_base) -> None:
 
 def test_weights_shared_with_the_fused_ones_stay_what_they_were(fresh_base) -> None:
     before = {n: p.clone() for n, p in fresh_base.net.named_parameters()}
-    PackedMoonshine(fresh_base.net)
+    packed_forward(fresh_base.net)
     assert all(torch.equal(p, before[n]) for n, p in fresh_base.net.named_parameters())
 
 
@@ -196,12 +195,12 @@ def test_filler_rows_change_neither_losses_nor_gradients(fresh_base, monkeypatch
     labels = labels_of(fresh_base, len(clips))
 
     def measured() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        found = our_losses(PackedMoonshine(fresh_base.net), clips, labels)
+        found = our_losses(packed_forward(fresh_base.net), clips, labels)
         return found.detach(), gradients(model, found.sum())
 
     losses, grads = measured()
     monkeypatch.setattr(
-        "moontune.models.packed.moonshine.padded_row_count", lambda count, dtype, device: count + 50
+        "moontune.models.packed.forward.padded_row_count", lambda count, dtype, device: count + 50
     )
     filled_losses, filled_grads = measured()
     assert torch.allclose(losses, filled_losses, atol=1e-5)
@@ -212,13 +211,13 @@ def test_filler_rows_change_neither_losses_nor_gradients(fresh_base, monkeypatch
 def test_bfloat16_is_near_float32_however_clips_share_passes(bundled_base) -> None:
     clips = [noise(i, s) for i, s in enumerate((1.3, 2.0, 0.5))]
     labels = labels_of(bundled_base, 3)
-    packed = PackedMoonshine(bundled_base.net, torch.bfloat16)
+    packed = packed_forward(bundled_base.net, torch.bfloat16)
     with torch.no_grad():
         together = our_losses(packed, clips, labels)
         alone = torch.cat(
             [our_losses(packed, [c], [i]) for c, i in zip(clips, labels, strict=True)]
         )
-        exact = our_losses(PackedMoonshine(bundled_base.net), clips, labels)
+        exact = our_losses(packed_forward(bundled_base.net), clips, labels)
     assert torch.isfinite(together).all()
     assert float((together - alone).abs().max()) < 0.1 * float(exact.max())
     assert float(together.mean()) == pytest.approx(float(exact.mean()), rel=0.03)
@@ -233,7 +232,7 @@ def test_bfloat16_gradients_point_where_float32s_do(fresh_base) -> None:
             [
                 g.flatten()
                 for g in gradients(
-                    model, our_losses(PackedMoonshine(fresh_base.net, dtype), clips, labels).sum()
+                    model, our_losses(packed_forward(fresh_base.net, dtype), clips, labels).sum()
                 ).values()
             ]
         )
@@ -256,7 +255,7 @@ def test_dropout_keeps_the_mean_and_the_share() -> None:
 def test_dropout_acts_in_training_only_and_on_the_adapter_only(fresh_base) -> None:
     adapted(fresh_base, LoraConfig(lora_dropout=0.5))
     packed, clips, labels = (
-        PackedMoonshine(fresh_base.net),
+        packed_forward(fresh_base.net),
         [noise(1, 0.5)],
         labels_of(fresh_base, 1),
     )
@@ -301,7 +300,7 @@ def test_batched_greedy_equals_generate_on_each_clip_alone(
     monkeypatch.setitem(greedy._CHECK_EVERY, DEVICE, look_every)
     clips = [noise(i, s) for i, s in enumerate((1.5, 0.6, 2.2, 1.0, 1.1, 0.7))]
     caps = [9, 4, 12, 1, 30, 17]
-    packed = PackedMoonshine(tiny_base.net, merged=True)
+    packed = packed_forward(tiny_base.net, merged=True)
     with torch.no_grad():
         front = pack([packed.features(clip) for clip in clips])
         ours = greedy.greedy(packed, packed.cross_keys(packed.encode(front)), caps)

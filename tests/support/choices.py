@@ -27,10 +27,12 @@ def assert_decided(
     exact = copy.deepcopy(base.net).double().eval()
     for clip, transcript in zip(clips, transcripts, strict=True):
         told = torch.tensor([[exact.config.decoder_start_token_id, *transcript.tokens[:-1]]])
-        wave = torch.from_numpy(clip)[None]
+        told = told.to(base.device)
+        heard = {k: v.to(base.device) for k, v in base.architecture.own_inputs(clip).items()}
+        in_double = heard | {"input_values": heard["input_values"].double()}
         with torch.no_grad():
-            single = base.net(input_values=wave, decoder_input_ids=told).logits[0]
-            double = exact(input_values=wave.double(), decoder_input_ids=told).logits[0]
+            single = base.net(**heard, decoder_input_ids=told).logits[0]
+            double = exact(**in_double, decoder_input_ids=told).logits[0]
         assert double.argmax(1).tolist() == list(transcript.tokens)
         best = double.topk(2).values
         rounding = float((single - double).abs().max())

@@ -11,7 +11,7 @@ from training_clips import SPLIT, TEXTS, load_audio
 
 from moontune.config.schema import LoraConfig, TrainConfig
 from moontune.models.adapter import adapter_state, attach_lora
-from moontune.models.packed.moonshine import PackedMoonshine
+from moontune.models.packed.forward import PackedForward
 from moontune.training.loop import GIVEN_UP, TrainingSetup, learning_rate, never, train
 from moontune.training.losses import LossComputer
 from moontune.training.sampling import shuffled, validation_sample
@@ -119,7 +119,7 @@ def fresh_base_again(base):
 
 def poison(monkeypatch, steps: set[int]) -> None:
     """Make the loss of the given updates (from 1) not a number."""
-    real = PackedMoonshine.token_losses
+    real = PackedForward.token_losses
     calls = {"n": 0}
 
     def losses(self, memory, labels, written=None):
@@ -130,7 +130,7 @@ def poison(monkeypatch, steps: set[int]) -> None:
                 return out * float("nan")
         return out
 
-    monkeypatch.setattr(PackedMoonshine, "token_losses", losses)
+    monkeypatch.setattr(PackedForward, "token_losses", losses)
 
 
 def test_non_finite_updates_are_skipped_and_counted(fresh_base, monkeypatch) -> None:
@@ -254,7 +254,7 @@ def test_what_does_not_train_is_computed_once_a_clip(fresh_base, monkeypatch, pa
         monkeypatch.setattr(cls, method, call)
 
     counted(FrontEnd, "__call__", "front")
-    counted(PackedMoonshine, "encode", "encode")
+    counted(PackedForward, "encode", "encode")
 
     def read(u):
         calls["read"] += 1

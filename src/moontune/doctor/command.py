@@ -90,10 +90,12 @@ def examine(args: DoctorArgs) -> Iterator[Finding]:
 
 
 def _tiny_test() -> Iterator[Finding]:
-    from moontune.doctor.fixtures import tiny_fixture
+    from moontune.doctor.fixtures import tiny_fixture, tiny_streaming_fixture
     from moontune.doctor.selftest import CHECKS
 
-    yield from _tried("self-test (tiny random model)", tiny_fixture, CHECKS)
+    yield from _tried("self-test (tiny random moonshine)", tiny_fixture, CHECKS)
+    group = "self-test (tiny random moonshine_streaming)"
+    yield from _tried(group, tiny_streaming_fixture, CHECKS)
 
 
 def _base_test(model_id: str | None) -> Iterator[Finding]:
@@ -108,7 +110,8 @@ def _base_test(model_id: str | None) -> Iterator[Finding]:
         yield Finding(group, "base", "remark", said, f"{_INSTALL}, or give --model-id a folder")
         return
     fixture = real_fixture(found)
-    yield Finding(group, "base", "ok", fixture.base.origin.asked)
+    origin = fixture.base.origin
+    yield Finding(group, "base", "ok", f"{origin.asked}, type {origin.model_type}")
     checks = dict(OF_BASES)
     if not fixture.speech:
         del checks["aligned"]

@@ -17,7 +17,12 @@ from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.models.base_model import Base, Origin, load_base
 from moontune.models.locate import HUB_ALIASES, may_be_on_hub
-from moontune.models.tiny_random import tiny_net, tiny_processor
+from moontune.models.tiny_random import (
+    tiny_net,
+    tiny_processor,
+    tiny_streaming_net,
+    tiny_streaming_processor,
+)
 from moontune.system.cache import cache_dir
 from moontune.system.files import user_path
 
@@ -48,19 +53,28 @@ class Fixture:
 
     @property
     def eos(self) -> int:
-        eos: Any = self.base.net.config.eos_token_id
-        return int(eos)
+        return int(self.base.net.config.eos_token_id)
 
 
 def tiny_fixture() -> Fixture:
-    """A random Moonshine in memory, its weights large enough that every part is heard."""
-    net = tiny_net()
+    """A random Moonshine in memory."""
+    return _tiny(tiny_net(), tiny_processor())
+
+
+def tiny_streaming_fixture() -> Fixture:
+    """A random Moonshine Streaming in memory."""
+    return _tiny(tiny_streaming_net(), tiny_streaming_processor())
+
+
+def _tiny(net: Any, processor: Any) -> Fixture:
+    """A random base, its weights large enough that every part is heard."""
     with torch.no_grad():
         for weights in net.parameters():
             if weights.ndim > 1:
                 weights.mul_(6)
-    origin = Origin("tiny-random", "", "moontune/tiny-random", None, "0" * 64, False)
-    return Fixture(Base(net, tiny_processor(), origin, "cpu"), *_noise(), speech=False)
+    kind = net.config.model_type
+    origin = Origin("tiny-random", "", "moontune/tiny-random", None, "0" * 64, False, kind)
+    return Fixture(Base(net, processor, origin, "cpu"), *_noise(), speech=False)
 
 
 def _noise() -> tuple[list[Utterance], dict[str, np.ndarray]]:

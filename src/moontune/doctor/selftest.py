@@ -20,9 +20,9 @@ from moontune.data.manifest import Utterance
 from moontune.doctor.fixtures import Fixture
 from moontune.evaluation.evaluate import Prediction, evaluate
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.packed.layout import pack
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.training.losses import LossComputer
 
 SAME = 1e-4  # relative: what sums in another order may differ by in float32
@@ -105,7 +105,7 @@ def _greedy(p: Prediction) -> tuple[list[int], bool]:
 def greedy_stops(s: Fixture) -> str:
     """Writing ends with EOS, at the token where transformers ends it, or at the cap."""
     base = s.copy()
-    net: Any = base.net
+    net = base.net
     free = [_greedy(p)[0] for p in evaluate(base, s.utterances, s.hear, cap=_CAP).predictions]
     # Take what one clip writes late for EOS: then something has to end there.
     longest = max(free, key=lambda ids: len(dict.fromkeys(ids)))
@@ -200,7 +200,7 @@ OF_BASES: dict[str, Callable[[Fixture], str]] = {  # of a real one, which takes 
 
 def _losses(base: Base, s: Fixture) -> list[float]:
     """Of every target token of every clip, all in one pass."""
-    packed = PackedMoonshine(base.net)
+    packed = packed_forward(base.net)
     cross_keys = packed.cross_keys(packed.encode(pack([*map(packed.features, s.clips.values())])))
     return packed.token_losses(cross_keys, [s.labels(u) for u in s.utterances]).tolist()
 
@@ -212,31 +212,28 @@ def _train(model: Any) -> None:
             weights.add_(0.02)
 
 
-def _wave(clip: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(clip)[None]
-
-
 def _their_loss(s: Fixture, ids: list[int], u: Utterance) -> float:
     """Transformers' own mean loss of a clip alone."""
-    net: Any = s.base.net
-    return float(net(input_values=_wave(s.hear(u)), labels=torch.tensor([ids])).loss)
+    heard = s.base.architecture.own_inputs(s.hear(u))
+    return float(s.base.net(**heard, labels=torch.tensor([ids])).loss)
 
 
 def _by_hand(s: Fixture, u: Utterance, *, last: bool = True) -> float:
     """Mean cross-entropy of the labels, each told the ones before it; or of all but the last."""
-    net: Any = s.base.net
+    net = s.base.net
     ids = s.labels(u)
     told = torch.tensor([[net.config.decoder_start_token_id, *ids[:-1]]])
-    logits = net(input_values=_wave(s.hear(u)), decoder_input_ids=told).logits[0]
+    heard = s.base.architecture.own_inputs(s.hear(u))
+    logits = net(**heard, decoder_input_ids=told).logits[0]
     losses = torch.nn.functional.cross_entropy(logits, torch.tensor(ids), reduction="none")
     return float((losses if last else losses[:-1]).mean())
 
 
 def _their_tokens(base: Base, clip: np.ndarray) -> list[int]:
     """The tokens that transformers writes for a clip alone, without the start token."""
-    net: Any = base.net
     most = _CAP(len(clip) / SAMPLE_RATE_HZ)
-    return net.generate(_wave(clip), do_sample=False, max_length=1 + most)[0, 1:].tolist()
+    heard = base.architecture.own_inputs(clip)
+    return base.net.generate(**heard, do_sample=False, max_length=1 + most)[0, 1:].tolist()
 
 
 def _unlike(one: float, other: float) -> bool:

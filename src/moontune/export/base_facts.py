@@ -16,8 +16,8 @@ def licence_of(folder: Path, hub_id: str) -> str | None:
     """The licence of a base, as the hub names it: by its own card or config in `folder`, else by
     its name if it is the vendor's own; None where it is not known.
 
-    The vendor's English models are MIT by their card, those of other languages under terms of
-    their own.
+    The vendor's models are MIT by its LICENSE, but for the ones that do not stream of languages
+    other than English, which are under terms of their own.
     """
     for known in (_card(folder / "README.md"), _config(folder / "config.json")):
         licence = known.get("license") if isinstance(known, dict) else None
@@ -26,7 +26,7 @@ def licence_of(folder: Path, hub_id: str) -> str | None:
     language = vendor_language(hub_id)
     if language is None:
         return None
-    return "mit" if language == "en" else OWN_TERMS
+    return "mit" if language == "en" or "-streaming-" in hub_id else OWN_TERMS
 
 
 def language_of(hub_id: str) -> str:

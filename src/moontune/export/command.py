@@ -1,4 +1,7 @@
-"""`moontune export`: a run's tuned model as plain weights, ONNX and the vendor's own format."""
+"""`moontune export`: a run's tuned model as plain weights, ONNX and the vendor's own format.
+
+Of an architecture without graphs, as plain weights alone.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ PROGRAM = "transcribe.py"
 @dataclass(frozen=True)
 class ExportArgs:
     """Export a run's tuned model: plain weights, ONNX in float32 and 8 bit, and the files that
-    Moonshine's own runtime loads; each is then measured on the run's test split."""
+    Moonshine's own runtime loads; each is then measured on the run's test split. Of Moonshine
+    Streaming: plain weights alone."""
 
     run: Positional[Path]
     """A run's folder, outputs/NAME."""
@@ -66,6 +70,7 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
     from moontune.export.measure import measure_export
 
     run, base, vendor = _checked(args, ui)
+    remarks = _remarks(run, base)
     measured = None
     with exclusive_run(run.path), new_folder(run / FOLDER) as folder:
         write_products(base, run.adapter, folder, args.spare, ui)
@@ -76,8 +81,15 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
         write_text(folder / "README.md", card(ExportFacts.from_json(facts), measured))
         write_json(folder / "export.json", facts)
     if measured is None:
-        return Exported(run / FOLDER, [], [_not_measured(run)] if run.kind == "final" else [])
-    return Exported(run / FOLDER, measured.table, measured.findings)
+        return Exported(run / FOLDER, [], remarks)
+    return Exported(run / FOLDER, measured.table, [*measured.findings, *remarks])
+
+
+def _remarks(run: RunDir, base: Base) -> list[str]:
+    """What an export lacks, a sentence each."""
+    unmeasured = [_not_measured(run)] if run.kind == "final" else []
+    why = base.architecture.no_graphs
+    return [*unmeasured, *([f"Plain weights alone: {why}."] if why else [])]
 
 
 def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]:
@@ -85,7 +97,6 @@ def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]
 
     Raises UserError before anything is spent.
     """
-    require_onnx()
     if args.threads < 1:
         raise UserError(f"--threads {args.threads}: at least one is needed")
     run = adapter_run(args.run)
@@ -93,16 +104,38 @@ def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]
         _check_final(run, args)
     elif "evaluate" not in run.stages():
         evaluated_run(run.path)  # says how to get there
+    used = run.stages()["evaluate"]["base"]
+    _check_graphs(used.get("model_type", "moonshine"), args)
     if (run / FOLDER).exists() and not args.overwrite:
         raise UserError(f"{run / FOLDER}: is there already; add --overwrite to make it again")
     vendor = _vendor(args)
     from moontune.models.base_model import load_base
 
     ui.note("loading the base")
-    used, config = run.stages()["evaluate"]["base"], run.config()
+    config = run.config()
     base = load_base(config.model.model_id, pinned_revision(run, config), "cpu")
     require_same_weights(base.origin.sha256, used["sha256"], "evaluate", "bring those back")
     return run, base, vendor
+
+
+def _check_graphs(model_type: str, args: ExportArgs) -> None:
+    """Raises UserError where the package that writes graphs is missing, or for a flag of graphs
+    where there are none."""
+    from moontune.models.architectures.registry import ARCHITECTURES
+
+    why = ARCHITECTURES[model_type].no_graphs
+    if why is None:
+        require_onnx()
+        return
+    of_graphs = {
+        "--vendor": args.vendor,
+        "--vendor-python": args.vendor_python is not None,
+        "--spare": args.spare != ExportArgs.spare,
+    }
+    if given := [flag for flag, asked in of_graphs.items() if asked]:
+        raise UserError(
+            f"the run's base is of type {model_type}, and {why}; leave out {' and '.join(given)}"
+        )
 
 
 def _check_final(run: RunDir, args: ExportArgs) -> None:
@@ -150,6 +183,8 @@ def write_products(
         ui.note("merging the adapter into the base")
         merged(base, adapter)
     save_merged(base, folder / "merged")
+    if base.architecture.no_graphs:
+        return
     tokenizer = folder / "merged" / "tokenizer.json"
     ui.note("writing ONNX in float32 and 8 bit, and onnxruntime's own format")
     write_onnx(base.net, tokenizer, folder / "onnx", eight_bit=False)
@@ -191,7 +226,8 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
 
     stages, config = run.stages(), run.config()
     surroundings = environment(["export", str(run.path)])
-    packages = ("onnx", "onnxruntime")
+    graphs = base.architecture.no_graphs is None
+    packages = ("onnx", "onnxruntime") if graphs else ()
     surroundings["versions"] |= {name: importlib.metadata.version(name) for name in packages}
     origin = asdict(base.origin)
     del origin["path"]
@@ -201,6 +237,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
         "licence": licence_of(Path(base.origin.path), base.origin.hub_id),
         "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
         **(_expected(run) if run.kind == "final" else _on_test_split(run, config)),
+        "graphs": graphs,
         "opset": OPSET,
         "ir_version": IR_VERSION,
         "spared": list(args.spare),

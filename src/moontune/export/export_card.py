@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 _USE = """## Use
 
+```python
+# transformers
+from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor
+model = AutoModelForSpeechSeq2Seq.from_pretrained("merged")
+processor = AutoProcessor.from_pretrained("merged")
+```
+"""
+
+_USE_GRAPHS = """\
 Without PyTorch and without moontune, from this folder:
 
 ```sh
@@ -31,11 +40,6 @@ python transcribe.py talk.wav                 # --model onnx, onnx-int8 (the def
 ```
 
 ```python
-# transformers
-from transformers import AutoProcessor, MoonshineForConditionalGeneration
-model = MoonshineForConditionalGeneration.from_pretrained("merged")
-processor = AutoProcessor.from_pretrained("merged")
-
 # ONNX in Python, PyTorch is not imported; `samples` is float32 mono 16 kHz
 from moontune import OnnxTranscriber, TokenCap
 [transcript] = OnnxTranscriber("onnx-int8")([samples], TokenCap(6.5, 8))
@@ -54,12 +58,17 @@ _FILES = """## Files
 | folder | what it is |
 |---|---|
 | `merged/` | the tuned model as `save_pretrained` writes it, the adapter added into the weights |
+{graphs}| `predictions/` | what each product wrote for each test clip |
+"""
+
+_GRAPHS = """\
 | `onnx/` | `encoder_model.onnx` and `decoder_model_merged.onnx` in float32, and `tokenizer.json` |
 | `onnx-int8/` | the same with matrices in 8 bit, one scale for each output{spared} |
 | `ort/` | what Moonshine's runtime loads: the 8-bit graphs as `.ort`, and `tokenizer.bin` |
 | `transcribe.py` | recordings to text with one of these pairs: onnxruntime, numpy, soundfile |
-| `predictions/` | what each product wrote for each test clip |
+"""
 
+_ABOUT_GRAPHS = """\
 ONNX opset {opset}, IR version {ir_version}; all lengths and the batch are dynamic. Inputs and
 outputs are those of Moonshine's own graphs: `input_values` (batch, samples) float32 and
 `attention_mask` (batch, samples) int64 to `last_hidden_state`; `input_ids`,
@@ -87,6 +96,7 @@ class ExportFacts:
     spared: tuple[str, ...]  # left in float32 in the 8-bit form
     platform: str
     licence: str | None = None  # of the base, as the hub names it; None: not known
+    graphs: bool = True  # whether there are graphs beside the plain weights
 
     @property
     def base_name(self) -> str:
@@ -110,21 +120,29 @@ class ExportFacts:
             spared=tuple(row["spared"]),
             platform=row["environment"]["platform"],
             licence=row.get("licence"),
+            graphs=row.get("graphs", True),
         )
 
 
 def card(facts: ExportFacts, measured: Measured | None) -> str:
     """Markdown with the metadata block that the model hub reads."""
-    listed = ", ".join(facts.spared)
-    spared = f"; in {listed} the products are in float32" if listed else ""
-    files = _FILES.format(spared=cell(spared), opset=facts.opset, ir_version=facts.ir_version)
     parts = [
         _metadata(facts),
         f"# {cell(facts.run)}",
         _summary(facts),
         _products(facts, measured),
     ]
-    return "\n\n".join(p.strip() for p in [*parts, files, _USE, _licence(facts)] if p) + "\n"
+    parts += [*_files(facts), _USE, *([_USE_GRAPHS] if facts.graphs else []), _licence(facts)]
+    return "\n\n".join(p.strip() for p in parts if p) + "\n"
+
+
+def _files(facts: ExportFacts) -> list[str]:
+    if not facts.graphs:
+        return [_FILES.format(graphs="")]
+    listed = ", ".join(facts.spared)
+    spared = f"; in {listed} the products are in float32" if listed else ""
+    about = _ABOUT_GRAPHS.format(opset=facts.opset, ir_version=facts.ir_version)
+    return [_FILES.format(graphs=_GRAPHS.format(spared=cell(spared))), about]
 
 
 def _metadata(facts: ExportFacts) -> str:
@@ -136,7 +154,8 @@ def _metadata(facts: ExportFacts) -> str:
         lines.insert(0, yaml.safe_dump({"license": facts.licence}, width=math.inf).strip())
     if is_hub_id(facts.base.hub_id):
         lines.append(f"base_model: {facts.base.hub_id}")
-    return "\n".join(["---", *lines, "tags: [moonshine, onnx, lora]", "---"])
+    tags = [facts.base.model_type, *(["onnx"] if facts.graphs else []), "lora"]
+    return "\n".join(["---", *lines, f"tags: [{', '.join(tags)}]", "---"])
 
 
 def _summary(facts: ExportFacts) -> str:
@@ -151,7 +170,8 @@ def _summary(facts: ExportFacts) -> str:
     return "\n\n".join(
         [
             f"Moonshine tuned with a LoRA adapter by moontune. Base: {cell(facts.base_name)}"
-            f"{cell(revision)}, weights' SHA-256 {cell(base.sha256[:16])}.",
+            f"{cell(revision)}, type {cell(base.model_type)}, weights' SHA-256 "
+            f"{cell(base.sha256[:16])}.",
             f"Data: {corpus_text(facts.corpus, named=named)} ({parts or 'all of it trained on'}).",
             *_on_test_split(facts.comparison),
             *([f"**{cell(facts.statement)}**"] if facts.statement else []),

@@ -245,7 +245,7 @@ def measure_export(
         of_vendor, remarks, runtime = _vendor_products(vendor, folder, clips, progress)
     untuned = Product("PyTorch, base", stored_predictions(run / "predictions_base.jsonl"))
     tuned, seed = products[0], config.output.seed
-    tokenizer = Tokenizer.from_file(str(folder / "onnx" / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(folder / "merged" / "tokenizer.json"))
 
     def encode(text: str) -> list[int]:
         return tokenizer.encode(text, add_special_tokens=False).ids
@@ -266,7 +266,7 @@ def _own_products(
     threads: int,
     progress: Callable[[str], Progress],
 ) -> list[Product]:
-    """The tuned model in PyTorch, merged, and as ONNX; in this order."""
+    """The tuned model in PyTorch, merged, and as ONNX where that is written; in this order."""
     import torch
 
     from moontune.models.adapter import load_adapter
@@ -289,9 +289,12 @@ def _own_products(
     openers: list[tuple[str, int, Callable[[], Transcribe]]] = [
         ("PyTorch, tuned", weights.stat().st_size + size(run.adapter), tuned),
         ("PyTorch, merged", size(folder / "merged"), merged),
-        ("ONNX, float32", size(folder / "onnx"), onnx("onnx")),
-        ("ONNX, 8 bit", size(folder / "onnx-int8"), onnx("onnx-int8")),
     ]
+    if base.architecture.no_graphs is None:
+        openers += [
+            ("ONNX, float32", size(folder / "onnx"), onnx("onnx")),
+            ("ONNX, 8 bit", size(folder / "onnx-int8"), onnx("onnx-int8")),
+        ]
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -351,8 +354,9 @@ def _findings(table: Sequence[ProductFigures]) -> list[str]:
         f"{name}: the tokens of PyTorch, tuned on {rows[name].same_tokens} of "
         f"{rows[name].clips} clips."
         for name in ("PyTorch, merged", "ONNX, float32")
+        if name in rows
     ]
-    return [*findings, *_of_8_bit(rows["ONNX, 8 bit"])]
+    return [*findings, *(_of_8_bit(rows["ONNX, 8 bit"]) if "ONNX, 8 bit" in rows else [])]
 
 
 def _of_8_bit(row: ProductFigures) -> list[str]:

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 _USE = """```python
 import soundfile
 from peft import PeftModel
-from transformers import AutoProcessor, MoonshineForConditionalGeneration
+from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor
 
-base = MoonshineForConditionalGeneration.from_pretrained("{base}"{revision})
+base = AutoModelForSpeechSeq2Seq.from_pretrained("{base}"{revision})
 model = PeftModel.from_pretrained(base, "{repo}")
 processor = AutoProcessor.from_pretrained("{repo}")
 samples, rate = soundfile.read("clip.wav")  # mono, 16 kHz
@@ -106,7 +106,7 @@ def _head(
         pipeline_tag="automatic-speech-recognition",
         language=language_of(base.hub_id),
         license=licence,
-        tags=["moonshine", "lora", "moontune"],
+        tags=[base.model_type, "lora", "moontune"],
         model_name=repo.split("/")[-1],
         eval_results=results,
     )
@@ -173,8 +173,9 @@ def _opening(base: BaseOrigin, corpus: str, environment: Environment, repo: str)
     revision = f", revision {base.revision}" if base.from_hub else ""
     return [
         f"# {cell(repo.split('/')[-1])}",
-        f"A LoRA adapter for [{base.hub_id}](/{base.hub_id}){cell(revision)}, trained on "
-        f"{corpus}, with moontune {cell(environment.versions['moontune'])}.",
+        f"A LoRA adapter for [{base.hub_id}](/{base.hub_id}){cell(revision)}, type "
+        f"{code(base.model_type)}, trained on {corpus}, with moontune "
+        f"{cell(environment.versions['moontune'])}.",
     ]
 
 

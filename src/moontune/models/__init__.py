@@ -5,8 +5,10 @@ In reading order:
     locate       Where a base lies: the hub, a local folder, or rebuilt from PyPI packages
     bundled      Moonshine tiny English without the hub, rebuilt from what two PyPI packages
                  carry
-    base_model   The Moonshine model: where it comes from, its processor, and the labels it is
-                 trained on
+    architectures
+                 The kinds of model that moontune adapts, a file each: the next model is one more
+    packed       The forward without padding: clips lie end to end as the rows of one matrix
+    base_model   The base: where it comes from, its processor, and the labels it is trained on
     adapter      The LoRA adapter: attached to a base, saved as a standard peft folder, loaded
                  back
     provenance   Which weights an adapter was trained on, as moontune notes it beside peft's
@@ -22,6 +24,6 @@ In reading order:
     onnx         Audio to text with an ONNX pair: an exported one, or graphs of weights that
                  were just read
     standalone   The same with onnxruntime and numpy alone; in an export, `transcribe.py`
-    tiny_random  A random Moonshine of two and two layers with a byte-level tokenizer, made
-                 without any file
+    tiny_random  Random models of two and two layers with a byte-level tokenizer, made without any
+                 file
 """

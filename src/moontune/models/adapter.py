@@ -28,6 +28,16 @@ def _target_pattern(config: LoraConfig) -> str:
     return rf".*\b{half[config.lora_part]}\.layers\..*\.({names})"
 
 
+def _require_linears(base: Base, config: LoraConfig) -> None:
+    """Raise UserError for a target that no adapter is put on in this architecture."""
+    known = base.architecture.linears
+    if other := [name for name in config.lora_targets if name not in known]:
+        raise UserError(
+            f"--lora-targets {other[0]}: type {base.origin.model_type} has the linear layers "
+            f"{', '.join(known)}"
+        )
+
+
 def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
     """Put an untrained adapter on the base; only its weights require gradients.
 
@@ -36,6 +46,7 @@ def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
     from peft import LoraConfig as PeftLoraConfig
     from peft import get_peft_model
 
+    _require_linears(base, config)
     torch.manual_seed(seed)
     peft_config = PeftLoraConfig(
         task_type=None,
@@ -47,7 +58,7 @@ def attach_lora(base: Base, config: LoraConfig, seed: int) -> PeftModel:
         base_model_name_or_path=base.origin.hub_id,
     )
     base.net.name_or_path = base.origin.hub_id  # peft would write the local path instead
-    model = get_peft_model(base.net, peft_config)  # type: ignore[arg-type]
+    model = get_peft_model(base.net, peft_config)
     return model  # type: ignore[return-value]
 
 
@@ -118,7 +129,7 @@ def load_adapter(base: Base, folder: Path) -> PeftModel:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of missing keys, which are refused below
-            model = PeftModel.from_pretrained(base.net, str(folder))  # type: ignore[arg-type]
+            model = PeftModel.from_pretrained(base.net, str(folder))
     except Exception as error:  # peft, safetensors and torch raise many kinds for a bad folder
         reason = reason_of(error)
         raise UserError(f"{folder}: does not fit {base.origin.asked} ({reason})") from error

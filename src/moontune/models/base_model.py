@@ -1,4 +1,4 @@
-"""The Moonshine model: where it comes from, its processor, and the labels it is trained on."""
+"""The base: where it comes from, its processor, and the labels it is trained on."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from moontune.data.normalizer import visible_text
 from moontune.errors import UserError
+from moontune.models.architectures.interface import Architecture
+from moontune.models.architectures.registry import ARCHITECTURES, architecture_of
 from moontune.models.locate import locate
 from moontune.system.device import choose_device
 from moontune.system.fast_imports import import_transformers
 from moontune.system.memory import tune_memory
-
-if TYPE_CHECKING:
-    from transformers import MoonshineForConditionalGeneration
 
 _PADDED_TOKENS = 128  # some models have a few more embeddings than tokens
 
@@ -36,14 +35,19 @@ class Origin:
     revision: str | None
     sha256: str  # of the weights file
     from_hub: bool  # then the revision is a commit that can be asked for again
+    model_type: str = "moonshine"  # of its config.json
 
 
 @dataclass(frozen=True)
 class Base:
-    net: MoonshineForConditionalGeneration
+    net: Any  # transformers' class of its architecture
     processor: Any
     origin: Origin
     device: str
+
+    @property
+    def architecture(self) -> Architecture:
+        return architecture_of(self.net)
 
     @property
     def tokenizer(self) -> Any:
@@ -105,7 +109,7 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     """Load net and processor in float32 on a device: auto, cuda, mps or cpu. Raises UserError."""
     device = choose_device(device).name
     import_transformers()
-    from transformers import MoonshineForConditionalGeneration
+    import transformers
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -116,10 +120,9 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     if not weights.is_file():
         instead = pickle_hint(path, "pytorch_model") or "; give a complete model folder"
         raise UserError(f"{path}: holds no model.safetensors{instead}")
-    if (kind := _model_type(path)) != "moonshine":
-        raise UserError(f"{path}: is a model of type {kind}; moontune adapts type moonshine alone")
+    architecture = _architecture(path)
     try:
-        loaded: Any = MoonshineForConditionalGeneration.from_pretrained(
+        loaded: Any = getattr(transformers, architecture.net_class).from_pretrained(
             path,
             dtype=torch.float32,
             attn_implementation="sdpa",  # a config may name compiled code of the hub
@@ -138,23 +141,42 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
             f"{path}: its tokenizer has {len(processor.tokenizer)} tokens and its model "
             f"{net.config.vocab_size}; they are not of one model"
         )
-    if net.config.pad_token_id is None:  # a config built by hand; the loss needs one
-        net.config.pad_token_id = net.config.eos_token_id
+    _complete_ids(net.config, path)
     with open(weights, "rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     from_hub = re.fullmatch("[0-9a-f]{40}", resolved or "") is not None
-    origin = Origin(model_id, str(path), hub_id, resolved, digest, from_hub)
+    origin = Origin(
+        model_id, str(path), hub_id, resolved, digest, from_hub, architecture.model_type
+    )
     # Otherwise cuDNN's convolutions keep 10 bits of float32's mantissa.
     torch.backends.cudnn.allow_tf32 = False
-    net.to(device).eval()  # type: ignore[arg-type]
+    net.to(device).eval()
     return Base(net, processor, origin, device)
 
 
-def _model_type(path: Path) -> str:
+def _architecture(path: Path) -> Architecture:
+    """The architecture that a folder's config.json names. Raises UserError for another one."""
     try:
-        return str(json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"])
+        kind = str(json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "moonshine"  # loading says what is wrong
+        kind = "moonshine"  # loading says what is wrong
+    if kind not in ARCHITECTURES:
+        known = " and ".join(ARCHITECTURES)
+        raise UserError(f"{path}: is a model of type {kind}; moontune adapts types {known}")
+    return ARCHITECTURES[kind]
+
+
+def _complete_ids(config: Any, path: Path) -> None:
+    """Fill in the token ids that a config built by hand may leave open, and the loss needs."""
+    if not isinstance(config.eos_token_id, int):
+        raise UserError(
+            f"{path}: its config.json has the eos_token_id {config.eos_token_id}, where moontune "
+            "needs a single one; give a model that ends its transcripts with one token"
+        )
+    if config.pad_token_id is None:
+        config.pad_token_id = config.eos_token_id
+    if config.decoder_start_token_id is None:
+        config.decoder_start_token_id = config.bos_token_id
 
 
 def _check_weights(net: Any, info: dict[str, Any], weights: Path) -> None:

@@ -19,7 +19,10 @@ HUB_ALIASES = {  # the vendor renamed its organisation
     "moonshine-ai": "UsefulSensors",
 }
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_MOONSHINE = re.compile(r"(?:UsefulSensors|moonshine-ai)/moonshine-(?:tiny|base)(?:-([a-z]{2}))?")
+_MOONSHINE = re.compile(
+    r"(?:UsefulSensors|moonshine-ai)/moonshine-"
+    r"(?:tiny|base|streaming-(?:tiny|small|medium))(?:-([a-z]{2}))?"
+)
 # A copy of Moonshine tiny is told from a tuned model of its shape by the hash of three tensors.
 _FINGERPRINTED = (
     "model.encoder.conv1.weight",

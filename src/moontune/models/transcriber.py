@@ -14,6 +14,7 @@ from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
 from moontune.models.confidence.agreement import evidence
 from moontune.models.confidence.calibration import Calibration, default_confidence
@@ -24,7 +25,6 @@ from moontune.models.packed.alignment import token_starts
 from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import CrossKeys, joined, packs_of, some_of
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.system.distributed import ProcessGroup
 
 LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz
@@ -54,7 +54,7 @@ class Transcriber:
     ) -> None:
         self._base, self._decoding, self._mends_loops = base, decoding, mends_loops
         self._calibration = calibration or Calibration()
-        self.packed = PackedMoonshine(base.net, merged=True)
+        self.packed = packed_forward(base.net, merged=True)
         self._key_terms = key_terms and KeyTermWriter(key_terms, self._label)
 
     @torch.no_grad()

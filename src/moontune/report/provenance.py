@@ -155,6 +155,7 @@ def machine_facts(metrics: RunMetrics | FinalMetrics) -> Section:
     versions = ", ".join(f"{k} {v}" for k, v in environment.versions.items())
     rows = [
         ["base", f"{base.asked} ({base.hub_id}, revision {base.revision or 'not stated'})"],
+        ["type", base.model_type],
         ["weights", f"sha256 {base.sha256[:16]}"],
         ["device", f"{device.name} ({device.reason}), {device.dtype}"],
         ["training", _training(metrics)],

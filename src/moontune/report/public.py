@@ -291,6 +291,7 @@ def _base(found: BaseOrigin, place: Place) -> BaseOrigin:
         revision=found.revision,
         sha256=found.sha256,
         from_hub=found.from_hub,
+        model_type=found.model_type,
     )
 
 

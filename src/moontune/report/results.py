@@ -122,10 +122,14 @@ class BaseOrigin:
     revision: str | None
     sha256: str
     from_hub: bool
+    model_type: str = "moonshine"
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> BaseOrigin:
-        return cls(*(row[k] for k in ("asked", "hub_id", "revision", "sha256", "from_hub")))
+        names = ("asked", "hub_id", "revision", "sha256", "from_hub")
+        # Runs made before there was a second type do not name it.
+        same = {k: row[k] for k in names}
+        return cls(**same, model_type=row.get("model_type", cls.model_type))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from moontune.data.manifest import Utterance
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
+from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import PASS_FRAMES, PackedClips, pack, packs_of
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.training.augmentation import Augment, TokenDropout
@@ -42,7 +43,7 @@ class LossComputer:
         told that it has written: anew each time where gradients are recorded, else always alike."""
         self._base, self._load_audio, self._augment = base, load_audio, augment
         self._token_dropout = token_dropout
-        self.packed = PackedMoonshine(base.net, dtype)
+        self.packed = packed_forward(base.net, dtype)
         self.frames = PASS_FRAMES[self.packed.device.type]
         self._encoder_trains = any(p.requires_grad for p in base.net.model.encoder.parameters())
         self.cache = FeatureCache(self._compute, load_audio)
@@ -67,7 +68,7 @@ class LossComputer:
         features = (self._features(u).to(self.packed.device) for u in utterances)
         yield from packs_of(features, frames)
 
-    def encoded(self, clips: PackedClips, packed: PackedMoonshine | None = None) -> PackedClips:
+    def encoded(self, clips: PackedClips, packed: PackedForward | None = None) -> PackedClips:
         """The encoder's states of a pack, by `packed` in place of the model that trains."""
         return (packed or self.packed).encode(clips) if self._encoder_trains else clips
 

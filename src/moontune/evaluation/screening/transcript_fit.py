@@ -15,9 +15,10 @@ import torch
 
 from moontune.data.normalizer import normalize
 from moontune.evaluation.screening.suspects import Fit
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
+from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import PASS_FRAMES, CrossKeys, Layout, joined, packs_of
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Progress, no_progress
 
@@ -44,7 +45,7 @@ def transcript_fits(
     The processes of `group` share the work; which clips a text is tried with does not depend on
     how many there are.
     """
-    packed = PackedMoonshine(base.net, dtype)
+    packed = packed_forward(base.net, dtype)
     order = np.argsort([u.duration_or_1s for u in utterances], kind="stable").tolist()
     batches = [list(part) for part in np.array_split(order, max(1, len(order) // _TOGETHER))]
     found: list[tuple[int, Fit]] = []
@@ -57,7 +58,7 @@ def transcript_fits(
 
 
 def _fits(
-    packed: PackedMoonshine, base: Base, utterances: Sequence[Utterance], load_audio: LoadAudio
+    packed: PackedForward, base: Base, utterances: Sequence[Utterance], load_audio: LoadAudio
 ) -> list[Fit]:
     fronts = (packed.features(load_audio(u)) for u in utterances)
     most = PASS_FRAMES[packed.device.type]

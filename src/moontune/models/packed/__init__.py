@@ -1,4 +1,4 @@
-"""Moonshine's forward without padding: clips lie end to end as the rows of one matrix.
+"""The forward without padding: clips lie end to end as the rows of one matrix.
 
 In reading order:
 
@@ -8,10 +8,12 @@ In reading order:
                  clip by clip
     rotary       Rotary positions for clips laid end to end
     attention    Attention for clips laid end to end
+    windowed     Attention of each row to those near it, for clips laid end to end
     lora_linear  Frozen linear layers with their LoRA beside them, fused where they share an
                  input
     layers       The encoder's and the decoder's layers over clips laid end to end
-    moonshine    Moonshine's forward pass over clips laid end to end, without padding
+    forward      The forward pass over clips laid end to end, without padding, of any architecture's
+                 parts
     head_loss    Cross-entropy behind the output head, with its gradient computed at once
     greedy       Greedy transcripts of several clips at once, equal to `generate` on each alone
     beams        The most likely transcripts of several clips at once, by beam search

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import CrossKeys
-from moontune.models.packed.moonshine import PackedMoonshine
 
-HOP = 384  # samples from one frame of the encoder to the next: 41.7 frames a second
-_CENTRE = 447  # of the 895 samples that the first frame is computed from
 # Heads of moonshine-tiny, (layer, head), the five whose word starts were best on accented English
 # (benchmarks/decoding/word_times.py). Other shapes take all heads of the later half of the layers,
 # as Whisper does where nobody chose.
@@ -24,19 +22,20 @@ _SMOOTHED = 3  # frames of the median
 
 
 def token_starts(
-    packed: PackedMoonshine, cross_keys: CrossKeys, tokens: Sequence[Sequence[int]]
+    packed: PackedForward, cross_keys: CrossKeys, tokens: Sequence[Sequence[int]]
 ) -> list[np.ndarray]:
     """The sample that each token of each clip begins at, (tokens,) a clip, never falling.
 
     `tokens` are as `greedy` returns them, at least one a clip.
     """
     weights = _weights(packed, cross_keys, tokens)
-    return [HOP * _warped(-_clear(clip)) + _CENTRE for clip in weights]
+    hop, centre = packed.times.hop, packed.times.centre
+    return [np.maximum(hop * _warped(-_clear(clip)) + centre, 0) for clip in weights]
 
 
 @torch.no_grad()
 def _weights(
-    packed: PackedMoonshine, cross_keys: CrossKeys, tokens: Sequence[Sequence[int]]
+    packed: PackedForward, cross_keys: CrossKeys, tokens: Sequence[Sequence[int]]
 ) -> list[np.ndarray]:
     """Attention of the chosen heads, (heads, tokens, frames) a clip."""
     chosen = _chosen_heads(len(packed.decoder), packed.heads)

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.greedy import attend, frame_keys, hidden_frames, until_end
 from moontune.models.packed.layout import CrossKeys
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.packed.rotary import rotate
 
 _LEAVE_AT = 0.25  # a clip that is done leaves the batch once this share of it has
@@ -37,7 +37,7 @@ class Beam:
 
 @torch.no_grad()
 def beams(
-    packed: PackedMoonshine, cross_keys: CrossKeys, caps: Sequence[int], width: int
+    packed: PackedForward, cross_keys: CrossKeys, caps: Sequence[int], width: int
 ) -> list[list[Beam]]:
     """Each clip's `width` most likely transcripts (fewer only where fewer exist), most likely
     first; at most its own cap of tokens each."""
@@ -51,7 +51,7 @@ class _Search:
     """A beam search between two tokens. Clips are counted as they are left in the batch."""
 
     def __init__(
-        self, packed: PackedMoonshine, cross_keys: CrossKeys, caps: Sequence[int], width: int
+        self, packed: PackedForward, cross_keys: CrossKeys, caps: Sequence[int], width: int
     ) -> None:
         clips, layout, device = len(caps), cross_keys.layout, packed.device
         self._packed, self._width, self._device = packed, width, device
@@ -65,9 +65,8 @@ class _Search:
         self._slot = torch.zeros_like(self._clip)  # which of its clip's
         self._scores = torch.zeros(clips, device=device)
         self._written = torch.empty(clips, 0, dtype=torch.long, device=device)
-        head_dim = packed.embedding.shape[1] // packed.heads
         # Keys and values of the tokens so far: (layers, 2, rows, heads, tokens, head_dim).
-        self._past = torch.empty(len(packed.decoder), 2, clips, packed.heads, 0, head_dim)
+        self._past = torch.empty(len(packed.decoder), 2, clips, packed.heads, 0, packed.head_dim)
         self._past = self._past.to(device)
         # Beams that have ended, (clips, width).
         self._ended = torch.full((clips, width), float("-inf"), device=device)

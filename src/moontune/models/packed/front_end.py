@@ -36,11 +36,7 @@ class FrontEnd:
         self._norm = encoder.groupnorm
         assert self._norm.num_groups == 1
         convolutions = (encoder.conv1, encoder.conv2, encoder.conv3)
-        at_once = _AT_ONCE.get(self._norm.weight.device.type)
-        self._layers = [
-            _convolution(conv) if at_once is None else _Windows(conv, at_once)
-            for conv in convolutions
-        ]
+        self._layers = [row_convolution(conv) for conv in convolutions]
 
     @torch.no_grad()
     def __call__(self, clip: np.ndarray) -> torch.Tensor:
@@ -53,9 +49,19 @@ class FrontEnd:
         return functional.gelu(third(functional.gelu(second(x)))).contiguous()
 
 
+def row_convolution(conv: nn.Conv1d) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A convolution without padding over rows, (time, width), as its device does it best."""
+    at_once = _AT_ONCE.get(conv.weight.device.type)
+    return _convolution(conv) if at_once is None else _Windows(conv, at_once)
+
+
 def _convolution(conv: nn.Conv1d) -> Callable[[torch.Tensor], torch.Tensor]:
     """PyTorch's convolution over rows, (time, width)."""
-    return lambda rows: conv(rows.t()[None])[0].t()
+
+    def over_rows(rows: torch.Tensor) -> torch.Tensor:
+        return functional.conv1d(rows.t()[None], conv.weight, conv.bias, conv.stride)[0].t()
+
+    return over_rows
 
 
 class _Windows:

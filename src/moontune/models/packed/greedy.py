@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import CrossKeys, Layout
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.models.packed.rotary import rotate
 
 # A clip that has ended leaves the batch once this share of it has; on a GPU, where looking costs a
@@ -33,7 +33,7 @@ class _Layer:
 
 
 @torch.no_grad()
-def greedy(packed: PackedMoonshine, cross_keys: CrossKeys, caps: Sequence[int]) -> list[list[int]]:
+def greedy(packed: PackedForward, cross_keys: CrossKeys, caps: Sequence[int]) -> list[list[int]]:
     """Token ids of each clip without the start token, EOS kept; at most its own cap of tokens."""
     heads, device = packed.heads, packed.device
     layers = [_layer(kv, cross_keys.layout, heads, max(caps)) for kv in cross_keys.layers]
@@ -102,7 +102,7 @@ def hidden_frames(layout: Layout, heads: int) -> torch.Tensor | None:
 
 
 def _next(
-    packed: PackedMoonshine,
+    packed: PackedForward,
     layers: Sequence[_Layer],
     last: torch.Tensor,
     place: int,

@@ -11,12 +11,13 @@ from torch.nn import functional
 from moontune.models.packed.attention import cross_attention, self_attention
 from moontune.models.packed.layout import Layout
 from moontune.models.packed.lora_linear import FusedLoraLinear, UnfusedLinear
+from moontune.models.packed.windowed import Window, windowed_attention
 
 Linear = FusedLoraLinear | UnfusedLinear
 Fuse = Callable[..., Linear]  # linear layers that share an input, as one
 
 
-class _Mlp:
+class Mlp:
     def __init__(self, mlp: Any, fuse: Fuse, *, gated: bool) -> None:
         self._up, self._down = fuse(mlp.fc1), fuse(mlp.fc2)
         self._activation, self._gated = mlp.activation_fn, gated
@@ -29,15 +30,15 @@ class _Mlp:
         return self._down(self._activation(gate) * value)
 
 
-class _SelfAttention:
+class SelfAttention:
     def __init__(self, module: Any, fuse: Fuse, heads: int, *, causal: bool) -> None:
         self.qkv = fuse(module.q_proj, module.k_proj, module.v_proj)
         self.out = fuse(module.o_proj)
-        self.heads, self._causal = heads, causal
+        self._heads, self._causal = heads, causal
 
     def __call__(self, x: torch.Tensor, layout: Layout, rotations: Any) -> torch.Tensor:
         qkv = self.qkv(x)
-        return self.out(self_attention(qkv, rotations, layout, self.heads, causal=self._causal))
+        return self.out(self_attention(qkv, rotations, layout, self._heads, causal=self._causal))
 
 
 class _CrossAttention:
@@ -52,36 +53,55 @@ class _CrossAttention:
         return self.out(cross_attention(self.q(x), kv, layout, frames, self._heads))
 
 
+class WindowedAttention:
+    """Attention of frames to those near them, whose places nothing tells it."""
+
+    def __init__(self, module: Any, fuse: Fuse, heads: int) -> None:
+        self._qkv = fuse(module.q_proj, module.k_proj, module.v_proj)
+        self._out = fuse(module.o_proj)
+        self._heads = heads
+
+    def __call__(self, x: torch.Tensor, window: Window) -> torch.Tensor:
+        return self._out(windowed_attention(self._qkv(x), window, self._heads))
+
+
 class Norm:
-    def __init__(self, norm: torch.nn.LayerNorm) -> None:
-        self._norm = norm
+    """A layer norm over the last dimension."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, eps: float) -> None:
+        self._weight, self._bias, self._eps = weight, bias, eps
+
+    @classmethod
+    def of(cls, norm: torch.nn.LayerNorm) -> Norm:
+        return cls(norm.weight, norm.bias, norm.eps)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        n = self._norm
-        return functional.layer_norm(x, n.normalized_shape, n.weight, n.bias, n.eps)
+        return functional.layer_norm(x, x.shape[-1:], self._weight, self._bias, self._eps)
 
 
 class EncoderLayer:
-    def __init__(self, layer: Any, fuse: Fuse, heads: int) -> None:
-        self._norms = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
-        self._attention = _SelfAttention(layer.self_attn, fuse, heads, causal=False)
-        self._mlp = _Mlp(layer.mlp, fuse, gated=False)
+    """Attention and MLP, each behind a norm; what attention needs besides rows is passed on."""
 
-    def __call__(self, x: torch.Tensor, layout: Layout, rotations: Any) -> torch.Tensor:
-        x = x + self._attention(self._norms[0](x), layout, rotations)
+    def __init__(
+        self, norms: tuple[Norm, Norm], attention: Callable[..., torch.Tensor], mlp: Mlp
+    ) -> None:
+        self._norms, self._attention, self._mlp = norms, attention, mlp
+
+    def __call__(self, x: torch.Tensor, *where: Any) -> torch.Tensor:
+        x = x + self._attention(self._norms[0](x), *where)
         return x + self._mlp(self._norms[1](x))
 
 
 class DecoderLayer:
     def __init__(self, layer: Any, fuse: Fuse, heads: int) -> None:
         self.norms = (
-            Norm(layer.input_layernorm),
-            Norm(layer.post_attention_layernorm),
-            Norm(layer.final_layernorm),
+            Norm.of(layer.input_layernorm),
+            Norm.of(layer.post_attention_layernorm),
+            Norm.of(layer.final_layernorm),
         )
-        self.attention = _SelfAttention(layer.self_attn, fuse, heads, causal=True)
+        self.attention = SelfAttention(layer.self_attn, fuse, heads, causal=True)
         self.cross = _CrossAttention(layer.encoder_attn, fuse, heads)
-        self.mlp = _Mlp(layer.mlp, fuse, gated=True)
+        self.mlp = Mlp(layer.mlp, fuse, gated=True)
 
     def __call__(
         self, x: torch.Tensor, layout: Layout, rotations: Any, kv: torch.Tensor, frames: Layout

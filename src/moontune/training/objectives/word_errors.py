@@ -17,10 +17,10 @@ import torch
 from moontune.config.schema import TokenCap, TrainConfig
 from moontune.data.manifest import Utterance
 from moontune.data.normalizer import normalize
+from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.layout import PackedClips, some_of
-from moontune.models.packed.moonshine import PackedMoonshine
 from moontune.system.distributed import ProcessGroup
 from moontune.training.losses import LossComputer
 from moontune.training.objectives.likelihood import Likelihood
@@ -95,7 +95,7 @@ class WordErrors:
     ) -> Iterator[tuple[PackedClips, list[Utterance], list[list[Beam]]]]:
         """The utterances a pass at a time, what the encoder gets of them, and their beams."""
         losses, begin = self._losses, 0
-        writer = PackedMoonshine(self._base.net, losses.packed.dtype, merged=True)
+        writer = packed_forward(self._base.net, losses.packed.dtype, merged=True)
         for clips in losses.packs(utterances, losses.frames // 2):
             some = list(utterances[begin : begin + len(clips.layout.lengths)])
             begin += len(some)
