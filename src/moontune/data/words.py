@@ -1,0 +1,46 @@
+"""Written words: between spaces, or single characters in languages that do not separate words."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+
+from moontune.config.languages import current
+
+COMMAS = ",;:\u060c\u061b\u3001\uff0c\uff1b\uff1a"
+ENDS = ".?!\u2026\u061f\u06d4\u0964\u3002\uff01\uff1f\uff0e"
+CLOSES = "\u00bb\u300d\u300f\uff09\u3011\u300b"  # quotations and brackets, beside English ones
+_OPENS = r"\(\[\u201c\u2018\u00ab\u300c\u300e\uff08\u3010\u300a"
+_LATIN = r"[A-Za-z0-9\u00c0-\u024f]"
+_RUN = rf"{_LATIN}+(?:[.,:'\u2019/-]{_LATIN}+)*"  # a foreign word, or a number
+_CHARACTER = re.compile(rf"[^\w\s]*(?:{_RUN}|\w)[^\w\s{_OPENS}]*|[^\w\s]+$")
+_MEETS = re.compile(rf"{_LATIN}$"), re.compile(rf"^{_LATIN}")
+
+
+def written_words(text: str) -> list[str]:
+    """The words of a text as they are written, with the punctuation that stands at them.
+
+    Where words are not separated each character is one, and so is a foreign word or a number.
+    """
+    parts = text.split()
+    if current().spaced:
+        return parts
+    words: list[str] = []
+    for found in itertools.chain.from_iterable(map(_CHARACTER.findall, parts)):
+        if words and not any(c.isalnum() for c in found):
+            words[-1] += found
+        else:
+            words.append(found)
+    return words
+
+
+def joined_words(words: Iterable[str]) -> str:
+    """Written words as a text: a space between each two, or only where two foreign ones meet."""
+    if current().spaced:
+        return " ".join(words)
+    text = ""
+    for word in words:
+        meets = _MEETS[0].search(text) and _MEETS[1].search(word)
+        text += f" {word}" if meets else word
+    return text
