@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from moontune.config.languages import ENGLISH, current
 from moontune.data.normalizer import normalize, visible_text
 from moontune.data.truecasing import (
     Style,
@@ -25,7 +24,8 @@ from moontune.data.truecasing import (
     word_key,
     write_words,
 )
-from moontune.data.words import CLOSES, ENDS, written_words
+from moontune.languages.table import ENGLISH, current
+from moontune.languages.words import CLOSES, ENDS, written_words
 
 Case = Literal["lower", "capital", "upper", "mixed"]
 MARKS = ",\u060c\u3001\uff0c" + ENDS.replace("\u2026", "")

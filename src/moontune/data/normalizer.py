@@ -7,7 +7,7 @@ import importlib.metadata
 import re
 import unicodedata
 
-from moontune.config.languages import ENGLISH, current
+from moontune.languages.table import ENGLISH, current
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\uff07", "''''")

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
-from moontune.config.languages import ENGLISH, current
 from moontune.data.normalizer import normalize
-from moontune.data.words import CLOSES, COMMAS, ENDS, joined_words, written_words
+from moontune.languages.table import ENGLISH, current
+from moontune.languages.words import CLOSES, COMMAS, ENDS, joined_words, written_words
 
 Style = Literal["cased", "upper", "lower"]
 
@@ -226,7 +226,8 @@ def _is_name(form: str) -> bool:
 
 def _capitalized(word: str) -> str:
     core = word_core(word)
-    if not current().cased or core[1:] != core[1:].lower():  # iPhone: its capital stands where it should
+    # iPhone: its capital stands where it should.
+    if not current().cased or core[1:] != core[1:].lower():
         return word
     start = word.index(core) if core else 0
     return word[:start] + word[start : start + 1].upper() + word[start + 1 :]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
+from moontune.languages.table import speaking
 from moontune.models import standalone
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, adapter_run, pinned_revision
@@ -62,10 +63,17 @@ class Exported:
 
 def export(args: ExportArgs, ui: Ui) -> Exported:
     """Write `RUN/export`, whole or not at all. Raises UserError."""
+    run, base, vendor = _checked(args, ui)
+    with speaking(run.config().language):
+        return _exported(args, ui, run, base, vendor)
+
+
+def _exported(
+    args: ExportArgs, ui: Ui, run: RunDir, base: Base, vendor: OpenVendor | None
+) -> Exported:
     from moontune.export.export_card import ExportFacts, card
     from moontune.export.measure import measure_export
 
-    run, base, vendor = _checked(args, ui)
     measured = None
     with exclusive_run(run.path), new_folder(run / FOLDER) as folder:
         write_products(base, run.adapter, folder, args.spare, ui)

@@ -44,7 +44,7 @@ class NewClips:
             f"{counted(sum(self.by_split.values()), 'clip')} more than in {self.earlier}: "
             f"{learnt:,} to learn from, {self.by_split['val']:,} to validate, {tested:,} to test.",
             plainly(self.comparison, names),
-            self.comparison.sentences["wer"],
+            self.comparison.says,
         ]
         if self.of_new is not None:
             on = counted(tested, "new test clip")
@@ -53,7 +53,7 @@ class NewClips:
             said.append(
                 "None of the new clips is tested on: these figures are of the earlier ones alone."
             )
-        if self.comparison.wer.outcome == "worse":
+        if self.comparison.error_rate.outcome == "worse":
             said.append(f"The earlier adapter hears better: go on using {self.earlier}.")
         return said
 

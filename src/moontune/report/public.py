@@ -33,9 +33,9 @@ from moontune.report.results import (
 )
 from moontune.training.summary import TrainingSummary
 
-_SENTENCES = ("wer", "loss", "typography")  # of a comparison, made of figures
+_SENTENCES = ("wer", "cer", "loss", "typography")  # of a comparison, made of figures
 _CHECKS = (  # whose details are figures, or names that moontune gives
-    *("improved", "WER not worse", "transcripts are speech", "test clips unseen"),
+    *("improved", "WER not worse", "CER not worse", "transcripts are speech", "test clips unseen"),
     *("best update kept", "stable training", "no MPS fallback", "artifacts complete"),
     *("same words in a fresh process", "expected to help"),
 )

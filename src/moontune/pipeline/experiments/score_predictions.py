@@ -13,6 +13,7 @@ from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
+from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.pipeline.run_dir import RunDir, evaluated_run
 from moontune.system.files import check_output, refuse_counted_twice
 from moontune.system.formatting import agreeing, counted
@@ -26,6 +27,9 @@ class ScoreArgs:
     """Prediction files (JSONL), or runs' folders: those are scored tuned against base."""
     against: tuple[Path, ...] | None = None
     """Prediction files of another model on the same clips, to compare with (the `before`)."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: the runs'
+    own, and en of files."""
     seed: int = OutputConfig.seed
     """Seed of the bootstrap."""
     json: Path | None = None
@@ -63,9 +67,23 @@ def score(args: ScoreArgs) -> Scorecard:
         after = list(args.predictions)
         before, names = list(args.against or ()), ("before", "after") if args.against else None
     remarks = _bases(runs)
-    rows = _pool(after, remarks)
-    others = _pool(before, remarks) if names else rows
-    return Scorecard(compare(others, rows, args.seed), names, remarks)
+    with speaking(_language(args.language, runs)):
+        rows = _pool(after, remarks)
+        others = _pool(before, remarks) if names else rows
+        return Scorecard(compare(others, rows, args.seed), names, remarks)
+
+
+def _language(asked: str | None, runs: Sequence[RunDir]) -> Language:
+    """The language that is asked for, or that all runs are in. Raises UserError."""
+    if asked is not None:
+        return language_named(asked)
+    found = [run.config().language for run in runs] or [ENGLISH]
+    if len(set(found)) > 1:
+        raise UserError(
+            f"the runs are in {len(set(found))} languages ({', '.join(s.code for s in found)}), so "
+            "their errors are counted apart; score those of one alone"
+        )
+    return found[0]
 
 
 def _evaluated(path: Path) -> RunDir:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from moontune.errors import UserError
 
@@ -22,7 +23,13 @@ _NAMES = {
     "vi": "Vietnamese",
     "es": "Spanish",
 }
-_ISO_639_1 = frozenset(
+
+
+def _codes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ISO_639_1 = _codes(
     """
     aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de
     dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia
@@ -30,18 +37,20 @@ _ISO_639_1 = frozenset(
     lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl
     ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk
     tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
-    """.split()
+    """
 )
-_UNSPACED = frozenset("ja zh th lo km my bo dz".split())
-_RIGHT_TO_LEFT = frozenset("ar he fa ur ps sd ug yi dv ks".split())
+_UNSPACED = _codes("ja zh th lo km my bo dz")
+_RIGHT_TO_LEFT = _codes("ar he fa ur ps sd ug yi dv ks")
 # Letters of two cases, and not Latin.
-_TWO_CASES = frozenset("ab av ba be bg ce cu cv el hy kk kv ky mk mn os ru sr tg tt uk".split())
+_TWO_CASES = _codes("ab av ba be bg ce cu cv el hy kk kv ky mk mn os ru sr tg tt uk")
 _ONE_CASE = (
     _UNSPACED
     | _RIGHT_TO_LEFT
-    | frozenset("am as bn gu hi ii ka kn ko ml mr ne or pa pi sa si ta te ti".split())
+    | _codes("am as bn gu hi ii iu ka kn ko ml mr ne or pa pi sa si ta te ti")
 )
 LATIN_RATE, OTHER_RATE = 6.5, 13.0  # tokens a second
+RateName = Literal["wer", "cer"]
+RATES: dict[RateName, tuple[str, str]] = {"wer": ("WER", "word"), "cer": ("CER", "character")}
 
 
 @dataclass(frozen=True)
@@ -93,9 +102,18 @@ class Language:
         return {"ja": "\u3002", "zh": "\u3002", "hi": "\u0964", "ur": "\u06d4"}.get(self.code, ".")
 
     @property
-    def rate(self) -> str:
+    def rate(self) -> RateName:
         """The error rate that leads: `wer`, or `cer` where words are not separated."""
         return "wer" if self.spaced else "cer"
+
+    @property
+    def rate_label(self) -> str:
+        return RATES[self.rate][0]
+
+    @property
+    def unit(self) -> str:
+        """What errors are counted in: word or character."""
+        return RATES[self.rate][1]
 
 
 ENGLISH = Language("en")

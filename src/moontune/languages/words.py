@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable
 
-from moontune.config.languages import current
+from moontune.languages.table import current
 
 COMMAS = ",;:\u060c\u061b\u3001\uff0c\uff1b\uff1a"
 ENDS = ".?!\u2026\u061f\u06d4\u0964\u3002\uff01\uff1f\uff0e"
@@ -15,7 +15,7 @@ _OPENS = r"\(\[\u201c\u2018\u00ab\u300c\u300e\uff08\u3010\u300a"
 _LATIN = r"[A-Za-z0-9\u00c0-\u024f]"
 _RUN = rf"{_LATIN}+(?:[.,:'\u2019/-]{_LATIN}+)*"  # a foreign word, or a number
 _CHARACTER = re.compile(rf"[^\w\s]*(?:{_RUN}|\w)[^\w\s{_OPENS}]*|[^\w\s]+$")
-_MEETS = re.compile(rf"{_LATIN}$"), re.compile(rf"^{_LATIN}")
+_MEETS = re.compile(r"[!-~\u00c0-\u024f]$"), re.compile(rf"^{_LATIN}")
 
 
 def written_words(text: str) -> list[str]:
