@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 from moontune.evaluation.acceptance import shown
 from moontune.evaluation.measures import Comparison, GroupRow
 from moontune.evaluation.phrasing import measure_rows, plainly
-from moontune.languages.table import current
 from moontune.system.formatting import HangupProofStream, counted, percent, printable
 
 if TYPE_CHECKING:
@@ -279,8 +278,8 @@ class ConsoleUi:
                 f"{counted(cut, 'clip')} cut by the token cap"
             )
         if comparison.speakers:
-            self._groups("speaker", comparison.by_speaker, names)
-        self._groups("length", comparison.by_duration, names)
+            self._groups("speaker", comparison, comparison.by_speaker, names)
+        self._groups("length", comparison, comparison.by_duration, names)
         if names is not None:
             words = (("fixed", comparison.words_fixed), ("broken", comparison.words_broken))
             for kind, counts in words:
@@ -295,10 +294,16 @@ class ConsoleUi:
         for remark in card.remarks:
             self.warn(remark)
 
-    def _groups(self, title: str, rows: list[GroupRow], names: tuple[str, str] | None) -> None:
+    def _groups(
+        self,
+        title: str,
+        comparison: Comparison,
+        rows: list[GroupRow],
+        names: tuple[str, str] | None,
+    ) -> None:
         from rich.table import Column, Table
 
-        label, units = current().rate_label, f"{current().unit}s"
+        label, units = comparison.rate_label, f"{comparison.unit}s"
         rates = (label,) if names is None else tuple(f"{label} {name}" for name in names)
         heads = [Column(_cell(rate)) for rate in rates]
         table = Table(title, "clips", units, *heads, box=None, pad_edge=False)

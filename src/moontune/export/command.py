@@ -59,6 +59,7 @@ class Exported:
     folder: Path
     table: list[ProductFigures]
     findings: list[str]
+    head: tuple[str, ...] = ()  # of the table
 
 
 def export(args: ExportArgs, ui: Ui) -> Exported:
@@ -71,7 +72,7 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
 def _exported(
     args: ExportArgs, ui: Ui, run: RunDir, base: Base, vendor: OpenVendor | None
 ) -> Exported:
-    from moontune.export.export_card import ExportFacts, card
+    from moontune.export.export_card import ExportFacts, card, head
     from moontune.export.measure import measure_export
 
     measured = None
@@ -85,7 +86,7 @@ def _exported(
         write_json(folder / "export.json", facts)
     if measured is None:
         return Exported(run / FOLDER, [], [_not_measured(run)] if run.kind == "final" else [])
-    return Exported(run / FOLDER, measured.table, measured.findings)
+    return Exported(run / FOLDER, measured.table, measured.findings, head())
 
 
 def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]:

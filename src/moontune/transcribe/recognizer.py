@@ -44,10 +44,10 @@ class Recognizer:
     cap: TokenCap  # the one a run was evaluated with, else the default
     note: str | None  # for the user, such as that an adapter is on other weights
     transcribe: Transcribe
-    language: Language  # that it hears
     one_by_one: bool = False  # several clips together are no faster than one after another
     # Of the confidences that words of its transcripts carry; None: they carry none.
     calibration: Calibration | None = None
+    language: Language = ENGLISH  # that it hears
 
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
@@ -234,9 +234,8 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     assert parts.cap is not None
     assert parts.language is not None
     language = Language(parts.language)
-    return Recognizer(
-        *(what, kind, base.device, parts.cap, note, transcribe, language), calibration=calibration
-    )
+    found = (what, kind, base.device, parts.cap, note, transcribe)
+    return Recognizer(*found, calibration=calibration, language=language)
 
 
 def _with_language(parts: _Parts) -> _Parts:
@@ -286,12 +285,13 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
     assert parts.cap is not None
     assert parts.language is not None
     language = Language(parts.language)
-    return Recognizer(what, kind, "cpu", parts.cap, note, transcriber, language, one_by_one=True)
+    found = (what, kind, "cpu", parts.cap, note, transcriber)
+    return Recognizer(*found, one_by_one=True, language=language)
 
 
 def _onnx(what: str, language: Language) -> Recognizer:
     from moontune.models.onnx import OnnxTranscriber
 
     transcriber = OnnxTranscriber(user_path(what))
-    found = (what, "onnx", "cpu", _cap(language), None, transcriber, language)
-    return Recognizer(*found, one_by_one=True)
+    found = (what, "onnx", "cpu", _cap(language), None, transcriber)
+    return Recognizer(*found, one_by_one=True, language=language)
