@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,13 +38,13 @@ def diff_transcripts(
     """
     ref, first, second = read_written(reference), read_written(before), read_written(after)
     old, new = _Alignment(ref, first), _Alignment(ref, second)
-    return _shown(_words(old, None, style)), _shown(_words(new, old, style))
+    return list(_words(old, None, style)), list(_words(new, old, style))
 
 
-def _shown(words: Iterator[Word]) -> list[Word]:
+def to_read(words: Sequence[Word]) -> list[Word]:
     """The words; of characters those of a kind that stand together as one."""
     if current().spaced:
-        return list(words)
+        return [*words]
     return [
         Word(joined_words(w.text for w in part), kind, joined_words(w.said for w in part), change)
         for (kind, change), group in itertools.groupby(words, lambda w: (w.kind, w.change))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from moontune.config.schema import ModelConfig
 from moontune.errors import UserError
 from moontune.importing.data_set import Imported, Request, make_data_set
 from moontune.importing.script.listening import Listener
+from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.system.files import new_folder, refuse_counted_twice
 from moontune.system.progress import Progress, no_progress
+from moontune.transcribe.recognizer import language_of_model
 
 _LONGEST_S = (1.0, 30.0)  # the model was trained on clips of at most 30 s
 
@@ -43,6 +46,18 @@ class ImportArgs:
     model_id: str = ModelConfig.model_id
     """Who listens to a long recording whose script has no times: a base on the hub, a folder, a
     run, or `bundled` (offline)."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: that of
+    --model-id."""
+
+
+def _language(args: ImportArgs) -> Language:
+    """The one asked for, else that of who would listen, as far as that is known by now."""
+    if args.language is not None:
+        return language_named(args.language)
+    with suppress(UserError):  # told once there is something to hear
+        return language_of_model(args.model_id, ask_hub=False)
+    return ENGLISH
 
 
 def import_sources(
@@ -63,6 +78,6 @@ def import_sources(
             raise UserError(f"--output {args.output}: lies inside {source}; name another folder")
     request = Request(args.sources, args.link, args.format, args.keep_going, args.max_clip_s)
     listener = Listener(args.model_id, tell, progress)
-    with new_folder(args.output) as folder:
+    with speaking(_language(args)), new_folder(args.output) as folder:
         imported = make_data_set(request, folder, tell, progress, listener.hear)
     return args.output, imported

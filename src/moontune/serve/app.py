@@ -22,6 +22,7 @@ from starlette.routing import Route
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
+from moontune.languages.table import current
 from moontune.report.html.templating import templates
 from moontune.serve.counts import Hypothesis, difference, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS, kept_request
@@ -145,6 +146,7 @@ async def _transcribe(
         "id": key,
         "duration": len(samples) / SAMPLE_RATE_HZ,
         "difference": difference(hypotheses),
+        "gap": " " if current().spaced else "",
         "same": len({h.text for h in hypotheses}) == 1,
         "models": [
             {

@@ -11,6 +11,7 @@ from moontune.config.schema import ModelConfig
 from moontune.data.audio import SAMPLE_RATE_HZ, audio_blocks, header_duration_s
 from moontune.errors import UserError
 from moontune.importing.values import Piece
+from moontune.languages.table import current
 from moontune.languages.words import joined_words
 from moontune.system.progress import Progress, no_progress
 from moontune.transcribe.long_form import SegmentTranscript, transcribe_segments
@@ -61,7 +62,7 @@ class Listener:
 
             self.tell(f"  listening with {self.model_id}, to find the script's words")
             try:
-                self._recognizer.append(open_recognizer(self.model_id))
+                self._recognizer.append(open_recognizer(self.model_id, language=current().code))
             except UserError as error:
                 raise UserError(str(error).replace("--model ", "--model-id ")) from None
         return self._recognizer[0]
