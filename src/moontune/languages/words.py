@@ -15,7 +15,9 @@ _OPENS = r"\(\[\u201c\u2018\u00ab\u300c\u300e\uff08\u3010\u300a"
 _LATIN = r"[A-Za-z0-9\u00c0-\u024f]"
 _RUN = rf"{_LATIN}+(?:[.,:'\u2019/-]{_LATIN}+)*"  # a foreign word, or a number
 _CHARACTER = re.compile(rf"[^\w\s]*(?:{_RUN}|\w)[^\w\s{_OPENS}]*|[^\w\s]+$")
-_MEETS = re.compile(r"[!-~\u00c0-\u024f]$"), re.compile(rf"^{_LATIN}")
+# A word and the next that would be others without a space: two foreign ones, or where punctuation
+# would come to belong to the other one.
+_APART = re.compile(rf"[!-~\u00c0-\u024f]\n{_LATIN}|\n[^\w{_OPENS}]|[{_OPENS}]\n")
 
 
 def written_words(text: str) -> list[str]:
@@ -36,11 +38,12 @@ def written_words(text: str) -> list[str]:
 
 
 def joined_words(words: Iterable[str]) -> str:
-    """Written words as a text: a space between each two, or only where two foreign ones meet."""
+    """Written words as a text of these words: a space between each two, or only where they would
+    be others without, as foreign ones."""
     if current().spaced:
         return " ".join(words)
     text = ""
     for word in words:
-        meets = _MEETS[0].search(text) and _MEETS[1].search(word)
-        text += f" {word}" if meets else word
+        apart = text and _APART.search(f"{text[-1]}\n{word[:1]}")
+        text += f" {word}" if apart else word
     return text

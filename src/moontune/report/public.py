@@ -47,7 +47,7 @@ _PATHS = (  # settings that are files, folders or names on the hub
     *("manifest", "after", "general_manifest", "replay_manifest"),
     *("dataset", "model_id", "output_dir", "report_file"),
 )
-_NAMES = ("run_name", "dataset_split", "dataset_revision", "revision")
+_NAMES = ("run_name", "dataset_split", "dataset_revision", "revision", "language")
 _HIDDEN = "..."  # in place of what is known neither as a figure nor as a path
 
 
