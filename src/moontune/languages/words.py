@@ -30,11 +30,15 @@ def written_words(text: str) -> list[str]:
         return parts
     words: list[str] = []
     for found in itertools.chain.from_iterable(map(_CHARACTER.findall, parts)):
-        if words and not any(c.isalnum() for c in found):
+        if words and not (_has_letter(found) and _has_letter(words[-1])):
             words[-1] += found
         else:
             words.append(found)
     return words
+
+
+def _has_letter(word: str) -> bool:
+    return any(c.isalnum() for c in word)
 
 
 def joined_words(words: Iterable[str]) -> str:
