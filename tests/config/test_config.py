@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
