@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from unicodedata import category, east_asian_width
 
+from moontune.languages.table import current
 from moontune.languages.words import CLOSES, COMMAS, ENDS, joined_words, written_words
 from moontune.models.decoding import TimedWord
 
@@ -130,11 +131,28 @@ def _wrapped(words: Sequence[str]) -> list[str]:
     whole = joined_words(words)
     most = 2 * WIDE_LINE if 2 * _width(whole) > 3 * len(whole) else LINE  # most of it is wide
     lines = _filled(words, most)
+    if len(lines) == _LINES and not current().spaced and (halves := _at_a_mark(words, most)):
+        return halves
     for width in range(_width(whole) // 2, most) if len(lines) == _LINES else ():
         even = _filled(words, width)
         if len(even) == _LINES:
             return even
     return lines
+
+
+def _at_a_mark(words: Sequence[str], most: int) -> list[str] | None:
+    """Two lines, cut behind the mark that is nearest the middle: where nothing separates words, a
+    cut elsewhere may divide one. None where no mark leaves lines that are short enough."""
+    cuts = [
+        i
+        for i in range(1, len(words))
+        if _last_mark(words[i - 1]) in ENDS + COMMAS
+        and max(_width(joined_words(part)) for part in (words[:i], words[i:])) <= most
+    ]
+    if not cuts:
+        return None
+    at = min(cuts, key=lambda i: abs(2 * i - len(words)))
+    return [joined_words(words[:at]), joined_words(words[at:])]
 
 
 def _filled(words: Sequence[str], most: int) -> list[str]:
