@@ -158,7 +158,7 @@ def main(args: Args) -> None:
             print(f"\n### {crossval}, {which}\n\n| rule | WER | to greedy, 95 % |\n|---|---|---|")
             plain = scored(rows, "greedy")
             for rule in RULES:
-                found = compare(plain, scored(rows, rule), 42).wer
+                found = compare(plain, scored(rows, rule), 42).error_rate
                 assert found.after is not None
                 change = "" if rule == "greedy" else show_interval("wer", found.difference_interval)
                 print(f"| {rule} | {percent(found.after)} | {change} |", flush=True)

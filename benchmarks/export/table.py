@@ -72,16 +72,16 @@ def main() -> int:
             table = [figures(p, products[0], clips, no_tokens, 42) for p in products]
             for row in table:
                 speed = row.times_real_time
-                assert row.wer is not None
-                assert row.wer_difference is not None
+                assert row.rate is not None
+                assert row.rate_difference is not None
                 print(
-                    f"  {row.name:14} WER {100 * row.wer:.2f} % "
-                    f"({100 * row.wer_difference:+.2f} points), same tokens on "
+                    f"  {row.name:14} WER {100 * row.rate:.2f} % "
+                    f"({100 * row.rate_difference:+.2f} points), same tokens on "
                     f"{row.same_tokens} of {row.clips}"
                     + ("" if speed is None else f", {speed} x real time"),
                     flush=True,
                 )
-            failed |= table[1].same_tokens < len(rows) or (table[2].wer_difference or 0) > 0.005
+            failed |= table[1].same_tokens < len(rows) or (table[2].rate_difference or 0) > 0.005
     return int(failed)
 
 

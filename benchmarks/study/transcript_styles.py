@@ -234,10 +234,10 @@ def main(args: Args) -> None:
             if not args.labels:
                 before, after = predictions(args, name, twin, manifest_of(args, name, twin))
                 best = best or after
-                gain = compare(before, after, args.seed).wer
+                gain = compare(before, after, args.seed).error_rate
                 kept = {row["id"] for row in after} & {row["id"] for row in best}
                 one, other = ([r for r in rows if r["id"] in kept] for rows in (best, after))
-                to_clean = compare(one, other, args.seed).wer
+                to_clean = compare(one, other, args.seed).error_rate
                 cells += [
                     f"{100 * (gain.before or 0):.2f} %",
                     f"{100 * (gain.after or 0):.2f} %",

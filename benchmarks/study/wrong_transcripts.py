@@ -139,7 +139,7 @@ def main(args: Args) -> None:
                 pairs = [(clean, aside)]
                 pairs += [(aside, trained(args, name, share, keep=True)[1])] if share else []
                 for one, other in pairs:
-                    wer = compare(one, other, args.seed).wer
+                    wer = compare(one, other, args.seed).error_rate
                     interval = show_interval("wer", wer.difference_interval)
                     cells += [f"{100 * (wer.after or 0):.2f} %", f"{interval}: {wer.outcome}"]
             print(f"| {' | '.join(cells)} |{' |' * (len(head) - len(cells))}", flush=True)

@@ -19,6 +19,9 @@ from moontune.evaluation import comparison
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.importing.on_the_way import with_imported
+from moontune.languages.table import ENGLISH, language_named, speaking
+from moontune.languages.words import joined_words
+from moontune.models.locate import language_of_base
 from moontune.pipeline.new_run import RunKind, Start, begin_run, layered_settings, resume_run
 from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_log import RunLog
@@ -134,19 +137,22 @@ def evaluate(
     *,
     cap: TokenCap | None = None,
     decoding: Decoding = "greedy",
+    language: str | None = None,
 ) -> Evaluation:
-    """Loss per target token, WER and predictions of a base, with the adapter that is on it.
+    """Loss per target token, error rates and predictions of a base, with the adapter that is on it.
 
-    With `consensus` every prediction also has what beams agree on; WER stays that of greedy
-    transcripts. Raises UserError where there are no utterances.
+    With `consensus` every prediction also has what beams agree on; the rates stay those of greedy
+    transcripts. `language` is a code; default: the base's own. Raises UserError where there are no
+    utterances.
     """
     from moontune.evaluation.evaluate import evaluate as evaluate_clips
     from moontune.models.transcriber import load_audio
 
     if not utterances:
         raise UserError("there are no utterances to evaluate; give at least one")
-    cap = cap or EvalConfig().token_cap
-    return evaluate_clips(base, utterances, load_audio, cap=cap, decoding=decoding)
+    with speaking(language_named(language or language_of_base(base.origin.hub_id, ask_hub=False))):
+        cap = cap or EvalConfig().token_cap
+        return evaluate_clips(base, utterances, load_audio, cap=cap, decoding=decoding)
 
 
 def compare(
@@ -154,9 +160,12 @@ def compare(
     after: Evaluation | Path | str,
     *,
     seed: int = OutputConfig.seed,
+    language: str = ENGLISH.code,
 ) -> Comparison:
-    """Two evaluations, or files of predictions, on the same clips, with intervals."""
-    return comparison.compare(_rows(before), _rows(after), seed)
+    """Two evaluations, or files of predictions, on the same clips, with intervals; `language` is
+    the code of the one that is spoken."""
+    with speaking(language_named(language)):
+        return comparison.compare(_rows(before), _rows(after), seed)
 
 
 def transcribe_recording(recognizer: Recognizer, recording: Path | str | np.ndarray) -> str:
@@ -173,8 +182,9 @@ def transcribe_recording(recognizer: Recognizer, recording: Path | str | np.ndar
             samples = np.concatenate(list(audio_blocks(Path(recording))))
         except AudioError as error:
             raise UserError(f"{recording}: {error}") from None
-    rows = transcribe_long(samples, recognizer.transcribe, recognizer.cap)
-    return " ".join(row.text for row in rows if row.text)
+    with speaking(recognizer.language):
+        rows = transcribe_long(samples, recognizer.transcribe, recognizer.cap)
+        return joined_words(row.text for row in rows if row.text)
 
 
 def _plain(value: Any) -> Any:

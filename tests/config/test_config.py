@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,7 +193,9 @@ def test_a_run_of_older_settings_opens_and_is_not_trained_again(tmp_path: Path) 
     run = create_run(RunConfig(), tmp_path, "r", ["run"])
     text = (tmp_path / "config.toml").read_text().replace('"lora"', '"dora"')
     (tmp_path / "config.toml").write_text(text.replace("[train]", '[train]\nkeep_best_by = "wer"'))
-    assert run.config() == RunConfig()
+    older = run.config()
+    assert (older.model.language, older.eval.tokens_per_second) == ("en", 6.5)
+    assert replace(older, model=RunConfig().model, eval=RunConfig().eval) == RunConfig()
     with pytest.raises(UserError, match="keep_best_by = 'wer' is no more"):
         run.refuse_retired()
     (tmp_path / "config.toml").write_text(text.replace('"dora"', '"lora"'))

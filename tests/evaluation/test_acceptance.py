@@ -42,10 +42,10 @@ def comparison(base, tuned, words=0.8, sure=None, habits=(0.9, 0.9), collapsed=N
     """A real comparison with these figures: `words` is the share of the loss's change in words."""
     loss = tuned.loss - base.loss
     interval: Any = {"difference_interval": Interval(-0.1, 0.1), "outcome": sure}
-    change = tuned.wer - base.wer if base.wer is not None else 0.0
-    relative = change / base.wer if base.wer else None
+    change = tuned.rate - base.rate if base.rate is not None else 0.0
+    relative = change / base.rate if base.rate else None
     measures = {
-        "wer": Measure(base.wer, tuned.wer, change, relative, **interval),
+        "wer": Measure(base.rate, tuned.rate, change, relative, **interval),
         "loss": Measure(difference=loss, **interval | {"outcome": "better"}),
         "loss_words": Measure(difference=words * loss, **interval),
         "loss_typography": Measure(difference=(1 - words) * loss, **interval),
@@ -155,7 +155,9 @@ def judged(before, after, outcome, needed=None, **changes: Any) -> Verdict:
     """The verdict on clips of which some changed, whose WER has this outcome."""
     found = comparison(before, after, sure=outcome)
     wer = replace(
-        found.wer, difference=(after.wer or 0) - (before.wer or 0), utterances_needed=needed
+        found.error_rate,
+        difference=(after.rate or 0) - (before.rate or 0),
+        utterances_needed=needed,
     )
     measures = found.measures | {"wer": wer}
     found = replace(found, measures=measures, clips=replace(found.clips, fixed=9, broken=3))
@@ -189,7 +191,7 @@ def test_nothing_says_worse_where_the_interval_says_undecided() -> None:
     before, after = figures(1.0, 0.3), figures(0.5, 0.33)
     for_these = SameSpeakers(Interval(0.01, 0.05), "worse")
     found = comparison(before, after, sure="undecided")
-    wer = replace(found.wer, same_speakers=for_these, difference=0.03)
+    wer = replace(found.error_rate, same_speakers=for_these, difference=0.03)
     found = replace(found, measures=found.measures | {"wer": wer}, speakers=6)
     found = replace(found, clips=replace(found.clips, broken=4))
     v = verdict(before, after, found=found, general=found)
@@ -264,7 +266,7 @@ def test_the_first_line_is_plain(wers, outcome, needed, says) -> None:
 
 def test_more_clips_are_to_be_of_more_speakers_where_these_were_resampled() -> None:
     found = comparison(figures(1.0, 0.3), figures(1.0, 0.21), sure="undecided")
-    wer = replace(found.wer, difference=-0.09, utterances_needed=130)
+    wer = replace(found.error_rate, difference=-0.09, utterances_needed=130)
     found = replace(found, measures=found.measures | {"wer": wer}, speakers=6)
     found = replace(found, clips=replace(found.clips, fixed=4))
     for unit, units, who in (("speaker", 6, "6 speakers"), ("session", 9, "9 sessions")):

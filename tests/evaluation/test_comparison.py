@@ -210,11 +210,11 @@ def test_of_fewer_than_five_speakers_the_interval_is_for_them_and_is_possible() 
     c = compare(before, after, seed=1)
     assert (c.bootstrap.unit, c.bootstrap.units) == ("clip", 12)
     assert "with 12 clips of these 3 speakers" in c.sentences["wer"]
-    interval = c.wer.difference_interval
+    interval = c.error_rate.difference_interval
     assert interval is not None
-    assert c.wer.before is not None
-    assert interval[0] >= -c.wer.before
-    assert c.wer.same_speakers is None
+    assert c.error_rate.before is not None
+    assert interval[0] >= -c.error_rate.before
+    assert c.error_rate.same_speakers is None
 
 
 @pytest.mark.parametrize("speaker", [None, "ann"])
@@ -243,7 +243,10 @@ def test_order_does_not_matter_but_clips_and_references_do() -> None:
     with pytest.raises(UserError, match="two references"):
         compare(before, [after[0] | {"reference": "Another."}, *after[1:]], seed=1)
     same = after[0] | {"reference": "the RED boat, sails home"}
-    assert compare(before, [same, *after[1:]], seed=1).wer == compare(before, after, seed=1).wer
+    assert (
+        compare(before, [same, *after[1:]], seed=1).error_rate
+        == compare(before, after, seed=1).error_rate
+    )
     other_style = [r | {"target": "THE RED BOAT SAILS HOME"} for r in after]
     assert set(compare(before, other_style, seed=1).measures) == {"wer", "cer"}
 
@@ -300,7 +303,7 @@ def changed(clips: int, speakers: int, before: str, after: str) -> Comparison:
 def test_an_interval_for_these_speakers_is_within_what_is_possible_too() -> None:
     before, after = pair(6, 6, "a b c d e f g")
     before[0]["edits"]["words"] += 40  # errors and words go apart, and so do the draws' ratios
-    same = compare(before, after, seed=1).wer
+    same = compare(before, after, seed=1).error_rate
     assert same.same_speakers is not None
     assert same.same_speakers.difference_interval is not None
     assert same.before is not None
@@ -330,7 +333,7 @@ def test_so_few_clips_decide_nothing_though_their_interval_does() -> None:
     assert "cannot be told apart" in sentence
     assert "; so few clips decide nothing" in sentence
     wide = compare(*pair(1, 3, "The red boat sails on."), seed=1)
-    assert (wide.wer.utterances_needed or 6) >= 6
+    assert (wide.error_rate.utterances_needed or 6) >= 6
 
 
 @pytest.mark.parametrize(("fixed", "outcome"), [(24, "better"), (1, "undecided"), (0, "undecided")])

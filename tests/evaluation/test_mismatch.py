@@ -47,7 +47,7 @@ def test_a_base_that_is_known_to_be_english_is_called_that() -> None:
     texts = ["das Boot segelt bei der Karte und der Wind weht"] * len(SAID)
     assert "it knows 11 % of their words" in diagnosis(rows(texts), HEARD)
     assert "English" not in diagnosis(rows(texts), HEARD)
-    said = diagnosis(rows(texts), HEARD, english=True)
+    said = diagnosis(rows(texts), HEARD, writes="en")
     assert said.endswith("of their words; this base writes English only")
 
 

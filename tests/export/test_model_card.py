@@ -12,8 +12,9 @@ from sample_page import AFTER, BEFORE, results
 
 from moontune.data.recordings import KeptTogether
 from moontune.evaluation.comparison import compare
-from moontune.export.base_facts import language_of, licence_of, licence_text
+from moontune.export.base_facts import licence_of, licence_text
 from moontune.export.model_card import card, held_out
+from moontune.languages.table import Language, speaking
 from moontune.report.results import RunMetrics
 
 
@@ -143,7 +144,9 @@ def test_a_card_claims_no_licence_that_nobody_knows() -> None:
 def test_a_base_of_another_language_makes_no_english_card() -> None:
     metrics = measured()
     base = replace(metrics.base, hub_id="UsefulSensors/moonshine-tiny-ko")
-    text = card(replace(metrics, base=base), "me/mine", "other")
+    with speaking(Language("ko")):
+        text = card(replace(metrics, base=base), "me/mine", "other")
     assert yaml.safe_load(text.split("---\n", 2)[1])["language"] == "ko"
     assert "English only" not in text
-    assert language_of("me/mine") == "en"
+    assert "Korean only" in text
+    assert "UsefulSensors/moonshine-tiny-ko, is under a licence of its own" in text

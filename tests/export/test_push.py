@@ -20,6 +20,10 @@ import yaml
 from hub_stand_in import Asker
 
 from moontune.cli.dispatch import main
+from moontune.errors import UserError
+from moontune.export.push import _licence
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import write_json
 from moontune.system.hub_client import WAITS_S
 
 
@@ -278,3 +282,23 @@ def test_what_should_not_be_pushed_is_not(run, capsys) -> None:
     change(Path("r/run.json"), stages={})
     assert "not finished" in refused("r", "anna/voice")
     assert not Path("r/push").exists()
+
+
+def test_what_is_made_of_a_base_under_terms_of_its_own_gets_no_other_licence(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "README.md").write_text("---\nlicense: other\n---\n")
+    run = RunDir(tmp_path / "r")
+    run.path.mkdir()
+    base = {"path": str(folder), "hub_id": "UsefulSensors/moonshine-tiny-ja"}
+    write_json(run / "metrics.json", {"base_model": base})
+    write_json(run / "run.json", {"environment": {}})
+    assert _licence(run, "metrics.json", None) == "other"
+    with pytest.raises(UserError, match=r"--licence mit: the base, .* is under terms of its own"):
+        _licence(run, "metrics.json", "mit")
+    (folder / "README.md").unlink()  # then by the vendor's name
+    assert _licence(run, "metrics.json", None) == "other"
+    write_json(run / "metrics.json", {"base_model": base | {"hub_id": "me/mine"}})
+    assert _licence(run, "metrics.json", None) is None

@@ -218,8 +218,8 @@ def test_general_speech_is_pooled_over_the_folds_clip_by_clip() -> None:
 
     found = compare_over_folds([heard(0)] * 3, [heard(3), heard(2), heard(1)], 1)
     assert (found.utterances, found.words, found.bootstrap.units) == (10, 50, 10)
-    assert found.wer.before == 0
-    assert found.wer.after == pytest.approx(6 / 150)
+    assert found.error_rate.before == 0
+    assert found.error_rate.after == pytest.approx(6 / 150)
     assert "cannot be told apart with 10 clips of 10 speakers" in found.sentences["wer"]
     assert forgetting(found) == []
     looped: list[PredictionRow] = [

@@ -144,7 +144,7 @@ def test_consensus_is_advised_where_the_folds_measured_it_to_be_better(
     run = RunDir(finished_final / "outputs/cv/final")
     metrics = run.final_metrics()
     known = metrics.expected.comparison
-    gain = replace(known.wer, before=0.25, after=0.2, outcome="better")
+    gain = replace(known.error_rate, before=0.25, after=0.2, outcome="better")
     measured = replace(known, consensus=Sides(gain, gain))
     expected = replace(metrics.expected, comparison=measured)
     monkeypatch.setattr(RunDir, "final_metrics", lambda self: replace(metrics, expected=expected))

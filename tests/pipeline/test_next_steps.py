@@ -33,7 +33,7 @@ def steps_after(
 ) -> list[NextStep]:
     metrics = run.metrics()
     verdict = replace(metrics.verdict, state=state, **more)
-    wer = replace(metrics.comparison.wer, utterances_needed=needed, outcome="undecided")
+    wer = replace(metrics.comparison.error_rate, utterances_needed=needed, outcome="undecided")
     measures = metrics.comparison.measures | {"wer": wer}
     return next_steps(run, run.config(), replace(metrics.comparison, measures=measures), verdict)
 
@@ -51,7 +51,7 @@ def test_a_better_one_is_used(run) -> None:
 )
 def test_consensus_is_advised_where_it_was_surely_better(run, outcome, advised, untold) -> None:
     metrics = run.metrics()
-    gain = replace(metrics.comparison.wer, before=0.25, after=0.02, outcome=outcome)
+    gain = replace(metrics.comparison.error_rate, before=0.25, after=0.02, outcome=outcome)
     found = replace(metrics.comparison, consensus=Sides(Measure(), gain))
     verdict = replace(metrics.verdict, state="better")
     use, *_ = next_steps(run, run.config(), found, verdict)

@@ -28,7 +28,7 @@ def test_references_and_hypotheses_are_enough(tmp_path) -> None:
     file = write(tmp_path / "p.jsonl", {"text": "RED BOAT", "pred_text": "red goat"})
     found = score(ScoreArgs((file,)))
     assert found.names is None
-    assert found.comparison.wer.after == 0.5
+    assert found.comparison.error_rate.after == 0.5
     assert "loss" not in found.comparison.measures
 
 
@@ -36,7 +36,7 @@ def test_edits_are_computed_not_believed(tmp_path) -> None:
     lie = {"substitutions": 0, "deletions": 0, "insertions": 0, "words": 2}
     file = write(tmp_path / "p.jsonl", rows("Red red.")[0] | {"edits": lie})
     found = score(ScoreArgs((file,)))
-    assert found.comparison.wer.after == 0.5
+    assert found.comparison.error_rate.after == 0.5
     assert "1 row holds other edits" in found.remarks[0]
     assert read_predictions(write(tmp_path / "q.jsonl", *rows("Red boat.")))[1] == 0
 
@@ -47,7 +47,7 @@ def test_files_are_pooled_and_compared(tmp_path, capsys) -> None:
     two = write(tmp_path / "c.jsonl", *rows("Red boat.", 12))
     found = score(ScoreArgs((one, two), against=(worse,)))
     assert found.comparison.utterances == 24
-    assert found.comparison.wer.outcome == "better"
+    assert found.comparison.error_rate.outcome == "better"
     assert main(["score", str(one), str(two), "--against", str(worse)]) == 0
     out = capsys.readouterr().out
     assert "WER is better: 50.00 % -> 0.00 %" in out

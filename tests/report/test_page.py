@@ -351,7 +351,11 @@ def test_a_card_says_what_so_many_clips_would_show(difference, shown) -> None:
     """As the sentences do; where nothing changed there is no size to tell."""
     found = compare(BEFORE, AFTER, 42)
     wer = replace(
-        found.wer, before=0.3, difference=difference, relative=difference / 0.3, outcome="undecided"
+        found.error_rate,
+        before=0.3,
+        difference=difference,
+        relative=difference / 0.3,
+        outcome="undecided",
     )
     wer = replace(wer, utterances_needed=120)
     [card, *_] = measure_cards(

@@ -141,7 +141,7 @@ def test_two_runs_show_the_settings_that_differ_and_every_command_once() -> None
     assert "≈ Cannot be told apart Of 100 words one got 64 right and two 88; with 5" in page.words
     assert "Use two moontune transcribe a.wav --model two" in page.words
     for outcome, name in (("better", "two"), ("worse", "one")):
-        wer = replace(found.wer, outcome=outcome)
+        wer = replace(found.error_rate, outcome=outcome)
         decided = replace(found, measures=found.measures | {"wer": wer})
         sure = replace(pair, comparison=decided)
         assert f'chip better"><span aria-hidden="true">✓</span> {name} is better<' in (
@@ -161,7 +161,7 @@ def test_a_cross_validation_has_a_page_of_its_own() -> None:
     run = results()
     folds = [
         FoldFigures(
-            f"fold-{n}", 1, 1, 4, (0.2, 0.1), (1.0, 0.9), None, 9, 3, 0, "max_steps", 1.0, {}
+            f"fold-{n}", 1, 1, 4, "wer", (0.2, 0.1), (1.0, 0.9), None, 9, 3, 0, "max_steps", 1.0, {}
         )
         for n in range(1, 6)
     ]

@@ -52,7 +52,7 @@ def drawn(text: str) -> str:
     )
     ui.note(text)
     ui.table([text, "b"], [[text, text]])
-    ui._groups("speaker", [group], (text, text))
+    ui._groups("speaker", comparison, [group], (text, text))
     ui.figures(comparison, (text, text))
     ui.verdict(metrics)
     ui.progress(1, 2, text)

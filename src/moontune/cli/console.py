@@ -184,7 +184,7 @@ class ConsoleUi:
         self._checks(shown(metrics.checks, metrics.device.name))
         expected = expectation(metrics.expected)
         self._log(expected)
-        outcome = metrics.expected.comparison.wer.outcome or "undecided"
+        outcome = metrics.expected.comparison.error_rate.outcome or "undecided"
         style = f"bold {_COLOURS[outcome if metrics.usable else 'not accepted']}"
         self.console.print(printable(expected), style=style, markup=False)
         kept = f"General speech, not trained on: {_general(metrics)}"
@@ -219,23 +219,26 @@ class ConsoleUi:
         """Every fold, and all of them together."""
         from rich.table import Table
 
+        label = results.comparison.rate_label
         table = Table(
-            "fold", "clips", "speakers", "WER base", "WER tuned", box=None, pad_edge=False
+            *("fold", "clips", "speakers", f"{label} base", f"{label} tuned"),
+            box=None,
+            pad_edge=False,
         )
         for fold in results.folds:
             size = (str(fold.utterances), str(fold.speakers or "-"))
-            table.add_row(fold.fold, *size, *map(percent, fold.wer))
+            table.add_row(fold.fold, *size, *map(percent, fold.errors))
         self.console.print()
         self.console.print(table)
         self.console.print()
         self.figures(results.comparison, ("base", "tuned"))
         self.console.print()
-        outcome = results.comparison.wer.outcome or "undecided"
+        outcome = results.comparison.error_rate.outcome or "undecided"
         text = f"{outcome.capitalize()}. {plainly(results.comparison)}"
         self._log(text)
         self.console.print(printable(text), style=f"bold {_COLOURS[outcome]}", markup=False)
         general = results.general.comparison if results.general else None
-        kept = [f"General speech, not trained on: {general.sentences['wer']}"] if general else []
+        kept = [f"General speech, not trained on: {general.says}"] if general else []
         for line in [*results.comparison.sentences.values(), *kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
@@ -251,13 +254,14 @@ class ConsoleUi:
         self.console.print(text, style=style, markup=False)
         self.note(found.sentence)
         if found.comparison:
-            self.note(f"{names[1]} against {names[0]}: {found.comparison.sentences['wer']}")
+            self.note(f"{names[1]} against {names[0]}: {found.comparison.says}")
         self.note(f"{found.name} against the base: {found.tested[found.name].sentence}")
 
     def scorecard(self, card: Scorecard) -> None:
         """The figures of `moontune score`."""
         comparison, names = card.comparison, card.names
-        size = f"{counted(comparison.utterances, 'clip')}, {counted(comparison.words, 'word')}"
+        size = counted(comparison.utterances, "clip")
+        size += f", {counted(comparison.words, comparison.unit)}"
         self.note(f"{size}, {comparison.seconds / 60:.1f} minutes")
         self.figures(comparison, names)
         self.note("")
@@ -275,13 +279,13 @@ class ConsoleUi:
                 f"{counted(cut, 'clip')} cut by the token cap"
             )
         if comparison.speakers:
-            self._groups("speaker", comparison.by_speaker, names)
-        self._groups("length", comparison.by_duration, names)
+            self._groups("speaker", comparison, comparison.by_speaker, names)
+        self._groups("length", comparison, comparison.by_duration, names)
         if names is not None:
             words = (("fixed", comparison.words_fixed), ("broken", comparison.words_broken))
             for kind, counts in words:
                 listed = ", ".join(f"{word} {count}" for word, count in counts) or "none"
-                self.note(f"words {kind}: {listed}")
+                self.note(f"{comparison.unit}s {kind}: {listed}")
             for text in comparison.sentences.values():
                 self.note(text)
         if card.key_terms is not None:
@@ -308,12 +312,19 @@ class ConsoleUi:
         self.console.print(table)
         self.console.print()
 
-    def _groups(self, title: str, rows: list[GroupRow], names: tuple[str, str] | None) -> None:
+    def _groups(
+        self,
+        title: str,
+        comparison: Comparison,
+        rows: list[GroupRow],
+        names: tuple[str, str] | None,
+    ) -> None:
         from rich.table import Column, Table
 
-        rates = ("WER",) if names is None else tuple(f"WER {name}" for name in names)
+        label, units = comparison.rate_label, f"{comparison.unit}s"
+        rates = (label,) if names is None else tuple(f"{label} {name}" for name in names)
         heads = [Column(_cell(rate)) for rate in rates]
-        table = Table(title, "clips", "words", *heads, box=None, pad_edge=False)
+        table = Table(title, "clips", units, *heads, box=None, pad_edge=False)
         for row in rows:
             rates = (row.after,) if names is None else (row.before, row.after)
             size = (str(row.utterances), str(row.words))
@@ -360,7 +371,7 @@ def _general(metrics: FinalMetrics) -> str:
     comparison = metrics.general.comparison
     if comparison is None:
         return metrics.general.remark or "not looked at"
-    return comparison.sentences["wer"]
+    return comparison.says
 
 
 def _cell(text: str) -> Text:

@@ -217,7 +217,7 @@ def _compare(argv: list[str]) -> None:
 def _export(argv: list[str]) -> None:
     from moontune.cli.console import ConsoleUi
     from moontune.export.command import ExportArgs, export
-    from moontune.export.export_card import HEAD, lines
+    from moontune.export.export_card import lines
 
     args = parse(ExportArgs, argv, prog="moontune export")
     ui = ConsoleUi()
@@ -226,7 +226,7 @@ def _export(argv: list[str]) -> None:
     finally:
         ui.close()
     if exported.table:
-        ui.table(HEAD, lines(exported.table))
+        ui.table(exported.head, lines(exported.table))
     for line in exported.findings:
         ui.note(line)
     print(f"written: {exported.folder}")

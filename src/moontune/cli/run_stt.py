@@ -6,6 +6,8 @@ import sys
 
 from moontune.cli.arguments import parse, user_errors_as_exit_code
 from moontune.evaluation.clip_list import SttArgs, run_stt
+from moontune.evaluation.error_rates import leading_rate
+from moontune.languages.table import language_named
 from moontune.system.formatting import printable
 
 
@@ -16,8 +18,9 @@ def main(argv: list[str] | None = None) -> int:
         result = run_stt(args)
         for row in result["clips"]:
             print(printable(f"{row['id']}: {row['transcript']}"))
-        if result["wer"] is not None:
-            print(f"WER {100 * result['wer']:.2f} % ({result['normalizer']})")
+        if (rate := leading_rate(result)) is not None:
+            label = language_named(result["language"]).rate_label
+            print(f"{label} {100 * rate:.2f} % ({result['normalizer']})")
         if result["note"]:
             print(printable(f"note: {result['note']}"), file=sys.stderr)
         print(f"written: {args.output}")

@@ -14,6 +14,8 @@ from moontune.config.flag_marks import Positional
 from moontune.config.schema import RunConfig
 from moontune.config.validation import resolve
 from moontune.errors import UserError
+from moontune.languages.table import speaking
+from moontune.pipeline.base_of_run import of_another_base
 from moontune.pipeline.preflight import check_model
 from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_lock import exclusive_run
@@ -50,6 +52,9 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     saved = run.config()
     args = _parsed(stage, argv, saved)
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
+    if config != saved:
+        config = of_another_base(config, saved)
+    held.enter_context(speaking(config.language))
     refuse_lacking(run, stage)  # before libraries are loaded to look for model and device
     _refuse_done(run, stage, overwrite=args.overwrite)
     if stage.name == "train":

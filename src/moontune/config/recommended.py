@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.config.schema import RunConfig
+from moontune.languages.table import current
 from moontune.system.formatting import counted, percent
 
 BASE_CLIPS = 64  # of the validation split, at most, that show the base's errors
@@ -25,7 +26,7 @@ class DataSummary:
     """The data, as far as the rules look at them."""
 
     clips: int  # to train on
-    wer: float | None  # of the base, on the validation split; None: not measured
+    rate: float | None  # of errors of the base, on the validation split; None: not measured
     measured_on: str = "validation clips"
 
 
@@ -82,10 +83,11 @@ def _updates(config: RunConfig, data: DataSummary) -> Recommendation:
 
 
 def _rate(config: RunConfig, data: DataSummary) -> Recommendation:
-    if data.wer is None:
-        return Recommendation("lr", _RATE, "the base's WER is not known")
-    told = f"the base has {percent(data.wer)} WER on {data.measured_on}"
-    if data.wer < _FEW_ERRORS:
+    label = current().rate_label
+    if data.rate is None:
+        return Recommendation("lr", _RATE, f"the base's {label} is not known")
+    told = f"the base has {percent(data.rate)} {label} on {data.measured_on}"
+    if data.rate < _FEW_ERRORS:
         return Recommendation(
             "lr", _RATE / 2, f"{told}, under {percent(_FEW_ERRORS)}: change it gently"
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+from moontune.languages.table import ENGLISH, Language, current, language_named
 from moontune.system.device import DeviceName
 
 MOST_OTHERS = 0.9  # of the clips in training that are not the run's own as they are
@@ -91,6 +92,9 @@ class ModelConfig:
     """The base: a hub id, a folder saved by save_pretrained, or `bundled` (8-bit, offline)."""
     revision: str | None = None
     """Commit of the base to pin. Default: the newest."""
+    language: str | None = None
+    """What is spoken and written, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default:
+    the base's own. Decides normaliser, error rate, style and token rate (docs/languages.md)."""
 
 
 @dataclass(frozen=True)
@@ -224,8 +228,9 @@ class TrainConfig:
 class TokenCap:
     """The most new tokens of a greedy transcript, EOS included: without a limit it can loop.
 
-    The rate is the model card's, 6.5 a second for Latin scripts; the margin is for clips of a
-    second or two, where fast speech needs more than the rate gives (`benchmarks/decoding/`).
+    The rate is the model card's, 6.5 a second for Latin scripts and 13 for others; the margin is
+    for clips of a second or two, where fast speech needs more than the rate gives
+    (`benchmarks/decoding/`).
     """
 
     per_second: float
@@ -242,9 +247,10 @@ class TokenCap:
 @dataclass(frozen=True)
 class EvalConfig:
     tokens_per_second: Annotated[
-        float, Range((1.0, 50.0), "the model's own cap is 6.5 tokens a second")
-    ] = 6.5
-    """A transcript may have int(seconds * this) + token_margin tokens: uncapped, it can loop."""
+        float | None, Range((1.0, 50.0), "the model's own cap is 6.5 tokens a second, or 13")
+    ] = None
+    """A transcript may have int(seconds * this) + token_margin tokens: uncapped, it can loop.
+    Default: the language's, 6.5, or 13 where it is not written in Latin letters."""
     token_margin: Annotated[int, Range((0, 64), "a loop may go on for so many tokens")] = 8
     """Tokens beyond the rate: the model card's 2 cuts short, fast clips; 8 cut none of 1,202."""
     decoding: Decoding = "greedy"
@@ -255,7 +261,9 @@ class EvalConfig:
 
     @property
     def token_cap(self) -> TokenCap:
-        return TokenCap(self.tokens_per_second, self.token_margin)
+        """At the rate of the current language where none is given."""
+        rate = self.tokens_per_second or current().tokens_per_second
+        return TokenCap(rate, self.token_margin)
 
 
 @dataclass(frozen=True)
@@ -317,6 +325,11 @@ class RunConfig:
     general: GeneralConfig = field(default_factory=GeneralConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+
+    @property
+    def language(self) -> Language:
+        """What is spoken; English as long as nothing says another."""
+        return ENGLISH if self.model.language is None else language_named(self.model.language)
 
 
 DEFAULT_UTTERANCES = 300

@@ -9,6 +9,7 @@ from pathlib import Path
 from moontune.config.fields import known_keys, ranged
 from moontune.config.schema import DEFAULT_UTTERANCES, MOST_OTHERS, GeneralConfig, Range, RunConfig
 from moontune.errors import UserError
+from moontune.languages.table import language_named
 from moontune.system.files import real_path
 
 
@@ -106,6 +107,8 @@ def _resolve_general(general: GeneralConfig, own: Sequence[Path]) -> GeneralConf
 
 
 def _check_ranges(config: RunConfig) -> None:
+    if config.model.language is not None:
+        language_named(config.model.language)
     for name, value, allowed in ranged(config):
         _check_range(name, value, allowed)
 

@@ -31,6 +31,17 @@ _SOUNDS = (
     r"(?:slam(?:m(?=i))?|clos|open|creak|buzz|vibrat|honk|break)e?(?:s|ing)",
 )
 _SOUND = re.compile(rf"\b(?:{'|'.join(_SOUNDS)})\b", re.IGNORECASE)
+# The same of other languages: laughter, applause, music, noise, silence, not to be understood.
+_SOUNDS_ELSEWHERE = frozenset(
+    (
+        *("笑", "笑い", "拍手", "音楽", "雑音", "沈黙", "聞き取り不能"),
+        *("笑声", "掌声", "音乐", "噪音", "听不清"),
+        *("웃음", "박수", "음악", "소음"),
+        *("ضحك", "تصفيق", "موسيقى"),
+        *("сміх", "сміється", "оплески", "музика", "шум"),
+        *("cười", "nhạc", "risas", "aplausos", "música", "ruido"),
+    )
+)
 # Of a remark or an aside that is read out, not of a sound's name.
 _SPOKEN = re.compile(
     r"\b(?:i|me|my|you|your|we|our|us|it|its|to|for|not|is|are|was|were|am|do|did|that|this)\b"
@@ -58,7 +69,7 @@ _TAGGED = re.compile(
     r"|\[[^\[\]]*\]|\{[^{}]*\}"
 )
 _COMPLETED = re.compile(r"(?:(?<=[^\W\d_])\[([^\W\d_]+)\]|\[([^\W\d_]+)\](?=[^\W\d_]))")
-_ROUND = re.compile(r"\(([^()]*)\)")
+_ROUND = re.compile(r"[(\uff08]([^()\uff08\uff09]*)[)\uff09]")
 _DEEPEST = 4  # brackets within brackets
 _STARS = re.compile(r"(?<!\w)(\*{1,3}|_{1,2}|`{1,3})(?=\S)([^*_`]+?)(?<=\S)\1(?!\w)")
 _LINKS = re.compile(r"!?\[([^\[\]]+)\]\([^()\s]+\)")
@@ -252,4 +263,6 @@ def _names_sound(text: str) -> bool:
     """Whether what is between signs is a sound's name, or nothing at all, and not an aside."""
     if len(text) > _LONGEST or len(text.split()) > _MOST_WORDS:
         return False
+    if text.strip() in _SOUNDS_ELSEWHERE:
+        return True
     return not text.strip(" ?.") or bool(_SOUND.search(text) and not _SPOKEN.search(text))

@@ -24,13 +24,15 @@ from moontune.data.truecasing import (
     word_key,
     write_words,
 )
+from moontune.languages.table import ENGLISH, current
+from moontune.languages.words import CLOSES, ENDS, written_words
 
 Case = Literal["lower", "capital", "upper", "mixed"]
-MARKS = ".,!?"
+MARKS = ",\u060c\u3001\uff0c" + ENDS.replace("\u2026", "")
 _BELIEVED = 0.5  # share of agreements from which on a habit is believed
 # Between words: dashes, and dots for a pause. A hyphen is part of a word.
 _BREAKS = re.compile(r"\s+|[\u2012-\u2015]+|--+|\.{2,}|\u2026")
-_KEPT = r"\w$£€¥¢#@&+%'-"
+_KEPT = r"\w$£€¥¢#@&+%'\uffe5\uff05\u30fb-"
 _LEFT, _RIGHT = re.compile(rf"^(?:[^{_KEPT}]+|-+)"), re.compile(rf"(?:[^{_KEPT}]+|-+)$")
 _MOST_AROUND = 8  # characters before and behind a word that are looked at
 _ELIDED_FRONT = re.compile(
@@ -65,20 +67,34 @@ def words_of(reference: str) -> list[Word]:
     words: list[Word] = []
     begins, quoted = True, False
     text = reference.replace("\u2019", "'").replace("\u2018", "'")
-    parts = _BREAKS.split(text)
+    parts, gaps = _parts(text)
     closing = max(
         (i for i, part in enumerate(parts) if _CLOSES.search(part[-_MOST_AROUND:])), default=-1
     )
-    for i, (part, behind) in enumerate(zip(parts, [*_BREAKS.findall(text), ""], strict=True)):
+    for i, (part, behind) in enumerate(zip(parts, gaps, strict=True)):
         bare, quoted = _bare(part, quoted, i < closing)
         if not word_core(bare):
             begins = begins or ends_sentence(part)
             continue
-        tail = part.rstrip("\"'\u201d)]}*_")
+        tail = part.rstrip(f"\"'\u201d)]}}*_{CLOSES}")
         mark = tail[-1] if tail[-1:] in MARKS and not bare.endswith(".") else ""
         words.append(Word(bare, mark, not begins))
         begins = ends_sentence(part) or "." in behind or "\u2026" in behind
     return words
+
+
+def _parts(text: str) -> tuple[list[str], list[str]]:
+    """The text's words with all that stands at them, and what is between each and the next."""
+    spans, gaps = _BREAKS.split(text), [*_BREAKS.findall(text), ""]
+    if current().spaced:
+        return spans, gaps
+    words: list[str] = []
+    behind: list[str] = []
+    for span, gap in zip(spans, gaps, strict=True):
+        inner = written_words(span) or [""]
+        words += inner
+        behind += [*("" for _ in inner[1:]), gap]
+    return words, behind
 
 
 def _bare(part: str, quoted: bool, closed_later: bool) -> tuple[str, bool]:
@@ -127,13 +143,13 @@ class WritingHabits:
         return habits
 
     def _add(self, words: list[Word], transcript: str, *, styled: bool) -> None:
-        heard = [word for word in transcript.split() if word_core(word)]
+        heard = [word for word in written_words(transcript) if word_core(word)]
         for i, j in aligned_words([w.text for w in words], heard):
             word, other = words[i], heard[j]
             core, form = word_core(word.text), word_core(other)
             first = j == 0 or ends_sentence(heard[j - 1])
             kind = case_of(core)
-            if styled and kind != "lower" and word.inside and not first and word_key(core) != "i":
+            if styled and kind != "lower" and word.inside and not first and not _is_i(core):
                 self.seen[kind] += 1
                 self.agreed[kind] += form != form.lower()
             if word.mark and i < len(words) - 1:  # the last one ends as the base ends
@@ -209,6 +225,11 @@ def in_base_style(
     return visible_text(reference)
 
 
+def _is_i(word: str) -> bool:
+    """Whether it is the English word for oneself, whose capital says nothing."""
+    return current() == ENGLISH and word_key(word) == "i"
+
+
 def _mark_behind(word: str) -> str:
-    tail = word.rstrip("\"'\u201d)")
+    tail = word.rstrip(f"\"'\u201d){CLOSES}")
     return tail[-1] if tail[-1:] in MARKS else ""

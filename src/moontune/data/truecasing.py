@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from moontune.data.normalizer import normalize
+from moontune.languages.table import ENGLISH, current
+from moontune.languages.words import CLOSES, COMMAS, ENDS, joined_words, written_words
 
 Style = Literal["cased", "upper", "lower"]
 
 _CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)  # a word without punctuation around it
 # Of the base's punctuation only this is carried over: "5" is not "$5" or "5%" to the normaliser.
-_MARKS = re.compile(r"[^.,!?;:\u2026-]")
+_MARKS = re.compile(rf"[^{re.escape(COMMAS + ENDS)}-]")
 _ABBREVIATIONS = {"mr.", "mrs.", "ms.", "dr.", "st.", "jr.", "sr.", "no."}
 # Said as they are spelled, though the normaliser spells them out or leaves them out.
 _AS_SAID = {
     *("gonna", "gotta", "wanna", "gimme", "lemme", "kinda", "sorta", "dunno", "imma", "cause"),
     *("woulda", "coulda", "shoulda", "cannot", "lets", "uh", "um", "mm", "mmm", "hmm", "mhm"),
 }
+_GO_ON = "".join({*COMMAS, *ENDS} - {"\u2026"})  # where the base ended and the text goes on
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+")  # U.S., J.
 _DIGIT = re.compile(r"\d")
-_SENTENCE_END = (".", "!", "?", "…", '."', '!"', '?"')
+_SENTENCE_END = (*ENDS, '."', '!"', '?"')
 
 
 def style_of(texts: Iterable[str]) -> Style:
-    """How a set of references is written: ALL CAPS, bare lower case, or properly cased."""
+    """How a set of references is written: ALL CAPS, bare lower case, or properly cased, as all are
+    in a language whose letters have one case."""
+    if not current().cased:
+        return "cased"
     upper = lower = punctuated = total = 0
     for text in texts:
         upper += sum(c.isupper() for c in text)
@@ -43,8 +50,15 @@ def style_of(texts: Iterable[str]) -> Style:
 
 
 def word_core(word: str) -> str:
+    """A word without the punctuation around it. Marks that belong to its last letter are its own,
+    as the vowels of Hindi and Arabic are."""
     match = _CORE.search(word)
-    return match.group() if match else ""
+    if not match:
+        return ""
+    end = match.end()
+    while end < len(word) and unicodedata.category(word[end])[0] == "M":
+        end += 1
+    return word[match.start() : end]
 
 
 def word_key(word: str) -> str:
@@ -54,7 +68,7 @@ def word_key(word: str) -> str:
 def ends_sentence(word: str) -> bool:
     if word.lower() in _ABBREVIATIONS or _INITIALS.fullmatch(word):
         return False
-    return word.rstrip("\"')\u201d\u2019").endswith((".", "!", "?", "…"))
+    return word.rstrip(f"\"'\u201d\u2019{CLOSES}").endswith(tuple(ENDS))
 
 
 def case_lexicon(hypotheses: Iterable[str]) -> dict[str, str]:
@@ -64,7 +78,7 @@ def case_lexicon(hypotheses: Iterable[str]) -> dict[str, str]:
     """
     seen: dict[str, Counter[str]] = {}
     for text in hypotheses:
-        words = text.split()
+        words = written_words(text)
         for before, word in itertools.pairwise(words):
             if not ends_sentence(before) and word_core(word):
                 seen.setdefault(word_key(word), Counter())[word_core(word)] += 1
@@ -75,10 +89,10 @@ def case_lexicon(hypotheses: Iterable[str]) -> dict[str, str]:
 def _cased(word: str, lexicon: dict[str, str]) -> str:
     """A word of an unstyled reference in sentence case, its own punctuation kept."""
     core = word_core(word)
-    if not core:
+    if not core or not current().cased:
         return word
     key = word_key(word)
-    if key == "i" or key.startswith("i'"):
+    if current() == ENGLISH and (key == "i" or key.startswith("i'")):
         form = "I" + core[1:].lower()
     else:
         form = lexicon.get(key, core.lower())
@@ -100,20 +114,18 @@ def _carry(reference: str, hypothesis: str, spellings: dict[str, str]) -> str:
 def restore_style(reference: str, hypothesis: str, lexicon: dict[str, str] | None = None) -> str:
     """Write `reference` the way the base model writes: its words, the base's case and punctuation.
 
-    The two are aligned word by word. Where the words agree, or Whisper's normaliser says that they
-    are the same (`DOCTOR` and `Dr.`), the base's form is taken; elsewhere the reference's word in
+    The two are aligned word by word. Where the words agree, or the normaliser says that they are
+    the same (`DOCTOR` and `Dr.`), the base's form is taken; elsewhere the reference's word in
     sentence case, with the base's casing of that word from `lexicon`. Punctuation that the
     reference has is kept. To the normaliser, no word is added, lost or changed.
     """
-    lexicon = lexicon or {}
-    text = close_sentence(write_words(reference.split(), hypothesis, lexicon), hypothesis)
+    lexicon, ours = lexicon or {}, written_words(reference)
+    text = close_sentence(write_words(ours, hypothesis, lexicon), hypothesis)
     if normalize(text) != normalize(reference):
         # Numbers join with their neighbours: `20` for the second TWENTY of TWENTY TWENTY.
-        text = close_sentence(
-            write_words(reference.split(), hypothesis, lexicon, equate=False), hypothesis
-        )
+        text = close_sentence(write_words(ours, hypothesis, lexicon, equate=False), hypothesis)
     if normalize(text) != normalize(reference):
-        text = write_words(reference.split(), "", lexicon, equate=False)
+        text = write_words(ours, "", lexicon, equate=False)
     return text
 
 
@@ -159,7 +171,7 @@ def write_words(
     are forms that are kept where the base has capitals too; `marks` are punctuation by
     place, put behind words that the base has not.
     """
-    hyp = [word for word in hypothesis.split() if word_core(word)]
+    hyp = [word for word in written_words(hypothesis) if word_core(word)]
     spellings = spellings or {}
     written: list[str] = []
 
@@ -173,7 +185,7 @@ def write_words(
             ends_early = of_hyp.stop == len(hyp) and of_ref.stop < len(ref)
             for place, (r, h) in enumerate(zip(ours, theirs, strict=True), start=1):
                 last = ends_early and place == len(ours)  # where the base ended, this goes on
-                add(_carry(r, h.rstrip(".,!?;:") if last else h, spellings))
+                add(_carry(r, h.rstrip(_GO_ON) if last else h, spellings))
         elif theirs and equate and _same_words(ours, theirs):
             for word in theirs:
                 add(word)
@@ -195,15 +207,15 @@ def write_words(
                 names = {word_key(word): word_core(word).capitalize()} if named else {}
                 mark = (marks or {}).get(of_ref.start + offset, "")
                 add(_cased(word, {**names, **lexicon}) + mark)
-    return " ".join(written)
+    return joined_words(written)
 
 
 def close_sentence(text: str, hypothesis: str) -> str:
     """End the sentence as the base does; with a full stop where it wrote nothing."""
-    last = (hypothesis.split() or ["."])[-1]
+    last = (hypothesis.split() or [current().full_stop])[-1]
     if not text or ends_sentence(text.split()[-1]) or not ends_sentence(last):
         return text
-    text, mark = text.rstrip(",;:- "), last.rstrip("\"')\u201d\u2019")[-1]
+    text, mark = text.rstrip(f"{COMMAS}- "), last.rstrip(f"\"')\u201d\u2019{CLOSES}")[-1]
     return text if text.endswith(mark) else text + mark  # `p.m.` has its full stop
 
 
@@ -214,7 +226,8 @@ def _is_name(form: str) -> bool:
 
 def _capitalized(word: str) -> str:
     core = word_core(word)
-    if core[1:] != core[1:].lower():  # iPhone: its capital stands where it should
+    # iPhone: its capital stands where it should.
+    if not current().cased or core[1:] != core[1:].lower():
         return word
     start = word.index(core) if core else 0
     return word[:start] + word[start : start + 1].upper() + word[start + 1 :]
@@ -230,7 +243,7 @@ def _same_words(ours: Sequence[str], theirs: Sequence[str]) -> bool:
     keys = [word_key(w) for w in (*ours, *theirs)]
     if any(key == "" or "'" in key or key in _AS_SAID for key in keys):
         return False
-    left, right = normalize(" ".join(ours)), normalize(" ".join(theirs))
+    left, right = normalize(joined_words(ours)), normalize(joined_words(theirs))
     if not left or left != right:
         return False
     if _DIGIT.search(left) and not any(_DIGIT.search(key) for key in keys):

@@ -18,13 +18,14 @@ WER_LOSS = 0.05  # relative: from here on a run got clearly worse, sure or not
 REMEDY = "try --replay-share 0.2, a larger --backwards-share, fewer updates or a lower rate"
 HABIT_LOSS = 0.1  # share of transcripts that are no longer written as sentences
 _OF_FIGURES = (  # a smoke run has none to judge
-    *("improved", "WER not worse", "transcripts are speech", "test clips unseen"),
+    *("improved", "WER not worse", "CER not worse", "transcripts are speech", "test clips unseen"),
     "best update kept",
 )
 _FAILED = {  # what is the case where a check is not met
     "improved": "not improved",
     "expected to help": "not expected to help",
     "WER not worse": "WER worse",
+    "CER not worse": "CER worse",
     "transcripts are speech": "transcripts are not speech",
     "test clips unseen": "test clips seen in training",
     "best update kept": "best update not kept",
@@ -99,10 +100,10 @@ def _older_state(row: dict[str, Any]) -> State:
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """Loss in nats per target token and WER of one model on the test split."""
+    """Loss in nats per target token and the error rate of one model on the test split."""
 
     loss: float
-    wer: float | None
+    rate: float | None
 
 
 @dataclass(frozen=True)
@@ -140,20 +141,25 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Difference:
-    """Tuned against base: negative loss and WER differences are gains."""
+    """Tuned against base: negative differences of loss and error rate are gains."""
 
     loss: float
-    wer: float | None
-    wer_relative_gain: float | None
+    rate: float | None
+    relative_gain: float | None  # of the rate
+
+    def to_json(self, rate: str) -> dict[str, Any]:
+        """Under the names of the error rate."""
+        return {"loss": self.loss, rate: self.rate, f"{rate}_relative_gain": self.relative_gain}
 
     @classmethod
     def between(cls, base: ModelFigures, tuned: ModelFigures) -> Difference:
-        wer = None if base.wer is None or tuned.wer is None else tuned.wer - base.wer
-        return cls(tuned.loss - base.loss, wer, relative_gain(base.wer, tuned.wer))
+        rate = None if base.rate is None or tuned.rate is None else tuned.rate - base.rate
+        return cls(tuned.loss - base.loss, rate, relative_gain(base.rate, tuned.rate))
 
 
 def judge(evidence: Evidence, smoke: bool) -> Verdict:
-    """Accept a run whose loss or WER improved enough, that ran cleanly and left every artifact.
+    """Accept a run whose loss or error rate improved enough, that ran cleanly and left every
+    artifact.
 
     A `smoke` run has no figures to judge.
     """
@@ -186,13 +192,13 @@ def _state(evidence: Evidence, failed: Sequence[str], smoke: bool) -> State:
         return "not accepted" if failed else "smoke"
     comparison = evidence.comparison
     same_words = not (comparison.clips.fixed or comparison.clips.broken)
-    if set(failed) - {"improved", "WER not worse"} or (
+    if set(failed) - {"improved", "WER not worse", "CER not worse"} or (
         same_words and evidence.difference.loss == 0
     ):
         return "not accepted"
-    if comparison.wer.outcome == "worse":
+    if comparison.error_rate.outcome == "worse":
         return "worse"
-    if comparison.wer.outcome == "better":
+    if comparison.error_rate.outcome == "better":
         return "not accepted" if failed else "better"
     return "undecided"
 
@@ -211,44 +217,50 @@ def _rule(evidence: Evidence, checks: Sequence[Check], failed: Sequence[Check], 
             reasons.append(f"though improved: {figures}")
         return f"By the plan's rule: not accepted; {'; '.join(reasons)}."
     text = "By the plan's rule: accepted"
-    wer = evidence.comparison.wer
-    if wer.measured and wer.outcome != "better":
-        clips = counted(evidence.comparison.utterances, "clip")
-        text += f", though its change in WER cannot be told from chance on {clips}"
+    comparison = evidence.comparison
+    if comparison.error_rate.measured and comparison.error_rate.outcome != "better":
+        clips, label = counted(comparison.utterances, "clip"), comparison.rate_label
+        text += f", though its change in {label} cannot be told from chance on {clips}"
     return f"{text}; {figures}."
 
 
 def improved(evidence: Evidence) -> Check:
-    """The loss fell by LOSS_GAIN, half of it in words, or the WER by WER_GAIN, relative."""
+    """The loss fell by LOSS_GAIN, half of it in words, or the error rate by WER_GAIN, relative."""
+    label, unit = evidence.comparison.rate_label, evidence.comparison.unit
     base, tuned, change = evidence.base, evidence.tuned, evidence.difference
     words = evidence.comparison.measures["loss_words"].difference
     assert words is not None
-    relative = change.wer_relative_gain
+    relative = change.relative_gain
     by_loss = change.loss <= -LOSS_GAIN + _ROUNDING and words <= change.loss / 2 + _ROUNDING
-    by_wer = relative is not None and relative >= WER_GAIN - _ROUNDING
-    wer = "WER not measured" if base.wer is None else "no error in the base's words to mend"
+    by_rate = relative is not None and relative >= WER_GAIN - _ROUNDING
+    rate = f"no error in the base's {unit}s to mend"
+    if base.rate is None:
+        rate = f"{label} not measured"
     if relative is not None:
-        wer = f"WER {abs(100 * relative):.1f} % {'higher' if relative < 0 else 'lower'}, relative"
+        rate = (
+            f"{label} {abs(100 * relative):.1f} % {'higher' if relative < 0 else 'lower'}, relative"
+        )
     return Check(
         "improved",
-        by_loss or by_wer,
+        by_loss or by_rate,
         f"loss {base.loss:.3f} -> {tuned.loss:.3f} ({change.loss:+.3f}, words alone {words:+.3f}; "
-        f"needs -{LOSS_GAIN}, half of it in words); {wer} (needs {100 * WER_GAIN:.0f} % lower)",
+        f"needs -{LOSS_GAIN}, half of it in words); {rate} (needs {100 * WER_GAIN:.0f} % lower)",
     )
 
 
-def wer_not_worse(evidence: Evidence) -> Check:
-    """The WER is neither WER_LOSS worse, relative, nor surely worse."""
-    base, tuned = evidence.base.wer, evidence.tuned.wer
-    relative = evidence.difference.wer_relative_gain
+def rate_not_worse(evidence: Evidence) -> Check:
+    """The error rate is neither WER_LOSS worse, relative, nor surely worse."""
+    base, tuned = evidence.base.rate, evidence.tuned.rate
+    comparison, relative = evidence.comparison, evidence.difference.relative_gain
     if relative is None:  # no reference words, or a base without an error
         clearly = (tuned or 0.0) > (base or 0.0)
     else:
         clearly = relative <= -WER_LOSS + _ROUNDING
-    surely = surely_worse("wer", evidence.comparison.wer)
+    surely = surely_worse(comparison.rate, comparison.error_rate)
     before, after = ("not measured" if x is None else percent(x) for x in (base, tuned))
-    detail = f"WER {before} -> {after}" + (f", {surely}" if surely else "")
-    return Check("WER not worse", not (clearly or surely), detail)
+    label = comparison.rate_label
+    detail = f"{label} {before} -> {after}" + (f", {surely}" if surely else "")
+    return Check(f"{label} not worse", not (clearly or surely), detail)
 
 
 def transcripts_are_speech(evidence: Evidence) -> Check:
@@ -323,7 +335,7 @@ def same_words_in_a_fresh_process(evidence: Evidence) -> Check:
 
 CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     improved,
-    wer_not_worse,
+    rate_not_worse,
     transcripts_are_speech,
     test_clips_unseen,
     best_update_kept,
@@ -342,7 +354,7 @@ def shown(checks: Sequence[Check], device: str) -> list[Check]:
 def _findings(comparison: Comparison, general: Comparison | None) -> list[str]:
     sentences = [comparison.sentences["typography"]]
     if general is not None:
-        sentences.append("General speech, not trained on: " + general.sentences["wer"])
+        sentences.append("General speech, not trained on: " + general.says)
     return sentences
 
 
@@ -374,7 +386,7 @@ def forgetting(general: Comparison | None) -> list[str]:
     sentences = []
     if general.collapsed:
         sentences.append(f"Caution: on general speech, {general.collapsed}; {REMEDY}.")
-    for name, label in (("wer", "WER"), ("loss_words", "loss of words")):
+    for name, label in ((general.rate, general.rate_label), ("loss_words", "loss of words")):
         measure = general.measures.get(name, Measure())
         if surely_worse(name, measure):
             sentences.append(
@@ -391,10 +403,11 @@ def _lost(name: str, general: Comparison) -> str:
     if general.measures[name].outcome != "worse":
         who = counted(general.speakers, "speaker")
         return f"for {who} of general speech it is worse, for others not surely"
-    if name == "wer" or not general.wer.measured:
+    if name == general.rate or not general.error_rate.measured:
         return "it forgot general speech"
-    words = "is better" if general.wer.outcome == "better" else "cannot be told apart"
-    return f"on general speech it is less sure of the words, though its WER {words}"
+    rate = "is better" if general.error_rate.outcome == "better" else "cannot be told apart"
+    label = general.rate_label
+    return f"on general speech it is less sure of the words, though its {label} {rate}"
 
 
 def typography_taught(comparison: Comparison) -> list[str]:

@@ -17,7 +17,8 @@ from moontune.data.manifest import Utterance, read_manifest
 from moontune.data.normalizer import normalizer_name
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import Edits, corpus_wer, word_edits
-from moontune.models.locate import locate
+from moontune.languages.table import current, language_named, speaking
+from moontune.models.locate import language_of_base, locate
 from moontune.system.device import DeviceName, choose_device
 from moontune.system.files import real_path, user_path, write_json
 from moontune.system.formatting import why
@@ -48,8 +49,11 @@ class SttArgs:
     """A saved processor; default: the base's own."""
     device: DeviceName = "auto"
     """Where to compute."""
-    tokens_per_second: float = EvalConfig.tokens_per_second
-    """The token cap int(seconds * this) + token_margin, as in training's evaluation."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1; default: the base's own."""
+    tokens_per_second: float | None = None
+    """The token cap int(seconds * this) + token_margin, as in training's evaluation; default: the
+    language's."""
     token_margin: int = EvalConfig.token_margin
     """Tokens beyond that rate."""
 
@@ -80,13 +84,22 @@ def read_audio_list(path: Path) -> list[Utterance]:
 
 def run_stt(args: SttArgs) -> dict[str, Any]:
     """Transcribe as asked, write the result and return it. Raises UserError."""
-    check_values(tokens_per_second=args.tokens_per_second, token_margin=args.token_margin)
+    check_values(token_margin=args.token_margin)
+    if args.tokens_per_second is not None:
+        check_values(tokens_per_second=args.tokens_per_second)
+    code = args.language or language_of_base(args.model_id, args.revision)
+    with speaking(language_named(code)):
+        return _written(args)
+
+
+def _written(args: SttArgs) -> dict[str, Any]:
+    cap = EvalConfig(args.tokens_per_second, args.token_margin).token_cap
     clips = read_audio_list(args.audio_list)
     audio = [_read(u, args.audio_list) for u in clips]
     locate(args.model_id, args.revision)  # a hub that is not there is told before PyTorch loads
     device = choose_device(args.device)
     base, warning = _opened(args, device.name)
-    rows, edits = _transcribed(base, clips, audio, args)
+    rows, edits = _transcribed(base, clips, audio, cap)
     result = {
         "model_id": args.model_id,
         "base": base.origin.hub_id,
@@ -95,10 +108,11 @@ def run_stt(args: SttArgs) -> dict[str, Any]:
         "processor_dir": None if args.processor_dir is None else str(args.processor_dir),
         "device": device.name,
         "device_reason": device.reason,
-        "tokens_per_second": args.tokens_per_second,
-        "token_margin": args.token_margin,
+        "language": current().code,
+        "tokens_per_second": cap.per_second,
+        "token_margin": cap.margin,
         "normalizer": normalizer_name(),
-        "wer": corpus_wer(edits) if edits else None,
+        current().rate: corpus_wer(edits) if edits else None,
         "note": warning,
         "clips": rows,
     }
@@ -127,13 +141,12 @@ def _opened(args: SttArgs, device: str) -> tuple[Base, str | None]:
 
 
 def _transcribed(
-    base: Base, clips: list[Utterance], audio: list[np.ndarray], args: SttArgs
+    base: Base, clips: list[Utterance], audio: list[np.ndarray], cap: TokenCap
 ) -> tuple[list[dict[str, Any]], list[Edits]]:
     """A row a clip, and the edits of those that have a reference; each clip by itself."""
     from moontune.models.transcriber import Transcriber
 
     transcribe = Transcriber(base)
-    cap = TokenCap(args.tokens_per_second, args.token_margin)
     rows: list[dict[str, Any]] = []
     all_edits = []
     for u, samples in zip(clips, audio, strict=True):
@@ -151,7 +164,7 @@ def _transcribed(
         if u.text:
             edits = word_edits(u.text, transcript.text)
             all_edits.append(edits)
-            wer = corpus_wer([edits])
-            row |= {"reference": u.text, "errors": edits.errors, "words": edits.words, "wer": wer}
+            counts = {"errors": edits.errors, "words": edits.words}
+            row |= {"reference": u.text, **counts, current().rate: corpus_wer([edits])}
         rows.append(row)
     return rows, all_edits

@@ -40,6 +40,7 @@ from moontune.evaluation.measures import (
 from moontune.evaluation.phrasing import USUAL_GAIN, Size, sentence, typography
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.typography import retention
+from moontune.languages.table import ENGLISH, current
 
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
@@ -59,17 +60,23 @@ _FEWEST_UNITS = 5  # speakers, or sessions
 _FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, fewer could be chance
 
 # What is summed over clips, and over what: the figure is the ratio.
-MEASURES: dict[str, tuple[Callable[[PredictionRow], float], Callable[[PredictionRow], float]]] = {
-    "wer": (lambda r: edits_of(r).errors, lambda r: edits_of(r).words),
-    "wer_consensus": (
-        lambda r: consensus_edits_of(r).errors,
-        lambda r: consensus_edits_of(r).words,
-    ),
+# `edits` are of words or, where these are not separated, of characters: the rate that leads.
+Sums = tuple[Callable[[PredictionRow], float], Callable[[PredictionRow], float]]
+_EDITS: Sums = (lambda r: edits_of(r).errors, lambda r: edits_of(r).words)
+_CONSENSUS: Sums = (lambda r: consensus_edits_of(r).errors, lambda r: consensus_edits_of(r).words)
+_OTHERS: dict[str, Sums] = {
     "cer": (lambda r: r["characters"]["errors"], lambda r: r["characters"]["characters"]),
     "loss": (lambda r: r["loss"], lambda r: r["target_tokens"]),
     "loss_words": (lambda r: r["loss_words"], lambda r: r["target_tokens"]),
     "loss_typography": (lambda r: r["loss"] - r["loss_words"], lambda r: r["target_tokens"]),
 }
+
+
+def _sums_by_measure() -> dict[str, Sums]:
+    """The measures of the current language, the one that leads first."""
+    lead = current().rate
+    others = {name: sums for name, sums in _OTHERS.items() if name != lead}
+    return {lead: _EDITS, f"{lead}_consensus": _CONSENSUS, **others}
 
 
 def differing_conditions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
@@ -114,12 +121,13 @@ def compare(
         "loss" in a and "loss" in b and a["target"] == b["target"]
         for a, b in zip(before, after, strict=True)
     )
-    left_out = {name for name in MEASURES if name.startswith("loss") and not same_losses}
+    sums, lead = _sums_by_measure(), current().rate
+    left_out = {name for name in sums if name.startswith("loss") and not same_losses}
     if not all("consensus" in r for r in (*before, *after)):
-        left_out.add("wer_consensus")
+        left_out.add(f"{lead}_consensus")
     sample = _Sample(draws, within, unit, len(before))
     measures = {
-        name: _measure(name, before, after, sample) for name in MEASURES if name not in left_out
+        name: _measure(sums[name], before, after, sample) for name in sums if name not in left_out
     }
     heard = [_words_changed(b, a) for b, a in zip(before, after, strict=True)]
     changes = [edits_of(a).errors - edits_of(b).errors for b, a in zip(before, after, strict=True)]
@@ -129,7 +137,7 @@ def compare(
     size = Size(len(before), speakers, sessions, sum(r["speaker"] is None for r in before))
     sentences = {
         name: sentence(name, measures[name], size, unit)
-        for name in ("wer", "loss")
+        for name in (lead, "loss")
         if name in measures
     }
     if "loss" in measures:
@@ -157,7 +165,7 @@ def compare(
         collapsed=degenerated(as_written(before), as_written(after)),
         sentences=sentences,
         consensus=None
-        if "wer_consensus" in left_out
+        if f"{lead}_consensus" in left_out
         else Sides(_consensus(before, sample), _consensus(after, sample)),
     )
 
@@ -208,10 +216,10 @@ class _Sample:
 
 
 def _measure(
-    name: str, before: Sequence[PredictionRow], after: Sequence[PredictionRow], sample: _Sample
+    sums: Sums, before: Sequence[PredictionRow], after: Sequence[PredictionRow], sample: _Sample
 ) -> Measure:
     """A figure of both sides, and its difference."""
-    above, below = MEASURES[name]
+    above, below = sums
     several = sample.unit == "speaker" and _several(groups_of(before)[0])
     one, other = [above(r) for r in before], [above(r) for r in after]
     return _paired_measure(one, other, [below(r) for r in before], sample, several=several)
@@ -233,8 +241,8 @@ def ratio_of_sums(
 
 
 def _consensus(rows: Sequence[PredictionRow], sample: _Sample) -> Measure:
-    """WER of one model: of greedy transcripts, then of the consensus."""
-    (greedy, words), (agreed, _) = MEASURES["wer"], MEASURES["wer_consensus"]
+    """Error rate of one model: of greedy transcripts, then of the consensus."""
+    (greedy, words), (agreed, _) = _EDITS, _CONSENSUS
     one, other = [greedy(r) for r in rows], [agreed(r) for r in rows]
     return _paired_measure(one, other, [words(r) for r in rows], sample)
 
@@ -324,11 +332,12 @@ def _words_changed(before: PredictionRow, after: PredictionRow) -> tuple[list[st
 
 def _most(words: Iterable[str]) -> list[tuple[str, int]]:
     """The words that come most often, with their counts: those that say what it is about, then
-    words like `the`, and numbers."""
+    words like `the`, where they are known, and numbers."""
 
     def rank(item: tuple[str, int]) -> tuple[bool, int, str]:
         word, count = item
-        return word in _FUNCTION_WORDS or not word[:1].isalpha(), -count, word
+        of_all = current() == ENGLISH and word in _FUNCTION_WORDS
+        return of_all or not word[:1].isalpha(), -count, word
 
     return sorted(Counter(words).items(), key=rank)[:_LISTED]
 

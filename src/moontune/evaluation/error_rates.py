@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from moontune.data.normalizer import normalize
+from moontune.languages.table import current
 
 
 @dataclass(frozen=True)
 class Edits:
-    """Word edits that turn a normalised reference into a normalised hypothesis."""
+    """Edits that turn a normalised reference into a normalised hypothesis: of words, or of
+    characters in a language that does not separate words."""
 
     substitutions: int
     deletions: int
@@ -23,7 +26,7 @@ class Edits:
 
 
 def word_edits(reference: str, hypothesis: str) -> Edits:
-    """Edits between two texts after Whisper's English normalisation of both."""
+    """Edits between two texts after normalisation of both."""
     ref, hyp = normalize(reference), normalize(hypothesis)
     if not ref:
         return Edits(0, 0, len(hyp.split()), 0)
@@ -44,24 +47,34 @@ def sum_edits(edits: Iterable[Edits]) -> Edits:
 
 
 def corpus_wer(edits: Iterable[Edits]) -> float | None:
-    """Sum of edits over sum of reference words; None where there is no reference word."""
+    """Sum of edits over sum of reference words, or characters, as edits are counted; None where
+    there are none."""
     total = sum_edits(edits)
     return total.errors / total.words if total.words else None
 
 
+def leading_rate(row: Mapping[str, Any]) -> Any:
+    """The error rate that leads, of a row of JSON that has it under its name: `wer`, else `cer`."""
+    found = row.get("wer")
+    return row.get("cer") if found is None else found
+
+
 @dataclass(frozen=True)
 class CharacterEdits:
-    """Character edits, spaces included, between a normalised reference and hypothesis."""
+    """Character edits between a normalised reference and hypothesis: spaces included, where they
+    are as words are spelled."""
 
     errors: int
     characters: int  # in the normalised reference
 
 
 def character_edits(reference: str, hypothesis: str) -> CharacterEdits:
-    """Edits between two texts after Whisper's English normalisation of both."""
+    """Edits between two texts after normalisation of both."""
     from rapidfuzz.distance import Levenshtein
 
     ref, hyp = normalize(reference), normalize(hypothesis)
+    if not current().spaces_are_sure:
+        ref, hyp = ref.replace(" ", ""), hyp.replace(" ", "")
     return CharacterEdits(Levenshtein.distance(ref, hyp), len(ref))
 
 

@@ -30,6 +30,7 @@ from moontune.evaluation.predictions import (
     PredictionRow,
 )
 from moontune.evaluation.typography import reference_in_style_of
+from moontune.languages.table import current
 from moontune.models.base_model import Base, target_ids
 from moontune.models.consensus import BEAMS
 from moontune.models.decoding import Transcript
@@ -80,7 +81,7 @@ class Evaluation:
 
     loss: float  # nats per target token, EOS included
     loss_words: float  # what is left of it when case and punctuation are the model's own
-    wer: float | None
+    wer: float | None  # also None where words are not separated
     cer: float | None
     edits: Edits
     utterances: int
@@ -91,6 +92,11 @@ class Evaluation:
     normalizer: str
     decoding: dict[str, Any]
     predictions: list[Prediction]
+
+    @property
+    def rate(self) -> float | None:
+        """The error rate that leads: CER where words are not separated and there is no WER."""
+        return self.cer if self.wer is None else self.wer
 
     def summary(self) -> dict[str, Any]:
         row = asdict(self)
@@ -109,9 +115,9 @@ def evaluate(
     step: Step | None = None,
     group: ProcessGroup = SINGLE,
 ) -> Evaluation:
-    """Loss per target token and corpus WER; `base.net` may carry an adapter.
+    """Loss per target token and corpus error rates; `base.net` may carry an adapter.
 
-    WER is of greedy transcripts; with `consensus` the clips are decoded that way as well.
+    They are of greedy transcripts; with `consensus` the clips are decoded that way as well.
 
     Figures of a clip do not depend on the clips it shares a batch with: see `packed`. The
     processes of `group` share the batches, and every one of them returns the whole.
@@ -204,7 +210,7 @@ def _summarize(
     return Evaluation(
         loss=sum(p.loss for p in predictions) / tokens,
         loss_words=sum(p.loss_words for p in predictions) / tokens,
-        wer=corpus_wer(edits),
+        wer=corpus_wer(edits) if current().spaced else None,
         cer=corpus_cer(p.characters for p in predictions),
         edits=sum_edits(edits),
         utterances=len(predictions),

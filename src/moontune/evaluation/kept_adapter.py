@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from moontune.evaluation.acceptance import WER_GAIN
 from moontune.evaluation.degeneration import as_written, degenerated
 from moontune.evaluation.error_rates import relative_gain
+from moontune.languages.table import current
 from moontune.models.decoding import Transcript
 from moontune.system.formatting import counted, percent
 
 if TYPE_CHECKING:
     from moontune.evaluation.evaluate import Evaluation
 
-MOSTLY_WRONG = 0.6  # WER; of nothing that the base is for it has been so high
+MOSTLY_WRONG = 0.6  # error rate; of nothing that the base is for it has been so high
 
 
 def reason_to_keep_base(before: Evaluation, after: Evaluation) -> str | None:
@@ -32,13 +33,13 @@ def reason_to_keep_base(before: Evaluation, after: Evaluation) -> str | None:
             f"on {clips} the loss of words is {after.loss_words:.3f}, "
             f"the base's {before.loss_words:.3f}"
         )
-    gain = relative_gain(before.wer, after.wer)
-    if before.wer is None or before.wer < MOSTLY_WRONG or (gain or 0.0) >= WER_GAIN:
+    gain = relative_gain(before.rate, after.rate)
+    if before.rate is None or before.rate < MOSTLY_WRONG or (gain or 0.0) >= WER_GAIN:
         return None
-    assert after.wer is not None
+    assert after.rate is not None
     return (
-        f"on {clips} {percent(after.wer)} of the words are wrong, the "
-        f"base's {percent(before.wer)}: the texts hardly belong to the audio, or teach no hearing"
+        f"on {clips} {percent(after.rate)} of the {current().unit}s are wrong, the "
+        f"base's {percent(before.rate)}: the texts hardly belong to the audio, or teach no hearing"
     )
 
 

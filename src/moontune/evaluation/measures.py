@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from moontune.evaluation.error_rates import Edits
+from moontune.languages.table import RATES, RateName
 
 Outcome = Literal["better", "worse", "undecided"]
 Unit = Literal["speaker", "session", "clip"]  # that is resampled
@@ -89,7 +90,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class GroupRow:
-    """WER of the clips of one speaker, or of like length."""
+    """Error rate of the clips of one speaker, or of like length."""
 
     name: str
     utterances: int
@@ -160,7 +161,8 @@ class Comparison:
     bootstrap: BootstrapNote
     measures: dict[
         str, Measure
-    ]  # wer, cer; where measured: wer_consensus, loss, loss_words, loss_typography
+    ]  # wer, cer; where measured: wer_consensus, loss, loss_words, loss_typography. No wer where
+    # words are not separated: then cer leads, and cer_consensus
     edits: Sides[Edits]
     truncated: Sides[int]  # transcripts that the token cap cut
     clips: ClipCounts
@@ -170,13 +172,34 @@ class Comparison:
     words_broken: list[tuple[str, int]]
     style: StyleRetention
     collapsed: str | None  # what became of the transcripts, if the second model collapsed
-    sentences: dict[str, str]  # what the intervals say: wer, loss, typography
+    sentences: dict[str, str]  # what the intervals say: wer or cer, loss, typography
     looped: Sides[int] = Sides(0, 0)  # greedy transcripts without an end, where beams stood in
     consensus: Sides[Measure] | None = None  # of either model, greedy and then by consensus
 
     @property
-    def wer(self) -> Measure:
-        return self.measures["wer"]
+    def rate(self) -> RateName:
+        """The error rate that leads, by which all is judged: `wer`, or `cer` where words are not
+        separated."""
+        return "wer" if "wer" in self.measures else "cer"
+
+    @property
+    def rate_label(self) -> str:
+        return RATES[self.rate][0]
+
+    @property
+    def unit(self) -> str:
+        """What errors, and `words`, are counted in: word or character."""
+        return RATES[self.rate][1]
+
+    @property
+    def error_rate(self) -> Measure:
+        """The measure that leads."""
+        return self.measures[self.rate]
+
+    @property
+    def says(self) -> str:
+        """What the interval of the error rate says."""
+        return self.sentences[self.rate]
 
     def to_json(self) -> dict[str, Any]:
         row = asdict(self) | {"measures": {k: m.to_json() for k, m in self.measures.items()}}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moontune.evaluation.measures import Comparison, Measure, Unit
+from moontune.languages.table import RATES
 from moontune.system.formatting import counted
 
 USUAL_GAIN = 0.05  # relative: asked for where nothing was gained
@@ -14,6 +15,7 @@ LABELS = {
     "wer": "WER",
     "wer_consensus": "WER, consensus",
     "cer": "CER",
+    "cer_consensus": "CER, consensus",
     "loss": "loss, nats/token",
     "loss_words": "- words",
     "loss_typography": "- typography",
@@ -32,9 +34,9 @@ class Size:
 
 def sentence(name: str, m: Measure, size: Size, unit: Unit) -> str:
     """A measure's change and interval in plain words; `unit` is what was resampled."""
-    label = {"wer": "WER", "loss": "Loss"}[name]
+    label, counted_in = {**RATES, "loss": ("Loss", "word")}[name]
     if m.before is None or m.after is None or m.difference is None:
-        return f"{label} was not measured: there are no reference words."
+        return f"{label} was not measured: there are no reference {counted_in}s."
     clips, speakers = counted(size.utterances, "clip"), size.speakers
     if unit == "speaker":
         clips += f" of {counted(speakers, 'speaker')}"
@@ -79,18 +81,18 @@ def effect_shown(m: Measure) -> str:
 def plainly(comparison: Comparison, names: tuple[str, str] | None = None) -> str:
     """What became of a hundred words, and whether it may be chance, for anybody to read; `names`
     where two models are compared and not one before and after."""
-    m = comparison.wer
+    m, units = comparison.error_rate, f"{comparison.unit}s"
     if m.before is None or m.after is None:
         loss = comparison.measures.get("loss", Measure())
         if loss.before is None or loss.after is None:
-            return "There were no words to count."
+            return f"There were no {units} to count."
         change = f"{show('loss', loss.before)} -> {show('loss', loss.after)} nats a token"
-        return f"There were no words to count; the loss, the less the better, is {change}."
+        return f"There were no {units} to count; the loss, the less the better, is {change}."
     clips, unit = counted(comparison.utterances, "clip"), comparison.bootstrap.unit
     if unit != "clip":
         count = comparison.speakers if unit == "speaker" else comparison.bootstrap.units
         clips += f" of {counted(count, unit)}"
-    text = _of_a_hundred(m.before, m.after, names)
+    text = _of_a_hundred(m.before, m.after, names, units)
     if m.outcome in ("better", "worse"):
         return f"{text}; with {clips} that is hardly chance."
     if not (comparison.clips.fixed or comparison.clips.broken):
@@ -113,8 +115,8 @@ def _in_proportion(unit: Unit) -> str:
     return "" if unit == "clip" else f", of more {unit}s in proportion,"
 
 
-def _of_a_hundred(before: float, after: float, names: tuple[str, str] | None) -> str:
-    """Words right of a hundred; errors, where there are more of them than words."""
+def _of_a_hundred(before: float, after: float, names: tuple[str, str] | None, units: str) -> str:
+    """Words or characters right of a hundred; errors, where there are more of them than that."""
     few = max(before, after) <= 1
     old, new = (100 * (1 - x if few else x) for x in (before, after))
     digits = next((d for d in (0, 1) if f"{old:.{d}f}" != f"{new:.{d}f}"), 0)
@@ -122,17 +124,19 @@ def _of_a_hundred(before: float, after: float, names: tuple[str, str] | None) ->
     other = other if one != other else "as many"
     if names:
         done, what = (
-            ("Of 100 words {} got", " right") if few else ("In 100 words {} made", " errors")
+            (f"Of 100 {units} {{}} got", " right")
+            if few
+            else (f"In 100 {units} {{}} made", " errors")
         )
         return f"{done.format(names[0])} {one}{what} and {names[1]} {other}"
     if few:
-        return f"Of 100 words it got {one} right before and {other} now"
-    return f"In 100 words it made {one} errors before and {other} now"
+        return f"Of 100 {units} it got {one} right before and {other} now"
+    return f"In 100 {units} it made {one} errors before and {other} now"
 
 
 def show(name: str, value: float, *, difference: bool = False) -> str:
     """A figure as people read it: rates in per cent, differences of rates in points."""
-    if name in ("wer", "wer_consensus", "cer"):
+    if name.removesuffix("_consensus") in RATES:
         return f"{100 * value:+.2f} points" if difference else f"{100 * value:.2f} %"
     return f"{value:+.4f}" if difference else f"{value:.4f}"
 
@@ -152,7 +156,8 @@ def typography(measures: dict[str, Measure]) -> str:
     )
     text = f"Of the change in loss, {words:+.4f} is words and {style:+.4f} case and punctuation"
     if measures["loss"].outcome == "better" and words > total / 2:
-        heard = "better" in (measures["loss_words"].outcome, measures["wer"].outcome)
+        rate = measures["wer" if "wer" in measures else "cer"]
+        heard = "better" in (measures["loss_words"].outcome, rate.outcome)
         text += ": most of it is typography" + ("" if heard else ", not better hearing")
     return text + "."
 

@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from moontune.data.normalizer import normalize
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import character_edits, word_edits
+from moontune.languages.words import written_words
 from moontune.system.files import read_jsonl
 from moontune.system.formatting import why
 
@@ -179,7 +180,7 @@ def _other_transcripts(given: dict[str, Any], reference: str) -> dict[str, Any]:
 
 def _confidences(given: Any, text: str) -> list[float]:
     """One a word; raises ValueError where they are not."""
-    words = len(text.split())
+    words = len(written_words(text))
     numbers = isinstance(given, list) and all(isinstance(p, int | float) for p in given)
     if not numbers or len(given) != words or not all(0 <= p <= 1 for p in given):
         raise ValueError(f"consensus has no confidence from 0 to 1 of each of its {words} words")

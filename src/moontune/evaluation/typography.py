@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from moontune.data.normalizer import normalize
 from moontune.data.truecasing import ends_sentence, restore_style, style_of, word_core, word_key
 from moontune.evaluation.measures import Habits, StyleRetention
+from moontune.languages.table import current
+from moontune.languages.words import joined_words, written_words
 
 
 def reference_in_style_of(reference: str, hypothesis: str) -> str:
     """The words of `reference` written as the author of `hypothesis` writes: what a model that
     heard every word would have put there. The reference itself where its words would change."""
-    cores = (word_core(word) for word in reference.split())
-    bare = " ".join(core for core in cores if core).lower()
+    cores = (word_core(word) for word in written_words(reference))
+    bare = joined_words(core for core in cores if core)
+    bare = bare.lower() if current().cased else bare
     habit = style_of([hypothesis])
     if habit == "cased":
         text = restore_style(bare, hypothesis)
@@ -27,7 +30,7 @@ def retention(before: Sequence[str], after: Sequence[str]) -> StyleRetention:
     the words both wrote, how often the case and the punctuation behind the word are the same."""
     words = same_case = same_marks = 0
     for one, other in zip(before, after, strict=True):
-        for a, b in _agreeing(one.split(), other.split()):
+        for a, b in _agreeing(written_words(one), written_words(other)):
             words += 1
             same_case += word_core(a) == word_core(b)
             same_marks += a.rpartition(word_core(a))[2] == b.rpartition(word_core(b))[2]

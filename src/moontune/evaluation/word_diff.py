@@ -5,11 +5,14 @@ Words are aligned by their normalised form, the one WER counts, and shown as the
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from moontune.languages.table import current
+from moontune.languages.words import joined_words
 from moontune.models.confidence.written import WrittenText, read_written
 
 Kind = Literal["same", "style", "wrong", "extra", "missing"]
@@ -36,6 +39,17 @@ def diff_transcripts(
     ref, first, second = read_written(reference), read_written(before), read_written(after)
     old, new = _Alignment(ref, first), _Alignment(ref, second)
     return list(_words(old, None, style)), list(_words(new, old, style))
+
+
+def to_read(words: Sequence[Word]) -> list[Word]:
+    """The words; of characters those of a kind that stand together as one."""
+    if current().spaced:
+        return [*words]
+    return [
+        Word(joined_words(w.text for w in part), kind, joined_words(w.said for w in part), change)
+        for (kind, change), group in itertools.groupby(words, lambda w: (w.kind, w.change))
+        for part in [list(group)]
+    ]
 
 
 class _Alignment:
@@ -117,7 +131,7 @@ def _missing(ref: WrittenText, tokens: list[int], old: _Alignment | None) -> Ite
         own = [t for t, owner in enumerate(ref.owner) if owner == chunk]
         lost = [t for t in own if t in gone]
         written.add(chunk)
-        text = ref.chunks[chunk].raw if lost == own else " ".join(ref.tokens[t] for t in lost)
+        text = ref.chunks[chunk].raw if lost == own else joined_words(ref.tokens[t] for t in lost)
         broken = old is not None and any(t in old.heard for t in lost)
         yield Word(text, "missing", "", "broken" if broken else "")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
+from moontune.languages.table import speaking
 from moontune.models import standalone
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, adapter_run, evaluated_run, pinned_revision
@@ -62,14 +63,22 @@ class Exported:
     folder: Path
     table: list[ProductFigures]
     findings: list[str]
+    head: tuple[str, ...] = ()  # of the table
 
 
 def export(args: ExportArgs, ui: Ui) -> Exported:
     """Write `RUN/export`, whole or not at all. Raises UserError."""
-    from moontune.export.export_card import ExportFacts, card
+    run, base, vendor = _checked(args, ui)
+    with speaking(run.config().language):
+        return _exported(args, ui, run, base, vendor)
+
+
+def _exported(
+    args: ExportArgs, ui: Ui, run: RunDir, base: Base, vendor: OpenVendor | None
+) -> Exported:
+    from moontune.export.export_card import ExportFacts, card, head
     from moontune.export.measure import measure_export
 
-    run, base, vendor = _checked(args, ui)
     remarks = _remarks(run, base)
     measured = None
     with exclusive_run(run.path), new_folder(run / FOLDER) as folder:
@@ -82,7 +91,7 @@ def export(args: ExportArgs, ui: Ui) -> Exported:
         write_json(folder / "export.json", facts)
     if measured is None:
         return Exported(run / FOLDER, [], remarks)
-    return Exported(run / FOLDER, measured.table, [*measured.findings, *remarks])
+    return Exported(run / FOLDER, measured.table, [*measured.findings, *remarks], head())
 
 
 def _remarks(run: RunDir, base: Base) -> list[str]:

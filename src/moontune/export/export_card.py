@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from moontune.config.schema import TokenCap
 from moontune.data.splitting import Share
 from moontune.evaluation.measures import Comparison
-from moontune.export.base_facts import language_of, licence_text
+from moontune.export.base_facts import licence_text
 from moontune.export.model_card import corpus_text
+from moontune.languages.table import LATIN_RATE, current
 from moontune.models.locate import is_hub_id
 from moontune.report.markdown import cell, table
 from moontune.report.results import BaseOrigin, Corpus
@@ -42,12 +43,12 @@ python transcribe.py talk.wav                 # --model onnx, onnx-int8 (the def
 ```python
 # ONNX in Python, PyTorch is not imported; `samples` is float32 mono 16 kHz
 from moontune import OnnxTranscriber, TokenCap
-[transcript] = OnnxTranscriber("onnx-int8")([samples], TokenCap(6.5, 8))
+[transcript] = OnnxTranscriber("onnx-int8")([samples], TokenCap({cap}))
 print(transcript.text)
 
 # Moonshine's own runtime, `pip install moonshine-voice`
 from moonshine_voice import ModelArch, Transcriber
-transcriber = Transcriber(model_path="ort", model_arch=ModelArch.TINY)
+transcriber = Transcriber(model_path="ort", model_arch=ModelArch.TINY{options})
 for line in transcriber.transcribe_without_streaming(samples.tolist(), 16_000).lines:
     print(line.text)
 ```
@@ -132,7 +133,12 @@ def card(facts: ExportFacts, measured: Measured | None) -> str:
         _summary(facts),
         _products(facts, measured),
     ]
-    parts += [*_files(facts), _USE, *([_USE_GRAPHS] if facts.graphs else []), _licence(facts)]
+    parts += [
+        *_files(facts),
+        _USE,
+        *([_use_graphs(facts)] if facts.graphs else []),
+        _licence(facts),
+    ]
     return "\n\n".join(p.strip() for p in parts if p) + "\n"
 
 
@@ -145,11 +151,20 @@ def _files(facts: ExportFacts) -> list[str]:
     return [_FILES.format(graphs=_GRAPHS.format(spared=cell(spared))), about]
 
 
+def _use_graphs(facts: ExportFacts) -> str:
+    cap = f"{facts.cap.per_second:g}, {facts.cap.margin}"
+    rate = facts.cap.per_second
+    return _USE_GRAPHS.replace("{cap}", cap).replace(
+        "{options}",
+        "" if rate == LATIN_RATE else f', options={{"max_tokens_per_second": "{rate:g}"}}',
+    )
+
+
 def _metadata(facts: ExportFacts) -> str:
     import yaml
 
     lines = ["pipeline_tag: automatic-speech-recognition"]
-    lines.append(f"language: {language_of(facts.base.hub_id)}")
+    lines.append(f"language: {current().code}")
     if facts.licence is not None:
         lines.insert(0, yaml.safe_dump({"license": facts.licence}, width=math.inf).strip())
     if is_hub_id(facts.base.hub_id):
@@ -175,8 +190,8 @@ def _summary(facts: ExportFacts) -> str:
             f"Data: {corpus_text(facts.corpus, named=named)} ({parts or 'all of it trained on'}).",
             *_on_test_split(facts.comparison),
             *([f"**{cell(facts.statement)}**"] if facts.statement else []),
-            f"WER is that of the corpus, after {cell(facts.normalizer)}; greedy, at most "
-            f"int(seconds x {facts.cap.per_second:g}) + {facts.cap.margin} "
+            f"{current().rate_label} is that of the corpus, after {cell(facts.normalizer)}; "
+            f"greedy, at most int(seconds x {facts.cap.per_second:g}) + {facts.cap.margin} "
             "tokens a clip.",
         ]
     )
@@ -185,12 +200,13 @@ def _summary(facts: ExportFacts) -> str:
 def _on_test_split(comparison: Comparison | None) -> list[str]:
     if comparison is None:
         return []
-    wer = comparison.wer
+    rate = comparison.error_rate
     rows = [
-        ("before (the base)", _rate(wer.before, wer.before_interval)),
-        ("after (tuned)", _rate(wer.after, wer.after_interval)),
+        ("before (the base)", _rate(rate.before, rate.before_interval)),
+        ("after (tuned)", _rate(rate.after, rate.after_interval)),
     ]
-    return [table(("test split", "WER, 95 % interval"), rows), cell(comparison.sentences["wer"])]
+    head = ("test split", f"{comparison.rate_label}, 95 % interval")
+    return [table(head, rows), cell(comparison.says)]
 
 
 def _rate(value: float | None, interval: Sequence[float] | None) -> str:
@@ -201,7 +217,10 @@ def _ends(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
-HEAD = ("product", "WER", "95 % interval", "same text", "tokens", "MB", "speed")
+def head() -> tuple[str, ...]:
+    """Of the table of products."""
+    rate = current().rate_label
+    return ("product", rate, "95 % interval", "same text", "tokens", "MB", "speed")
 
 
 def lines(rows: Sequence[ProductFigures]) -> list[tuple[str, ...]]:
@@ -209,8 +228,8 @@ def lines(rows: Sequence[ProductFigures]) -> list[tuple[str, ...]]:
     return [
         (
             row.name,
-            percent(row.wer),
-            _ends(row.wer_interval),
+            percent(row.rate),
+            _ends(row.rate_interval),
             f"{row.same_text}/{row.clips}",
             f"{100 * row.token_agreement:.1f} %",
             "" if row.bytes is None else f"{row.bytes / 1e6:.1f}",
@@ -237,7 +256,7 @@ def _products(facts: ExportFacts, measured: Measured | None) -> str:
             "has a token cap of its own, and tells no tokens, so they are those of its text."
         )
     findings = "\n".join(f"- {cell(line)}" for line in measured.findings)
-    return "\n\n".join(["## Measured", table(HEAD, lines(measured.table)), note, findings])
+    return "\n\n".join(["## Measured", table(head(), lines(measured.table)), note, findings])
 
 
 def _licence(facts: ExportFacts) -> str:

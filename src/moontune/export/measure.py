@@ -22,6 +22,7 @@ from moontune.evaluation.phrasing import show_interval
 from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
 from moontune.export.onnx_files import size
 from moontune.export.vendor_runtime import PACKAGE, VendorRuntime
+from moontune.languages.table import current
 from moontune.models.bundled import bundled_ort_files
 from moontune.models.decoding import Transcribe
 from moontune.models.onnx import OnnxTranscriber
@@ -80,10 +81,10 @@ class ProductFigures:
     """A product's line of the table; the same keys in export.json."""
 
     name: str
-    wer: float | None
-    wer_interval: Interval | None
-    wer_difference: float | None  # from the tuned model in PyTorch
-    wer_difference_interval: Interval | None
+    rate: float | None  # of errors
+    rate_interval: Interval | None
+    rate_difference: float | None  # from the tuned model in PyTorch
+    rate_difference_interval: Interval | None
     outcome: Outcome | None  # of that difference, as far as the clips tell
     words: int  # of the references
     clips: int
@@ -96,7 +97,8 @@ class ProductFigures:
     silent: int
 
     def to_json(self) -> dict[str, Any]:
-        return dict(vars(self))
+        """The errors under the name of their rate, wer or cer."""
+        return {k.replace("rate", current().rate): v for k, v in vars(self).items()}
 
 
 @dataclass(frozen=True)
@@ -175,17 +177,17 @@ def figures(
     Tokens of products that tell only text are those of the text.
     """
     compared = compare(reference.rows, product.rows, seed)
-    wer = compared.wer
+    rate = compared.error_rate
     pairs = [_tokens(a, b, encode) for a, b in zip(product.rows, reference.rows, strict=True)]
     texts = zip(product.rows, reference.rows, strict=True)
     seconds = product.seconds
     return ProductFigures(
         name=product.name,
-        wer=wer.after,
-        wer_interval=wer.after_interval,
-        wer_difference=wer.difference,
-        wer_difference_interval=wer.difference_interval,
-        outcome=wer.outcome,
+        rate=rate.after,
+        rate_interval=rate.after_interval,
+        rate_difference=rate.difference,
+        rate_difference_interval=rate.difference_interval,
+        outcome=rate.outcome,
         words=compared.words,
         clips=len(pairs),
         same_tokens=sum(a == b for a, b in pairs),
@@ -361,13 +363,13 @@ def _findings(table: Sequence[ProductFigures]) -> list[str]:
 
 def _of_8_bit(row: ProductFigures) -> list[str]:
     """What 8 bit costs, and what to do about it: no more than the clips can tell."""
-    lost, ends = row.wer_difference, row.wer_difference_interval
+    lost, ends = row.rate_difference, row.rate_difference_interval
     if lost is None:
         return []
-    words = counted(row.words, "word")
+    words = counted(row.words, current().unit)
     found = [
-        f"8 bit changes the WER by {100 * lost:+.2f} points "
-        f"(95 % interval {show_interval('wer', ends)}, {words})."
+        f"8 bit changes the {current().rate_label} by {100 * lost:+.2f} points "
+        f"(95 % interval {show_interval(current().rate, ends)}, {words})."
     ]
     if row.outcome == "worse" and lost > _MOST_WER_LOST:
         found.append(
@@ -387,5 +389,5 @@ def _vendor_finding(products: Sequence[Product], seed: int) -> list[str]:
     tuned, own = by_name.get(f"{PACKAGE}, tuned"), by_name.get(f"{PACKAGE}, its own")
     if tuned is None or own is None:
         return []
-    sentence = compare(own.rows, tuned.rows, seed).sentences["wer"]
+    sentence = compare(own.rows, tuned.rows, seed).says
     return [f"In the vendor's runtime, its own model against the tuned one: {sentence}"]

@@ -12,10 +12,11 @@ from moontune.config.schema import TokenCap
 from moontune.evaluation.acceptance import Verdict
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly
-from moontune.export.base_facts import language_of, licence_text
+from moontune.export.base_facts import OWN_TERMS, licence_text
+from moontune.languages.table import current
 from moontune.report.final_adapter import expectation
 from moontune.report.markdown import cell, code, table
-from moontune.report.markdown_tables import bootstrap_note, measures
+from moontune.report.markdown_tables import bootstrap_note, measures, rates_named
 from moontune.report.public import public_cautions
 from moontune.report.results import (
     BaseOrigin,
@@ -104,7 +105,7 @@ def _head(
         base_model=base.hub_id,
         library_name="peft",
         pipeline_tag="automatic-speech-recognition",
-        language=language_of(base.hub_id),
+        language=current().code,
         license=licence,
         tags=[base.model_type, "lora", "moontune"],
         model_name=repo.split("/")[-1],
@@ -117,17 +118,17 @@ def card(metrics: RunMetrics, repo: str, licence: str | None) -> str:
     is known."""
     from huggingface_hub import EvalResult
 
-    wer = metrics.comparison.wer
+    rate = metrics.comparison.error_rate
     results = None
-    if wer.after is not None:
+    if rate.after is not None:
         clips = counted(metrics.comparison.utterances, "clip")
         one = EvalResult(
             task_type="automatic-speech-recognition",
             dataset_type="private",
             dataset_name=f"{source_text(metrics.data.corpus)}: {held_out(metrics)}, {clips}",
-            metric_type="wer",
-            metric_value=round(100 * wer.after, 2),
-            metric_name="WER, %",
+            metric_type=metrics.comparison.rate,
+            metric_value=round(100 * rate.after, 2),
+            metric_name=f"{metrics.comparison.rate_label}, %",
         )
         results = [one]
     data = _head(metrics.base, repo, licence, results)
@@ -160,8 +161,8 @@ def _parts_of_final(metrics: FinalMetrics, repo: str, licence: str | None) -> li
         "trained without the clips that it was tested on. This adapter was trained on clips of "
         "all folds, so it could not be measured on any.",
         measures(expected.comparison, ("base", "the folds' adapters")),
-        f"WER and CER on {cell(metrics.normalizer)}; greedy, at most {metrics.cap} tokens. "
-        + bootstrap_note(expected.comparison),
+        f"{rates_named(expected.comparison)} on {cell(metrics.normalizer)}; greedy, at most "
+        f"{metrics.cap} tokens. " + bootstrap_note(expected.comparison),
         *_forgetting(metrics.general),
         "## Use",
         _use(metrics.base, metrics.cap, repo),
@@ -190,10 +191,10 @@ def _use(base: BaseOrigin, cap: TokenCap, repo: str) -> str:
 
 
 def _closing(base: BaseOrigin, training: TrainingSummary, licence: str | None) -> str:
-    only = "English only, clips" if language_of(base.hub_id) == "en" else "Clips"
-    terms = "" if licence else f" {cell(licence_text(None, base.hub_id))}"
+    known = licence is not None and licence.casefold() != OWN_TERMS
+    terms = "" if known else f" {cell(licence_text(licence, base.hub_id))}"
     return (
-        f"{only} of half a minute at most. {training.trainable_parameters:,} "
+        f"{current().name} only, clips of half a minute at most. {training.trainable_parameters:,} "
         f"weights in {training.figures.best_step} updates; the base's weights have SHA-256 "
         f"{code(base.sha256)}.{terms}"
     )
@@ -214,8 +215,8 @@ def _parts(metrics: RunMetrics, repo: str, licence: str | None) -> list[str]:
         *map(cell, verdict.cautions),
         f"## Measured on {held_out(metrics)}",
         measures(metrics.comparison),
-        f"WER and CER on {cell(metrics.baseline.normalizer)}; greedy, at most {cap} tokens. "
-        + bootstrap_note(metrics.comparison),
+        f"{rates_named(metrics.comparison)} on {cell(metrics.baseline.normalizer)}; greedy, at "
+        f"most {cap} tokens. " + bootstrap_note(metrics.comparison),
         *_forgetting(metrics.general),
         table(("split", "clips", "speakers", "minutes"), shares),
         "## Use",
@@ -227,7 +228,6 @@ def _parts(metrics: RunMetrics, repo: str, licence: str | None) -> list[str]:
 def _forgetting(general: GeneralSpeech) -> list[str]:
     if not general.comparison:
         return []
-    wer = general.comparison.wer
-    if not wer.measured:
+    if not general.comparison.error_rate.measured:
         return []
-    return [f"On other speech, not trained on: {cell(general.comparison.sentences['wer'])}"]
+    return [f"On other speech, not trained on: {cell(general.comparison.says)}"]

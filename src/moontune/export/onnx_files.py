@@ -11,6 +11,7 @@ from typing import Any
 
 from moontune.errors import UserError
 from moontune.export.tokenizer_bin import write_tokenizer_bin
+from moontune.languages.table import ENGLISH, current
 from moontune.models.onnx import TOKENIZER, import_onnxruntime
 from moontune.models.standalone import DECODER, ENCODER
 
@@ -54,6 +55,8 @@ def write_onnx(
     weights = {name: value.cpu().numpy() for name, value in net.state_dict().items()}
     shape, config = shape_of(net), net.config
     tokens = {name: getattr(config, name) for name in ("decoder_start_token_id", "eos_token_id")}
+    if current() != ENGLISH:
+        tokens |= {"tokens_per_second": current().tokens_per_second}
     notes = {"moontune": json.dumps(tokens)}
     unknown = set(spared)
     folder.mkdir()

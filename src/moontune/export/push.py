@@ -11,8 +11,9 @@ from pathlib import Path
 
 from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
-from moontune.export.base_facts import licence_of
+from moontune.export.base_facts import OWN_TERMS, licence_of
 from moontune.export.model_card import card, final_card
+from moontune.languages.table import speaking
 from moontune.models.locate import is_hub_id
 from moontune.models.provenance import PROVENANCE
 from moontune.pipeline.run_dir import RunDir, adapter_run
@@ -46,7 +47,7 @@ def push(args: PushArgs) -> tuple[Path, str | None]:
     if not is_hub_id(args.repo):
         raise UserError(f"{args.repo}: is no model's id; give ORG/NAME")
     run = adapter_run(args.run)
-    with exclusive_run(run.path):
+    with exclusive_run(run.path), speaking(run.config().language):
         folder = prepare(run, args.repo, args.licence, args.anyway)
         return folder, None if args.dry_run else _upload(folder, args)
 
@@ -79,21 +80,28 @@ def _card_and_base(run: RunDir, repo: str, licence: str | None, anyway: bool) ->
             raise UserError(
                 f"{run.path}: checks failed ({failed}); push it all the same with --anyway"
             )
-        known = licence or _licence_of_base(run, "final.json")
+        known = _licence(run, "final.json", licence)
         return final_card(final, repo, known), final.base.hub_id
     if "verdict" not in run.stages():
         raise UserError(f"{run.path}: is not finished; go on with: moontune run --resume")
     metrics = run.metrics()
     if not metrics.accepted and not anyway:
         raise UserError(f"{run.path}: was not accepted; push it all the same with --anyway")
-    known = licence or _licence_of_base(run, "metrics.json")
+    known = _licence(run, "metrics.json", licence)
     return card(metrics, repo, known), metrics.base.hub_id
 
 
-def _licence_of_base(run: RunDir, file: str) -> str | None:
-    """By the files of the base, where they still lie there, and by its name."""
+def _licence(run: RunDir, file: str, asked: str | None) -> str | None:
+    """The one asked for, else the base's: by its files, where they still lie there, and by its
+    name. Raises UserError where the base is under terms of its own, which none can replace."""
     base, began = run.read(file)["base_model"], run.record()["environment"].get("folder", ".")
-    return licence_of(Path(began) / base.get("path", ""), base["hub_id"])
+    known = licence_of(Path(began) / base.get("path", ""), base["hub_id"])
+    if asked is not None and known == OWN_TERMS and asked != OWN_TERMS:
+        raise UserError(
+            f"--licence {asked}: the base, {base['hub_id']}, is under terms of its own, which hold "
+            "for what is made of it; leave --licence out"
+        )
+    return asked or known
 
 
 def _not_ours(folder: str, names: list[str]) -> list[str]:

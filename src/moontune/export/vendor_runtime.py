@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from moontune.errors import UserError
+from moontune.languages.table import LATIN_RATE, current
+from moontune.languages.words import joined_words
 from moontune.system.cache import build_once, cache_dir
 from moontune.system.formatting import why
 
@@ -32,7 +34,7 @@ class VendorTranscript:
 
     @property
     def text(self) -> str:
-        return " ".join(line.strip() for line in self.lines if line.strip())
+        return joined_words(line.strip() for line in self.lines if line.strip())
 
 
 class VendorRuntime:
@@ -59,12 +61,15 @@ class VendorRuntime:
             listed, output = Path(scratch) / "clips.json", Path(scratch) / "output.jsonl"
             listed.write_text(json.dumps(files), encoding="utf-8")
             output.touch()
-            paths = map(str, (_WORKER, folder, listed, output, self._threads))
+            own = (
+                () if current().tokens_per_second == LATIN_RATE else (current().tokens_per_second,)
+            )
+            arguments = map(str, (_WORKER, folder, listed, output, self._threads, *own))
             with (
                 open(Path(scratch) / "log", "w+", encoding="utf-8") as log,
                 output.open(encoding="utf-8") as rows,
                 subprocess.Popen(
-                    [str(self._python), "-P", *paths],
+                    [str(self._python), "-P", *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from moontune.config.schema import ModelConfig
 from moontune.errors import UserError
 from moontune.importing.data_set import Imported, Request, make_data_set
 from moontune.importing.script.listening import Listener
+from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.files import new_folder, refuse_counted_twice, remove_left_over
 from moontune.system.progress import Progress, no_progress
+from moontune.transcribe.recognizer import language_of_model
 
 _LONGEST_S = (1.0, 30.0)  # the model was trained on clips of at most 30 s
 
@@ -44,6 +47,18 @@ class ImportArgs:
     model_id: str = ModelConfig.model_id
     """Who listens to a long recording whose script has no times: a base on the hub, a folder, a
     run, or `bundled` (offline)."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: that of
+    --model-id."""
+
+
+def _language(args: ImportArgs) -> Language:
+    """The one asked for, else that of who would listen, as far as that is known by now."""
+    if args.language is not None:
+        return language_named(args.language)
+    with suppress(UserError):  # told once there is something to hear
+        return language_of_model(args.model_id, ask_hub=False)
+    return ENGLISH
 
 
 def import_sources(
@@ -67,6 +82,6 @@ def import_sources(
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(args.output, "wait for it to end, or name another --output"):
         remove_left_over(args.output)
-        with new_folder(args.output) as folder:
+        with speaking(_language(args)), new_folder(args.output) as folder:
             imported = make_data_set(request, folder, tell, progress, listener)
     return args.output, imported

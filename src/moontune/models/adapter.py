@@ -12,6 +12,7 @@ import torch
 
 from moontune.config.schema import LoraConfig
 from moontune.errors import UserError
+from moontune.languages.table import ENGLISH, current
 from moontune.models.base_model import Base, not_finite, pickle_hint, reason_of, with_processor
 from moontune.models.provenance import PROVENANCE, other_weights
 from moontune.system.files import UMASK, new_folder, write_json
@@ -208,6 +209,8 @@ def refuse_other_tensors(
 
 def save_merged(base: Base, folder: Path) -> None:
     """Write net and processor as `save_pretrained` does, into an empty folder."""
+    if current() != ENGLISH:
+        base.net.config.language = current().code
     base.net.save_pretrained(str(folder))
     base.processor.save_pretrained(str(folder))
     for file in folder.iterdir():  # safetensors makes its file private

@@ -35,7 +35,7 @@ class Transcript:
     truncated: bool  # the token cap ended it
     words: tuple[TimedWord, ...] | None = None  # None: not asked for, or not to be told
     greedy: Transcript | None = None  # which came to no end, and which this one stands in for
-    # Chance that each word of `text.split()` is right; None where no consensus was asked for.
+    # Chance that each written word of the text is right; None where no consensus was asked for.
     confidences: tuple[float, ...] | None = None
 
 

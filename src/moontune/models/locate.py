@@ -6,10 +6,12 @@ import functools
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from moontune.errors import UserError
+from moontune.languages.table import ENGLISH, is_language
 from moontune.system.files import user_path
 from moontune.system.hub_client import NoAnswer, patient_hub, say
 
@@ -77,6 +79,68 @@ def vendor_language(hub_id: str) -> str | None:
     """Code of the language that one of the vendor's models writes, by its name; None of others."""
     named = _MOONSHINE.fullmatch(hub_id)
     return named and (named[1] or "en")
+
+
+def language_of_base(model_id: str, revision: str | None = None, *, ask_hub: bool = True) -> str:
+    """Code of the language that a base writes: of the vendor's and of what is named after them by
+    the name, of others by their own card or config; English where nothing says another.
+
+    Raises UserError where there is no such base; with `ask_hub` one may be downloaded for it.
+    """
+    known = ENGLISH.code if model_id == "bundled" else _named_language(model_id)
+    if known is not None:
+        return known
+    if not _is_folder(model_id) and not ask_hub:
+        return ENGLISH.code
+    place = locate(model_id, revision)
+    return vendor_language(place.hub_id) or told_language(place.folder) or ENGLISH.code
+
+
+def told_language(folder: Path) -> str | None:
+    """The one language that the card or the config of a model names."""
+    for facts in facts_of(folder):
+        told = facts.get("language")
+        one = told[0] if isinstance(told, list) and len(told) == 1 else told
+        if is_language(one):
+            return str(one)
+    return None
+
+
+def _named_language(model_id: str) -> str | None:
+    """By the name, of the vendor or as of the vendor: `moonshine-tiny-ja`."""
+    if vendor_language(model_id):
+        return vendor_language(model_id)
+    named = re.search(r"moonshine-(?:tiny|base)-([a-z]{2})(?![a-z])", model_id.rpartition("/")[2])
+    return named[1] if named and is_language(named[1]) else None
+
+
+def facts_of(folder: Path) -> Iterator[dict[str, Any]]:
+    """What a model's folder says of it: the metadata on top of its card, then its config."""
+    yield from (facts for facts in (_card(folder), _config(folder)) if isinstance(facts, dict))
+
+
+def _card(folder: Path) -> Any:
+    import yaml
+
+    head = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|$)", _text(folder / "README.md"), re.DOTALL)
+    try:
+        return yaml.safe_load(head[1]) if head else None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _config(folder: Path) -> Any:
+    try:
+        return json.loads(_text(folder / "config.json") or "{}")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def may_be_on_hub(model_id: str) -> bool:

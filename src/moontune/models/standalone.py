@@ -27,7 +27,7 @@ import numpy as np
 RATE_HZ = 16_000
 ENCODER, DECODER = "encoder_model", "decoder_model_merged"
 _START, _END = 1, 2  # of every Moonshine; a graph of moontune's says its own
-_PER_SECOND, _MARGIN = 6.5, 8  # of tokens: the cap that moontune evaluates with
+_PER_SECOND, _MARGIN = 6.5, 8  # of tokens: moontune's cap, where the graph names no other rate
 _SHORTEST = 895  # samples: less is no frame
 _LONGEST_S, _SHORT_S = 29, 15  # of a piece of a long recording
 _SPECIAL = re.compile(rb"<[^<>]+>|<<[^<>]+>>")  # a token that is no text, in tokenizer.bin
@@ -50,6 +50,7 @@ class Pair:
         self._masked = "encoder_attention_mask" in inputs
         says = decoder.get_modelmeta().custom_metadata_map.get("moontune")
         made = json.loads(says) if says else {}
+        self.per_second = made.get("tokens_per_second", _PER_SECOND)
         self._start = made.get("decoder_start_token_id", _START)
         self.end = made.get("eos_token_id", _END)
 
@@ -197,7 +198,7 @@ def opened(folder: Path) -> Callable[[np.ndarray], str]:
     tokens = read_tokens(folder)
 
     def transcribed(clip: np.ndarray) -> str:
-        most = int(len(clip) / RATE_HZ * _PER_SECOND) + _MARGIN
+        most = int(len(clip) / RATE_HZ * pair.per_second) + _MARGIN
         return text_of(pair.write(np.pad(clip, (0, max(0, _SHORTEST - len(clip)))), most), tokens)
 
     return transcribed

@@ -14,6 +14,7 @@ from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
+from moontune.languages.words import written_words
 from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
 from moontune.models.confidence.agreement import evidence
@@ -169,8 +170,8 @@ class Transcriber:
         firsts: list[int] = []
         for i in range(len(tokens)):
             written = self._base.tokenizer.decode(tokens[: i + 1], skip_special_tokens=True)
-            firsts += [i] * (len(written.split()) - len(firsts))
-        texts = transcript.text.split()
+            firsts += [i] * (len(written_words(written)) - len(firsts))
+        texts = written_words(transcript.text)
         if len(firsts) != len(texts):
             return None
         ended = length if transcript.truncated else int(starts[-1])  # where EOS begins

@@ -1,12 +1,15 @@
-"""The base of a run: loaded on the configured device, its weights those of every stage before."""
+"""The base of a run: its language, and the base itself on the configured device, its weights those
+of every stage before."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
+from moontune.languages.table import ENGLISH, Language, language_named
+from moontune.models.locate import language_of_base, vendor_language
 from moontune.pipeline.run_dir import RunDir, pinned_revision
 from moontune.system.device import choose_device
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -50,3 +53,76 @@ def require_same_weights(sha256: str, recorded: str, stage: str, remedy: str) ->
             f"the base's weights are not those of stage {stage} any more ({sha256[:12]}, then "
             f"{recorded[:12]}); {remedy}"
         )
+
+
+def names_language(config: RunConfig) -> bool:
+    """Whether the settings alone tell the language, and no base has to be there for it."""
+    model = config.model
+    known = model.language or vendor_language(model.model_id)
+    return known is not None or model.model_id == "bundled"
+
+
+def with_language(config: RunConfig) -> RunConfig:
+    """The configuration with what was left open of the language: the base's own, and its token
+    rate. Raises UserError where the data cannot be in it."""
+    model = config.model
+    language = language_named(model.language or language_of_base(model.model_id, model.revision))
+    rate = config.eval.tokens_per_second or language.tokens_per_second
+    config = replace(
+        config,
+        model=replace(model, language=language.code),
+        eval=replace(config.eval, tokens_per_second=rate),
+    )
+    return config if language == ENGLISH else _without_english_speech(config, language)
+
+
+def as_open(config: RunConfig, saved: RunConfig) -> RunConfig:
+    """The configuration with what it leaves open of the language as the saved one has it."""
+    code = config.model.language or saved.model.language
+    rate = config.eval.tokens_per_second or saved.eval.tokens_per_second
+    return replace(
+        config,
+        model=replace(config.model, language=code),
+        eval=replace(config.eval, tokens_per_second=rate),
+    )
+
+
+def of_another_base(config: RunConfig, saved: RunConfig) -> RunConfig:
+    """A run's configuration with its settings changed: where that names another base and no
+    language, the language and the rate are those of that base. Raises UserError."""
+    model, known = config.model, saved.model
+    if model.model_id == known.model_id or model.language != known.language:
+        return with_language(config)
+    own_rate = saved.language.tokens_per_second
+    rate = config.eval.tokens_per_second
+    return with_language(
+        replace(
+            config,
+            model=replace(model, language=None),
+            eval=replace(config.eval, tokens_per_second=None if rate == own_rate else rate),
+        )
+    )
+
+
+def _without_english_speech(config: RunConfig, language: Language) -> RunConfig:
+    """No general speech where that would be English; raises UserError where the run's own would be,
+    or what was asked for beside it."""
+    source, general = config.data.source, config.general
+    if source in ("librispeech", "synthetic"):
+        raise UserError(
+            f"--source {source} is English speech, and the language is {language.name}: give your "
+            "own, --manifest FILE.jsonl, or another --model-id"
+        )
+    if general.general in ("librispeech", "bundled"):
+        raise UserError(
+            f"--general {general.general} is English speech, and the language is {language.name}: "
+            "give your own, --general-manifest FILE.jsonl, or leave it out"
+        )
+    if general.replay_share and general.replay_manifest is None:
+        raise UserError(
+            f"--replay-share replays English speech, and the language is {language.name}: add your "
+            "own, --replay-manifest FILE.jsonl"
+        )
+    if general.general == "auto":
+        config = replace(config, general=replace(general, general="off"))
+    return config

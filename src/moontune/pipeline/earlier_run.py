@@ -78,7 +78,13 @@ def _same_split(split: SplitConfig, run: RunDir) -> SplitConfig:
 def _same_base(model: ModelConfig, run: RunDir) -> ModelConfig:
     """The earlier run's base, where none is asked for. Raises UserError for another."""
     theirs = run.config().model
-    if model in (ModelConfig(), theirs):
+    if model.language not in (None, theirs.language):
+        raise UserError(
+            f"--language {model.language}: {run.path} is in {theirs.language}; leave it out, or "
+            "leave --after out"
+        )
+    model = replace(model, language=theirs.language)
+    if replace(model, language=None) == ModelConfig() or model == theirs:
         return theirs
     ours, known = (
         name if is_hub_id(name) else str(real_path(Path(name)))

@@ -13,6 +13,8 @@ from moontune.config.presets import PRESETS
 from moontune.config.schema import RunConfig
 from moontune.config.validation import remarks, resolve
 from moontune.errors import UserError
+from moontune.languages.table import speaking
+from moontune.pipeline.base_of_run import as_open, names_language, with_language
 from moontune.pipeline.earlier_run import with_earlier
 from moontune.pipeline.preflight import check_data, check_model, check_room
 from moontune.pipeline.run_dir import (
@@ -83,10 +85,14 @@ def begin_run(
     path = new_run_path(config, overwrite=overwrite)
     for text in remarks(config) + check_room(config):
         start.remark(text)
+    if names_language(config):
+        config = with_language(config)
     check_data(config)
     start.kind.check(config)
     if start.needs_model:
         check_model(config)
+    config = with_language(config)
+    start.held.enter_context(speaking(config.language))
     start.held.enter_context(exclusive_run(path))
     named = replace(config.output, run_name=path.name)
     new_run_path(replace(config, output=named), overwrite=overwrite)  # another may have made it
@@ -124,7 +130,8 @@ def resume_run(
             remedy = f"use: {final_command(run.path.parent)}"
         raise UserError(f"{run.path}: is {KINDS[run.kind]}; {remedy}")
     saved = run.config()
-    wanted = _resolved(settings(saved), start.kind)
+    start.held.enter_context(speaking(saved.language))
+    wanted = as_open(_resolved(settings(saved), start.kind), saved)
     config = resolve(replace(saved, report=wanted.report))
     _refuse_other_settings(config, wanted)
     start.kind.resume(run)

@@ -44,6 +44,8 @@ PATHS = ("model_id", "manifest", "after", "general_manifest", "replay_manifest")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",
+    "language": "en",
+    "tokens_per_second": 6.5,
     "token_margin": 2,
     "token_dropout": 0.0,
     "wise_ft": 1.0,

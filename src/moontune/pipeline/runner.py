@@ -10,6 +10,7 @@ from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
+from moontune.languages.table import speaking
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stale_after
 from moontune.system.device import (
@@ -37,6 +38,18 @@ def run_stage(
     Every process of `group` comes here; a stage that does not compute is done by the main process
     alone. `options` go to the stage's function.
     """
+    with speaking(config.language):
+        _run_stage(run, config, stage, ui, group, options)
+
+
+def _run_stage(
+    run: RunDir,
+    config: RunConfig,
+    stage: Stage,
+    ui: Ui,
+    group: ProcessGroup,
+    options: dict[str, Any],
+) -> None:
     group.on_main(lambda: _begin(run, stage))
     begun = time.perf_counter()
     if stage.computes:

@@ -22,6 +22,7 @@ from moontune.evaluation.screening.suspects import (
     Suspect,
     can_judge,
 )
+from moontune.languages.table import current
 from moontune.models.locate import vendor_language
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.base_transcripts import BaseTranscripts, dtype_of
@@ -86,8 +87,8 @@ def screen(
             return Screening([], [*remarks, "the base hears too little here to judge transcripts"])
         if aside and judgement.fits_by_chance:
             doubted = [u for u in everything if u.id in judgement.suspects]
-            english = vendor_language(transcripts.base().origin.hub_id) == "en"
-            raise _not_of_the_audio(run, config, doubted, written, group, english=english)
+            known = vendor_language(transcripts.base().origin.hub_id)
+            raise _not_of_the_audio(run, config, doubted, written, group, writes=known)
         aside = False  # so many cannot be told apart
         remarks.append(
             f"{len(judgement.suspects)} of {len(everything)} transcripts "
@@ -121,7 +122,7 @@ def _of_few(
     if not remarks or config.labels.keep_suspects or len(utterances) < _FEW_ROWS:
         return remarks
     if is_shifted(group.on_main(lambda: _rows_in_order(run, config)), written):
-        raise _not_of_the_audio(run, config, utterances, written, group, english=False)
+        raise _not_of_the_audio(run, config, utterances, written, group, writes=None)
     return remarks
 
 
@@ -284,12 +285,14 @@ def _base_can_judge(
 
 
 def _poor_base(utterances: Sequence[Utterance], written: Mapping[str, str]) -> list[str]:
-    wer = corpus_wer(word_edits(u.text, written[u.id]) for u in utterances)
-    if wer is None or wer < MOSTLY_WRONG or not has_spaces([u.text for u in utterances]):
+    rate = corpus_wer(word_edits(u.text, written[u.id]) for u in utterances)
+    spaced = not current().spaced or has_spaces([u.text for u in utterances])
+    if rate is None or rate < MOSTLY_WRONG or not spaced:
         return []
     return [
-        f"the base has {percent(wer)} of the words wrong here: listen whether the texts are what "
-        "is said; if so, less can be won from so poor a start, and a larger base may serve better"
+        f"the base has {percent(rate)} of the {current().unit}s wrong here: listen whether the "
+        "texts are what is said; if so, less can be won from so poor a start, and a larger base "
+        "may serve better"
     ]
 
 
@@ -300,12 +303,12 @@ def _not_of_the_audio(
     written: Mapping[str, str],
     group: ProcessGroup,
     *,
-    english: bool,
+    writes: str | None,  # the language that the base is known to write
 ) -> UserError:
     in_order = group.on_main(lambda: _rows_in_order(run, config))
     clip = max(doubted, key=lambda u: min(len(u.text), len(written[u.id])))
     return UserError(
-        f"the texts are not what is said: {diagnosis(in_order, written, english=english)} (e.g. "
+        f"the texts are not what is said: {diagnosis(in_order, written, writes=writes)} (e.g. "
         f"{clip.where}: {clip.text[:50]!r}, but the base hears {written[clip.id][:50]!r}); correct "
         "the manifest and begin again with --overwrite, or train on them all the same: --overwrite "
         "--keep-suspects"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moontune.config.flag_marks import Positional
 from moontune.errors import UserError, not_installed
+from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.record.session import progress
 from moontune.record.terms import mixed_evenly, read_terms, sentences_of_terms
 from moontune.web.corrected_clips import CorrectedClips, checked_speaker
@@ -27,6 +28,9 @@ class RecordArgs:
     English."""
     terms: Path | None = None
     """Text file of your own words and phrases, one a line; each comes in three more sentences."""
+    language: str = ENGLISH.code
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Another than English
+    needs --prompts."""
     speaker: str = ""
     """Whose voice it is; stands in each row, and can be changed on the page."""
     host: str = "127.0.0.1"
@@ -50,6 +54,12 @@ def sentences_to_read(prompts: Path | None, terms: Path | None) -> list[str]:
 
 def record(args: RecordArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
+    language = language_named(args.language)
+    with speaking(language):
+        _record(args, language, tell)
+
+
+def _record(args: RecordArgs, language: Language, tell: Callable[[str], None]) -> None:
     try:
         from moontune.record.app import Recording, application
         from moontune.web.http_server import serve_page
@@ -62,6 +72,11 @@ def record(args: RecordArgs, tell: Callable[[str], None]) -> None:
     if not 1.0 <= args.max_seconds <= 300.0:
         raise UserError(f"--max-seconds {args.max_seconds:g}: give 1 to 300")
     speaker = checked_speaker(args.speaker)
+    if language != ENGLISH and (args.prompts is None or args.terms is not None):
+        wrong = "add your own, --prompts FILE" if args.prompts is None else "leave out --terms"
+        raise UserError(
+            f"--language {language.code}: moontune's own sentences are English; {wrong}"
+        )
     sentences = sentences_to_read(args.prompts, args.terms)
     corrected = CorrectedClips(args.folder)
     before = progress(corrected.listed().clips, sentences)

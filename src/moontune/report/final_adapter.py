@@ -54,12 +54,13 @@ def expectation(expected: Expectation) -> str:
 
 
 def _change(comparison: Comparison) -> str:
-    """The change in WER, or in loss where there are no reference words, with its interval."""
-    name = "wer" if comparison.wer.measured else "loss"
+    """The change in the error rate, or in loss where there are no reference words, with its
+    interval."""
+    name = comparison.rate if comparison.error_rate.measured else "loss"
     m = comparison.measures.get(name)
     if m is None or m.before is None or m.after is None:
         return "unknown, there being no figures"
-    label = {"wer": "WER", "loss": "loss"}[name]
+    label = "loss" if name == "loss" else comparison.rate_label
     before = show(name, m.before).removesuffix(" %")
     span = show_interval(name, m.difference_interval)
     chance = "" if m.outcome != "undecided" else "; it cannot be told from chance"
@@ -177,7 +178,7 @@ def _figures(metrics: FinalMetrics, cautions: list[str]) -> list[str]:
             "clips alone, and every clip was tested once, by one that had not met it."
         ),
         measures(comparison, ("base", "the folds' adapters")),
-        cell(comparison.sentences["wer"]),
+        cell(comparison.says),
         bootstrap_note(comparison),
         "### Checks\n\n" + table(("check", "", "detail"), rows),
         _forgetting(metrics.general),

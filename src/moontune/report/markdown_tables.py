@@ -10,6 +10,7 @@ from moontune.evaluation.measures import Comparison, StyleRetention
 from moontune.evaluation.phrasing import measure_rows
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
+from moontune.languages.table import current
 from moontune.report.markdown import cell, table
 from moontune.report.results import RunMetrics
 from moontune.report.suspicion import row_of, suspicion, used_for
@@ -24,11 +25,17 @@ def result(metrics: RunMetrics) -> str:
     known = f" of {counted(comparison.speakers, 'speaker')}" if comparison.speakers else ""
     note = (
         f"{counted(comparison.utterances, 'test clip')}{known}, "
-        f"{counted(comparison.words, 'word')}, "
-        f"{base.target_tokens} target tokens. WER and CER on {cell(base.normalizer)}; "
-        f"greedy, at most {base.token_cap} tokens. " + bootstrap_note(comparison)
+        f"{counted(comparison.words, comparison.unit)}, "
+        f"{base.target_tokens} target tokens. {rates_named(comparison)} on "
+        f"{cell(base.normalizer)}; greedy, at most {base.token_cap} tokens. "
+        + bootstrap_note(comparison)
     )
     return measures(comparison) + "\n\n" + edits(comparison) + "\n\n" + note
+
+
+def rates_named(comparison: Comparison) -> str:
+    """The error rates that a normaliser stands beside."""
+    return "CER" if comparison.rate == "cer" else "WER and CER"
 
 
 def measures(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -> str:
@@ -75,12 +82,12 @@ def bootstrap_note(comparison: Comparison) -> str:
 
 
 def groups(comparison: Comparison, names: tuple[str, str] = ("base", "tuned")) -> str:
-    """WER by speaker and by length."""
-    rates = [f"WER {name}" for name in names]
+    """Errors by speaker and by length."""
+    rates = [f"{comparison.rate_label} {name}" for name in names]
     by = "speaker and by length" if comparison.speakers else "length"
     return f"### By {by}\n\n" + "\n\n".join(
         table(
-            (title, "clips", "words", *rates, "errors"),
+            (title, "clips", f"{comparison.unit}s", *rates, "errors"),
             (
                 (
                     row.name,
@@ -106,7 +113,7 @@ def words(comparison: Comparison) -> str:
     parts = []
     for title, counts in (("fixed", comparison.words_fixed), ("broken", comparison.words_broken)):
         listed = ", ".join(f"{word} {count}" for word, count in counts) or "none"
-        parts.append(f"Words most often {title}: {cell(listed)}.")
+        parts.append(f"{comparison.unit.capitalize()}s most often {title}: {cell(listed)}.")
     return "\n\n".join(parts)
 
 
@@ -143,7 +150,7 @@ def _style(style: StyleRetention, which: str) -> str:
     ]
     return (
         table((f"{which} transcripts that", "base", "tuned"), rows)
-        + f"\n\nOf {style.words_compared} words that both wrote, "
+        + f"\n\nOf {style.words_compared} {current().unit}s that both wrote, "
         f"{percent(style.same_case)} have the same case and "
         f"{percent(style.same_punctuation)} the same punctuation."
     )

@@ -50,7 +50,7 @@ class NewClips:
         if corrected:
             texts = f"{counted(corrected, 'text')} of its clips {agreeing(corrected, 'is', 'are')}"
             said.append(f"{texts} another now{_by_use(self.corrected)}.")
-        said += [plainly(self.comparison, names), self.comparison.sentences["wer"]]
+        said += [plainly(self.comparison, names), self.comparison.says]
         if self.of_new is not None:
             on = counted(tested, "new test clip")
             said.append(f"On the {on} alone: {plainly(self.of_new, names)}")
@@ -58,7 +58,7 @@ class NewClips:
             said.append(
                 "None of the new clips is tested on: these figures are of the earlier ones alone."
             )
-        if self.comparison.wer.outcome == "worse":
+        if self.comparison.error_rate.outcome == "worse":
             said.append(f"The earlier adapter hears better: go on using {self.earlier}.")
         return said
 

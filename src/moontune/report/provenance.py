@@ -12,6 +12,7 @@ from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect, without_effect
 from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
+from moontune.languages.table import current
 from moontune.report.results import ArtifactTest, FinalMetrics, RunMetrics, RunResults
 from moontune.system.formatting import counted, percent
 
@@ -97,9 +98,10 @@ def artifact_facts(artifact: ArtifactTest) -> Section:
         [clip.id, clip.reference, clip.transcript, "yes" if clip.same_tokens else "NO"]
         for clip in artifact.clips
     ]
-    wer = "" if artifact.wer is None else f", WER {percent(artifact.wer)} on these clips"
+    label = current().rate_label
+    rate = "" if artifact.rate is None else f", {label} {percent(artifact.rate)} on these clips"
     note = (
-        f"Reloaded in a fresh process on {artifact.device}{wer}: "
+        f"Reloaded in a fresh process on {artifact.device}{rate}: "
         f"scripts/{shlex.join(artifact.command)}"
     )
     return Section("The artifact", ["clip", "reference", "transcript", "same tokens"], rows, note)
@@ -108,9 +110,10 @@ def artifact_facts(artifact: ArtifactTest) -> Section:
 def artifact_counts(artifact: ArtifactTest) -> Section:
     """The same without the clips: how many were the same, and where."""
     same = sum(clip.same_tokens for clip in artifact.clips)
-    wer = "" if artifact.wer is None else f", WER {percent(artifact.wer)} on these clips"
+    label = current().rate_label
+    rate = "" if artifact.rate is None else f", {label} {percent(artifact.rate)} on these clips"
     note = (
-        f"Reloaded in a fresh process on {artifact.device}{wer}: "
+        f"Reloaded in a fresh process on {artifact.device}{rate}: "
         f"{same} of {counted(len(artifact.clips), 'clip')} gave identical tokens."
     )
     return Section("The artifact", [], [], note)

@@ -33,9 +33,9 @@ from moontune.report.results import (
 )
 from moontune.training.summary import TrainingSummary
 
-_SENTENCES = ("wer", "loss", "typography")  # of a comparison, made of figures
+_SENTENCES = ("wer", "cer", "loss", "typography")  # of a comparison, made of figures
 _CHECKS = (  # whose details are figures, or names that moontune gives
-    *("improved", "WER not worse", "transcripts are speech", "test clips unseen"),
+    *("improved", "WER not worse", "CER not worse", "transcripts are speech", "test clips unseen"),
     *("best update kept", "stable training", "no MPS fallback", "artifacts complete"),
     *("same words in a fresh process", "expected to help"),
 )
@@ -47,7 +47,7 @@ _PATHS = (  # settings that are files, folders or names on the hub
     *("manifest", "after", "general_manifest", "replay_manifest"),
     *("dataset", "model_id", "output_dir", "report_file"),
 )
-_NAMES = ("run_name", "dataset_split", "dataset_revision", "revision")
+_NAMES = ("run_name", "dataset_split", "dataset_revision", "revision", "language")
 _HIDDEN = "..."  # in place of what is known neither as a figure nor as a path
 
 

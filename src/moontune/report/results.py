@@ -18,10 +18,12 @@ from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.confidence.reliability import WordConfidence
+from moontune.evaluation.error_rates import leading_rate
 from moontune.evaluation.measures import Comparison, Outcome
 from moontune.evaluation.phrasing import plainly
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
+from moontune.languages.table import RateName
 from moontune.report.new_clips import NewClips
 from moontune.system.device import Device
 from moontune.training.summary import TrainingFigures, TrainingSummary
@@ -32,7 +34,7 @@ class EvaluationFigures:
     """Figures of one model on the test split, and the conditions they hold under."""
 
     loss: float  # nats per target token
-    wer: float | None
+    rate: float | None  # of errors
     target_tokens: int
     normalizer: str
     token_cap: TokenCap
@@ -42,7 +44,7 @@ class EvaluationFigures:
         """Evaluations from before `token_margin` had a margin of 2."""
         decoding = row["decoding"]
         cap = TokenCap(decoding["tokens_per_second"], decoding.get("token_margin", 2))
-        return cls(row["loss"], row["wer"], row["target_tokens"], row["normalizer"], cap)
+        return cls(row["loss"], leading_rate(row), row["target_tokens"], row["normalizer"], cap)
 
 
 @dataclass(frozen=True)
@@ -254,13 +256,13 @@ class ArtifactTest:
 
     device: str
     command: list[str]
-    wer: float | None  # on these clips
+    rate: float | None  # of errors, on these clips
     clips: list[ArtifactClip]
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> ArtifactTest:
         clips = [ArtifactClip.from_json(clip) for clip in row["clips"]]
-        return cls(row["device"], row["command"], row["wer"], clips)
+        return cls(row["device"], row["command"], leading_rate(row), clips)
 
 
 @dataclass(frozen=True)
@@ -316,7 +318,7 @@ class RunComparison:
     def better(self) -> str | None:
         """The name of the one that hears better; None where that cannot be told."""
         return {"better": self.after.name, "worse": self.before.name}.get(
-            self.comparison.wer.outcome or ""
+            self.comparison.error_rate.outcome or ""
         )
 
     @property
@@ -338,15 +340,21 @@ class FoldFigures:
     utterances: int  # tested on
     speakers: int
     train_utterances: int
-    wer: tuple[float | None, float | None]
+    rate: RateName
+    errors: tuple[float | None, float | None]
     loss: tuple[float, float]
-    general_wer: tuple[float, float] | None  # on general speech; None where it was not measured
+    general_errors: tuple[float, float] | None  # on general speech; None where it was not measured
     steps: float
     best_step: float
     skipped: int
     stopped: str
     seconds: float
     picked: dict[str, Any]  # settings recommended for the fold's data
+
+    def to_json(self) -> dict[str, Any]:
+        """The errors under the name of their rate."""
+        names = {"errors": self.rate, "general_errors": f"general_{self.rate}"}
+        return {names.get(key, key): value for key, value in vars(self).items() if key != "rate"}
 
 
 @dataclass(frozen=True)

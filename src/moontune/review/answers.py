@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
+from moontune.languages.table import current
+from moontune.languages.words import written_words
 from moontune.review.clips import Clip
 from moontune.review.desk import Desk
 from moontune.review.differences import differences
@@ -128,6 +130,8 @@ def _compared(desk: Desk, clip: Clip, text: str) -> dict[str, Any]:
     heard = desk.listening.heard(clip.key)
     return {
         "text": text,
+        "words": written_words(text),
+        "gap": " " if current().spaced else "",
         "heard": [
             {
                 "name": h.name,
@@ -147,7 +151,11 @@ def _unsure(desk: Desk, clip: Clip, text: str) -> list[int]:
     if clip.draft is None or text != clip.text or not _is_draft(desk, clip):
         return []
     sure = clip.draft.confidences
-    return [i for i, p in enumerate(sure) if p < _UNSURE] if len(sure) == len(text.split()) else []
+    return (
+        [i for i, p in enumerate(sure) if p < _UNSURE]
+        if len(sure) == len(written_words(text))
+        else []
+    )
 
 
 def _is_draft(desk: Desk, clip: Clip) -> bool:

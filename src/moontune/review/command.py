@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.config.flag_marks import Positional
-from moontune.config.schema import Decoding
+from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError, not_installed
+from moontune.languages.table import Language, speaking
 from moontune.pipeline.earlier_run import may_come_after
+from moontune.pipeline.run_dir import open_run
 from moontune.review.clips import Row, clips_of
 from moontune.review.data_set import DataSet, open_data
 from moontune.review.desk import open_desk
 from moontune.review.listening import Listener, ModelListener
 from moontune.review.order import By
 from moontune.system.device import DeviceName
+from moontune.system.files import user_path
+from moontune.transcribe.recognizer import language_of_model
 from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
 
@@ -43,6 +47,9 @@ class ReviewArgs:
     host: str = "127.0.0.1"
     """Address to listen on. 0.0.0.0 lets the network in: over HTTPS, with a code that the terminal
     shows."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: the model's
+    own."""
     port: int = 8768
     """Port to listen on; 0: any that is free."""
     open_page: bool = True
@@ -56,6 +63,25 @@ class ReviewArgs:
 
 def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     """Serve the page until interrupted. Raises UserError."""
+    with speaking(_language(args)):
+        _review(args, tell)
+
+
+def _language(args: ReviewArgs) -> Language:
+    """The one asked for, else that of a run under review, else that of who listens."""
+    data = user_path(args.data)
+    if (
+        args.language is None
+        and not (args.model or args.model_id)
+        and (data / "run.json").is_file()
+    ):
+        return open_run(data).config().language
+    what = args.model or args.model_id or ModelConfig.model_id
+    base = args.model_id if args.model else None
+    return language_of_model(what, base, language=args.language, ask_hub=False)
+
+
+def _review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     try:
         from moontune.review.app import PageText, application
         from moontune.web.http_server import serve_page

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from moontune.languages.words import written_words
 from moontune.models.confidence.written import Chunk, read_written
 
 Kind = Literal["same", "style", "wrong", "extra", "missing"]
@@ -15,8 +16,8 @@ Kind = Literal["same", "style", "wrong", "extra", "missing"]
 class Piece:
     """Some words that were heard, or of the transcript where nothing was (`missing`).
 
-    They stand for words `first` to `end` (not included) of the transcript's `split()`; taking them
-    puts them there, or takes what is missing out.
+    They stand for words `first` to `end` (not included) of the transcript's written words; taking
+    them puts them there, or takes what is missing out.
     """
 
     text: str
@@ -43,7 +44,7 @@ def differences(text: str, heard: str) -> list[Piece]:
 def _words(text: str) -> list[_Words]:
     found, place = [], 0
     for chunk in _chunks(text):
-        end = place + len(chunk.raw.split())
+        end = place + len(written_words(chunk.raw))
         found.append(_Words(chunk.raw, chunk.tokens, place, end))
         place = end
     return found

@@ -18,6 +18,7 @@ from moontune.config.schema import Decoding
 from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
+from moontune.languages.words import joined_words
 from moontune.models.decoding import length_batches
 from moontune.review.clips import Clip
 from moontune.review.order import suspicion
@@ -113,7 +114,7 @@ class ModelListener:
                     texts[i] = transcript.text
             for i in set(indices) - set(short):
                 rows = transcribe_long(clips[i], model.transcribe, model.cap)
-                texts[i] = " ".join(row.text for row in rows if row.text)
+                texts[i] = joined_words(row.text for row in rows if row.text)
         return texts
 
     def end(self) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moontune.config.flag_marks import Positional
-from moontune.config.schema import Decoding
+from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError, not_installed
+from moontune.languages.table import ENGLISH, current, speaking
 from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
+from moontune.transcribe.recognizer import language_of_model
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
@@ -34,10 +36,14 @@ class ServeArgs:
     keep: Path = Path("kept")
     """Folder that corrected clips are kept in; KEEP/manifest.jsonl is for the next run."""
     prompts: Path | None = None
-    """Text file of sentences to read aloud, one a line; default: some of everyday English."""
+    """Text file of sentences to read aloud, one a line; default: some of everyday English, or none
+    where another language is spoken."""
     model_id: str | None = None
     """The base: a hub id, a folder or `bundled`. Default: that of the run or the adapter, else
     UsefulSensors/moonshine-tiny."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: the model's
+    own."""
     host: str = "127.0.0.1"
     """Address to listen on. 0.0.0.0 lets the network in: over HTTPS, with a code that the terminal
     shows."""
@@ -58,6 +64,15 @@ class ServeArgs:
 
 def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
+    what, base = args.model or args.model_id or ModelConfig.model_id, args.model_id
+    language = language_of_model(
+        what, base if args.model else None, language=args.language, ask_hub=False
+    )
+    with speaking(language):
+        _serve(args, tell)
+
+
+def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     try:
         from moontune.serve.app import PageText, application
         from moontune.serve.models import ServedModels
@@ -71,7 +86,8 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     check_port(args.port)
     if not (args.max_seconds > 0 and args.max_megabytes > 0):
         raise UserError("--max-seconds and --max-megabytes must be above 0")
-    prompts = own_sentences() if args.prompts is None else read_prompts(args.prompts)
+    own = own_sentences() if current() == ENGLISH else []
+    prompts = own if args.prompts is None else read_prompts(args.prompts)
     sources = model_sources(args.model, args.model_id)
     corrected = CorrectedClips(args.keep)
     models = ServedModels(sources, args.device, tell, args.decoding)

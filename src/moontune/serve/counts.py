@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from moontune.evaluation.error_rates import sum_edits, word_edits
 from moontune.evaluation.word_diff import Marked
+from moontune.languages.table import current
+from moontune.languages.words import written_words
 from moontune.system.formatting import counted
 
 
@@ -18,7 +20,7 @@ class Hypothesis:
     name: str  # "base", "tuned", "model"
     text: str
     seconds: float  # of computing
-    # Chance that each word of `text.split()` is right; None where no consensus was asked for.
+    # Chance that each written word of the text is right; None where no consensus was asked for.
     confidences: tuple[float, ...] | None = None
     calibration: str = ""  # what they rest on
 
@@ -34,7 +36,7 @@ def with_confidences(
     for text, kind in marked:
         sure = confidences[min(place, len(confidences) - 1)]
         found.append((text, kind, round(sure, 3)))
-        place += len(text.split())
+        place += len(written_words(text))
     return found
 
 
@@ -48,7 +50,7 @@ def difference(hypotheses: Sequence[Hypothesis]) -> str:
     differing = word_edits(one.text, other.text).errors
     if not differing:
         return "only case, punctuation or fillers differ"
-    return f"{counted(differing, 'word')} {'differs' if differing == 1 else 'differ'}"
+    return f"{counted(differing, current().unit)} {'differs' if differing == 1 else 'differ'}"
 
 
 def sentence(clips: Sequence[tuple[str, Sequence[Hypothesis]]]) -> str:
@@ -59,7 +61,7 @@ def sentence(clips: Sequence[tuple[str, Sequence[Hypothesis]]]) -> str:
         sum_edits(word_edits(text, hypotheses[i].text) for text, hypotheses in clips)
         for i in range(len(names))
     ]
-    words = counted(edits[0].words, "word")
+    words = counted(edits[0].words, current().unit)
     errors = [counted(e.errors, "error") if e.errors else "no error" for e in edits]
     if len(set(errors)) == 1:
         each = " each" if len(names) > 1 and edits[0].errors else ""

@@ -11,6 +11,7 @@ import numpy as np
 
 from moontune.config.schema import Decoding
 from moontune.errors import UserError
+from moontune.languages.words import joined_words
 from moontune.serve.counts import Hypothesis
 from moontune.transcribe.long_form import transcribe_long
 from moontune.transcribe.recognizer import Recognizer
@@ -74,7 +75,7 @@ class ServedModels:
         for name, model in self._models:
             begun = time.perf_counter()
             transcripts = transcribe_long(samples, model.transcribe, model.cap)
-            text = " ".join(row.text for row in transcripts if row.text)
+            text = joined_words(row.text for row in transcripts if row.text)
             hypothesis = Hypothesis(name, text, time.perf_counter() - begun)
             if model.calibration is not None:
                 sure = tuple(p for row in transcripts for p in row.confidences or ())

@@ -15,6 +15,7 @@ from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
+from moontune.languages.table import language_named, speaking
 from moontune.models.key_terms.weighing import BONUS, MOST_BONUS, KeyTerms
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
@@ -55,8 +56,11 @@ class TranscribeArgs:
     """The base for an adapter or a run: a hub id, a folder or `bundled`. Default: its own."""
     revision: str | None = None
     """Commit of a base on the hub; default: the newest, or the one an adapter was trained on."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: the run's or
+    the base's own."""
     tokens_per_second: float | None = None
-    """The token cap's rate; default: the run's, else 6.5. 13 for scripts other than Latin."""
+    """The token cap's rate; default: the run's, else the language's."""
     decoding: Decoding | None = None
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
     two to three times the time. Default: greedy, and consensus for --draft."""
@@ -154,7 +158,9 @@ def _transcribed(
             word_times=forms != ("text",),
             decoding=args.decoding or ("greedy" if drafts is None else "consensus"),
             key_terms=key_terms,
+            language=args.language,
         )
+        stack.enter_context(speaking(recognizer.language))
         loaded()
         if recognizer.note:
             ui.note(f"note: {recognizer.note}")
@@ -189,6 +195,8 @@ def _key_terms(args: TranscribeArgs) -> KeyTerms | None:
 def _checked(args: TranscribeArgs) -> tuple[Format, ...]:
     """The formats. Raises UserError for flags that make no sense."""
     forms: tuple[Format, ...] = tuple(dict.fromkeys(args.format)) or ("text",)
+    if args.language is not None:
+        language_named(args.language)
     if args.tokens_per_second is not None:
         check_values(tokens_per_second=args.tokens_per_second)
     if not 0 < args.speech_threshold < 1:

@@ -24,7 +24,7 @@ class SegmentTranscript:
     truncated: bool  # the token cap ended it
     again: bool = False  # half of a segment that looped
     words: tuple[TimedWord, ...] | None = None  # in seconds of the recording
-    # Chance that each word of `text.split()` is right; None where no consensus was asked for.
+    # Chance that each written word of the text is right; None where no consensus was asked for.
     confidences: tuple[float, ...] | None = None
 
 

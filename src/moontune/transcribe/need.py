@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from moontune.data.manifest import Utterance
 from moontune.data.normalizer import normalize
+from moontune.languages.words import written_words
 
 _NEW_WORD = 0.5  # of a wrong one
 _EACH_CLIP_S = 2.0  # of looking at a clip, however short
@@ -26,7 +27,7 @@ class Draft:
     """A clip's transcript that nobody has read."""
 
     text: str
-    confidences: Sequence[float]  # one for each word of `text.split()`
+    confidences: Sequence[float]  # one for each written word
     seconds: float
     speaker: str | None = None
 
@@ -38,7 +39,7 @@ class Draft:
     def normalized(self) -> dict[str, float]:
         """Its words as they are scored, each with its highest confidence."""
         words: dict[str, float] = {}
-        for word, sure in zip(self.text.split(), self.confidences, strict=True):
+        for word, sure in zip(written_words(self.text), self.confidences, strict=True):
             for part in normalize(word).split():
                 words[part] = max(sure, words.get(part, 0.0))
         return words

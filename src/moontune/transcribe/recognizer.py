@@ -14,11 +14,12 @@ import numpy as np
 
 from moontune.config.schema import Decoding, EvalConfig, TokenCap
 from moontune.errors import UserError
+from moontune.languages.table import ENGLISH, Language, language_named
 from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.confidence.calibration import Calibration, read_calibration
 from moontune.models.decoding import TextLosses, Transcribe, Transcript
 from moontune.models.key_terms.weighing import KeyTerms
-from moontune.models.locate import locate, may_be_on_hub
+from moontune.models.locate import language_of_base, locate, may_be_on_hub, told_language
 from moontune.models.provenance import PROVENANCE, other_weights, trained_on
 from moontune.models.standalone import DECODER, ENCODER, graph_file
 from moontune.system.device import choose_device, gpu_in_sight
@@ -48,6 +49,7 @@ class Recognizer:
     # Of the confidences that words of its transcripts carry; None: they carry none.
     calibration: Calibration | None = None
     losses: TextLosses | None = None  # where PyTorch listens
+    language: Language = ENGLISH  # that it hears
 
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
@@ -55,7 +57,7 @@ class Recognizer:
         return self.transcribe(clips, cap or self.cap)
 
 
-def open_recognizer(
+def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its own name
     what: str,
     device: str = "auto",
     model_id: str | None = None,
@@ -64,6 +66,7 @@ def open_recognizer(
     word_times: bool = False,
     decoding: Decoding = "greedy",
     key_terms: KeyTerms | None = None,
+    language: str | None = None,
 ) -> Recognizer:
     """Load what `what` names. Raises UserError, with what is accepted where it is none of that.
 
@@ -71,7 +74,8 @@ def open_recognizer(
     a commit of a base on the hub. With `word_times` it also tells when words are spoken, at the
     cost of loading PyTorch and of a second pass of the decoder; an exported ONNX pair cannot, nor
     can it the `consensus` of beams, whose transcripts carry confidences of their words, nor write
-    `key_terms`.
+    `key_terms`. `language` is the code of another one than the run's or the base's own; it holds
+    within `languages.table.speaking`.
     """
     how = _Listening(device, decoding, word_times, key_terms)
     kind = _kind(what)
@@ -82,13 +86,16 @@ def open_recognizer(
             raise UserError(f"{what}: an ONNX pair is decoded greedily; name the run it is from")
         if key_terms is not None:
             raise UserError(f"{what}: an ONNX pair takes no key terms; name the run it is from")
-        return _onnx(what)
+        return _onnx(what, language_of_model(what, language=language))
     if kind == "model":
-        return _loaded(what, "model", _Parts(what, revision), how)
+        parts = _Parts(what, revision, language=language)
+        return _loaded(what, "model", parts, how)
     folder = user_path(what)
     parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     if model_id is not None:
         parts = dataclasses.replace(parts, base=model_id, revision=revision, run=None)
+    if language is not None:
+        parts = dataclasses.replace(parts, language=language)
     return _loaded(what, kind, parts, how)
 
 
@@ -103,6 +110,26 @@ def base_of(what: str) -> tuple[str, str | None] | None:
     folder = user_path(what)
     parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     return parts.base, parts.revision
+
+
+def language_of_model(
+    what: str, model_id: str | None = None, *, language: str | None = None, ask_hub: bool = True
+) -> Language:
+    """The language that a model hears: the one asked for, else a run's own, else its base's.
+
+    Nothing is loaded; without `ask_hub` nothing is downloaded either. Raises UserError.
+    """
+    if language is not None:
+        return language_named(language)
+    kind, folder = _kind(what), user_path(what)
+    if kind == "onnx":
+        places = (folder, folder.parent) if (folder.parent / "export.json").is_file() else (folder,)
+        return Language(next(filter(None, map(told_language, places)), ENGLISH.code))
+    if kind == "model":
+        return Language(language_of_base(what, ask_hub=ask_hub))
+    parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
+    base, revision = (parts.base, parts.revision) if model_id is None else (model_id, None)
+    return Language(parts.language or language_of_base(base, revision, ask_hub=ask_hub))
 
 
 def _kind(what: str) -> str:
@@ -154,7 +181,8 @@ class _Parts:
     revision: str | None = None
     adapter: Path | None = None
     processor: Path | None = None
-    cap: TokenCap = EvalConfig().token_cap
+    language: str | None = None  # None: the base's own
+    cap: TokenCap | None = None  # None: the language's
     run: RunDir | None = None
 
 
@@ -168,8 +196,8 @@ def _parts_of_run(folder: Path) -> _Parts:
     processor = run.processor if run.processor.is_dir() else None
     # The folder that the run began in is known to the run alone.
     base = config.model.model_id if parts.revision is None else parts.base
-    cap = config.eval.token_cap
-    return dataclasses.replace(parts, base=base, processor=processor, cap=cap, run=run)
+    own = {"language": config.language.code, "cap": config.eval.token_cap}
+    return dataclasses.replace(parts, base=base, processor=processor, run=run, **own)
 
 
 def _parts_of_adapter(folder: Path) -> _Parts:
@@ -193,6 +221,7 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     calibration = _calibration(parts.run) if how.decoding == "consensus" else None
     try:
         folder = locate(parts.base, parts.revision).folder
+        parts = _with_language(parts)
         if how.plainly_on_cpu:
             try:
                 return _through_arrays(what, kind, parts, folder)
@@ -209,10 +238,24 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     base, note = load_adapted(base, parts.adapter, parts.processor)
     transcriber = Transcriber(base, how.decoding, calibration=calibration, key_terms=how.key_terms)
     transcribe = transcriber.timed if how.word_times else transcriber
-    return Recognizer(
-        what, kind, base.device, parts.cap, note, transcribe,
-        calibration=calibration, losses=transcriber.losses,
-    )  # fmt: skip
+    assert parts.cap is not None
+    assert parts.language is not None
+    language = Language(parts.language)
+    found = (what, kind, base.device, parts.cap, note, transcribe)
+    return Recognizer(*found, calibration=calibration, losses=transcriber.losses, language=language)
+
+
+def _with_language(parts: _Parts) -> _Parts:
+    """The parts with their language, and the token cap that goes with it. Raises UserError."""
+    language = language_named(parts.language or language_of_base(parts.base, parts.revision))
+    cap = parts.cap or _cap(language)
+    if parts.run is not None and language != parts.run.config().language:
+        cap = TokenCap(language.tokens_per_second, cap.margin)
+    return dataclasses.replace(parts, language=language.code, cap=cap)
+
+
+def _cap(language: Language) -> TokenCap:
+    return TokenCap(language.tokens_per_second, EvalConfig.token_margin)
 
 
 def _calibration(run: RunDir | None) -> Calibration:
@@ -246,11 +289,16 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
         with open(folder / "model.safetensors", "rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         note = other_weights(parts.adapter, digest)
-    return Recognizer(what, kind, "cpu", parts.cap, note, transcriber, one_by_one=True)
+    assert parts.cap is not None
+    assert parts.language is not None
+    language = Language(parts.language)
+    found = (what, kind, "cpu", parts.cap, note, transcriber)
+    return Recognizer(*found, one_by_one=True, language=language)
 
 
-def _onnx(what: str) -> Recognizer:
+def _onnx(what: str, language: Language) -> Recognizer:
     from moontune.models.onnx import OnnxTranscriber
 
-    cap, transcriber = EvalConfig().token_cap, OnnxTranscriber(user_path(what))
-    return Recognizer(what, "onnx", "cpu", cap, None, transcriber, one_by_one=True)
+    transcriber = OnnxTranscriber(user_path(what))
+    found = (what, "onnx", "cpu", _cap(language), None, transcriber)
+    return Recognizer(*found, one_by_one=True, language=language)

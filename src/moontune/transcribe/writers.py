@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TextIO
 
+from moontune.languages.words import written_words
 from moontune.models.decoding import TimedWord
 from moontune.system.files import write_text
 from moontune.system.formatting import printable
@@ -62,7 +63,7 @@ def _words(row: SegmentTranscript) -> list[dict[str, Any]] | None:
         return [_word(word) for word in row.words]
     if row.confidences is None:
         return None
-    words = zip(row.text.split(), row.confidences, strict=True)
+    words = zip(written_words(row.text), row.confidences, strict=True)
     return [{"word": word, "confidence": round(sure, 3)} for word, sure in words]
 
 

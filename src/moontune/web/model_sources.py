@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError
+from moontune.languages.table import current
 from moontune.models.locate import is_hub_id, locate
 from moontune.transcribe.recognizer import Recognizer, base_of, open_recognizer
 
@@ -30,7 +31,8 @@ class ModelSource:
 
     def load(self, device: str, decoding: Decoding) -> Recognizer:
         """Raises UserError."""
-        return open_recognizer(self.what, device, self.model_id, self.revision, decoding=decoding)
+        place = (self.what, device, self.model_id, self.revision)
+        return open_recognizer(*place, decoding=decoding, language=current().code)
 
 
 def model_sources(what: str | None, model_id: str | None) -> list[ModelSource]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moontune.evaluation.predictions import PredictionRow
+from moontune.languages.words import written_words
 from moontune.models.confidence.agreement import agreed_chunks
 from moontune.models.confidence.written import read_written
 
@@ -19,14 +20,14 @@ class JudgedWord:
 
 
 def judged_words(reference: str, hypothesis: str, confidences: Sequence[float]) -> list[JudgedWord]:
-    """Of one clip, the words of `hypothesis.split()` and their confidences. A word is right where
+    """Of one clip, the written words of the hypothesis and their confidences. A word is right where
     all that is normalised of it stands at its place in the reference; what WER does not count is
     left out."""
     text = read_written(hypothesis)
     right = agreed_chunks(text, read_written(reference))
     found, place = [], 0
     for i, chunk in enumerate(text.chunks):
-        width = len(chunk.raw.split())
+        width = len(written_words(chunk.raw))
         if chunk.tokens and width:
             found.append(JudgedWord(confidences[place], i in right))
         place += width

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from moontune.data.manifest import Utterance
 from moontune.data.normalizer import normalize
+from moontune.languages.table import Language, current
 
 _SHIFTS = (1, -1, 2, -2, 3, -3)
 _ALIKE = 0.25  # of the words in common, on the average, where texts and transcripts belong together
@@ -18,12 +19,12 @@ _KNOWN = 0.3  # of the texts' words a model of their language writes somewhere
 
 
 def diagnosis(
-    utterances: Sequence[Utterance], written: Mapping[str, str], *, english: bool = False
+    utterances: Sequence[Utterance], written: Mapping[str, str], *, writes: str | None = None
 ) -> str:
     """The fault of texts that are not what is said, as a sentence.
 
     `utterances` are all rows in their order; `written` what a model writes, by id, for those that
-    were heard; `english` says whether that model is known to write English.
+    were heard; `writes` is the code of the language that the model is known to write.
     """
     texts, heard = _in_parts(utterances, written)
     if shift := _shift(texts, heard):
@@ -37,7 +38,7 @@ def diagnosis(
     words = [word for text in spoken for word in text]
     known = sum(word in vocabulary for word in words) / len(words) if words else 0.0
     if known < _KNOWN:
-        only = "; this base writes English only" if english else ""
+        only = f"; this base writes {Language(writes).name} only" if writes else ""
         return (
             "the texts are in another language than the base writes: it knows "
             f"{100 * known:.0f} % of their words{only}"
@@ -53,9 +54,9 @@ def is_shifted(utterances: Sequence[Utterance], written: Mapping[str, str]) -> b
 def _in_parts(
     utterances: Sequence[Utterance], written: Mapping[str, str]
 ) -> tuple[list[frozenset[str]], list[frozenset[str]]]:
-    spaced = has_spaces([u.text for u in utterances])
-    texts = [_parts(u.text, spaced) for u in utterances]
-    return texts, [_parts(written.get(u.id, ""), spaced) for u in utterances]
+    spaced = current().spaced and has_spaces([u.text for u in utterances])
+    texts = [parts_of(u.text, spaced) for u in utterances]
+    return texts, [parts_of(written.get(u.id, ""), spaced) for u in utterances]
 
 
 def _shift(texts: Sequence[frozenset[str]], heard: Sequence[frozenset[str]]) -> int:
@@ -70,7 +71,7 @@ def has_spaces(texts: Sequence[str]) -> bool:
     return sum(len(text.split()) for text in texts) >= _SPACED * len(texts)
 
 
-def _parts(text: str, spaced: bool) -> frozenset[str]:
+def parts_of(text: str, spaced: bool) -> frozenset[str]:
     """Words; pairs of letters where no spaces tell words."""
     text = normalize(text)
     if spaced:

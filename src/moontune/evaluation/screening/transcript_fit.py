@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from moontune.data.normalizer import normalize
+from moontune.evaluation.screening.mismatch import parts_of
 from moontune.evaluation.screening.suspects import Fit
+from moontune.languages.table import current
 from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
 from moontune.models.packed.forward import PackedForward
@@ -83,7 +84,7 @@ def _fits(
 
 def _partners(utterances: Sequence[Utterance]) -> list[list[int]]:
     """For each of some utterances, others of them, at most `OTHERS`, that say something else."""
-    words = [frozenset(normalize(u.text).split()) for u in utterances]
+    words = [parts_of(u.text, current().spaced) for u in utterances]
     count = len(words)
 
     def alike(a: frozenset[str], b: frozenset[str]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from moontune.importing.script.alignment import Aligned
 from moontune.importing.script.words import Script, sound_of
 from moontune.importing.values import Piece
+from moontune.languages.words import joined_words, written_words
 
 SURE = 1.5  # letters that another place for an edge must cost more
 SURE_BESIDE = 3.0  # the same beside speech that is not in the script, whose words they may be
@@ -138,7 +139,7 @@ def _short_enough(
 def _judged(clip: Sequence[_Said], script: Script, longest_s: float) -> Passage:
     start, end = clip[0].piece.start_s, clip[-1].piece.end_s
     words = clip[0].words.first, clip[-1].words.end
-    heard = "".join(sound_of(word) for one in clip for word in one.piece.text.split())
+    heard = "".join(sound_of(word) for one in clip for word in written_words(one.piece.text))
     confidence, run = agreement(heard, script.sound(*words))
     why = None
     if end - start > longest_s:
@@ -154,13 +155,13 @@ def _judged(clip: Sequence[_Said], script: Script, longest_s: float) -> Passage:
     elif run >= MOST_RUN:
         why = f"{run} letters in a row are heard and not in the script, or the other way round"
     if why is not None:
-        text = " ".join(one.piece.text for one in clip)
+        text = joined_words(one.piece.text for one in clip)
         return Passage(start, end, *words, confidence, UNSURE, f"{why}; heard: {text[:60]}")
     return Passage(start, end, *words, confidence)
 
 
 def _confidence(one: _Said, script: Script) -> float:
-    heard = "".join(map(sound_of, one.piece.text.split()))
+    heard = "".join(map(sound_of, written_words(one.piece.text)))
     written = script.sound(one.words.first, one.words.end)
     return agreement(heard, written)[0] if max(len(heard), len(written)) > _FEW else 1.0
 

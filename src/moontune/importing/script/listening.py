@@ -13,6 +13,8 @@ from moontune.config.schema import ModelConfig
 from moontune.data.audio import SAMPLE_RATE_HZ, audio_blocks, header_duration_s
 from moontune.errors import UserError
 from moontune.importing.values import Fit, Guess, Piece
+from moontune.languages.table import current
+from moontune.languages.words import joined_words
 from moontune.system.progress import Progress, no_progress
 from moontune.transcribe.long_form import SegmentTranscript, transcribe_segments
 from moontune.transcribe.segmentation import Segment, SegmentationConfig, segments
@@ -92,7 +94,7 @@ def _open(model_id: str, *, word_times: bool = False) -> Recognizer:
     from moontune.transcribe.recognizer import open_recognizer
 
     try:
-        return open_recognizer(model_id, word_times=word_times)
+        return open_recognizer(model_id, word_times=word_times, language=current().code)
     except UserError as error:
         raise UserError(str(error).replace("--model ", "--model-id ")) from None
 
@@ -157,4 +159,4 @@ def _windows(parts: Iterator[Segment]) -> Iterator[Sequence[Segment]]:
 
 def _piece(part: Segment, rows: Sequence[SegmentTranscript], config: SegmentationConfig) -> Piece:
     speech = part.speech_s(config)
-    return Piece(speech[0][0], speech[-1][1], " ".join(row.text for row in rows))
+    return Piece(speech[0][0], speech[-1][1], joined_words(row.text for row in rows))

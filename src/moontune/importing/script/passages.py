@@ -25,6 +25,7 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
+from moontune.languages.words import written_words
 
 _FEWEST = 0.1  # of the letters heard must be in clips, or the script is another's
 
@@ -56,13 +57,15 @@ def rows_of(recording: Path, file: Path, ear: Ear, place: Place) -> Iterator[Fou
 
 def cut_up(pieces: Sequence[Piece], script: Script, longest_s: float) -> list[Passage]:
     """Clips and what is left out, of what was heard."""
-    sounds = [[s for word in piece.text.split() if (s := sound_of(word))] for piece in pieces]
+    sounds = [
+        [s for word in written_words(piece.text) if (s := sound_of(word))] for piece in pieces
+    ]
     return passages(pieces, align(sounds, script), script, longest_s)
 
 
 def _another(pieces: Sequence[Piece], found: Sequence[Passage], script: Script) -> str | None:
     """Why nothing is taken; None where enough of what was heard is in the script."""
-    heard = sum(len(sound_of(word)) for piece in pieces for word in piece.text.split())
+    heard = sum(len(sound_of(word)) for piece in pieces for word in written_words(piece.text))
     if not heard:
         return "no words were heard in the recording"
     clips = sum(len(script.sound(one.first, one.end)) for one in found if one.reason is None)

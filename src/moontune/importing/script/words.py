@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from moontune.data.normalizer import normalize
+from moontune.languages.table import current
+from moontune.languages.words import CLOSES, COMMAS, ENDS, joined_words, written_words
 
-_PART = re.compile(r"[,;:\-\u2013\u2014.!?\u2026][\"'\u201d\u2019)\]]*$")
-_SENTENCE = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*$")
+_CLOSED = rf"[\"'\u201d\u2019)\]{CLOSES}]*$"
+_PART = re.compile(rf"[{re.escape(COMMAS + ENDS)}\-\u2013\u2014]{_CLOSED}")
+_SENTENCE = re.compile(rf"[{re.escape(ENDS)}]{_CLOSED}")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Script:
 
     def text(self, first: int, end: int) -> str:
         """What is written from one place to another."""
-        return " ".join(self.texts[first:end])
+        return joined_words(self.texts[first:end])
 
     def sound(self, first: int, end: int) -> str:
         """The letters from one place to another."""
@@ -44,7 +47,7 @@ def script_of(lines: Sequence[tuple[int, str]]) -> Script:
     ends = [True]
     for number, line in lines:
         begun, lead = len(texts), ""
-        for token in line.split():
+        for token in written_words(line):
             if said := sound_of(token):
                 texts.append(lead + token)
                 numbers.append(number)
@@ -65,9 +68,13 @@ def script_of(lines: Sequence[tuple[int, str]]) -> Script:
     )  # fmt: skip
 
 
-@functools.lru_cache(maxsize=65536)
 def sound_of(token: str) -> str:
     """A word as it is compared: normalised, without spaces; empty where it has no sound."""
+    return _sound(token, current().code)
+
+
+@functools.lru_cache(maxsize=65536)
+def _sound(token: str, code: str) -> str:
     return normalize(token).replace(" ", "")
 
 

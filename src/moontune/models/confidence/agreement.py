@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from moontune.languages.words import written_words
 from moontune.models.confidence.written import WrittenText, read_written
 from moontune.models.consensus import word_weights
 from moontune.models.decoding import Transcript, endless
@@ -25,7 +26,7 @@ class Evidence(NamedTuple):
 
 
 def evidence(text: str, written: Sequence[tuple[Transcript, float]]) -> tuple[Evidence, ...]:
-    """Of each word of a transcript, as `text.split()` has them. `written`: the clip's beams with
+    """Of each word of a transcript, as `written_words` has them. `written`: the clip's beams with
     their log probabilities, nats, the transcript among them; those without an end do not count
     where others have one."""
     counted = [pair for pair in written if not endless(pair[0])] or list(written)
@@ -40,7 +41,7 @@ def evidence(text: str, written: Sequence[tuple[Transcript, float]]) -> tuple[Ev
     return tuple(
         Evidence(min(share, 1.0), likelihood, len(counted))
         for chunk, share in zip(mine.chunks, shares, strict=True)
-        for _ in chunk.raw.split()
+        for _ in written_words(chunk.raw)
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from moontune.data.normalizer import normalize
+from moontune.languages.words import joined_words, written_words
 
 
 class Chunk(NamedTuple):
@@ -30,12 +31,14 @@ class WrittenText:
 
     def raw(self, tokens: Sequence[int]) -> str:
         """The text of some tokens."""
-        return " ".join(self.chunks[c].raw for c in dict.fromkeys(self.owner[t] for t in tokens))
+        return joined_words(
+            self.chunks[c].raw for c in dict.fromkeys(self.owner[t] for t in tokens)
+        )
 
 
 def read_written(text: str) -> WrittenText:
     """A text as written words, each with the tokens that WER counts for it."""
-    chunks = [Chunk(word, tuple(normalize(word).split())) for word in text.split()]
+    chunks = [Chunk(word, tuple(normalize(word).split())) for word in written_words(text)]
     whole = normalize(text).split()
     if [t for c in chunks for t in c.tokens] != whole:
         chunks = _joined(chunks, whole)
@@ -67,11 +70,11 @@ def _joined(words: list[Chunk], whole: list[str]) -> list[Chunk]:
             group.append(word.raw)
             continue
         if group:
-            chunks.append(Chunk(" ".join(group), tuple(whole[taken:first])))
+            chunks.append(Chunk(joined_words(group), tuple(whole[taken:first])))
             group, taken = [], first
         end = first + len(places)
         chunks.append(Chunk(word.raw, tuple(whole[taken:end])))
         taken = end
     if group or taken < len(whole):
-        chunks.append(Chunk(" ".join(group), tuple(whole[taken:])))
+        chunks.append(Chunk(joined_words(group), tuple(whole[taken:])))
     return chunks

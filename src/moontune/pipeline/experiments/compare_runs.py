@@ -12,6 +12,7 @@ from moontune.config.validation import check_values
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
+from moontune.languages.table import speaking
 from moontune.pipeline.experiments.final import doubts_of, open_crossval
 from moontune.pipeline.run_dir import RunDir, evaluated_run, final_command
 from moontune.pipeline.stages.next_steps import use_base, use_it
@@ -51,7 +52,15 @@ def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
     check_output(page, "--output")
     if page.suffix != ".html":
         raise UserError(f"--output {page}: name a file that ends in .html")
-    bases, remarks = _check(runs, names), []
+    bases = _check(runs, names)
+    with speaking(runs[1].config().language):
+        return _compared(args, runs, names, page, bases)
+
+
+def _compared(
+    args: CompareArgs, runs: tuple[RunDir, ...], names: tuple[str, str], page: Path, bases: str
+) -> tuple[RunComparison, Path]:
+    remarks: list[str] = []
     before, after = (compared_run(run, name) for run, name in zip(runs, names, strict=True))
     rows, mended = newer_references(before.predictions, after.predictions)
     before = replace(before, predictions=rows)
@@ -137,7 +146,7 @@ def _next_steps(runs: Sequence[RunDir], found: RunComparison) -> list[NextStep]:
         if found.better in (name, None)
     ]
     if len(steps) > 1:
-        needed = found.comparison.wer.utterances_needed
+        needed = found.comparison.error_rate.utterances_needed
         tell = f"; about {needed:,} clips would tell" if needed else ""
         says = f"{steps[0].says}; nothing here says which of the two is better{tell}"
         steps[0] = replace(steps[0], says=says)
@@ -164,7 +173,7 @@ def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> str:
     first, second = (run.read("eval_tuned.json") for run in runs)
     said = {
         "audio": "their test clips are not the same recordings; give runs of one split",
-        "normalizer": "their WER is of two normalisers; evaluate both with one version",
+        "normalizer": "their figures are of two normalisers; evaluate both with one version",
         "decoding": "their token caps differ; give runs of one --tokens-per-second, --token-margin",
     }
     caps = [{**summary["decoding"], "endless": "", "method": ""} for summary in (first, second)]

@@ -17,9 +17,11 @@ from moontune.data.splitting import meaning_of
 from moontune.errors import UserError
 from moontune.evaluation.acceptance import cautions, forgetting, typography_taught
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.error_rates import leading_rate
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly, show
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.languages.table import RATES, current
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.run_dir import RunDir, final_command
 from moontune.pipeline.screening import write_suspects
@@ -80,7 +82,7 @@ class FoldResults:
     training: TrainingSummary
     before: dict[str, Any]  # eval_base.json
     after: dict[str, Any]
-    general: tuple[float, float] | None  # WER on general speech, base and tuned
+    general: tuple[float, float] | None  # errors on general speech, base and tuned
 
 
 def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
@@ -131,7 +133,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
             folds[0].run.stages(), None if general is None else general.comparison
         ),
         "confidence": results.confidence and results.confidence.to_json(),
-        "folds": [asdict(fold) for fold in results.folds],
+        "folds": [fold.to_json() for fold in results.folds],
         "split_by": split["split_by"],
         "kept_together": split.get("kept_together"),
         "data": run.stages()["clean"] | {"origin": origin},
@@ -243,13 +245,13 @@ def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list
 
 def _read(fold: RunDir) -> FoldResults:
     files = [fold / f"general_eval_{which}.json" for which in ("base", "tuned")]
-    wers = [fold.read(file.name)["wer"] for file in files if file.is_file()]
+    rates = [leading_rate(fold.read(file.name)) for file in files if file.is_file()]
     return FoldResults(
         fold,
         TrainingSummary.from_json(fold.read("train.json")),
         fold.read("eval_base.json"),
         fold.read("eval_tuned.json"),
-        (wers[0], wers[1]) if len(wers) == 2 and None not in wers else None,
+        (rates[0], rates[1]) if len(rates) == 2 and None not in rates else None,
     )
 
 
@@ -296,9 +298,10 @@ def _figures(fold: FoldResults) -> FoldFigures:
         speakers=len({u.speaker for u in _tested(fold)} - {None}),
         train_utterances=len(read_run_manifest(fold.run.manifest("train")))
         - sum(s.set_aside and s.split == "train" for s in fold.run.suspects()),
-        wer=(fold.before["wer"], fold.after["wer"]),
+        rate=current().rate,
+        errors=(leading_rate(fold.before), leading_rate(fold.after)),
         loss=(fold.before["loss"], fold.after["loss"]),
-        general_wer=fold.general,
+        general_errors=fold.general,
         steps=training.figures.steps,
         best_step=training.figures.best_step,
         skipped=training.skipped,
@@ -365,14 +368,16 @@ def _fold_facts(folds: list[FoldFigures], split: dict[str, Any], origin: DataOri
             fold.train_utterances,
             fold.utterances,
             fold.speakers or "-",
-            arrow(fold.wer, "wer"),
+            arrow(fold.errors, fold.rate),
             arrow(fold.loss, "loss"),
-            arrow(fold.general_wer, "wer"),
+            arrow(fold.general_errors, fold.rate),
             f"{fold.best_step} of {fold.steps}",
         ]
         for fold in folds
     ]
-    head = ["fold", "trained on", "test clips", "speakers", "WER", "loss", "WER, general speech"]
+    label = RATES[folds[0].rate][0]
+    head = ["fold", "trained on", "test clips", "speakers", label, "loss"]
+    head.append(f"{label}, general speech")
     kept = KeptTogether.from_json(split.get("kept_together"))
     unmet = "its session" if kept is not None and kept.has_sessions else "it"
     unmet = "its speaker" if split["split_by"] == "speaker" else unmet
@@ -408,7 +413,7 @@ def _kept(general: GeneralSpeech | None) -> list[str]:
         f"### What it kept\n\nEvery fold's adapter on the same {counted(found.utterances, 'clip')} "
         "of general speech, which none was trained on: all of them together.",
         measures(found),
-        cell(found.sentences["wer"]),
+        cell(found.says),
         bootstrap_note(found),
     ]
 
@@ -437,7 +442,7 @@ def _figures_of_all(
     return [
         f"## {cell(name)}, cross-validation",
         f"**{cell(plainly(comparison))}**",
-        cell(sentences["wer"]),
+        cell(comparison.says),
         *(cell(sentences[name]) for name in ("loss", "typography") if name in sentences),
         *map(cell, said),
         measures(comparison),

@@ -27,8 +27,10 @@ from moontune.data.manifest import (
     write_manifest,
 )
 from moontune.errors import UserError
+from moontune.evaluation.error_rates import leading_rate
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show
+from moontune.languages.table import speaking
 from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unchanged
 from moontune.pipeline.general_speech import general_speech
@@ -109,7 +111,7 @@ class FinishedCrossval:
         known = [_training(fold).word_errors for fold in self.folds]
         kept = [second.kept for second in known if second is not None]
         worth_it = 2 * sum(kept) > len(kept)
-        return UnvalidatedTraining(self.comparison.wer.before, self.kept_share, worth_it)
+        return UnvalidatedTraining(self.comparison.error_rate.before, self.kept_share, worth_it)
 
     @property
     def digest(self) -> str:
@@ -142,7 +144,9 @@ def open_crossval(path: Path) -> FinishedCrossval:
     with damage_as_user_error(run / "crossval.json", f"make it again: {resume}"):
         names = [fold["fold"] for fold in found["folds"]]
         comparison = Comparison.from_json(found["comparison"])
-        figures = [(fold["wer"][1], fold["loss"][1], fold["best_step"]) for fold in found["folds"]]
+        figures = [
+            (leading_rate(fold)[1], fold["loss"][1], fold["best_step"]) for fold in found["folds"]
+        ]
     folds = [RunDir(run / name) for name in names]
     for fold, known in zip(folds, figures, strict=True):
         if any(name not in fold.stages() for name in OF_A_FOLD) or _figures(fold) != known:
@@ -161,9 +165,9 @@ def _training(fold: RunDir) -> TrainingSummary:
 
 
 def _figures(fold: RunDir) -> tuple[float | None, float, float]:
-    """WER and loss of a fold's adapter, and the update that was kept."""
+    """Error rate and loss of a fold's adapter, and the update that was kept."""
     tuned = fold.read("eval_tuned.json")
-    return tuned["wer"], tuned["loss"], _training(fold).figures.best_step
+    return leading_rate(tuned), tuned["loss"], _training(fold).figures.best_step
 
 
 def doubts(comparison: Comparison, kept: list[int]) -> list[str]:
@@ -175,11 +179,11 @@ def doubts(comparison: Comparison, kept: list[int]) -> list[str]:
     of_base = sum(not step for step in kept)
     if 2 * of_base >= len(kept):
         found.append(f"{of_base} of the {len(kept)} folds kept the base, no update being better")
-    name = "wer" if comparison.wer.measured else "loss"
+    name = comparison.rate if comparison.error_rate.measured else "loss"
     measure = comparison.measures.get(name, Measure())
     before, after = measure.before, measure.after
     if before is not None and after is not None and after >= before:
-        label = "WER" if name == "wer" else "loss"
+        label = "loss" if name == "loss" else comparison.rate_label
         change = f"{show(name, before)} -> {show(name, after)}"
         found.append(f"in the cross-validation the {label} did not fall ({change})")
     if comparison.collapsed:
@@ -234,6 +238,7 @@ def begin_final(
     audio, model or room are missing, or what is there is of another state of the cross-validation.
     """
     held.enter_context(exclusive_run(crossval.run.path))
+    held.enter_context(speaking(crossval.config.language))
     there = None if overwrite else final_run(crossval)
     if there is not None:
         again = f"{final_command(crossval.run.path)} --overwrite"

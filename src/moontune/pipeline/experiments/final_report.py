@@ -14,6 +14,7 @@ from moontune.errors import UserError
 from moontune.evaluation.acceptance import Check, forgetting
 from moontune.evaluation.degeneration import as_written, degenerated
 from moontune.evaluation.predictions import stored_predictions
+from moontune.languages.table import current
 from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
 from moontune.pipeline.run_dir import RunDir, final_command, open_run
 from moontune.pipeline.stages.next_steps import listening, take_along, use_base
@@ -92,11 +93,11 @@ def _next_steps(run: RunDir, metrics: FinalMetrics) -> list[NextStep]:
 
 
 def _drop_figures(run: RunDir) -> None:
-    """Take the WER out of artifact_test.json: it is of clips that were trained on."""
+    """Take the error rate out of artifact_test.json: it is of clips that were trained on."""
     row = run.read("artifact_test.json")
-    row["wer"] = None
+    row[current().rate] = None
     for clip in row["clips"]:
-        for name in ("errors", "words", "wer"):
+        for name in ("errors", "words", current().rate):
             clip.pop(name, None)
     write_json(run / "artifact_test.json", row)
 
@@ -127,7 +128,7 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
         "labels": {k: stages["labels"][k] for k in ("asked", "references", "used")},
         "normalizer": normalizer_name(),
         "decoding": {
-            "tokens_per_second": config.eval.tokens_per_second,
+            "tokens_per_second": config.eval.token_cap.per_second,
             "token_margin": config.eval.token_margin,
         },
         "base_model": stages["train"]["base"],

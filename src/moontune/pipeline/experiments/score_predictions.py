@@ -16,6 +16,7 @@ from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
+from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.pipeline.run_dir import RunDir, evaluated_run
 from moontune.system.files import check_output, real_path, refuse_counted_twice
 from moontune.system.formatting import agreeing, counted
@@ -31,6 +32,9 @@ class ScoreArgs:
     """Prediction files of another model on the same clips, to compare with (the `before`)."""
     key_terms: Path | None = None
     """A list of words and phrases to count, one a line: docs/key_terms.md."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: the runs'
+    own, and en of files."""
     seed: int = OutputConfig.seed
     """Seed of the bootstrap."""
     json: Path | None = None
@@ -73,13 +77,14 @@ def score(args: ScoreArgs) -> Scorecard:
         runs = []
         after = list(args.predictions)
         before, names = list(args.against or ()), ("before", "after") if args.against else None
-    terms = read_key_terms(args.key_terms) if args.key_terms else ()
     remarks = _bases(runs)
-    rows = _pool(after, remarks)
-    others = _pool(before, remarks) if names else rows
-    compared = compare(others, rows, args.seed)
-    counted_terms = term_figures(terms, others, rows, args.seed) if terms else None
-    return Scorecard(compared, names, remarks, counted_terms)
+    with speaking(_language(args.language, runs)):
+        terms = read_key_terms(args.key_terms) if args.key_terms else ()
+        rows = _pool(after, remarks)
+        others = _pool(before, remarks) if names else rows
+        compared = compare(others, rows, args.seed)
+        counted_terms = term_figures(terms, others, rows, args.seed) if terms else None
+        return Scorecard(compared, names, remarks, counted_terms)
 
 
 def _refuse_parts(folders: Sequence[Path]) -> None:
@@ -90,6 +95,19 @@ def _refuse_parts(folders: Sequence[Path]) -> None:
             raise UserError(
                 f"{path}: is a part of {whole}, so its clips would count twice; give one of them"
             )
+
+
+def _language(asked: str | None, runs: Sequence[RunDir]) -> Language:
+    """The language that is asked for, or that all runs are in. Raises UserError."""
+    if asked is not None:
+        return language_named(asked)
+    found = [run.config().language for run in runs] or [ENGLISH]
+    if len(set(found)) > 1:
+        raise UserError(
+            f"the runs are in {len(set(found))} languages ({', '.join(s.code for s in found)}), so "
+            "their errors are counted apart; score those of one alone"
+        )
+    return found[0]
 
 
 def _evaluated(path: Path) -> RunDir:

@@ -13,6 +13,7 @@ from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import State
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
+from moontune.languages.table import RateName
 from moontune.pipeline.experiments.compare_runs import compared_run
 from moontune.pipeline.experiments.search_space import configured, value_of
 from moontune.pipeline.experiments.trial import Trial, best_of, described, trial_folder
@@ -58,7 +59,8 @@ class TestedTrial:
     """A trial's adapter on the test split, against the base."""
 
     sentence: str
-    wer: tuple[float | None, float | None]  # base, tuned; None: no words to count
+    rate: RateName
+    errors: tuple[float | None, float | None]  # base, tuned; None: no words to count
     loss: tuple[float, float]  # nats per target token
     accepted: bool
 
@@ -66,11 +68,17 @@ class TestedTrial:
     def of(cls, metrics: RunMetrics) -> TestedTrial:
         before, after = metrics.baseline, metrics.tuned
         return cls(
-            metrics.comparison.sentences["wer"],
-            (before.wer, after.wer),
+            metrics.comparison.says,
+            metrics.comparison.rate,
+            (before.rate, after.rate),
             (before.loss, after.loss),
             metrics.verdict.accepted,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """The errors under the name of their rate."""
+        named = {"sentence": self.sentence, self.rate: self.errors}
+        return {**named, "loss": self.loss, "accepted": self.accepted}
 
 
 @dataclass(frozen=True)
@@ -118,11 +126,11 @@ class SweepResult:
         number = self.winner
         if not number or self.comparison is None:
             return Advice("undecided", "Keep your settings", "No other validated better.")
-        wer, settings = self.comparison.wer, described(best_of(self.trials).values)
-        if wer.outcome == "better":
+        rate, settings = self.comparison.error_rate, described(best_of(self.trials).values)
+        if rate.outcome == "better":
             text = f"They are better on the test clips too: {settings}."
             return Advice("better", f"Use those of trial {number}", text)
-        if wer.outcome == "worse":
+        if rate.outcome == "worse":
             text = f"Those of trial {number} validated better and are worse on the test clips."
             return Advice("worse", "Keep your settings", text)
         text = f"Trial {number} ({settings}) validated better; on the test clips it may be chance."
@@ -134,7 +142,7 @@ class SweepResult:
             "trials": [trial.to_json() for trial in self.trials],
             "winner": self.winner,
             "own": self.own,
-            "tested": {name: asdict(tested) for name, tested in self.tested.items()},
+            "tested": {name: tested.to_json() for name, tested in self.tested.items()},
             "tested_before": self.tested_before,
             "sentence": self.sentence,
             "advice": asdict(self.advice),

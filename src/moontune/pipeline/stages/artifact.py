@@ -10,6 +10,7 @@ from typing import Any
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_manifest, write_manifest
 from moontune.errors import UserError
+from moontune.languages.table import ENGLISH, current
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_dir import RunDir, pinned_revision
 from moontune.system.device import THREADS_ASKED
@@ -61,9 +62,11 @@ def _arguments(run: RunDir, config: RunConfig, output: Path) -> list[str]:
         *("--audio-list", str(run.manifest("artifact"))),
         *("--output", str(output)),
         *("--device", run.stages()["evaluate"]["device"]["name"]),
-        *("--tokens-per-second", str(config.eval.tokens_per_second)),
+        *("--tokens-per-second", str(config.eval.token_cap.per_second)),
         *("--token-margin", str(config.eval.token_margin)),
     ]
+    if current() != ENGLISH:
+        arguments += ["--language", current().code]
     revision = pinned_revision(run, config)
     return arguments if revision is None else [*arguments, "--revision", revision]
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from moontune.config.schema import PLAN_MINUTES, RunConfig
 from moontune.data.cleaning import clean
-from moontune.data.manifest import read_run_manifest, write_manifest
+from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
 from moontune.data.normalizer import is_latin
 from moontune.data.splitting import resolved_split
 from moontune.errors import UserError
+from moontune.languages.table import Language
 from moontune.pipeline.general_speech import clean_general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
@@ -53,12 +55,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             f"{minutes:.1f} minutes are less than the {PLAN_MINUTES[0]:.0f} and more that moontune "
             "is meant for: they can help, but show less, and less surely"
         )
-    foreign = [u for u in sampled if not is_latin(u.text)]
-    if foreign:
-        remarks.append(
-            f"not in Latin script: {counted(len(foreign), 'text')}, e.g. {foreign[0].where}; where "
-            "the base is for their language, --tokens-per-second 13 gives it room"
-        )
+    remarks += _foreign(sampled, config.language)
     if cleaned.two_people:
         remarks.append(
             f"in {counted(len(cleaned.two_people), 'stereo clip')} two people may be mixed, e.g. "
@@ -83,6 +80,22 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         "remarks": remarks,
         "general_remark": remark,
     }
+
+
+def _foreign(utterances: Sequence[Utterance], language: Language) -> list[str]:
+    """A remark where texts are not in the script of the language: all in Latin letters, or not."""
+    foreign = [
+        u
+        for u in utterances
+        if any(map(str.isalpha, u.text)) and is_latin(u.text) != language.latin
+    ]
+    if not foreign:
+        return []
+    script = "not in Latin script" if language.latin else "in Latin script"
+    return [
+        f"{script}: {counted(len(foreign), 'text')}, e.g. {foreign[0].where}; the language is "
+        f"{language.name}: where they and the base are of another, --language says so"
+    ]
 
 
 def _tell_dropped(

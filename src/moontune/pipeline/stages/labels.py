@@ -42,7 +42,8 @@ def labels_stage(
         for name, utterances in labelled.items():
             write_manifest(run.manifest(name), utterances, keep_where=True)
     summary = labels.summary
-    ui.note(f"references are {summary['references']}; labels: {summary['used']}")
+    written = summary["references"] if config.language.cased else "of one case"
+    ui.note(f"references are {written}; labels: {summary['used']}")
     for example in summary["examples"][:2]:
         ui.note(f"  {shortened(example['text'])} => {shortened(example['target'])}")
     _tell(screening, ui)

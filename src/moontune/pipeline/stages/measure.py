@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.languages.table import current
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
@@ -44,10 +45,10 @@ def measure(
         rows = [prediction.row() for prediction in evaluation.predictions]
         write_jsonl(run / f"{prefix}predictions_{which}.jsonl", rows)
         write_json(run / f"{prefix}eval_{which}.json", evaluation.summary())
-        wer = "none" if evaluation.wer is None else f"{100 * evaluation.wer:.2f} %"
+        rate = "none" if evaluation.rate is None else f"{100 * evaluation.rate:.2f} %"
         ui.note(
-            f"{which}: loss {evaluation.loss:.4f}, WER {wer} on {evaluation.utterances} {clips} "
-            "clips"
+            f"{which}: loss {evaluation.loss:.4f}, {current().rate_label} {rate} on "
+            f"{evaluation.utterances} {clips} clips"
         )
 
 

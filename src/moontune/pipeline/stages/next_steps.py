@@ -78,7 +78,7 @@ def decoding_advised(
     clips = counted(comparison.utterances, "clip")
     if found.outcome == "better":
         return ("--decoding", "consensus"), (
-            f", with {percent(found.after)} of the words wrong in place of "
+            f", with {percent(found.after)} of the {comparison.unit}s wrong in place of "
             f"{percent(found.before)}, on these {clips}, for two to three times the time"
         )
     if found.outcome == "undecided" and found.before != found.after:
@@ -93,13 +93,13 @@ def _more_clips(
     comparison: Comparison, facts: dict[str, Any], config: RunConfig, crossval: str
 ) -> NextStep:
     """How the question is decided: by testing every clip that there is, or by more of them."""
-    there, needed = facts["utterances"], comparison.wer.utterances_needed
+    there, needed = facts["utterances"], comparison.error_rate.utterances_needed
     tested = comparison.utterances
     if needed is None or needed <= there or needed > _FEW * there:
         few = f"not these {tested} alone" if tested > 1 else "not this one alone"
         text = f"Test every one of the {counted(there, 'clip')}, {few}"
         if needed is not None and needed > there:
-            text += f"; about {needed:,} would show {effect_shown(comparison.wer)}"
+            text += f"; about {needed:,} would show {effect_shown(comparison.error_rate)}"
         return NextStep(text, crossval)
     text = f"Record about {counted(needed - there, 'clip')} more like these, and test all of them"
     manifests = [str(path) for path in config.data.manifest or []]

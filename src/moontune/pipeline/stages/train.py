@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 class UnvalidatedTraining:
     """A training with nothing held out: what others measured decides in place of validation."""
 
-    base_wer: float | None  # of the base, on all clips; None: not measured
+    base_rate: float | None  # of errors of the base, on all clips; None: not measured
     kept_share: float  # of max_steps: training ends with that update, which is kept
     word_errors: bool = True  # whether the updates on word errors, where asked for, are worth it
 
@@ -163,10 +163,10 @@ def _decide(
 
     data = DataSummary(len(inputs.own), None)
     if options.unvalidated:
-        data = DataSummary(len(inputs.own), options.unvalidated.base_wer, "the clips of all folds")
+        data = DataSummary(len(inputs.own), options.unvalidated.base_rate, "the clips of all folds")
     elif "lr" in unset(config):
-        base_wer = _wer(inputs.base, evenly_spaced(inputs.val, BASE_CLIPS), config, group)
-        data = replace(data, wer=base_wer)
+        base_rate = _error_rate(inputs.base, evenly_spaced(inputs.val, BASE_CLIPS), config, group)
+        data = replace(data, rate=base_rate)
     config, recommendations = recommend(config, data)
     for r in recommendations:
         ui.note(f"{r.name} {setting_text(r.value)}: {r.why}")
@@ -175,13 +175,13 @@ def _decide(
     return Decisions(config, recommendations, transcripts)
 
 
-def _wer(
+def _error_rate(
     base: Base, clips: list[Utterance], config: RunConfig, group: ProcessGroup
 ) -> float | None:
     from moontune.evaluation.evaluate import evaluate
     from moontune.models.transcriber import load_audio
 
-    return evaluate(base, clips, load_audio, cap=config.eval.token_cap, group=group).wer
+    return evaluate(base, clips, load_audio, cap=config.eval.token_cap, group=group).rate
 
 
 def _reversed_transcripts(

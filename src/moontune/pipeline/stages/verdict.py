@@ -18,6 +18,7 @@ from moontune.evaluation.acceptance import (
     judge,
 )
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.error_rates import leading_rate
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.earlier_run import new_clips_of
@@ -53,8 +54,8 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
     )
     log = run.artifacts()["training log"]
     return Evidence(
-        base=ModelFigures(base["loss"], base["wer"]),
-        tuned=ModelFigures(tuned["loss"], tuned["wer"]),
+        base=ModelFigures(base["loss"], leading_rate(base)),
+        tuned=ModelFigures(tuned["loss"], leading_rate(tuned)),
         comparison=compare(before, after, config.output.seed),
         general=general_comparison(run, config.output.seed),
         meaning=meaning_of(split["split_by"], split.get("voices", 3)),
@@ -123,7 +124,7 @@ def _metrics_of(
         ],
         "baseline": run.read("eval_base.json"),
         "tuned": run.read("eval_tuned.json"),
-        "difference": asdict(evidence.difference),
+        "difference": evidence.difference.to_json(evidence.comparison.rate),
         "comparison": evidence.comparison.to_json(),
         "confidence": confidence and confidence.to_json(),
         "new_clips": new_clips_of(run, config.output.seed),
@@ -137,7 +138,10 @@ def _metrics_of(
         },
         "artifact": {
             key: artifact[key]
-            for key in ("identical_tokens", "clips_compared", "clips_identical", "wer")
+            for key in (
+                *("identical_tokens", "clips_compared", "clips_identical"),
+                evidence.comparison.rate,
+            )
         },
         "device": stages["train"]["device"],
         "base_model": stages["train"]["base"],

@@ -14,7 +14,7 @@ from moontune.data.normalizer import normalize
 from moontune.data.truecasing import style_of
 from moontune.evaluation.comparison import edits_of
 from moontune.evaluation.predictions import PredictionRow
-from moontune.evaluation.word_diff import Word, diff_transcripts
+from moontune.evaluation.word_diff import Word, diff_transcripts, to_read
 
 _COMPRESSION = 0.5  # of soundfile's 0..1: about 35 kbit/s for speech at 16 kHz, variable rate
 
@@ -119,8 +119,8 @@ def _clip(
         duration_s=before["duration"],
         reference=reference,
         errors=(edits_of(before).errors, edits_of(after).errors),
-        before=one,
-        after=other,
+        before=to_read(one),
+        after=to_read(other),
         audio=clip_audio(path),
     )
 

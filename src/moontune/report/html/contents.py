@@ -79,7 +79,7 @@ def _advised(trials: SweepTrials | None) -> Badge | None:
 
 def badge_of(comparison: Comparison) -> Badge | None:
     """The badge of a comparison that nothing but its figures judges; None without words."""
-    outcome = comparison.wer.outcome
+    outcome = comparison.error_rate.outcome
     return None if outcome is None else Badge(outcome, outcome.capitalize())
 
 
@@ -97,7 +97,7 @@ def _reasons(verdict: Verdict) -> list[str]:
 def _named(runs: RunComparison) -> Badge | None:
     """Which of two runs hears better. Where they adapt two bases, that is not the tuning's doing
     alone, and no colour says it is."""
-    if runs.comparison.wer.outcome is None:
+    if runs.comparison.error_rate.outcome is None:
         return None
     if runs.better is None:
         return Badge("undecided", "Cannot be told apart")

@@ -17,11 +17,11 @@ _TITLES = {
     "wer": "Word error rate",
     "wer_consensus": "Word error rate by consensus of beams",
     "cer": "Character error rate",
+    "cer_consensus": "Character error rate by consensus of beams",
     "loss": "Loss",
     "loss_words": "words",
     "loss_typography": "case and punctuation",
 }
-_OPEN = ("wer", "wer_consensus")  # what is asked; the others are folded
 _NAME = 40  # characters of a speaker's name
 _MOST_GROUPS = 60  # more rows nobody reads
 _OUTCOMES = {"better": "Better", "worse": "Worse", "undecided": "Undecided"}
@@ -88,18 +88,20 @@ class Card:
 
 
 def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]:
-    """WER, also of the consensus, CER and loss, as far as they were measured."""
-    measures = comparison.measures
-    open_ones = [measures[name] for name in _OPEN if name in measures]
+    """The error rate that leads, also of the consensus, CER and loss, as far as they were measured.
+    What is not asked is folded."""
+    measures, consensus = comparison.measures, f"{comparison.rate}_consensus"
+    asked = (comparison.rate, consensus)
+    open_ones = [measures[name] for name in asked if name in measures]
     cards = {
-        name: _card(name, measures[name], labels, open_ones if name in _OPEN else [])
-        for name in ("wer", "wer_consensus", "cer", "loss")
+        name: _card(name, measures[name], labels, open_ones if name in asked else [])
+        for name in dict.fromkeys((*asked, "cer", "loss"))
         if measures.get(name) is not None
     }
-    if "wer_consensus" in cards and comparison.consensus is not None:
-        card = cards["wer_consensus"]
+    if consensus in cards and comparison.consensus is not None:
+        card = cards[consensus]
         said = (card.sure, _against_greedy(comparison.consensus, labels))
-        cards["wer_consensus"] = replace(card, sure=". ".join(filter(None, said)))
+        cards[consensus] = replace(card, sure=". ".join(filter(None, said)))
     return list(cards.values())
 
 
@@ -132,7 +134,7 @@ def _card(name: str, measure: Measure, labels: tuple[str, str], beside: Sequence
         sure=_certainty(measure),
         levels=_levels(title, measure, unit, labels, beside),
         difference=_difference(title, measure, unit, beside),
-        folded=name not in _OPEN,
+        folded=not beside,
     )
 
 
@@ -279,7 +281,7 @@ def _trial_kind(row: TrialFigures) -> str:
 
 @dataclass(frozen=True)
 class GroupTableRow:
-    """WER of a speaker, or of clips of like length."""
+    """Errors of a speaker, or of clips of like length."""
 
     name: str
     utterances: int
@@ -293,7 +295,7 @@ class GroupTableRow:
 
 @dataclass(frozen=True)
 class GroupTable:
-    """WER of each group from before to after."""
+    """Errors of each group from before to after."""
 
     head: Markup
     rows: list[GroupTableRow]

@@ -15,9 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from moontune.evaluation.acceptance import is_caution
+from moontune.languages.table import ENGLISH, current
 
 FIXED_SPACE = "\u00a0"
-_KEPT = FIXED_SPACE + "\u200d"  # the joiner holds emoji together
+# The joiner holds emoji together, the other one keeps letters of Persian apart.
+_KEPT = FIXED_SPACE + "\u200d\u200c"
 
 
 @functools.cache
@@ -38,7 +40,15 @@ def templates(package: str) -> Environment:
     environment.filters["span"] = _span
     environment.filters["signed"] = lambda n: f"{n:+,}".replace("-", "−") if n else "0"
     environment.tests["caution"] = is_caution
+    environment.globals |= {"language": current, "said": said_attributes}
     return environment
+
+
+def said_attributes() -> Markup:
+    """Attributes of an element that holds what was said or written, in another language than the
+    page's own: which one it is, and that its letters tell the direction."""
+    language = current()
+    return Markup() if language == ENGLISH else Markup(f' lang="{language.code}" dir="auto"')
 
 
 def prose(text: str) -> str:

@@ -8,7 +8,6 @@ const player = new Audio(), sounds = new Map();  // by clip, the newest last
 
 const body = (more = {}) => JSON.stringify({ ...wanted(), key: clip ? clip.key : "", ...more });
 const plain = (text) => text.split(/\s+/).filter(Boolean).join(" ");
-const words = (text) => plain(text).split(" ").filter(Boolean);
 const isChanged = () => clip !== null && plain(at("text").value) !== saved;
 
 function say(text, bad = false) {
@@ -88,7 +87,7 @@ function draw(found) {
   compared = found;
   let number = 0;
   const lines = [];
-  if (found.unsure.length) lines.push(line("draft", words(found.text).map((word, i) => piece(word, found.unsure.includes(i) ? "unsure" : ""))));
+  if (found.unsure.length) lines.push(line("draft", found.words.map((word, i) => piece(word, found.unsure.includes(i) ? "unsure" : ""))));
   for (const name of MODELS) {
     const heard = found.heard.find((h) => h.name === name);
     if (!heard) {
@@ -98,7 +97,7 @@ function draw(found) {
     const parts = heard.pieces.map(([text, kind, first, end]) => {
       if (kind === "same") return piece(text, "same");
       const mine = kind === "style" || number === NUMBERED ? 0 : (number += 1);
-      return taking(text, kind, first, end, mine, found.text);
+      return taking(text, kind, first, end, mine, found);
     });
     lines.push(line(name, parts.length ? parts : [piece("(nothing)", "muted")]));
   }
@@ -110,7 +109,8 @@ function draw(found) {
 function line(name, parts) {
   const term = document.createElement("dt"), text = document.createElement("dd");
   term.textContent = name;
-  parts.forEach((part, i) => text.append(i ? " " : "", part));
+  text.dir = "auto";
+  parts.forEach((part, i) => text.append(i ? compared.gap : "", part));
   return [term, text];
 }
 
@@ -140,10 +140,10 @@ function taking(text, kind, first, end, number, of) {
 }
 
 async function take(text, kind, first, end, of) {
-  if (plain(at("text").value) !== plain(of)) return compare();  // it was typed on meanwhile
-  const list = words(of);
+  if (plain(at("text").value) !== plain(of.text)) return compare();  // it was typed on meanwhile
+  const list = [...of.words];
   list.splice(first, end - first, ...(kind === "missing" ? [] : [text]));
-  await write(list.join(" "));
+  await write(list.join(of.gap));
 }
 
 async function write(text) {

@@ -50,16 +50,17 @@ function unsure(part, sure) {
 }
 
 // One model's transcript, or that of both where they write the same.
-function line(model, name) {
+function line(model, name, gap) {
   const term = document.createElement("dt"), text = document.createElement("dd");
   term.textContent = name;
   text.className = model.name;
+  text.dir = "auto";
   model.words.forEach(([word, kind, sure], i) => {
     const part = document.createElement(kind === "other" ? "mark" : "span");
     part.className = kind;
     part.textContent = word;
     if (sure < UNSURE) unsure(part, sure);  // undefined of a greedy transcript
-    text.append(i ? " " : "", part);
+    text.append(i ? gap : "", part);
   });
   if (!model.words.length) text.textContent = "(nothing)";
   return [term, text];
@@ -73,7 +74,7 @@ function show(found, blob, name, prompted) {
   clip.querySelector("audio").src = URL.createObjectURL(blob);
   const models = found.same ? found.models.slice(0, 1) : found.models;
   for (const model of models) {
-    clip.querySelector(".lines").append(...line(model, found.same && found.models.length > 1 ? "both" : model.name));
+    clip.querySelector(".lines").append(...line(model, found.same && found.models.length > 1 ? "both" : model.name, found.gap));
   }
   if (clip.querySelector(".unsure")) {
     const basis = models.map((m) => m.calibration && `${m.name}: ${m.calibration}`).filter(Boolean);

@@ -1,0 +1,53 @@
+"""Written words: between spaces, or single characters in languages that do not separate words."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+
+from moontune.languages.table import current
+
+COMMAS = ",;:\u060c\u061b\u3001\uff0c\uff1b\uff1a"
+ENDS = ".?!\u2026\u061f\u06d4\u0964\u3002\uff01\uff1f\uff0e"
+CLOSES = "\u00bb\u300d\u300f\uff09\u3011\u300b"  # quotations and brackets, beside English ones
+_OPENS = r"\(\[\u201c\u2018\u00ab\u300c\u300e\uff08\u3010\u300a"
+_LATIN = r"[A-Za-z0-9\u00c0-\u024f]"
+_RUN = rf"{_LATIN}+(?:[.,:'\u2019/-]{_LATIN}+)*"  # a foreign word, or a number
+_CHARACTER = re.compile(rf"[^\w\s]*(?:{_RUN}|\w)[^\w\s{_OPENS}]*|[^\w\s]+$")
+# A word and the next that would be others without a space: two foreign ones, or where punctuation
+# would come to belong to the other one.
+_APART = re.compile(rf"[!-~\u00c0-\u024f]\n{_LATIN}|\n[^\w{_OPENS}]|[{_OPENS}]\n")
+
+
+def written_words(text: str) -> list[str]:
+    """The words of a text as they are written, with the punctuation that stands at them.
+
+    Where words are not separated each character is one, and so is a foreign word or a number.
+    """
+    parts = text.split()
+    if current().spaced:
+        return parts
+    words: list[str] = []
+    for found in itertools.chain.from_iterable(map(_CHARACTER.findall, parts)):
+        if words and not (_has_letter(found) and _has_letter(words[-1])):
+            words[-1] += found
+        else:
+            words.append(found)
+    return words
+
+
+def _has_letter(word: str) -> bool:
+    return any(c.isalnum() for c in word)
+
+
+def joined_words(words: Iterable[str]) -> str:
+    """Written words as a text of these words: a space between each two, or only where they would
+    be others without, as foreign ones."""
+    if current().spaced:
+        return " ".join(words)
+    text = ""
+    for word in words:
+        apart = text and _APART.search(f"{text[-1]}\n{word[:1]}")
+        text += f" {word}" if apart else word
+    return text
