@@ -351,7 +351,11 @@ def test_a_clip_longer_than_there_are_places_is_refused_in_a_line(base) -> None:
         (lambda c: setattr(c, "num_key_value_heads", 2), "shares keys between heads"),
         (
             lambda c: setattr(c.encoder_config, "sliding_windows", [[0, 4], [16, 0]]),
-            "a frame is not heard",
+            "a frame sees itself",
+        ),
+        (
+            lambda c: setattr(c.encoder_config, "sliding_windows", [[16, 4]]),
+            "every layer needs one",
         ),
         (lambda c: setattr(c.encoder_config, "attention_dropout", 0.1), "attention_dropout 0.1"),
     ],
@@ -359,6 +363,12 @@ def test_a_clip_longer_than_there_are_places_is_refused_in_a_line(base) -> None:
 def test_a_config_that_is_not_computed_is_refused(base, change, told) -> None:
     change(base.net.config)
     with pytest.raises(UserError, match=told):
+        packed_forward(base.net)
+
+
+def test_frames_of_another_length_are_refused(base) -> None:
+    base.net.model.encoder.embedder.frame_len = 160
+    with pytest.raises(UserError, match="frames of 160 samples"):
         packed_forward(base.net)
 
 

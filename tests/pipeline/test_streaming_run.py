@@ -19,8 +19,10 @@ from moontune.models.base_model import load_base
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.pipeline.run_dir import RunDir
+from moontune.serve.models import ServedModels
 from moontune.system.files import read_jsonl
 from moontune.transcribe.recognizer import open_recognizer
+from moontune.web.model_sources import model_sources
 
 KIND = "moonshine_streaming"
 BEFORE = ("clean", "split", "labels", "baseline", "train")
@@ -80,6 +82,16 @@ def test_every_way_of_listening_takes_it(run) -> None:
         assert all(0 < end <= len(clip) / 16_000 for end in ends)
     for transcript in open_recognizer(str(run), "cpu", decoding="consensus")(clips):
         assert len(transcript.confidences or ()) == len(transcript.text.split())
+
+
+def test_the_page_hears_with_base_and_tuned_model(run, monkeypatch) -> None:
+    monkeypatch.chdir(run.parents[1])
+    told: list[str] = []
+    models = ServedModels(model_sources("outputs/r", None), "cpu", told.append, "consensus")
+    models.start()
+    heard = models(load_audio(read_run_manifest(run / "manifests/test.jsonl")[0]))
+    assert [found.name for found in heard] == ["base", "tuned"]
+    assert not told
 
 
 def test_it_is_exported_as_plain_weights_that_write_the_same(run, capsys) -> None:

@@ -43,9 +43,7 @@ class MoonshineStreaming(Architecture):
 
     def parts(self, net: Any, fuse: Fuse) -> Parts:
         config, encoder = net.config, net.model.encoder
-        for half in (config, encoder.config):
-            if half.num_key_value_heads != half.num_attention_heads:
-                raise UserError("the base shares keys between heads, which moontune cannot compute")
+        _check(config, encoder)
         return Parts(
             features=_FrontEnd(encoder.embedder),
             encode=_Encoder(encoder, fuse),
@@ -64,6 +62,24 @@ class MoonshineStreaming(Architecture):
         }
 
 
+def _check(config: Any, encoder: Any) -> None:
+    """Raise UserError for a config that is not computed here."""
+    for half in (config, encoder.config):
+        if half.num_key_value_heads != half.num_attention_heads:
+            raise UserError("the base shares keys between heads, which moontune cannot compute")
+    if encoder.embedder.frame_len != _FRAME:
+        raise UserError(
+            f"the base has frames of {encoder.embedder.frame_len} samples; moontune computes those "
+            f"of {_FRAME} alone"
+        )
+    windows = encoder.config.sliding_windows
+    if len(windows) < len(encoder.layers) or any(a < 1 or b < 0 for a, b in windows):
+        raise UserError(
+            f"the base's config.json has the sliding windows {windows}, where every layer needs "
+            "one in which a frame sees itself"
+        )
+
+
 class _FrontEnd:
     """(samples,) of one clip to (frames, width) float32; samples beyond whole frames are left out.
 
@@ -72,7 +88,6 @@ class _FrontEnd:
     """
 
     def __init__(self, embedder: Any) -> None:
-        assert embedder.frame_len == _FRAME
         self._frames = embedder
         self._convolutions = [row_convolution(conv) for conv in (embedder.conv1, embedder.conv2)]
         self._before = embedder.conv1.left_pad
@@ -105,7 +120,7 @@ class _Encoder:
             for layer in encoder.layers
         ]
         self._norm = _norm(encoder.final_norm)
-        self._reaches = _reaches(config.sliding_windows[: len(self._layers)])
+        self._reaches = list(map(_reach, config.sliding_windows[: len(self._layers)]))
 
     def __call__(self, clips: PackedClips) -> torch.Tensor:
         windows = {reach: Window(clips.layout, *reach) for reach in set(self._reaches)}
@@ -115,12 +130,11 @@ class _Encoder:
         return self._norm(x)
 
 
-def _reaches(windows: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """How many frames before it and ahead of it a frame sees in each layer, as transformers counts:
-    of (16, 4) itself and 15 before it, and three ahead."""
-    if any(left < 1 or right < 0 for left, right in windows):
-        raise UserError("the base's config.json has a sliding window in which a frame is not heard")
-    return [(left - 1, max(right - 1, 0)) for left, right in windows]
+def _reach(window: Sequence[int]) -> tuple[int, int]:
+    """How many frames before it and ahead of it a frame sees, as transformers counts: in a window
+    of (16, 4) 15 and three."""
+    left, right = window
+    return left - 1, max(right - 1, 0)
 
 
 def _norm(norm: Any) -> Norm:
@@ -137,14 +151,13 @@ class _Heard:
 
     def __call__(self, states: PackedClips) -> torch.Tensor:
         layout = states.layout
-        lengths = (*layout.lengths, layout.rows - layout.count)
-        if max(lengths) > len(self._places):
-            long, most = (
-                n * _TIMES.hop / SAMPLE_RATE_HZ for n in (max(lengths), len(self._places))
-            )
+        longest, known = max(layout.lengths), len(self._places)
+        if longest > known:
+            long, most = (n * _TIMES.hop / SAMPLE_RATE_HZ for n in (longest, known))
             raise UserError(
                 f"a clip of {long:.1f} s is too long for the base, which knows places for "
                 f"{most:.1f} s; leave it out, or cut it"
             )
-        x = states.rows + torch.cat([self._places[:n] for n in lengths])
+        places = torch.cat([self._places[:n] for n in layout.lengths])
+        x = states.rows + functional.pad(places, (0, 0, 0, layout.rows - layout.count))
         return x if self._project is None else self._project(x)
