@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from moontune.models.locate import language_of_base
+
 COMMIT = "a" * 40
 CODE = """
 import json, sys
@@ -136,3 +138,33 @@ def test_a_folder_in_bfloat16_is_a_base_like_others(tmp_path, tiny_model) -> Non
     base = load_base(str(tmp_path / "m"), None, "cpu")
     assert base.net.dtype == torch.float32
     assert base.origin.hub_id == str(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "code"),
+    [
+        ("UsefulSensors/moonshine-base-vi", {}, "vi"),
+        ("moonshine-ai/moonshine-tiny", {}, "en"),
+        ("onnx-community/moonshine-base-uk-ONNX", {}, "uk"),
+        ("bundled", {}, "en"),
+        ("moonshine-tiny-ko", {"config.json": "{}"}, "ko"),
+        ("moonshine-tiny-streaming", {"config.json": "{}"}, "en"),
+        ("mine", {"config.json": "{}", "README.md": "---\nlanguage: ja\n---\n"}, "ja"),
+        ("mine", {"config.json": "{}", "README.md": "---\nlanguage: [zh]\n---\n"}, "zh"),
+        ("mine", {"config.json": "{}", "README.md": "---\nlanguage: [zh, en]\n---\n"}, "en"),
+        ("mine", {"config.json": '{"language": "ar"}'}, "ar"),
+        ("mine", {"config.json": '{"language": "klingon"}'}, "en"),
+    ],
+)
+def test_the_language_of_a_base_is_told_by_its_name_card_or_config(
+    tmp_path: Path, monkeypatch, name: str, files: dict[str, str], code: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file, text in files.items():
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / file).write_text(text)
+    assert language_of_base(name, ask_hub=False) == code
+
+
+def test_a_model_that_is_not_here_is_not_downloaded_for_its_language() -> None:
+    assert language_of_base("me/mine", ask_hub=False) == "en"

@@ -75,8 +75,7 @@ def test_a_japanese_run_counts_characters_from_the_first_stage_to_the_last(
     assert metrics["comparison"]["measures"].keys() >= {"cer", "cer_consensus", "loss"}
     assert "wer" not in metrics["comparison"]["measures"]
     assert "CER not worse" in [check["name"] for check in metrics["verdict"]["checks"]]
-    said = {row["id"]: row for row in map(dict, results.before)}
-    for row in said.values():
+    for row in results.before:
         assert row["edits"]["words"] == len(row["normalized_reference"].split())
         assert all(len(c) == 1 for c in row["normalized_reference"].split())
     assert config.general.general == "off"  # its speech would be English

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moontune.languages.table import Language, speaking
+from moontune.languages.words import joined_words, written_words
 from moontune.review.differences import Piece, differences
 
 
@@ -58,3 +60,16 @@ WORDS = st.lists(
 @given(WORDS, WORDS)
 def test_all_taken_is_what_was_heard_of_any(text: str, heard: str) -> None:
     assert taken(text, differences(text, heard)) == heard
+
+
+def test_pieces_of_japanese_are_characters_at_their_places() -> None:
+    text, heard = "今日は天気がいい。", "昨日は天気が、いい。"
+    with speaking(Language("ja")):
+        words = written_words(text)
+        pieces = differences(text, heard)
+        for piece in pieces:
+            if piece.kind == "same":
+                assert words[piece.first : piece.end] == written_words(piece.text)
+        wrong = next(piece for piece in pieces if piece.kind == "wrong")
+        words[wrong.first : wrong.end] = [wrong.text]
+        assert joined_words(words) == "昨日は天気がいい。"

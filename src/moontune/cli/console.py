@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from moontune.evaluation.acceptance import shown
 from moontune.evaluation.measures import Comparison, GroupRow
 from moontune.evaluation.phrasing import measure_rows, plainly
+from moontune.languages.table import current
 from moontune.system.formatting import HangupProofStream, counted, percent, printable
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class ConsoleUi:
     def training(self, event: dict[str, Any], max_steps: int) -> None:
         if "expected_errors" in event:
             wrong = percent(event["expected_errors"])
-            self.note(f"update {event['step']}: {wrong} of words expected to be wrong")
+            self.note(f"update {event['step']}: {wrong} of {current().unit}s expected to be wrong")
             return
         if event["event"] == "validation":
             value = event["val_loss"]

@@ -34,7 +34,7 @@ GROUPS = (
         ("manifest", "source", "utterances", "split_by", "label_style", "keep_suspects"),
         ("data", "clean", "split", "labels"),
     ),
-    Group("model", ("model_id", "device", "lora_r"), ("model", "device", "lora")),
+    Group("model", ("model_id", "language", "device", "lora_r"), ("model", "device", "lora")),
     Group(
         "training",
         ("preset", "config", "tune", "trials", "max_steps", "lr", "batch_size", "grad_accum"),

@@ -32,6 +32,7 @@ _NAMED = {
     "format": "NAME",
     "general_manifest": "FILE",
     "host": "ADDRESS",
+    "language": "CODE",
     "licence": "NAME",
     "manifest": "FILE",
     "model": "MODEL",

@@ -133,7 +133,7 @@ def language_named(code: str) -> Language:
 
 def is_language(code: object) -> bool:
     """Whether it is a code of ISO 639-1."""
-    return code in _ISO_639_1
+    return isinstance(code, str) and code in _ISO_639_1
 
 
 def current() -> Language:

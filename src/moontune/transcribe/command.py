@@ -15,7 +15,7 @@ from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
-from moontune.languages.table import language_named, speaking
+from moontune.languages.table import current, language_named, speaking
 from moontune.models.key_terms.weighing import BONUS, MOST_BONUS, KeyTerms
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
@@ -166,7 +166,7 @@ def _transcribed(
             ui.note(f"note: {recognizer.note}")
         sure = recognizer.calibration
         if sure is not None and not sure.own and "jsonl" in forms:
-            ui.note(f"note: confidences of words are {sure.says}")
+            ui.note(f"note: confidences of {current().unit}s are {sure.says}")
         if args.tokens_per_second is not None:
             cap = TokenCap(args.tokens_per_second, recognizer.cap.margin)
             recognizer = replace(recognizer, cap=cap)

@@ -13,6 +13,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.manifest import Utterance, each_utterance
 from moontune.data.speakers import find_speakers
 from moontune.errors import UserError
+from moontune.languages.table import current
 from moontune.system.files import json_line, read_jsonl, real_path, write_bytes
 from moontune.system.formatting import counted, printable
 from moontune.transcribe.long_form import SegmentTranscript
@@ -192,7 +193,7 @@ def _sentence(manifest: Path, drafts: Sequence[Draft]) -> str:
     wrong = sum(draft.likely_wrong for draft in drafts)
     if first_s < seconds:
         says += (
-            f"; the first {first_s / 60:.0f} minutes hold {first:.0f} of {wrong:.0f} words that "
-            "are likely wrong"
+            f"; the first {first_s / 60:.0f} minutes hold {first:.0f} of {wrong:.0f} "
+            f"{current().unit}s that are likely wrong"
         )
     return says

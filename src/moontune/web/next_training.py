@@ -10,6 +10,7 @@ from typing import Any
 
 from moontune.config.schema import ModelConfig
 from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.languages.table import ENGLISH, current
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import user_path
 from moontune.system.formatting import counted
@@ -40,6 +41,8 @@ class NextTraining:
         words += ["--manifest", *map(str, self.manifests)]
         if self.after is None and self.model_id not in (None, ModelConfig.model_id):
             words += ["--model-id", str(self.model_id)]
+        if current() != ENGLISH:
+            words += ["--language", current().code]
         return words
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from moontune.data.manifest import Dropped
 from moontune.importing.timed.captions import Caption
 from moontune.importing.values import BAD_TIMES, NO_TEXT, OVERLAPPING, TWICE, left_out
+from moontune.languages.words import joined_words
 
 APART_S = 1.0  # a pause of this length ends a sentence
 _WORDS_APART_S = 0.5  # and this between words that tell no sentence's end
@@ -15,7 +16,7 @@ SLACK_S = 0.1  # so much may captions overlap, or the last one end behind its re
 _BEHIND_S = 1.0
 _CLOSING = "\"'”’»)]}*_ "
 _STOPS = (".", "…", "。")
-_ENDS = (*_STOPS, "?", "!", "？", "！")
+_ENDS = (*_STOPS, "?", "!", "？", "！", "؟")
 # Of the captions, or of single words, end with a full stop; with fewer, none is known to end a
 # sentence: those of some writers have question marks and no full stops.
 _PUNCTUATED, _PUNCTUATED_WORDS = 0.1, 0.03
@@ -153,5 +154,5 @@ def _short_enough(group: Sequence[Caption], longest_s: float) -> Iterator[Sequen
 
 
 def _one(group: Sequence[Caption]) -> Caption:
-    text = " ".join(caption.text for caption in group)
+    text = joined_words(caption.text for caption in group)
     return replace(group[0], end_s=group[-1].end_s, text=text, is_word=False)

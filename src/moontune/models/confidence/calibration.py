@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from moontune.languages.table import current
 from moontune.models.confidence.agreement import Evidence
 from moontune.system.files import damage_as_user_error, read_json, write_json
 from moontune.system.formatting import counted
@@ -76,7 +77,7 @@ class Calibration:
         """What confidences rest on, in words."""
         if self.origin is None:
             return NOT_YOURS
-        of = f"{counted(self.origin.words, 'word')} of {counted(self.origin.clips, 'clip')}"
+        of = f"{counted(self.origin.words, current().unit)} of {counted(self.origin.clips, 'clip')}"
         return f"calibrated on {of}" if self.own else f"{NOT_YOURS}: {self.origin.remark}"
 
     def to_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from moontune.evaluation.confidence.fitting import fit_calibration
 from moontune.evaluation.confidence.judged import JudgedWord, judged_row, judged_words
 from moontune.evaluation.confidence.reliability import WordConfidence, word_confidence
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.languages.table import current
 from moontune.models.confidence.calibration import (
     NOT_YOURS,
     Calibration,
@@ -52,7 +53,7 @@ def calibrate(run: RunDir, config: RunConfig, ui: Ui, base: Base, group: Process
     ]
     calibration = fit_calibration(clips)
     write_calibration(run.confidence, calibration)
-    ui.note(f"confidences of words: {calibration.says}")
+    ui.note(f"confidences of {current().unit}s: {calibration.says}")
 
 
 def calibrate_on_folds(run: RunDir, folds: RunDir) -> None:
@@ -95,7 +96,9 @@ def _says(calibrations: Sequence[Calibration]) -> str:
     if not own:
         return NOT_YOURS
     each = "each fold" if len(own) == len(calibrations) else f"{len(own)} of the folds"
-    return f"{each} calibrated on its own validation clips, {counted(sum(own), 'word')} in all"
+    return (
+        f"{each} calibrated on its own validation clips, {counted(sum(own), current().unit)} in all"
+    )
 
 
 def _judged(rows: Sequence[PredictionRow]) -> list[list[JudgedWord]] | None:

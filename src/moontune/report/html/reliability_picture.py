@@ -5,6 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from moontune.evaluation.confidence.reliability import ReliabilityBin, WordConfidence
+from moontune.languages.table import current
 from moontune.report.confidence import tenth
 from moontune.report.html.svg import Caption, figure, pct, rule, write
 from moontune.report.html.templating import element
@@ -23,12 +24,17 @@ def reliability_picture(found: WordConfidence) -> Markup:
         low, high = map(_y, one.interval)
         marks.append(rule(_x(one.predicted), low, _x(one.predicted), high, "interval after"))
         marks.append(_dot(one, found.test.words))
+    units = f"{current().unit}s"
     text = " ".join(
-        f"Of {one.words:,} words called {tenth(one.predicted)} sure, {tenth(one.observed)} are "
+        f"Of {one.words:,} {units} called {tenth(one.predicted)} sure, {tenth(one.observed)} are "
         "right."
         for one in found.test.bins
     )
-    return figure(marks, _HEIGHT, Caption("Words that are right, by confidence", text))
+    return figure(
+        marks,
+        _HEIGHT,
+        Caption(f"{current().unit.capitalize()}s that are right, by confidence", text),
+    )
 
 
 def _dot(one: ReliabilityBin, words: int) -> Markup:
