@@ -67,11 +67,11 @@ def test_of_two_writings_at_once_the_later_decision_stands(tmp_path: Path, monke
     with Opened(data_of(write_set(tmp_path, TEXTS))) as opened:
         slow, go_on = threading.Event(), threading.Event()
 
-        def slowly(path: Path, content: bytes) -> None:
+        def slowly(path: Path, content: bytes, mode: int | None) -> None:
             if not slow.is_set():
                 slow.set()
                 assert go_on.wait(30)
-            write_bytes(path, content)
+            write_bytes(path, content, mode)
 
         monkeypatch.setattr(files, "write_bytes", slowly)
         writers = [threading.Thread(target=opened.desk.writer.write) for _ in range(2)]
