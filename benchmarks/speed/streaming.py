@@ -6,8 +6,8 @@ The model is random, of a published one's shape, so losses and transcripts say n
 times what they would of it. Transformers' own gets each clip alone, under a whole attention mask:
 the way that is exact too. An update is the gradients of eight clips' losses for a LoRA on all
 linear layers, float32; an evaluation is losses and greedy transcripts under the token cap. Both
-ways take turns, and the least time of each counts. Prints Markdown, and how far losses and
-transcripts are apart.
+ways take turns, and the least time of each counts, in seconds of the processor, which other work on
+the machine changes little. Prints Markdown, and how far losses and transcripts are apart.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def random_base(size: Size) -> Base:
 
 
 def seconds_of(do: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    begun = time.process_time()
     do()
-    return time.perf_counter() - begun
+    return time.process_time() - begun
 
 
 class Ways:
