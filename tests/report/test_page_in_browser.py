@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from chromium import Chromium, find_chromium
 from sample_page import AFTER, BEFORE, page, row, write_clips
+from spoken import SPOKEN
 
 from moontune.evaluation.error_rates import word_edits
+from moontune.languages.table import Language, speaking
 from moontune.report.html.page import Heading, render_page
 from moontune.report.provenance import Section
 
@@ -107,3 +109,23 @@ def test_print_has_no_players_and_cuts_no_table(opened: Chromium) -> None:
         assert opened.call("Page.printToPDF")["data"].startswith("JVBERi")
     finally:
         opened.call("Emulation.setEmulatedMedia", media="")
+
+
+@pytest.mark.parametrize(("code", "way"), [("ar", "rtl"), ("ja", "ltr")])
+def test_what_was_said_runs_in_its_own_direction(
+    browser: Chromium, tmp_path: Path, code: str, way: str
+) -> None:
+    with speaking(Language(code)):
+        said = SPOKEN[code]
+        before = [row(str(i), text, text[:-8]) for i, text in enumerate(said)]
+        after = [row(str(i), text, text) for i, text in enumerate(said)]
+        html = render_page(page(before, after), 12)
+    (tmp_path / "report.html").write_text(html, encoding="utf-8")
+    browser.size(390)
+    browser.open((tmp_path / "report.html").as_uri())
+    found = "[...document.querySelectorAll('.lines dd')].map(d => getComputedStyle(d).direction)"
+    assert set(browser.value(found)) == {way}
+    assert browser.value("getComputedStyle(document.body).direction") == "ltr"
+    assert browser.value("document.documentElement.scrollWidth") <= 390
+    shown = browser.value("document.querySelector('.lines dd').innerText")
+    assert shown.split("\n")[0] in said

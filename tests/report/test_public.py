@@ -193,7 +193,7 @@ def test_settings_are_numbers_words_of_a_list_and_paths() -> None:
     rows = dict(public_settings(config, {}, HERE).rows)
     assert rows["report_file"] == "r.md"
     assert rows["lora_targets"] == "q_proj k_proj v_proj o_proj fc1 fc2"
-    assert rows["token_margin"] == "8"
+    assert rows["token_margin"] == 8
     assert rows["device"] == "auto"
     hints: list[tuple[Any, bool]] = [(str, False), (Path | None, False), (tuple[str, ...], False)]
     hints += [(int | None, True), (tuple[float, ...], True)]

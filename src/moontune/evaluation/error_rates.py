@@ -54,9 +54,15 @@ def corpus_wer(edits: Iterable[Edits]) -> float | None:
 
 
 def leading_rate(row: Mapping[str, Any]) -> Any:
-    """The error rate that leads, of a row of JSON that has it under its name: `wer`, else `cer`."""
-    found = row.get("wer")
-    return row.get("cer") if found is None else found
+    """The error rate that leads, of a row of JSON that has it alone under its name. Raises KeyError
+    where it has none."""
+    return row["wer"] if "wer" in row else row["cer"]
+
+
+def evaluated_rate(row: Mapping[str, Any]) -> float | None:
+    """The error rate that leads, of an evaluation's summary, which has both: CER where there is no
+    WER. Raises KeyError."""
+    return row.get("cer") if row["wer"] is None else row["wer"]
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,10 @@ _ISO_639_1 = _codes(
     """
 )
 _UNSPACED = _codes("ja zh th lo km my bo dz")
-_RIGHT_TO_LEFT = _codes("ar he fa ur ps sd ug yi dv ks")
 # Letters of two cases, and not Latin.
 _TWO_CASES = _codes("ab av ba be bg ce cu cv el hy kk kv ky mk mn os ru sr tg tt uk")
-_ONE_CASE = (
-    _UNSPACED
-    | _RIGHT_TO_LEFT
-    | _codes("am as bn gu hi ii iu ka kn ko ml mr ne or pa pi sa si ta te ti")
+_ONE_CASE = _UNSPACED | _codes(
+    "am ar as bn dv fa gu he hi ii iu ka kn ko ks ml mr ne or pa pi ps sa sd si ta te ti ug ur yi"
 )
 LATIN_RATE, OTHER_RATE = 6.5, 13.0  # tokens a second
 RateName = Literal["wer", "cer"]
@@ -87,10 +84,6 @@ class Language:
     def spaces_are_sure(self) -> bool:
         """Whether a space is as it is spelled, so that CER counts it. In Korean writers differ."""
         return self.spaced and self.code != "ko"
-
-    @property
-    def right_to_left(self) -> bool:
-        return self.code in _RIGHT_TO_LEFT
 
     @property
     def cased(self) -> bool:

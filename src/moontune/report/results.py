@@ -18,7 +18,7 @@ from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.confidence.reliability import WordConfidence
-from moontune.evaluation.error_rates import leading_rate
+from moontune.evaluation.error_rates import evaluated_rate, leading_rate
 from moontune.evaluation.measures import Comparison, Outcome
 from moontune.evaluation.phrasing import plainly
 from moontune.evaluation.predictions import PredictionRow
@@ -44,7 +44,7 @@ class EvaluationFigures:
         """Evaluations from before `token_margin` had a margin of 2."""
         decoding = row["decoding"]
         cap = TokenCap(decoding["tokens_per_second"], decoding.get("token_margin", 2))
-        return cls(row["loss"], leading_rate(row), row["target_tokens"], row["normalizer"], cap)
+        return cls(row["loss"], evaluated_rate(row), row["target_tokens"], row["normalizer"], cap)
 
 
 @dataclass(frozen=True)

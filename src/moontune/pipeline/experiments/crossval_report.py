@@ -17,7 +17,7 @@ from moontune.data.splitting import meaning_of
 from moontune.errors import UserError
 from moontune.evaluation.acceptance import cautions, forgetting, typography_taught
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.error_rates import leading_rate
+from moontune.evaluation.error_rates import evaluated_rate
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly, show
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
@@ -245,7 +245,7 @@ def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list
 
 def _read(fold: RunDir) -> FoldResults:
     files = [fold / f"general_eval_{which}.json" for which in ("base", "tuned")]
-    rates = [leading_rate(fold.read(file.name)) for file in files if file.is_file()]
+    rates = [evaluated_rate(fold.read(file.name)) for file in files if file.is_file()]
     return FoldResults(
         fold,
         TrainingSummary.from_json(fold.read("train.json")),
@@ -299,7 +299,7 @@ def _figures(fold: FoldResults) -> FoldFigures:
         train_utterances=len(read_run_manifest(fold.run.manifest("train")))
         - sum(s.set_aside and s.split == "train" for s in fold.run.suspects()),
         rate=current().rate,
-        errors=(leading_rate(fold.before), leading_rate(fold.after)),
+        errors=(evaluated_rate(fold.before), evaluated_rate(fold.after)),
         loss=(fold.before["loss"], fold.after["loss"]),
         general_errors=fold.general,
         steps=training.figures.steps,

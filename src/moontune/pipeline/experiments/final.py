@@ -27,7 +27,7 @@ from moontune.data.manifest import (
     write_manifest,
 )
 from moontune.errors import UserError
-from moontune.evaluation.error_rates import leading_rate
+from moontune.evaluation.error_rates import evaluated_rate, leading_rate
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show
 from moontune.languages.table import speaking
@@ -167,7 +167,7 @@ def _training(fold: RunDir) -> TrainingSummary:
 def _figures(fold: RunDir) -> tuple[float | None, float, float]:
     """Error rate and loss of a fold's adapter, and the update that was kept."""
     tuned = fold.read("eval_tuned.json")
-    return leading_rate(tuned), tuned["loss"], _training(fold).figures.best_step
+    return evaluated_rate(tuned), tuned["loss"], _training(fold).figures.best_step
 
 
 def doubts(comparison: Comparison, kept: list[int]) -> list[str]:

@@ -18,7 +18,7 @@ from moontune.evaluation.acceptance import (
     judge,
 )
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.error_rates import leading_rate
+from moontune.evaluation.error_rates import evaluated_rate
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.earlier_run import new_clips_of
@@ -54,8 +54,8 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
     )
     log = run.artifacts()["training log"]
     return Evidence(
-        base=ModelFigures(base["loss"], leading_rate(base)),
-        tuned=ModelFigures(tuned["loss"], leading_rate(tuned)),
+        base=ModelFigures(base["loss"], evaluated_rate(base)),
+        tuned=ModelFigures(tuned["loss"], evaluated_rate(tuned)),
         comparison=compare(before, after, config.output.seed),
         general=general_comparison(run, config.output.seed),
         meaning=meaning_of(split["split_by"], split.get("voices", 3)),
