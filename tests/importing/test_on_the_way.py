@@ -17,7 +17,7 @@ from moontune.data.audio import write_flac
 from moontune.data.manifest import read_manifest
 from moontune.system.files import read_jsonl
 
-MODEL = Path("no-model")  # what is done here needs none
+MODEL = Path("bundled")  # what is done here loads none
 
 
 @pytest.fixture
