@@ -126,3 +126,22 @@ def test_what_cannot_be_scored_is_said(tmp_path) -> None:
     ):
         with pytest.raises(UserError, match=says):
             score(args)
+
+
+def test_key_terms_are_counted_in_files_and_against_others(tmp_path, capsys) -> None:
+    one = write(tmp_path / "a.jsonl", *rows("Red goat."))
+    other = write(tmp_path / "b.jsonl", *rows("Red boat."))
+    terms, figures = tmp_path / "terms.txt", tmp_path / "all.json"
+    terms.write_text("boat\nship\n", encoding="utf-8")
+    words = ["score", str(other), "--key-terms", str(terms)]
+    assert main(words) == 0
+    assert "12 key terms said, of a list of 2: 12 are written." in capsys.readouterr().out
+    assert main([*words, "--against", str(one), "--json", str(figures)]) == 0
+    out = capsys.readouterr().out
+    assert "before writes 0, after 12: surely more." in out
+    assert "100.0 % (12 of 12)" in out
+    found = json.loads(figures.read_text())["key_terms"]
+    assert (found["before"]["recall"], found["after"]["recall"]) == (0.0, 1.0)
+    assert [row["term"] for row in found["by_term"]] == ["boat"]
+    assert main([*words[:3], str(tmp_path / "gone.txt")]) == 2
+    assert "--key-terms" in capsys.readouterr().err

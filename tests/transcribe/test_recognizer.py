@@ -14,10 +14,12 @@ import pytest
 from builders import noise
 
 from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig, TokenCap
+from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.errors import UserError
 from moontune.models.adapter import PROVENANCE, attach_lora, save_adapter, save_processor
 from moontune.models.confidence.calibration import Calibration, write_calibration
 from moontune.models.decoding import Transcript
+from moontune.models.key_terms.weighing import KeyTerms
 from moontune.pipeline.run_dir import RunDir, create_run
 from moontune.transcribe.recognizer import open_recognizer
 
@@ -167,3 +169,5 @@ def test_an_exported_pair_needs_no_torch_model(tmp_path, monkeypatch) -> None:
     found = open_recognizer(str(tmp_path))
     assert found.kind == "onnx"
     assert [t.text for t in found(CLIPS)] == [f"{tmp_path.name} {len(c)}" for c in CLIPS]
+    with pytest.raises(UserError, match="an ONNX pair takes no key terms"):
+        open_recognizer(str(tmp_path), key_terms=KeyTerms((KeyTerm("Drascula"),)))

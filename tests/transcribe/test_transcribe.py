@@ -26,9 +26,11 @@ from moontune.data.audio import (
     read_audio,
 )
 from moontune.data.sources.bundled_speech import bundled_recordings
+from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.models.confidence.calibration import Calibration
 from moontune.models.decoding import TimedWord, Transcript
+from moontune.models.key_terms.weighing import KeyTerms
 from moontune.transcribe import recognizer as recognizers
 from moontune.transcribe.command import TranscribeArgs, transcribe_files
 from moontune.transcribe.long_form import loops, transcribe_long
@@ -522,3 +524,40 @@ def test_ten_minutes_do_not_loop(tmp_path, monkeypatch, capsys, bundled_base) ->
     wer = corpus_wer([word_edits(" ".join(texts), " ".join(r["text"] for r in rows))])
     assert wer is not None
     assert wer < 0.1
+
+
+def test_key_terms_are_given_to_who_listens(folder, fake, capsys, monkeypatch) -> None:
+    given: list[KeyTerms | None] = []
+
+    def opened(*_: object, key_terms: KeyTerms | None = None, **more: object) -> Recognizer:
+        given.append(key_terms)
+        return Recognizer("m", "model", "cpu", CAP, None, fake.hear)
+
+    monkeypatch.setattr(recognizers, "open_recognizer", opened)
+    Path("terms.txt").write_text("Drascula | drac ula\n", encoding="utf-8")
+    assert main(["transcribe", "in/a.wav"]) == 0
+    assert main(["transcribe", "in/a.wav", "--key-terms", "terms.txt"]) == 0
+    words = ["transcribe", "in/a.wav", "--key-terms", "terms.txt", "--key-terms-bonus", "3"]
+    assert main(words) == 0
+    term = KeyTerm("Drascula", ("drac ula",))
+    assert given == [None, KeyTerms((term,), 2.0), KeyTerms((term,), 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--key-terms", "gone.txt"], "--key-terms gone.txt: cannot be read"),
+        (["--key-terms-bonus", "3"], "add --key-terms FILE"),
+        (["--key-terms", "terms.txt", "--key-terms-bonus", "11"], "give 0 to 10 nats"),
+        (["--key-terms", "terms.txt", "--key-terms-bonus", "nan"], "give 0 to 10 nats"),
+    ],
+)
+def test_key_terms_that_cannot_be_are_told_before_anything_is_loaded(
+    folder, fake, capsys, words: list[str], says: str
+) -> None:
+    Path("terms.txt").write_text("Drascula\n", encoding="utf-8")
+    assert main(["transcribe", "in/a.wav", *words]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+    assert fake.calls == 0
