@@ -245,13 +245,14 @@ def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list
 
 def _read(fold: RunDir) -> FoldResults:
     files = [fold / f"general_eval_{which}.json" for which in ("base", "tuned")]
-    rates = [evaluated_rate(fold.read(file.name)) for file in files if file.is_file()]
+    measured = [evaluated_rate(fold.read(file.name)) for file in files if file.is_file()]
+    rates = [rate for rate in measured if rate is not None]
     return FoldResults(
         fold,
         TrainingSummary.from_json(fold.read("train.json")),
         fold.read("eval_base.json"),
         fold.read("eval_tuned.json"),
-        (rates[0], rates[1]) if len(rates) == 2 and None not in rates else None,
+        (rates[0], rates[1]) if len(rates) == 2 else None,
     )
 
 
