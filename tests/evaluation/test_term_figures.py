@@ -77,7 +77,7 @@ def test_figures_of_both_sides_with_intervals() -> None:
     assert found.missed.difference_interval is not None
     low, high = found.missed.difference_interval
     assert low < -1 / 3 < high
-    assert found.other_wer.before == pytest.approx(found.other_wer.after + 9 / 24)
+    assert (found.other_rate.before, found.other_rate.after) == pytest.approx((9 / 24, 0))
     assert [(r.term, r.before.said, r.after.found) for r in found.by_term] == [
         ("Drascula", 6, 6),
         ("New York", 3, 0),

@@ -41,7 +41,7 @@ class TermFigures:
     hours: float
     counts: Sides[TermCounts]
     missed: Measure  # share of the terms that were said: one minus recall
-    other_wer: Measure  # of words that are of no term
+    other_rate: Measure  # errors a word, or a character, that is of no term
     by_term: tuple[TermRow, ...]  # those said or written, most often said first
     missed_clips: tuple[MissedTerm, ...]
 
@@ -51,7 +51,7 @@ class TermFigures:
             "hours": self.hours,
             **{side: counts.to_json() for side, counts in vars(self.counts).items()},
             "missed": self.missed.to_json(),
-            "other_wer": self.other_wer.to_json(),
+            "other_rate": self.other_rate.to_json(),
             "by_term": [
                 {"term": row.term, "before": row.before.to_json(), "after": row.after.to_json()}
                 for row in self.by_term
@@ -66,7 +66,7 @@ class TermFigures:
             hours=row["hours"],
             counts=Sides(*(TermCounts.from_json(row[side]) for side in ("before", "after"))),
             missed=Measure.from_json(row["missed"]),
-            other_wer=Measure.from_json(row["other_wer"]),
+            other_rate=Measure.from_json(row["other_rate"]),
             by_term=tuple(
                 TermRow(
                     one["term"],
@@ -94,16 +94,10 @@ def term_figures(
         hours=sum(row["duration"] for row in before) / 3600,
         counts=Sides(*(sum((c.total for c in side), TermCounts()) for side in (one, other))),
         missed=ratio_of_sums(
-            before,
-            *([c.total.said - c.total.found for c in side] for side in (one, other)),
-            [c.total.said for c in one],
-            seed,
+            before, _missed_each(one), _missed_each(other), [c.total.said for c in one], seed
         ),
-        other_wer=ratio_of_sums(
-            before,
-            *([c.other_errors for c in side] for side in (one, other)),
-            [c.other_words for c in one],
-            seed,
+        other_rate=ratio_of_sums(
+            before, _others_each(one), _others_each(other), [c.other_words for c in one], seed
         ),
         by_term=_by_term(one, other),
         missed_clips=tuple(_missed(before, one, other))[:_LISTED],
@@ -114,6 +108,14 @@ def _counted(terms: Sequence[KeyTerm], rows: Sequence[PredictionRow]) -> list[Cl
     return [
         clip_terms(terms, row["normalized_reference"], row["normalized_hypothesis"]) for row in rows
     ]
+
+
+def _missed_each(clips: Sequence[ClipTerms]) -> list[int]:
+    return [clip.total.said - clip.total.found for clip in clips]
+
+
+def _others_each(clips: Sequence[ClipTerms]) -> list[int]:
+    return [clip.other_errors for clip in clips]
 
 
 def _by_term(before: Sequence[ClipTerms], after: Sequence[ClipTerms]) -> tuple[TermRow, ...]:

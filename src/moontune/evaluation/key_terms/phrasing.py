@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from moontune.evaluation.key_terms.counting import TermCounts
 from moontune.evaluation.key_terms.figures import TermFigures
 from moontune.evaluation.measures import Measure
+from moontune.languages.table import current
 from moontune.system.formatting import counted
 
 
@@ -21,19 +22,24 @@ class TermLine:
 
 
 def term_lines(found: TermFigures) -> list[TermLine]:
-    """Recall, precision, F1, false alarms and the WER of all other words."""
+    """Recall, precision, F1, false alarms and the error rate of all other words."""
     one, other = found.counts.before, found.counts.after
     recall = _difference(found.missed, sign=-1)
-    words = _difference(found.other_wer)
+    language, words = current(), _difference(found.other_rate)
     return [
-        TermLine("recall", *(_share(c.recall, c.found, c.said) for c in (one, other)), recall),
+        TermLine(
+            "recall",
+            _share(one.recall, one.found, one.said),
+            _share(other.recall, other.found, other.said),
+            recall,
+        ),
         TermLine("precision", *(_share(c.precision, c.found, c.written) for c in (one, other))),
         TermLine("F1", *(_percent(c.f1) for c in (one, other))),
         TermLine("false alarms/hour", *(_alarms(c, found.hours) for c in (one, other))),
         TermLine(
-            "other words' WER",
-            _percent(found.other_wer.before),
-            _percent(found.other_wer.after),
+            f"other {language.unit}s' {language.rate_label}",
+            _percent(found.other_rate.before),
+            _percent(found.other_rate.after),
             words,
         ),
     ]
