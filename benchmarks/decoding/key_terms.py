@@ -60,7 +60,7 @@ class Written:
     """A fold's test clips, and their transcripts by list and bonus."""
 
     utterances: Sequence[Utterance]
-    lists: dict[str, Sequence[KeyTerm]]
+    lists: dict[str, list[KeyTerm]]
     transcripts: dict[tuple[str, float], list[str]]
 
 
@@ -113,7 +113,7 @@ def written(run: RunDir, which: str, args: Args) -> Written:
     config = run.config()
     base = load_base(config.model.model_id, config.model.revision, "cpu")
     said = rare_words(run, base, args.terms)
-    lists: dict[str, Sequence[KeyTerm]] = {"said": said} | {
+    lists: dict[str, list[KeyTerm]] = {"said": said} | {
         f"{n:,} unsaid": unsaid_words(base, run, n, args.seed) for n in args.unsaid
     }
     if which == "tuned":
