@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sample_page import row
 from spoken import SPOKEN
@@ -194,6 +194,7 @@ def test_a_reference_in_the_style_of_a_transcript_changes_no_word(code: str) -> 
     assert kept.same_punctuation == 1.0
 
 
+@example("1「… 1")
 @given(st.text("今日はabc 12.,、。「」ー・!?…がか\u3099\n", max_size=30))
 def test_characters_are_words_that_join_to_the_same(text: str) -> None:
     with speaking(Language("ja")):

@@ -17,7 +17,7 @@ _RUN = rf"{_LATIN}+(?:[.,:'\u2019/-]{_LATIN}+)*"  # a foreign word, or a number
 _CHARACTER = re.compile(rf"[^\w\s]*(?:{_RUN}|\w)[^\w\s{_OPENS}]*|[^\w\s]+$")
 # A word and the next that would be others without a space: two foreign ones, or where punctuation
 # would come to belong to the other one.
-_APART = re.compile(rf"[!-~\u00c0-\u024f]\n{_LATIN}|\n[^\w{_OPENS}]|[{_OPENS}]\n")
+_APART = re.compile(rf"[!-~\u00c0-\u024f]\n{_LATIN}|\n[^\w{_OPENS}]|[{_OPENS}][^\w\s]*\n")
 
 
 def written_words(text: str) -> list[str]:
@@ -46,8 +46,9 @@ def joined_words(words: Iterable[str]) -> str:
     be others without, as foreign ones."""
     if current().spaced:
         return " ".join(words)
-    text = ""
+    text = last = ""
     for word in words:
-        apart = text and _APART.search(f"{text[-1]}\n{word[:1]}")
+        apart = last and _APART.search(f"{last}\n{word[:1]}")
         text += f" {word}" if apart else word
+        last = word
     return text
