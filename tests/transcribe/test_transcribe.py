@@ -28,6 +28,7 @@ from moontune.data.audio import (
 from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.evaluation.error_rates import corpus_wer, word_edits
+from moontune.languages.table import Language
 from moontune.models.confidence.calibration import Calibration
 from moontune.models.decoding import TimedWord, Transcript
 from moontune.models.key_terms.weighing import KeyTerms
@@ -560,4 +561,17 @@ def test_key_terms_that_cannot_be_are_told_before_anything_is_loaded(
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+    assert fake.calls == 0
+
+
+def test_key_terms_between_words_without_spaces_are_refused(
+    folder, fake, capsys, monkeypatch
+) -> None:
+    def opened(*_: object, **more: object) -> Recognizer:
+        return Recognizer("m", "model", "cpu", CAP, None, fake.hear, language=Language("ja"))
+
+    monkeypatch.setattr(recognizers, "open_recognizer", opened)
+    Path("terms.txt").write_text("Drascula\n", encoding="utf-8")
+    assert main(["transcribe", "in/a.wav", "--key-terms", "terms.txt"]) == 2
+    assert "Japanese has no spaces between words" in capsys.readouterr().err
     assert fake.calls == 0

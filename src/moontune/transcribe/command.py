@@ -161,6 +161,11 @@ def _transcribed(
             language=args.language,
         )
         stack.enter_context(speaking(recognizer.language))
+        if key_terms is not None and not recognizer.language.spaced:
+            raise UserError(
+                f"--key-terms: {recognizer.language.name} has no spaces between words, where terms "
+                "are counted (`moontune score`) and not written yet; leave it out"
+            )
         loaded()
         if recognizer.note:
             ui.note(f"note: {recognizer.note}")
