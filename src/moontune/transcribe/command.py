@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from moontune.config.flag_marks import OneEach, Positional
 from moontune.config.schema import Decoding, ModelConfig, TokenCap
@@ -26,6 +26,9 @@ from moontune.transcribe.drafts import DraftWriter
 from moontune.transcribe.recordings import Recording, find_recordings
 from moontune.transcribe.segmentation import SegmentationConfig
 from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
+
+if TYPE_CHECKING:
+    from moontune.transcribe.recognizer import Recognizer
 
 _SHORT_S = 300.0
 # Of clips to correct: a long one is tiring to hear again, and slow to train on.
@@ -160,12 +163,7 @@ def _transcribed(
             key_terms=key_terms,
             language=args.language,
         )
-        stack.enter_context(speaking(recognizer.language))
-        if key_terms is not None and not recognizer.language.spaced:
-            raise UserError(
-                f"--key-terms: {recognizer.language.name} has no spaces between words, where terms "
-                "are counted (`moontune score`) and not written yet; leave it out"
-            )
+        stack.enter_context(speaking(_spaced(recognizer, key_terms).language))
         loaded()
         if recognizer.note:
             ui.note(f"note: {recognizer.note}")
@@ -183,6 +181,16 @@ def _transcribed(
             if drafts is not None:
                 summary.drafts = drafts.close()
     return summary
+
+
+def _spaced(recognizer: Recognizer, key_terms: KeyTerms | None) -> Recognizer:
+    """The same. Raises UserError where terms cannot be written in its language."""
+    if key_terms is not None and not recognizer.language.spaced:
+        raise UserError(
+            f"--key-terms: {recognizer.language.name} has no spaces between words, where terms are "
+            "counted (`moontune score`) and not written yet; leave it out"
+        )
+    return recognizer
 
 
 def _key_terms(args: TranscribeArgs) -> KeyTerms | None:
