@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,7 +155,7 @@ def test_the_plans_preset_is_the_plan_to_the_letter() -> None:
     assert (t.batch_size, t.grad_accum, t.max_steps, t.lr) == (1, 8, 500, 3e-4)
     assert (lora.lora_r, lora.lora_alpha, lora.lora_dropout) == (8, 16, 0.05)
     assert (split.val_share, split.test_share) == (0.1, 0.1)
-    assert (t.ema_decay, t.wise_ft, t.augment) == (0.0, 1.0, ())
+    assert (t.ema_decay, t.wise_ft) == (0.0, 1.0)
     assert config.general.replay_share == 0.0
 
 
@@ -178,15 +179,17 @@ def test_what_follows_from_other_settings_is_there_to_show_once_it_is_known() ->
 @pytest.mark.parametrize(
     ("name", "value"),
     [("keep_best_by", "wer"), ("keep_best_by", "both"), ("keep_best_by", "lss"),
-     ("lora_variant", "dora"), ("lora_variant", "pissa")],
+     ("lora_variant", "dora"), ("lora_variant", "pissa"), ("augment", ["speed", "mask"])],
 )  # fmt: skip
-def test_what_is_no_more_is_refused_and_never_ignored(name: str, value: str) -> None:
-    with pytest.raises(UserError, match=rf"test: {name} = '{value}' is no more: .*take it out"):
+def test_what_is_no_more_is_refused_and_never_ignored(name: str, value: str | list[str]) -> None:
+    told = re.escape(f"test: {name} = {value!r} is no more: ")
+    with pytest.raises(UserError, match=f"{told}.*take it out"):
         settings(**{name: value})
 
 
 def test_a_file_that_asks_for_what_is_done_anyway_is_read() -> None:
-    assert settings(keep_best_by="loss", lora_r=4).lora.lora_r == 4
+    assert settings(keep_best_by="loss", augment=["none"], lora_r=4).lora.lora_r == 4
+    assert settings(augment=[]) == settings()
 
 
 def test_a_run_of_older_settings_opens_and_is_not_trained_again(tmp_path: Path) -> None:
@@ -219,7 +222,9 @@ def test_no_verb_trains_what_an_older_run_asked_for_otherwise(
         assert run.retired_settings() == {"lora_variant": "dora"}
 
 
-@pytest.mark.parametrize("words", [["--lora-variant", "pissa"], ["--keep-best-by", "wer"]])
+@pytest.mark.parametrize(
+    "words", [["--lora-variant", "pissa"], ["--keep-best-by", "wer"], ["--augment", "speed"]]
+)
 def test_a_flag_that_is_no_more_says_why(words: list[str], capsys) -> None:
     assert main(["run", *words]) == 2
     assert "is no more" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_a_base_that_is_seldom_wrong_is_changed_less() -> None:
 
 
 def test_what_is_given_is_not_picked() -> None:
-    assert picked(DataSummary(400, 0.3), lr=1e-3, augment=["none"]).keys() == {"max_steps"}
+    assert picked(DataSummary(400, 0.3), lr=1e-3).keys() == {"max_steps"}
     assert picked(DataSummary(400, 0.3), **PRESETS["plan"]) == {}
 
 

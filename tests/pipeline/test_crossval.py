@@ -187,7 +187,7 @@ def test_folds_share_the_bases_transcripts_and_have_the_labels_of_a_run(
     monkeypatch.setattr(
         Transcriber, "encode", lambda self, clips: (asked.append(len(clips)), real(self, clips))[1]
     )
-    more = {"max_steps": 1, "lr": 1e-3, "augment": "none", "backwards_share": 0}
+    more = {"max_steps": 1, "lr": 1e-3, "backwards_share": 0}
     words = flags(tiny_model, Path("caps.jsonl"), "cv", **more)
     assert main(["crossval", *words, "--folds", "3"]) == 0
     listened = sum(

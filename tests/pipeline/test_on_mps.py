@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 CAP = TokenCap(4.0, 2)
-SETTINGS = TrainConfig(
-    max_steps=5, lr=5e-3, eval_every_steps=2, grad_accum=2, augment=("speed", "noise", "mask")
-)
+SETTINGS = TrainConfig(max_steps=5, lr=5e-3, eval_every_steps=2, grad_accum=2)
 
 
 def trained(
@@ -100,7 +98,7 @@ def test_a_whole_run(tiny_model, noise_manifest, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(kept_adapter, "MOSTLY_WRONG", math.inf)  # of a random model all words are
     with mps_stand_in():
         few = {"utterances": 12, "tokens_per_second": 2.0}  # every operator is looked at: slowly
-        words = flags(tiny_model, noise_manifest, device="mps", augment="speed", **few)
+        words = flags(tiny_model, noise_manifest, device="mps", **few)
         code = main(["run", *words])
     assert code in (0, 1)
     stages = json.loads(Path("outputs/r/run.json").read_text())["stages"]

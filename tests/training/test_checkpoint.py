@@ -23,7 +23,6 @@ SETTINGS = TrainConfig(
     lr=5e-3,
     eval_every_steps=2,
     grad_accum=3,
-    augment=("speed", "mask"),
     early_stop_patience=0,
 )
 

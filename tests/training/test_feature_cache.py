@@ -13,10 +13,9 @@ from builders import noise
 from moontune.config.schema import LoraConfig
 from moontune.data.manifest import Utterance
 from moontune.models.adapter import attach_lora
-from moontune.training import augmentation as augment
-from moontune.training.augmentation import Augment, TokenDropout
 from moontune.training.feature_cache import FeatureCache
 from moontune.training.losses import LossComputer
+from moontune.training.token_dropout import TokenDropout
 
 CLIPS = {f"c{i}": np.full(10 + i, i, np.float32) for i in range(6)} | {
     "again": np.full(12, 2, np.float32)  # what c2 holds
@@ -90,48 +89,13 @@ def test_kept_states_hold_on_to_no_filler(fresh_base) -> None:
     assert kept.untyped_storage().nbytes() == kept.nbytes
 
 
-class Counted(Augment):
-    """An augmentation that counts how often it is asked for samples and for features."""
-
-    def __init__(self, kinds) -> None:
-        super().__init__(kinds, (1,))
-        self.heard = self.seen = 0
-
-    def samples(self, samples):
-        self.heard += 1
-        return super().samples(samples)
-
-    def features(self, front):
-        self.seen += 1
-        return super().features(front)
-
-
-@pytest.mark.parametrize("part", ["both", "decoder"])
-@pytest.mark.parametrize("kind", ["noise", "mask"])
-def test_augmented_audio_is_heard_anew_in_training_and_never_in_validation(
-    fresh_base, monkeypatch, part, kind
-) -> None:
-    monkeypatch.setitem(augment._HOW_OFTEN, "noise", 1.0)
-    attach_lora(fresh_base, LoraConfig(lora_part=part), 1)
-    change = Counted([kind])
-    losses = LossComputer(fresh_base, lambda u: noise(1, 2.0), torch.float32, change)
-    row = Utterance("a", Path("a"), "Some words.", None, None)
-    labels = losses.labels([row])
-    first = losses.mean([row])
-    trained = [next(losses.passes([row], labels)).sum().item() for _ in range(3)]
-    assert len(set(trained)) == 3
-    assert losses.mean([row]) == first  # what is kept was not changed in place
-    assert change.seen == 3
-    assert change.heard == (0 if kind == "mask" and part == "both" else 3)
-
-
 def test_dropped_tokens_are_fed_and_never_targets(fresh_base) -> None:
     attach_lora(fresh_base, LoraConfig(lora_dropout=0.0), 1)
     row = Utterance("a", Path("a"), "Some words that are long enough to lose one.", None, None)
 
     def losses(share: float) -> LossComputer:
         dropout = TokenDropout(share, [30, 31], (1,))
-        return LossComputer(fresh_base, lambda u: noise(1, 2.0), torch.float32, None, dropout)
+        return LossComputer(fresh_base, lambda u: noise(1, 2.0), torch.float32, dropout)
 
     none, all_ = losses(0.0), losses(1.0)
     labels = none.labels([row])

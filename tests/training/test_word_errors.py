@@ -168,11 +168,11 @@ def test_what_goes_through_at_once_changes_nothing(adapted, every_outcome) -> No
 
 
 def test_settings_of_the_stage_follow_from_those_of_the_training() -> None:
-    usual = TrainConfig(max_steps=150, lr=2e-4, mwer_steps=60, augment=("speed",))
+    usual = TrainConfig(max_steps=150, lr=2e-4, mwer_steps=60)
     stage = settings_of_stage(usual)
     assert (stage.updates, stage.warmup, stage.validation_every) == (60, 6, 60)
     assert stage.peak_lr == pytest.approx(1e-4)
-    assert (stage.augment, stage.wise_ft, stage.early_stop_patience) == ((), 1.0, 0)
+    assert (stage.wise_ft, stage.early_stop_patience) == (1.0, 0)
 
 
 STAGE = TrainConfig(max_steps=12, lr=1e-2, mwer_steps=10, grad_accum=4)

@@ -14,9 +14,10 @@ from moontune.errors import UserError
 from moontune.system.formatting import why
 from moontune.system.redaction import refuse_secrets
 
+_AUGMENT = "augment"  # changes of the audio; none is what is done now
 _KEEP_BEST_BY = "keep_best_by"  # a setting that an older moontune had; "loss" is what is done now
 _RETIRED_VARIANTS = ("dora", "pissa")
-RETIRED = {_KEEP_BEST_BY: "train", "lora_variant": "lora"}  # sections by setting
+RETIRED = {_KEEP_BEST_BY: "train", _AUGMENT: "train", "lora_variant": "lora"}  # sections by setting
 
 
 def retired(settings: dict[str, Any]) -> dict[str, str]:
@@ -24,6 +25,8 @@ def retired(settings: dict[str, Any]) -> dict[str, str]:
     reasons: dict[str, str] = {}
     if settings.get(_KEEP_BEST_BY, "loss") != "loss":
         reasons[_KEEP_BEST_BY] = "the update with the least validation loss is kept"
+    if settings.get(_AUGMENT) not in (None, "none", [], ["none"]):
+        reasons[_AUGMENT] = "no change of the audio heard better (docs/recipe.md)"
     if settings.get("lora_variant") in _RETIRED_VARIANTS:
         reasons["lora_variant"] = "DoRA took twice the time, PiSSA heard no better"
     return {
@@ -34,7 +37,7 @@ def retired(settings: dict[str, Any]) -> dict[str, str]:
 
 def without_retired(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings of a run of an older moontune, as far as they still are any."""
-    gone = {*retired(settings), _KEEP_BEST_BY}
+    gone = {*retired(settings), _KEEP_BEST_BY, _AUGMENT}
     return {name: value for name, value in settings.items() if name not in gone}
 
 

@@ -37,7 +37,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "early_stop_patience": 5,
         "ema_decay": 0.0,
         "wise_ft": 1.0,
-        "augment": ["none"],
         "token_dropout": 0.0,
         "backwards_share": 0.0,
         "replay_share": 0.0,

@@ -16,7 +16,6 @@ from moontune.system.device import DeviceName
 
 MOST_OTHERS = 0.9  # of the clips in training that are not the run's own as they are
 Decoding = Literal["greedy", "consensus"]
-Augmentation = Literal["none", "speed", "gain", "noise", "codec", "mask"]
 
 
 @dataclass(frozen=True)
@@ -156,11 +155,6 @@ class TrainConfig:
     """Precision of the matrix products in training and its validation; figures before and after
     are always measured in float32. `auto`: bfloat16 on GPUs and x86 processors with units for it,
     else float32."""
-    augment: tuple[Augmentation, ...] = ()
-    """Changes of the audio, drawn anew each time a clip is trained on: `speed` and pitch, `gain`,
-    added `noise`, a telephone's sound (`codec`), for which the front end is computed again each
-    time; or `mask`, which blanks short stretches and some channels of what the front end gave.
-    Default: none."""
     token_dropout: Annotated[float, Range((0.0, 0.5), "it is a share of the tokens")] = 0.2
     """Share of the tokens before the one to write that are replaced by others in training and its
     validation, so that the decoder listens more and trusts less in what it wrote."""

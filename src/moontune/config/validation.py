@@ -72,11 +72,6 @@ def resolve(config: RunConfig) -> RunConfig:
             f"--smoke accepts without looking at WER, so not for --source {data.source}; "
             "use it with synthetic or silence"
         )
-    augment = config.train.augment
-    if "none" in augment:
-        if augment != ("none",):
-            raise UserError(f"augment = {' '.join(augment)}: none stands alone; take it out")
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, augment=()))
     if config.train.backwards_share + config.general.replay_share > MOST_OTHERS + 1e-9:
         raise UserError(
             f"--backwards-share {config.train.backwards_share:g} and --replay-share "

@@ -14,8 +14,7 @@ In reading order:
                     drawn
     reversed_clips  The run's own clips heard backwards, with what the base writes for them:
                     often nothing
-    augmentation    Training audio changed a little each time it is heard: speed, loudness,
-                    noise, a telephone
+    token_dropout   Wrong words among those that the decoder is told it has written
     averaging       The weights of an adapter that are validated and kept: an average, a share of
                     the way to it
     checkpoint      Where a training stands, on disk: enough to go on as if it had never stopped

@@ -132,10 +132,7 @@ def train(
     group = setup.group
     emit: OnEvent = on_event if group.is_main else lambda event: None
     state = TrainingState(setup.model, setup.base, config, setup.seed, group)
-    losses = LossComputer(
-        setup.base, setup.load_audio, setup.dtype, state.augment, state.token_dropout
-    )
-
+    losses = LossComputer(setup.base, setup.load_audio, setup.dtype, state.token_dropout)
     objective = setup.objective(losses)
 
     def accumulate(clips: Sequence[Utterance]) -> tuple[float, int]:

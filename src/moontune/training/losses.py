@@ -14,8 +14,8 @@ from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import PASS_FRAMES, PackedClips, pack, packs_of
 from moontune.models.transcriber import LoadAudio
 from moontune.system.distributed import SINGLE, ProcessGroup
-from moontune.training.augmentation import Augment, TokenDropout
 from moontune.training.feature_cache import FeatureCache
+from moontune.training.token_dropout import TokenDropout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,13 +35,11 @@ class LossComputer:
         base: Base,
         load_audio: LoadAudio,
         dtype: torch.dtype,
-        augment: Augment | None = None,
         token_dropout: TokenDropout | None = None,
     ) -> None:
-        """`augment` makes another clip of a clip each time, where gradients are recorded; what
-        it changes the input of is then computed again. `token_dropout` changes what the decoder is
-        told that it has written: anew each time where gradients are recorded, else always alike."""
-        self._base, self._load_audio, self._augment = base, load_audio, augment
+        """`token_dropout` changes what the decoder is told that it has written: anew each time
+        where gradients are recorded, else always alike."""
+        self._base = base
         self._token_dropout = token_dropout
         self.packed = packed_forward(base.net, dtype)
         self.frames = PASS_FRAMES[self.packed.device.type]
@@ -65,7 +63,7 @@ class LossComputer:
 
     def packs(self, utterances: Sequence[Utterance], frames: int) -> Iterator[PackedClips]:
         """What the first part that trains gets of utterances, at most so many frames at a time."""
-        features = (self._features(u).to(self.packed.device) for u in utterances)
+        features = (self.cache(u).to(self.packed.device) for u in utterances)
         yield from packs_of(features, frames)
 
     def encoded(self, clips: PackedClips, packed: PackedForward | None = None) -> PackedClips:
@@ -87,21 +85,10 @@ class LossComputer:
         change = self._token_dropout.drawn if trains else self._token_dropout.fixed
         return [change(ids) for ids in labels]
 
-    def _features(self, u: Utterance) -> torch.Tensor:
-        if self._augment is None or not torch.is_grad_enabled():
-            return self.cache(u)
-        with torch.no_grad():
-            if self._encoder_trains and not self._augment.changes_samples:
-                return self._augment.features(self.cache(u))
-            front = self.packed.features(self._augment.samples(self._load_audio(u)))
-            return self._frozen_part(self._augment.features(front))
-
     @torch.no_grad()
     def _compute(self, samples: np.ndarray) -> torch.Tensor:
-        return self._frozen_part(self.packed.features(samples))
-
-    def _frozen_part(self, front: torch.Tensor) -> torch.Tensor:
         """The part below the first layer that trains."""
+        front = self.packed.features(samples)
         if self._encoder_trains:
             return front
         # A copy, or what is kept would hold on to the filler behind it.

@@ -12,9 +12,9 @@ from moontune.models.adapter import adapter_state, set_adapter_state
 from moontune.models.base_model import Base
 from moontune.system.device import random_state, set_random_state
 from moontune.system.distributed import ProcessGroup
-from moontune.training.augmentation import Augment, TokenDropout
 from moontune.training.averaging import WeightAverage
 from moontune.training.checkpoint import Checkpoint, prefixed
+from moontune.training.token_dropout import TokenDropout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +58,6 @@ class TrainingState:
         )
         self.average = WeightAverage(self.parameters, config.ema_decay, config.wise_ft)
         seeds = (seed, group.rank)
-        self.augment = Augment(config.augment, seeds) if config.augment else None
         words = _words(base) if config.token_dropout else []
         self.token_dropout = TokenDropout(config.token_dropout, words, seeds) if words else None
         torch.manual_seed(seed + group.rank)  # LoRA's dropout
@@ -111,7 +110,7 @@ class TrainingState:
         return random_state(self._device), [g.bit_generator.state for g in self._generators()]
 
     def _generators(self) -> list[np.random.Generator]:
-        return [x.rng for x in (self.augment, self.token_dropout) if x is not None]
+        return [self.token_dropout.rng] if self.token_dropout is not None else []
 
 
 def _numbered(tensors: list[torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -29,7 +29,6 @@ SPACES = {
     "weight_decay": "0,0.01,0.1",
     "ema_decay": "0,0.95,0.98,0.99",
     "wise_ft": "0.25,0.5,0.75,1",
-    "augment": "none,speed,mask,speed+mask,speed+gain+noise+codec",
 }
 _NOT_TRIED = {"eval_every_steps", "early_stop_patience", "max_skipped_updates", "dtype"} | {
     # The validation loss does not say what they are for.

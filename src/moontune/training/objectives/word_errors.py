@@ -46,7 +46,6 @@ def settings_of_stage(config: TrainConfig) -> TrainConfig:
         ema_decay=0.95,
         wise_ft=1.0,
         token_dropout=0.0,
-        augment=(),
     )
 
 
