@@ -153,3 +153,18 @@ def test_what_brings_nothing_is_told_before_any_training(old: Path, capsys) -> N
     assert f"0 clips more than in {old}." in told
     assert "1 text of its clips is another now: " in told
     assert sum(json.loads(Path("outputs/newer/new_clips.json").read_text())["corrected"].values())
+
+
+def test_what_a_review_dropped_does_not_come_back(old: Path, capsys) -> None:
+    """Of the earlier run's clips; another's clips of the same name stay."""
+    rows = read_jsonl(old / "manifests/clean.jsonl")
+    gone = {**rows[3], "file": "manifest.jsonl", "row": 4, "reason": "noise"}
+    write_jsonl(Path("new.left_out.jsonl"), [gone])
+    words = ["sample", "--after", str(old), "--manifest", "new.jsonl", "--run-name", "new"]
+    assert main([*words, "--general", "off"]) == 0
+    left = [row["id"] for row in read_jsonl(Path("outputs/new/manifests/sampled.jsonl"))]
+    assert rows[3]["id"] not in left
+    assert len(left) == len(rows) - 1 + NEW
+    [dropped] = read_jsonl(Path("outputs/new/manifests/dropped.jsonl"))
+    assert (dropped["id"], dropped["reason"]) == (rows[3]["id"], "dropped in a review")
+    assert dropped["detail"] == "is in new.left_out.jsonl"

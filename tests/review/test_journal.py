@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from review_desk import Opened, data_of, rows_of, write_set
 
+from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
 from moontune.web.corrected_clips import GoneError
 
@@ -43,6 +44,8 @@ def test_what_was_decided_is_there_at_the_next_start(manifest: Path) -> None:
         assert (figures.clips, figures.reviewed, figures.changed, figures.dropped) == (5, 3, 2, 1)
         [gone] = rows_of(manifest.parent / "reviewed.left_out.jsonl")
         assert (gone["row"], gone["reason"], gone["text"]) == (3, "noise", "three")
+        [clip] = read_run_manifest(manifest.parent / "reviewed.left_out.jsonl")
+        assert clip.audio_filepath == second.review.clip(c).utterance.audio_filepath
     assert manifest.read_bytes() == before
 
 
@@ -227,3 +230,23 @@ def test_gzip_and_arrays_are_reviewed_too(manifest: Path) -> None:
         with Opened(data_of(file)) as opened:
             opened.review.decide(opened.keys[1], "drop")
             assert opened.write() == [rows[0], *rows[2:]]
+
+
+def test_a_journal_is_of_one_manifest_wherever_both_are_moved(tmp_path: Path) -> None:
+    one, other = (write_set(tmp_path / name, TEXTS) for name in "ab")
+    output = tmp_path / "out/reviewed.jsonl"
+    with Opened(data_of(one, output)) as opened:
+        opened.review.decide(opened.keys[0], "drop")
+    with pytest.raises(UserError, match=r"is the review of \.\./a/"):
+        Opened(data_of(other, output))
+    (tmp_path / "a").rename(tmp_path / "moved")  # alone
+    with Opened(data_of(tmp_path / "moved" / one.name, output)) as opened:
+        assert opened.review.figures().dropped == 1
+    (tmp_path / "together").mkdir()
+    for name in ("b", "out"):
+        (tmp_path / name).rename(tmp_path / "together" / name)
+    (tmp_path / "together/b").rename(tmp_path / "together/a")
+    with Opened(
+        data_of(tmp_path / "together/a" / one.name, tmp_path / "together/out/reviewed.jsonl")
+    ):
+        pass

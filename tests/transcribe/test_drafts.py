@@ -245,3 +245,9 @@ def test_rows_that_others_wrote_stay_as_they_are(recordings, capsys) -> None:
     Path("out/manifest.jsonl").write_bytes(b"[" + theirs + b"]")
     assert main(["transcribe", "in", "--draft", "out", "--skip-existing"]) == 2
     assert "rows cannot be added to it" in capsys.readouterr().err
+
+
+def test_a_recording_without_a_name_is_not_taken_for_one_of_before(capsys) -> None:
+    assert main(["transcribe", "-", "--draft", "out", "--skip-existing"]) == 2
+    assert "standard input has no name" in capsys.readouterr().err
+    assert not Path("out").exists()

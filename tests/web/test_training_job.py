@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -100,6 +101,24 @@ def test_it_can_be_stopped(job: TrainingJob) -> None:
     job.stop()
     state = until(job, running=False)
     assert state["says"] == ["stopped; go on with: moontune run --resume"]
+
+
+def test_one_that_runs_when_the_page_ends_is_saved_and_says_how_to_go_on(job: TrainingJob) -> None:
+    told: list[str] = []
+    job.end(told.append)
+    assert told == []  # none runs
+    job.start()
+    until(job, running=True, line="5/10 loss 1.5")
+    job.end(told.append)
+    assert not job.state()["running"]
+    assert told[-1] == "stopped; go on with: moontune run --resume"
+
+
+def test_ctrl_c_in_the_terminal_is_not_for_it(job: TrainingJob) -> None:
+    """It would get it twice, and the second ends it at once."""
+    job.start()
+    until(job, running=True)
+    assert os.getpgid(job._job.process.pid) != os.getpgid(0)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from moontune.config.schema import ModelConfig, RunConfig, SplitConfig
-from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.config.schema import DataConfig, ModelConfig, RunConfig, SplitConfig
+from moontune.data.manifest import Dropped, Utterance, read_run_manifest
+from moontune.data.sources.base import Sample
 from moontune.data.splitting import SPLITS, Split, SplitBy, SplitName
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
@@ -62,6 +63,36 @@ def with_earlier(config: RunConfig) -> RunConfig:
         split=_same_split(config.split, run),
         model=_same_base(config.model, run),
     )
+
+
+def left_out_beside(reviewed: Path) -> Path:
+    """The file of what a review dropped, beside the manifest that it wrote."""
+    return reviewed.with_name(f"{reviewed.stem}.left_out.jsonl")
+
+
+def without_left_out(sample: Sample, config: DataConfig) -> Sample:
+    """A sample without those clips of the earlier run that the review behind a new manifest
+    dropped."""
+    if config.after is None:
+        return sample
+    clips, *new = config.manifest or ()
+    beside = [left_out_beside(user_path(path)) for path in new]
+    files = [file for file in beside if file.is_file()]
+    dropped = {sound_of(u): file.name for file in files for u in read_run_manifest(file)}
+    kept, gone = [], []
+    for u in sample.utterances:
+        is_earlier = u.where is not None and u.where.rpartition(":")[0] == str(clips)
+        if is_earlier and sound_of(u) in dropped:
+            detail = f"is in {dropped[sound_of(u)]}"
+            gone.append(Dropped(u.where or u.id, u.id, "dropped in a review", detail))
+        else:
+            kept.append(u)
+    return replace(sample, utterances=kept, dropped=[*sample.dropped, *gone])
+
+
+def sound_of(u: Utterance) -> tuple[Path, float | None, int | None]:
+    """The stretch of audio that a clip is."""
+    return real_path(u.audio_filepath), u.offset, u.channel
 
 
 def _same_split(split: SplitConfig, run: RunDir) -> SplitConfig:

@@ -65,6 +65,7 @@ def _record(args: RecordArgs, language: Language, tell: Callable[[str], None]) -
         from moontune.web.http_server import serve_page
         from moontune.web.network import access
         from moontune.web.requests import Limits
+        from moontune.web.training_job import training_job
     except ImportError as error:
         raise not_installed(error, "moontune[serve]") from None
 
@@ -83,10 +84,12 @@ def _record(args: RecordArgs, language: Language, tell: Callable[[str], None]) -
     may = access(args.host, tell)
     megabytes = 1 + int(args.max_seconds * 48_000 * 4 / 1e6)  # of WAV, whatever its rate
     limits = Limits(megabytes, args.max_seconds + 1)
-    app = application(Recording(sentences, corrected, speaker), limits, may.names, may.code)
+    recording = Recording(sentences, corrected, speaker)
 
     def first() -> None:
         tell(f"{before.line} in {corrected.folder}")
 
     says = "Ctrl-C ends it; what is kept stays"
-    serve_page(app, may, args.port, tell, says, open_page=args.open_page, first=first)
+    with training_job(recording.training, tell) as job:
+        app = application(recording, limits, may.names, may.code, job=job)
+        serve_page(app, may, args.port, tell, says, open_page=args.open_page, first=first)

@@ -86,6 +86,7 @@ def _review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
         from moontune.review.app import PageText, application
         from moontune.web.http_server import serve_page
         from moontune.web.network import access
+        from moontune.web.training_job import training_job
     except ImportError as error:
         raise not_installed(error, "moontune[serve]") from None
 
@@ -100,9 +101,12 @@ def _review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
 
     may = access(args.host, tell)
     training = next_training(args, data, rows)
-    with open_desk(data, rows, args.order, listeners, training, tell) as desk:
+    with (
+        training_job(training, tell) as job,
+        open_desk(data, rows, args.order, listeners, training, tell) as desk,
+    ):
         text = PageText(data.title, str(data.files.reviewed), [s.name for s in sources])
-        app = application(text, desk, may.names, may.code)
+        app = application(text, desk, may.names, may.code, job=job)
         says = f"Ctrl-C ends it; the same command goes on; {data.files.reviewed} is for a run"
         serve_page(app, may, args.port, tell, says, open_page=args.open_page)
         if desk.writer.error:

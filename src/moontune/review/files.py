@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from moontune.data.manifest import to_row
 from moontune.errors import UserError
+from moontune.pipeline.earlier_run import left_out_beside
 from moontune.review.clips import Clip, moved_line, written_line
 from moontune.review.review import Review
 from moontune.system.files import check_output, json_line, real_path, write_bytes
@@ -41,7 +43,7 @@ class ReviewFiles:
 
     @property
     def left_out(self) -> Path:
-        return self.reviewed.with_name(f"{self.reviewed.stem}.left_out.jsonl")
+        return left_out_beside(self.reviewed)
 
     def _beside(self, name: str) -> Path:
         """`review.jsonl`; `mine.review.jsonl` beside an output of the name `mine.jsonl`."""
@@ -98,21 +100,14 @@ def _line(clip: Clip, text: str | None, reviewed: bool, folder: Path | None) -> 
 
 
 def left_out_lines(review: Review, files: ReviewFiles) -> Iterator[bytes]:
-    """A row for each clip that was dropped: the manifest, the row's number, the reason."""
+    """A row for each clip that was dropped: the manifest, the row's number, the reason, and its
+    audio, so that a run which comes after another does not take it from there."""
     for clip in review.clips():
         decision = review.decision(clip.key)
         if decision is not None and decision.action == "drop":
-            u = clip.utterance
-            row = {
-                "file": str(files.manifest),
-                "row": clip.number,
-                "id": u.id,
-                "reason": decision.reason or "dropped",
-                "text": review.text(clip.key),
-            }
-            if "." in clip.key:
-                row |= {"offset": u.offset, "duration": u.duration}
-            yield json_line(row)
+            row = to_row(replace(clip.utterance, text=review.text(clip.key), target=None))
+            place = {"file": str(files.manifest), "row": clip.number}
+            yield json_line(place | row | {"reason": decision.reason or "dropped"})
 
 
 class Writer:
@@ -152,7 +147,10 @@ class Writer:
             ending = self._ending.is_set()
             if self._unwritten:
                 self._unwritten = False
-                self.write()
+                try:
+                    self.write()
+                except Exception as error:  # the page says so, and the next decision tries again
+                    self.error = f"{self.files.reviewed}: cannot be written ({error!r:.200})"
             self._ending.wait(_AT_MOST_EVERY_S)
 
     def write(self) -> None:

@@ -1,7 +1,8 @@
 """The journal of a review: every decision on the disk before it is answered.
 
-Its first line names the manifest. Lines are only added; what is taken back stays, with a line that
-says so. A last line that a kill left half written was never answered, and is cut off.
+Its first line names the manifest, from the journal's folder on, so that both may be moved
+together. Lines are only added; what is taken back stays, with a line that says so. A last line that
+a kill left half written was never answered, and is cut off.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from moontune.errors import UserError
 from moontune.review.decisions import Decision, Entry
-from moontune.system.files import json_line
+from moontune.system.files import json_line, real_path
 
 
 class Journal:
@@ -31,13 +32,13 @@ class Journal:
             first = _object(lines[0]) if lines else None
             if lines and (first is None or "review_of" not in first):
                 raise UserError(f"{file}: is no journal of a review; give another --output")
-            if first is not None and first["review_of"] != manifest.name:
+            if first is not None and not _is_of(str(first["review_of"]), file, manifest):
                 raise UserError(
                     f"{file}: is the review of {first['review_of']}; give another --output"
                 )
             self._handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_LINK, mode)
             if not lines:
-                head = {"review_of": manifest.name, "format": 1}
+                head = {"review_of": _named(file, manifest), "format": 1}
                 self._write(json_line(head))
         except OSError as error:
             raise UserError(
@@ -87,6 +88,23 @@ class Journal:
 
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def _named(file: Path, manifest: Path) -> str:
+    """The manifest as it is found from the journal's folder."""
+    try:
+        return Path(os.path.relpath(real_path(manifest), real_path(file).parent)).as_posix()
+    except ValueError:  # on another drive
+        return real_path(manifest).as_posix()
+
+
+def _is_of(named: str, file: Path, manifest: Path) -> bool:
+    """Whether a journal is of a manifest: the one it names, or one of that name where that is no
+    more, as after a move. (Journals of before hold the name alone.)"""
+    if Path(named).name != manifest.name:
+        return False
+    there = real_path(file).parent / named
+    return named in (manifest.name, _named(file, manifest)) or not there.exists()
 
 
 def _whole_lines(file: Path) -> list[bytes]:

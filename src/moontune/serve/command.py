@@ -80,6 +80,7 @@ def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
         from moontune.web.model_sources import model_sources
         from moontune.web.network import access
         from moontune.web.requests import Limits
+        from moontune.web.training_job import training_job
     except ImportError as error:
         raise not_installed(error, "moontune[serve]") from None
 
@@ -95,11 +96,13 @@ def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     text = PageText(title, len(sources), _training(args, sources, corrected), prompts)
     limits = Limits(args.max_megabytes, args.max_seconds)
     may = access(args.host, tell)
-    app = application(text, models, corrected, limits, may.names, may.code)
-
     says = f"Ctrl-C ends it; kept clips go to {corrected.folder}"
     try:
-        serve_page(app, may, args.port, tell, says, open_page=args.open_page, first=models.start)
+        with training_job(text.training, tell) as job:
+            app = application(text, models, corrected, limits, may.names, may.code, job=job)
+            serve_page(
+                app, may, args.port, tell, says, open_page=args.open_page, first=models.start
+            )
     finally:
         models.end()
 

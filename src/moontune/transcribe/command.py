@@ -214,6 +214,11 @@ def _checked(args: TranscribeArgs) -> tuple[Format, ...]:
         check_values(tokens_per_second=args.tokens_per_second)
     if not 0 < args.speech_threshold < 1:
         raise UserError(f"--speech-threshold {args.speech_threshold:g}: give one between 0 and 1")
+    if args.skip_existing and "-" in args.files:
+        raise UserError(
+            "--skip-existing: standard input has no name that it was known by; leave it out, or "
+            "give a file"
+        )
     if args.draft is None and args.known:
         raise UserError("--known is for the order of drafts; add --draft DIR, or drop it")
     if args.draft is not None:

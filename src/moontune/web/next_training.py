@@ -11,6 +11,7 @@ from typing import Any
 from moontune.config.schema import ModelConfig
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.languages.table import ENGLISH, current
+from moontune.pipeline.earlier_run import sound_of
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import user_path
 from moontune.system.formatting import counted
@@ -32,7 +33,7 @@ class NextTraining:
 
     def __post_init__(self) -> None:
         clips = read_run_manifest(self.after.manifest("clean")) if self.after else []
-        object.__setattr__(self, "_known", frozenset(map(_sound, clips)))
+        object.__setattr__(self, "_known", frozenset(map(sound_of, clips)))
 
     @property
     def words(self) -> list[str]:
@@ -51,7 +52,7 @@ class NextTraining:
 
     def new(self, clips: Iterable[Utterance]) -> list[Utterance]:
         """Those that the earlier run had not."""
-        return [u for u in clips if _sound(u) not in self._known]
+        return [u for u in clips if sound_of(u) not in self._known]
 
     def advised(self, clips: Iterable[Utterance]) -> dict[str, Any]:
         """For the page: whether these are enough, what to do next, and how."""
@@ -62,10 +63,6 @@ class NextTraining:
         else:
             says, enough = _more(count, seconds, self.after.path.name), count >= ENOUGH_MORE
         return {"advice": says, "enough": enough, "command": self.command}
-
-
-def _sound(u: Utterance) -> object:
-    return u.audio_filepath, u.offset, u.channel
 
 
 def _more(clips: int, seconds: float, name: str) -> str:

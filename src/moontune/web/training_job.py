@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class TrainingJob:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
+                start_new_session=True,  # Ctrl-C in the terminal is for the page, which ends it
             )
             job = self._job = _Job(process, str(self._output_dir / name))
         for read, stream in ((_follow, process.stdout), (_listen, process.stderr)):
@@ -80,6 +82,18 @@ class TrainingJob:
             if self._job is not None and self._job.process.poll() is None:
                 self._job.process.send_signal(signal.SIGINT)
 
+    def end(self, tell: Callable[[str], None]) -> None:
+        """Stop the one that runs and wait until it is saved; `tell` gets how it is gone on with."""
+        job = self._job
+        if job is None or job.process.poll() is not None:
+            return
+        tell("the training that was started here ends with its update, and is saved")
+        self.stop()
+        job.process.wait()
+        for reader in job.readers:
+            reader.join(timeout=5)
+        tell(job.mistake or f"it is in {job.run}")
+
     def state(self) -> dict[str, Any]:
         """What the page shows: how far it is, or what came of it; nothing before the first."""
         job = self._job
@@ -91,6 +105,16 @@ class TrainingJob:
         for reader in job.readers:
             reader.join(timeout=5)
         return {"running": False} | _outcome(job, code)
+
+
+@contextmanager
+def training_job(training: NextTraining, tell: Callable[[str], None]) -> Iterator[TrainingJob]:
+    """The trainings of a page while it is open; one that runs at its end is stopped and saved."""
+    job = TrainingJob(training)
+    try:
+        yield job
+    finally:
+        job.end(tell)
 
 
 def _follow(job: _Job, stream: Any) -> None:

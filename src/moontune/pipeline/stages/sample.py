@@ -8,6 +8,7 @@ from typing import Any
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import write_manifest
 from moontune.data.sources.dispatch import sample_source
+from moontune.pipeline.earlier_run import without_left_out
 from moontune.pipeline.general_speech import sample_general_speech
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.cache import cache_dir
@@ -26,6 +27,7 @@ def sample_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         find_speakers=config.split.split_by != "utterance",
         progress=ui.progress,
     )
+    corpus = without_left_out(corpus, config.data)
     write_manifest(run.manifest("sampled"), corpus.utterances, keep_where=True)
     write_jsonl(run.manifest("dropped"), [{"stage": "sample", **asdict(d)} for d in corpus.dropped])
     facts = {"utterances": len(corpus.utterances), "dropped": len(corpus.dropped)}
