@@ -140,7 +140,13 @@ def looped(row: dict[str, Any], text: str) -> bool:
 
 
 def scored(rows: Sequence[dict[str, Any]], rule: str) -> list[PredictionRow]:
-    return [prediction_row(r | {"hypothesis": RULES[rule](r)}, r["id"]) for r in rows]
+    return scored_by(rows, RULES[rule])
+
+
+def scored_by(
+    rows: Sequence[dict[str, Any]], rule: Callable[[dict[str, Any]], str]
+) -> list[PredictionRow]:
+    return [prediction_row(r | {"hypothesis": rule(r)}, r["id"]) for r in rows]
 
 
 def main(args: Args) -> None:

@@ -22,9 +22,13 @@ _SHARPNESS = 2.0  # of the weights, a nat a word
 def agreed(written: Sequence[tuple[Transcript, float]]) -> Transcript:
     """The consensus of a clip's beams and their log probabilities, likeliest first: of the first
     few, those without an end left out where others have one."""
-    counted = ([pair for pair in written if not endless(pair[0])] or list(written))[:_COUNTED]
-    place = consensus([t.text for t, _ in counted], [likely for _, likely in counted])
-    return counted[place][0]
+    pairs = counted(written)
+    return pairs[consensus([t.text for t, _ in pairs], [likely for _, likely in pairs])][0]
+
+
+def counted(written: Sequence[tuple[Transcript, float]]) -> list[tuple[Transcript, float]]:
+    """Of a clip's beams, likeliest first, those that its consensus is chosen from."""
+    return ([pair for pair in written if not endless(pair[0])] or list(written))[:_COUNTED]
 
 
 def consensus(texts: Sequence[str], log_probabilities: Sequence[float]) -> int:
