@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +28,8 @@ import tyro
 from benchmarks.paths import ROOT, SHARED, default_model
 from benchmarks.speed.startup import MOONTUNE
 from benchmarks.speed.work import in_mib, peak_mib, sentence_case
-from moontune.data.manifest import Utterance, read_manifest, write_manifest
+from moontune.data.manifest import Utterance, read_manifest, to_row
+from moontune.system.files import json_line
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,13 @@ def repeated(rows: list[Utterance], hours: float) -> list[Utterance]:
     return out
 
 
-def prepare(rows: list[Utterance], model_id: str, folder: Path) -> dict[str, float]:
-    """Seconds of sample, clean and split together, and the most memory one of them took."""
+def prepare(rows: Iterable[Utterance], model_id: str, folder: Path, *more: str) -> dict[str, float]:
+    """Seconds of sample, clean and split together, and the most memory one of them took. `more` are
+    flags of `sample`."""
     manifest = folder / "rows.jsonl"
-    write_manifest(manifest, rows)
-    words = ["--manifest", manifest, "--model-id", model_id, "--output-dir", folder]
+    with open(manifest, "wb") as file:  # row by row: a child's peak is at least its parent's
+        file.writelines(json_line(to_row(u)) + b"\n" for u in rows)
+    words = [*more, "--manifest", manifest, "--model-id", model_id, "--output-dir", folder]
     words += ["--run-name", "run", "--general", "off", "--report-file", folder / "report.md"]
     begun, peaks = time.perf_counter(), []
     for command in (["sample", *words], ["clean", folder / "run"], ["split", folder / "run"]):

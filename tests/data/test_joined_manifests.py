@@ -16,7 +16,7 @@ from moontune.config.validation import resolve
 from moontune.data.audio import write_flac
 from moontune.data.manifest import each_utterance, read_manifest, read_manifests
 from moontune.data.sources.base import DataOrigin
-from moontune.data.sources.dispatch import sample_manifests
+from moontune.data.sources.manifests import sample_manifests
 from moontune.errors import UserError
 from moontune.pipeline.run_dir import create_run, open_run
 from moontune.system.files import read_jsonl
@@ -208,3 +208,59 @@ def test_speakers_by_folder_are_told_recorded_and_may_be_refused(
     sample = sample_manifests([tmp_path / "m.jsonl"], 6, 1, find_speakers=True)
     assert len(sample.utterances) == 6
     assert all(u.speaker for u in sample.utterances)
+
+
+def rows_of(count: int, **more: str) -> list[dict[str, str]]:
+    return [{"audio": f"c{i}.wav", "text": f"Sentence {i}."} | more for i in range(count)]
+
+
+def test_a_choice_is_of_all_rows_alike_in_their_order_and_by_the_seed(tmp_path: Path) -> None:
+    one = written(tmp_path / "a.jsonl", *rows_of(300, speaker="s"))
+    two = written(
+        tmp_path / "b.jsonl",
+        *({**row, "audio": f"b/{i}.wav"} for i, row in enumerate(rows_of(100))),
+    )
+    chosen = [sample_manifests([one, two], 40, seed) for seed in (1, 1, 2)]
+    wheres = [[u.where for u in sample.utterances] for sample in chosen]
+    assert wheres[0] == wheres[1] != wheres[2]
+    everything = [u.where for u in read_manifests([one, two])[0]]
+    assert wheres[0] == sorted(wheres[0], key=everything.index)
+    assert [sample.origin.rows for sample in chosen] == [400] * 3
+    samples = [sample_manifests([one, two], 40, seed) for seed in range(50)]
+    picked = [u.where or "" for sample in samples for u in sample.utterances]
+    assert len(picked) == 2000
+    assert 400 < sum(w.startswith(str(two)) for w in picked) < 600  # a quarter of them
+    assert len(set(picked)) > 390
+    # As many as there are, or more, are all.
+    assert [u.where for u in sample_manifests([one, two], 400, 1).utterances] == everything
+
+
+def test_a_choice_does_not_look_at_the_other_rows(tmp_path: Path) -> None:
+    """Nor hold them: it may be of a corpus of millions. Of what it looks at, all is said."""
+    rows = [*rows_of(2000, speaker="s"), *["{oops"] * 2000]
+    manifest = written(tmp_path / "m.jsonl", *rows)
+    sample = sample_manifests([manifest], 20, 3)
+    assert len(sample.utterances) == 20
+    assert len(sample.dropped) < 200
+    assert {d.reason for d in sample.dropped} <= {"not JSON"}
+
+
+def test_a_choice_takes_a_recording_once_and_what_is_no_manifest_is_told(tmp_path: Path) -> None:
+    manifest = written(tmp_path / "m.jsonl", *rows_of(5, speaker="s"), *rows_of(5))
+    sample = sample_manifests([manifest], 8, 1)
+    assert len(sample.utterances) == 5
+    assert [d.reason for d in sample.dropped] == ["listed twice"] * 5
+    assert {u.speaker for u in sample.utterances} == {"s"}
+    again = written(tmp_path / "again.jsonl", {"audio": "c0.wav", "text": "Sentence 0."})
+    assert len(sample_manifests([manifest, again], None, 1).utterances) == 5
+    with pytest.raises(UserError, match="is no manifest"):
+        sample_manifests([written(tmp_path / "n.jsonl", *["oops"] * 9)], 3, 1)
+
+
+def test_who_speaks_in_a_choice_is_told_by_what_was_not_chosen(tmp_path: Path) -> None:
+    names = ["anna", "bert", "cleo", "dora", "emil", "fred", "gina", "hugo"]
+    rows = [{"audio": f"{name}/{i}.wav", "text": f"Take {i}."} for name in names for i in range(9)]
+    sample = sample_manifests([written(tmp_path / "m.jsonl", *rows)], 6, 1, find_speakers=True)
+    assert sample.origin.speakers_from == "folders"
+    for u in sample.utterances:
+        assert u.speaker == u.audio_filepath.parent.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,13 @@ def test_a_list_has_spellings_and_weights(tmp_path: Path) -> None:
 def test_a_line_that_is_not_understood_is_told_with_its_number(
     tmp_path: Path, line: str, says: str
 ) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=re.escape(says)):
         term_of(line)
     (tmp_path / "t.txt").write_text(f"First\n{line}\n", encoding="utf-8")
     with pytest.raises(UserError) as told:
         read_key_terms(tmp_path / "t.txt")
-    assert f"t.txt:2: {says}" in str(told.value) or says in str(told.value)
+    assert "t.txt:2: " in str(told.value)
+    assert says in str(told.value)
     assert str(told.value).startswith("--key-terms ")
     assert "\n" not in str(told.value)
 

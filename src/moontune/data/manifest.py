@@ -9,7 +9,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -359,30 +359,38 @@ def read_manifests(paths: Iterable[Path]) -> tuple[list[Utterance], list[Dropped
     second is among the rows returned as broken.
     """
     bad: list[Dropped] = []
-    rows = _each_of(paths, bad)
-    kept: dict[tuple[Any, ...], Utterance] = {}
-    for u in rows:
-        stretch = (u.offset, None if u.offset is None else u.duration, u.channel)
-        key = (u.audio_filepath, stretch, u.text.strip())
-        first = kept.setdefault(key, u)
-        if first is u:
-            continue
-        if first.speaker is None and u.speaker is not None:
-            kept[key] = replace(first, speaker=u.speaker)
-        same = f"the same recording and text as {first.where}"
-        bad.append(Dropped(u.where or u.id, u.id, "listed twice", same))
+    kept: dict[Hashable, Utterance] = {}
+    for u in each_row(paths, bad):
+        keep_once(kept, u, bad)
     return list(kept.values()), bad
+
+
+def keep_once(kept: dict[Hashable, Utterance], u: Utterance, bad: list[Dropped]) -> Hashable | None:
+    """Add a row to those `kept`, under a key that is returned; one with the recording and text of
+    another is added to `bad` in place, and gives it its speaker where it has none."""
+    stretch = (u.offset, None if u.offset is None else u.duration, u.channel)
+    key = (u.audio_filepath, stretch, u.text.strip())
+    first = kept.setdefault(key, u)
+    if first is u:
+        return key
+    if first.speaker is None and u.speaker is not None:
+        kept[key] = replace(first, speaker=u.speaker)
+    same = f"the same recording and text as {first.where}"
+    bad.append(Dropped(u.where or u.id, u.id, "listed twice", same))
+    return None
 
 
 def each_utterance(*paths: Path) -> Iterator[Utterance]:
     """The usable rows of manifests, one by one. Raises UserError as `read_manifest` does."""
-    return _each_of(paths, [])
+    return each_row(paths, [])
 
 
-def _each_of(paths: Iterable[Path], bad: list[Dropped]) -> Iterator[Utterance]:
+def each_row(
+    paths: Iterable[Path], bad: list[Dropped], wanted: Callable[[bytes], bool] = bool
+) -> Iterator[Utterance]:
     taken: set[str] = set()
     for path in paths:
-        yield from _each(Path(path), bad, taken, written_by_run=False)
+        yield from _each(Path(path), bad, taken, written_by_run=False, wanted=wanted)
 
 
 def refuse_given_twice(paths: Sequence[Path]) -> None:
@@ -400,15 +408,24 @@ def refuse_given_twice(paths: Sequence[Path]) -> None:
 
 
 def _each(
-    path: Path, bad: list[Dropped], taken: set[str], *, written_by_run: bool
+    path: Path,
+    bad: list[Dropped],
+    taken: set[str],
+    *,
+    written_by_run: bool,
+    wanted: Callable[[bytes], bool] = bool,  # all
 ) -> Iterator[Utterance]:
     """Usable rows; `bad` gets the broken ones, `taken` the ids."""
-    before, usable, total = len(bad), 0, 0
+    broken: list[Dropped] = []
+    total = skipped = 0
     strange: list[Dropped] = []  # of lines that are no JSON objects
     head = b""  # the first line
     base = str(real_path(path).parent)
     for number, line in enumerate(manifest_lines(path), start=1):
         if not line.strip():
+            continue
+        if not wanted(line):
+            skipped += 1
             continue
         total += 1
         head = head or line[:_LONGEST_HEAD]
@@ -422,9 +439,10 @@ def _each(
                 row = replace(row, group=str(decoded["group"]))
             _refuse_draft(decoded)
         except (ValueError, RecursionError) as error:
-            bad.append(_broken(error, where, number))
+            broken.append(_broken(error, where, number))
+            bad.append(broken[-1])
             if isinstance(error, _NOT_AN_OBJECT):
-                strange.append(bad[-1])
+                strange.append(broken[-1])
             continue
         if row.id in taken:
             name = row.id
@@ -432,14 +450,23 @@ def _each(
                 name = f"{name}#{number}"
             row = replace(row, id=name, renamed=True)
         taken.add(row.id)
-        usable += 1
         yield row
-    broken = bad[before:]
+    if not skipped:  # or these few rows say nothing of the file
+        _refuse_useless(path, head, total, strange, broken)
+
+
+def _refuse_useless(
+    path: Path, head: bytes, total: int, strange: list[Dropped], broken: list[Dropped]
+) -> None:
+    """Raises UserError where a file is no manifest, or none of its `total` rows can be used.
+
+    `head` is its first line, `strange` are those of the broken rows that are no JSON objects.
+    """
     if len(strange) > total / 2 and total > 1:
         kind = text_kind(head)
         looks = f", it looks like {kind}" if kind else _share_of(strange, total)
         raise UserError(f"{path}: is no manifest{looks}; {_A_ROW}")
-    if not usable:
+    if len(broken) == total:
         if not broken:
             raise UserError(f"{path}: is empty; put one JSON object a line in it")
         first = broken[0]

@@ -73,9 +73,9 @@ def left_out_beside(reviewed: Path) -> Path:
 def without_left_out(sample: Sample, config: DataConfig) -> Sample:
     """A sample without those clips of the earlier run that the review behind a new manifest
     dropped."""
-    if config.after is None:
+    if config.after is None or not config.manifest:
         return sample
-    clips, *new = config.manifest or ()
+    clips, *new = config.manifest
     beside = [left_out_beside(user_path(path)) for path in new]
     files = [file for file in beside if file.is_file()]
     dropped = {sound_of(u): file.name for file in files for u in read_run_manifest(file)}

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from moontune.config.schema import RunConfig
@@ -29,6 +30,7 @@ _CACHE_BYTES = 300_000_000  # a base, and audio that is made or streamed
 # The loop's peak on a CPU is 1.4 GB (docs/performance.md); under half of it nothing is loaded.
 MEMORY_BYTES = 1_500_000_000
 _HOPELESS_BYTES = 700_000_000
+_LOOKED_AT = 20_000  # rows, where no speaker is named; more may take minutes
 
 
 def check_room(config: RunConfig, *, begun: bool = False) -> list[str]:
@@ -63,7 +65,8 @@ def check_data(config: RunConfig) -> None:
 def _check_manifests(paths: Sequence[Path], config: RunConfig) -> None:
     """Raises UserError for too few clips or speakers; rows that cannot be used may be why."""
     try:
-        check_groups(each_utterance(*paths), config.split.split_by)
+        first = islice(each_utterance(*paths), _LOOKED_AT)
+        check_groups(first, config.split.split_by)
     except UserError as error:
         bad = read_manifests(paths)[1]
         if not bad:

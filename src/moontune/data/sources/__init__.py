@@ -5,6 +5,8 @@ In reading order:
     base               The value that every source returns: a sample of utterances, and its
                        origin
     dispatch           The configured source's utterances
+    manifests          Rows of manifests: all of them, or a choice whose memory and time the
+                       others hardly take
     librispeech        LibriSpeech streamed from the hub, or from a folder of parquet files in
                        the same shape
     parquet            Parquet files in LibriSpeech's shape as a stream: in a folder, or on the

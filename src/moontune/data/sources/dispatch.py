@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
 from pathlib import Path
 
 from moontune.config.schema import DEFAULT_UTTERANCES, CleanConfig, DataConfig
-from moontune.data.manifest import read_manifests
 from moontune.data.sources import synthetic
-from moontune.data.sources.base import DataOrigin, Sample
+from moontune.data.sources.base import Sample
 from moontune.data.sources.librispeech import LibriSpeechQuery, sample_librispeech
-from moontune.data.speakers import find_speakers as speakers_of
+from moontune.data.sources.manifests import sample_manifests
 from moontune.system.progress import Progress, no_progress
 
 
@@ -50,23 +47,3 @@ def sample_source(
         )
     make = synthetic.sample_silence if config.source == "silence" else synthetic.sample_synthetic
     return make(utterances=wanted, seed=seed, audio_dir=audio_dir, progress=progress)
-
-
-def sample_manifests(
-    paths: Sequence[Path], utterances: int | None, seed: int, *, find_speakers: bool = False
-) -> Sample:
-    """All rows of manifests, or a seeded choice of `utterances` of them in their order."""
-    rows, bad = read_manifests(paths)
-    total = len(rows)
-    found = speakers_of(rows) if find_speakers else None
-    rows = found.utterances if found else rows
-    if utterances is not None and utterances < total:
-        chosen = set(random.Random(seed).sample(range(total), utterances))
-        rows = [row for index, row in enumerate(rows) if index in chosen]
-    origin = DataOrigin(
-        "manifest",
-        manifest=tuple(map(str, paths)),
-        rows=total,
-        speakers_from=found.source if found else None,
-    )
-    return Sample(rows, bad, remark=found.sentence if found else None, origin=origin)

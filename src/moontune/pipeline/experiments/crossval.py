@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from moontune.config.schema import Folds, RunConfig
-from moontune.data.manifest import read_manifests, read_run_manifest, write_manifest
-from moontune.data.speakers import find_speakers
+from moontune.data.manifest import read_run_manifest, write_manifest
+from moontune.data.sources.manifests import sample_manifests
 from moontune.data.splitting import SPLITS, check_count, grouping_of, resolved_split, split_folds
 from moontune.errors import UserError
 from moontune.pipeline.base_transcripts import BaseCache
@@ -45,9 +45,12 @@ class Crossval(RunKind):
             )
         if config.data.manifest is not None:
             asked = config.split.split_by
-            utterances, _ = read_manifests(config.data.manifest)
-            found = find_speakers(utterances) if asked != "utterance" else None
-            utterances = found.utterances if found else utterances
+            utterances = sample_manifests(
+                config.data.manifest,
+                config.data.utterances,
+                config.output.seed,
+                find_speakers=asked != "utterance",
+            ).utterances
             by = resolved_split(utterances, asked)
             check_count(grouping_of(utterances, by), self.folds)
 
