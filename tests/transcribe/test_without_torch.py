@@ -146,6 +146,27 @@ def with_weights(name: str, change: Callable[[dict[str, Any]], object]) -> Calla
 WEIGHTS, LORA = "model.safetensors", "adapter_model.safetensors"
 
 
+def test_heads_that_pytorch_pads_are_plain(tmp_path, tiny_model) -> None:
+    """As the vendor's base model has them: the padding is zeros, and changes nothing."""
+    folder = tmp_path / "m"
+    shutil.copytree(tiny_model, folder)
+    edit("config.json", pad_head_dim_to_multiple_of=16)(folder)
+    base = load_base(str(folder), None, "cpu")
+    assert base.net.model.encoder.layers[0].self_attn.head_dim_padding > 0
+    with torch.no_grad():
+        theirs = base.net.model.encoder(torch.from_numpy(CLIPS[0])[None]).last_hidden_state
+    session = OnnxTranscriber.of_arrays(read_arrays(folder))
+    sound = {
+        "input_values": CLIPS[0][None],
+        "attention_mask": np.ones((1, len(CLIPS[0])), np.int64),
+    }
+    ours = session._pair._encoder.run(None, sound)[0]
+    assert np.abs(ours - theirs.numpy()).max() < 1e-4
+    wanted = Transcriber(base, mends_loops=False)(CLIPS, CAP)
+    assert_decided(base, CLIPS, wanted)
+    assert session(CLIPS, CAP) == wanted
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -33,7 +33,6 @@ _DEFAULTS: dict[str, Any] = {
     "decoder_num_attention_heads": 8,
     "encoder_num_key_value_heads": None,
     "decoder_num_key_value_heads": None,
-    "pad_head_dim_to_multiple_of": None,
     "encoder_hidden_act": "gelu",
     "decoder_hidden_act": "silu",
     "decoder_start_token_id": 1,
@@ -118,7 +117,6 @@ def _config(base: Path) -> dict[str, Any]:
         "decoder_hidden_act": "silu",
         "attention_bias": False,
         "tie_word_embeddings": True,
-        "pad_head_dim_to_multiple_of": None,
         "head_dim": None,
         "quantization_config": None,
         "encoder_num_attention_heads": heads,  # so that one rotation is both halves'
