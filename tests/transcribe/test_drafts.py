@@ -93,7 +93,7 @@ def test_no_training_takes_what_nobody_has_read(recordings, capsys) -> None:
 def test_silence_leaves_no_folder(recordings, capsys) -> None:
     soundfile.write("in/silence.wav", np.zeros(3 * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
     assert main(["transcribe", "in/silence.wav", "--draft", "out"]) == 0
-    assert "1 recording without speech" in capsys.readouterr().err
+    assert "1 recording in which no words were heard" in capsys.readouterr().err
     assert not Path("out").exists()
 
 

@@ -70,13 +70,14 @@ def folder(tmp_path, monkeypatch, recordings) -> Path:
 @pytest.fixture
 def fake(monkeypatch) -> SimpleNamespace:
     """A recognizer that says how long each clip is; `calls` counts, `stop_at` interrupts."""
-    state = SimpleNamespace(calls=0, stop_at=None)
+    state = SimpleNamespace(calls=0, stop_at=None, text=None)
 
     def hear(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         state.calls += 1
         if state.calls == state.stop_at:
             raise KeyboardInterrupt
-        return [Transcript(f"heard {len(c) / 16_000:.1f}", [5, 2], False) for c in clips]
+        texts = [state.text or f"heard {len(c) / 16_000:.1f}" for c in clips]
+        return [Transcript(text, [5, 2], False) for text in texts]
 
     state.hear = hear
     monkeypatch.setattr(
@@ -286,7 +287,16 @@ def test_silence_gives_no_text_and_is_counted(tmp_path, monkeypatch, fake, capsy
     assert main(["transcribe", "quiet.wav", "--output-dir", "o", "--format", "srt"]) == 0
     assert Path("o/quiet.srt").read_text() == ""
     assert fake.calls == 0
-    assert "1 recording without speech" in capsys.readouterr().err
+    assert "1 recording in which no words were heard" in capsys.readouterr().err
+
+
+def test_a_sound_of_which_nothing_is_written_is_counted_too(folder, fake, capsys) -> None:
+    """The command would end without a word otherwise."""
+    fake.text = " "
+    assert main(["transcribe", "in/a.wav"]) == 0
+    told = capsys.readouterr()
+    assert not told.out.strip()
+    assert "1 recording in which no words were heard" in told.err
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_goes_on(folder, fake, capsys) -> None:

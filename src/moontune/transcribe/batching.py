@@ -38,7 +38,7 @@ class Summary:
     recordings: int = 0
     skipped: int = 0
     failed: int = 0
-    silent: int = 0
+    silent: int = 0  # in which no words were heard
     segments: int = 0
     truncated: int = 0
     again: int = 0
@@ -66,7 +66,7 @@ class Summary:
         ):
             parts += [f"{count} {what}"] if count else []
         for count, what in (
-            (self.silent, "without speech"),
+            (self.silent, "in which no words were heard"),
             (self.skipped, "skipped, transcribed before"),
             (self.failed, "failed"),
         ):
@@ -204,7 +204,7 @@ class BatchTranscriber:
         recording, transcripts = unfinished.recording, unfinished.transcripts
         self._finished_s += self._lengths_s[recording]
         self._summary.recordings += 1
-        self._summary.silent += not transcripts
+        self._summary.silent += not any(t.text.strip() for t in transcripts)
         self._summary.written += self._writer.finish(recording, transcripts, whole=True)
 
     def _break_off(self, unfinished: _Unfinished) -> str:
