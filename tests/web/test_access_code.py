@@ -253,6 +253,14 @@ def test_an_address_that_was_asked_for_is_shown_as_it_is() -> None:
     assert hosts("192.168.1.7") == ["192.168.1.7"]
 
 
+@pytest.mark.parametrize(("short", "whole"), [("0", "0.0.0.0"), ("127.1", "127.0.0.1")])
+def test_a_short_address_is_the_one_it_stands_for(short: str, whole: str) -> None:
+    """Or the page would listen there and answer to nobody."""
+    found = access(short, print)
+    assert (found.host, found.names) == (whole, hosts(whole))
+    assert (found.code is None) == (whole == "127.0.0.1")
+
+
 def test_where_it_cannot_listen_the_flag_to_change_is_named() -> None:
     for host in ("no such host", "192.0.2.77"):
         with pytest.raises(UserError, match="give another --host"):

@@ -26,6 +26,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def written_out(host: str) -> str:
+    """An address in its usual form where it is a short or numeric one, such as 0 and 127.1; anything
+    else as it is."""
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return host
+
+
 def hosts(host: str) -> list[str]:
     """Names the page answers to: a page elsewhere cannot reach it under a name of its own."""
     if host in _ANY:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from moontune.web.access_code import AccessCode
 from moontune.web.certificate import Certificate, make_certificate
-from moontune.web.hosts import hosts, is_loopback, named_address
+from moontune.web.hosts import hosts, is_loopback, named_address, written_out
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def access(host: str, tell: Callable[[str], None]) -> Access:
 
     Raises UserError where the network cannot be let in.
     """
+    host = written_out(host)
     names = hosts(host)
     if is_loopback(host):
         return Access(host, names)
