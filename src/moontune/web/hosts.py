@@ -27,8 +27,7 @@ def is_loopback(host: str) -> bool:
 
 
 def written_out(host: str) -> str:
-    """An address in its usual form where it is a short or numeric one, such as 0 and 127.1; anything
-    else as it is."""
+    """A short or numeric address, such as 0 or 127.1, in its usual form; anything else as it is."""
     try:
         return socket.inet_ntoa(socket.inet_aton(host))
     except OSError:
