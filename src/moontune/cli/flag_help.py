@@ -41,7 +41,12 @@ GROUPS = (
         ("train",),
         ("replay_share", "replay_manifest", "replay_utterances"),
     ),
-    Group("measuring", ("folds", "general", "general_manifest"), ("eval", "general"), ("smoke",)),
+    Group(
+        "measuring",
+        ("folds", "key_terms", "general", "general_manifest"),
+        ("eval", "terms", "general"),
+        ("smoke",),
+    ),
     Group(
         "output",
         ("run_name", "output_dir", "resume", "overwrite", "seed"),

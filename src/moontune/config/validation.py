@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moontune.config.fields import known_keys, ranged
-from moontune.config.schema import DEFAULT_UTTERANCES, MOST_OTHERS, GeneralConfig, Range, RunConfig
+from moontune.config.schema import (
+    DEFAULT_UTTERANCES,
+    MOST_OTHERS,
+    GeneralConfig,
+    Range,
+    RunConfig,
+    TermsConfig,
+)
 from moontune.errors import UserError
 from moontune.languages.table import language_named
 from moontune.system.files import real_path
@@ -55,6 +62,9 @@ def resolve(config: RunConfig) -> RunConfig:
     config = dataclasses.replace(
         config, data=data, general=_resolve_general(config.general, data.manifest or ())
     )
+    if config.terms.key_terms is not None:
+        listed = config.terms.key_terms.absolute()
+        config = dataclasses.replace(config, terms=TermsConfig(listed))
     _check_ranges(config)
     clean = config.clean
     if clean.min_duration_s >= clean.max_duration_s:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
-from moontune.config.schema import RunConfig
+from moontune.config.schema import RunConfig, TermsConfig
 from moontune.data.audio import AudioPart
 from moontune.data.manifest import read_run_manifest
 from moontune.errors import UserError
@@ -28,6 +28,7 @@ from moontune.system.files import (
     read_jsonl,
     real_path,
     user_path,
+    write_bytes,
     write_json,
     write_text,
 )
@@ -40,7 +41,7 @@ KINDS = {
 }
 FINAL = "final"  # folder of that adapter, in the cross-validation's
 # Settings that are paths, relative to the folder that a run began in.
-PATHS = ("model_id", "manifest", "after", "general_manifest", "replay_manifest")
+PATHS = ("model_id", "manifest", "after", "key_terms", "general_manifest", "replay_manifest")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",
@@ -94,6 +95,22 @@ class RunDir:
         if self.kind == "final":
             again = f"{final_command(self.path.parent)} --overwrite"
         return f"delete it, for uncalibrated confidences, or make it again: {again}"
+
+    @property
+    def key_terms(self) -> Path:
+        """The run's own copy of its list of key terms, where it has one."""
+        return self.path / "key_terms.txt"
+
+    def keep_key_terms(self, config: RunConfig) -> RunConfig:
+        """Copy the list that the configuration names, in place of the one that is there; returns
+        the configuration that names the copy."""
+        wanted = config.terms.key_terms
+        if wanted is None:
+            return config
+        own = self.key_terms.absolute()
+        if real_path(wanted) != real_path(own):
+            write_bytes(own, wanted.read_bytes())
+        return replace(config, terms=TermsConfig(own))
 
     @property
     def checkpoint(self) -> Path:
@@ -188,6 +205,8 @@ class RunDir:
                 settings[name] = [_found(file, began) for file in value]
             elif value:
                 settings[name] = _found(value, began)
+        if settings.get("key_terms"):
+            settings["key_terms"] = str(self.key_terms.absolute())
         return with_settings(RunConfig(), settings, str(file))
 
     def retired_settings(self) -> dict[str, Any]:
@@ -339,6 +358,7 @@ def create_run(
     """Begin a run in an empty folder."""
     run = RunDir(folder)
     run.save_config(config)
+    run.keep_key_terms(config)
     record = {
         "name": name,
         "kind": kind,

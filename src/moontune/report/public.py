@@ -44,7 +44,7 @@ _CAUTIONS = (  # beginnings of those of a cross-validation that are made of figu
     "Do not rely on it: ",
 )
 _PATHS = (  # settings that are files, folders or names on the hub
-    *("manifest", "after", "general_manifest", "replay_manifest"),
+    *("manifest", "after", "general_manifest", "replay_manifest", "key_terms"),
     *("dataset", "model_id", "output_dir", "report_file"),
 )
 _NAMES = ("run_name", "dataset_split", "dataset_revision", "revision", "language")
