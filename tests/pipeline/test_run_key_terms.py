@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from moontune.cli import new_run
 from moontune.cli.dispatch import main
+from moontune.data.word_lists.key_terms import KeyTerm
+from moontune.evaluation.key_terms.counting import TermCounts
+from moontune.evaluation.measures import Sides
+from moontune.evaluation.predictions import stored_predictions
+from moontune.languages.table import language_named, speaking
+from moontune.models.decoding import Transcript
+from moontune.models.transcriber import Transcriber
+from moontune.pipeline.key_terms import writing
+from moontune.pipeline.key_terms.writing import written_terms
 from moontune.pipeline.run_dir import RunDir
 
 LIST = "# to know\nHarbour Bridge\nDrascula | dracula\n"
@@ -99,3 +110,68 @@ def test_the_helps_of_all_verbs_that_begin_a_run_tell_of_it(capsys) -> None:
         with pytest.raises(SystemExit):
             main([verb, "--help"])
         assert "--key-terms FILE" in capsys.readouterr().out
+
+
+HEARD, WITH = "A cold win blows north.", "A cold wind blows north."
+
+
+@pytest.fixture
+def evaluated(finished_run, tmp_path, monkeypatch) -> RunDir:
+    """A run that was measured again with a list; both models hear one thing, and their losses are
+    their own. No other clip than those of validation and test is transcribed."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
+
+    def heard(self: Transcriber, keys: object, seconds: Sequence[float], cap: object):
+        return [Transcript(HEARD, self._label(HEARD), truncated=False) for _ in seconds]
+
+    monkeypatch.setattr(Transcriber, "greedy", heard)
+    Path("terms.txt").write_text("wind | | 5\nHarbour Bridge\n")
+    assert main(["baseline", "outputs/r", "--overwrite"]) == 0
+    assert main(["evaluate", "outputs/r", "--overwrite", "--key-terms", "terms.txt"]) == 0
+    return RunDir(Path("outputs/r"))
+
+
+def test_both_models_write_the_list_and_greedy_stays_as_it_is(evaluated: RunDir) -> None:
+    count = len(evaluated.fitting("test"))
+    for which in ("base", "tuned"):
+        rows = stored_predictions(evaluated / f"predictions_{which}.jsonl")
+        assert {row["hypothesis"] for row in rows} == {HEARD}
+        found = written_terms(evaluated, which)
+        assert found is not None
+        assert found.chosen.bonus == 2.0  # three clips choose nothing
+        assert [one.bonus for one in found.chosen.tried] == [None, 0.5, 1.0, 2.0, 3.0]
+        assert found.texts == {row["id"]: WITH for row in rows}
+        assert len(rows) == count
+    assert evaluated.key_terms.read_text() == Path("terms.txt").read_text()
+
+
+def test_metrics_have_the_tuning_and_apart_from_it_the_writing(evaluated: RunDir) -> None:
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    found, rare = evaluated.metrics().key_terms, evaluated.metrics().rare_words
+    assert found is not None
+    clips = len(evaluated.fitting("test"))
+    assert found.tuning.counts == Sides(TermCounts(clips), TermCounts(clips))
+    for side in (found.writing.before, found.writing.after):
+        assert side.counts == Sides(TermCounts(clips), TermCounts(clips, clips, clips))
+        assert side.other_rate.difference == 0
+    assert found.tuning.terms == 2
+    assert rare is not None
+    assert (rare.never.words, rare.never.said) == (4, 4 * clips)  # no other speaker said them
+    assert rare.never.written == Sides(3 * clips, 3 * clips)
+
+
+def test_another_list_in_the_runs_folder_is_not_counted_by_old_transcripts(
+    evaluated: RunDir, capsys
+) -> None:
+    evaluated.key_terms.write_text("north\n")
+    assert main(["artifact", "outputs/r"]) == 0
+    assert main(["verdict", "outputs/r"]) == 2
+    told = capsys.readouterr().err
+    assert "is not the list that was measured; again: moontune evaluate outputs/r" in told
+
+
+def test_a_language_without_spaces_counts_alone(evaluated: RunDir, monkeypatch) -> None:
+    with speaking(language_named("ja")):
+        assert "Japanese has no spaces" in writing._not_written([KeyTerm("x")])
+    assert "weight 0" in writing._not_written([KeyTerm("x", (), 0.0)])

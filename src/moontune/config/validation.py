@@ -60,11 +60,11 @@ def resolve(config: RunConfig) -> RunConfig:
     if data.utterances is None and data.source != "manifest":
         data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
     config = dataclasses.replace(
-        config, data=data, general=_resolve_general(config.general, data.manifest or ())
+        config,
+        data=data,
+        terms=_resolve_terms(config.terms),
+        general=_resolve_general(config.general, data.manifest or ()),
     )
-    if config.terms.key_terms is not None:
-        listed = config.terms.key_terms.absolute()
-        config = dataclasses.replace(config, terms=TermsConfig(listed))
     _check_ranges(config)
     clean = config.clean
     if clean.min_duration_s >= clean.max_duration_s:
@@ -96,6 +96,10 @@ def resolve(config: RunConfig) -> RunConfig:
     if not config.lora.lora_targets:
         raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")
     return config
+
+
+def _resolve_terms(terms: TermsConfig) -> TermsConfig:
+    return TermsConfig(terms.key_terms and terms.key_terms.absolute())
 
 
 def _resolve_general(general: GeneralConfig, own: Sequence[Path]) -> GeneralConfig:

@@ -14,7 +14,7 @@ from typing import Any
 from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
 from moontune.config.schema import RunConfig, TermsConfig
 from moontune.data.audio import AudioPart
-from moontune.data.manifest import read_run_manifest
+from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.errors import UserError
 from moontune.evaluation.predictions import run_predictions
 from moontune.evaluation.screening.suspects import Suspect
@@ -121,6 +121,11 @@ class RunDir:
         """Transcripts that look wrong, the least fitting first; none of a run older than that."""
         file = self / SUSPECTS
         return [Suspect.from_json(row) for row in read_jsonl(file)] if file.is_file() else []
+
+    def fitting(self, split: str) -> list[Utterance]:
+        """A split's utterances but for those that were set aside."""
+        aside = {s.id for s in self.suspects() if s.set_aside}
+        return [u for u in read_run_manifest(self.manifest(split)) if u.id not in aside]
 
     def artifacts(self) -> dict[str, Path]:
         """Files that a complete run leaves, by name."""

@@ -19,6 +19,8 @@ from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.confidence.reliability import WordConfidence
 from moontune.evaluation.error_rates import evaluated_rate, leading_rate
+from moontune.evaluation.key_terms.rare_words import RareWords
+from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.measures import Comparison, Outcome
 from moontune.evaluation.phrasing import plainly
 from moontune.evaluation.predictions import PredictionRow
@@ -182,6 +184,8 @@ class RunMetrics:
     next_steps: list[NextStep] = field(default_factory=list)  # none of runs older than that
     confidence: WordConfidence | None = None  # of words, where the run decodes by consensus
     new_clips: NewClips | None = None  # of a run that came after another
+    key_terms: KeyTermResults | None = None  # where the run has a list
+    rare_words: RareWords | None = None  # None where words are not separated, and of older runs
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> RunMetrics:
@@ -203,6 +207,8 @@ class RunMetrics:
             next_steps=[NextStep(**step) for step in row.get("next_steps", [])],
             confidence=WordConfidence.from_json(row.get("confidence")),
             new_clips=NewClips.from_json(row.get("new_clips"), row["run"]),
+            key_terms=KeyTermResults.from_json(row.get("key_terms")),
+            rare_words=RareWords.from_json(row.get("rare_words")),
         )
 
 
