@@ -40,14 +40,14 @@ def tried(*rows: tuple[float | None, int, int, int], said: int = 20) -> list[Tri
 def test_the_most_found_without_more_false_alarms_or_other_errors(rows, chosen) -> None:
     found = choose_bonus(tried(*rows), 30)
     assert found.bonus == chosen
-    assert "of 20 terms said in 30 validation clips" in found.why
+    assert "20 terms said in 30 validation clips" in found.why
 
 
 def test_too_few_terms_said_choose_nothing() -> None:
     found = choose_bonus(tried((None, 5, 0, 9), (0.5, 9, 0, 9), (2.0, 5, 9, 99), said=9), 30)
     assert found.bonus == 2.0
     assert found.why == (
-        "the usual one: 9 terms said in 30 validation clips, fewer than 10 choose nothing"
+        "the usual one, as 9 terms said in 30 validation clips choose nothing, being fewer than 10"
     )
 
 

@@ -19,7 +19,6 @@ from moontune.languages.table import language_named, speaking
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.key_terms import writing
-from moontune.pipeline.key_terms.writing import written_terms
 from moontune.pipeline.run_dir import RunDir
 
 LIST = "# to know\nHarbour Bridge\nDrascula | dracula\n"
@@ -137,7 +136,7 @@ def test_both_models_write_the_list_and_greedy_stays_as_it_is(evaluated: RunDir)
     for which in ("base", "tuned"):
         rows = stored_predictions(evaluated / f"predictions_{which}.jsonl")
         assert {row["hypothesis"] for row in rows} == {HEARD}
-        found = written_terms(evaluated, which)
+        found = evaluated.written_terms(which)
         assert found is not None
         assert found.chosen.bonus == 2.0  # three clips choose nothing
         assert [one.bonus for one in found.chosen.tried] == [None, 0.5, 1.0, 2.0, 3.0]

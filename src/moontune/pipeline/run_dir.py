@@ -16,6 +16,7 @@ from moontune.config.schema import RunConfig, TermsConfig
 from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.errors import UserError
+from moontune.evaluation.key_terms.results import WrittenTerms
 from moontune.evaluation.predictions import run_predictions
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.pipeline.environment import environment, versions_here
@@ -112,6 +113,23 @@ class RunDir:
             write_bytes(own, wanted.read_bytes())
         return replace(config, terms=TermsConfig(own))
 
+    def written_terms_file(self, which: str) -> Path:
+        """What a model makes of the list; `which` is base or tuned."""
+        return self / f"key_terms_{which}.json"
+
+    def written_terms(self, which: str) -> WrittenTerms | None:
+        """The same; None where the run has no list, or was not evaluated yet with one.
+
+        Raises UserError for a damaged file.
+        """
+        file = self.written_terms_file(which)
+        if not (self.key_terms.is_file() and file.is_file()):
+            return None
+        again = f"again: moontune evaluate {shlex.quote(str(self.path))} --overwrite"
+        row = read_json(file, again)
+        with damage_as_user_error(file, again):
+            return WrittenTerms.from_json(row)
+
     @property
     def checkpoint(self) -> Path:
         """Where an unfinished training stands."""
@@ -179,6 +197,7 @@ class RunDir:
                 artifact=ArtifactTest.from_json(self.read("artifact_test.json")),
                 audio=self.audio_of(self.suspects()) | self.test_audio(),
                 suspects=self.suspects(),
+                with_terms=written.texts if (written := self.written_terms("tuned")) else {},
             )
 
     def test_audio(self) -> dict[str, Path | AudioPart]:

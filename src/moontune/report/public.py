@@ -20,6 +20,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.measures import Comparison
+from moontune.report.key_terms import public_key_terms
 from moontune.report.provenance import Section, command_facts, setting_facts
 from moontune.report.results import (
     BaseOrigin,
@@ -144,6 +145,8 @@ def public_metrics(found: RunMetrics) -> RunMetrics:
         stage_seconds=found.stage_seconds,
         remarks=[],
         confidence=found.confidence,
+        key_terms=public_key_terms(found.key_terms),
+        rare_words=found.rare_words,
     )
 
 

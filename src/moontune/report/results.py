@@ -283,6 +283,8 @@ class RunResults:
     artifact: ArtifactTest
     audio: Mapping[str, Path | AudioPart]  # files of the test split's clips and the suspects by id
     suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
+    # What the tuned model writes with the run's key terms, of the clips where that is other.
+    with_terms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -525,4 +527,7 @@ class CrossvalResults:
     by_speaker: bool = True  # no speaker of a fold's test clips was met in its training
     general: GeneralSpeech | None = None  # of base and all folds' adapters; None: not measured
     confidence: WordConfidence | None = None  # of words, where the folds decode by consensus
+    key_terms: KeyTermResults | None = None  # where it has a list
+    with_terms: Mapping[str, str] = field(default_factory=dict)  # as of a run
+    rare_words: RareWords | None = None  # None where words are not separated
     next_steps: list[NextStep] = field(default_factory=list)

@@ -43,6 +43,11 @@ class ChosenBonus:
     clips: int = 0  # of validation
     tried: tuple[TriedBonus, ...] = ()  # the first is without the list
 
+    @property
+    def says(self) -> str:
+        """The bonus and why, in words."""
+        return f"{'not written' if self.bonus is None else f'bonus {self.bonus:g}'}: {self.why}"
+
     def to_json(self) -> dict[str, Any]:
         tried = [vars(one) | {"counts": one.counts.to_json()} for one in self.tried]
         return vars(self) | {"tried": tried}
@@ -76,7 +81,7 @@ def choose_bonus(tried: Sequence[TriedBonus], clips: int) -> ChosenBonus:
     none, *some = tried
     of = f"{counted(none.counts.said, 'term')} said in {counted(clips, 'validation clip')}"
     if none.counts.said < FEWEST:
-        why = f"the usual one: {of}, fewer than {FEWEST} choose nothing"
+        why = f"the usual one, as {of} choose nothing, being fewer than {FEWEST}"
         return ChosenBonus(BONUS, why, clips, tuple(tried))
     kept = [
         one
@@ -84,7 +89,7 @@ def choose_bonus(tried: Sequence[TriedBonus], clips: int) -> ChosenBonus:
         if one.counts.invented <= none.counts.invented and one.other_errors <= none.other_errors
     ]
     if not kept:
-        why = f"none: of {of}, every bonus gave more false alarms or more errors in other words"
+        why = f"with {of}, every bonus gave more false alarms or more errors in other words"
         return ChosenBonus(None, why, clips, tuple(tried))
     best = min(kept, key=lambda one: (-one.counts.found, abs((one.bonus or 0.0) - BONUS)))
     why = (

@@ -16,6 +16,22 @@ from moontune.evaluation.predictions import PredictionRow
 
 
 @dataclass(frozen=True)
+class WrittenTerms:
+    """What a model makes of the list: its bonus, and the test transcripts that the list changes."""
+
+    chosen: ChosenBonus
+    texts: dict[str, str]  # by clip
+    list_sha256: str  # of the file of terms
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"chosen": self.chosen.to_json()}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> WrittenTerms:
+        return cls(ChosenBonus.from_json(row["chosen"]), row["texts"], row["list_sha256"])
+
+
+@dataclass(frozen=True)
 class KeyTermResults:
     """Figures of a list; sides are the base and the tuned model."""
 

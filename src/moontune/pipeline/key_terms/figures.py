@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.evaluation.key_terms.rare_words import ComparedClips, RareWords, rare_words, words_in
-from moontune.evaluation.key_terms.results import KeyTermResults, key_term_results
+from moontune.evaluation.key_terms.results import (
+    KeyTermResults,
+    WrittenTerms,
+    key_term_results,
+)
 from moontune.evaluation.measures import Sides
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.languages.table import current
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.key_terms.writing import WrittenTerms, list_hash, written_terms
+from moontune.pipeline.key_terms.writing import list_hash
 from moontune.pipeline.run_dir import RunDir
 
 _SIDES = ("base", "tuned")
@@ -58,7 +62,7 @@ def _predictions(run: RunDir, which: str) -> list[PredictionRow]:
 
 
 def _written(run: RunDir, which: str) -> WrittenTerms:
-    found = written_terms(run, which)
+    found = run.written_terms(which)
     if found is None or found.list_sha256 != list_hash(run):
         raise UserError(
             f"{run.key_terms}: is not the list that was measured; again: moontune evaluate "

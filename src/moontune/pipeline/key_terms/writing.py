@@ -7,9 +7,10 @@ key_terms_base.json and key_terms_tuned.json hold both.
 from __future__ import annotations
 
 import hashlib
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_run_manifest
@@ -20,49 +21,19 @@ from moontune.evaluation.key_terms.bonus import (
     choose_bonus,
     tried_bonuses,
 )
+from moontune.evaluation.key_terms.results import WrittenTerms
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.languages.table import current
 from moontune.models.decoding import Transcript
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
-from moontune.system.files import damage_as_user_error, write_json
+from moontune.system.files import write_json
 from moontune.system.progress import Ui
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
     from moontune.models.transcriber import Transcriber
-
-
-@dataclass(frozen=True)
-class WrittenTerms:
-    """What a model makes of the list: its bonus, and the test transcripts that the list changes."""
-
-    chosen: ChosenBonus
-    texts: dict[str, str]  # by clip
-    list_sha256: str  # of the file of terms
-
-    def to_json(self) -> dict[str, Any]:
-        return vars(self) | {"chosen": self.chosen.to_json()}
-
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> WrittenTerms:
-        return cls(ChosenBonus.from_json(row["chosen"]), row["texts"], row["list_sha256"])
-
-
-def file_of(which: str) -> str:
-    return f"key_terms_{which}.json"
-
-
-def written_terms(run: RunDir, which: str) -> WrittenTerms | None:
-    """What the base, or the tuned model, made of the run's list; None where it has none, or was not
-    evaluated yet. Raises UserError for a damaged file."""
-    file = run / file_of(which)
-    if not (run.key_terms.is_file() and file.is_file()):
-        return None
-    row = run.read(file.name)
-    with damage_as_user_error(file, f"again: moontune evaluate {run.path} --overwrite"):
-        return WrittenTerms.from_json(row)
 
 
 def list_hash(run: RunDir) -> str:
@@ -76,7 +47,7 @@ def write_key_terms(
     a list, what is there of an earlier one is taken away."""
     if config.terms.key_terms is None:
         if group.is_main:
-            (run / file_of(which)).unlink(missing_ok=True)
+            run.written_terms_file(which).unlink(missing_ok=True)
         return
     terms, digest = group.on_main(lambda: (read_key_terms(run.key_terms), list_hash(run)))
     if why := _not_written(terms):
@@ -86,16 +57,31 @@ def write_key_terms(
         texts = _texts(run, config, terms, chosen, _Work(base, which, ui, group))
         found = WrittenTerms(chosen, texts, digest)
     if group.is_main:
-        write_json(run / file_of(which), found.to_json())
-        bonus = "" if found.chosen.bonus is None else f"bonus {found.chosen.bonus:g}, "
-        ui.note(f"key terms, {which} model: {bonus}{found.chosen.why}")
+        write_json(run.written_terms_file(which), found.to_json())
+        ui.note(f"key terms, {which} model: {found.chosen.says}")
+
+
+def take_over_bonus(run: RunDir, folds: Sequence[RunDir]) -> None:
+    """Give an adapter on all clips, which has no validation clips, the bonus of its
+    cross-validation: the lower median of those that the folds chose."""
+    if not run.key_terms.is_file():
+        return
+    for which in ("base", "tuned"):
+        found = [one.chosen for fold in folds if (one := fold.written_terms(which))]
+        bonuses = [one.bonus for one in found if one.bonus is not None]
+        bonus = statistics.median_low(bonuses) if 2 * len(bonuses) > len(found) else None
+        listed = ", ".join("none" if b is None else f"{b:g}" for b in (o.bonus for o in found))
+        which_of = "most of the folds" if bonus is None else "the lower median of the folds"
+        chosen = ChosenBonus(bonus, f"as {which_of} ({listed})", sum(one.clips for one in found))
+        file = run.written_terms_file(which)
+        write_json(file, WrittenTerms(chosen, {}, list_hash(run)).to_json())
 
 
 def _not_written(terms: Sequence[KeyTerm]) -> str:
     """Why a list is counted and not written; "" where it is."""
     if not current().spaced:
-        return f"none: {current().name} has no spaces between words, so terms are counted alone"
-    return "" if any(term.weight for term in terms) else "none: every term has the weight 0"
+        return f"{current().name} has no spaces between words, so terms are counted alone"
+    return "" if any(term.weight for term in terms) else "every term has the weight 0"
 
 
 @dataclass(frozen=True)

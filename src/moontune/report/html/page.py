@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from markupsafe import Markup
@@ -15,6 +15,9 @@ from markupsafe import Markup
 from moontune.data.audio import AudioPart
 from moontune.evaluation.acceptance import Check, shown
 from moontune.evaluation.confidence.reliability import WordConfidence
+from moontune.evaluation.key_terms.phrasing import key_term_sentences, rare_sentences
+from moontune.evaluation.key_terms.rare_words import RareWords
+from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.confidence import (
@@ -23,7 +26,13 @@ from moontune.report.confidence import (
     reliability_sentence,
 )
 from moontune.report.final_adapter import expectation
-from moontune.report.html.changed_clips import ClipAudio, changed_clips, clip_audio
+from moontune.report.html.changed_clips import (
+    ChangedClip,
+    ClipAudio,
+    changed_clips,
+    clip_audio,
+    named_clips,
+)
 from moontune.report.html.figures import (
     group_axis,
     group_table,
@@ -35,6 +44,8 @@ from moontune.report.html.loss_curve import curves
 from moontune.report.html.reliability_picture import reliability_picture
 from moontune.report.html.svg import Caption
 from moontune.report.html.templating import templates
+from moontune.report.key_terms import NAMES as RARE_NAMES
+from moontune.report.key_terms import TermTable, missed_by_clip, model_table, term_table
 from moontune.report.markdown_tables import endings
 from moontune.report.provenance import Section
 from moontune.report.results import (
@@ -129,6 +140,9 @@ class Page:
     suspects: Sequence[Suspect] = ()  # transcripts that look wrong, the least fitting first
     confidence: WordConfidence | None = None  # None: transcripts are greedy alone
     new_clips: Sequence[str] = ()  # what they bought, of a run that came after another
+    key_terms: KeyTermResults | None = None  # where there is a list
+    with_terms: Mapping[str, str] = field(default_factory=dict)  # transcripts that it changes
+    rare_words: RareWords | None = None
 
 
 def render_page(page: Page, clips: int) -> str:
@@ -146,6 +160,8 @@ def render_page(page: Page, clips: int) -> str:
         "cards": measure_cards(comparison, labels),
         "parts_of_loss": loss_parts(comparison),
         "errors": word_errors(comparison),
+        "terms": shown_terms(page, clips) if page.key_terms else None,
+        "rare": rare_sentences(page.rare_words, RARE_NAMES) if page.rare_words else [],
         "sure": shown_confidence(page.confidence) if page.confidence else None,
         "speakers": group_table(by_speaker, scale, by_change=True),
         "durations": group_table(comparison.by_duration, scale, by_change=False),
@@ -202,6 +218,43 @@ class ShownConfidence:
 def shown_confidence(found: WordConfidence) -> ShownConfidence:
     return ShownConfidence(
         reliability_sentence(found), reliability_picture(found), reliability_rows(found)
+    )
+
+
+@dataclass(frozen=True)
+class MissedClip:
+    """A clip in which the tuned model misses terms."""
+
+    clip: ChangedClip
+    terms: str
+    written: str  # by the tuned model with the list
+
+
+@dataclass(frozen=True)
+class ShownTerms:
+    """Key terms, as a page shows them."""
+
+    sentences: list[str]
+    models: TermTable
+    terms: TermTable
+    clips: list[MissedClip]
+    all_clips: int
+
+
+def shown_terms(page: Page, clips: int) -> ShownTerms:
+    """Of a page that has a list, with at most `clips` clips in which terms are missed."""
+    found = page.key_terms
+    assert found is not None
+    before, after = page.predictions
+    missed = missed_by_clip(found)
+    written = {row["id"]: row["hypothesis"] for row in after} | dict(page.with_terms)
+    shown = named_clips(before, after, page.audio, [*missed][:clips])
+    return ShownTerms(
+        key_term_sentences(found),
+        model_table(found),
+        term_table(found),
+        [MissedClip(clip, ", ".join(missed[clip.id]), written[clip.id]) for clip in shown],
+        len(missed),
     )
 
 
