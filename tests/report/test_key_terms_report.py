@@ -99,10 +99,8 @@ def test_without_a_list_rare_words_are_told_all_the_same(tmp_path: Path) -> None
 
 def test_markdown_lists_clips_with_terms_missed() -> None:
     run = results()
-    metrics = replace(run.metrics, key_terms=found())
-    text = render(
-        replace(run, metrics=metrics, before=BEFORE, after=AFTER, with_terms={"b2": LIST})
-    )
+    run = replace(run, metrics=replace(run.metrics, key_terms=found()), with_terms={"b2": LIST})
+    text = render(replace(run, before=BEFORE, after=AFTER))
     missed = text.partition("### Clips with terms missed")[2]
     assert "| b2 | quay | Rain fell on the quay. | Rain fell on the key. |" in missed
     assert f"| {LIST} |" in missed
