@@ -136,6 +136,8 @@ def _change(what: str, found: TermFigures) -> str:
 
 def _points(m: Measure, sign: int = 1) -> str:
     """A difference and its interval in words; "" where nothing was measured."""
+    if m.difference == 0 and set(m.difference_interval or ()) <= {0.0}:
+        return "unchanged"
     points, _, interval = _difference(m, sign).partition(" (")
     more = f", 95 % interval {interval.removesuffix(')')}" if interval else ""
     return f"{points} points{more}" if points else ""
