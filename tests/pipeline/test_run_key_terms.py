@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from moontune.cli import new_run
 from moontune.cli.dispatch import main
+from moontune.config.schema import TermsConfig
 from moontune.data.word_lists.key_terms import KeyTerm
+from moontune.evaluation.key_terms.bonus import ChosenBonus
 from moontune.evaluation.key_terms.counting import TermCounts
+from moontune.evaluation.key_terms.results import KeyTermResults, WrittenTerms
 from moontune.evaluation.measures import Sides
 from moontune.evaluation.predictions import stored_predictions
 from moontune.languages.table import language_named, speaking
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.key_terms import writing
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_dir import RunDir, fork_run
+from moontune.system.files import write_json
 
 LIST = "# to know\nHarbour Bridge\nDrascula | dracula\n"
 
@@ -174,3 +179,82 @@ def test_a_language_without_spaces_counts_alone(evaluated: RunDir, monkeypatch) 
     with speaking(language_named("ja")):
         assert "Japanese has no spaces" in writing._not_written([KeyTerm("x")])
     assert "weight 0" in writing._not_written([KeyTerm("x", (), 0.0)])
+
+
+def with_list(run: RunDir, terms: str, bonus: float) -> None:
+    """Give a run that was evaluated without a list one, which changes nothing but its first test
+    clip: there, it writes the first term."""
+    Path("list.txt").write_text(terms)
+    run.save_config(run.keep_key_terms(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
+    first = run.fitting("test")[0].id
+    for which in ("base", "tuned"):
+        chosen = ChosenBonus(bonus, "so it is", 3)
+        found = WrittenTerms(chosen, {first: terms.split()[0]}, writing.list_hash(run))
+        write_json(run.written_terms_file(which), found.to_json())
+
+
+@pytest.fixture
+def folds(finished_crossval, tmp_path, monkeypatch) -> list[RunDir]:
+    """The folds of a cross-validation that has a list; the run itself comes last."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_crossval / "outputs", "outputs")
+    run = RunDir(Path("outputs/cv"))
+    runs = [RunDir(run / f"fold-{n}") for n in (1, 2, 3)]
+    for number, fold in enumerate(runs):
+        with_list(fold, "bay\nharbour\n", float(number))
+    run.save_config(run.keep_key_terms(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
+    return [*runs, run]
+
+
+def test_a_cross_validation_pools_the_folds_each_by_its_own_bonus(folds, capsys) -> None:
+    *parts, run = folds
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    out = capsys.readouterr().out
+    row = run.read("crossval.json")
+    found = KeyTermResults.from_json(row["key_terms"])
+    assert found is not None
+    said = sum("bay" in u.text.split() for fold in parts for u in fold.fitting("test"))
+    assert found.tuning.counts.after == TermCounts(said)
+    written = found.writing.after.counts.after
+    firsts = sum("bay" in fold.fitting("test")[0].text.split() for fold in parts)
+    assert (written.said, written.found, written.written) == (said, firsts, 3)
+    assert row["rare_words"]["never"]["said"] > 0
+    assert (
+        "bonus of each fold, by its own validation clips: 0, 1, 2"
+        in (run / "report.md").read_text()
+    )
+    assert '<section id="terms"' in (run / "report.html").read_text()
+    assert f"{said} key terms said, of a list of 2" in out
+    public = Path("outputs/training_report.md").read_text().partition("cv, cross-validation")[2]
+    assert "### Key terms" in public
+    assert "harbour" not in public
+
+
+def test_a_fold_with_another_list_is_not_pooled(folds, capsys) -> None:
+    folds[1].key_terms.write_text("bay\n")
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
+    told = capsys.readouterr().err
+    assert "fold-2: has another list of key terms than the cross-validation; redo it" in told
+
+
+def test_an_adapter_on_all_clips_takes_over_the_lower_median_of_the_bonuses(folds) -> None:
+    *parts, run = folds
+    writing.take_over_bonus(run, parts)
+    found = run.written_terms("tuned")
+    assert found is not None
+    assert found.chosen.says == "bonus 1: as the lower median of the folds (0, 1, 2)"
+    for fold in parts[:2]:
+        file = fold.written_terms_file("tuned")
+        write_json(file, fold.read(file.name) | {"chosen": ChosenBonus(None, "no").to_json()})
+    writing.take_over_bonus(run, parts)
+    found = run.written_terms("tuned")
+    assert found is not None
+    assert found.chosen.says == "not written: as most of the folds (none, none, 2)"
+
+
+def test_a_fork_of_a_run_has_its_list(folds) -> None:
+    """As a trial of a sweep is one."""
+    fold = folds[0]
+    fork = fork_run(fold, Path("outputs/fork"), fold.config(), ["sample", "clean", "split"])
+    assert fork.key_terms.read_text() == fold.key_terms.read_text()
+    assert fork.config().terms.key_terms == Path("outputs/fork/key_terms.txt").absolute()

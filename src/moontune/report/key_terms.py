@@ -11,6 +11,8 @@ from moontune.evaluation.key_terms.phrasing import (
     key_term_sentences,
     model_rows,
     rare_sentences,
+    term_lines,
+    term_sentence,
 )
 from moontune.evaluation.key_terms.rare_words import RareWords
 from moontune.evaluation.key_terms.results import KeyTermResults
@@ -51,6 +53,23 @@ def term_table(found: KeyTermResults) -> TermTable:
     if found.is_written:
         columns["base, list written"] = _after(found.writing.before)
         columns["tuned, list written"] = _after(found.writing.after)
+    return _by_term(columns)
+
+
+def compared_model_table(found: TermFigures, names: tuple[str, str]) -> TermTable:
+    """Figures of a list in what two runs write, a row a figure."""
+    rows: list[tuple[str, ...]] = [
+        (line.label, line.before, line.after, line.change) for line in term_lines(found)
+    ]
+    return TermTable(("", *names, "change (95 % interval)"), rows)
+
+
+def compared_term_table(found: TermFigures, names: tuple[str, str]) -> TermTable:
+    """The terms that were said or that two runs write, most often said first."""
+    return _by_term({names[0]: _before(found), names[1]: _after(found)})
+
+
+def _by_term(columns: Mapping[str, Mapping[str, TermCounts]]) -> TermTable:
     terms = dict.fromkeys(term for column in columns.values() for term in column)
     said = {term: max(c[term].said for c in columns.values() if term in c) for term in terms}
     rows = [
@@ -75,10 +94,10 @@ def _cell(counts: TermCounts | None) -> str:
     return f"{counts.found}, {counts.invented} false" if counts.invented else str(counts.found)
 
 
-def missed_by_clip(found: KeyTermResults) -> dict[str, list[str]]:
-    """The terms that the tuned model misses greedily, by clip."""
+def missed_by_clip(found: TermFigures) -> dict[str, list[str]]:
+    """The terms that the second model misses, by clip."""
     missed: dict[str, list[str]] = {}
-    for one in found.tuning.missed_clips:
+    for one in found.missed_clips:
         missed.setdefault(one.clip, []).append(one.term)
     return missed
 
@@ -90,6 +109,15 @@ def key_terms_section(found: KeyTermResults | None) -> list[str]:
     models = model_table(found)
     sentences = "\n\n".join(map(cell, key_term_sentences(found)))
     return [f"### {TITLE}\n\n{table(models.head, models.rows)}\n\n{sentences}"]
+
+
+def compared_terms_section(found: TermFigures | None, names: tuple[str, str]) -> list[str]:
+    """The same of two runs, and term by term; nothing where no list was asked for."""
+    if found is None:
+        return []
+    tables = (compared_model_table(found, names), compared_term_table(found, names))
+    shown = [table(one.head, one.rows) for one in tables if one.rows]
+    return ["\n\n".join([f"### {TITLE}", cell(term_sentence(found, names)), *shown])]
 
 
 def rare_words_section(found: RareWords | None) -> list[str]:
@@ -112,7 +140,7 @@ def terms_in_clips(
     terms = term_table(found)
     if terms.rows:
         parts.append(f"### {TITLE} one by one\n\n{table(terms.head, terms.rows)}")
-    missed = missed_by_clip(found)
+    missed = missed_by_clip(found.tuning)
     if missed:
         base, tuned = ({row["id"]: row for row in rows} for rows in (before, after))
         rows = [

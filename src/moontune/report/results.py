@@ -19,6 +19,7 @@ from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.confidence.reliability import WordConfidence
 from moontune.evaluation.error_rates import evaluated_rate, leading_rate
+from moontune.evaluation.key_terms.figures import TermFigures
 from moontune.evaluation.key_terms.rare_words import RareWords
 from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.measures import Comparison, Outcome
@@ -317,6 +318,7 @@ class RunComparison:
     remarks: list[str]
     bases: str = ""  # that the two adapt, in a sentence, where they are two
     next_steps: list[NextStep] = field(default_factory=list)
+    key_terms: TermFigures | None = None  # of a list that was asked for
 
     @property
     def names(self) -> tuple[str, str]:

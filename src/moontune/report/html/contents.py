@@ -132,6 +132,7 @@ def comparison_page(
         predictions=(runs.before.predictions, runs.after.predictions),
         audio=runs.before.audio,
         cautions=runs.remarks,
+        key_terms=runs.key_terms,
         names=names,
         facts=[
             _differing_settings(runs),
