@@ -104,15 +104,16 @@ class KeyTermWriter:
                 break
             if all(candidate.end <= other.first or other.end <= candidate.first for other in taken):
                 taken.append(candidate)
+        count = len(transcript.text.split())
         for candidate in sorted(taken, key=lambda one: -one.first):  # from behind: places hold
-            transcript = self._replaced(transcript, candidate)
+            transcript = self._replaced(transcript, candidate, count)
         return transcript
 
-    def _replaced(self, transcript: Transcript, candidate: Candidate) -> Transcript:
+    def _replaced(self, transcript: Transcript, candidate: Candidate, count: int) -> Transcript:
+        """With the term in its place; the candidate is of a transcript of `count` words."""
         words = transcript.text.split()
         new = candidate.text.split()
-        behind = len(words) - candidate.end
-        middle = new[candidate.first : len(new) - behind if behind else len(new)]
+        middle = new[candidate.first : len(new) - (count - candidate.end)]
         text = " ".join([*words[: candidate.first], *middle, *words[candidate.end :]])
         sure = transcript.confidences
         if sure is not None:
