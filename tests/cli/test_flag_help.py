@@ -11,6 +11,8 @@ from moontune.cli.flag_help import GROUPS
 from moontune.cli.flags import flags_of
 from moontune.cli.run_args import CrossvalArgs, NewRunArgs, SweepArgs
 from moontune.pipeline.stages import STAGE_NAMES
+from moontune.serve.command import ServeArgs
+from moontune.transcribe.command import TranscribeArgs
 
 BEGINNING = ["run", "sample", "crossval", "sweep"]
 VERBS = [*BEGINNING, *STAGE_NAMES[1:], "final", "score", "compare", "export", "transcribe"]
@@ -29,6 +31,14 @@ def shown(monkeypatch, capsys):
         return capsys.readouterr().out
 
     return helped
+
+
+@pytest.mark.parametrize(("verb", "args"), [("transcribe", TranscribeArgs), ("serve", ServeArgs)])
+def test_a_verb_whose_flags_are_no_settings_of_a_run_shows_all_of_them(verb, args, shown) -> None:
+    text = shown(verb, "--help")
+    flags = [flag for flag in flags_of(args) if not flag.positional]
+    assert len(flags) > 12
+    assert [flag.form for flag in flags if f"  {flag.form}" not in text] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)

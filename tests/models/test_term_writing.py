@@ -127,6 +127,20 @@ def test_of_two_terms_in_one_place_the_likelier_is_taken_and_both_in_two() -> No
     assert written(transcript(two), terms, costs).text == "the Zorba saw Floda"
 
 
+def test_of_two_terms_one_may_take_more_words_than_it_has_or_fewer() -> None:
+    text = "no sorber you the lord saw harbor bridges"
+    costs = {
+        text: 20.0,
+        "no Zorba you the lord saw harbor bridges": 20.0,
+        "no sorber you dullard saw harbor bridges": 20.0,
+        "no sorber you the lord saw Harbour Bridge": 20.0,
+    }
+    terms = [KeyTerm("Zorba"), KeyTerm("dullard"), KeyTerm("Harbour Bridge")]
+    found = written(transcript(text, tuple(i / 10 for i in range(8))), terms, costs)
+    assert found.text == "no Zorba you dullard saw Harbour Bridge"
+    assert found.confidences == (0.0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.6)
+
+
 def test_confidences_stay_with_their_words() -> None:
     text = "iron stain came today"
     found = written(

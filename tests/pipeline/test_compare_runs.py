@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from sample_page import AFTER, BEFORE, row
 
 from moontune.cli.dispatch import main
+from moontune.config.schema import TermsConfig
 from moontune.evaluation.comparison import compare
 from moontune.pipeline.experiments.compare_runs import newer_references
+from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 
 
@@ -143,3 +146,30 @@ def test_no_adapter_is_advised_that_is_worse_than_its_base(two, capsys) -> None:
     said = " ".join(capsys.readouterr().out.split())
     assert "Use the base as it is" in said.replace("use the base", "Use the base")
     assert "--model outputs/" not in said
+
+
+def test_two_runs_are_compared_by_a_list_of_key_terms(two, capsys) -> None:
+    """Of lists that the runs have of their own, another one is a setting that differs."""
+    Path("terms.txt").write_text("cold wind\nharbour\n")
+    rewrite(two[1], lambda i, r: dict(row(r["id"], r["reference"], "A cold wind.", r["speaker"])))
+    words = ["compare", *map(str, two)]
+    assert main([*words, "--key-terms", "gone.txt"]) == 2
+    assert "gone.txt: cannot be read" in capsys.readouterr().err
+    assert main([*words, "--key-terms", "terms.txt"]) == 0
+    said = len((two[0] / "manifests/test.jsonl").read_text().splitlines())
+    sentence = f"{said} key terms said, of a list of 2: old writes 0, new {said}"
+    page = Path("outputs/compare-old-new.html")
+    assert sentence in capsys.readouterr().out
+    assert sentence in page.read_text()
+    assert "### Key terms" in page.with_suffix(".md").read_text()
+    for name in two:
+        run = RunDir(name)
+        run.save_config(
+            run.keep_key_terms(replace(run.config(), terms=TermsConfig(Path("terms.txt"))))
+        )
+    assert main(words) == 0
+    assert "### Key terms" not in page.with_suffix(".md").read_text()
+    assert ">key_terms<" not in page.read_text()  # the same list, in two places
+    RunDir(two[1]).key_terms.write_text("cold wind\n")
+    assert main(words) == 0
+    assert ">key_terms<" in page.read_text()

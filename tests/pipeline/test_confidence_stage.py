@@ -75,7 +75,7 @@ def test_validation_clips_that_look_wrong_calibrate_nothing(run: RunDir, monkeyp
     monkeypatch.setattr(
         RunDir, "suspects", lambda self: [type("S", (), suspect)()]
     )  # of a screening
-    clips = stage._validation_clips(run)
+    clips = run.fitting("val")
     assert [u.id for u in clips] == [row["id"] for row in val[1:]]
 
 

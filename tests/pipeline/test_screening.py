@@ -17,7 +17,6 @@ from moontune.evaluation.screening.suspects import Suspect
 from moontune.pipeline import heldout_fits, screening
 from moontune.pipeline.base_transcripts import BaseTranscripts
 from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.stages.train import _fitting
 
 Row = dict[str, Any]
 
@@ -77,7 +76,7 @@ def test_wrong_transcripts_are_set_aside_and_listed(rows, capsys) -> None:
         assert s.set_aside == (s.split != "test")
         assert s.fit < s.threshold
         assert s.base
-    trained = {u.id for part in ("train", "val") for u in _fitting(run, part)}
+    trained = {u.id for part in ("train", "val") for u in run.fitting(part)}
     assert not trained & {s.id for s in suspects}
     assert "look wrong" in capsys.readouterr().out
 

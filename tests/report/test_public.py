@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_page import AFTER, BEFORE, results, row
+from sample_page import AFTER, BEFORE, key_terms, results, row
 
 from moontune.config.schema import ReportConfig, RunConfig
 from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import ArtifactEvidence, Check, Evidence, ModelFigures, judge
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.key_terms.rare_words import ComparedClips, rare_words
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.public import (
     Place,
@@ -64,6 +65,8 @@ def secret_results() -> RunResults:
         base=replace(metrics.base, asked=f"/{SECRET}/tiny", hub_id=f"/{SECRET}/tiny"),
         environment=environment,
         remarks=[f"2 stereo clips, e.g. {SECRET}.jsonl:3"],
+        key_terms=key_terms([SECRET, "boat"], before, after, {before[0]["id"]: f"A {SECRET}"}),
+        rare_words=rare_words([ComparedClips(before, after, {})], 42),
     )
     suspect = Suspect(
         id=f"{SECRET}-a1",
@@ -102,6 +105,9 @@ def test_the_public_section_has_the_figures_of_the_own_report_and_nobodys_words(
     clips = run.metrics.comparison.clips
     for part in (
         *same,
+        "### Key terms",
+        "| base, list written | ",
+        "### Words that training hardly had",
         "| speaker 1 | 2 |",
         "| speaker 3 | 1 |",
         f"Fewer errors in {clips.fixed} clips, more in {clips.broken}.",

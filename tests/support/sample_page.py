@@ -14,10 +14,13 @@ from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.normalizer import normalize
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import Share
+from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import character_edits, word_edits
-from moontune.evaluation.measures import Comparison
+from moontune.evaluation.key_terms.bonus import ChosenBonus
+from moontune.evaluation.key_terms.results import KeyTermResults, key_term_results
+from moontune.evaluation.measures import Comparison, Sides
 from moontune.report.html.page import Badge, Heading, Page
 from moontune.report.provenance import Section
 from moontune.report.results import (
@@ -103,6 +106,19 @@ def page(before: list[Any], after: list[Any], **more: Any) -> Page:
         facts=facts,
     )
     return replace(whole, **more)
+
+
+def key_terms(
+    terms: list[str], before: list[Any], after: list[Any], texts: dict[str, str]
+) -> KeyTermResults:
+    """Of a list, which makes these texts of either model's."""
+    return key_term_results(
+        [KeyTerm(term) for term in terms],
+        Sides(before, after),
+        Sides(texts, texts),
+        Sides((ChosenBonus(1.0, "so it is", 3),), (ChosenBonus(2.0, "so it is", 3),)),
+        42,
+    )
 
 
 COMMANDS = Section("Commands", [], [["moontune run --preset offline"]])

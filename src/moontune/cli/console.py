@@ -150,6 +150,8 @@ class ConsoleUi:
         for line in [verdict.rule, *verdict.findings, *verdict.cautions]:
             if line:
                 self.console.print(printable(line), markup=False)
+        for line in term_lines_of(metrics):
+            self.console.print(printable(line), markup=False)
         if metrics.new_clips is not None:
             self.console.print()
             for line in metrics.new_clips.sentences:
@@ -240,7 +242,8 @@ class ConsoleUi:
         self.console.print(printable(text), style=f"bold {_COLOURS[outcome]}", markup=False)
         general = results.general.comparison if results.general else None
         kept = [f"General speech, not trained on: {general.says}"] if general else []
-        for line in [*results.comparison.sentences.values(), *kept, *results.cautions]:
+        terms = term_lines_of(results)
+        for line in [*results.comparison.sentences.values(), *terms, *kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
     def sweep(self, found: SweepResult, names: tuple[str, str]) -> None:
@@ -332,6 +335,15 @@ class ConsoleUi:
             table.add_row(_cell(row.name), *size, *map(percent, rates))
         self.console.print(table)
         self.console.print()
+
+
+def term_lines_of(found: RunMetrics | CrossvalResults) -> list[str]:
+    """Key terms, and words that training hardly had, a sentence each."""
+    from moontune.evaluation.key_terms.phrasing import key_terms_in_short, rare_sentences
+
+    terms = key_terms_in_short(found.key_terms) if found.key_terms else []
+    names = ("the base", "the tuned model")
+    return [*terms, *(rare_sentences(found.rare_words, names)[:1] if found.rare_words else [])]
 
 
 def _bar(console: Any) -> Any:

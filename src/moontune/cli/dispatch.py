@@ -208,6 +208,8 @@ def _compare(argv: list[str]) -> None:
     runs, page = compare_runs(parse(CompareArgs, argv, prog="moontune compare"))
     ui = ConsoleUi()
     ui.figures(runs.comparison, runs.names)
+    if runs.key_terms is not None:
+        ui.key_terms(runs.key_terms, runs.names)
     for line in [runs.plain, *runs.findings]:
         ui.note(line)
     print(f"written: {page} and {page.with_suffix('.md').name}")

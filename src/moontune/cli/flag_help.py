@@ -41,7 +41,12 @@ GROUPS = (
         ("train",),
         ("replay_share", "replay_manifest", "replay_utterances"),
     ),
-    Group("measuring", ("folds", "general", "general_manifest"), ("eval", "general"), ("smoke",)),
+    Group(
+        "measuring",
+        ("folds", "key_terms", "general", "general_manifest"),
+        ("eval", "terms", "general"),
+        ("smoke",),
+    ),
     Group(
         "output",
         ("run_name", "output_dir", "resume", "overwrite", "seed"),
@@ -53,8 +58,8 @@ GROUPS = (
 def help_text(prog: str, about: str, flags: Sequence[Flag], *, everything: bool = False) -> str:
     """The help of a verb, as wide as the terminal.
 
-    `about` says what it does. With more than a dozen flags they are grouped, and those for experts
-    are left out, unless it shall be `everything`.
+    `about` says what it does. More than a dozen flags that are settings of a run are grouped, and
+    those for experts are left out, unless it shall be `everything`.
     """
     width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
     return "\n".join(_lines(prog, about, flags, everything, width))
@@ -82,7 +87,7 @@ def _lines(
         yield from _wrapped(" ".join(paragraph.split()), width)
     if places:
         yield from _section("arguments", places, width)
-    if len(named) <= _SHORT_LIST:
+    if len(named) <= _SHORT_LIST or not any(flag.section for flag in named):
         yield from _section("flags", named, width)
         return
     hidden: list[Flag] = []

@@ -32,6 +32,7 @@ _NAMED = {
     "format": "NAME",
     "general_manifest": "FILE",
     "host": "ADDRESS",
+    "key_terms": "FILE",
     "language": "CODE",
     "licence": "NAME",
     "manifest": "FILE",

@@ -16,7 +16,7 @@ from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.pipeline.base_of_run import of_another_base
-from moontune.pipeline.preflight import check_model
+from moontune.pipeline.preflight import check_key_terms, check_model
 from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.pipeline.runner import refuse_lacking
@@ -55,6 +55,7 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     if config != saved:
         config = of_another_base(config, saved)
     held.enter_context(speaking(config.language))
+    check_key_terms(config)
     refuse_lacking(run, stage)  # before libraries are loaded to look for model and device
     _refuse_done(run, stage, overwrite=args.overwrite)
     if stage.name == "train":
@@ -64,6 +65,7 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     if args.overwrite and "train" in (stage.name, *stale_after(stage)):
         run.checkpoint.unlink(missing_ok=True)
     run.add_command([stage.name, *argv])
+    config = run.keep_key_terms(config)
     run.save_config(config)  # what is interrupted is gone on with as it was
     return run, config
 

@@ -19,6 +19,8 @@ _SETTINGS = {
     "folds": ("k", "n_folds", "num_folds", "n_splits"),
     "grad_accum": ("accumulate_grad_batches", "accumulation_steps", "gradient_accumulation",
                    "gradient_accumulation_steps", "grad_accumulation", "grad_acc"),
+    "key_terms": ("boost", "context_words", "custom_vocabulary", "hotwords", "hot_words",
+                  "keyterms", "keywords", "phrases", "terms", "vocabulary", "word_boost"),
     "language": ("lang", "language_id", "lang_id", "locale", "source_lang", "target_lang"),
     "label_style": ("casing", "lowercase", "text_style"),
     "lora_alpha": ("alpha",),

@@ -261,6 +261,13 @@ class EvalConfig:
 
 
 @dataclass(frozen=True)
+class TermsConfig:
+    key_terms: Path | None = None
+    """Words and phrases that it must know, one a line: base and tuned model are counted by them,
+    and each also writes them where what is heard sounds like one (docs/key_terms.md)."""
+
+
+@dataclass(frozen=True)
 class GeneralConfig:
     general: Literal["auto", "librispeech", "bundled", "manifest", "off"] = "auto"
     """General speech, not trained on, that shows what the adapter forgot. `auto`: LibriSpeech
@@ -316,6 +323,7 @@ class RunConfig:
     lora: LoraConfig = field(default_factory=LoraConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    terms: TermsConfig = field(default_factory=TermsConfig)
     general: GeneralConfig = field(default_factory=GeneralConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     report: ReportConfig = field(default_factory=ReportConfig)

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from moontune.config.fields import known_keys, ranged
-from moontune.config.schema import DEFAULT_UTTERANCES, MOST_OTHERS, GeneralConfig, Range, RunConfig
+from moontune.config.schema import (
+    DEFAULT_UTTERANCES,
+    MOST_OTHERS,
+    GeneralConfig,
+    Range,
+    RunConfig,
+    TermsConfig,
+)
 from moontune.errors import UserError
 from moontune.languages.table import language_named
 from moontune.system.files import real_path
@@ -53,7 +60,10 @@ def resolve(config: RunConfig) -> RunConfig:
     if data.utterances is None and data.source != "manifest":
         data = dataclasses.replace(data, utterances=DEFAULT_UTTERANCES)
     config = dataclasses.replace(
-        config, data=data, general=_resolve_general(config.general, data.manifest or ())
+        config,
+        data=data,
+        terms=_resolve_terms(config.terms),
+        general=_resolve_general(config.general, data.manifest or ()),
     )
     _check_ranges(config)
     clean = config.clean
@@ -81,6 +91,10 @@ def resolve(config: RunConfig) -> RunConfig:
     if not config.lora.lora_targets:
         raise UserError("lora_targets is empty; name at least one layer, such as q_proj v_proj")
     return config
+
+
+def _resolve_terms(terms: TermsConfig) -> TermsConfig:
+    return TermsConfig(terms.key_terms and terms.key_terms.absolute())
 
 
 def _resolve_general(general: GeneralConfig, own: Sequence[Path]) -> GeneralConfig:

@@ -40,21 +40,11 @@ from moontune.evaluation.measures import (
 from moontune.evaluation.phrasing import USUAL_GAIN, Size, sentence, typography
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.typography import retention
-from moontune.languages.table import ENGLISH, current
+from moontune.languages.content_words import is_content_word
+from moontune.languages.table import current
 
 _BANDS_S = (2.0, 4.0, 8.0, 16.0)
 _LISTED = 15  # words most often fixed or broken
-_FUNCTION_WORDS = {  # of English, as the normaliser writes them
-    *("a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at"),
-    *("back", "be", "because", "been", "before", "but", "by", "can", "could", "did", "do"),
-    *("does", "down", "for", "from", "get", "go", "got", "had", "has", "have", "he", "her"),
-    *("here", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "know"),
-    *("like", "me", "more", "my", "no", "not", "now", "of", "off", "oh", "on", "one", "only"),
-    *("or", "other", "our", "out", "over", "she", "so", "some", "than", "that", "the"),
-    *("their", "them", "then", "there", "these", "they", "this", "to", "too", "um", "uh"),
-    *("up", "us", "very", "was", "we", "well", "went", "were", "what", "when", "where"),
-    *("which", "who", "why", "will", "with", "would", "yes", "yeah", "you", "your"),
-}
 _FEW = 5  # clips of a speaker
 _FEWEST_UNITS = 5  # speakers, or sessions
 _FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, fewer could be chance
@@ -331,13 +321,11 @@ def _words_changed(before: PredictionRow, after: PredictionRow) -> tuple[list[st
 
 
 def _most(words: Iterable[str]) -> list[tuple[str, int]]:
-    """The words that come most often, with their counts: those that say what it is about, then
-    words like `the`, where they are known, and numbers."""
+    """The words that come most often, with their counts: those that say what it is about first."""
 
     def rank(item: tuple[str, int]) -> tuple[bool, int, str]:
         word, count = item
-        of_all = current() == ENGLISH and word in _FUNCTION_WORDS
-        return of_all or not word[:1].isalpha(), -count, word
+        return not is_content_word(word), -count, word
 
     return sorted(Counter(words).items(), key=rank)[:_LISTED]
 

@@ -23,6 +23,7 @@ from moontune.pipeline.run_dir import RunDir, adapter_run, evaluated_run, pinned
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.progress import Ui
+from moontune.transcribe.own_terms import EXPORTED
 
 if TYPE_CHECKING:
     from moontune.export.measure import OpenVendor, ProductFigures
@@ -83,6 +84,7 @@ def _exported(
     measured = None
     with exclusive_run(run.path), new_folder(run / FOLDER) as folder:
         write_products(base, run.adapter, folder, args.spare, ui)
+        _write_key_terms(run, folder)
         facts = _facts(run, base, folder, args)
         if args.measure and run.kind != "final":
             measured = measure_export(run, folder, base, vendor, args.threads, ui)
@@ -92,6 +94,17 @@ def _exported(
     if measured is None:
         return Exported(run / FOLDER, [], remarks)
     return Exported(run / FOLDER, measured.table, [*measured.findings, *remarks], head())
+
+
+def _write_key_terms(run: RunDir, folder: Path) -> None:
+    """The run's list and the bonuses it chose, where it has one: `moontune transcribe` writes it
+    with the plain weights."""
+    found = {which: run.written_terms(which) for which in ("base", "tuned")}
+    chosen = {which: one.chosen.to_json() for which, one in found.items() if one}
+    if len(chosen) == len(found):
+        listed, bonuses = (folder / name for name in EXPORTED)
+        shutil.copyfile(run.key_terms, listed)
+        write_json(bonuses, chosen)
 
 
 def _remarks(run: RunDir, base: Base) -> list[str]:
@@ -247,6 +260,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
         "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
         **(_expected(run) if run.kind == "final" else _on_test_split(run, config)),
         "graphs": graphs,
+        "key_terms": (folder / EXPORTED[0]).is_file(),
         "opset": OPSET,
         "ir_version": IR_VERSION,
         "spared": list(args.spare),

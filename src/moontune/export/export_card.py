@@ -60,6 +60,10 @@ _FILES = """## Files
 |---|---|
 | `merged/` | the tuned model as `save_pretrained` writes it, the adapter added into the weights |
 {graphs}| `predictions/` | what each product wrote for each test clip |
+{terms}"""
+
+_TERMS = """\
+| `key_terms.txt` | words to know: `moontune transcribe --model merged` writes them |
 """
 
 _GRAPHS = """\
@@ -98,6 +102,7 @@ class ExportFacts:
     platform: str
     licence: str | None = None  # of the base, as the hub names it; None: not known
     graphs: bool = True  # whether there are graphs beside the plain weights
+    key_terms: bool = False  # whether there is a list of words to know
 
     @property
     def base_name(self) -> str:
@@ -122,6 +127,7 @@ class ExportFacts:
             platform=row["environment"]["platform"],
             licence=row.get("licence"),
             graphs=row.get("graphs", True),
+            key_terms=row.get("key_terms", False),
         )
 
 
@@ -143,12 +149,13 @@ def card(facts: ExportFacts, measured: Measured | None) -> str:
 
 
 def _files(facts: ExportFacts) -> list[str]:
+    terms = _TERMS if facts.key_terms else ""
     if not facts.graphs:
-        return [_FILES.format(graphs="")]
+        return [_FILES.format(graphs="", terms=terms)]
     listed = ", ".join(facts.spared)
     spared = f"; in {listed} the products are in float32" if listed else ""
     about = _ABOUT_GRAPHS.format(opset=facts.opset, ir_version=facts.ir_version)
-    return [_FILES.format(graphs=_GRAPHS.format(spared=cell(spared))), about]
+    return [_FILES.format(graphs=_GRAPHS.format(spared=cell(spared)), terms=terms), about]
 
 
 def _use_graphs(facts: ExportFacts) -> str:

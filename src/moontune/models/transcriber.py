@@ -119,6 +119,20 @@ class Transcriber:
             return list(transcripts)
         return self._key_terms(transcripts, partial(self._losses_of, cross_keys))
 
+    def tries_key_terms(self, transcript: Transcript) -> bool:
+        """Whether anything in it is like a term of the list."""
+        return self._key_terms is not None and bool(self._key_terms.candidates(transcript))
+
+    def by_bonus(
+        self,
+        cross_keys: CrossKeys,
+        transcripts: Sequence[Transcript],
+        bonuses: Sequence[float],
+    ) -> list[list[Transcript]]:
+        """Transcripts of encoded clips with the list's terms, by each bonus in place of its own."""
+        assert self._key_terms is not None
+        return self._key_terms.by_bonus(transcripts, partial(self._losses_of, cross_keys), bonuses)
+
     def _label(self, text: str) -> list[int]:
         return target_ids(self._base.tokenizer, text, self.packed.eos)
 
@@ -200,6 +214,31 @@ def transcripts_of(
         found += zip(indices, transcriber(clips, cap), strict=True)
         step(len(found), total)
     return [t for _, t in sorted(group.gather(found), key=lambda pair: pair[0])]
+
+
+def transcripts_by_bonus(
+    transcriber: Transcriber,
+    utterances: Sequence[Utterance],
+    known: Sequence[Transcript] | None,
+    bonuses: Sequence[float],
+    *,
+    cap: TokenCap,
+    group: ProcessGroup,
+    step: Callable[[int, int], object],
+) -> list[list[Transcript]]:
+    """Greedy transcripts of utterances (`known`: what they are), then those by each bonus of the
+    transcriber's key terms; each clip is heard once, and its losses are computed once."""
+    batches = shared_batches(utterances, group)
+    total, found = sum(map(len, batches)), []
+    for indices in batches:
+        clips = [load_audio(utterances[i]) for i in indices]
+        keys, seconds = transcriber.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips]
+        plain = [known[i] for i in indices] if known else transcriber.greedy(keys, seconds, cap)
+        written = transcriber.by_bonus(keys, plain, bonuses)
+        found += zip(indices, zip(plain, *written, strict=True), strict=True)
+        step(len(found), total)
+    ordered = [of_clip for _, of_clip in sorted(group.gather(found), key=lambda pair: pair[0])]
+    return [[of_clip[i] for of_clip in ordered] for i in range(1 + len(bonuses))]
 
 
 def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list[list[int]]:

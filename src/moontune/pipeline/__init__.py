@@ -22,5 +22,6 @@ In reading order:
     heldout_fits      How transcripts fit their audio under adapters that never heard them
     general_speech    The general speech of a run: clips for the forgetting check, and clips
                       replayed in training
+    key_terms         (a folder) A run's list of words to know: written by its models, and counted
     training          (a folder) A run's training: its updates, what is kept of them, and their log
 """

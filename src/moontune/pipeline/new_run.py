@@ -12,11 +12,12 @@ from moontune.config.loading import read_settings, to_dict, with_settings
 from moontune.config.presets import PRESETS
 from moontune.config.schema import RunConfig
 from moontune.config.validation import remarks, resolve
+from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.pipeline.base_of_run import as_open, names_language, with_language
 from moontune.pipeline.earlier_run import with_earlier
-from moontune.pipeline.preflight import check_data, check_model, check_room
+from moontune.pipeline.preflight import check_data, check_key_terms, check_model, check_room
 from moontune.pipeline.run_dir import (
     KINDS,
     RunDir,
@@ -87,12 +88,15 @@ def begin_run(
         start.remark(text)
     if names_language(config):
         config = with_language(config)
+    with speaking(config.language):
+        check_key_terms(config)
     check_data(config)
     start.kind.check(config)
     if start.needs_model:
         check_model(config)
     config = with_language(config)
     start.held.enter_context(speaking(config.language))
+    check_key_terms(config)
     start.held.enter_context(exclusive_run(path))
     named = replace(config.output, run_name=path.name)
     new_run_path(replace(config, output=named), overwrite=overwrite)  # another may have made it
@@ -101,7 +105,8 @@ def begin_run(
         if facts := start.kind.facts():
             run.note(**facts)
         start.sample(run, config)
-    return open_run(path), config
+    run = open_run(path)
+    return run, run.keep_key_terms(config)
 
 
 def _resolved(config: RunConfig, kind: RunKind) -> RunConfig:
@@ -132,6 +137,7 @@ def resume_run(
     saved = run.config()
     start.held.enter_context(speaking(saved.language))
     wanted = as_open(_resolved(settings(saved), start.kind), saved)
+    wanted = _by_own_list(wanted, saved)
     config = resolve(replace(saved, report=wanted.report))
     _refuse_other_settings(config, wanted)
     start.kind.resume(run)
@@ -142,6 +148,18 @@ def resume_run(
     run.add_command(start.command)
     run.save_config(config)
     return run, config
+
+
+def _by_own_list(wanted: RunConfig, saved: RunConfig) -> RunConfig:
+    """What is wanted, with the run's own list of key terms where the one asked for has the same.
+
+    Raises UserError for one that cannot be read.
+    """
+    asked, own = wanted.terms.key_terms, saved.terms.key_terms
+    if asked is None or own is None or asked == own:
+        return wanted
+    same = read_key_terms(asked) == read_key_terms(own)
+    return replace(wanted, terms=saved.terms) if same else wanted
 
 
 def _refuse_other_settings(config: RunConfig, wanted: RunConfig) -> None:

@@ -17,6 +17,7 @@ from moontune.data.manifest import (
     refuse_given_twice,
 )
 from moontune.data.splitting import check_groups
+from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.models.locate import locate
 from moontune.system.cache import cache_dir
@@ -73,6 +74,12 @@ def _check_manifests(paths: Sequence[Path], config: RunConfig) -> None:
             raise
         unusable = f"of {counted(len(bad), 'more row')} no use can be made"
         raise UserError(f"{error}; {unusable}, e.g. {bad[0].where}: {bad[0].detail}") from None
+
+
+def check_key_terms(config: RunConfig) -> None:
+    """Read the list, if there is one, within its language. Raises UserError."""
+    if config.terms.key_terms is not None:
+        read_key_terms(config.terms.key_terms)
 
 
 def check_model(config: RunConfig) -> None:

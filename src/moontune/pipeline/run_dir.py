@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
-from moontune.config.schema import RunConfig
+from moontune.config.schema import RunConfig, TermsConfig
 from moontune.data.audio import AudioPart
-from moontune.data.manifest import read_run_manifest
+from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.errors import UserError
+from moontune.evaluation.key_terms.results import WrittenTerms
 from moontune.evaluation.predictions import run_predictions
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.pipeline.environment import environment, versions_here
@@ -28,6 +29,7 @@ from moontune.system.files import (
     read_jsonl,
     real_path,
     user_path,
+    write_bytes,
     write_json,
     write_text,
 )
@@ -40,7 +42,7 @@ KINDS = {
 }
 FINAL = "final"  # folder of that adapter, in the cross-validation's
 # Settings that are paths, relative to the folder that a run began in.
-PATHS = ("model_id", "manifest", "after", "general_manifest", "replay_manifest")
+PATHS = ("model_id", "manifest", "after", "key_terms", "general_manifest", "replay_manifest")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",
@@ -96,6 +98,39 @@ class RunDir:
         return f"delete it, for uncalibrated confidences, or make it again: {again}"
 
     @property
+    def key_terms(self) -> Path:
+        """The run's own copy of its list of key terms, where it has one."""
+        return self.path / "key_terms.txt"
+
+    def keep_key_terms(self, config: RunConfig) -> RunConfig:
+        """Copy the list that the configuration names, in place of the one that is there; returns
+        the configuration that names the copy."""
+        wanted = config.terms.key_terms
+        if wanted is None:
+            return config
+        own = self.key_terms.absolute()
+        if real_path(wanted) != real_path(own):
+            write_bytes(own, wanted.read_bytes())
+        return replace(config, terms=TermsConfig(own))
+
+    def written_terms_file(self, which: str) -> Path:
+        """What a model makes of the list; `which` is base or tuned."""
+        return self / f"key_terms_{which}.json"
+
+    def written_terms(self, which: str) -> WrittenTerms | None:
+        """The same; None where the run has no list, or was not evaluated yet with one.
+
+        Raises UserError for a damaged file.
+        """
+        file = self.written_terms_file(which)
+        if not (self.key_terms.is_file() and file.is_file()):
+            return None
+        again = f"again: moontune evaluate {shlex.quote(str(self.path))} --overwrite"
+        row = read_json(file, again)
+        with damage_as_user_error(file, again):
+            return WrittenTerms.from_json(row)
+
+    @property
     def checkpoint(self) -> Path:
         """Where an unfinished training stands."""
         return self.path / "checkpoint.safetensors"
@@ -104,6 +139,11 @@ class RunDir:
         """Transcripts that look wrong, the least fitting first; none of a run older than that."""
         file = self / SUSPECTS
         return [Suspect.from_json(row) for row in read_jsonl(file)] if file.is_file() else []
+
+    def fitting(self, split: str) -> list[Utterance]:
+        """A split's utterances but for those that were set aside."""
+        aside = {s.id for s in self.suspects() if s.set_aside}
+        return [u for u in read_run_manifest(self.manifest(split)) if u.id not in aside]
 
     def artifacts(self) -> dict[str, Path]:
         """Files that a complete run leaves, by name."""
@@ -157,6 +197,7 @@ class RunDir:
                 artifact=ArtifactTest.from_json(self.read("artifact_test.json")),
                 audio=self.audio_of(self.suspects()) | self.test_audio(),
                 suspects=self.suspects(),
+                with_terms=written.texts if (written := self.written_terms("tuned")) else {},
             )
 
     def test_audio(self) -> dict[str, Path | AudioPart]:
@@ -188,6 +229,8 @@ class RunDir:
                 settings[name] = [_found(file, began) for file in value]
             elif value:
                 settings[name] = _found(value, began)
+        if settings.get("key_terms"):
+            settings["key_terms"] = str(self.key_terms.absolute())
         return with_settings(RunConfig(), settings, str(file))
 
     def retired_settings(self) -> dict[str, Any]:
@@ -339,6 +382,7 @@ def create_run(
     """Begin a run in an empty folder."""
     run = RunDir(folder)
     run.save_config(config)
+    run.keep_key_terms(config)
     record = {
         "name": name,
         "kind": kind,

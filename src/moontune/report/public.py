@@ -20,6 +20,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.measures import Comparison
+from moontune.report.key_terms import public_key_terms
 from moontune.report.provenance import Section, command_facts, setting_facts
 from moontune.report.results import (
     BaseOrigin,
@@ -44,7 +45,7 @@ _CAUTIONS = (  # beginnings of those of a cross-validation that are made of figu
     "Do not rely on it: ",
 )
 _PATHS = (  # settings that are files, folders or names on the hub
-    *("manifest", "after", "general_manifest", "replay_manifest"),
+    *("manifest", "after", "general_manifest", "replay_manifest", "key_terms"),
     *("dataset", "model_id", "output_dir", "report_file"),
 )
 _NAMES = ("run_name", "dataset_split", "dataset_revision", "revision", "language")
@@ -144,6 +145,8 @@ def public_metrics(found: RunMetrics) -> RunMetrics:
         stage_seconds=found.stage_seconds,
         remarks=[],
         confidence=found.confidence,
+        key_terms=public_key_terms(found.key_terms),
+        rare_words=found.rare_words,
     )
 
 

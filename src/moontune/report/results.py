@@ -19,6 +19,9 @@ from moontune.data.splitting import Share
 from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.confidence.reliability import WordConfidence
 from moontune.evaluation.error_rates import evaluated_rate, leading_rate
+from moontune.evaluation.key_terms.figures import TermFigures
+from moontune.evaluation.key_terms.rare_words import RareWords
+from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.measures import Comparison, Outcome
 from moontune.evaluation.phrasing import plainly
 from moontune.evaluation.predictions import PredictionRow
@@ -182,6 +185,8 @@ class RunMetrics:
     next_steps: list[NextStep] = field(default_factory=list)  # none of runs older than that
     confidence: WordConfidence | None = None  # of words, where the run decodes by consensus
     new_clips: NewClips | None = None  # of a run that came after another
+    key_terms: KeyTermResults | None = None  # where the run has a list
+    rare_words: RareWords | None = None  # None where words are not separated, and of older runs
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> RunMetrics:
@@ -203,6 +208,8 @@ class RunMetrics:
             next_steps=[NextStep(**step) for step in row.get("next_steps", [])],
             confidence=WordConfidence.from_json(row.get("confidence")),
             new_clips=NewClips.from_json(row.get("new_clips"), row["run"]),
+            key_terms=KeyTermResults.from_json(row.get("key_terms")),
+            rare_words=RareWords.from_json(row.get("rare_words")),
         )
 
 
@@ -277,6 +284,8 @@ class RunResults:
     artifact: ArtifactTest
     audio: Mapping[str, Path | AudioPart]  # files of the test split's clips and the suspects by id
     suspects: list[Suspect] = field(default_factory=list)  # the least fitting first
+    # What the tuned model writes with the run's key terms, of the clips where that is other.
+    with_terms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -309,6 +318,7 @@ class RunComparison:
     remarks: list[str]
     bases: str = ""  # that the two adapt, in a sentence, where they are two
     next_steps: list[NextStep] = field(default_factory=list)
+    key_terms: TermFigures | None = None  # of a list that was asked for
 
     @property
     def names(self) -> tuple[str, str]:
@@ -519,4 +529,7 @@ class CrossvalResults:
     by_speaker: bool = True  # no speaker of a fold's test clips was met in its training
     general: GeneralSpeech | None = None  # of base and all folds' adapters; None: not measured
     confidence: WordConfidence | None = None  # of words, where the folds decode by consensus
+    key_terms: KeyTermResults | None = None  # where it has a list
+    with_terms: Mapping[str, str] = field(default_factory=dict)  # as of a run
+    rare_words: RareWords | None = None  # None where words are not separated
     next_steps: list[NextStep] = field(default_factory=list)

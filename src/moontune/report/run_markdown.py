@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from moontune.evaluation.acceptance import Check, shown
 from moontune.report.confidence import confidence_section
+from moontune.report.key_terms import key_terms_section, rare_words_section, terms_in_clips
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import (
     changed,
@@ -36,6 +37,7 @@ def render(results: RunResults) -> str:
         *_figures(metrics, results.losses),
         *new_clips_section(metrics.new_clips),
         words(metrics.comparison),
+        *terms_in_clips(metrics.key_terms, results.before, results.after, results.with_terms),
         changed(results.before, results.after),
         *suspicious(results.suspects),
         forgetting(metrics),
@@ -75,6 +77,8 @@ def _figures(metrics: RunMetrics, losses: LossHistory) -> list[str]:
         _training(losses, metrics.training.figures.best_step),
         groups(metrics.comparison),
         *confidence_section(metrics.confidence),
+        *key_terms_section(metrics.key_terms),
+        *rare_words_section(metrics.rare_words),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
+from moontune.transcribe.own_terms import AskedTerms, no_spaces, terms_to_write
 from moontune.transcribe.recognizer import language_of_model
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import check_port
@@ -56,6 +57,11 @@ class ServeArgs:
     decoding: Decoding = "greedy"
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
     two to three times the time."""
+    key_terms: Path | None = None
+    """Words and phrases that the models must know, one a line, as for `moontune transcribe`.
+    Default: the run's own list, if it has one."""
+    no_key_terms: bool = False
+    """Leave the run's own list of key terms out."""
     max_seconds: float = 300.0
     """Longer recordings are refused."""
     max_megabytes: int = 50
@@ -89,7 +95,7 @@ def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
         raise UserError("--max-seconds and --max-megabytes must be above 0")
     own = own_sentences() if current() == ENGLISH else []
     prompts = own if args.prompts is None else read_prompts(args.prompts)
-    sources = model_sources(args.model, args.model_id)
+    sources = _with_terms(args, model_sources(args.model, args.model_id), tell)
     corrected = CorrectedClips(args.keep)
     models = ServedModels(sources, args.device, tell, args.decoding)
     title = real_path(user_path(args.model or sources[0].what)).name
@@ -105,6 +111,27 @@ def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
             )
     finally:
         models.end()
+
+
+def _with_terms(
+    args: ServeArgs, sources: Sequence[ModelSource], tell: Callable[[str], None]
+) -> list[ModelSource]:
+    """The models with the list that each writes: the one asked for, or the run's own, by the bonus
+    that the run chose for it. Raises UserError."""
+    asked = AskedTerms(args.key_terms, None, args.no_key_terms)
+    if args.key_terms is not None and not current().spaced:
+        raise UserError(no_spaces(current()))
+    found = []
+    for source in sources:
+        of_base = source.name == "base"
+        listed = terms_to_write(args.model or source.what, asked, current, _SIDES[of_base])
+        if listed.says:
+            tell(f"{source.name}: {listed.says}")
+        found.append(replace(source, key_terms=listed.terms))
+    return found
+
+
+_SIDES = ("tuned", "base")
 
 
 def _training(

@@ -15,14 +15,21 @@ from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
-from moontune.languages.table import current, language_named, speaking
-from moontune.models.key_terms.weighing import BONUS, MOST_BONUS, KeyTerms
+from moontune.languages.table import Language, current, language_named, speaking
+from moontune.models.key_terms.weighing import KeyTerms
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 from moontune.transcribe.batching import BatchTranscriber, Summary
 from moontune.transcribe.drafts import DraftWriter
+from moontune.transcribe.own_terms import (
+    AskedTerms,
+    TermsToWrite,
+    no_spaces,
+    terms_to_write,
+)
+from moontune.transcribe.recognizer import language_of_model
 from moontune.transcribe.recordings import Recording, find_recordings
 from moontune.transcribe.segmentation import SegmentationConfig
 from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
@@ -69,10 +76,13 @@ class TranscribeArgs:
     two to three times the time. Default: greedy, and consensus for --draft."""
     key_terms: Path | None = None
     """Words and phrases that it must know, one a line: written where what is heard sounds like one
-    and the model finds it likely (docs/key_terms.md)."""
+    and the model finds it likely (docs/key_terms.md). Default: the run's own list, if it has
+    one."""
     key_terms_bonus: float | None = None
-    """With --key-terms, how much likelier they are beforehand, in nats a token: more finds more of
-    them and invents more. Default: 2."""
+    """How much likelier key terms are beforehand, in nats a token: more finds more of them and
+    invents more. Default: the one that the run chose, and 2 of a list given here."""
+    no_key_terms: bool = False
+    """Leave the run's own list of key terms out."""
     draft: Path | None = None
     """Make a data set here: clips with transcripts to correct, the ones that a training has most to
     learn from first."""
@@ -122,7 +132,7 @@ def _transcribed(
     loaded: Callable[[], None],
 ) -> Summary:
     forms = _checked(args)
-    key_terms = _key_terms(args)
+    asked = _asked(args)
     recordings = find_recordings(args.files)
 
     def tell(text: str) -> None:  # names of files, and what libraries say of them
@@ -156,20 +166,18 @@ def _transcribed(
         from moontune.transcribe.recognizer import open_recognizer
 
         device = _device(args.device, lengths_s)
+        listed = _terms(args, asked)
         recognizer = open_recognizer(
             *(args.model, device, args.model_id, args.revision),
             word_times=forms != ("text",),
             decoding=args.decoding or ("greedy" if drafts is None else "consensus"),
-            key_terms=key_terms,
+            key_terms=listed.terms,
             language=args.language,
         )
-        stack.enter_context(speaking(_spaced(recognizer, key_terms).language))
+        stack.enter_context(speaking(_spaced(recognizer, listed.terms).language))
         loaded()
-        if recognizer.note:
-            ui.note(f"note: {recognizer.note}")
-        sure = recognizer.calibration
-        if sure is not None and not sure.own and "jsonl" in forms:
-            ui.note(f"note: confidences of {current().unit}s are {sure.says}")
+        for line in filter(None, (listed.says, *_notes(recognizer, forms))):
+            ui.note(line)
         if args.tokens_per_second is not None:
             cap = TokenCap(args.tokens_per_second, recognizer.cap.margin)
             recognizer = replace(recognizer, cap=cap)
@@ -186,23 +194,35 @@ def _transcribed(
 def _spaced(recognizer: Recognizer, key_terms: KeyTerms | None) -> Recognizer:
     """The same. Raises UserError where terms cannot be written in its language."""
     if key_terms is not None and not recognizer.language.spaced:
-        raise UserError(
-            f"--key-terms: {recognizer.language.name} has no spaces between words, where terms are "
-            "counted (`moontune score`) and not written yet; leave it out"
-        )
+        raise UserError(no_spaces(recognizer.language))
     return recognizer
 
 
-def _key_terms(args: TranscribeArgs) -> KeyTerms | None:
-    """The list that is to be known. Raises UserError."""
-    bonus = args.key_terms_bonus
-    if args.key_terms is None:
-        if bonus is not None:
-            raise UserError("--key-terms-bonus is of a list; add --key-terms FILE")
-        return None
-    if bonus is not None and not 0 <= bonus <= MOST_BONUS:
-        raise UserError(f"--key-terms-bonus {bonus:g}: give 0 to {MOST_BONUS:g} nats")
-    return KeyTerms(read_key_terms(args.key_terms), BONUS if bonus is None else bonus)
+def _notes(recognizer: Recognizer, forms: Sequence[Format]) -> Iterator[str]:
+    """What to know of who listens, a line each."""
+    if recognizer.note:
+        yield f"note: {recognizer.note}"
+    sure = recognizer.calibration
+    if sure is not None and not sure.own and "jsonl" in forms:
+        yield f"note: confidences of {current().unit}s are {sure.says}"
+
+
+def _asked(args: TranscribeArgs) -> AskedTerms:
+    """What is asked of key terms. Raises UserError."""
+    asked = AskedTerms(args.key_terms, args.key_terms_bonus, args.no_key_terms)
+    asked.check()
+    if asked.file is not None:
+        read_key_terms(asked.file)
+    return asked
+
+
+def _terms(args: TranscribeArgs, asked: AskedTerms) -> TermsToWrite:
+    """The list asked for, or the model's own. Raises UserError."""
+
+    def language() -> Language:
+        return language_of_model(args.model, args.model_id, language=args.language, ask_hub=False)
+
+    return terms_to_write(args.model, asked, language)
 
 
 def _checked(args: TranscribeArgs) -> tuple[Format, ...]:

@@ -132,6 +132,11 @@ def language_of_model(
     return Language(parts.language or language_of_base(base, revision, ask_hub=ask_hub))
 
 
+def is_onnx_pair(what: str) -> bool:
+    """Whether `what` names an exported pair. Raises UserError where it is no model."""
+    return _kind(what) == "onnx"
+
+
 def _kind(what: str) -> str:
     if what == "bundled":
         return "model"

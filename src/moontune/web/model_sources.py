@@ -9,6 +9,7 @@ from pathlib import Path
 from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError
 from moontune.languages.table import current
+from moontune.models.key_terms.weighing import KeyTerms
 from moontune.models.locate import is_hub_id, locate
 from moontune.transcribe.recognizer import Recognizer, base_of, open_recognizer
 
@@ -22,6 +23,7 @@ class ModelSource:
     revision: str | None = None
     model_id: str | None = None  # the base of an adapter, where it is not its own
     optional: bool = False  # the other is enough where it cannot be loaded
+    key_terms: KeyTerms | None = None  # that it writes
 
     def found(self) -> ModelSource:
         """The same, a model of the hub as it now is on this machine. Raises UserError."""
@@ -32,7 +34,9 @@ class ModelSource:
     def load(self, device: str, decoding: Decoding) -> Recognizer:
         """Raises UserError."""
         place = (self.what, device, self.model_id, self.revision)
-        return open_recognizer(*place, decoding=decoding, language=current().code)
+        return open_recognizer(
+            *place, decoding=decoding, key_terms=self.key_terms, language=current().code
+        )
 
 
 def model_sources(what: str | None, model_id: str | None) -> list[ModelSource]:

@@ -34,6 +34,10 @@ class Tokenized:
     ids: tuple[int, ...]  # EOS included
 
 
+# Nats of texts in their clips.
+Losses = Callable[[Sequence[Tokenized]], Sequence[float]]
+
+
 class KeyTermWriter:
     """Puts terms into transcripts of which the model finds them likely enough."""
 
@@ -41,32 +45,40 @@ class KeyTermWriter:
         """`tokenize` gives the tokens of a text, EOS at its end."""
         self._index, self._tokenize, self._bonus = TermIndex(known.terms), tokenize, known.bonus
 
-    def __call__(
-        self,
-        transcripts: Sequence[Transcript],
-        losses: Callable[[Sequence[Tokenized]], Sequence[float]],
-    ) -> list[Transcript]:
-        """Transcripts of clips with the terms that were said in them; `losses` are nats of texts in
-        their clips."""
+    def __call__(self, transcripts: Sequence[Transcript], losses: Losses) -> list[Transcript]:
+        """Transcripts of clips with the terms that were said in them."""
+        [found] = self.by_bonus(transcripts, losses, [self._bonus])
+        return found
+
+    def by_bonus(
+        self, transcripts: Sequence[Transcript], losses: Losses, bonuses: Sequence[float]
+    ) -> list[list[Transcript]]:
+        """The same by each bonus, the losses computed once."""
         tried = [
             (i, candidate)
             for i, transcript in enumerate(transcripts)
-            if not transcript.truncated
-            for candidate in self._index.candidates(transcript.text)
+            for candidate in self.candidates(transcript)
         ]
         costs = self._costs(tried, transcripts, losses)
         of_clip: list[list[tuple[Candidate, float]]] = [[] for _ in transcripts]
         for (i, candidate), cost in zip(tried, costs, strict=True):
             of_clip[i].append((candidate, cost))
-        return list(map(self._written, transcripts, of_clip))
+        return [
+            [self._written(t, found, bonus) for t, found in zip(transcripts, of_clip, strict=True)]
+            for bonus in bonuses
+        ]
+
+    def candidates(self, transcript: Transcript) -> list[Candidate]:
+        """What is tried in a transcript; nothing where it has no end of its own."""
+        return [] if transcript.truncated else self._index.candidates(transcript.text)
 
     def _costs(
         self,
         tried: Sequence[tuple[int, Candidate]],
         transcripts: Sequence[Transcript],
-        losses: Callable[[Sequence[Tokenized]], Sequence[float]],
+        losses: Losses,
     ) -> list[float]:
-        """Nats that each candidate costs beyond what it may."""
+        """Nats that the transcript with each candidate is less likely than without."""
         clips = sorted({i for i, _ in tried})
         asked = [Tokenized(i, tuple(transcripts[i].tokens)) for i in clips]
         texts = [(i, text) for i, candidate in tried for text in candidate.as_said]
@@ -75,34 +87,33 @@ class KeyTermWriter:
         without = dict(zip(clips, found, strict=False))
         spelled = iter(found[len(clips) :])
         return [
-            min(next(spelled) for _ in candidate.as_said)
-            - without[i]
-            - self._bonus * candidate.term.weight * self._tokens_of(candidate.term)
-            for i, candidate in tried
+            min(next(spelled) for _ in candidate.as_said) - without[i] for i, candidate in tried
         ]
 
-    def _tokens_of(self, term: KeyTerm) -> int:
-        return len(self._tokenize(f" {term.text}")) - 1
+    def _may_cost(self, term: KeyTerm, bonus: float) -> float:
+        return bonus * term.weight * (len(self._tokenize(f" {term.text}")) - 1)
 
     def _written(
-        self, transcript: Transcript, costs: Sequence[tuple[Candidate, float]]
+        self, transcript: Transcript, costs: Sequence[tuple[Candidate, float]], bonus: float
     ) -> Transcript:
-        """With the candidates that cost least, none where another is."""
+        """With the candidates that cost least beyond what they may, none where another is."""
+        beyond = [(one, cost - self._may_cost(one.term, bonus)) for one, cost in costs]
         taken: list[Candidate] = []
-        for candidate, cost in sorted(costs, key=lambda pair: pair[1]):
+        for candidate, cost in sorted(beyond, key=lambda pair: pair[1]):
             if cost > 0:
                 break
             if all(candidate.end <= other.first or other.end <= candidate.first for other in taken):
                 taken.append(candidate)
+        count = len(transcript.text.split())
         for candidate in sorted(taken, key=lambda one: -one.first):  # from behind: places hold
-            transcript = self._replaced(transcript, candidate)
+            transcript = self._replaced(transcript, candidate, count)
         return transcript
 
-    def _replaced(self, transcript: Transcript, candidate: Candidate) -> Transcript:
+    def _replaced(self, transcript: Transcript, candidate: Candidate, count: int) -> Transcript:
+        """With the term in its place; the candidate is of a transcript of `count` words."""
         words = transcript.text.split()
         new = candidate.text.split()
-        behind = len(words) - candidate.end
-        middle = new[candidate.first : len(new) - behind if behind else len(new)]
+        middle = new[candidate.first : len(new) - (count - candidate.end)]
         text = " ".join([*words[: candidate.first], *middle, *words[candidate.end :]])
         sure = transcript.confidences
         if sure is not None:

@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moontune.config.flag_marks import Positional
-from moontune.config.schema import OutputConfig, ReportConfig
+from moontune.config.schema import OutputConfig, ReportConfig, RunConfig, TermsConfig
 from moontune.config.validation import check_values
+from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
+from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
 from moontune.languages.table import speaking
 from moontune.pipeline.experiments.final import doubts_of, open_crossval
+from moontune.pipeline.key_terms.writing import list_hash
 from moontune.pipeline.run_dir import RunDir, evaluated_run, final_command
 from moontune.pipeline.stages.next_steps import use_base, use_it
 from moontune.report.html.contents import comparison_page
+from moontune.report.key_terms import compared_terms_section
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures, words
 from moontune.report.results import ComparedRun, NextStep, RunComparison
@@ -36,6 +40,8 @@ class CompareArgs:
     """The page to write; default: compare-A-B.html where the runs lie."""
     report_clips: int = ReportConfig.report_clips
     """Changed clips to show with their audio."""
+    key_terms: Path | None = None
+    """A list of words and phrases to count in both, one a line: docs/key_terms.md."""
     seed: int = OutputConfig.seed
     """Seed of the bootstrap."""
 
@@ -52,8 +58,10 @@ def compare_runs(args: CompareArgs) -> tuple[RunComparison, Path]:
     check_output(page, "--output")
     if page.suffix != ".html":
         raise UserError(f"--output {page}: name a file that ends in .html")
-    bases = _check(runs, names)
     with speaking(runs[1].config().language):
+        if args.key_terms is not None:
+            read_key_terms(args.key_terms)
+        bases = _check(runs, names)
         return _compared(args, runs, names, page, bases)
 
 
@@ -80,23 +88,42 @@ def _compared(
     for run, name in zip(runs, names, strict=True):
         for setting, value in run.retired_settings().items():
             remarks.append(f"{name} was made with {setting} = {value}, which is no more.")
-    result = RunComparison(before, after, comparison, remarks, bases)
+    terms = compared_terms(args.key_terms, before, after, args.seed)
+    result = RunComparison(before, after, comparison, remarks, bases, key_terms=terms)
     result = replace(result, next_steps=_next_steps(runs, result))
     write_text(page, comparison_page(result, args.report_clips))
     write_text(page.with_suffix(".md"), _markdown(result))
     return result, page
 
 
+def compared_terms(
+    file: Path | None, before: ComparedRun, after: ComparedRun, seed: int
+) -> TermFigures | None:
+    """Figures of a list in what two runs write; None without one. Raises UserError."""
+    if file is None:
+        return None
+    return term_figures(read_key_terms(file), before.predictions, after.predictions, seed)
+
+
 def compared_run(run: RunDir, name: str) -> ComparedRun:
     """One side of a comparison, from a folder whose tuned model was measured."""
     return ComparedRun(
         name=name,
-        config=run.used_config(),
+        config=_with_list_named(run),
         training=TrainingFigures.from_json(run.read("train.json")),
         commands=run.commands(),
         predictions=stored_predictions(run / "predictions_tuned.jsonl"),
         audio=run.test_audio(),
     )
+
+
+def _with_list_named(run: RunDir) -> RunConfig:
+    """The run's configuration, its list of key terms called by what is in it: every run has a copy
+    of its own, so that places say nothing."""
+    config = run.used_config()
+    if config.terms.key_terms is None:
+        return config
+    return replace(config, terms=TermsConfig(Path(f"list {list_hash(run)[:12]}")))
 
 
 def newer_references(
@@ -210,6 +237,7 @@ def _markdown(runs: RunComparison) -> str:
         bootstrap_note(comparison),
         groups(comparison, names),
         words(comparison),
+        *compared_terms_section(runs.key_terms, names),
         changed(runs.before.predictions, runs.after.predictions, names),
     ]
     return "\n\n".join(parts) + "\n"

@@ -150,3 +150,13 @@ def check_unchanged(run: RunDir) -> None:
                     f"{path}: has other {section} settings than the cross-validation; redo it with "
                     "those, or start over with --overwrite"
                 )
+        if config.terms.key_terms and _listed(RunDir(path)) != _listed(run):
+            raise UserError(
+                f"{path}: has another list of key terms than the cross-validation; redo it with "
+                f"--key-terms {run.key_terms}, or start over with --overwrite"
+            )
+
+
+def _listed(run: RunDir) -> bytes:
+    """The file of a run's key terms; none where it has no list."""
+    return run.key_terms.read_bytes() if run.key_terms.is_file() else b""

@@ -23,6 +23,7 @@ from moontune.evaluation.phrasing import plainly, show
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.languages.table import RATES, current
 from moontune.pipeline.experiments.final import doubts
+from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
 from moontune.pipeline.run_dir import RunDir, final_command
 from moontune.pipeline.screening import write_suspects
 from moontune.pipeline.stages.confidence import confidence_of
@@ -31,6 +32,12 @@ from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_row
 from moontune.report.confidence import confidence_section
 from moontune.report.html.contents import crossval_page
+from moontune.report.key_terms import (
+    key_terms_section,
+    public_key_terms,
+    rare_words_section,
+    terms_in_clips,
+)
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import (
     bootstrap_note,
@@ -121,6 +128,9 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         by_speaker=split["split_by"] == "speaker",
         general=general,
         confidence=confidence_of([fold.run for fold in folds], config.output.seed),
+        key_terms=key_terms_of([fold.run for fold in folds], config.output.seed),
+        with_terms=_with_terms(folds),
+        rare_words=rare_words_of([fold.run for fold in folds], config.output.seed),
     )
     results = replace(results, next_steps=[next_step(run, results)])
     origin = run.stages()["sample"]["origin"]
@@ -133,6 +143,8 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
             folds[0].run.stages(), None if general is None else general.comparison
         ),
         "confidence": results.confidence and results.confidence.to_json(),
+        "key_terms": results.key_terms and results.key_terms.to_json(),
+        "rare_words": results.rare_words and results.rare_words.to_json(),
         "folds": [fold.to_json() for fold in results.folds],
         "split_by": split["split_by"],
         "kept_together": split.get("kept_together"),
@@ -160,6 +172,12 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     write_report(run, config, Rendered(own, _public(results, shown, public), page))
     run.mark_complete()
     return results
+
+
+def _with_terms(folds: Sequence[FoldResults]) -> dict[str, str]:
+    """What the folds' tuned models write with the list, of the clips where that is other."""
+    found = [fold.run.written_terms("tuned") for fold in folds]
+    return {clip: text for one in found if one for clip, text in one.texts.items()}
 
 
 def general_of_folds(folds: Sequence[RunDir], seed: int) -> GeneralSpeech | None:
@@ -394,7 +412,10 @@ def _markdown(results: CrossvalResults, sections: list[Section]) -> str:
     """The cross-validation's own report."""
     parts = [
         *_figures_of_all(results.name, results.comparison, results.cautions, sections[0]),
+        *key_terms_section(results.key_terms),
+        *rare_words_section(results.rare_words),
         words(results.comparison),
+        *terms_in_clips(results.key_terms, results.before, results.after, results.with_terms),
         changed(results.before, results.after),
         *suspicious(results.suspects),
         *confidence_section(results.confidence),
@@ -426,6 +447,8 @@ def _public(
     comparison, said = public_comparison(results.comparison), public_cautions(results.cautions)
     parts = [
         *_figures_of_all(results.name, comparison, said, sections[0]),
+        *key_terms_section(public_key_terms(results.key_terms)),
+        *rare_words_section(results.rare_words),
         clip_counts(comparison),
         *suspect_counts(results.suspects),
         *confidence_section(results.confidence),

@@ -34,6 +34,7 @@ from moontune.languages.table import speaking
 from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unchanged
 from moontune.pipeline.general_speech import general_speech
+from moontune.pipeline.key_terms.writing import take_over_bonus
 from moontune.pipeline.preflight import check_model, check_room
 from moontune.pipeline.run_dir import (
     FINAL,
@@ -306,6 +307,7 @@ def do_final(
         _transcribe_check(run, config, base, ui, group)
         if group.is_main:
             calibrate_on_folds(run, crossval.run)
+            take_over_bonus(run, crossval.folds)
 
     options: dict[str, Callable[[], dict[str, Any]]] = {
         "labels": lambda: {"cache": group.on_main(lambda: _cached(run, crossval))},

@@ -202,7 +202,7 @@ def _begun(folder: Path, config: RunConfig) -> RunDir | None:
     if not fork.checkpoint.is_file():
         return None
     made = fork.config()
-    same = replace(made, output=config.output, report=config.report)
+    same = replace(made, output=config.output, report=config.report, terms=config.terms)
     return fork if same == config else None
 
 

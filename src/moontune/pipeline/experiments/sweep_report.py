@@ -14,7 +14,7 @@ from moontune.evaluation.acceptance import State
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison
 from moontune.languages.table import RateName
-from moontune.pipeline.experiments.compare_runs import compared_run
+from moontune.pipeline.experiments.compare_runs import compared_run, compared_terms
 from moontune.pipeline.experiments.search_space import configured, value_of
 from moontune.pipeline.experiments.trial import Trial, best_of, described, trial_folder
 from moontune.pipeline.run_dir import RunDir
@@ -22,6 +22,7 @@ from moontune.pipeline.stages.next_steps import settings_of, use_base, use_it
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.report.html.contents import comparison_page, run_page
 from moontune.report.html.page import Heading
+from moontune.report.key_terms import key_terms_section
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import (
     bootstrap_note,
@@ -160,7 +161,8 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
         names = (OWN, f"trial-{winner}")
         before, after = (compared_run(t, name) for t, name in zip(tested, names, strict=True))
         comparison = compare(before.predictions, after.predictions, config.output.seed)
-        pair = RunComparison(before, after, comparison, [])
+        terms = compared_terms(config.terms.key_terms, before, after, config.output.seed)
+        pair = RunComparison(before, after, comparison, [], key_terms=terms)
     record = run.record()
     found = SweepResult(
         record["name"],
@@ -314,5 +316,6 @@ def _figures(
         cell(best.verdict.sentence),
         *map(cell, best.verdict.cautions),
         result(best),
+        *key_terms_section(best.key_terms),
         section_text(trials),
     ]

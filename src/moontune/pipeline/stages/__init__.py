@@ -65,7 +65,7 @@ STAGES = (
         spares=("train",),
     ),
     Stage("train", "train the adapter, keep the best", ("lora", "train", "device"), computes=True),
-    Stage("evaluate", "measure the tuned model likewise", ("device",), computes=True),
+    Stage("evaluate", "measure the tuned model likewise", ("terms", "device"), computes=True),
     Stage("artifact", "reload it in a fresh process"),
     Stage("verdict", "accept or not, with the reasons", ("report",), of_files=True),
     Stage("report", "write the report", ("report",), of_files=True),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.evaluation.comparison import groups_of
 from moontune.evaluation.confidence.fitting import fit_calibration
 from moontune.evaluation.confidence.judged import JudgedWord, judged_row, judged_words
@@ -37,7 +36,7 @@ def calibrate(run: RunDir, config: RunConfig, ui: Ui, base: Base, group: Process
         return
     from moontune.models.transcriber import Transcriber, transcripts_of
 
-    utterances = group.on_main(lambda: _validation_clips(run))
+    utterances = group.on_main(lambda: run.fitting("val"))
     found = transcripts_of(
         Transcriber(base, "consensus"),
         utterances,
@@ -105,8 +104,3 @@ def _judged(rows: Sequence[PredictionRow]) -> list[list[JudgedWord]] | None:
     found = [judged_row(row) for row in rows]
     known = [clip for clip in found if clip is not None]
     return known if len(known) == len(rows) else None
-
-
-def _validation_clips(run: RunDir) -> list[Utterance]:
-    aside = {s.id for s in run.suspects() if s.set_aside}
-    return [u for u in read_run_manifest(run.manifest("val")) if u.id not in aside]

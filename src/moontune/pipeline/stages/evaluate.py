@@ -10,6 +10,7 @@ from moontune.errors import UserError
 from moontune.evaluation.comparison import differing_conditions
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.earlier_run import earlier_run
+from moontune.pipeline.key_terms.writing import write_key_terms
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.screening import screen_again, write_suspects
 from moontune.pipeline.stages.confidence import calibrate
@@ -35,9 +36,12 @@ def evaluate_stage(
     from moontune.models.adapter import load_adapter
 
     base, base_facts = load_base_for(run, config, group)
+    if run.kind != "final":
+        write_key_terms(run, config, ui, base, "base", group)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
     measure(run, config, ui, base, "tuned", group)
     if run.kind != "final":  # which has no validation clips
+        write_key_terms(run, config, ui, base, "tuned", group)
         calibrate(run, config, ui, base, group)
     if also is not None:
         also(base)

@@ -19,7 +19,7 @@ from moontune.config.recommended import (
     unset,
 )
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, manifest_hash, read_run_manifest, write_manifest
+from moontune.data.manifest import Utterance, manifest_hash, write_manifest
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_dir import RunDir
@@ -114,15 +114,9 @@ def _load_inputs(
     """The base and the splits, and how `run.json` records the base."""
     base, provenance = load_base_for(run, config, group)
     own, val, replay = group.on_main(
-        lambda: (_fitting(run, "train"), _fitting(run, "val"), general_speech(run, "replay"))
+        lambda: (run.fitting("train"), run.fitting("val"), general_speech(run, "replay"))
     )
     return Inputs(base, own, val, replay), provenance
-
-
-def _fitting(run: RunDir, split: str) -> list[Utterance]:
-    """A split's utterances but for those that were set aside."""
-    aside = {s.id for s in run.suspects() if s.set_aside}
-    return [u for u in read_run_manifest(run.manifest(split)) if u.id not in aside]
 
 
 def _key(

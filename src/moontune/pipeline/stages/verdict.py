@@ -22,6 +22,7 @@ from moontune.evaluation.error_rates import evaluated_rate
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.earlier_run import new_clips_of
+from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.confidence import confidence_of
 from moontune.pipeline.stages.next_steps import next_steps
@@ -115,6 +116,7 @@ def _metrics_of(
     sampled, cleaned = stages["sample"], stages["clean"]
     general_facts = general_row(stages, evidence.general)
     confidence = confidence_of([run], config.output.seed)
+    terms, rare = (of([run], config.output.seed) for of in (key_terms_of, rare_words_of))
     return {
         "run": record["name"],
         "accepted": verdict.accepted,
@@ -127,6 +129,8 @@ def _metrics_of(
         "difference": evidence.difference.to_json(evidence.comparison.rate),
         "comparison": evidence.comparison.to_json(),
         "confidence": confidence and confidence.to_json(),
+        "key_terms": terms and terms.to_json(),
+        "rare_words": rare and rare.to_json(),
         "new_clips": new_clips_of(run, config.output.seed),
         "general": general_facts,
         "training": training,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +68,7 @@ def changed_clips(
     fixed = sorted((p for p in pairs if _change(p) < 0), key=lambda p: (_change(p), p[0]["id"]))
     broken = sorted((p for p in pairs if _change(p) > 0), key=lambda p: (-_change(p), p[0]["id"]))
     fixed_count, broken_count = _shares(len(fixed), len(broken), count)
-    restored = style_of(row["reference"] for row in before) != "cased"
-    cased = style_of(_reference(row, restored) for row in before) == "cased"
+    restored, cased = _style(before)
 
     def clip(pair: tuple[PredictionRow, PredictionRow]) -> ChangedClip:
         return _clip(pair, audio.get(pair[0]["id"]), _reference(pair[0], restored), cased)
@@ -81,6 +80,26 @@ def changed_clips(
         len(broken),
         restored and cased,
     )
+
+
+def named_clips(
+    before: list[PredictionRow],
+    after: list[PredictionRow],
+    audio: Mapping[str, Clip],
+    ids: Sequence[str],
+) -> list[ChangedClip]:
+    """The clips of these ids, whether they changed or not."""
+    one, other = ({row["id"]: row for row in rows} for rows in (before, after))
+    restored, cased = _style(before)
+    return [
+        _clip((one[i], other[i]), audio.get(i), _reference(one[i], restored), cased) for i in ids
+    ]
+
+
+def _style(rows: Sequence[PredictionRow]) -> tuple[bool, bool]:
+    """Whether references are shown in the restored style, and whether they have case then."""
+    restored = style_of(row["reference"] for row in rows) != "cased"
+    return restored, style_of(_reference(row, restored) for row in rows) == "cased"
 
 
 def _change(pair: tuple[PredictionRow, PredictionRow]) -> int:

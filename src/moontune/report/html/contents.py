@@ -53,6 +53,9 @@ def run_page(
         suspects=results.suspects,
         confidence=metrics.confidence,
         new_clips=metrics.new_clips.sentences if metrics.new_clips else (),
+        key_terms=metrics.key_terms,
+        with_terms=results.with_terms,
+        rare_words=metrics.rare_words,
     )
     return render_page(page, clips)
 
@@ -129,6 +132,7 @@ def comparison_page(
         predictions=(runs.before.predictions, runs.after.predictions),
         audio=runs.before.audio,
         cautions=runs.remarks,
+        key_terms=runs.key_terms,
         names=names,
         facts=[
             _differing_settings(runs),
@@ -183,6 +187,9 @@ def crossval_page(results: CrossvalResults, facts: list[Section], clips: int) ->
         facts=facts,
         suspects=results.suspects,
         confidence=results.confidence,
+        key_terms=results.key_terms,
+        with_terms=results.with_terms,
+        rare_words=results.rare_words,
     )
     return render_page(page, clips)
 

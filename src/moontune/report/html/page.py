@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from markupsafe import Markup
@@ -15,6 +15,14 @@ from markupsafe import Markup
 from moontune.data.audio import AudioPart
 from moontune.evaluation.acceptance import Check, shown
 from moontune.evaluation.confidence.reliability import WordConfidence
+from moontune.evaluation.key_terms.figures import TermFigures
+from moontune.evaluation.key_terms.phrasing import (
+    key_term_sentences,
+    rare_sentences,
+    term_sentence,
+)
+from moontune.evaluation.key_terms.rare_words import RareWords
+from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.confidence import (
@@ -23,7 +31,13 @@ from moontune.report.confidence import (
     reliability_sentence,
 )
 from moontune.report.final_adapter import expectation
-from moontune.report.html.changed_clips import ClipAudio, changed_clips, clip_audio
+from moontune.report.html.changed_clips import (
+    ChangedClip,
+    ClipAudio,
+    changed_clips,
+    clip_audio,
+    named_clips,
+)
 from moontune.report.html.figures import (
     group_axis,
     group_table,
@@ -35,6 +49,15 @@ from moontune.report.html.loss_curve import curves
 from moontune.report.html.reliability_picture import reliability_picture
 from moontune.report.html.svg import Caption
 from moontune.report.html.templating import templates
+from moontune.report.key_terms import NAMES as RARE_NAMES
+from moontune.report.key_terms import (
+    TermTable,
+    compared_model_table,
+    compared_term_table,
+    missed_by_clip,
+    model_table,
+    term_table,
+)
 from moontune.report.markdown_tables import endings
 from moontune.report.provenance import Section
 from moontune.report.results import (
@@ -129,6 +152,9 @@ class Page:
     suspects: Sequence[Suspect] = ()  # transcripts that look wrong, the least fitting first
     confidence: WordConfidence | None = None  # None: transcripts are greedy alone
     new_clips: Sequence[str] = ()  # what they bought, of a run that came after another
+    key_terms: KeyTermResults | TermFigures | None = None  # of a run, or of two compared
+    with_terms: Mapping[str, str] = field(default_factory=dict)  # transcripts that it changes
+    rare_words: RareWords | None = None
 
 
 def render_page(page: Page, clips: int) -> str:
@@ -146,6 +172,8 @@ def render_page(page: Page, clips: int) -> str:
         "cards": measure_cards(comparison, labels),
         "parts_of_loss": loss_parts(comparison),
         "errors": word_errors(comparison),
+        "terms": shown_terms(page, labels, clips),
+        "rare": rare_sentences(page.rare_words, RARE_NAMES) if page.rare_words else [],
         "sure": shown_confidence(page.confidence) if page.confidence else None,
         "speakers": group_table(by_speaker, scale, by_change=True),
         "durations": group_table(comparison.by_duration, scale, by_change=False),
@@ -202,6 +230,59 @@ class ShownConfidence:
 def shown_confidence(found: WordConfidence) -> ShownConfidence:
     return ShownConfidence(
         reliability_sentence(found), reliability_picture(found), reliability_rows(found)
+    )
+
+
+@dataclass(frozen=True)
+class MissedClip:
+    """A clip in which the second model misses terms."""
+
+    clip: ChangedClip
+    terms: str
+    more: list[tuple[str, str]]  # what the tuned model writes with the list, of a run
+
+
+@dataclass(frozen=True)
+class ShownTerms:
+    """Key terms, as a page shows them."""
+
+    sentences: list[str]
+    models: TermTable
+    terms: TermTable
+    clips: list[MissedClip]
+    all_clips: int
+
+
+def shown_terms(page: Page, labels: tuple[str, str], clips: int) -> ShownTerms | None:
+    """With at most `clips` clips in which terms are missed; None where there is no list."""
+    found = page.key_terms
+    if found is None:
+        return None
+    before, after = page.predictions
+    written: dict[str, str] = {}
+    if isinstance(found, KeyTermResults):
+        figures, sentences = found.tuning, key_term_sentences(found)
+        models, terms = model_table(found), term_table(found)
+        if found.is_written:
+            written = {row["id"]: row["hypothesis"] for row in after} | dict(page.with_terms)
+    else:
+        figures, sentences = found, [term_sentence(found, page.names)]
+        models, terms = compared_model_table(found, labels), compared_term_table(found, labels)
+    missed = missed_by_clip(figures)
+    shown = named_clips(before, after, page.audio, [*missed][:clips])
+    return ShownTerms(
+        sentences,
+        models,
+        terms,
+        [
+            MissedClip(
+                clip,
+                ", ".join(missed[clip.id]),
+                [("with list", written[clip.id])] if written else [],
+            )
+            for clip in shown
+        ],
+        len(missed),
     )
 
 

@@ -1,0 +1,7 @@
+"""Key terms of a run.
+
+In reading order:
+
+    writing  The list written by a model: its bonus chosen on validation clips, its test transcripts
+    figures  Key terms and rare words of a run, or of all folds, in figures
+"""

@@ -1,0 +1,154 @@
+"""The list of a run written by one of its models: the bonus chosen on validation clips, and the
+transcripts of the test clips that it changes.
+
+key_terms_base.json and key_terms_tuned.json hold both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from moontune.config.schema import RunConfig
+from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.word_lists.key_terms import KeyTerm, read_key_terms
+from moontune.evaluation.key_terms.bonus import (
+    BONUSES,
+    ChosenBonus,
+    choose_bonus,
+    tried_bonuses,
+)
+from moontune.evaluation.key_terms.results import WrittenTerms
+from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.languages.table import current
+from moontune.models.decoding import Transcript
+from moontune.models.key_terms.weighing import KeyTerms
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.distributed import ProcessGroup
+from moontune.system.files import write_json
+from moontune.system.progress import Ui
+
+if TYPE_CHECKING:
+    from moontune.models.base_model import Base
+    from moontune.models.transcriber import Transcriber
+
+
+def list_hash(run: RunDir) -> str:
+    return hashlib.sha256(run.key_terms.read_bytes()).hexdigest()
+
+
+def write_key_terms(
+    run: RunDir, config: RunConfig, ui: Ui, base: Base, which: str, group: ProcessGroup
+) -> None:
+    """Write what the model as it is now makes of the run's list; `which` is base or tuned. Without
+    a list, what is there of an earlier one is taken away."""
+    if config.terms.key_terms is None:
+        if group.is_main:
+            run.written_terms_file(which).unlink(missing_ok=True)
+        return
+    terms, digest = group.on_main(lambda: (read_key_terms(run.key_terms), list_hash(run)))
+    if why := _not_written(terms):
+        found = WrittenTerms(ChosenBonus(None, why), {}, digest)
+    else:
+        chosen = _chosen(run, config, terms, _Work(base, which, ui, group))
+        texts = _texts(run, config, terms, chosen, _Work(base, which, ui, group))
+        found = WrittenTerms(chosen, texts, digest)
+    if group.is_main:
+        write_json(run.written_terms_file(which), found.to_json())
+        ui.note(f"key terms, {which} model: {found.chosen.says}")
+
+
+def take_over_bonus(run: RunDir, folds: Sequence[RunDir]) -> None:
+    """Give an adapter on all clips, which has no validation clips, the bonus of its
+    cross-validation: the lower median of those that the folds chose."""
+    if not run.key_terms.is_file():
+        return
+    for which in ("base", "tuned"):
+        found = [one.chosen for fold in folds if (one := fold.written_terms(which))]
+        bonuses = [one.bonus for one in found if one.bonus is not None]
+        bonus = statistics.median_low(bonuses) if 2 * len(bonuses) > len(found) else None
+        listed = ", ".join("none" if b is None else f"{b:g}" for b in (o.bonus for o in found))
+        which_of = "most of the folds" if bonus is None else "the lower median of the folds"
+        chosen = ChosenBonus(bonus, f"as {which_of} ({listed})", sum(one.clips for one in found))
+        file = run.written_terms_file(which)
+        write_json(file, WrittenTerms(chosen, {}, list_hash(run)).to_json())
+
+
+def _not_written(terms: Sequence[KeyTerm]) -> str:
+    """Why a list is counted and not written; "" where it is."""
+    if not current().spaced:
+        return f"{current().name} has no spaces between words, so terms are counted alone"
+    return "" if any(term.weight for term in terms) else "every term has the weight 0"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What transcribes, and who watches."""
+
+    base: Base
+    which: str
+    ui: Ui
+    group: ProcessGroup
+
+    def transcriber(self, terms: Sequence[KeyTerm]) -> Transcriber:
+        from moontune.models.transcriber import Transcriber
+
+        return Transcriber(self.base, key_terms=KeyTerms(tuple(terms)))
+
+    def step(self, what: str) -> Callable[[int, int], object]:
+        return lambda done, total: self.ui.progress(
+            done, total, f"{what} clips for key terms, {self.which} model"
+        )
+
+
+def _chosen(run: RunDir, config: RunConfig, terms: Sequence[KeyTerm], work: _Work) -> ChosenBonus:
+    from moontune.models.transcriber import transcripts_by_bonus
+
+    clips = work.group.on_main(lambda: run.fitting("val"))
+    found = transcripts_by_bonus(
+        *(work.transcriber(terms), clips, None, BONUSES),
+        cap=config.eval.token_cap,
+        group=work.group,
+        step=work.step("validation"),
+    )
+    texts = {
+        bonus: [t.text for t in transcripts]
+        for bonus, transcripts in zip((None, *BONUSES), found, strict=True)
+    }
+    counted = [term for term in terms if term.weight]
+    return choose_bonus(tried_bonuses(counted, [u.text for u in clips], texts), len(clips))
+
+
+def _texts(
+    run: RunDir, config: RunConfig, terms: Sequence[KeyTerm], chosen: ChosenBonus, work: _Work
+) -> dict[str, str]:
+    """Transcripts of the test clips that the list changes."""
+    from moontune.models.transcriber import transcripts_by_bonus
+
+    if chosen.bonus is None:
+        return {}
+    clips, rows = work.group.on_main(lambda: _tested(run, work.which))
+    transcriber = work.transcriber(terms)
+    transcripts = [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
+    tried = [i for i, t in enumerate(transcripts) if transcriber.tries_key_terms(t)]
+    before, after = transcripts_by_bonus(
+        *(transcriber, [clips[i] for i in tried], [transcripts[i] for i in tried], [chosen.bonus]),
+        cap=config.eval.token_cap,
+        group=work.group,
+        step=work.step("test"),
+    )
+    return {
+        clips[i].id: other.text
+        for i, one, other in zip(tried, before, after, strict=True)
+        if one.text != other.text
+    }
+
+
+def _tested(run: RunDir, which: str) -> tuple[list[Utterance], list[PredictionRow]]:
+    """Test clips and what the model wrote of them greedily."""
+    rows = {row["id"]: row for row in stored_predictions(run / f"predictions_{which}.jsonl")}
+    clips = read_run_manifest(run.manifest("test"))
+    return clips, [rows[u.id] for u in clips]
