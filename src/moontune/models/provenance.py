@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,21 @@ def weights_sha256(folder: Path) -> str:
             while block := stream.read(2**20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def count_weights(folder: Path) -> int:
+    """How many weights a net's files hold; none of those that cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    count = 0
+    for file in weight_files(folder):
+        try:
+            with safe_open(file, "numpy") as opened:
+                for name in opened.keys():  # noqa: SIM118
+                    count += math.prod(opened.get_slice(name).get_shape())
+        except (OSError, SafetensorError):
+            continue
+    return count
 
 
 def base_of_adapter(folder: Path) -> tuple[str, str | None] | None:
