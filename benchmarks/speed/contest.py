@@ -51,10 +51,13 @@ class Contest:
 
 
 def python(words: list[str], env: dict[str, str]) -> str:
-    """Output of a Python process; its complaint ends this one."""
-    done = subprocess.run(
-        [sys.executable, *words], env=env, capture_output=True, text=True, cwd=ROOT
-    )
+    """Output of a process of this Python; its complaint ends this one."""
+    return program([sys.executable, *words], env)
+
+
+def program(words: list[str], env: dict[str, str]) -> str:
+    """Output of a process; its complaint ends this one."""
+    done = subprocess.run(words, env=env, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
-        raise SystemExit(f"{words[1]} failed:\n{done.stderr.strip()[-3000:]}")
+        raise SystemExit(f"{' '.join(words[1:3])} failed:\n{done.stderr.strip()[-3000:]}")
     return done.stdout

@@ -12,7 +12,7 @@ from sample_page import AFTER, BEFORE, results
 
 from moontune.data.recordings import KeptTogether
 from moontune.evaluation.comparison import compare
-from moontune.export.base_facts import licence_of, licence_text
+from moontune.export.base_facts import Licence, licence_of, licence_text
 from moontune.export.model_card import card, held_out
 from moontune.languages.table import Language, speaking
 from moontune.report.results import RunMetrics
@@ -77,7 +77,7 @@ def split(
 def test_it_says_on_whom_the_figures_were_measured(voices, told, said: str) -> None:
     metrics = split(voices, **told)
     assert held_out(metrics) == said
-    _, head, body = card(metrics, "me/mine", "mit").split("---\n", 2)
+    _, head, body = card(metrics, "me/mine", Licence("mit")).split("---\n", 2)
     assert f"## Measured on {said}\n" in body
     [result] = yaml.safe_load(head)["model-index"][0]["results"]
     assert result["dataset"]["name"] == f"recordings of its maker's own: {said}, 5 clips"
@@ -89,7 +89,7 @@ def test_it_says_on_whom_the_figures_were_measured(voices, told, said: str) -> N
 
 def test_the_bold_line_is_the_verdict_and_the_rule_has_its_own() -> None:
     metrics = measured()
-    body = card(metrics, "me/mine", "mit")
+    body = card(metrics, "me/mine", Licence("mit"))
     assert f"\n\n**{metrics.verdict.sentence}**\n\n{metrics.verdict.rule}\n\n" in body
 
 
@@ -97,7 +97,7 @@ def test_an_older_runs_rule_is_no_verdict() -> None:
     """Its sentence began with `Accepted`, whatever the interval said."""
     metrics = measured()
     older = replace(metrics.verdict, rule="", sentence="Accepted. WER cannot be told apart.")
-    body = card(replace(metrics, verdict=older), "me/mine", "mit")
+    body = card(replace(metrics, verdict=older), "me/mine", Licence("mit"))
     assert "**Undecided. Of 100 words it got" in body
     assert "\n\nBy the plan's rule: accepted.\n\n" in body
     assert "Accepted" not in body
@@ -124,8 +124,35 @@ def test_an_older_runs_rule_is_no_verdict() -> None:
 def test_a_licence_is_told_where_it_is_known(tmp_path: Path, files, hub_id, licence) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    assert licence_of(tmp_path, hub_id) == licence
+    assert licence_of(tmp_path, hub_id) == (licence and Licence(licence))
     assert licence_of(tmp_path / "gone", "me/mine") is None
+
+
+COMMUNITY = "---\nlicense: other\nlicense_name: moonshine-community\nlicense_link: {}\n---\n"
+
+
+@pytest.mark.parametrize(
+    ("link", "hub_id", "found"),
+    [
+        ("https://example.org/terms", "me/mine", "https://example.org/terms"),
+        ("LICENSE.md", "me/mine", "/me/mine/blob/main/LICENSE.md"),
+        ("LICENSE.md", "/home/me/mine", None),  # whose page nobody else can see
+        ("../../x", "me/mine", None),
+        ("[1]", "me/mine", None),
+    ],
+)
+def test_terms_of_its_own_come_with_their_name_and_link(
+    tmp_path: Path, link: str, hub_id: str, found: str | None
+) -> None:
+    (tmp_path / "README.md").write_text(COMMUNITY.format(link))
+    licence = licence_of(tmp_path, hub_id)
+    assert licence is not None
+    assert Licence.from_json(licence.to_json()) == licence
+    head = yaml.safe_load(card(measured(), "me/voice", licence).split("---\n", 2)[1])
+    assert (head["license"], head["license_name"]) == ("other", "moonshine-community")
+    told = head.get("license_link")
+    assert told is found is None or told.endswith(found)
+    assert "a licence of its own (moonshine-community)" in licence_text(licence, hub_id)
 
 
 def test_a_card_claims_no_licence_that_nobody_knows() -> None:
@@ -134,18 +161,18 @@ def test_a_card_claims_no_licence_that_nobody_knows() -> None:
     _, head, body = unknown.split("---\n", 2)
     assert "license" not in yaml.safe_load(head)
     assert "is not known to moontune" in body
-    known = card(metrics, "me/mine", "mit")
+    known = card(metrics, "me/mine", Licence("mit"))
     assert yaml.safe_load(known.split("---\n", 2)[1])["license"] == "mit"
     assert "not known" not in known
-    assert "of its own" in licence_text("other", "me/mine")
-    assert "is mit, by its card" in licence_text("mit", "me/mine")
+    assert "of its own" in licence_text(Licence("other"), "me/mine")
+    assert "is mit, by its card" in licence_text(Licence("mit"), "me/mine")
 
 
 def test_a_base_of_another_language_makes_no_english_card() -> None:
     metrics = measured()
     base = replace(metrics.base, hub_id="UsefulSensors/moonshine-tiny-ko")
     with speaking(Language("ko")):
-        text = card(replace(metrics, base=base), "me/mine", "other")
+        text = card(replace(metrics, base=base), "me/mine", Licence("other"))
     assert yaml.safe_load(text.split("---\n", 2)[1])["language"] == "ko"
     assert "English only" not in text
     assert "Korean only" in text

@@ -21,6 +21,7 @@ from hub_stand_in import Asker
 
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
+from moontune.export.base_facts import Licence
 from moontune.export.push import _licence
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import write_json
@@ -306,10 +307,10 @@ def test_what_is_made_of_a_base_under_terms_of_its_own_gets_no_other_licence(
     base = {"path": str(folder), "hub_id": "UsefulSensors/moonshine-tiny-ja"}
     write_json(run / "metrics.json", {"base_model": base})
     write_json(run / "run.json", {"environment": {}})
-    assert _licence(run, "metrics.json", None) == "other"
+    assert _licence(run, "metrics.json", None) == Licence("other")
     with pytest.raises(UserError, match=r"--licence mit: the base, .* is under terms of its own"):
         _licence(run, "metrics.json", "mit")
     (folder / "README.md").unlink()  # then by the vendor's name
-    assert _licence(run, "metrics.json", None) == "other"
+    assert _licence(run, "metrics.json", None) == Licence("other")
     write_json(run / "metrics.json", {"base_model": base | {"hub_id": "me/mine"}})
     assert _licence(run, "metrics.json", None) is None

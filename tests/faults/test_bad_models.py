@@ -100,6 +100,35 @@ def with_code(folder: Path) -> None:
         file.write_text(json.dumps(content | {"auto_map": of_its_own}))
 
 
+def set_eight_bit(state: dict[str, torch.Tensor]) -> None:
+    name = min(n for n in state if n.endswith("q_proj.weight"))
+    state[name] = (100 * state[name]).to(torch.int8)
+
+
+def in_shards(folder: Path) -> None:
+    state = load_file(folder / WEIGHTS)
+    files = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(state)}
+    for file in set(files.values()):
+        save_file({n: t for n, t in state.items() if files[n] == file}, folder / file)
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": files}))
+    (folder / WEIGHTS).unlink()
+
+
+def lose_a_shard(folder: Path) -> None:
+    in_shards(folder)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+
+
+def pickled_whisper(folder: Path) -> None:
+    edit(CONFIG, model_type="whisper")(folder)
+    (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
+
+
+def no_processor(folder: Path) -> None:
+    for file in folder.glob("*processor_config.json"):
+        file.unlink()
+
+
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 BASES: dict[str, tuple[Mend, str]] = {
     "no weights": (lambda d: (d / WEIGHTS).unlink(), r"no model\.safetensors; give a complete"),
@@ -120,9 +149,28 @@ BASES: dict[str, tuple[Mend, str]] = {
         edit(CONFIG, model_type="whisper"),
         "is a model of type whisper; moontune adapts types moonshine and moonshine_streaming$",
     ),
+    "wav2vec": (
+        edit(CONFIG, model_type="wav2vec2"),
+        "is a model of type wav2vec2; moontune adapts types moonshine and moonshine_streaming$",
+    ),
+    "pickled whisper": (pickled_whisper, "is a model of type whisper"),
+    "a shard missing": (lose_a_shard, r"holds no model\.safetensors; give a complete"),
+    "8 bit": (
+        with_weights(WEIGHTS, set_eight_bit),
+        r"weights are quantised \(.*q_proj\.weight is I8\).*give the model in float32",
+    ),
+    "quantised by its config": (
+        edit(CONFIG, quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True}),
+        r"weights are quantised \(bitsandbytes\)",
+    ),
+    "layers more than told": (
+        edit(CONFIG, decoder_num_hidden_layers=1),
+        "15 tensors that config.json tells nothing of, first model.decoder.layers.1",
+    ),
+    "no processor": (no_processor, r"holds no processor_config\.json.*copy the processor's"),
     "the other type": (edit(CONFIG, model_type="moonshine_streaming"), "not a usable Moonshine"),
     "several ends": (edit(CONFIG, eos_token_id=[2, 3]), "needs a single one"),
-    "no tokenizer": (lambda d: (d / "tokenizer.json").unlink(), "not a usable processor"),
+    "no tokenizer": (lambda d: (d / "tokenizer.json").unlink(), r"holds no tokenizer\.json.*copy"),
     "tokenizer cut": (cut("tokenizer.json"), "not a usable processor"),
     "few tokens": (small_vocabulary, "tokenizer has 100 tokens and its model 259"),
     "more tokens": (large_vocabulary, "tokenizer has 260 tokens and its model 259"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from builders import flags
 from run_outcome import left
 
 from moontune.cli.dispatch import main
+from moontune.config.schema import DeviceConfig, RunConfig
+from moontune.errors import UserError
 from moontune.pipeline import preflight as room
 
 
@@ -60,9 +64,34 @@ def test_memory_that_will_not_do_is_told(monkeypatch, capsys, tiny_model, noise_
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=0))
     said = refused(capsys, "run", *flags(tiny_model, noise_manifest))
-    assert "300 MB of memory are free" in said
+    assert "300 MB of memory are free and about 1,30" in said
     free.available = 1_000_000_000
-    assert "1,000 MB" in room._memory()[0]
+    [said] = room.check_memory(tiny_model, RunConfig())
+    assert said.startswith(
+        "1,000 MB of memory are free, and a run on this base may take about 1,30"
+    )
+
+
+def test_a_larger_base_needs_more_memory(tmp_path, monkeypatch) -> None:
+    """By its weights, whatever files they lie in."""
+    import psutil
+    from safetensors.numpy import save_file
+
+    free = SimpleNamespace(available=2_000_000_000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=0))
+    on_cpu = RunConfig(device=DeviceConfig(device="cpu"))
+    parts = {f"part-{i}.safetensors": np.zeros((1000, 30_000), np.float16) for i in (1, 2)}
+    for file, weights in parts.items():
+        save_file({file: weights}, tmp_path / file)
+    assert not room.check_memory(tmp_path, on_cpu)  # without the index they are no model
+    index = {"weight_map": {file: file for file in parts}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    [said] = room.check_memory(tmp_path, on_cpu)
+    assert "a run on this base may take about 2,320" in said  # 1,300 MB and 17 bytes a weight
+    free.available = 1_000_000_000
+    with pytest.raises(UserError, match="about 2,320 are needed with this base"):
+        room.check_memory(tmp_path, on_cpu)
 
 
 def test_a_disk_that_fills_up_loses_nothing_and_the_run_goes_on_from_there(

@@ -156,7 +156,7 @@ def test_it_is_the_same_from_python(tmp_path, folder, monkeypatch) -> None:
         manifest=folder, run_name="p",
         general="off", device="cpu", output_dir=tmp_path / "outputs",
     )  # fmt: skip
-    monkeypatch.setattr("moontune.pipeline.new_run.check_model", lambda config: None)
+    monkeypatch.setattr("moontune.pipeline.new_run.check_model", lambda config: [])
 
     def stop(event) -> None:
         told.append(event.text)

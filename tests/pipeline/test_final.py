@@ -19,6 +19,7 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Comparison, Measure, Sides
 from moontune.evaluation.predictions import prediction_row
 from moontune.evaluation.screening.suspects import Suspect
+from moontune.export.base_facts import Licence
 from moontune.export.model_card import final_card
 from moontune.models.transcriber import load_audio
 from moontune.pipeline.experiments import final as final_module
@@ -131,7 +132,7 @@ def test_it_says_what_to_expect_and_claims_no_measurement(finished_final) -> Non
     assert test["wer"] is None
     assert not any({"wer", "errors"} & clip.keys() for clip in test["clips"])
     assert not (run / "eval_tuned.json").exists()
-    card = final_card(RunDir(run).final_metrics(), "me/mine", "mit")
+    card = final_card(RunDir(run).final_metrics(), "me/mine", Licence("mit"))
     assert said in card
     assert plain in card
     assert "model-index" not in card  # where the hub lists measured results

@@ -41,12 +41,15 @@ def data_set(folder: Path, code: str) -> Path:
     return manifest
 
 
+OTHER = "---\nlicense: other\nlicense_name: community\nlicense_link: https://example.org/c\n---\n"
+
+
 def named(tiny_model: Path, folder: Path, code: str, licence: str = "") -> Path:
     """The random base under the name of one of the vendor's."""
     model = folder / f"moonshine-tiny-{code}"
     shutil.copytree(tiny_model, model)
     if licence:
-        (model / "README.md").write_text(f"---\nlicense: {licence}\n---\n", encoding="utf-8")
+        (model / "README.md").write_text(licence, encoding="utf-8")
     return model
 
 
@@ -54,7 +57,7 @@ def done(
     where: Path, tiny_model: Path, code: str, monkeypatch: pytest.MonkeyPatch, *more: str
 ) -> RunResults:
     monkeypatch.chdir(where)
-    model = named(tiny_model, where, code, "other")
+    model = named(tiny_model, where, code, OTHER)
     words = flags(model, data_set(where, code), code)
     del words[words.index("--general") : words.index("--general") + 2]
     assert main(["run", *words, *more]) in (0, 1)
@@ -121,9 +124,9 @@ def test_an_arabic_run_sets_its_page_from_the_right_and_keeps_the_licence(
     assert main(["transcribe", "c0.flac", "--model", "outputs/ar", "--format", "srt"]) == 0
     assert main(["export", "outputs/ar"]) == 0
     card = (run / "export/README.md").read_text("utf-8")
-    assert card.startswith("---\nlicense: other\n")
+    assert card.startswith(OTHER.removesuffix("---\n"))
     assert "language: ar\n" in card
-    assert "is under a licence of its own" in card
+    assert "is under a licence of its own (community)" in card
     assert "TokenCap(13, 8)" in card
     assert '"max_tokens_per_second": "13"' in card
     merged = json.loads((run / "export/merged/config.json").read_text("utf-8"))

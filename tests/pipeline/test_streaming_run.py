@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from moontune.cli.dispatch import main
 from moontune.config.schema import TokenCap
-from moontune.data.manifest import read_run_manifest
+from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.export.model_card import card
 from moontune.models.base_model import load_base
 from moontune.models.decoding import Transcript
@@ -116,3 +116,30 @@ def test_it_is_exported_as_plain_weights_that_write_the_same(run, capsys) -> Non
     assert_decided(base, clips, written)
     of_tuned = read_jsonl(run / "export/predictions/pytorch-tuned.jsonl")
     assert [t.tokens for t in written] == [row["tokens"] for row in of_tuned]
+
+
+def test_every_clip_is_tested_once_and_one_adapter_is_trained_on_all(
+    tmp_path, monkeypatch, tiny_streaming_model, noise_manifest, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = flags(tiny_streaming_model, noise_manifest, "cv", max_steps=2)
+    assert main(["crossval", *words, "--folds", "3"]) == 0
+    run = tmp_path / "outputs/cv"
+    told = json.loads((run / "crossval.json").read_text())
+    assert told["base_model"]["model_type"] == KIND
+    tested = [
+        r["id"] for n in (1, 2, 3) for r in read_jsonl(run / f"fold-{n}/manifests/test.jsonl")
+    ]
+    assert sorted(tested) == sorted(r["id"] for r in read_jsonl(run / "manifests/clean.jsonl"))
+    assert main(["final", "outputs/cv", "--anyway"]) in (0, 1)
+    adapter = json.loads((run / "final/lora_adapter/moontune.json").read_text())
+    assert adapter["base"]["model_type"] == KIND
+    trained = json.loads((run / "final/train.json").read_text())
+    assert trained["steps"] > 0
+    fresh = json.loads((run / "final/artifact_test.json").read_text())
+    assert fresh["identical_tokens"] is True
+    assert open_recognizer(str(run / "final"), "cpu")([load_audio(u) for u in clips(run)])
+
+
+def clips(run: Path) -> list[Utterance]:
+    return read_run_manifest(run / "fold-1/manifests/test.jsonl")[:2]

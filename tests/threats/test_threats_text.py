@@ -27,6 +27,7 @@ from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import GroupRow
 from moontune.export import export_card, model_card
+from moontune.export.base_facts import Licence
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.report import section_key, with_section_first
 from moontune.report.markdown import cell, code, table
@@ -217,7 +218,7 @@ def test_the_card_holds_it_as_text(text: str, run: RunDir) -> None:
     m["environment"]["versions"]["moontune"] = text
     m["baseline"]["normalizer"] = text
     m["base_model"] |= {"hub_id": "a/b", "from_hub": True, "revision": text, "sha256": text}
-    made = model_card.card(RunMetrics.from_json(m), "anna/voice", text)
+    made = model_card.card(RunMetrics.from_json(m), "anna/voice", Licence(text))
     _, head, body = re.split("^---$", made, maxsplit=2, flags=re.MULTILINE)
     card = yaml.safe_load(head)
     assert card["license"] == text
@@ -246,11 +247,13 @@ def test_the_card_of_an_export_holds_it_as_text(text: str, run: RunDir) -> None:
         "opset": 1,
         "ir_version": 1,
         "spared": [text],
-        "licence": text,
+        "licence": {"id": text, "name": text, "link": text},
     }
     made = export_card.card(export_card.ExportFacts.from_json(facts), None)
     _, head, body = re.split("^---$", made, maxsplit=2, flags=re.MULTILINE)
     card = yaml.safe_load(head)
-    assert set(card) == {"license", "pipeline_tag", "language", "tags"}
-    assert card["license"] == text
+    assert set(card) == {
+        *("license", "license_name", "license_link", "pipeline_tag", "language", "tags"),
+    }
+    assert {card[key] for key in card if key.startswith("license")} == {text}
     assert not marks(body) & ACTIVE

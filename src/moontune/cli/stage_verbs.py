@@ -61,7 +61,8 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     if stage.name == "train":
         run.refuse_retired()
     if stage.computes:
-        check_model(config)
+        for text in check_model(config):
+            print(f"remark: {text}")
     if args.overwrite and "train" in (stage.name, *stale_after(stage)):
         run.checkpoint.unlink(missing_ok=True)
     run.add_command([stage.name, *argv])

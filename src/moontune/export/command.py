@@ -249,6 +249,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
     stages, config = run.stages(), run.config()
     surroundings = environment(["export", str(run.path)])
     graphs = base.architecture.no_graphs is None
+    licence = licence_of(Path(base.origin.path), base.origin.hub_id)
     packages = ("onnx", "onnxruntime") if graphs else ()
     surroundings["versions"] |= {name: importlib.metadata.version(name) for name in packages}
     origin = asdict(base.origin)
@@ -256,7 +257,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
     return {
         "run": run.record()["name"],
         "base": origin,
-        "licence": licence_of(Path(base.origin.path), base.origin.hub_id),
+        "licence": licence and licence.to_json(),
         "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
         **(_expected(run) if run.kind == "final" else _on_test_split(run, config)),
         "graphs": graphs,

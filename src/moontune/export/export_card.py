@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moontune.config.schema import TokenCap
 from moontune.data.splitting import Share
 from moontune.evaluation.measures import Comparison
-from moontune.export.base_facts import licence_text
+from moontune.export.base_facts import Licence, licence_text
 from moontune.export.model_card import corpus_text
 from moontune.languages.table import LATIN_RATE, current
 from moontune.models.locate import is_hub_id
@@ -100,7 +100,7 @@ class ExportFacts:
     ir_version: int
     spared: tuple[str, ...]  # left in float32 in the 8-bit form
     platform: str
-    licence: str | None = None  # of the base, as the hub names it; None: not known
+    licence: Licence | None = None  # of the base; None: not known
     graphs: bool = True  # whether there are graphs beside the plain weights
     key_terms: bool = False  # whether there is a list of words to know
 
@@ -125,7 +125,7 @@ class ExportFacts:
             ir_version=row["ir_version"],
             spared=tuple(row["spared"]),
             platform=row["environment"]["platform"],
-            licence=row.get("licence"),
+            licence=Licence.from_json(row.get("licence")),
             graphs=row.get("graphs", True),
             key_terms=row.get("key_terms", False),
         )
@@ -173,7 +173,8 @@ def _metadata(facts: ExportFacts) -> str:
     lines = ["pipeline_tag: automatic-speech-recognition"]
     lines.append(f"language: {current().code}")
     if facts.licence is not None:
-        lines.insert(0, yaml.safe_dump({"license": facts.licence}, width=math.inf).strip())
+        terms = yaml.safe_dump(facts.licence.metadata(), width=math.inf, sort_keys=False)
+        lines = [*terms.strip().split("\n"), *lines]
     if is_hub_id(facts.base.hub_id):
         lines.append(f"base_model: {facts.base.hub_id}")
     tags = [facts.base.model_type, *(["onnx"] if facts.graphs else []), "lora"]

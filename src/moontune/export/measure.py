@@ -26,6 +26,7 @@ from moontune.languages.table import current
 from moontune.models.bundled import bundled_ort_files
 from moontune.models.decoding import Transcribe
 from moontune.models.onnx import OnnxTranscriber
+from moontune.models.provenance import weight_files
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import counted
@@ -287,9 +288,9 @@ def _own_products(
     def onnx(part: str) -> Callable[[], OnnxTranscriber]:
         return functools.partial(OnnxTranscriber, folder / part, threads=threads)
 
-    weights = Path(base.origin.path) / "model.safetensors"
+    weights = sum(file.stat().st_size for file in weight_files(Path(base.origin.path)))
     openers: list[tuple[str, int, Callable[[], Transcribe]]] = [
-        ("PyTorch, tuned", weights.stat().st_size + size(run.adapter), tuned),
+        ("PyTorch, tuned", weights + size(run.adapter), tuned),
         ("PyTorch, merged", size(folder / "merged"), merged),
     ]
     if base.architecture.no_graphs is None:

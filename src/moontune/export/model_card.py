@@ -12,7 +12,7 @@ from moontune.config.schema import TokenCap
 from moontune.evaluation.acceptance import Verdict
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly
-from moontune.export.base_facts import OWN_TERMS, licence_text
+from moontune.export.base_facts import Licence, licence_text
 from moontune.languages.table import current
 from moontune.report.final_adapter import expectation
 from moontune.report.markdown import cell, code, table
@@ -96,7 +96,7 @@ def _rule(verdict: Verdict) -> str:
 
 
 def _head(
-    base: BaseOrigin, repo: str, licence: str | None, results: list[EvalResult] | None = None
+    base: BaseOrigin, repo: str, licence: Licence | None, results: list[EvalResult] | None = None
 ) -> ModelCardData:
     """The head of a card, as the hub reads it."""
     from huggingface_hub import ModelCardData
@@ -106,16 +106,15 @@ def _head(
         library_name="peft",
         pipeline_tag="automatic-speech-recognition",
         language=current().code,
-        license=licence,
+        **(licence.metadata() if licence else {}),
         tags=[base.model_type, "lora", "moontune"],
         model_name=repo.split("/")[-1],
         eval_results=results,
     )
 
 
-def card(metrics: RunMetrics, repo: str, licence: str | None) -> str:
-    """The card for the hub, from a run's metrics; `licence` as the hub names it, None where none
-    is known."""
+def card(metrics: RunMetrics, repo: str, licence: Licence | None) -> str:
+    """The card for the hub, from a run's metrics; `licence` None where none is known."""
     from huggingface_hub import EvalResult
 
     rate = metrics.comparison.error_rate
@@ -135,7 +134,7 @@ def card(metrics: RunMetrics, repo: str, licence: str | None) -> str:
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(_parts(metrics, repo, licence)) + "\n"
 
 
-def final_card(metrics: FinalMetrics, repo: str, licence: str | None) -> str:
+def final_card(metrics: FinalMetrics, repo: str, licence: Licence | None) -> str:
     """The card of an adapter trained on all clips. It has no measured result to list: what it says
     to expect is the cross-validation's."""
     data = _head(metrics.base, repo, licence)
@@ -143,7 +142,7 @@ def final_card(metrics: FinalMetrics, repo: str, licence: str | None) -> str:
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _parts_of_final(metrics: FinalMetrics, repo: str, licence: str | None) -> list[str]:
+def _parts_of_final(metrics: FinalMetrics, repo: str, licence: Licence | None) -> list[str]:
     expected = metrics.expected
     named = expected.comparison.speakers > 0
     cautions = public_cautions([*metrics.cautions, *expected.cautions])
@@ -190,8 +189,8 @@ def _use(base: BaseOrigin, cap: TokenCap, repo: str) -> str:
     )
 
 
-def _closing(base: BaseOrigin, training: TrainingSummary, licence: str | None) -> str:
-    known = licence is not None and licence.casefold() != OWN_TERMS
+def _closing(base: BaseOrigin, training: TrainingSummary, licence: Licence | None) -> str:
+    known = licence is not None and not licence.own_terms
     terms = "" if known else f" {cell(licence_text(licence, base.hub_id))}"
     return (
         f"{current().name} only, clips of half a minute at most. {training.trainable_parameters:,} "
@@ -200,7 +199,7 @@ def _closing(base: BaseOrigin, training: TrainingSummary, licence: str | None) -
     )
 
 
-def _parts(metrics: RunMetrics, repo: str, licence: str | None) -> list[str]:
+def _parts(metrics: RunMetrics, repo: str, licence: Licence | None) -> list[str]:
     base, cap, verdict = metrics.base, metrics.baseline.token_cap, metrics.verdict
     named = metrics.comparison.speakers > 0
     corpus = corpus_text(metrics.data.corpus, named=named)

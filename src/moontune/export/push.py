@@ -11,7 +11,7 @@ from pathlib import Path
 
 from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
-from moontune.export.base_facts import OWN_TERMS, licence_of
+from moontune.export.base_facts import OWN_TERMS, Licence, licence_of
 from moontune.export.model_card import card, final_card
 from moontune.languages.table import speaking
 from moontune.models.locate import is_hub_id
@@ -91,17 +91,19 @@ def _card_and_base(run: RunDir, repo: str, licence: str | None, anyway: bool) ->
     return card(metrics, repo, known), metrics.base.hub_id
 
 
-def _licence(run: RunDir, file: str, asked: str | None) -> str | None:
+def _licence(run: RunDir, file: str, asked: str | None) -> Licence | None:
     """The one asked for, else the base's: by its files, where they still lie there, and by its
     name. Raises UserError where the base is under terms of its own, which none can replace."""
     base, began = run.read(file)["base_model"], run.record()["environment"].get("folder", ".")
     known = licence_of(Path(began) / base.get("path", ""), base["hub_id"])
-    if asked is not None and known == OWN_TERMS and asked != OWN_TERMS:
+    if asked is None or asked == (known and known.id):
+        return known
+    if known is not None and known.own_terms and asked != OWN_TERMS:
         raise UserError(
             f"--licence {asked}: the base, {base['hub_id']}, is under terms of its own, which hold "
             "for what is made of it; leave --licence out"
         )
-    return asked or known
+    return Licence(asked)
 
 
 def _not_ours(folder: str, names: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ import torch
 from moontune.config.schema import LoraConfig
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, current
+from moontune.models.architectures.registry import refuse_adapters_elsewhere
 from moontune.models.base_model import Base, not_finite, pickle_hint, reason_of, with_processor
 from moontune.models.provenance import PROVENANCE, other_weights
 from moontune.system.files import UMASK, new_folder, write_json
@@ -134,6 +135,7 @@ def load_adapter(base: Base, folder: Path) -> PeftModel:
     except Exception as error:  # peft, safetensors and torch raise many kinds for a bad folder
         reason = reason_of(error)
         raise UserError(f"{folder}: does not fit {base.origin.asked} ({reason})") from error
+    refuse_adapters_elsewhere(base.net, f"{folder}: the adapter")
     have = set(state)
     want = set(get_peft_model_state_dict(model, save_embedding_layers=False))
     if have != want:

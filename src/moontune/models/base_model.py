@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,11 +17,16 @@ from moontune.errors import UserError
 from moontune.models.architectures.interface import Architecture
 from moontune.models.architectures.registry import ARCHITECTURES, architecture_of
 from moontune.models.locate import locate
+from moontune.models.provenance import WEIGHTS, weight_files, weights_sha256
 from moontune.system.device import choose_device
 from moontune.system.fast_imports import import_transformers
 from moontune.system.memory import tune_memory
 
 _PADDED_TOKENS = 128  # some models have a few more embeddings than tokens
+_PROCESSOR = ("processor_config.json", "preprocessor_config.json")
+_TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json")
+_OF_THE_NET = re.compile(r"model\..*(?<!inv_freq)")
+_FLOATS = {"F64", "F32", "F16", "BF16"}  # as safetensors names them
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Origin:
     path: str  # the folder it was loaded from
     hub_id: str  # what peft's adapter_config.json names
     revision: str | None
-    sha256: str  # of the weights file
+    sha256: str  # of the weights
     from_hub: bool  # then the revision is a commit that can be asked for again
     model_type: str = "moonshine"  # of its config.json
 
@@ -61,6 +65,12 @@ def load_processor(folder: Path) -> Any:
 
     if not Path(folder).is_dir():
         raise UserError(f"{folder}: no such processor folder; check the path")
+    for names in (_PROCESSOR, _TOKENIZER):
+        if not any((folder / name).is_file() for name in names):
+            raise UserError(
+                f"{folder}: is not a usable processor (holds no {' or '.join(names)}); copy the "
+                "processor's and tokenizer's files there from the model that it was trained from"
+            )
     try:
         # Code in a folder is never run, nor is it asked on the terminal whether to.
         processor = AutoProcessor.from_pretrained(str(folder), trust_remote_code=False)
@@ -100,7 +110,7 @@ def pickle_hint(folder: Path, name: str) -> str:
 
 
 _SAFE = {
-    "pytorch_model": "model.safetensors",
+    "pytorch_model": WEIGHTS,
     "adapter_model": "adapter_model.safetensors",
 }
 
@@ -116,11 +126,12 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     transformers_logging.set_verbosity_error()  # its table of what does not fit; we say it
     tune_memory()
     path, hub_id, resolved = locate(model_id, revision)
-    weights = path / "model.safetensors"
-    if not weights.is_file():
+    architecture = ARCHITECTURES[_config_of(path).get("model_type", "moonshine")]
+    weights = weight_files(path)
+    if not weights:
         instead = pickle_hint(path, "pytorch_model") or "; give a complete model folder"
-        raise UserError(f"{path}: holds no model.safetensors{instead}")
-    architecture = _architecture(path)
+        raise UserError(f"{path}: holds no {WEIGHTS}{instead}")
+    _refuse_quantised(path, weights)
     try:
         loaded: Any = getattr(transformers, architecture.net_class).from_pretrained(
             path,
@@ -133,7 +144,7 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
     except Exception as error:  # transformers raises many kinds for a broken folder
         reason = reason_of(error)
         raise UserError(f"{path}: is not a usable Moonshine model ({reason})") from error
-    _check_weights(net, info, weights)
+    _check_weights(net, info, weights[0] if len(weights) == 1 else path)
     processor = load_processor(path)
     spare = net.config.vocab_size - len(processor.tokenizer)
     if not 0 <= spare < _PADDED_TOKENS:
@@ -142,28 +153,45 @@ def load_base(model_id: str, revision: str | None, device: str) -> Base:
             f"{net.config.vocab_size}; they are not of one model"
         )
     _complete_ids(net.config, path)
-    with open(weights, "rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     from_hub = re.fullmatch("[0-9a-f]{40}", resolved or "") is not None
-    origin = Origin(
-        model_id, str(path), hub_id, resolved, digest, from_hub, architecture.model_type
-    )
+    digest, kind = weights_sha256(path), architecture.model_type
+    origin = Origin(model_id, str(path), hub_id, resolved, digest, from_hub, kind)
     # Otherwise cuDNN's convolutions keep 10 bits of float32's mantissa.
     torch.backends.cudnn.allow_tf32 = False
     net.to(device).eval()
     return Base(net, processor, origin, device)
 
 
-def _architecture(path: Path) -> Architecture:
-    """The architecture that a folder's config.json names. Raises UserError for another one."""
+def _refuse_quantised(path: Path, weights: list[Path]) -> None:
+    """Raises UserError for weights of integers or of 8-bit floats, which transformers would take
+    as they are where it does not know of their scales. Broken files are left to it."""
+    from safetensors import SafetensorError, safe_open
+
+    how = _config_of(path).get("quantization_config")
+    if isinstance(how, dict):
+        how = how.get("quant_method") or how
+    for file in [] if how else weights:
+        try:
+            with safe_open(file, "pt") as opened:
+                types = {name: opened.get_slice(name).get_dtype() for name in opened.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
+            continue
+        odd = [name for name, kind in sorted(types.items()) if kind not in _FLOATS]
+        how = f"{odd[0]} is {types[odd[0]]}" if odd else how
+    if how:
+        raise UserError(
+            f"{path}: its weights are quantised ({how}), which cannot be adapted; give the model "
+            "in float32, float16 or bfloat16 that it was made from"
+        )
+
+
+def _config_of(path: Path) -> dict[str, Any]:
+    """A model's config.json; empty where it cannot be read: loading says what is wrong."""
     try:
-        kind = str(json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"])
-    except (OSError, ValueError, KeyError, TypeError):
-        kind = "moonshine"  # loading says what is wrong
-    if kind not in ARCHITECTURES:
-        known = " and ".join(ARCHITECTURES)
-        raise UserError(f"{path}: is a model of type {kind}; moontune adapts types {known}")
-    return ARCHITECTURES[kind]
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def _complete_ids(config: Any, path: Path) -> None:
@@ -182,6 +210,13 @@ def _complete_ids(config: Any, path: Path) -> None:
 def _check_weights(net: Any, info: dict[str, Any], weights: Path) -> None:
     """Raises UserError where the file does not hold the net that its config.json tells of."""
     missing, other = sorted(info["missing_keys"]), sorted(info["mismatched_keys"])
+    # What is not of the net itself, as another head, and tables that it makes itself, do no harm.
+    unknown = sorted(n for n in info["unexpected_keys"] if _OF_THE_NET.fullmatch(n))
+    if unknown and not missing:
+        raise UserError(
+            f"{weights}: holds {len(unknown)} tensors that config.json tells nothing of, first "
+            f"{unknown[0]}; give a folder whose files belong together"
+        )
     if missing:
         raise UserError(f"{weights}: lacks {len(missing)} tensors, first {missing[0]}")
     if other:

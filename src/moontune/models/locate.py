@@ -6,12 +6,14 @@ import functools
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, is_language
+from moontune.models.provenance import WEIGHTS, base_of_adapter, weight_files
 from moontune.system.files import user_path
 from moontune.system.hub_client import NoAnswer, patient_hub, say
 
@@ -35,8 +37,9 @@ _FINGERPRINTS = {
     "9dd0eea1289d281c": "UsefulSensors/moonshine-tiny",
     "ca6e066bace597dd": "UsefulSensors/moonshine-tiny",  # as `bundled` rebuilds it
 }
+_ADAPTER = "adapter_config.json"
+MODEL_TYPES = ("moonshine", "moonshine_streaming")  # of config.json, that moontune adapts
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "README.md"]  # the card: its licence
-_NEEDED = ("config.json", "model.safetensors")
 _NOT_THE_HUB = (
     "{name}: what answers is not the hub; log in to this network (a browser shows its page), check "
     f"HF_ENDPOINT, or {OFFLINE_CHOICES}"
@@ -62,12 +65,41 @@ def locate(model_id: str, revision: str | None = None) -> Located:
         return Located(bundled_model_dir(), hub_id, version)
     if _is_folder(model_id):
         folder = user_path(model_id)
-        if not (folder / "config.json").is_file():
-            raise UserError(f"{folder}: holds no config.json; give a folder from save_pretrained")
+        _refuse_no_model(folder, str(folder))
         return Located(folder, _hub_name(folder), None)
     if not (is_hub_id(model_id) if revision else may_be_on_hub(model_id)):
         raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
     return _download(model_id, revision)
+
+
+def _refuse_other_type(folder: Path, what: str) -> None:
+    """Raises UserError for a model of a type that moontune does not adapt."""
+    config = _config(folder)
+    # Where nothing is named, or config.json is broken, loading says what is wrong.
+    kind = str(config.get("model_type", "moonshine") if isinstance(config, dict) else "moonshine")
+    if kind not in MODEL_TYPES:
+        known = " and ".join(MODEL_TYPES)
+        raise UserError(f"{what}: is a model of type {kind}; moontune adapts types {known}")
+
+
+def _refuse_no_model(folder: Path, what: str) -> None:
+    """Raises UserError for a folder that is no whole model; an adapter may be made one."""
+    if (folder / "config.json").is_file():
+        return _refuse_other_type(folder, what)
+    if not (folder / _ADAPTER).is_file():
+        raise UserError(f"{what}: holds no config.json; give a folder from save_pretrained")
+    base, revision = base_of_adapter(folder) or ("BASE", None)
+    commit = json.dumps(revision) if revision else None
+    code = (
+        "from pathlib import Path; from moontune.models import adapter, base_model; "
+        f'b = base_model.load_base({json.dumps(base)}, {commit}, "cpu"); '
+        f"adapter.merged(b, Path({json.dumps(str(folder))})); "
+        'adapter.save_merged(b, Path("merged-model"))'
+    )
+    raise UserError(
+        f"{what}: is a peft adapter, not a whole model; `moontune transcribe --model {folder}` "
+        f"takes it; to train on top of it, merge it: python -c {shlex.quote(code)}"
+    )
 
 
 def is_hub_id(model_id: str) -> bool:
@@ -166,7 +198,7 @@ def _hub_name(folder: Path) -> str:
         raise UserError(f"{config}: is not JSON ({error}); mend it") from None
     digest = hashlib.sha256()
     try:
-        with safe_open(folder / "model.safetensors", "numpy") as weights:
+        with safe_open(folder / WEIGHTS, "numpy") as weights:
             for name in _FINGERPRINTED:
                 digest.update(weights.get_tensor(name).astype("<f4").tobytes())
     except (OSError, SafetensorError, TypeError):  # none, broken, bfloat16: not the hub's
@@ -193,6 +225,7 @@ def _download(model_id: str, revision: str | None) -> Located:
                 ) from None
             _remark(f"remark: {error}; going on with {found[0]} as it was downloaded before")
     candidate, path = found
+    _refuse_no_model(path, candidate)
     commit = path.name if path.parent.name == "snapshots" else revision
     return Located(path, candidate, commit)
 
@@ -215,7 +248,8 @@ def _cached(names: list[str], revision: str | None) -> tuple[str, Path] | None:
         except (OSError, ValueError):  # not there, or not all of it; or no name for the hub
             continue
         folder = Path(path)
-        if all((folder / file).is_file() for file in _NEEDED) and not _removed_broken(folder):
+        model = (folder / "config.json").is_file() and weight_files(folder)
+        if (model or (folder / _ADAPTER).is_file()) and not _removed_broken(folder):
             return name, folder
     return None
 
@@ -266,7 +300,9 @@ def _whole(name: str, revision: str | None) -> Path:
     broken: list[str] = []
     for _ in range(2):
         try:
-            folder = Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))
+            for patterns in (["config.json"], _FILES):  # another type may be gigabytes
+                folder = Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+                _refuse_other_type(folder, name)
         except OSError as error:
             # Its own error for a file that is not as long as was promised has neither.
             if type(error) is not OSError or error.errno is not None:

@@ -17,7 +17,13 @@ from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.pipeline.base_of_run import as_open, names_language, with_language
 from moontune.pipeline.earlier_run import with_earlier
-from moontune.pipeline.preflight import check_data, check_key_terms, check_model, check_room
+from moontune.pipeline.preflight import (
+    check_data,
+    check_key_terms,
+    check_memory,
+    check_model,
+    check_room,
+)
 from moontune.pipeline.run_dir import (
     KINDS,
     RunDir,
@@ -93,7 +99,8 @@ def begin_run(
     check_data(config)
     start.kind.check(config)
     if start.needs_model:
-        check_model(config)
+        for text in check_model(config):
+            start.remark(text)
     config = with_language(config)
     start.held.enter_context(speaking(config.language))
     check_key_terms(config)
@@ -141,7 +148,7 @@ def resume_run(
     config = resolve(replace(saved, report=wanted.report))
     _refuse_other_settings(config, wanted)
     start.kind.resume(run)
-    for text in check_room(config, begun=True):
+    for text in check_room(config, begun=True) + _memory_of(run, config):
         start.remark(text)
     if run.kind == "run" and config.report != saved.report:
         run.forget_stages(["verdict", "report"])
@@ -160,6 +167,13 @@ def _by_own_list(wanted: RunConfig, saved: RunConfig) -> RunConfig:
         return wanted
     same = read_key_terms(asked) == read_key_terms(own)
     return replace(wanted, terms=saved.terms) if same else wanted
+
+
+def _memory_of(run: RunDir, config: RunConfig) -> list[str]:
+    """Remarks on memory for the base of a run gone on with, if it was loaded before."""
+    bases = (facts["base"]["path"] for facts in run.stages().values() if "base" in facts)
+    base = next(bases, None)
+    return [] if base is None or run.record()["complete"] else check_memory(Path(base), config)
 
 
 def _refuse_other_settings(config: RunConfig, wanted: RunConfig) -> None:

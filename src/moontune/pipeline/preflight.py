@@ -20,6 +20,7 @@ from moontune.data.splitting import check_groups
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.models.locate import locate
+from moontune.models.provenance import count_weights
 from moontune.system.cache import cache_dir
 from moontune.system.device import choose_device
 from moontune.system.formatting import counted
@@ -28,23 +29,26 @@ from moontune.system.formatting import counted
 RUN_BYTES = 250_000_000
 _REST_BYTES = 150_000_000  # the state, twice
 _CACHE_BYTES = 300_000_000  # a base, and audio that is made or streamed
-# The loop's peak on a CPU is 1.4 GB (docs/performance.md); under half of it nothing is loaded.
-MEMORY_BYTES = 1_500_000_000
-_HOPELESS_BYTES = 700_000_000
+# Of a run's peak on a CPU: program, data and passes of 2,048 frames; the rest goes with the base's
+# weights, their copies, and its width and depth (measured: docs/performance.md).
+_PROGRAM_BYTES = 1_300_000_000
+_BYTES_A_WEIGHT = 17
+_BYTES_A_WEIGHT_BESIDE_A_GPU = 4
+_HOPELESS = 0.45  # of it; under that nothing is loaded
 _LOOKED_AT = 20_000  # rows, where no speaker is named; more may take minutes
 
 
 def check_room(config: RunConfig, *, begun: bool = False) -> list[str]:
-    """Remarks on what is scarce. Raises UserError where a folder cannot be written to, or disk or
-    memory will not do; one that was begun needs little more disk."""
+    """Remarks on what is scarce. Raises UserError where a folder cannot be written to, or the disk
+    will not do; one that was begun needs little more of it."""
     _check_folder(config.output.output_dir, _REST_BYTES if begun else RUN_BYTES, "--output-dir")
     if config.report.report_file is not None:
         _check_folder(config.report.report_file.parent, 0, "--report-file")
     try:  # all that it wants from there may be in it already
         _check_folder(cache_dir(), 0 if begun else _CACHE_BYTES, "MOONTUNE_CACHE")
     except UserError as error:
-        return [str(error), *_memory()]
-    return _memory()
+        return [str(error)]
+    return []
 
 
 def check_data(config: RunConfig) -> None:
@@ -82,10 +86,19 @@ def check_key_terms(config: RunConfig) -> None:
         read_key_terms(config.terms.key_terms)
 
 
-def check_model(config: RunConfig) -> None:
-    """Find a missing model or device before anything is spent. Raises UserError."""
-    locate(config.model.model_id, config.model.revision)
-    choose_device(config.device.device)
+def check_model(config: RunConfig) -> list[str]:
+    """Find a missing model or device, or too little memory for the model, before anything is
+    spent. Remarks on what is scarce; raises UserError."""
+    base = locate(config.model.model_id, config.model.revision).folder
+    return check_memory(base, config)
+
+
+def check_memory(base: Path, config: RunConfig) -> list[str]:
+    """Remarks on memory, if a run on a base in that folder may be short of it. Raises UserError
+    where it is hopeless."""
+    on_cpu = choose_device(config.device.device).name == "cpu"
+    each = _BYTES_A_WEIGHT if on_cpu else _BYTES_A_WEIGHT_BESIDE_A_GPU
+    return _memory(_PROGRAM_BYTES + each * count_weights(base))
 
 
 def _check_folder(folder: Path, least_bytes: int, remedy: str) -> None:
@@ -109,15 +122,19 @@ def _check_folder(folder: Path, least_bytes: int, remedy: str) -> None:
         )
 
 
-def _memory() -> list[str]:
+def _memory(needed: int) -> list[str]:
     import psutil
 
     free = psutil.virtual_memory().available
-    if free + psutil.swap_memory().free < _HOPELESS_BYTES:
+    about = f"about {needed / 1e6:,.0f}"
+    if free + psutil.swap_memory().free < _HOPELESS * needed:
         raise UserError(
-            f"{free / 1e6:,.0f} MB of memory are free and about {MEMORY_BYTES / 1e6:,.0f} are "
-            "needed; close other programs"
+            f"{free / 1e6:,.0f} MB of memory are free and {about} are needed with this base; close "
+            "other programs, or give a smaller --model-id"
         )
-    if free < MEMORY_BYTES:
-        return [f"{free / 1e6:,.0f} MB of memory are free, which may be too little: it can be slow"]
+    if free < needed:
+        return [
+            f"{free / 1e6:,.0f} MB of memory are free, and a run on this base may take {about}: it "
+            "can be slow"
+        ]
     return []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,12 @@ from moontune.models.confidence.calibration import Calibration, read_calibration
 from moontune.models.decoding import TextLosses, Transcribe, Transcript
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.models.locate import language_of_base, locate, may_be_on_hub, told_language
-from moontune.models.provenance import PROVENANCE, other_weights, trained_on
+from moontune.models.provenance import (
+    base_of_adapter,
+    other_weights,
+    trained_on,
+    weights_sha256,
+)
 from moontune.models.standalone import DECODER, ENCODER, graph_file
 from moontune.system.device import choose_device, gpu_in_sight
 from moontune.system.files import user_path
@@ -91,7 +94,10 @@ def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its o
         parts = _Parts(what, revision, language=language)
         return _loaded(what, "model", parts, how)
     folder = user_path(what)
-    parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
+    if kind == "adapter" and model_id is not None:
+        parts = _Parts(model_id, revision, folder)
+    else:
+        parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     if model_id is not None:
         parts = dataclasses.replace(parts, base=model_id, revision=revision, run=None)
     if language is not None:
@@ -127,6 +133,8 @@ def language_of_model(
         return Language(next(filter(None, map(told_language, places)), ENGLISH.code))
     if kind == "model":
         return Language(language_of_base(what, ask_hub=ask_hub))
+    if kind == "adapter" and model_id is not None:
+        return Language(language_of_base(model_id, ask_hub=ask_hub))
     parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     base, revision = (parts.base, parts.revision) if model_id is None else (model_id, None)
     return Language(parts.language or language_of_base(base, revision, ask_hub=ask_hub))
@@ -206,20 +214,10 @@ def _parts_of_run(folder: Path) -> _Parts:
 
 
 def _parts_of_adapter(folder: Path) -> _Parts:
-    """Its base as moontune noted it, else as peft did."""
-    try:
-        base = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))["base"]
-        return _Parts(str(base["asked"]), base["revision"] if base["from_hub"] else None, folder)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    try:
-        peft = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        base, revision = peft["base_model_name_or_path"], peft.get("revision")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        base = revision = None
-    if not isinstance(base, str):
+    base = base_of_adapter(folder)
+    if base is None:
         raise UserError(f"{folder}: does not say which base it is for; add --model-id BASE")
-    return _Parts(base, revision if isinstance(revision, str) else None, folder)
+    return _Parts(*base, folder)
 
 
 def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
@@ -236,7 +234,8 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     except UserError as error:
         if parts.adapter is None:  # then --model-id would be --model
             raise UserError(str(error).replace("--model-id", "--model")) from None
-        raise UserError(f"the base of {parts.adapter}: {error}") from None
+        said = str(error).removeprefix("--model-id ")  # which the user did not give
+        raise UserError(f"the base of {parts.adapter}: {said}") from None
     from moontune.models.adapter import load_adapted
     from moontune.models.transcriber import Transcriber
 
@@ -291,9 +290,7 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
     transcriber = OnnxTranscriber.of_arrays(arrays)
     note = None
     if parts.adapter is not None and trained_on(parts.adapter):
-        with open(folder / "model.safetensors", "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        note = other_weights(parts.adapter, digest)
+        note = other_weights(parts.adapter, weights_sha256(folder))
     assert parts.cap is not None
     assert parts.language is not None
     language = Language(parts.language)

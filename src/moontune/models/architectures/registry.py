@@ -37,7 +37,7 @@ def packed_forward(
     architecture = architecture_of(net)
     if not merged:
         _refuse_dropout(net)
-    _refuse_adapters_elsewhere(net, architecture)
+    refuse_adapters_elsewhere(net)
 
     def fuse(*layers: torch.nn.Module) -> Linear:
         return lora_linear(layers, dtype, merged=merged)
@@ -57,13 +57,14 @@ def _refuse_dropout(net: Any) -> None:
             )
 
 
-def _refuse_adapters_elsewhere(net: Any, architecture: Architecture) -> None:
+def refuse_adapters_elsewhere(net: Any, named: str = "the adapter") -> None:
     """Raise UserError if an adapter sits where this forward would not see it."""
-    linears = "|".join(architecture.linears)
+    linears = "|".join(architecture_of(net).linears)
     seen = re.compile(rf".*\b(encoder|decoder)\.layers\..*\.({linears})")
     for name, module in net.named_modules():
         if hasattr(module, "base_layer") and not seen.fullmatch(name):
+            changed = name.removesuffix(".token_adapter").rpartition(".")[2]
             raise UserError(
-                f"the adapter changes {name.rpartition('.')[2]}; moontune takes adapters on the "
-                "linear layers of attention and MLP only"
+                f"{named} changes {changed}; moontune takes adapters on the linear layers of "
+                "attention and MLP only"
             )

@@ -254,7 +254,8 @@ def begin_final(
         remark(text)
     check_report_file(collected_report(config, crossval.run.path))
     _check_audio(crossval.run)
-    check_model(config)
+    for text in check_model(config):
+        remark(text)
     if there is not None:
         there.add_command(command)
         return there
