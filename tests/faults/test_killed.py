@@ -40,7 +40,7 @@ class Worker:
 
 @pytest.fixture(scope="module")
 def worker(tiny_model, noise_manifest) -> Iterator[Worker]:
-    more = {"utterances": 12, "max_steps": 10, "early_stop_patience": 0}
+    more: dict[str, Any] = {"utterances": 12, "max_steps": 10, "early_stop_patience": 0}
     words = flags(tiny_model, noise_manifest, **more)
     given: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, WORKER], **given) as process:

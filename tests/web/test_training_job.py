@@ -118,6 +118,7 @@ def test_ctrl_c_in_the_terminal_is_not_for_it(job: TrainingJob) -> None:
     """It would get it twice, and the second ends it at once."""
     job.start()
     until(job, running=True)
+    assert job._job is not None
     assert os.getpgid(job._job.process.pid) != os.getpgid(0)
 
 
