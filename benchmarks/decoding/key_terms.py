@@ -37,6 +37,7 @@ from moontune.pipeline.run_dir import RunDir
 from moontune.system.formatting import percent
 
 _LETTERS, _TOKENS = 5, 3  # that a rare word has at least
+PLAIN = ("", 0.0)  # without a list
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,12 @@ def unsaid_words(base: Base, run: RunDir, count: int, seed: int) -> list[KeyTerm
     return [KeyTerm(str(word)) for word in rng.permutation(words)[:count]]
 
 
-def written(run: RunDir, which: str, args: Args) -> Written:
-    """All transcripts of a fold by its base or its tuned model."""
+def written(run: RunDir, which: str, args: Args, listed: RunDir | None = None) -> Written:
+    """All transcripts of a fold by its base or its tuned model; `listed` is the fold whose rare
+    words are the list, itself by default."""
     config = run.config()
     base = load_base(config.model.model_id, config.model.revision, "cpu")
-    said = rare_words(run, base, args.terms)
+    said = rare_words(listed or run, base, args.terms)
     lists: dict[str, list[KeyTerm]] = {"said": said} | {
         f"{n:,} unsaid": unsaid_words(base, run, n, args.seed) for n in args.unsaid
     }
@@ -130,7 +132,7 @@ def written(run: RunDir, which: str, args: Args) -> Written:
         clips = [load_audio(utterances[i]) for i in places]
         keys, seconds = plain.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips]
         greedy = plain.greedy(keys, seconds, cap)
-        made = {("", 0.0): greedy} | {
+        made = {PLAIN: greedy} | {
             key: writer.with_key_terms(keys, greedy) for key, writer in writers.items()
         }
         for key, transcripts in made.items():
@@ -164,13 +166,23 @@ class Counted:
 
 
 def counted(folds: Sequence[Written], key: tuple[str, float]) -> Counted:
+    """Without the list, and with it."""
+    return counted_beside(folds, folds, key[0], (PLAIN, key))
+
+
+def counted_beside(
+    folds: Sequence[Written],
+    others: Sequence[Written],
+    listed: str,
+    keys: tuple[tuple[str, float], tuple[str, float]],
+) -> Counted:
+    """The terms of a list in one model's transcripts of folds, and in another's."""
     rows, before, after = [], [], []
-    for number, fold in enumerate(folds):
-        terms = fold.lists[key[0]]
-        plain = rows_of(number, fold, fold.transcripts["", 0.0])
-        with_list = rows_of(number, fold, fold.transcripts[key])
-        rows += plain
-        for side, mine in ((before, plain), (after, with_list)):
+    for number, pair in enumerate(zip(folds, others, strict=True)):
+        terms = pair[0].lists[listed]
+        for side, fold, key in zip((before, after), pair, keys, strict=True):
+            mine = rows_of(number, fold, fold.transcripts[key])
+            rows += mine if side is before else []
             side += [
                 clip_terms(terms, r["normalized_reference"], r["normalized_hypothesis"])
                 for r in mine
@@ -179,6 +191,11 @@ def counted(folds: Sequence[Written], key: tuple[str, float]) -> Counted:
 
 
 def line(name: str, which: str, key: tuple[str, float], c: Counted, seed: int) -> str:
+    return f"| {name} | {which} | {key[0]} | {key[1]:g} | {cells(c, seed)} |"
+
+
+def cells(c: Counted, seed: int) -> str:
+    """Terms said, recall, false alarms and the WER of other words, of both sides."""
     hours = sum(r["duration"] for r in c.rows) / 3600
     one, other = (sum((t.total for t in side), TermCounts()) for side in (c.before, c.after))
     missed = ratio_of_sums(
@@ -196,10 +213,10 @@ def line(name: str, which: str, key: tuple[str, float], c: Counted, seed: int) -
         seed,
     )
     return (
-        f"| {name} | {which} | {key[0]} | {key[1]:g} | {one.said} | {percent(one.recall)} -> "
+        f"{one.said} | {percent(one.recall)} -> "
         f"{percent(other.recall)} ({_ends(missed, -1)}) | {one.invented / hours:.1f} -> "
         f"{other.invented / hours:.1f} | {percent(words.before)} -> {percent(words.after)} "
-        f"({_ends(words)}) |"
+        f"({_ends(words)})"
     )
 
 

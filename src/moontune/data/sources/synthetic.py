@@ -7,6 +7,7 @@ speaker-disjoint split is also disjoint in sentences.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import random
 from collections.abc import Callable, Iterable
@@ -73,18 +74,27 @@ def voices() -> list[str]:
     ]
 
 
+def manner_of(voice: str) -> tuple[int, int]:
+    """A voice's own rate, words a minute, and pitch."""
+    rng = random.Random(f"moontune voice {voice}")
+    return rng.randint(*_RATES_WPM), rng.randint(*_PITCHES)
+
+
+def speak(engine: Espeak, text: str, voice: str) -> np.ndarray:
+    """A text by a voice in its own manner: float32 mono 16 kHz, (samples,), quiet at both ends."""
+    rate, pitch = manner_of(voice)
+    spoken = engine.speak(text, voice, rate_wpm=rate, pitch=pitch, word_gap_ms=_WORD_GAP_MS)
+    return _finish(*spoken)
+
+
 def _plan(utterances: int, seed: int) -> list[_Clip]:
     """One sentence each, round robin over the voices; a voice keeps its own rate and pitch."""
-    names = voices()
-    manner: dict[str, tuple[int, int]] = {}
-    for name in names:
-        rng = random.Random(f"moontune voice {name}")
-        manner[name] = (rng.randint(*_RATES_WPM), rng.randint(*_PITCHES))
-    clips: list[_Clip] = []
-    for index, text in enumerate(sentences(utterances, seed)):
-        name = names[index % len(names)]
-        clips.append(_Clip(f"synthetic-{index + 1:04d}", text, name, *manner[name]))
-    return clips
+    turns = itertools.cycle(voices())
+    spoken = zip(sentences(utterances, seed), turns, strict=False)
+    return [
+        _Clip(f"synthetic-{number:04d}", text, voice, *manner_of(voice))
+        for number, (text, voice) in enumerate(spoken, 1)
+    ]
 
 
 def _finish(samples: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -154,15 +164,7 @@ def sample_synthetic(
         engine = Espeak()
 
         def make(index: int) -> np.ndarray:
-            clip = clips[index]
-            spoken = engine.speak(
-                clip.text,
-                clip.speaker,
-                rate_wpm=clip.rate_wpm,
-                pitch=clip.pitch,
-                word_gap_ms=_WORD_GAP_MS,
-            )
-            return _finish(*spoken)
+            return speak(engine, clips[index].text, clips[index].speaker)
 
         plan = ((clip.id, clip.text, clip.speaker) for clip in clips)
         rows = _produce(folder, plan, utterances, make, progress, "speaking")
