@@ -122,9 +122,7 @@ def written(run: RunDir, which: str, args: Args, listed: RunDir | None = None) -
         base, _ = load_adapted(base, run.adapter, run.processor)
     plain, cap = Transcriber(base), config.eval.token_cap
     writers = {
-        (name, bonus): Transcriber(base, key_terms=KeyTerms(tuple(terms), bonus))
-        for name, terms in lists.items()
-        for bonus in args.bonuses
+        name: Transcriber(base, key_terms=KeyTerms(tuple(terms))) for name, terms in lists.items()
     }
     utterances = read_run_manifest(run.manifest("test"))
     found: dict[tuple[str, float], dict[int, str]] = {}
@@ -132,9 +130,10 @@ def written(run: RunDir, which: str, args: Args, listed: RunDir | None = None) -
         clips = [load_audio(utterances[i]) for i in places]
         keys, seconds = plain.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips]
         greedy = plain.greedy(keys, seconds, cap)
-        made = {PLAIN: greedy} | {
-            key: writer.with_key_terms(keys, greedy) for key, writer in writers.items()
-        }
+        made = {PLAIN: greedy}
+        for name, writer in writers.items():
+            by_bonus = writer.by_bonus(keys, greedy, args.bonuses)
+            made |= {(name, b): t for b, t in zip(args.bonuses, by_bonus, strict=True)}
         for key, transcripts in made.items():
             found.setdefault(key, {}).update(
                 zip(places, [t.text for t in transcripts], strict=True)

@@ -16,7 +16,7 @@ from moontune.transcribe.command import TranscribeArgs
 
 BEGINNING = ["run", "sample", "crossval", "sweep"]
 VERBS = [*BEGINNING, *STAGE_NAMES[1:], "final", "score", "compare", "export", "transcribe"]
-VERBS += ["record", "review", "serve", "push", "doctor"]
+VERBS += ["record", "review", "terms", "serve", "push", "doctor"]
 
 
 @pytest.fixture

@@ -9,16 +9,22 @@ from html_reader import Reader
 from sample_page import AFTER, BEFORE, key_terms, page, results, write_clips
 
 from moontune.evaluation.key_terms.bonus import ChosenBonus
+from moontune.evaluation.key_terms.phrasing import rare_sentences
 from moontune.evaluation.key_terms.rare_words import ComparedClips, rare_words
 from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.measures import Sides
+from moontune.evaluation.predictions import PredictionRow
 from moontune.report.html.page import render_page
-from moontune.report.key_terms import key_terms_section, term_table
+from moontune.report.key_terms import NAMES, key_terms_section, term_table
 from moontune.report.run_markdown import render
 
 TERMS = ["boat", "quay", "maps", "<b>zeal</b>"]
 LIST = "rain fell on the quay, mate's maps"  # written with the list in clip b2
 RARE = rare_words([ComparedClips(BEFORE, AFTER, {"cold": 9, "boat": 2})], 42)
+
+
+def said_in(row: PredictionRow) -> list[str]:
+    return row["normalized_reference"].split()
 
 
 def found() -> KeyTermResults:
@@ -95,6 +101,16 @@ def test_without_a_list_rare_words_are_told_all_the_same(tmp_path: Path) -> None
     html = render_page(page(BEFORE, AFTER, rare_words=RARE), 0)
     assert '<a href="#terms">Rare words</a>' in html
     assert '<section id="terms"' not in render_page(page(BEFORE, AFTER), 0)
+
+
+def test_words_that_training_had_twice_are_told_where_it_had_all() -> None:
+    known = dict.fromkeys(
+        ["red", "boat", "sails", "cold", "wind", "blows", "north", "old", "maps", "show"], 9
+    )
+    known |= dict.fromkeys(["home", "bay", "rain", "fell", "quay", "mends", "long", "net"], 2)
+    [sentence] = rare_sentences(rare_words([ComparedClips(BEFORE, AFTER, known)], 42), NAMES)
+    said = "Of 8 content words in the test clips that training had at most twice (8 different), "
+    assert sentence.startswith(said)
 
 
 def test_markdown_lists_clips_with_terms_missed() -> None:

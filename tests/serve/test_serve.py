@@ -109,6 +109,16 @@ def test_what_is_kept_is_a_manifest_for_the_next_run(page: Page) -> None:
     )
 
 
+def test_what_the_tuned_model_wrote_is_kept_where_it_was_mended(page: Page) -> None:
+    """`moontune terms` proposes key terms from it."""
+    heard = page.hear(wav(1.0))[1]
+    written = heard["models"][-1]["text"]
+    page.keep(id=heard["id"], text=f"{written} indeed", speaker="")
+    page.keep(id=page.hear(wav(1.0))[1]["id"], text=written, speaker="")
+    lines = (page.folder / "manifest.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("heard") for line in lines] == [written, None]
+
+
 def test_a_base_alone_writes_one_transcript(tmp_path: Path) -> None:
     page = served(tmp_path, BASE)
     assert "what the model writes" in page.ask("GET", "/")[1]

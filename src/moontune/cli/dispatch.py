@@ -25,6 +25,7 @@ _DATA_VERBS = {
     "record": "nothing yet: a page to read sentences on, kept as a data set",
     "import": "what you have as a data set: folders, tables, subtitles, ...",
     "review": "a page to go through a data set, the doubtful clips first",
+    "terms": "words that you corrected, as a list of key terms to look through",
 }
 _FIGURE_VERBS = {
     "score": "compute every figure again from predictions or runs, pooled",
@@ -135,6 +136,7 @@ def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:
         "record": _record,
         "import": _import,
         "review": _review,
+        "terms": _terms,
         "score": _score,
         "compare": _compare,
         "export": _export,
@@ -187,6 +189,14 @@ def _review(argv: list[str]) -> None:
     from moontune.review.command import ReviewArgs, review
 
     review(parse(ReviewArgs, argv, prog="moontune review"), _tell)
+
+
+def _terms(argv: list[str]) -> None:
+    from moontune.pipeline.key_terms.proposing import TermsArgs, propose_terms
+
+    args = parse(TermsArgs, argv, prog="moontune terms")
+    found = propose_terms(args)
+    print(f"written: {args.output}, {found.says}; take out what is none, then --key-terms it")
 
 
 def _score(argv: list[str]) -> None:

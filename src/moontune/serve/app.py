@@ -159,7 +159,9 @@ async def _keep(
     # At once: a clip is kept once, also when that is asked for twice.
     samples, hypotheses = state.clips.pop(key)
     try:
-        count = await run_in_threadpool(corrected.add, samples, text, speaker)
+        count = await run_in_threadpool(
+            corrected.add, samples, text, speaker, heard=hypotheses[-1].text
+        )
     except UserError:
         state.clips[key] = samples, hypotheses
         raise

@@ -144,11 +144,13 @@ class CorrectedClips:
         speaker: str,
         prompt: str | None = None,
         replaces: str | None = None,
+        heard: str | None = None,
     ) -> int:
         """Keep a clip, float32 mono 16 kHz (samples,); returns how many the manifest has.
 
         `prompt` is the sentence that was to be read, which the row remembers also when its text is
-        mended. `replaces` is the key of a clip whose place it takes, and which is deleted.
+        mended. `replaces` is the key of a clip whose place it takes, and which is deleted. `heard`
+        is what a model wrote, which the row remembers where the text is another.
 
         Raises UserError for a text or a speaker that cannot be, a folder that cannot be written, or
         a clip to replace that is gone.
@@ -162,6 +164,8 @@ class CorrectedClips:
             "speaker": speaker or None,
             "id": name,
         } | ({} if prompt is None else {"prompt": prompt})
+        if heard and heard != text:
+            row["heard"] = heard
         audio = self.folder / "audio"
         with self._changing() as lines:
             place = len(lines) if replaces is None else _place(lines, replaces)

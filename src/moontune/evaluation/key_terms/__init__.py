@@ -7,5 +7,6 @@ In reading order:
     bonus       How likely they are to be beforehand, chosen on validation clips
     results     A run's: what the tuning brings, and apart from it what writing the list brings
     rare_words  How many of the words that training had never, or hardly ever, are written
+    proposed    Terms proposed from texts that somebody corrected
     phrasing    These figures in words
 """

@@ -158,10 +158,12 @@ def _bonuses(chosen: tuple[ChosenBonus, ...]) -> str:
 
 def rare_sentences(found: RareWords, names: tuple[str, str]) -> list[str]:
     """How many words that training hardly had both models write, a sentence a group."""
-    unit = current().unit
+    here = f"content {current().unit}s in the test clips that training"
+    also = "that it" if found.never.said else here
+    among = ", those among them" if found.never.said else ""
     groups = (
-        (found.never, f"content {unit}s in the test clips that training never had"),
-        (found.seldom, f"that it had at most {_TIMES[SELDOM]}, those among them"),
+        (found.never, f"{here} never had"),
+        (found.seldom, f"{also} had at most {_TIMES[SELDOM]}{among}"),
     )
     return [_rare(group, what, names) for group, what in groups if group.said]
 

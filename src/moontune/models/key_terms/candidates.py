@@ -85,16 +85,24 @@ class TermIndex:
 
     def _alike(self, sounds: Sequence[str]) -> np.ndarray:
         """(terms, windows): one minus the share of letters to change, by the best spelling."""
-        from rapidfuzz.distance import Levenshtein
-        from rapidfuzz.process import cdist
-
-        likeness = partial(cdist, scorer=Levenshtein.normalized_similarity)
-        letters = likeness(self._sounds, sounds)
-        spoken = likeness(self._skeletons, list(map(skeleton, sounds)))
-        of_spelling = np.maximum(letters, (letters + spoken) / 2)
+        of_spelling = likeness(self._sounds, sounds, self._skeletons)
         found = np.zeros((len(self.terms), len(sounds)), np.float32)
         np.maximum.at(found, self._owner, of_spelling)
         return found
+
+
+def likeness(
+    ones: Sequence[str], others: Sequence[str], skeletons: Sequence[str] | None = None
+) -> np.ndarray:
+    """(ones, others): share of letters that two sounds have alike, or its mean with that of how
+    they are roughly spoken (`skeletons`: how the ones are), whichever is more."""
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import cdist
+
+    alike = partial(cdist, scorer=Levenshtein.normalized_similarity)
+    letters = alike(ones, others)
+    spoken = alike(skeletons or list(map(skeleton, ones)), list(map(skeleton, others)))
+    return np.maximum(letters, (letters + spoken) / 2)
 
 
 def skeleton(sound: str) -> str:

@@ -1,0 +1,98 @@
+"""`moontune terms`: words that were corrected, as a list of key terms to look through."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moontune.config.flag_marks import Positional
+from moontune.data.manifest import manifest_lines, written_name
+from moontune.errors import UserError
+from moontune.evaluation.key_terms.proposed import Correction, Proposal, proposed_terms
+from moontune.languages.table import ENGLISH, language_named, speaking
+from moontune.system.files import check_output, user_path, write_text
+from moontune.system.formatting import counted
+
+_FILES = ("manifest.jsonl", "reviewed.jsonl")  # of a folder
+_OLD = ("original_text", "heard")  # of a row: before `review`, and what `serve` wrote
+_HEAD = """\
+# Words that were corrected, and sound like what had been written: the most often corrected first.
+# Take out what is none to know; behind a | stands what it was taken for.
+"""
+
+
+@dataclass(frozen=True)
+class TermsArgs:
+    """Propose key terms: words that you corrected in `serve` or `review` where the old and the new
+    sound alike, as a list to look through, for --key-terms."""
+
+    sources: Positional[tuple[Path, ...]] = ()
+    """What `serve` kept or `review` wrote: folders, or their manifest.jsonl or reviewed.jsonl."""
+    output: Path = Path("terms.txt")
+    """The list to write; one that is there stays."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: en."""
+
+
+@dataclass(frozen=True)
+class ProposedTerms:
+    """The terms found, in how many texts that were corrected."""
+
+    terms: list[Proposal]
+    corrected: int
+
+    @property
+    def says(self) -> str:
+        """What was found, in a sentence."""
+        found = counted(len(self.terms), "term")
+        return f"{found} in {counted(self.corrected, 'corrected text')}"
+
+
+def propose_terms(args: TermsArgs) -> ProposedTerms:
+    """Write the list. Raises UserError, also where nothing is to be proposed."""
+    if not args.sources:
+        raise UserError("name what was corrected: moontune terms kept")
+    check_output(args.output, "--output", args.sources)
+    if args.output.exists():
+        raise UserError(f"--output {args.output}: is there already; name another file")
+    language = ENGLISH if args.language is None else language_named(args.language)
+    with speaking(language):
+        if not language.spaced:
+            raise UserError(f"{language.name} has no spaces between words, so none are proposed")
+        corrections = [c for file in _files(args.sources) for c in _corrections(file)]
+        found = ProposedTerms(proposed_terms(corrections), len(corrections))
+    if not found.terms:
+        raise UserError(
+            f"no terms in {counted(found.corrected, 'corrected text')} of "
+            f"{', '.join(map(str, args.sources))}: no word was mended that sounds like what stood "
+            "there; write the list by hand"
+        )
+    write_text(args.output, _HEAD + "".join(f"{term.line}\n" for term in found.terms))
+    return found
+
+
+def _files(sources: Sequence[Path]) -> Iterator[Path]:
+    for source in map(user_path, sources):
+        there = [source / name for name in _FILES if (source / name).is_file()]
+        if source.is_dir() and not there:
+            raise UserError(
+                f"{source}: holds no {' or '.join(_FILES)}; name what serve or review wrote"
+            )
+        yield from there or [source]
+
+
+def _corrections(file: Path) -> Iterator[Correction]:
+    """Texts of a manifest that were others before."""
+    for line in manifest_lines(file):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(row, dict):
+            continue
+        new = row.get(written_name(row, "text"))
+        for old in map(row.get, _OLD):
+            if isinstance(old, str) and isinstance(new, str) and old != new:
+                yield Correction(old, new)
