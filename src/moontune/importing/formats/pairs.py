@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from moontune.config.schema import CleanConfig
 from moontune.data.audio import AudioError, header_duration_s
 from moontune.importing.audio_files import files_below, is_audio
 from moontune.importing.script import passages
@@ -26,7 +27,8 @@ from moontune.importing.values import (
     left_out,
 )
 
-LONGEST_S = 60.0  # of a clip that has no times in its text
+_LONGEST_S = 60.0  # of a clip that has no times in its text
+_CUT_S = CleanConfig.max_duration_s  # a run takes none that is longer, so it is cut
 _MOST = 0.5  # of the texts must have a recording
 
 
@@ -43,11 +45,11 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
     for recording, file in pairs:
         where, name = place.name_of(file), clip_name(place, recording)
         seconds = _seconds(recording)
-        if seconds > LONGEST_S and place.ear is not None:
+        if seconds > _CUT_S and place.ear is not None:
             yield from passages.rows_of(recording, file, place.ear, place)
         elif not (text := _text(file)):
             yield left_out(where, name, NO_TEXT, "the text is empty")
-        elif seconds > LONGEST_S:
+        elif seconds > _LONGEST_S:
             detail = f"lasts {seconds:.0f} s, and its text has no times; `moontune import` cuts it"
             yield left_out(where, name, TOO_LONG, detail)
         else:
