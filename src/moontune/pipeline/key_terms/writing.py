@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moontune.config.schema import RunConfig
+from moontune.config.schema import RunConfig, TokenCap
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.data.word_lists.key_terms import KeyTerm, read_key_terms
 from moontune.evaluation.key_terms.bonus import (
@@ -53,8 +53,12 @@ def write_key_terms(
     if why := _not_written(terms):
         found = WrittenTerms(ChosenBonus(None, why), {}, digest)
     else:
-        chosen = _chosen(run, config, terms, _Work(base, which, ui, group))
-        texts = _texts(run, config, terms, chosen, _Work(base, which, ui, group))
+        from moontune.models.transcriber import Transcriber
+
+        writer = Transcriber(base, key_terms=KeyTerms(terms))
+        work = _Work(writer, config.eval.token_cap, which, ui, group)
+        chosen = _chosen(run, terms, work)
+        texts = _texts(run, chosen, work)
         found = WrittenTerms(chosen, texts, digest)
     if group.is_main:
         write_json(run.written_terms_file(which), found.to_json())
@@ -86,34 +90,35 @@ def _not_written(terms: Sequence[KeyTerm]) -> str:
 
 @dataclass(frozen=True)
 class _Work:
-    """What transcribes, and who watches."""
+    """A model that writes the list, and who watches."""
 
-    base: Base
+    writer: Transcriber
+    cap: TokenCap
     which: str
     ui: Ui
     group: ProcessGroup
 
-    def transcriber(self, terms: Sequence[KeyTerm]) -> Transcriber:
-        from moontune.models.transcriber import Transcriber
+    def by_bonus(
+        self,
+        clips: Sequence[Utterance],
+        known: Sequence[Transcript] | None,
+        bonuses: Sequence[float],
+        what: str,
+    ) -> list[list[Transcript]]:
+        """Greedy transcripts (`known`: what they are), then those by each bonus."""
+        from moontune.models.transcriber import transcripts_by_bonus
 
-        return Transcriber(self.base, key_terms=KeyTerms(tuple(terms)))
+        def step(done: int, total: int) -> None:
+            said = f"{what} clips for key terms, {self.which} model"
+            self.ui.progress(done, total, said)
 
-    def step(self, what: str) -> Callable[[int, int], object]:
-        return lambda done, total: self.ui.progress(
-            done, total, f"{what} clips for key terms, {self.which} model"
-        )
+        place = (self.writer, clips, known, bonuses)
+        return transcripts_by_bonus(*place, cap=self.cap, group=self.group, step=step)
 
 
-def _chosen(run: RunDir, config: RunConfig, terms: Sequence[KeyTerm], work: _Work) -> ChosenBonus:
-    from moontune.models.transcriber import transcripts_by_bonus
-
+def _chosen(run: RunDir, terms: Sequence[KeyTerm], work: _Work) -> ChosenBonus:
     clips = work.group.on_main(lambda: run.fitting("val"))
-    found = transcripts_by_bonus(
-        *(work.transcriber(terms), clips, None, BONUSES),
-        cap=config.eval.token_cap,
-        group=work.group,
-        step=work.step("validation"),
-    )
+    found = work.by_bonus(clips, None, BONUSES, "validation")
     texts = {
         bonus: [t.text for t in transcripts]
         for bonus, transcripts in zip((None, *BONUSES), found, strict=True)
@@ -122,23 +127,15 @@ def _chosen(run: RunDir, config: RunConfig, terms: Sequence[KeyTerm], work: _Wor
     return choose_bonus(tried_bonuses(counted, [u.text for u in clips], texts), len(clips))
 
 
-def _texts(
-    run: RunDir, config: RunConfig, terms: Sequence[KeyTerm], chosen: ChosenBonus, work: _Work
-) -> dict[str, str]:
+def _texts(run: RunDir, chosen: ChosenBonus, work: _Work) -> dict[str, str]:
     """Transcripts of the test clips that the list changes."""
-    from moontune.models.transcriber import transcripts_by_bonus
-
     if chosen.bonus is None:
         return {}
     clips, rows = work.group.on_main(lambda: _tested(run, work.which))
-    transcriber = work.transcriber(terms)
-    transcripts = [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
-    tried = [i for i, t in enumerate(transcripts) if transcriber.tries_key_terms(t)]
-    before, after = transcripts_by_bonus(
-        *(transcriber, [clips[i] for i in tried], [transcripts[i] for i in tried], [chosen.bonus]),
-        cap=config.eval.token_cap,
-        group=work.group,
-        step=work.step("test"),
+    known = [Transcript(r["hypothesis"], r.get("tokens", []), r["truncated"]) for r in rows]
+    tried = [i for i, transcript in enumerate(known) if work.writer.tries_key_terms(transcript)]
+    before, after = work.by_bonus(
+        [clips[i] for i in tried], [known[i] for i in tried], [chosen.bonus], "test"
     )
     return {
         clips[i].id: other.text
