@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]  # of the repository
-SHARED = ROOT.parent / "shared"
+SHARED = Path(os.environ.get("MOONTUNE_SHARED", ROOT.parent / "shared"))  # data/ and models/
 
 
 def default_manifests() -> tuple[Path, ...]:

@@ -8,8 +8,8 @@ losses and what is learnt say nothing, times and memory what they would of it. B
 keys and values of self-attention at the same rank, in float32, with the same clips in each update,
 each in a fresh process. The vendor's three layers share one first matrix, so its adapter is
 smaller; the loss of the first update is the base's in both, and must be the same, or this ends with
-an error. The vendor's is timed from the second update on; ours over all that the vendor's second to
-last are to it, what it computes once and keeps included. Prints Markdown.
+an error. Times are seconds of the processor, which other work on the machine changes less, over the
+second update to the last: what ours computes once for a clip and keeps is within. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ def compared(vendor: dict[str, Any], ours: dict[str, Any]) -> float:
 
 
 def speeds(vendor: dict[str, Any], ours: dict[str, Any]) -> tuple[float, float]:
-    """Clips a second of both, over the second update to the last."""
+    """Clips a second of the processor of both, over the second update to the last."""
     clips = sum(map(len, vendor["groups"][1:]))
     return (
         clips / (vendor["ended"] - vendor["begun"][1]),
-        clips / sum(ours["seconds"][1:]),
+        clips / (ours["ended"][-1] - ours["ended"][0]),
     )
 
 

@@ -3,7 +3,7 @@
     VENDORS_PYTHON benchmarks/vendor/worker.py WORK.json
 
 Its own functions alone, called as its command line calls them: `load_manifest`, `build_cache`,
-`fit_adapter`. They take times between the updates from the loss, which is asked for once each.
+`fit_adapter`. Seconds of the processor are taken when the loss is asked for, once an update.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def tuned(work: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     def timed_loss(model: Any, *inputs: Any) -> Any:
         if model.training:
-            begun.append(time.perf_counter())
+            begun.append(time.process_time())
         loss = batch_loss(model, *inputs)
         if model.training:
             losses.append(float(loss.detach()))
@@ -70,7 +70,7 @@ def tuned(work: dict[str, Any], folder: Path) -> dict[str, Any]:
         output_dir=folder / "out",
         **fixed,
     )
-    ended = time.perf_counter()
+    ended = time.process_time()
     summary = json.loads((folder / "out/summary.json").read_text(encoding="utf-8"))
     return {
         "losses": losses,

@@ -20,6 +20,7 @@ _RUN_VERBS = {
     "crossval": "train and test once for every fold of speakers, results pooled",
     "final": "train one adapter on all clips of a cross-validation, to be used",
     "sweep": "train with other settings, test what validated best",
+    "work": "help a crossval or a sweep along: one more process, any machine",
 }
 _DATA_VERBS = {
     "record": "nothing yet: a page to read sentences on, kept as a data set",
@@ -83,7 +84,8 @@ def main(argv: list[str] | None = None) -> int:
     wait_politely()
     argv = sys.argv[1:] if argv is None else argv
     verb, words = (argv[0], argv[1:]) if argv else ("--help", [])
-    computes = verb in (*_RUN_VERBS, *_STAGE_VERBS) and verb != "sample" and not asks_help(words)
+    computes = verb in (*_RUN_VERBS, *_STAGE_VERBS) and verb not in ("sample", "work")
+    computes &= not asks_help(words)
     with user_errors_as_exit_code() as outcome:
         if computes:
             outcome.group = init_from_launcher()
@@ -102,6 +104,10 @@ def _do(verb: str, words: list[str], group: ProcessGroup) -> int:
         import importlib.metadata
 
         print(f"moontune {importlib.metadata.version('moontune')}")
+    elif verb == "work":
+        from moontune.cli.new_run import work
+
+        return work(words)
     elif verb in (*_RUN_VERBS, *_STAGE_VERBS):
         return _run_verb(verb, words, group)
     elif verb in (small := _small_verbs()):

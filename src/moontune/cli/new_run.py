@@ -140,6 +140,19 @@ def sweep(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     return ACCEPTED
 
 
+def work(argv: list[str]) -> int:
+    """Folds or trials of a run that another process began, on this machine or another one."""
+    from moontune.pipeline.experiments.help_out import WorkArgs, help_out, run_to_help
+
+    args = parse(WorkArgs, argv, prog="moontune work")
+    run = run_to_help(args.run)
+    quiet_libraries()
+    with shown(run) as ui:
+        help_out(run, ui)
+    print(f"{run.path}: all its parts are done; the command that began it reports them")
+    return ACCEPTED
+
+
 def _settings_to_try(args: SweepArgs, argv: list[str]) -> tuple[str, ...] | None:
     """Those of --tune; of the usual ones, the ones that no flag gives for all trials. None for a
     sweep that has its own. Raises UserError where none is left."""

@@ -32,7 +32,7 @@ from moontune.pipeline.run_dir import (
     new_run_path,
     open_run,
 )
-from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.run_lock import exclusive_run, helped
 from moontune.system.files import new_folder
 
 
@@ -105,6 +105,8 @@ def begin_run(
     start.held.enter_context(speaking(config.language))
     check_key_terms(config)
     start.held.enter_context(exclusive_run(path))
+    if helped(path):
+        raise UserError(f"{path}: `moontune work` is on it; end that before you replace the run")
     named = replace(config.output, run_name=path.name)
     new_run_path(replace(config, output=named), overwrite=overwrite)  # another may have made it
     with new_folder(path) as temporary:

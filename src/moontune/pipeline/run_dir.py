@@ -6,7 +6,8 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from moontune.evaluation.key_terms.results import WrittenTerms
 from moontune.evaluation.predictions import run_predictions
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.pipeline.environment import environment, versions_here
+from moontune.pipeline.run_lock import exclusive_file
 from moontune.pipeline.run_log import RunLog
 from moontune.report.results import ArtifactTest, FinalMetrics, LossHistory, RunMetrics, RunResults
 from moontune.system.files import (
@@ -263,9 +265,8 @@ class RunDir:
         write_text(self / "config.toml", to_toml(config, self.retired_settings()))
 
     def add_command(self, command: list[str]) -> None:
-        record = self.record()
-        record["environment"]["commands"].append(command)
-        write_json(self / "run.json", record)
+        with self._changed() as record:
+            record["environment"]["commands"].append(command)
         self._log_command(command)
 
     def _log_command(self, command: list[str]) -> None:
@@ -290,7 +291,17 @@ class RunDir:
 
     def note(self, **facts: Any) -> None:
         """Add to the run's record."""
-        write_json(self / "run.json", self.record() | facts)
+        with self._changed() as record:
+            record |= facts
+
+    @contextmanager
+    def _changed(self) -> Iterator[dict[str, Any]]:
+        """The record, to be changed; it is written at the end. Processes that work on the same run
+        wait for each other."""
+        with exclusive_file(self / "run.json"):
+            record = self.record()
+            yield record
+            write_json(self / "run.json", record)
 
     @property
     def threads(self) -> int | None:
@@ -310,21 +321,19 @@ class RunDir:
     def finish_stage(self, name: str, facts: dict[str, Any], *, completes: bool = False) -> None:
         """Note a stage as done; in the same writing, if it is the last, that the run is complete:
         of a run killed between two no stage would be left to complete it."""
-        record = self.record()
-        record["stages"][name] = facts
-        record["complete"] = completes or record["complete"]
-        write_json(self / "run.json", record)
+        with self._changed() as record:
+            record["stages"][name] = facts
+            record["complete"] = completes or record["complete"]
 
     def forget_stages(self, names: list[str]) -> None:
-        record = self.record()
-        for name in names:
-            record["stages"].pop(name, None)
-        record["complete"] = False
-        write_json(self / "run.json", record)
+        with self._changed() as record:
+            for name in names:
+                record["stages"].pop(name, None)
+            record["complete"] = False
 
     def mark_complete(self) -> None:
         """The last thing a run writes."""
-        write_json(self / "run.json", {**self.record(), "complete": True})
+        self.note(complete=True)
 
 
 def _found(value: str, began: Path) -> str:

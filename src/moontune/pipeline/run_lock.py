@@ -1,4 +1,4 @@
-"""One process at a time on a run's folder, on the report, and on a review."""
+"""One process at a time on a run's folder, on each of its parts, on the report, and on a review."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import os
 import shlex
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from moontune.errors import UserError
@@ -20,17 +21,84 @@ from moontune.system.files import real_path, remove_left_over
 def exclusive_run(run: Path) -> Iterator[None]:
     """Within the block no other process of moontune works on the run's folder, there or not yet.
 
-    A fold or a trial is locked as the run that it is part of. The system lets go of the lock when
-    its process ends, however it ends; what that one left half written is removed. Raises UserError
-    where the folder is taken, and says by whom.
+    A fold or a trial is locked as the run that it is part of, and against helpers (`claimed`). The
+    system lets go of the lock when its process ends, however it ends; what that one left half
+    written is removed. Raises UserError where the folder is taken, and says by whom.
     """
-    whole = _outermost(real_path(run))
+    run = real_path(run)
+    whole = _outermost(run)
     whole.parent.mkdir(parents=True, exist_ok=True)
     remedy = "wait for it to end, or give another --run-name"
-    with _exclusive(whole.parent / f".{whole.name}.lock", whole, remedy) as locked:
-        if locked:
+    with ExitStack() as held:
+        locked = held.enter_context(_exclusive(_lock_of(whole), whole, remedy))
+        if run != whole:
+            held.enter_context(_exclusive(_lock_of(run), run, "wait for it to end"))
+        elif locked and not helped(whole):
             remove_left_over(whole)
         yield
+
+
+@contextmanager
+def claimed(part: Path) -> Iterator[bool]:
+    """Whether this process alone works on a fold or a trial within the block, of a run that several
+    work on. One whose process ended is free again; what that one left half written is removed."""
+    part = real_path(part)
+    try:
+        handle = _locked(_lock_of(part), part, "")
+    except _Taken:
+        yield False
+        return
+    try:
+        remove_left_over(part)
+        yield True
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                _lock_of(part).unlink(missing_ok=True)
+            os.close(handle)
+
+
+def helped(whole: Path) -> bool:
+    """Whether another process works on a part of a run now."""
+    for lock in real_path(whole).glob(".*.lock"):
+        with suppress(FileNotFoundError):
+            handle = os.open(lock, os.O_RDONLY)
+            try:
+                _flock(handle)
+            except BlockingIOError:
+                return True
+            except OSError:  # a file system without locks
+                return False
+            finally:
+                os.close(handle)
+    return False
+
+
+def require_locks(folder: Path) -> None:
+    """Raises UserError on a file system without locks, where a claim would hold nobody off."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            _flock(file.fileno())
+        except OSError as error:
+            raise UserError(
+                f"{folder}: its file system has no locks ({error.strerror}), so that two processes "
+                "would do the same; work on it in one"
+            ) from None
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.lock"
+
+
+def _flock(handle: int) -> None:
+    """The system's lock on an open file, or an error at once."""
+    import fcntl
+
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class _Taken(UserError):
+    """Another process has the lock."""
 
 
 @contextmanager
@@ -86,15 +154,13 @@ def _outermost(run: Path) -> Path:
 
 def _locked(file: Path, what: Path, remedy: str) -> int | None:
     """An open file with the system's lock on it; None where there can be none."""
-    import fcntl
-
     while (handle := _opened(file)) is not None:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(handle)
         except BlockingIOError:
             whose = _read(handle)
             os.close(handle)
-            raise UserError(f"{what}: {whose} works on it; {remedy}") from None
+            raise _Taken(f"{what}: {whose} works on it; {remedy}") from None
         except OSError:  # a file system without locks
             return handle
         if _is_still(file, handle):

@@ -17,6 +17,7 @@ In reading order:
     search_space       The search space of a sweep: named settings and the values they may take
     sweep_report       The report of a sweep: its winner against the run's own settings and
                        against the base
+    help_out           `moontune work`: one more process for a cross-validation or a sweep
     compare_runs       `moontune compare`: the tuned models of two runs on the same test clips
     score_predictions  `moontune score`: every figure again from prediction files or runs, pooled
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +16,7 @@ from moontune.errors import UserError
 from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, create_run
+from moontune.pipeline.run_lock import claimed
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
 from moontune.pipeline.stages.split import split_by_of
@@ -24,6 +27,7 @@ from moontune.system.progress import Pace, Ui
 
 BEFORE = ("sample", "clean")  # done once, for all folds
 OF_A_FOLD = ("labels", "baseline", "train", "evaluate")
+POLL_S = 1.0  # between looks at what other processes do
 
 
 @dataclass(frozen=True)
@@ -117,23 +121,53 @@ def _of_fold(config: RunConfig, run: RunDir, number: int) -> RunConfig:
 
 
 def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
-    """Train and measure every fold, those left over from an interrupted cross-validation first."""
+    """Train and measure every fold, those left over from an interrupted cross-validation first.
+
+    Each is claimed by one process of those that work on the run; one whose process ended is taken
+    over. Returns when all are done.
+    """
     group.on_main(lambda: check_unchanged(run))
     count = group.on_main(lambda: run.record()["folds"])
     cache = BaseCache()  # the same in every fold
-    pace = Pace()
-    for number in range(1, count + 1):
-        fold = RunDir(run / f"fold-{number}")
-        done = group.on_main(fold.stages)
-        left = [name for name in OF_A_FOLD if name not in done]
-        if left and (rest := pace.left(count - number + 1)):
-            ui.note(f"fold {number} of {count}, {rest}")
-        with pace.part(whole=len(left) == len(OF_A_FOLD)):
-            for name in left:
-                stage = stage_named(name)
-                options = {"cache": cache} if name == "labels" else {}
-                ui.stage(f"fold {number}: {name}", stage.summary, number, count)
-                run_stage(fold, group.on_main(fold.config), stage, ui, group, **options)
+    pace, waits = Pace(), False
+    left = list(range(1, count + 1))
+    while left:
+        before = len(left)
+        for number in list(left):
+            fold = RunDir(run / f"fold-{number}")
+            with ExitStack() as held:
+                if group.on_main(lambda: held.enter_context(claimed(fold.path))):  # noqa: B023
+                    _do_fold(fold, number, count, cache, pace, ui, group)
+                    left.remove(number)
+        if len(left) < before:  # while it worked another's may have become free
+            waits = False
+            continue
+        if not waits:
+            ui.note(f"waiting for {counted(len(left), 'fold')} that other processes do")
+        waits = True
+        time.sleep(POLL_S)
+
+
+def _do_fold(  # noqa: PLR0917
+    fold: RunDir,
+    number: int,
+    count: int,
+    cache: BaseCache,
+    pace: Pace,
+    ui: Ui,
+    group: ProcessGroup,
+) -> None:
+    """The stages that a fold lacks."""
+    done = group.on_main(fold.stages)
+    left = [name for name in OF_A_FOLD if name not in done]
+    if left and (rest := pace.left(count - number + 1)):
+        ui.note(f"fold {number} of {count}, {rest}")
+    with pace.part(whole=len(left) == len(OF_A_FOLD)):
+        for name in left:
+            stage = stage_named(name)
+            options = {"cache": cache} if name == "labels" else {}
+            ui.stage(f"fold {number}: {name}", stage.summary, number, count)
+            run_stage(fold, group.on_main(fold.config), stage, ui, group, **options)
 
 
 def check_unchanged(run: RunDir) -> None:

@@ -6,6 +6,7 @@ Built anew for each trial from those that are done, so that it can go on after w
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,19 @@ _NOT_BEFORE = 2  # tenths of a trial, that a trial is given up; in the first the
 class Search:
     """The search as it stands after the trials that are done; what it draws depends on `seed`."""
 
-    def __init__(self, space: list[Dimension], done: list[Trial], seed: int) -> None:
+    def __init__(
+        self,
+        space: list[Dimension],
+        done: list[Trial],
+        seed: int,
+        running: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """`running`: values of trials that other processes do now."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space, self._seed = space, seed
-        self._tried = [trial.values for trial in done]
+        self._tried = [*(trial.values for trial in done), *running]
         self._distributions = {d.name: d.distribution() for d in space}
         self._study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=_RANDOM),
@@ -64,6 +72,11 @@ class Search:
         if untried is None:
             return None
         self._study.enqueue_trial(untried)
+        return self._study.ask(self._distributions)
+
+    def trial_of(self, values: dict[str, Any]) -> optuna.trial.Trial:
+        """The trial of values that were drawn before."""
+        self._study.enqueue_trial(values)
         return self._study.ask(self._distributions)
 
     def _untried(self) -> dict[str, Any] | None:

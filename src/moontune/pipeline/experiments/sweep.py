@@ -6,12 +6,14 @@ the search is built again from them, so that it can be gone on with after whatev
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
+from moontune.pipeline.experiments.crossval import POLL_S
 from moontune.pipeline.experiments.search import Pruner, Search
 from moontune.pipeline.experiments.search_space import Dimension, configured, dimensions
 from moontune.pipeline.experiments.trial import (
@@ -24,6 +26,7 @@ from moontune.pipeline.experiments.trial import (
 )
 from moontune.pipeline.new_run import RunKind
 from moontune.pipeline.run_dir import RunDir, fork_run
+from moontune.pipeline.run_lock import claimed, exclusive_file
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.pipeline.stages.train import TrainOptions
@@ -33,6 +36,10 @@ from moontune.system.formatting import counted
 from moontune.system.progress import Pace, Ui
 from moontune.training.summary import TrainingSummary
 
+if TYPE_CHECKING:
+    import optuna
+
+DRAWN = "drawn.json"  # values by trial, and the trials that were done when they were drawn
 BEFORE = ("sample", "clean", "split", "labels", "baseline")
 _AFTER = STAGE_NAMES[STAGE_NAMES.index("train") + 1 :]
 _NOT_FINITE = 1e9  # stands for such a loss, which JSON and optuna have no place for
@@ -133,33 +140,102 @@ class _Asked:
 
 
 def do_trials(run: RunDir, config: RunConfig, ui: Ui) -> list[Trial]:
-    """Do the trials that are left; returns all of them."""
+    """Do the trials that are left; returns all of them, when they are done.
+
+    Each is claimed by one process of those that work on the run; one whose process ended is taken
+    over. The first is done before any other begins.
+    """
     asked = run.record()["sweep"]
-    space = dimensions(tuple(asked["tune"]), config)
-    done: list[Trial] = []
-    pace = Pace()
-    reversed_transcripts: dict[str, str | None] = {}  # of the base, the same in every trial
-    for number in range(asked["trials"]):
-        trial = recorded_trial(trial_folder(run, number))
-        if trial is None:
-            values, pruner = {}, None
-            if number:
-                drawn = Search(space, done, config.output.seed + number).next_trial()
-                if drawn is None:
-                    ui.note("everything there is to try was tried")
-                    break
-                values, pruner = drawn.params, Pruner(drawn)
-            what = described(values) if number else "the run's own settings"
-            if rest := pace.left(asked["trials"] - number):
-                ui.note(f"trial {number + 1} of {asked['trials']}, {rest}")
-            ui.stage(f"trial {number}", what, number + 1, asked["trials"])
-            trial_ui = _TrialUi(ui, pruner)
-            options = TrainOptions(_val_clips(run, number), reversed_transcripts, trial_ui.prune)
-            with pace.part(whole=not trial_folder(run, number).exists()):
-                trial = _run_trial(run, config, _Asked(number, values, space), trial_ui, options)
-            ui.note(_outcome(trial, done))
-        done.append(trial)
-    return done
+    work = _Work(run, config, dimensions(tuple(asked["tune"]), config), asked["trials"], ui)
+    waits = False
+    while len(work.done()) < work.count:
+        outcome = work.next_one()
+        if outcome == "exhausted":
+            break
+        if outcome == "done":
+            waits = False
+            continue
+        if not waits:
+            ui.note("waiting for trials that other processes do")
+        waits = True
+        time.sleep(POLL_S)
+    return work.done()
+
+
+@dataclass
+class _Work:
+    """The trials of a sweep, as one of the processes that do them sees them."""
+
+    run: RunDir
+    config: RunConfig
+    space: list[Dimension]
+    count: int
+    ui: Ui
+    pace: Pace = field(default_factory=Pace)
+    reversed_transcripts: dict[str, str | None] = field(default_factory=dict)  # of the base
+
+    def done(self, before: int | None = None) -> list[Trial]:
+        numbers = range(self.count if before is None else before)
+        found = (recorded_trial(trial_folder(self.run, number)) for number in numbers)
+        return [trial for trial in found if trial is not None]
+
+    def next_one(self) -> Literal["done", "taken", "exhausted"]:
+        """Do the first trial that is not done and that nobody does."""
+        for number in range(self.count):
+            folder = trial_folder(self.run, number)
+            if recorded_trial(folder) is not None:
+                continue
+            with claimed(folder) as mine:
+                if mine and recorded_trial(folder) is None:
+                    return self._do(number)
+            if number == 0:
+                return "taken"  # how many clips a trial validates on is as many as the first did
+        return "taken"
+
+    def _do(self, number: int) -> Literal["done", "taken", "exhausted"]:
+        done = self.done(number)
+        values, pruner = {}, None
+        if number:
+            drawn = self._drawn(number, done)
+            if drawn is None:
+                if len(done) < number:  # other processes do what there is to try
+                    return "taken"
+                self.ui.note("everything there is to try was tried")
+                return "exhausted"
+            values, pruner = drawn.params, Pruner(drawn)
+        what = described(values) if number else "the run's own settings"
+        if rest := self.pace.left(self.count - number):
+            self.ui.note(f"trial {number + 1} of {self.count}, {rest}")
+        self.ui.stage(f"trial {number}", what, number + 1, self.count)
+        ui = _TrialUi(self.ui, pruner)
+        options = TrainOptions(_val_clips(self.run, number), self.reversed_transcripts, ui.prune)
+        with self.pace.part(whole=not trial_folder(self.run, number).exists()):
+            asked = _Asked(number, values, self.space)
+            trial = _run_trial(self.run, self.config, asked, ui, options)
+        self.ui.note(_outcome(trial, done))
+        return "done"
+
+    def _drawn(self, number: int, done: list[Trial]) -> optuna.trial.Trial | None:
+        """What a trial tries: drawn once, by one process at a time, and kept, so that whoever takes
+        over goes on with it. None where there is nothing else to try."""
+        file = self.run / DRAWN
+        with exclusive_file(file):
+            kept = self.run.read(DRAWN) if file.is_file() else {}
+            known = {trial.number for trial in done}
+            running = [
+                row["values"]
+                for key, row in kept.items()
+                if int(key) < number and int(key) not in known
+            ]
+            search = Search(self.space, done, self.config.output.seed + number, running)
+            names = {dimension.name for dimension in self.space}
+            if (row := kept.get(str(number))) is not None and row["values"].keys() == names:
+                return search.trial_of(row["values"])
+            drawn = search.next_trial()
+            if drawn is not None:
+                kept[str(number)] = {"values": drawn.params, "after": sorted(known)}
+                write_json(file, kept)
+            return drawn
 
 
 def _own(space: list[Dimension], config: RunConfig) -> dict[str, Any]:

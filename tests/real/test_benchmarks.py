@@ -1,0 +1,134 @@
+"""Every benchmark runs, small: on a random model and a few clips, in place of `../shared`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import SENTENCES, noise
+
+from moontune.data.audio import write_flac
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTRY = re.compile(r"^\| `(benchmarks[./]\S+?)(?: .*?)?`", re.MULTILINE)
+SETS = ("accented_english", "adventure_game")
+# Those that come after another's files are listed after it; CV is a cross-validation of the sets.
+SMALL: dict[str, str] = {
+    "benchmarks.speed.run": "--rounds 1 --clips 2 --train-clips 8 --epochs 1 --decoder-epochs 1"
+    " --peer-updates 1 --dtypes float32",
+    "benchmarks.speed.profile_update": "--updates 1 --skip 1",
+    "benchmarks.speed.streaming": "--updates 1 --turns 1",
+    "benchmarks.speed.machine": "",
+    "benchmarks.vendor.run": "--python VENDOR --updates 2 --clips 8 --batch 4 --rounds 1",
+    "benchmarks/on_gpu.sh": "",
+    "benchmarks.scale": "--hours 0.01 --updates 1",
+    "benchmarks.study.study": "STUDY --settings default clips=12 max_steps=2",
+    "benchmarks.study.curve": "STUDY",
+    "benchmarks.study.forgetting": "STUDY",
+    "benchmarks.study.transcript_styles": "STUDY --styles upper",
+    "benchmarks.study.wrong_transcripts": "STUDY --shares 0.2",
+    "benchmarks.study.unlabelled": "CV STUDY",
+    "benchmarks.study.seeds": "CV STUDY --seeds 43",
+    "benchmarks.study.word_errors": "CV/fold-1 --updates 1",
+    "benchmarks.decoding.batching": "--limit 4 --batch-size 2",
+    "benchmarks.decoding.token_cap": "--limit 4",
+    "benchmarks.decoding.word_times": "--recordings 2",
+    "benchmarks.decoding.consensus": "LISTS CV",
+    "benchmarks.decoding.peers": "LISTS/cv CV/fold-1/predictions_base.jsonl",
+    "benchmarks.decoding.confidence": "LISTS CV",
+    "benchmarks.decoding.caption_cuts": "--clips 6 --wrong-s 0.0",
+    "benchmarks.decoding.draft_order": "LISTS CV",
+    "benchmarks.decoding.key_terms": "CV --terms 4 --bonuses 1.0 --unsaid 10",
+    "benchmarks.decoding.review_order": "--clips 12 --seeds 1",
+    "benchmarks.decoding.script_alignment": "--clips 8",
+    "benchmarks.decoding.long_audio": "--minutes 0.2 --pauses-s 0.5 --targets-s 8.0",
+    "benchmarks.statistics.take_warnings": "",
+    "benchmarks.statistics.interval_coverage": "--repeats 2",
+    "benchmarks.export.table": "MANIFEST --every 12",
+    "benchmarks.export.browser": "",
+}
+# What each needs that is not here; whoever has it runs it by hand.
+LACKING = {
+    "benchmarks/on_gpu.sh": "its checks are those of tests, the contest and a run",
+    "benchmarks.export.browser": "onnxruntime-web's package",
+}
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory, tiny_model: Path) -> Path:
+    """A folder as `../shared`, and beside it what benchmarks make of it."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    shutil.copytree(tiny_model, folder / "models/moonshine-tiny")
+    for number, name in enumerate(SETS):
+        place = folder / "data" / name
+        rows = []
+        for i in range(24):
+            seconds = 1.0 + 0.03 * i
+            file = place / "audio" / f"{name}_{i}.flac"
+            write_flac(file, noise(24 * number + i, seconds))
+            text = f"{SENTENCES[i % 8].capitalize()} {i // 8 + 2} times."
+            row = {"audio_filepath": f"audio/{file.name}", "text": text, "duration": seconds}
+            rows.append(row | {"speaker": f"{name}-{i % 6}"})
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (place / "manifest.jsonl").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def run(stand_in: Path, words: list[str]) -> str:
+    env = os.environ | {
+        "MOONTUNE_SHARED": str(stand_in),
+        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def crossval(stand_in: Path) -> Path:
+    words = [sys.executable, "-m", "moontune", "crossval", "--folds", "3", "--run-name", "cv"]
+    words += ["--manifest", str(stand_in / "data/accented_english/manifest.jsonl")]
+    words += ["--model-id", str(stand_in / "models/moonshine-tiny"), "--max-steps", "2"]
+    words += ["--output-dir", str(stand_in / "outputs"), "--general", "off", "--device", "cpu"]
+    run(stand_in, words)
+    return stand_in / "outputs/cv"
+
+
+def listed() -> list[str]:
+    return ENTRY.findall((ROOT / "benchmarks/README.md").read_text(encoding="utf-8"))
+
+
+def test_every_benchmark_that_is_listed_is_run_small() -> None:
+    assert sorted(listed()) == sorted(SMALL)
+    modules = {p for p in (ROOT / "benchmarks").rglob("*.py") if "tyro.cli(Args" in p.read_text()}
+    named = {".".join(p.relative_to(ROOT).with_suffix("").parts) for p in modules}
+    assert named <= set(SMALL), "not in benchmarks/README.md"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs(name: str, stand_in: Path, request: pytest.FixtureRequest) -> None:
+    if name in LACKING:
+        pytest.skip(LACKING[name])
+    places = {
+        "STUDY": str(stand_in / "study"),
+        "LISTS": str(stand_in / "lists"),
+        "MANIFEST": str(stand_in / "data/accented_english/manifest.jsonl"),
+        "VENDOR": os.environ.get("VENDORS_PYTHON", ""),
+    }
+    words = SMALL[name].split()
+    if "VENDOR" in words and not places["VENDOR"]:
+        pytest.skip("VENDORS_PYTHON names no environment with the vendor's tuner")
+    if any(word.startswith("CV") for word in words):
+        places["CV"] = str(request.getfixturevalue("crossval"))
+    for key, place in places.items():
+        words = [re.sub(rf"^{key}(?=/|$)", place, word) for word in words]
+    assert run(stand_in, [sys.executable, "-m", name, *words]).strip()
