@@ -120,3 +120,14 @@ def test_markdown_lists_clips_with_terms_missed() -> None:
     missed = text.partition("### Clips with terms missed")[2]
     assert "| b2 | quay | Rain fell on the quay. | Rain fell on the key. |" in missed
     assert f"| {LIST} |" in missed
+
+
+def test_of_a_list_that_nobody_said_or_wrote_one_sentence_is_told() -> None:
+    unsaid = key_terms(["zeppelin"], BEFORE, AFTER, {})
+    assert unsaid.tells_nothing
+    [text] = key_terms_section(unsaid)
+    assert text == "### Key terms\n\nThe key term is not said in these clips."
+    html = render_page(replace(page(BEFORE, AFTER), key_terms=unsaid))
+    assert "The key term is not said in these clips." in html
+    assert "Of the whole list" not in html
+    assert not found().tells_nothing

@@ -36,13 +36,13 @@ class TermTable:
 
 
 def model_table(found: KeyTermResults) -> TermTable:
-    """Figures of the whole list, a row a model."""
+    """Figures of the whole list, a row a model; none where there is nothing to tell."""
     label = f"{current().rate_label} of other {current().unit}s"
     return TermTable(
         ("", "recall", "precision", "F1", "false alarms/hour", label),
         [
             (row.label, row.recall, row.precision, row.f1, row.alarms, row.other_rate)
-            for row in model_rows(found)
+            for row in ([] if found.tells_nothing else model_rows(found))
         ],
     )
 
@@ -107,8 +107,8 @@ def key_terms_section(found: KeyTermResults | None) -> list[str]:
     if found is None:
         return []
     models = model_table(found)
-    sentences = "\n\n".join(map(cell, key_term_sentences(found)))
-    return [f"### {TITLE}\n\n{table(models.head, models.rows)}\n\n{sentences}"]
+    shown = [table(models.head, models.rows)] if models.rows else []
+    return ["\n\n".join([f"### {TITLE}", *shown, *map(cell, key_term_sentences(found))])]
 
 
 def compared_terms_section(found: TermFigures | None, names: tuple[str, str]) -> list[str]:

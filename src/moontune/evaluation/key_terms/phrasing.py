@@ -53,7 +53,8 @@ def term_sentence(found: TermFigures, names: tuple[str, str] | None) -> str:
     one, other = found.counts.before, found.counts.after
     said = f"{counted(other.said, 'key term')} said, of a list of {found.terms:,}"
     if not other.said:
-        return f"None of the {counted(found.terms, 'key term')} is said in these clips."
+        whole = f"None of the {found.terms:,} key terms is"
+        return f"{whole if found.terms > 1 else 'The key term is not'} said in these clips."
     if names is None:
         return f"{said}: {other.found} are written."
     return (
@@ -104,6 +105,8 @@ def _model_row(label: str, counts: TermCounts, of: TermFigures, rate: float | No
 def key_term_sentences(found: KeyTermResults) -> list[str]:
     """What the tuning brings, and what writing the list brings either model, a sentence each."""
     sentences = [term_sentence(found.tuning, ("the base", "the tuned model"))]
+    if found.tells_nothing:
+        return sentences
     if found.tuning.counts.after.said:
         sentences.append(_change("Tuning, the list not written", found.tuning))
     if found.is_written:
@@ -114,8 +117,11 @@ def key_term_sentences(found: KeyTermResults) -> list[str]:
 
 def key_terms_in_short(found: KeyTermResults) -> list[str]:
     """The two that a user of the tuned model asks for."""
+    said = term_sentence(found.tuning, ("the base", "the tuned model"))
+    if found.tells_nothing:
+        return [said]
     return [
-        term_sentence(found.tuning, ("the base", "the tuned model")),
+        said,
         _change("Writing the list, tuned model", found.writing.after)
         if found.is_written
         else f"The list is {_bonuses(found.chosen.after)}.",

@@ -44,6 +44,12 @@ class KeyTermResults:
         """Whether any model writes the list."""
         return any(one.bonus is not None for side in vars(self.chosen).values() for one in side)
 
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether no term was said, and none is written by anybody."""
+        figures = (self.tuning, self.writing.before, self.writing.after)
+        return not any(c.said or c.written for one in figures for c in vars(one.counts).values())
+
     def to_json(self) -> dict[str, Any]:
         return {
             "tuning": self.tuning.to_json(),
