@@ -127,7 +127,7 @@ def test_of_a_list_that_nobody_said_or_wrote_one_sentence_is_told() -> None:
     assert unsaid.tells_nothing
     [text] = key_terms_section(unsaid)
     assert text == "### Key terms\n\nThe key term is not said in these clips."
-    html = render_page(replace(page(BEFORE, AFTER), key_terms=unsaid))
+    html = render_page(replace(page(BEFORE, AFTER), key_terms=unsaid), clips=1)
     assert "The key term is not said in these clips." in html
     assert "Of the whole list" not in html
     assert not found().tells_nothing
