@@ -190,7 +190,10 @@ def torchrun(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 def test_a_run_under_torchrun_is_one_run(
     tmp_path, monkeypatch, tiny_model, noise_manifest, one_thread
 ) -> None:
+    listed = tmp_path / "terms.txt"
+    listed.write_text("wind\nHarbour Bridge\n")
     given = flags(tiny_model, noise_manifest, lora_dropout=0.0, lora_r=8, dtype="float32")
+    given += ["--key-terms", str(listed)]
     done = torchrun(tmp_path, "run", *given)
     monkeypatch.chdir(tmp_path)
     code = main(["run", *(word if word != "r" else "solo" for word in given)])
@@ -211,6 +214,8 @@ def test_a_run_under_torchrun_is_one_run(
     assert read("r", "artifact_test.json")["identical_tokens"] is True
     assert (read("r", "train.json")["processes"], read("solo", "train.json")["processes"]) == (2, 1)
     assert read("r", "eval_base.json") == read("solo", "eval_base.json")
+    assert read("r", "key_terms_base.json") == read("solo", "key_terms_base.json")
+    assert read("r", "metrics.json")["key_terms"]["tuning"]["terms"] == 2
     tuned, alone = read("r", "eval_tuned.json"), read("solo", "eval_tuned.json")
     for key in ("loss", "loss_words"):
         assert tuned.pop(key) == pytest.approx(alone.pop(key), abs=1e-4)
