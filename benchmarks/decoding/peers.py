@@ -53,6 +53,8 @@ def main(args: Args) -> None:
     print("| against | clips | WER | tuned, consensus | 95 % |\n|---|---|---|---|---|")
     for peer in args.peers:
         said = {named(other["id"]): other["hypothesis"] for other in read_jsonl(peer)}
+        if lacking := [clip["id"] for clip in clips if named(clip["id"]) not in said]:
+            raise SystemExit(f"{peer}: has no transcript of {len(lacking)} clips, as {lacking[0]}")
         theirs = [row(clip, said[named(clip["id"])]) for clip in clips]
         wer = compare(theirs, tuned, 42).measures["wer"]
         interval = show_interval("wer", wer.difference_interval)

@@ -122,6 +122,10 @@ def compare(made: Recording, words: Sequence[TimedWord], errors: Errors) -> None
 
 
 def line(name: str, what: str, errors: Sequence[float]) -> str:
+    if not errors:
+        raise SystemExit(
+            f"{name}: of {what} none was transcribed right; give more, or a base that hears"
+        )
     sizes = np.abs(errors)
     cells = [
         f"{np.median(sizes):.3f}",

@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.paths import ROOT
 from moontune.data.manifest import Utterance, write_manifest
 
+APART = 1e-2  # nats a token, or an update: further is not rounding, not in bfloat16 either
 Pair = tuple[dict[str, Any], dict[str, Any]]  # the answers of the peer and of ours in one round
 
 
@@ -32,13 +33,12 @@ class Contest:
         manifest = self.folder / "rows.jsonl"
         write_manifest(manifest, rows)
         peer = {"train": "peer_trainer", "evaluate": "peer_evaluate"}[task]
-        return [
-            (
-                self._one(peer, task, manifest, peer_options),
-                self._one("ours", task, manifest, our_options),
-            )
-            for _ in range(self.rounds)
-        ]
+        pairs: list[Pair] = []
+        for _ in range(self.rounds):
+            theirs = self._one(peer, task, manifest, peer_options)
+            pairs.append((theirs, self._one("ours", task, manifest, our_options)))
+            refuse_other_work(task, *pairs[-1])
+        return pairs
 
     def _one(self, module: str, task: str, manifest: Path, options: dict) -> dict[str, Any]:
         out = self.folder / "answer.json"
@@ -48,6 +48,24 @@ class Contest:
         words = [str(word) for k, v in given.items() for word in (f"--{k}", v)]
         python(["-m", f"benchmarks.speed.{module}", *words], self.env)
         return json.loads(out.read_text(encoding="utf-8"))
+
+
+def refuse_other_work(task: str, peer: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Ends this program where the two did not do the same: then no ratio means anything.
+
+    Both adapt as many weights, on as many threads, and the loss of the first update (which is the
+    base's in both), or of every clip that is evaluated, is the same but for rounding.
+    """
+    for fact in ("adapted", "threads"):
+        if peer[fact] != ours[fact]:
+            raise SystemExit(f"{task}: not the same work: {fact} {peer[fact]} and {ours[fact]}")
+    found = list(zip(peer["losses"], ours["losses"], strict=task == "evaluate"))
+    counts = ours["targets"] if task == "evaluate" else [1]
+    if not found:
+        raise SystemExit(f"{task}: no losses were told")
+    for (one, other), count in zip(found, counts, strict=False):
+        if not abs(one - other) <= APART * count:
+            raise SystemExit(f"{task}: not the same work: losses of {one:.4f} and {other:.4f} nats")
 
 
 def python(words: list[str], env: dict[str, str]) -> str:

@@ -84,6 +84,7 @@ def run_train(work: Work) -> None:
     epochs = len(order) / len({u.id for u in order})
     answer(
         work,
+        model,
         losses=record.losses,
         seconds=record.seconds,
         whole_s=result.seconds - result.seconds_validating,
@@ -108,6 +109,7 @@ def run_evaluate(work: Work) -> None:
     done = evaluate(base, rows, store, cap=cap)
     answer(
         work,
+        model,
         seconds=time.perf_counter() - begun,
         utterances=len(rows),
         tokens=[p.tokens for p in done.predictions],

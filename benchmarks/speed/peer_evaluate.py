@@ -55,6 +55,7 @@ def evaluate(work: Work) -> None:
     wer = jiwer.wer([normalize(u.text) for u in rows], [normalize(text) for text in texts])
     answer(
         work,
+        model,
         seconds=time.perf_counter() - begun,
         utterances=len(rows),
         tokens=[t for t, *_ in found],

@@ -111,6 +111,8 @@ def train(work: Work) -> None:
             max_steps=work.updates,
             learning_rate=work.lr,
             lr_scheduler_type="constant",
+            warmup_steps=0,
+            weight_decay=0.0,
             max_grad_norm=1.0,
             train_sampling_strategy="sequential",
             remove_unused_columns=False,
@@ -127,8 +129,9 @@ def train(work: Work) -> None:
             seed=work.seed,
         )
         record = Record()
+        model = lora_model(work)
         trainer = Seq2SeqTrainer(
-            model=lora_model(work),
+            model=model,
             args=arguments,
             train_dataset=data,  # type: ignore[arg-type]
             data_collator=Collator(processor),
@@ -137,6 +140,7 @@ def train(work: Work) -> None:
         trainer.train()
     answer(
         work,
+        model,
         losses=record.losses,
         seconds=record.seconds,
         utterances=len(order),

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from moontune.config.schema import TrainConfig
+from moontune.config.recommended import DataSummary, recommend
+from moontune.config.schema import RunConfig
 
-MOONTUNE = str(Path(sys.executable).with_name("moontune"))
+MOONTUNE = (sys.executable, "-m", "moontune")
 STAGES_BEFORE = ("clean", "split", "labels", "baseline")
 
 
@@ -24,11 +25,12 @@ class Startup:
     first_update_s: float  # from launching `moontune train` to its first update in the log
     update_s: float
     validation_s: float  # of one pass over the validation split
+    clips: int  # to train on
 
     @property
     def validation_share(self) -> float:
         """Share of a training run with default settings that goes into validation."""
-        config = TrainConfig()
+        config = recommend(RunConfig(), DataSummary(self.clips, None))[0].train
         passes = 1 + config.updates // config.validation_every
         validating = passes * self.validation_s
         return validating / (validating + config.updates * self.update_s)
@@ -54,11 +56,12 @@ def startup(
         first_update_s=median(firsts),
         update_s=(done["seconds"] - done["seconds_validating"]) / done["steps"],
         validation_s=done["seconds_validating"] / 2,
+        clips=json.loads((run / "split.json").read_text())["shares"]["train"]["utterances"],
     )
 
 
 def _moontune(arguments: list[str], env: dict[str, str]) -> None:
-    done = subprocess.run([MOONTUNE, *arguments], env=env, capture_output=True, text=True)
+    done = subprocess.run([*MOONTUNE, *arguments], env=env, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"moontune {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")
 
@@ -88,7 +91,7 @@ def _train(run: Path, updates: int, env: dict[str, str], *, finish: bool) -> flo
     steps = ["--max-steps", str(updates), "--eval-every-steps", str(updates)]
     begun = time.perf_counter()
     with subprocess.Popen(
-        [MOONTUNE, "train", str(run), *steps, "--overwrite"],
+        [*MOONTUNE, "train", str(run), *steps, "--overwrite"],
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

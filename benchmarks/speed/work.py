@@ -95,9 +95,12 @@ def in_mib(maxrss: int) -> float:
     return maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def answer(work: Work, **found: Any) -> None:
-    """Write what was found, with the peak memory (on a GPU, the card's) and the threads."""
+def answer(work: Work, model: Any, **found: Any) -> None:
+    """Write what was found, with the weights of the adapter on `model`, the peak memory (on a GPU,
+    the card's) and the threads."""
     import torch
+
+    found["adapted"] = sum(p.numel() for n, p in model.named_parameters() if "lora_" in n)
 
     on_gpu = work.device == "cuda"
     peak = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_mib()

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import SENTENCES, noise
+from builders import SENTENCES, SHARED, noise
 
 from moontune.data.audio import write_flac
 
@@ -38,16 +38,17 @@ SMALL: dict[str, str] = {
     "benchmarks.study.word_errors": "CV/fold-1 --updates 1",
     "benchmarks.decoding.batching": "--limit 4 --batch-size 2",
     "benchmarks.decoding.token_cap": "--limit 4",
-    "benchmarks.decoding.word_times": "--recordings 2",
+    "benchmarks.decoding.word_times": "--recordings 2 --model-id REAL --manifest FEW",
     "benchmarks.decoding.consensus": "LISTS CV",
-    "benchmarks.decoding.peers": "LISTS/cv CV/fold-1/predictions_base.jsonl",
+    "benchmarks.decoding.peers": "LISTS/cv CV/peer.jsonl",
     "benchmarks.decoding.confidence": "LISTS CV",
     "benchmarks.decoding.caption_cuts": "--clips 6 --wrong-s 0.0",
     "benchmarks.decoding.draft_order": "LISTS CV",
     "benchmarks.decoding.key_terms": "CV --terms 4 --bonuses 1.0 --unsaid 10",
     "benchmarks.decoding.review_order": "--clips 12 --seeds 1",
     "benchmarks.decoding.script_alignment": "--clips 8",
-    "benchmarks.decoding.long_audio": "--minutes 0.2 --pauses-s 0.5 --targets-s 8.0",
+    "benchmarks.decoding.long_audio": "--minutes 0.2 --pauses-s 0.5 --targets-s 8.0"
+    " --model-id REAL --manifest FEW",
     "benchmarks.statistics.take_warnings": "",
     "benchmarks.statistics.interval_coverage": "--repeats 2",
     "benchmarks.export.table": "MANIFEST --every 12",
@@ -97,13 +98,57 @@ def crossval(stand_in: Path) -> Path:
     words = [sys.executable, "-m", "moontune", "crossval", "--folds", "3", "--run-name", "cv"]
     words += ["--manifest", str(stand_in / "data/accented_english/manifest.jsonl")]
     words += ["--model-id", str(stand_in / "models/moonshine-tiny"), "--max-steps", "2"]
-    words += ["--output-dir", str(stand_in / "outputs"), "--general", "off", "--device", "cpu"]
+    words += ["--general-manifest", str(stand_in / "data/adventure_game/manifest.jsonl")]
+    words += ["--output-dir", str(stand_in / "outputs"), "--device", "cpu"]
     run(stand_in, words)
-    return stand_in / "outputs/cv"
+    folder = stand_in / "outputs/cv"
+    peer = [file.read_text() for file in sorted(folder.glob("fold-*/predictions_base.jsonl"))]
+    (folder / "peer.jsonl").write_text("".join(peer))
+    return folder
+
+
+def few_real_clips(folder: Path) -> Path:
+    """A manifest of a few shared recordings; skips where the shared folder is missing."""
+    source = SHARED / "data/adventure_game/manifest.jsonl"
+    if not source.is_file():
+        pytest.skip(f"no shared recordings at {source}")
+    rows = [json.loads(line) for line in source.read_text().splitlines()[::20]]
+    for row in rows:
+        row["audio_filepath"] = str(source.parent / row["audio_filepath"])
+    file = folder / "few.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
 
 
 def listed() -> list[str]:
     return ENTRY.findall((ROOT / "benchmarks/README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "says"),
+    [
+        ("train", {}, None),
+        ("train", {"losses": [3.001, 1.0]}, None),  # rounding, and later updates are judged apart
+        ("train", {"losses": [3.1, 2.0]}, "losses of 3.0000 and 3.1000"),
+        ("train", {"losses": [float("nan"), 2.0]}, "losses of"),
+        ("train", {"losses": []}, "no losses"),
+        ("train", {"adapted": 11}, "adapted 10 and 11"),
+        ("train", {"threads": 2}, "threads 1 and 2"),
+        ("evaluate", {"losses": [3.0, 2.015]}, None),  # of two tokens
+        ("evaluate", {"losses": [3.0, 2.1]}, "losses of 2.0000 and 2.1000"),
+    ],
+)
+def test_a_contest_of_two_that_do_not_do_the_same_ends_with_an_error(
+    monkeypatch, task: str, change: dict, says: str | None
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.speed.contest import refuse_other_work
+
+    peer = {"adapted": 10, "threads": 1, "losses": [3.0, 2.0], "targets": [1, 2]}
+    if says is None:
+        return refuse_other_work(task, peer, peer | change)
+    with pytest.raises(SystemExit, match=says):
+        refuse_other_work(task, peer, peer | change)
 
 
 def test_every_benchmark_that_is_listed_is_run_small() -> None:
@@ -127,6 +172,9 @@ def test_it_runs(name: str, stand_in: Path, request: pytest.FixtureRequest) -> N
     words = SMALL[name].split()
     if "VENDOR" in words and not places["VENDOR"]:
         pytest.skip("VENDORS_PYTHON names no environment with the vendor's tuner")
+    if "REAL" in words:
+        places["FEW"] = str(few_real_clips(stand_in))
+        places["REAL"] = str(SHARED / "models/moonshine-tiny")
     if any(word.startswith("CV") for word in words):
         places["CV"] = str(request.getfixturevalue("crossval"))
     for key, place in places.items():
