@@ -62,8 +62,8 @@ def objective(base, losses: LossComputer, cap: TokenCap, own=OWN) -> WordErrors:
     return WordErrors(base, losses, cap, own)
 
 
-def gradients(base, model, clips, cap, own=OWN) -> torch.Tensor:
-    losses = LossComputer(base, load_audio, torch.float32)
+def gradients(base, model, clips, cap, own=OWN, dtype=torch.float32) -> torch.Tensor:
+    losses = LossComputer(base, load_audio, dtype)
     for p in trainable(model):
         p.grad = None
     objective(base, losses, cap, own).add_gradients(clips, SINGLE)
@@ -113,6 +113,21 @@ def test_a_small_step_down_the_gradient_lowers_what_is_validated_by_as_much(adap
             p -= change.view_as(p)
     after = objective(base, losses, ONE_TOKEN).validate(LETTERS, SINGLE)
     assert before - after == pytest.approx(length * float(slope.norm()) ** 2, rel=0.1)
+
+
+@pytest.mark.skipif(DEVICE == "mps", reason="Apple's GPU is used in float32")
+@pytest.mark.usefixtures("every_outcome")
+def test_bfloat16_gives_about_the_same_gradients_and_errors(adapted) -> None:
+    """Its passes end in filler on a CPU, which no beam may see."""
+    base, model = adapted
+    exact = gradients(base, model, LETTERS, ONE_TOKEN)
+    rough = gradients(base, model, LETTERS, ONE_TOKEN, dtype=torch.bfloat16)
+    assert torch.cosine_similarity(exact, rough, dim=0) > 0.95
+    of_exact, of_rough = (
+        objective(base, LossComputer(base, load_audio, dtype), ONE_TOKEN).validate(LETTERS, SINGLE)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert of_rough == pytest.approx(of_exact, rel=0.02)
 
 
 def test_expected_errors_are_weighed_by_probabilities_that_sum_to_one() -> None:

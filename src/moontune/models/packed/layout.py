@@ -92,7 +92,7 @@ class CrossKeys:
 
 def joined(parts: Sequence[CrossKeys]) -> CrossKeys:
     """Keys and values of several packs as one, without filler."""
-    if len(parts) == 1:
+    if len(parts) == 1 and parts[0].layout.rows == parts[0].layout.count:
         return parts[0]
     real = ([rows[: part.layout.count] for rows in part.layers] for part in parts)
     layers = [torch.cat(of_layer) for of_layer in zip(*real, strict=True)]

@@ -20,7 +20,7 @@ from moontune.data.normalizer import normalize
 from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.packed.beams import Beam, beams
-from moontune.models.packed.layout import PackedClips, some_of
+from moontune.models.packed.layout import PackedClips, joined, some_of
 from moontune.system.distributed import ProcessGroup
 from moontune.training.losses import LossComputer
 from moontune.training.objectives.likelihood import Likelihood
@@ -99,7 +99,7 @@ class WordErrors:
             some = list(utterances[begin : begin + len(clips.layout.lengths)])
             begin += len(some)
             with torch.no_grad():
-                keys = writer.cross_keys(losses.encoded(clips, writer))
+                keys = joined([writer.cross_keys(losses.encoded(clips, writer))])
                 caps = [self._cap(u.duration_or_1s) for u in some]
                 lists = beams(writer, keys, caps, WIDTH)
             yield clips, some, lists  # outside, or the caller's gradients would be off too
