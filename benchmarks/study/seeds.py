@@ -123,9 +123,12 @@ def line(name: str, base: Sequence[Path], places: Sequence[Path]) -> str:
         m = found.measures[measure]
         interval = show_interval(measure, m.difference_interval)
         cells += [percent(m.before), percent(m.after), interval]
-    general = compare(rows([*base] * times, "general"), rows(places, "general"), 42)
-    wer = general.measures["wer"]
-    cells += [f"{percent(wer.before)} -> {percent(wer.after)}", str(found.looped.after)]
+    forgotten = "not measured"
+    if (base[0] / MEASURED["general"]).is_file():
+        general = compare(rows([*base] * times, "general"), rows(places, "general"), 42)
+        wer = general.measures["wer"]
+        forgotten = f"{percent(wer.before)} -> {percent(wer.after)}"
+    cells += [forgotten, str(found.looped.after)]
     return f"| {' | '.join(cells)} |"
 
 

@@ -213,6 +213,8 @@ def scored(crossval: Path, which: str, references: dict[str, str]) -> list[Predi
 
 
 def main(args: Args) -> None:
+    if unknown := [style for style in args.styles if style not in STYLES]:
+        raise SystemExit(f"--styles {unknown[0]}: no such style; give {', '.join(STYLES)}")
     for name in args.sets:
         print(f"\n### {name}\n", flush=True)
         head = ["style", "labels as clean's"]

@@ -33,6 +33,7 @@ from moontune.pipeline.run_dir import (
     open_run,
 )
 from moontune.pipeline.run_lock import exclusive_run, helped
+from moontune.pipeline.stages import STAGES
 from moontune.system.files import new_folder
 
 
@@ -172,10 +173,11 @@ def _by_own_list(wanted: RunConfig, saved: RunConfig) -> RunConfig:
 
 
 def _memory_of(run: RunDir, config: RunConfig) -> list[str]:
-    """Remarks on memory for the base of a run gone on with, if it was loaded before."""
-    bases = (facts["base"]["path"] for facts in run.stages().values() if "base" in facts)
-    base = next(bases, None)
-    return [] if base is None or run.record()["complete"] else check_memory(Path(base), config)
+    """Remarks on memory for the base of a run gone on with, if it was loaded before and will be."""
+    done = run.stages()
+    base = next((facts["base"]["path"] for facts in done.values() if "base" in facts), None)
+    computes = any(stage.computes and stage.name not in done for stage in STAGES)
+    return check_memory(Path(base), config) if base is not None and computes else []
 
 
 def _refuse_other_settings(config: RunConfig, wanted: RunConfig) -> None:

@@ -33,6 +33,7 @@ def exclusive_run(run: Path) -> Iterator[None]:
         locked = held.enter_context(_exclusive(_lock_of(whole), whole, remedy))
         if run != whole:
             held.enter_context(_exclusive(_lock_of(run), run, "wait for it to end"))
+            remove_left_over(run)
         elif locked and not helped(whole):
             remove_left_over(whole)
         yield
