@@ -73,7 +73,7 @@ def prepare(rows: Iterable[Utterance], model_id: str, folder: Path, *more: str) 
     words += ["--run-name", "run", "--general", "off", "--report-file", folder / "report.md"]
     begun, peaks = time.perf_counter(), []
     for command in (["sample", *words], ["clean", folder / "run"], ["split", folder / "run"]):
-        process = subprocess.Popen([MOONTUNE, *map(str, command)], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([*MOONTUNE, *map(str, command)], stdout=subprocess.DEVNULL)
         _, code, used = os.wait4(process.pid, 0)
         if code:
             raise SystemExit(f"moontune {command[0]} failed")

@@ -41,6 +41,8 @@ class Args:
     """A finished cross-validation."""
     study: tyro.conf.Positional[Path]
     """Folder of what is made."""
+    terms: int = 40
+    """Of each fold's list."""
     seed: int = 42
     """Of the trainings and the bootstrap; that of the cross-validation."""
 
@@ -64,7 +66,7 @@ def spoken(fold: RunDir, folder: Path, count: int) -> list[Utterance]:
 
 
 def main(args: Args) -> None:
-    decoding = OfDecoding(crossvals=(args.crossval,), bonuses=(BONUS,), unsaid=())
+    decoding = OfDecoding((args.crossval,), terms=args.terms, bonuses=(BONUS,), unsaid=())
     usual, other = [], []
     for place in sorted(args.crossval.glob("fold-*")):
         fold = RunDir(place)

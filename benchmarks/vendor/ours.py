@@ -68,7 +68,6 @@ def tuned(work: dict[str, Any]) -> dict[str, Any]:
         ema_decay=0.0,
         wise_ft=1.0,
         token_dropout=0.0,
-        augment=(),
         max_grad_norm=1.0,
         weight_decay=0.0,
         eval_every_steps=1_000_000,
