@@ -123,6 +123,16 @@ def trained(
     return before, after
 
 
+def of_both(
+    one: list[PredictionRow], other: list[PredictionRow]
+) -> tuple[list[PredictionRow], list[PredictionRow]]:
+    """Those of clips in both: a swap gives some clips more text than can be said in them, and these
+    are dropped."""
+    ids = {row["id"] for row in one} & {row["id"] for row in other}
+    first, second = ([row for row in rows if row["id"] in ids] for rows in (one, other))
+    return first, second
+
+
 def main(args: Args) -> None:
     for name in args.sets:
         print(f"\n### {name}\n", flush=True)
@@ -139,7 +149,7 @@ def main(args: Args) -> None:
                 pairs = [(clean, aside)]
                 pairs += [(aside, trained(args, name, share, keep=True)[1])] if share else []
                 for one, other in pairs:
-                    wer = compare(one, other, args.seed).error_rate
+                    wer = compare(*of_both(one, other), args.seed).error_rate
                     interval = show_interval("wer", wer.difference_interval)
                     cells += [f"{100 * (wer.after or 0):.2f} %", f"{interval}: {wer.outcome}"]
             print(f"| {' | '.join(cells)} |{' |' * (len(head) - len(cells))}", flush=True)
