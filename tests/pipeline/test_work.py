@@ -107,6 +107,7 @@ def test_folds_are_those_of_one_process_though_a_worker_was_killed(
         assert updates == sorted(set(updates))  # each once
 
 
+@pytest.mark.slow
 def test_trials_are_done_once_and_that_of_a_killed_worker_is_taken_over(
     tmp_path, monkeypatch, tiny_model, noise_manifest
 ) -> None:
