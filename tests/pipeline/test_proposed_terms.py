@@ -98,3 +98,10 @@ def test_what_cannot_be_is_a_line(mended, capsys, words, told) -> None:
     assert told in err
     assert "\n" not in err
     assert not Path("terms.txt").exists()
+
+
+def test_what_is_no_manifest_is_not_read_as_one_without_corrections(tmp_path, capsys) -> None:
+    (tmp_path / "kept.csv").write_text("file,text\na.wav,So it is.\n")
+    assert main(["terms", str(tmp_path / "kept.csv"), "--output", str(tmp_path / "t.txt")]) == 2
+    assert "kept.csv: is no manifest" in capsys.readouterr().err
+    assert not (tmp_path / "t.txt").exists()

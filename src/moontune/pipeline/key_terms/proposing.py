@@ -84,7 +84,9 @@ def _files(sources: Sequence[Path]) -> Iterator[Path]:
 
 
 def _corrections(file: Path) -> Iterator[Correction]:
-    """Texts of a manifest that were others before."""
+    """Texts of a manifest that were others before; a line that a kill left half is passed over.
+    Raises UserError for what is no manifest."""
+    rows = 0
     for line in manifest_lines(file):
         try:
             row = json.loads(line)
@@ -92,7 +94,10 @@ def _corrections(file: Path) -> Iterator[Correction]:
             continue
         if not isinstance(row, dict):
             continue
+        rows += 1
         new = row.get(written_name(row, "text"))
         for old in map(row.get, _OLD):
             if isinstance(old, str) and isinstance(new, str) and old != new:
                 yield Correction(old, new)
+    if not rows:
+        raise UserError(f"{file}: is no manifest; name what serve kept or review wrote")
