@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from moontune.cli import new_run
+from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.config.schema import TermsConfig
 from moontune.data.word_lists.key_terms import KeyTerm
@@ -22,6 +25,8 @@ from moontune.evaluation.predictions import stored_predictions
 from moontune.languages.table import language_named, speaking
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber
+from moontune.pipeline.experiments import sweep_report as swept
+from moontune.pipeline.experiments.trial import Trial
 from moontune.pipeline.key_terms import writing
 from moontune.pipeline.run_dir import RunDir, fork_run
 from moontune.system.files import write_json
@@ -228,6 +233,39 @@ def test_a_cross_validation_pools_the_folds_each_by_its_own_bonus(folds, capsys)
     public = Path("outputs/training_report.md").read_text().partition("cv, cross-validation")[2]
     assert "### Key terms" in public
     assert "harbour" not in public
+
+
+def test_an_adapter_on_all_clips_tells_what_the_folds_did_with_the_list(folds, capsys) -> None:
+    run = folds[-1]
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    pooled = run.read("crossval.json")["key_terms"]
+    capsys.readouterr()
+    assert main(["final", "outputs/cv", "--anyway"]) == 1
+    [said] = [line for line in capsys.readouterr().out.splitlines() if "of a list of 2" in line]
+    final = run.path / "final"
+    assert json.loads((final / "final.json").read_text())["expected"]["key_terms"] == pooled
+    for place in (final / "report.md", Path("outputs/training_report.md")):
+        section = place.read_text().partition("an adapter trained on all clips")[2]
+        assert "### Key terms" in section
+        assert said in section
+        assert "harbour" not in section
+    page = (final / "report.html").read_text()
+    assert '<a href="#terms">Key terms</a>' in page
+    assert re.search(r"<t[dh][^>]*>bay</t[dh]>", page)  # term by term, as it is one's own
+
+
+def test_a_sweep_tells_what_its_winner_does_with_the_list(folds, capsys) -> None:
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    terms = KeyTermResults.from_json(folds[-1].read("crossval.json")["key_terms"])
+    trials = [Trial(0, {"lr": 1e-4}, "finished", 3.0, 6, 6, {6: 3.0})]
+    tested = {
+        "trial-0": swept.TestedTrial("As it was.", "wer", (0.2, 0.2), (1.0, 1.0), accepted=False)
+    }
+    found = swept.SweepResult("s", trials, 0, {"lr": "1e-4"}, tested, [], None, terms)
+    capsys.readouterr()
+    ConsoleUi().sweep(found, ("own settings", "trial-0"))
+    assert "key terms said, of a list of 2" in capsys.readouterr().out
+    assert KeyTermResults.from_json(found.to_json()["key_terms"]) == terms
 
 
 def test_a_fold_with_another_list_is_not_pooled(folds, capsys) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from moontune.evaluation.acceptance import Check
     from moontune.evaluation.key_terms.figures import TermFigures
+    from moontune.evaluation.key_terms.results import KeyTermResults
     from moontune.pipeline.experiments.score_predictions import Scorecard
     from moontune.pipeline.experiments.sweep_report import SweepResult
     from moontune.report.results import (
@@ -191,7 +192,8 @@ class ConsoleUi:
         style = f"bold {_COLOURS[outcome if metrics.usable else 'not accepted']}"
         self.console.print(printable(expected), style=style, markup=False)
         kept = f"General speech, not trained on: {_general(metrics)}"
-        for line in [metrics.statement, kept, *results.cautions]:
+        terms = key_term_lines(metrics.expected.key_terms)
+        for line in [metrics.statement, *terms, kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
     def figures(self, comparison: Comparison, names: tuple[str, str] | None) -> None:
@@ -260,6 +262,8 @@ class ConsoleUi:
         if found.comparison:
             self.note(f"{names[1]} against {names[0]}: {found.comparison.says}")
         self.note(f"{found.name} against the base: {found.tested[found.name].sentence}")
+        for line in key_term_lines(found.key_terms):
+            self.note(line)
 
     def scorecard(self, card: Scorecard) -> None:
         """The figures of `moontune score`."""
@@ -339,11 +343,18 @@ class ConsoleUi:
 
 def term_lines_of(found: RunMetrics | CrossvalResults) -> list[str]:
     """Key terms, and words that training hardly had, a sentence each."""
-    from moontune.evaluation.key_terms.phrasing import key_terms_in_short, rare_sentences
+    from moontune.evaluation.key_terms.phrasing import rare_sentences
 
-    terms = key_terms_in_short(found.key_terms) if found.key_terms else []
+    terms = key_term_lines(found.key_terms)
     names = ("the base", "the tuned model")
     return [*terms, *(rare_sentences(found.rare_words, names)[:1] if found.rare_words else [])]
+
+
+def key_term_lines(found: KeyTermResults | None) -> list[str]:
+    """Key terms, a sentence each; nothing without a list."""
+    from moontune.evaluation.key_terms.phrasing import key_terms_in_short
+
+    return key_terms_in_short(found) if found else []
 
 
 def _bar(console: Any) -> Any:

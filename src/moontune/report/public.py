@@ -162,6 +162,7 @@ def public_final(found: FinalMetrics) -> FinalMetrics:
             folds=expected.folds,
             comparison=public_comparison(expected.comparison),
             cautions=public_cautions(expected.cautions),
+            key_terms=public_key_terms(expected.key_terms),
         ),
         kept=found.kept,
         checks=_checks(found.checks),

@@ -376,11 +376,17 @@ class Expectation:
     folds: int
     comparison: Comparison  # base and the folds' adapters, every clip tested once
     cautions: list[str]
+    key_terms: KeyTermResults | None = None  # of the folds, where there is a list
+
+    def to_json(self) -> dict[str, Any]:
+        whole = ("comparison", self.comparison), ("key_terms", self.key_terms)
+        return vars(self) | {name: found and found.to_json() for name, found in whole}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Expectation:
         comparison = Comparison.from_json(row["comparison"])
-        return cls(row["crossval"], row["folds"], comparison, row["cautions"])
+        terms = KeyTermResults.from_json(row.get("key_terms"))
+        return cls(row["crossval"], row["folds"], comparison, row["cautions"], terms)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,9 @@ class ServeArgs:
     key_terms: Path | None = None
     """Words and phrases that the models must know, one a line, as for `moontune transcribe`.
     Default: the run's own list, if it has one."""
+    key_terms_bonus: float | None = None
+    """How much likelier key terms are beforehand, in nats a token, for both models. Default: what
+    the run chose for each, and 2 of a list given here."""
     no_key_terms: bool = False
     """Leave the run's own list of key terms out."""
     max_seconds: float = 300.0
@@ -118,7 +121,7 @@ def _with_terms(
 ) -> list[ModelSource]:
     """The models with the list that each writes: the one asked for, or the run's own, by the bonus
     that the run chose for it. Raises UserError."""
-    asked = AskedTerms(args.key_terms, None, args.no_key_terms)
+    asked = AskedTerms(args.key_terms, args.key_terms_bonus, args.no_key_terms)
     if args.key_terms is not None and not current().spaced:
         raise UserError(no_spaces(current()))
     found = []

@@ -28,6 +28,7 @@ from moontune.data.manifest import (
 )
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import evaluated_rate, leading_rate
+from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show
 from moontune.languages.table import speaking
@@ -90,6 +91,7 @@ class FinishedCrossval:
     comparison: Comparison  # of base and the folds' adapters, every clip tested once
     cautions: list[str]
     kept: list[tuple[int, int]]  # a fold: update kept, 0 for the base, and updates planned
+    key_terms: KeyTermResults | None  # of all folds, where there is a list
 
     @property
     def name(self) -> str:
@@ -145,6 +147,7 @@ def open_crossval(path: Path) -> FinishedCrossval:
     with damage_as_user_error(run / "crossval.json", f"make it again: {resume}"):
         names = [fold["fold"] for fold in found["folds"]]
         comparison = Comparison.from_json(found["comparison"])
+        terms = KeyTermResults.from_json(found.get("key_terms"))
         figures = [
             (leading_rate(fold)[1], fold["loss"][1], fold["best_step"]) for fold in found["folds"]
         ]
@@ -158,7 +161,7 @@ def open_crossval(path: Path) -> FinishedCrossval:
     kept = [(int(_training(f).figures.best_step), f.used_config().train.updates) for f in folds]
     of_general = found.get("general_cautions", [])  # the adapter on all clips has its own
     said = [text for text in found["cautions"] if text not in of_general]
-    return FinishedCrossval(run, run.config(), folds, comparison, said, kept)
+    return FinishedCrossval(run, run.config(), folds, comparison, said, kept, terms)
 
 
 def _training(fold: RunDir) -> TrainingSummary:

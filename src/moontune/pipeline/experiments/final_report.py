@@ -108,7 +108,13 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
     stages = record["stages"]
     sampled, cleaned = stages["sample"], stages["clean"]
     comparison = crossval.comparison
-    expected = Expectation(crossval.name, len(crossval.folds), comparison, list(crossval.cautions))
+    expected = Expectation(
+        crossval.name,
+        len(crossval.folds),
+        comparison,
+        list(crossval.cautions),
+        crossval.key_terms,
+    )
     general = general_comparison(run, config.output.seed)
     checks = _checks(run, crossval)
     clips, aside = cleaned["utterances"], stages["labels"].get("set_aside", 0)
@@ -118,7 +124,7 @@ def _metrics(run: RunDir, crossval: FinishedCrossval, config: RunConfig) -> dict
         "statement": statement(clips, aside, expected),
         "trained_on": clips - aside,
         "held_out": 0,
-        "expected": asdict(expected) | {"comparison": comparison.to_json()},
+        "expected": expected.to_json(),
         "kept_update": asdict(crossval.kept_update(run.used_config().train.updates)),
         "checks": [asdict(check) for check in checks],
         "cautions": forgetting(general),

@@ -12,6 +12,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.sources.base import DataOrigin
 from moontune.evaluation.acceptance import State
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.measures import Comparison
 from moontune.languages.table import RateName
 from moontune.pipeline.experiments.compare_runs import compared_run, compared_terms
@@ -93,6 +94,7 @@ class SweepResult:
     tested: dict[str, TestedTrial]  # by trial's name
     tested_before: list[int]  # winners when the sweep had fewer trials
     comparison: Comparison | None  # own settings -> winner; None if they are the winner
+    key_terms: KeyTermResults | None = None  # base -> winner, where there is a list
     next_steps: list[NextStep] = field(default_factory=list)
 
     @property
@@ -148,7 +150,8 @@ class SweepResult:
             "sentence": self.sentence,
             "advice": asdict(self.advice),
         }
-        return row | ({"comparison": self.comparison.to_json()} if self.comparison else {})
+        more = {"comparison": self.comparison, "key_terms": self.key_terms}
+        return row | {name: found.to_json() for name, found in more.items() if found}
 
 
 def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> SweepResult:
@@ -172,6 +175,7 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
         {t.path.name: TestedTrial.of(r.metrics) for t, r in zip(tested, results, strict=True)},
         tested_before(run, trials, winner),
         pair.comparison if pair else None,
+        results[-1].metrics.key_terms,
     )
     states: dict[str, State] = {
         t.path.name: r.metrics.verdict.state for t, r in zip(tested, results, strict=True)

@@ -212,6 +212,7 @@ def render_final_page(
         "cards": measure_cards(comparison, of_folds),
         "forgetting": forgetting,
         "general_cards": measure_cards(forgetting, labels) if forgetting else [],
+        "terms": expected_terms(metrics.expected.key_terms),
         "suspects": shown_suspects(results.suspects, results.audio, clips),
         "facts": facts,
     }
@@ -284,6 +285,13 @@ def shown_terms(page: Page, labels: tuple[str, str], clips: int) -> ShownTerms |
         ],
         len(missed),
     )
+
+
+def expected_terms(found: KeyTermResults | None) -> ShownTerms | None:
+    """Those of a cross-validation, without its clips; None where there is no list."""
+    if found is None:
+        return None
+    return ShownTerms(key_term_sentences(found), model_table(found), term_table(found), [], 0)
 
 
 def word_errors(comparison: Comparison) -> list[tuple[str, int, int]]:
