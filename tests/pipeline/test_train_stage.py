@@ -22,6 +22,7 @@ from moontune.models.transcriber import load_audio
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining, train_stage
 from moontune.pipeline.training import loops
+from moontune.training import checkpoint
 from moontune.training.losses import LossComputer
 from moontune.training.objectives.word_errors import WordErrors
 
@@ -117,9 +118,6 @@ def test_a_training_that_was_stopped_goes_on_with_the_settings_it_had(
     trained, monkeypatch, capsys
 ) -> None:
     """By the line that is told, whatever flags it was begun with; and without its log, anew."""
-    from moontune.cli.console import ConsoleUi
-    from moontune.training import checkpoint
-
     training = ConsoleUi.training
 
     def stopped(self, event, updates) -> None:
@@ -143,9 +141,6 @@ def test_a_training_that_was_stopped_goes_on_with_the_settings_it_had(
 
 
 def test_updates_on_word_errors_follow_and_are_gone_on_with(trained, monkeypatch, capsys) -> None:
-    from moontune.cli.console import ConsoleUi
-    from moontune.training import checkpoint
-
     asked = ["train", str(trained), "--overwrite", "--max-steps", "4", "--mwer-steps", "4"]
     monkeypatch.setattr("moontune.training.objectives.word_errors.WIDTH", 3)
     monkeypatch.setattr(loops, "reason_to_keep_base", lambda before, after: None)
@@ -194,6 +189,47 @@ def test_updates_on_word_errors_of_an_adapter_that_is_discarded_are_not_kept(
     assert made["word_errors"]["steps"] == 2
     assert made["word_errors"]["best_step"] == 0
     assert "2 updates on word errors, not kept" in capsys.readouterr().out
+
+
+def test_the_usual_updates_are_kept_where_only_those_on_word_errors_spoil_it(
+    trained, monkeypatch, capsys
+) -> None:
+    """Also where the training was stopped in between."""
+    asked = ["train", str(trained), "--overwrite", "--max-steps", "4", "--mwer-steps", "4"]
+    monkeypatch.setattr("moontune.training.objectives.word_errors.WIDTH", 3)
+    monkeypatch.setattr(loops, "reason_to_keep_base", lambda before, after: None)
+    assert main(asked[:-2]) == 0
+    usual = load_file(trained / "lora_adapter/adapter_model.safetensors")
+    training = ConsoleUi.training
+
+    def stopped(self, event, updates) -> None:
+        training(self, event, updates)
+        if event["event"] == "word-error update" and event["step"] == 7:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "SHARE", 1e9)
+    monkeypatch.setattr(WordErrors, "validate", lambda *_: next(expected))
+    for stops in (False, True):
+        expected = iter([1 - 0.1 * n for n in range(9)])  # so that they are kept at first
+        reasons = iter(("it writes no speech", None))
+        with monkeypatch.context() as patch:
+            patch.setattr(loops, "reason_to_keep_base", lambda *_: next(reasons))  # noqa: B023
+            if stops:
+                with monkeypatch.context() as until:
+                    until.setattr(ConsoleUi, "training", stopped)
+                    assert main(asked) == 130
+                told = capsys.readouterr().err.strip().split("moontune run ")[1]
+                assert main(["run", *told.split()]) in (0, 1)
+            else:
+                assert main(asked) == 0
+        said = capsys.readouterr().out
+        assert "the updates on word errors are not kept: it writes no speech" in said
+        made = json.loads((trained / "train.json").read_text())
+        assert made["best_step"] > 0
+        assert made["collapsed"] is None
+        assert (made["word_errors"]["steps"], made["word_errors"]["best_step"]) == (4, 0)
+        found = load_file(trained / "lora_adapter/adapter_model.safetensors")
+        assert all(torch.equal(usual[name], found[name]) for name in usual)
 
 
 def test_where_no_usual_update_is_kept_none_on_word_errors_follow(

@@ -113,6 +113,15 @@ class TrainingState:
         return [self.token_dropout.rng] if self.token_dropout is not None else []
 
 
+def began_with(model: PeftModel, checkpoint: Checkpoint | None) -> dict[str, torch.Tensor]:
+    """The adapter that a training begins with, or began with where there is a `checkpoint` of it,
+    as `adapter_state` has it."""
+    now = adapter_state(model)
+    if checkpoint is None:
+        return now
+    return dict(zip(now, _listed(checkpoint.part("start")), strict=True))
+
+
 def _numbered(tensors: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     return {str(i): t.cpu() for i, t in enumerate(tensors)}
 

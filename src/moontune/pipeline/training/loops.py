@@ -151,12 +151,13 @@ def run_loops(
     from moontune.models.transcriber import load_audio
     from moontune.training.checkpoint import Checkpointer
     from moontune.training.loop import GIVEN_UP, TrainingSetup, TrainResult, never, train
+    from moontune.training.state import began_with
 
     run, inputs, group, config = training.run, training.inputs, training.group, training.config
     validates = group.is_main and training.kept_step is None
     before = _validation_words(training) if validates else None
     model = attach_lora(inputs.base, config.lora, config.output.seed)
-    start = adapter_state(model)
+    begins = [adapter_state(model)]
     parameters = trainable_parameters(model)
     ui.note(f"{parameters:,} trainable parameters, matrix products in {training.dtype}")
     setup = TrainingSetup(
@@ -195,11 +196,12 @@ def run_loops(
             about = {"usual": asdict(usual)}
             on_event = log.of_word_errors(usual.steps)
             second = checkpointer(second_key(key), about)
+            begins.append(began_with(model, group.on_main(second.saved)))
             stage = _train_on_word_errors(training, setup, on_event, second)
         elif config.train.mwer_steps:
             ui.note("no updates on word errors follow: of the usual ones none is kept")
     trained = Trained(model, usual, parameters, stage)
-    return trained if before is None else _discard_if_worse(training, trained, start, before, ui)
+    return trained if before is None else _discard_if_worse(training, trained, begins, before, ui)
 
 
 def _train_on_word_errors(
@@ -240,26 +242,30 @@ def _validation_words(training: Training) -> Evaluation:
 def _discard_if_worse(
     training: Training,
     trained: Trained,
-    start: dict[str, torch.Tensor],
+    begins: list[dict[str, torch.Tensor]],
     before: Evaluation,
     ui: Ui,
 ) -> Trained:
-    """The untouched base in place of an adapter that is no better in words, or writes no speech.
+    """The untouched base in place of an adapter that is no better in words, or writes no speech;
+    what the usual updates made, if only those on word errors spoilt it.
 
-    The loss that chose it also falls when labels' typography is learnt, or that of texts that are
-    not said.
+    `begins` is what each of the two began with. The loss that chose it also falls when labels'
+    typography is learnt, or that of texts that are not said.
     """
     from moontune.models.adapter import set_adapter_state
 
     if not trained.result.best_step:
         return trained
-    after = _validation_words(training)
-    reason = reason_to_keep_base(before, after)
+    reason = reason_to_keep_base(before, _validation_words(training))
+    if reason and trained.word_errors and trained.word_errors.best_step:
+        ui.warn(f"the updates on word errors are not kept: {reason}")
+        trained = replace(trained, word_errors=trained.word_errors.of_base())
+        set_adapter_state(trained.model, begins[1])
+        reason = reason_to_keep_base(before, _validation_words(training))
     if reason is None:
         return trained
     ui.warn(
         f"update {trained.result.best_step} is not kept, though its loss is the least: {reason}"
     )
-    set_adapter_state(trained.model, start)
-    second = trained.word_errors and trained.word_errors.of_base()
-    return replace(trained, result=trained.result.of_base(), word_errors=second, discarded=reason)
+    set_adapter_state(trained.model, begins[0])
+    return replace(trained, result=trained.result.of_base(), discarded=reason)
