@@ -48,6 +48,7 @@ SMALL: dict[str, str] = {
     "benchmarks.decoding.caption_cuts": "--clips 6 --wrong-s 0.0",
     "benchmarks.decoding.draft_order": "LISTS CV",
     "benchmarks.decoding.key_terms": "CV --terms 4 --bonuses 1.0 --unsaid 10",
+    "benchmarks.decoding.biased_beams": "CV --terms 4 --bonuses 1.0",
     "benchmarks.decoding.review_order": "--clips 12 --seeds 1",
     "benchmarks.decoding.script_alignment": "--clips 8",
     "benchmarks.decoding.long_audio": "--minutes 0.2 --pauses-s 0.5 --targets-s 8.0"
