@@ -42,6 +42,7 @@ SMALL: dict[str, str] = {
     "benchmarks.decoding.token_cap": "--limit 4",
     "benchmarks.decoding.word_times": "--recordings 2 --model-id REAL --manifest FEW",
     "benchmarks.decoding.consensus": "LISTS CV",
+    "benchmarks.decoding.domain_text": "LISTS CV",
     "benchmarks.decoding.ensemble": "LISTS STUDY CV --seeds 43",
     "benchmarks.decoding.peers": "LISTS/cv CV/peer.jsonl",
     "benchmarks.decoding.confidence": "LISTS CV",
