@@ -26,6 +26,7 @@ SMALL: dict[str, str] = {
     "benchmarks.speed.streaming": "--updates 1 --turns 1",
     "benchmarks.speed.machine": "",
     "benchmarks.vendor.run": "--python VENDOR --updates 2 --clips 8 --batch 4 --rounds 1",
+    "benchmarks.speed.recordings": "--python VENDOR --minutes 0.1 --rounds 1",
     "benchmarks/on_gpu.sh": "",
     "benchmarks.rows": "--rows 100 --utterances 20",
     "benchmarks.scale": "--hours 0.01 --updates 1",
