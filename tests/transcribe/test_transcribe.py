@@ -421,6 +421,19 @@ def test_a_file_that_breaks_off_keeps_what_came_before(folder, fake, capsys, mon
     assert {p.name for p in Path("out").iterdir()} == {"a.txt", "long.partial.txt"}
 
 
+def test_of_a_short_file_that_is_cut_off_the_words_that_are_there_are_kept(
+    folder, fake, capsys
+) -> None:
+    """Though its one segment had not ended."""
+    whole = Path("in/a.wav").read_bytes()
+    Path("in/cut.wav").write_bytes(whole[: len(whole) // 2])
+    assert main(["transcribe", "in/cut.wav", "--output-dir", "out"]) == 2
+    err = capsys.readouterr().err
+    assert "in/cut.wav: is cut off: 50 % of what its header tells; the first " in err
+    assert "kept in out/cut.partial.txt" in err
+    assert Path("out/cut.partial.txt").read_text().startswith("heard 5.")
+
+
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_transcribed(
     folder, fake, capsys
 ) -> None:

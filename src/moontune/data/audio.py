@@ -15,7 +15,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from moontune.data.sound.ffmpeg_audio import FfmpegFile, NoSoundError, demuxer_of
-from moontune.data.sound.file_kinds import DAMAGED, HEAD_BYTES, why_undecodable
+from moontune.data.sound.file_kinds import (
+    DAMAGED,
+    HEAD_BYTES,
+    id3_bytes,
+    mp3_counts_frames,
+    why_undecodable,
+)
 from moontune.data.sound.stereo import Hear, mono_of
 from moontune.system.files import write_bytes
 
@@ -148,6 +154,8 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
                 stream = io.BytesIO(source) if isinstance(source, bytes) else source
             stream.seek(0)
             head = stream.read(HEAD_BYTES)
+            stream.seek(id3_bytes(head))
+            counted = mp3_counts_frames(head, stream.read(HEAD_BYTES))
             stream.seek(0)
             file: Any
             with _undecodable(head):
@@ -162,6 +170,7 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
                 raise AudioError(f"claims a rate of {file.samplerate} Hz, which is no sound's")
         # A file that can seek is made to after each block, which breaks an mp3's sound there.
         file.seekable = lambda: False
+        file.frames_told = file.frames if counted else 0
         yield file
 
 
@@ -207,13 +216,13 @@ def _mono_blocks(
     frames = max(1, min(int(_BLOCK_S * file.samplerate), _BLOCK_VALUES // file.channels))
     if channel is not None and channel >= file.channels:
         raise AudioError(f"has {file.channels} channels, and channel {channel} (from 0) is asked")
-    empty, left = True, most
+    read, left = 0, most
     while left != 0:
         wanted = frames if left is None else min(frames, left)
         block = file.read(wanted, dtype="float32", always_2d=True)
         if not len(block):
             break
-        empty = False
+        read += len(block)
         left = None if left is None else left - len(block)
         peak = float(np.abs(block).max())
         if not np.isfinite(peak):
@@ -223,12 +232,14 @@ def _mono_blocks(
         if hear is not None:
             hear(block, file.samplerate)
         yield mono_of(block) if channel is None else block[:, channel]
-    if empty:
+    if not read:
         raise AudioError("holds no samples")
     if left == 0:
         return  # its end was not looked at
-    for claimed, there in _CUT_OFF.findall(file.extra_info):
-        whole, part = int(claimed), int(there)
+    told = [(int(whole), int(part)) for whole, part in _CUT_OFF.findall(file.extra_info)]
+    if most is None and read < file.frames_told - _EARLY_S * file.samplerate:
+        told.append((file.frames_told, read))
+    for whole, part in told:
         if whole < _PIPED_BYTES and part < (1 - _SMALL_LOSS) * whole:
             raise AudioError(f"is cut off: {100 * part / whole:.0f} % of what its header tells")
 

@@ -145,24 +145,30 @@ class BatchTranscriber:
         """Cut a recording, and transcribe whenever a window is full."""
         unfinished = _Unfinished(recording)
         self._unfinished.append(unfinished)
-        try:
-            for segment in segments(self._blocks(recording, stdin), self._config):
-                unfinished.waiting.append(_Waiting(segment))
-                if self._waiting_s() >= self._window_s:
-                    self._transcribe_waiting()
-                    self._window_s = min(2 * self._window_s, self._most_s)
-        except AudioError as error:  # the transcript up to there is written
+        broken: list[AudioError] = []
+        for segment in segments(self._blocks(recording, stdin, broken), self._config):
+            unfinished.waiting.append(_Waiting(segment))
+            if self._waiting_s() >= self._window_s:
+                self._transcribe_waiting()
+                self._window_s = min(2 * self._window_s, self._most_s)
+        if broken:  # the transcript up to there is written
             self._transcribe_waiting()
             self._summary.failed += 1
             kept = self._break_off(unfinished)
-            complain(f"{recording.shown}: {error}{'; ' if kept else ''}{kept}")
+            complain(f"{recording.shown}: {broken[0]}{'; ' if kept else ''}{kept}")
         else:
             unfinished.read = True
 
-    def _blocks(self, recording: Recording, stdin: BinaryIO) -> Iterator[Any]:
-        for block in audio_blocks(recording.path or stdin):
-            self._summary.audio_s += len(block) / SAMPLE_RATE_HZ
-            yield block
+    def _blocks(
+        self, recording: Recording, stdin: BinaryIO, broken: list[AudioError]
+    ) -> Iterator[Any]:
+        """A recording's blocks as far as they can be read; `broken` gets why there are no more."""
+        try:
+            for block in audio_blocks(recording.path or stdin):
+                self._summary.audio_s += len(block) / SAMPLE_RATE_HZ
+                yield block
+        except AudioError as error:
+            broken.append(error)
 
     def _waiting_s(self) -> float:
         spans = (w.segment for unfinished in self._unfinished for w in unfinished.waiting)

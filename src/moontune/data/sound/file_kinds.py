@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HEAD_BYTES = 4096
+_FIRST_FRAME = 200  # bytes of an mp3, in which the count stands
 CONVERT = "convert it: ffmpeg -i FILE out.wav"
 DAMAGED = "it is damaged or cut off; copy or record it again"
 PROTECTED = "it is protected against copying (DRM); get it without, or record it yourself"
@@ -48,6 +49,26 @@ _DECODED = (  # libsndfile or FFmpeg knows these, so there is something else
     (0, b"\xff\xfb", "an mp3"),
     (0, b"FORM", "an aiff"),
 )
+
+
+def mp3_counts_frames(head: bytes, behind_tags: bytes) -> bool:
+    """Whether a file is an mp3 that says how much sound it holds, which others only let guess.
+
+    `behind_tags` is what begins at `id3_bytes(head)`.
+    """
+    is_mp3 = head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
+    first_frame = behind_tags[:_FIRST_FRAME]
+    return is_mp3 and (b"Xing" in first_frame or b"Info" in first_frame)
+
+
+def id3_bytes(head: bytes) -> int:
+    """Bytes of the ID3 tags that a file begins with."""
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = 0
+    for seven_bits in head[6:10]:
+        size = size << 7 | seven_bits & 0x7F
+    return size + (20 if head[5] & 0x10 else 10)
 
 
 def why_undecodable(head: bytes, detail: str) -> str:
