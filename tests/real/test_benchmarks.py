@@ -37,7 +37,7 @@ SMALL: dict[str, str] = {
     "benchmarks.study.wrong_transcripts": "STUDY --shares 0.2",
     "benchmarks.study.unlabelled": "CV STUDY",
     "benchmarks.study.seeds": "CV STUDY --seeds 43",
-    "benchmarks.study.spoken_terms": "CV STUDY/spoken --terms 2",
+    "benchmarks.study.spoken_terms": "CV STUDY/spoken --terms 2 --protect-encoder",
     "benchmarks.study.word_errors": "CV/fold-1 --updates 1",
     "benchmarks.decoding.batching": "--limit 4 --batch-size 2",
     "benchmarks.decoding.token_cap": "--limit 4",
