@@ -201,17 +201,21 @@ def transcripts_of(
     cap: TokenCap,
     group: ProcessGroup,
     step: Callable[[int, int], object],
+    *,
+    keep: Callable[[Sequence[Utterance], Sequence[Transcript]], object] = lambda *_: None,
 ) -> list[Transcript]:
     """Transcripts of utterances, in their order; the processes of `group` share the work.
 
-    `step` is told how many of this process's are done.
+    `step` is told how many of this process's are done, `keep` gets some as soon as they are.
     """
     batches = shared_batches(utterances, group)
     total = sum(map(len, batches))
     found: list[tuple[int, Transcript]] = []
     for indices in batches:
-        clips = [load_audio(utterances[i]) for i in indices]
-        found += zip(indices, transcriber(clips, cap), strict=True)
+        part = [utterances[i] for i in indices]
+        transcripts = transcriber([load_audio(u) for u in part], cap)
+        found += zip(indices, transcripts, strict=True)
+        keep(part, transcripts)
         step(len(found), total)
     return [t for _, t in sorted(group.gather(found), key=lambda pair: pair[0])]
 

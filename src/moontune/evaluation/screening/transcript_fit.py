@@ -8,7 +8,7 @@ what other clips' audio makes of the same text does: pointwise mutual informatio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +32,14 @@ _TOGETHER = 12  # clips of like length
 _ALIKE = 0.5  # of the words in common: a clip of such a text is no other
 
 
+class FitStore(Protocol):
+    """Fits that were computed before."""
+
+    def known_fit(self, u: Utterance) -> Fit | None: ...
+
+    def keep_fits(self, utterances: Sequence[Utterance], fits: Sequence[Fit]) -> None: ...
+
+
 @torch.no_grad()
 def transcript_fits(
     base: Base,
@@ -40,11 +48,14 @@ def transcript_fits(
     dtype: torch.dtype,
     group: ProcessGroup = SINGLE,
     progress: Progress = no_progress,
+    *,
+    store: FitStore | None = None,
 ) -> list[Fit]:
     """The fit of every utterance's label, in their order; `base.net` may carry an adapter.
 
     The processes of `group` share the work; which clips a text is tried with does not depend on
-    how many there are.
+    how many there are, nor on what the `store` knows of the same utterances; it gets new ones as
+    soon as they are computed.
     """
     packed = packed_forward(base.net, dtype)
     order = np.argsort([u.duration_or_1s for u in utterances], kind="stable").tolist()
@@ -53,7 +64,12 @@ def transcript_fits(
     mine = group.shard(batches, lambda batch: sum(utterances[i].duration_or_1s for i in batch))
     for batch in mine:
         part = [utterances[i] for i in batch]
-        found += zip(batch, _fits(packed, base, part, load_audio), strict=True)
+        fits = [fit for u in part if store and (fit := store.known_fit(u))]
+        if len(fits) < len(part):
+            fits = _fits(packed, base, part, load_audio)
+            if store:
+                store.keep_fits(part, fits)
+        found += zip(batch, fits, strict=True)
         progress(len(found), sum(map(len, mine)), "transcripts held against their audio")
     return [fit for _, fit in sorted(group.gather(found), key=lambda pair: pair[0])]
 

@@ -128,7 +128,7 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
     """
     group.on_main(lambda: check_unchanged(run))
     count = group.on_main(lambda: run.record()["folds"])
-    cache = BaseCache()  # the same in every fold
+    cache = BaseCache(folder=run.path)  # the same in every fold
     pace, waits = Pace(), False
     left = list(range(1, count + 1))
     while left:
@@ -146,6 +146,7 @@ def do_folds(run: RunDir, ui: Ui, group: ProcessGroup = SINGLE) -> None:
             ui.note(f"waiting for {counted(len(left), 'fold')} that other processes do")
         waits = True
         time.sleep(POLL_S)
+    group.on_main(cache.discard)
 
 
 def _do_fold(  # noqa: PLR0917
