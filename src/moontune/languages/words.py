@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from moontune.languages.table import current
 
@@ -44,11 +44,17 @@ def _has_letter(word: str) -> bool:
 def joined_words(words: Iterable[str]) -> str:
     """Written words as a text of these words: a space between each two, or only where they would
     be others without, as foreign ones."""
+    words = list(words)
+    return "".join(itertools.chain(*zip(gaps_before(words), words, strict=True)))
+
+
+def gaps_before(words: Sequence[str]) -> list[str]:
+    """What stands before each word of such a text: of all but the first a space, or nothing."""
+    return ["", *itertools.starmap(gap_between, itertools.pairwise(words))][: len(words)]
+
+
+def gap_between(word: str, following: str) -> str:
+    """A space, or nothing where the two are none other without."""
     if current().spaced:
-        return " ".join(words)
-    text = last = ""
-    for word in words:
-        apart = last and _APART.search(f"{last}\n{word[:1]}")
-        text += f" {word}" if apart else word
-        last = word
-    return text
+        return " "
+    return " " if word and _APART.search(f"{word}\n{following[:1]}") else ""

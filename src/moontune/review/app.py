@@ -26,6 +26,7 @@ _FILES = {
     "/review.css": (_HERE, "review.css"),
     "/style.css": SHARED["/style.css"],
     "/request.js": SHARED["/request.js"],
+    "/keys.js": SHARED["/keys.js"],
     "/training.js": SHARED["/training.js"],
 }
 
