@@ -15,7 +15,7 @@ from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
-from moontune.languages.table import Language, current, language_named, speaking
+from moontune.languages.table import Language, assumed, current, language_named, speaking
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
@@ -200,6 +200,8 @@ def _spaced(recognizer: Recognizer, key_terms: KeyTerms | None) -> Recognizer:
 
 def _notes(recognizer: Recognizer, forms: Sequence[Format]) -> Iterator[str]:
     """What to know of who listens, a line each."""
+    if recognizer.language_is_assumed:
+        yield f"note: {assumed(recognizer.name)}"
     if recognizer.note:
         yield f"note: {recognizer.note}"
     sure = recognizer.calibration
