@@ -134,6 +134,11 @@ def is_language(code: object) -> bool:
     return isinstance(code, str) and code in _ISO_639_1
 
 
+def is_named(language: Language) -> bool:
+    """Whether it is one that the vendor has models for."""
+    return language.code in _NAMES
+
+
 def current() -> Language:
     """The language that this process works with."""
     return _current

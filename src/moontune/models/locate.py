@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from moontune.config.schema import ModelConfig
 from moontune.errors import UserError
-from moontune.languages.table import ENGLISH, is_language
+from moontune.languages.table import ENGLISH, Language, is_language
 from moontune.models.provenance import PROVENANCE, WEIGHTS, base_of_adapter, weight_files
 from moontune.system.files import user_path
 from moontune.system.hub_client import NoAnswer, patient_hub, say
 
+_FLAVOURS = ("ar", "ja", "ko", "uk", "vi", "zh")  # that the vendor has a tiny model of
 OFFLINE_CHOICES = "give --model-id a local folder, or --model-id bundled for the offline model"
 HUB_ALIASES = {  # the vendor renamed its organisation
     "UsefulSensors": "moonshine-ai",
@@ -111,6 +113,29 @@ def vendor_language(hub_id: str) -> str | None:
     """Code of the language that one of the vendor's models writes, by its name; None of others."""
     named = _MOONSHINE.fullmatch(hub_id)
     return named and (named[1] or "en")
+
+
+def vendor_base(language: str) -> str | None:
+    """The vendor's smallest model of a language that is not English, if it has one."""
+    return f"UsefulSensors/moonshine-tiny-{language}" if language in _FLAVOURS else None
+
+
+def run_flags(model_id: str | None, language: str) -> list[str]:
+    """Flags of `moontune run` for a base and the language that is spoken; no base: the vendor's of
+    that language."""
+    base = model_id or vendor_base(language) or ModelConfig.model_id
+    flags = [] if base == ModelConfig.model_id else ["--model-id", base]
+    said = _named_language(base) or ENGLISH.code
+    return flags if said == language else [*flags, "--language", language]
+
+
+def other_language(model_id: str, language: str) -> str | None:
+    """A line for a base whose name says another language than the one asked for."""
+    named, better = _named_language(model_id), vendor_base(language)
+    if named in (None, language):
+        return None
+    hint = f": --model-id {better} does" if better else ""
+    return f"{model_id} does not write {Language(language).name}, by its name{hint}"
 
 
 def language_of_base(model_id: str, revision: str | None = None, *, ask_hub: bool = True) -> str:

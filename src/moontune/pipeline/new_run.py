@@ -15,6 +15,7 @@ from moontune.config.validation import remarks, resolve
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.languages.table import assumed, speaking
+from moontune.models.locate import other_language
 from moontune.pipeline.base_of_run import (
     as_open,
     language_is_assumed,
@@ -110,6 +111,8 @@ def begin_run(
     if language_is_assumed(config):
         start.remark(assumed(config.model.model_id))
     config = with_language(config)
+    if wrong := other_language(config.model.model_id, config.language.code):
+        start.remark(wrong)
     start.held.enter_context(speaking(config.language))
     check_key_terms(config)
     start.held.enter_context(exclusive_run(path))

@@ -9,7 +9,9 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError, not_installed
+from moontune.languages.letters import unlike
 from moontune.languages.table import ENGLISH, Language, assumed, speaking
+from moontune.models.locate import other_language
 from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import open_run
 from moontune.review.clips import Row, clips_of
@@ -68,6 +70,8 @@ def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     data = open_data(args.data, args.output, args.model, args.model_id, greedy=greedy)
     rows = data.rows()  # what is wrong with files is told before a hub is asked
     with speaking(_language(args, tell)):
+        if line := unlike(clip.text for clip in clips_of(rows)):
+            tell(line)
         _review(args, data, rows, tell)
 
 
@@ -86,6 +90,8 @@ def _language(args: ReviewArgs, tell: Callable[[str], None]) -> Language:
     language = stated_language_of_model(what, base, language=args.language)
     if language is None:
         tell(assumed(what))
+    elif wrong := other_language(what, language.code):
+        tell(wrong)
     return language or ENGLISH
 
 

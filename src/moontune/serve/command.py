@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError, not_installed
+from moontune.languages.letters import unlike
 from moontune.languages.table import ENGLISH, assumed, current, speaking
+from moontune.models.locate import other_language
 from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.system.device import DeviceName
@@ -77,6 +79,8 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     language = stated_language_of_model(what, base if args.model else None, language=args.language)
     if language is None:
         tell(assumed(what))
+    elif wrong := other_language(what, language.code):
+        tell(wrong)
     with speaking(language or ENGLISH):
         _serve(args, tell)
 
@@ -95,6 +99,8 @@ def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
 
     own = own_sentences() if current() == ENGLISH else []
     prompts = own if args.prompts is None else read_prompts(args.prompts)
+    if line := unlike(prompts):
+        tell(line)
     sources = _with_terms(args, model_sources(args.model, args.model_id), tell)
     corrected = CorrectedClips(args.keep)
     models = ServedModels(sources, args.device, tell, args.decoding)

@@ -17,6 +17,7 @@ from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.languages.table import Language, assumed, current, language_named, speaking
 from moontune.models.key_terms.weighing import KeyTerms
+from moontune.models.locate import other_language
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.device import DeviceName
@@ -202,6 +203,9 @@ def _notes(recognizer: Recognizer, forms: Sequence[Format]) -> Iterator[str]:
     """What to know of who listens, a line each."""
     if recognizer.language_is_assumed:
         yield f"note: {assumed(recognizer.name)}"
+    other = other_language(recognizer.name, recognizer.language.code)
+    if recognizer.kind == "model" and other:
+        yield f"note: {other}"
     if recognizer.note:
         yield f"note: {recognizer.note}"
     sure = recognizer.calibration
