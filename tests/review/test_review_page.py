@@ -319,7 +319,12 @@ def test_text_without_spaces_is_taken_piece_by_piece_and_split(
         Opened(data_of(write_set(tmp_path, BOUGHT[:1])), Told(BOUGHT[1:])) as opened,
     ):
         opened.heard()
-        browser.open(f"http://127.0.0.1:{served(opened).port}/")
+        page = f"http://127.0.0.1:{served(opened).port}/"
+        browser.open(page)
+        browser.value(
+            "localStorage.setItem('by-itself', 'off')"
+        )  # the sound stands where it is put
+        browser.open(page)
         on(browser, BOUGHT[0])
         line = "document.querySelector('#lines dd')"
         shown = f"[...{line}.childNodes].map(n => (n.firstChild ?? n).data).join('')"

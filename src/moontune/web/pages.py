@@ -30,10 +30,10 @@ SHARED: Mapping[str, File] = {
     "/style.css": (_HERE, "page.css"),
     "/training.js": (_HERE, "training.js"),
     "/request.js": (_HERE, "request.js"),
-    "/keys.js": (_HERE, "keys.js"),
     "/microphone.js": (_HERE, "microphone.js"),
     "/recorder.js": (_HERE, "recorder.js"),
 }
+KEYS: Mapping[str, File] = {"/keys.js": (_HERE, "keys.js")}  # of pages that are worked by keys
 
 
 def page_application(
