@@ -321,9 +321,7 @@ def test_text_without_spaces_is_taken_piece_by_piece_and_split(
         opened.heard()
         page = f"http://127.0.0.1:{served(opened).port}/"
         browser.open(page)
-        browser.value(
-            "localStorage.setItem('by-itself', 'off')"
-        )  # the sound stands where it is put
+        browser.value("localStorage.setItem('by-itself', 'off')")  # nothing moves the sound
         browser.open(page)
         on(browser, BOUGHT[0])
         line = "document.querySelector('#lines dd')"
