@@ -30,7 +30,7 @@ from moontune.transcribe.own_terms import (
     no_spaces,
     terms_to_write,
 )
-from moontune.transcribe.recognizer import language_of_model
+from moontune.transcribe.recognizer import base_of, language_of_model
 from moontune.transcribe.recordings import Recording, find_recordings
 from moontune.transcribe.segmentation import SegmentationConfig
 from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
@@ -92,6 +92,17 @@ class TranscribeArgs:
     come first. Default: those of the run that is --model."""
     speech_threshold: float = SegmentationConfig.threshold
     """Sound this likely to be speech is heard, 0 to 1: lower for faint voices, higher for noise."""
+
+
+def review_words(args: TranscribeArgs) -> list[str]:
+    """What `moontune review` is given for drafts: their folder, and who listened to them, in the
+    same language. Raises UserError."""
+    words = [str(args.draft)]
+    if args.model != ModelConfig.model_id:
+        words += ["--model-id" if base_of(args.model) is None else "--model", args.model]
+    if args.model_id is not None:
+        words += ["--model-id", args.model_id]
+    return words if args.language is None else [*words, "--language", args.language]
 
 
 def transcribe_files(
