@@ -11,6 +11,7 @@ from review_desk import write_set
 
 from moontune.cli.dispatch import main
 from moontune.languages.table import current
+from moontune.models.locate import stated_language
 from moontune.web import http_server
 
 GUESS = "language: taken for English, as {} names none; --language CODE says another"
@@ -52,6 +53,8 @@ def test_a_model_of_the_hub_says_its_language_by_its_card(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
     downloaded(tiny_model, tmp_path / "hub", "someone/my-moonshine", card)
+    by_card = None if more else code
+    assert stated_language("someone/my-moonshine", ask_hub=False) == by_card  # as import asks
     what = [str(write_set(tmp_path / "set", ["한 문장"]))] if verb == "review" else []
     words = [verb, *what, "--model-id", "someone/my-moonshine", *more, "--no-open-page"]
     assert main(words) == 0
