@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moontune.data.manifest import FIELD_NAMES, Utterance, read_manifest
-from moontune.data.normalizer import is_latin, normalize, visible_text
+from moontune.data.normalizer import normalize, visible_text
 from moontune.data.splitting import SPLITS, check_groups, grouping_of, split_folds, split_utterances
 from moontune.data.truecasing import style_of
 from moontune.errors import UserError
@@ -23,6 +23,7 @@ from moontune.evaluation.error_rates import (
     word_edits,
     words_heard,
 )
+from moontune.languages.letters import is_latin
 
 names = st.sampled_from([name for known in FIELD_NAMES.values() for name in known] + ["where"])
 values = st.recursive(

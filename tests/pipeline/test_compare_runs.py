@@ -44,6 +44,16 @@ def test_references_that_differ_in_case_and_marks_are_compared(two, capsys) -> N
     assert "Loss" in out  # the training texts are the same
 
 
+def test_runs_in_two_languages_are_not_compared(two, capsys) -> None:
+    settings = two[1] / "config.toml"
+    text = settings.read_text()
+    assert 'language = "en"' in text
+    settings.write_text(text.replace('language = "en"', 'language = "ja"'))
+    assert main(["compare", *map(str, two)]) == 2
+    error = capsys.readouterr().err
+    assert "they are in English and Japanese, whose errors are counted apart" in error
+
+
 def test_a_mended_text_counts_for_both_and_is_said_once(two, capsys) -> None:
     """The first run is scored by what the second one's reference says now."""
 

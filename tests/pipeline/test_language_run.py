@@ -131,6 +131,8 @@ def test_an_arabic_run_sets_its_page_from_the_right_and_keeps_the_licence(
     assert '"max_tokens_per_second": "13"' in card
     merged = json.loads((run / "export/merged/config.json").read_text("utf-8"))
     assert merged["language"] == "ar"
+    adapter = json.loads((run.adapter / "moontune.json").read_text("utf-8"))
+    assert adapter["language"] == "ar"
     capsys.readouterr()
 
 

@@ -100,7 +100,10 @@ def test_record_and_keep_by_keyboard(tmp_path: Path, opened) -> None:
     browser.press("Escape")  # what was there before is there again
     browser.until(f"{text('status')} == 'Not recorded.'")
     assert "Too short" in browser.value(text("warnings"))
-    say(browser, "r")
+    browser.press("к", place="KeyR")  # of a Ukrainian keyboard
+    browser.until(f"{text('record-label')} == 'Stop' && {text('clock')} == '0:01'")
+    browser.press(" ")
+    browser.until(f"!{hidden('keep')} && !document.getElementById('keep').disabled")
     browser.press("Enter")
     browser.until(f"{text('aloud')} == '{SENTENCES[1]}'")
     assert browser.value(text("line")).startswith("1 of 3 sentences, ")

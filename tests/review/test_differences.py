@@ -73,3 +73,30 @@ def test_pieces_of_japanese_are_characters_at_their_places() -> None:
         wrong = next(piece for piece in pieces if piece.kind == "wrong")
         words[wrong.first : wrong.end] = [wrong.text]
         assert joined_words(words) == "昨日は天気がいい。"
+
+
+def test_characters_that_differ_side_by_side_are_taken_as_one() -> None:
+    with speaking(Language("ja")):
+        pieces = differences("駅はどこですか？", "駅まではどこでしょうか？")
+        assert [(p.text, p.kind, p.first, p.end) for p in pieces if p.kind != "same"] == [
+            ("まで", "extra", 1, 1),
+            ("しょう", "wrong", 5, 6),
+        ]
+        [gone] = [p for p in differences("明日の朝に行く", "明日行く") if p.kind != "same"]
+        assert (gone.text, gone.kind, gone.first, gone.end) == ("の朝に", "missing", 2, 5)
+
+
+JAPANESE = st.lists(
+    st.sampled_from(["今日", "は", "、", "Windows", "11", "寒い。", "」"]), max_size=7
+)
+
+
+@given(JAPANESE, JAPANESE)
+def test_all_characters_taken_is_what_was_heard(text: list[str], heard: list[str]) -> None:
+    with speaking(Language("ja")):
+        one, other = joined_words(text), joined_words(heard)
+        words = written_words(one)
+        for p in reversed(differences(one, other)):
+            if p.kind != "same":
+                words[p.first : p.end] = [] if p.kind == "missing" else written_words(p.text)
+        assert joined_words(words) == joined_words(written_words(other))

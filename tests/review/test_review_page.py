@@ -14,6 +14,7 @@ from chromium import Chromium, find_chromium
 from review_desk import Opened, Told, asker, data_of, rows_of, served, until, write_set
 
 from moontune.data.manifest import read_manifest
+from moontune.languages.table import Language, speaking
 from moontune.review.answers import PATHS, WINDOW
 
 TEXTS = (
@@ -275,7 +276,7 @@ def test_an_edit_is_not_lost_on_the_way_to_another_clip(opened: Opened, browser:
     press(browser, "e")
     type_at_the_end(browser, " now")
     press(browser, "Escape")
-    browser.until("document.querySelector('#meta').textContent.includes('was: old maps')")
+    browser.until("document.querySelector('#meta').textContent.includes('was: \u2068old maps')")
     press(browser, "ArrowRight")
     on(browser, TEXTS[2])
     press(browser, "u")
@@ -284,6 +285,77 @@ def test_an_edit_is_not_lost_on_the_way_to_another_clip(opened: Opened, browser:
     on(browser, TEXTS[3])
     assert opened.review.figures().changed == 0
     assert browser.complaints() == []
+
+
+# Keys of Ukrainian, Arabic and Korean keyboards, and of a Vietnamese one, which has letters in
+# place of digits.
+@pytest.mark.parametrize("place", ["Digit1", "KeyT"])
+@pytest.mark.parametrize("keys", ["1те", "ă\u0641\u062b", "1\u3145\u3137"])
+def test_keys_of_other_keyboards_are_known_by_their_place(
+    opened: Opened, browser: Chromium, keys: str, place: str
+) -> None:
+    opened.heard()
+    browser.open(f"http://127.0.0.1:{served(opened).port}/")
+    on(browser, TEXTS[3])
+    press(browser, "ArrowRight")
+    on(browser, TEXTS[2])
+    browser.press(keys["1T".index(place[-1])], place=place)
+    browser.until(f"{TEXT} == {json.dumps(HEARD[2])}")
+    browser.press(keys[2], place="KeyE")
+    browser.until("document.activeElement.id == 'text'")
+    assert browser.complaints() == []
+
+
+TAKEN = "昨日Windows 11と紅茶を買いました。"
+BOUGHT = ("昨日Windows 11とコーヒーを買いました。", TAKEN)
+
+
+def test_text_without_spaces_is_taken_piece_by_piece_and_split(
+    tmp_path: Path, browser: Chromium
+) -> None:
+    """Foreign words stay apart, and a clip is split at a character where no space is."""
+    with (
+        speaking(Language("ja")),
+        Opened(data_of(write_set(tmp_path, BOUGHT[:1])), Told(BOUGHT[1:])) as opened,
+    ):
+        opened.heard()
+        page = f"http://127.0.0.1:{served(opened).port}/"
+        browser.open(page)
+        browser.value("localStorage.setItem('by-itself', 'off')")  # nothing moves the sound
+        browser.open(page)
+        on(browser, BOUGHT[0])
+        line = "document.querySelector('#lines dd')"
+        shown = f"[...{line}.childNodes].map(n => (n.firstChild ?? n).data).join('')"
+        assert browser.value(shown) == TAKEN
+        assert browser.value("document.querySelectorAll('.piece').length") == 1
+        press(browser, "1")
+        browser.until(f"{TEXT} == {json.dumps(TAKEN)}")
+        browser.value("document.getElementById('seek').value = 0.6")
+        browser.value("document.getElementById('seek').dispatchEvent(new Event('input'))")
+        press(browser, "s")
+        first, second = "昨日Windows 11と", "紅茶を買いました。"
+        on(browser, first)
+        press(browser, "ArrowRight")
+        on(browser, second)
+        assert browser.complaints() == []
+
+
+def test_arabic_runs_from_the_right_wherever_it_is_read(tmp_path: Path, browser: Chromium) -> None:
+    said = ("كانت المدرسة بعيدة.", "كانت المدرسة قريبة.")
+    with (
+        speaking(Language("ar")),
+        Opened(data_of(write_set(tmp_path, said[:1], speaker="سارة")), Told(said[1:])) as opened,
+    ):
+        opened.heard()
+        browser.open(f"http://127.0.0.1:{served(opened).port}/")
+        on(browser, said[0])
+        for place in ("#text", "#lines dd", "#list .said"):
+            where = f"document.querySelector('{place}')"
+            assert browser.value(f"getComputedStyle({where}).direction") == "rtl", place
+            assert browser.value(f"{where}.lang") == "ar"
+        meta = browser.value("document.getElementById('meta').textContent")
+        assert meta.startswith("\u2068سارة\u2069 · ")  # an Arabic name moves nothing behind it
+        assert browser.value("document.documentElement.lang") == "en"
 
 
 def test_the_clip_on_the_screen_stays_while_the_order_settles(

@@ -104,6 +104,7 @@ def test_a_hub_that_gives_no_base_is_told_before_the_page_opens(
         raise UserError(f"cannot reach the model hub for {what}; try again later")
 
     monkeypatch.setattr("moontune.web.model_sources.locate", unreachable)
+    monkeypatch.setattr("moontune.models.locate.locate", unreachable)
     monkeypatch.chdir(tmp_path)
     assert main(["serve", "--model-id", "nobody/none", "--no-open-page", "--port", "0"]) == 2
     shown = capsys.readouterr()

@@ -19,6 +19,7 @@ from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
+from moontune.languages.table import Language, speaking
 from moontune.models.confidence.calibration import NOT_YOURS
 from moontune.serve.app import PageText, application
 from moontune.serve.counts import Hypothesis, sentence, with_confidences
@@ -80,6 +81,15 @@ def test_both_transcripts_come_back_with_their_differences(page: Page) -> None:
     [samples] = page.heard
     assert samples.shape == pytest.approx((16_000,), abs=100)
     assert samples.dtype == np.float32
+
+
+def test_foreign_words_stay_apart_where_no_spaces_separate_words(tmp_path: Path) -> None:
+    texts = ("昨日Windows 11を買った。", "昨日Windows 11と iPhone 15を買った。")
+    with speaking(Language("ja")):
+        _, found = served(tmp_path, *texts).hear(wav(1.0))
+    shown = [zip(m["gaps"], m["words"], strict=True) for m in found["models"]]
+    read = ["".join(gap + word for gap, (word, _) in words) for words in shown]
+    assert read == [texts[0], texts[1].replace("と ", "と")]
 
 
 @pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3"])

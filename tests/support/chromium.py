@@ -96,13 +96,14 @@ class Chromium:
         while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
             self.events.append(self._receive())
 
-    def press(self, key: str, times: int = 1) -> None:
-        """A key as a person presses it: a character, or a name such as Enter or ArrowLeft."""
+    def press(self, key: str, times: int = 1, place: str = "") -> None:
+        """A key as a person presses it: a character, or a name such as Enter or ArrowLeft; `place`
+        is where it is on the keyboard, such as KeyE."""
         text = "\r" if key == "Enter" else key if len(key) == 1 else ""
         codes = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39, "Delete": 46}
-        code = codes.get(key) or ord(key.upper()[0])
+        code, where = codes.get(key) or ord(key.upper()[0]), {"code": place} if place else {}
         for kind in ("keyDown" if text else "rawKeyDown", "keyUp") * times:
-            given = {"text": text} if kind == "keyDown" else {}
+            given = where | ({"text": text} if kind == "keyDown" else {})
             name = "Input.dispatchKeyEvent"
             self.call(name, type=kind, key=key, windowsVirtualKeyCode=code, **given)
 

@@ -23,6 +23,7 @@ from moontune.models.decoding import Transcript
 from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.files import read_jsonl
 from moontune.transcribe import recognizer as recognizers
+from moontune.transcribe.command import TranscribeArgs, review_words
 from moontune.transcribe.recognizer import Recognizer
 
 TEXTS = {"sure": 0.95, "doubtful": 0.2}
@@ -251,3 +252,14 @@ def test_a_recording_without_a_name_is_not_taken_for_one_of_before(capsys) -> No
     assert main(["transcribe", "-", "--draft", "out", "--skip-existing"]) == 2
     assert "standard input has no name" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_drafts_are_corrected_with_who_listened_to_them(finished_run, tiny_model) -> None:
+    def words(**more: Any) -> str:
+        return " ".join(review_words(TranscribeArgs(("a.wav",), draft=Path("out"), **more)))
+
+    run = str(finished_run[0] / "outputs/r")
+    assert words() == "out"
+    assert words(model=run) == f"out --model {run}"
+    told = words(model=str(tiny_model), language="ja")
+    assert told == f"out --model-id {tiny_model} --language ja"

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from builders import noise
 
+from moontune.cli.dispatch import main
 from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig, TokenCap
+from moontune.data.audio import write_flac
 from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.errors import UserError
 from moontune.models.adapter import PROVENANCE, attach_lora, save_adapter, save_processor
@@ -171,3 +173,21 @@ def test_an_exported_pair_needs_no_torch_model(tmp_path, monkeypatch) -> None:
     assert [t.text for t in found(CLIPS)] == [f"{tmp_path.name} {len(c)}" for c in CLIPS]
     with pytest.raises(UserError, match="an ONNX pair takes no key terms"):
         open_recognizer(str(tmp_path), key_terms=KeyTerms((KeyTerm("Drascula"),)))
+
+
+def test_a_language_that_nothing_tells_is_said_to_be_a_guess(
+    tiny_model, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_flac(tmp_path / "a.flac", noise(1, 1.0))
+    shutil.copytree(tiny_model, tmp_path / "mine")
+    for more, card, guessed in (
+        ([], "", True),
+        (["--format", "srt"], "", True),  # through PyTorch
+        (["--language", "uk"], "", False),
+        ([], "---\nlanguage: uk\n---\n", False),
+    ):
+        (tmp_path / "mine/README.md").write_text(card)
+        assert main(["transcribe", "a.flac", "--model", "mine", *more]) == 0
+        error = capsys.readouterr().err
+        assert ("note: language: taken for English, as mine names none" in error) == guessed

@@ -258,7 +258,7 @@ def _transcribe(argv: list[str]) -> int:
         line.say(printable(f"loading {model or 'the model'} ..."))
     try:
         from moontune.cli.console import ConsoleUi
-        from moontune.transcribe.command import TranscribeArgs, transcribe_files
+        from moontune.transcribe.command import TranscribeArgs, review_words, transcribe_files
 
         args = parse(TranscribeArgs, argv, prog="moontune transcribe")
 
@@ -274,7 +274,7 @@ def _transcribe(argv: list[str]) -> int:
         ui.note(sentence)
     if summary.drafts:
         print(f"written: {summary.drafts}")
-        ui.note(f"correct them: {shlex.join(['moontune', 'review', str(args.draft)])}")
+        ui.note(f"correct them: {shlex.join(['moontune', 'review', *review_words(args)])}")
     return summary.code
 
 

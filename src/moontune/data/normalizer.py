@@ -68,12 +68,6 @@ def visible_text(text: str) -> str:
     return " ".join(_INVISIBLE.sub("", _CONTROLS.sub(" ", text)).translate(_APOSTROPHES).split())
 
 
-def is_latin(text: str) -> bool:
-    """Whether at least half of its letters, if it has any, are of the Latin script."""
-    letters = [c for c in text if c.isalpha()]
-    return 2 * sum("LATIN" in unicodedata.name(c, "") for c in letters) >= len(letters)
-
-
 def normalize(text: str) -> str:
     """What of a text is counted, in the current language: words between spaces, or characters
     where words are not separated.

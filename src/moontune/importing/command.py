@@ -16,7 +16,7 @@ from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.files import new_folder, refuse_counted_twice, remove_left_over
 from moontune.system.progress import Progress, no_progress
-from moontune.transcribe.recognizer import language_of_model
+from moontune.transcribe.recognizer import base_of, stated_language_of_model
 
 _LONGEST_S = (1.0, 30.0)  # the model was trained on clips of at most 30 s
 
@@ -49,16 +49,27 @@ class ImportArgs:
     run, or `bundled` (offline)."""
     language: str | None = None
     """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: that of
-    --model-id."""
+    --model-id where one is given, else what the letters of the texts tell."""
 
 
-def _language(args: ImportArgs) -> Language:
-    """The one asked for, else that of who would listen, as far as that is known by now."""
+def _told(args: ImportArgs) -> Language | None:
+    """The one asked for, else that of a model that is, as far as that is known by now."""
     if args.language is not None:
         return language_named(args.language)
-    with suppress(UserError):  # told once there is something to hear
-        return language_of_model(args.model_id, ask_hub=False)
-    return ENGLISH
+    if args.model_id != ModelConfig.model_id:
+        with suppress(UserError):  # told once there is something to hear
+            return stated_language_of_model(args.model_id, ask_hub=False)
+    return None
+
+
+def _base(args: ImportArgs) -> str | None:
+    """The base to train that goes with a model that was asked for."""
+    if args.model_id == ModelConfig.model_id:
+        return None
+    own = None
+    with suppress(UserError):
+        own = base_of(args.model_id)
+    return args.model_id if own is None else own[0]
 
 
 def import_sources(
@@ -77,11 +88,14 @@ def import_sources(
     for source in args.sources:
         if args.output.resolve().is_relative_to(source.resolve()):
             raise UserError(f"--output {args.output}: lies inside {source}; name another folder")
-    request = Request(args.sources, args.link, args.format, args.keep_going, args.max_clip_s)
+    told = _told(args)
+    code = None if told is None else told.code
+    options = (args.link, args.format, args.keep_going, args.max_clip_s)
+    request = Request(args.sources, *options, model_id=_base(args), language=code)
     listener = Listener(args.model_id, tell, progress)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(args.output, "wait for it to end, or name another --output"):
         remove_left_over(args.output)
-        with speaking(_language(args)), new_folder(args.output) as folder:
+        with speaking(told or ENGLISH), new_folder(args.output) as folder:
             imported = make_data_set(request, folder, tell, progress, listener)
     return args.output, imported

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import itertools
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -28,6 +29,9 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
+from moontune.languages.letters import guessed, looks_like, unlike
+from moontune.languages.table import ENGLISH, current
+from moontune.models.locate import run_flags
 from moontune.system.files import read_json, real_path, remove_folder, write_json, write_jsonl
 from moontune.system.formatting import agreeing, counted
 from moontune.system.progress import Progress, no_progress
@@ -46,6 +50,8 @@ class Request:
     format: str | None = None
     keep_going: bool = False  # past what is damaged
     longest_s: float = 15.0  # of a clip cut out of a longer recording
+    model_id: str | None = None  # the base that was asked for
+    language: str | None = None  # a code, where one was asked for
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,8 @@ class Imported:
     linked: bool
     left_out: dict[str, int] = field(default_factory=dict)
     moontune: str = ""
+    model_id: str | None = None
+    language: str = ENGLISH.code  # asked for, else by the letters of the texts
 
     def lines(self, folder: Path) -> list[str]:
         """What is in the data set's folder, what was left out, and what to do with it, in words."""
@@ -100,7 +108,9 @@ class Imported:
             )
         damaged = [text for source in self.sources for text in source.damaged]
         lines += [f"not read to its end: {text}" for text in damaged]
-        return [*lines, f"next: moontune run --manifest {folder / MANIFEST} --run-name my-voice"]
+        flags = run_flags(self.model_id, self.language)
+        words = ["moontune", "run", "--manifest", str(folder / MANIFEST), *flags]
+        return [*lines, f"next: {shlex.join(words)} --run-name my-voice"]
 
     @classmethod
     def read(cls, folder: Path) -> Imported:
@@ -307,9 +317,22 @@ class _Made:
             self._request.link,
             reasons,
             importlib.metadata.version("moontune"),
+            self._request.model_id,
+            self._request.language or self._language(),
         )
         write_json(self._folder / RECORD, asdict(made))
         return made
+
+    def _language(self) -> str:
+        """Code of the language that the texts look like, which is told where it is a guess."""
+        texts = [u.text for u in self._taken]
+        found = looks_like(texts)
+        if found is None or found == current():
+            for line in filter(None, [unlike(texts)]):
+                self._tell(line)
+            return current().code
+        self._tell(guessed("the texts", found))
+        return found.code
 
     def _nothing(self) -> str:
         source = self._sources[0]

@@ -124,9 +124,19 @@ def language_named(code: str) -> Language:
     return Language(code)
 
 
+def assumed(what: str) -> str:
+    """A line for where English is a guess: nothing tells the language of `what`."""
+    return f"language: taken for English, as {what} names none; --language CODE says another"
+
+
 def is_language(code: object) -> bool:
     """Whether it is a code of ISO 639-1."""
     return isinstance(code, str) and code in _ISO_639_1
+
+
+def is_named(language: Language) -> bool:
+    """Whether it is one that the vendor has models for."""
+    return language.code in _NAMES
 
 
 def current() -> Language:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from moontune.languages.letters import separates_no_words
 from moontune.languages.table import current
 
 COMMAS = ",;:\u060c\u061b\u3001\uff0c\uff1b\uff1a"
@@ -44,11 +45,29 @@ def _has_letter(word: str) -> bool:
 def joined_words(words: Iterable[str]) -> str:
     """Written words as a text of these words: a space between each two, or only where they would
     be others without, as foreign ones."""
-    if current().spaced:
-        return " ".join(words)
-    text = last = ""
-    for word in words:
-        apart = last and _APART.search(f"{last}\n{word[:1]}")
-        text += f" {word}" if apart else word
-        last = word
-    return text
+    words = list(words)
+    return "".join(itertools.chain(*zip(gaps_before(words), words, strict=True)))
+
+
+def joined_lines(lines: Iterable[str]) -> str:
+    """Lines of one text as one line: in any language without spaces between them where its letters
+    are of a script that separates no words."""
+    parts = [line for line in lines if line]
+    if not separates_no_words("".join(parts)):
+        return joined_words(parts)
+    gaps = itertools.starmap(_gap_of_characters, itertools.pairwise(parts))
+    return "".join(itertools.chain(*zip(["", *gaps], parts, strict=False)))
+
+
+def gaps_before(words: Sequence[str]) -> list[str]:
+    """What stands before each word of such a text: of all but the first a space, or nothing."""
+    return ["", *itertools.starmap(gap_between, itertools.pairwise(words))][: len(words)]
+
+
+def gap_between(word: str, following: str) -> str:
+    """A space, or nothing where the two are none other without."""
+    return " " if current().spaced else _gap_of_characters(word, following)
+
+
+def _gap_of_characters(word: str, following: str) -> str:
+    return " " if word and _APART.search(f"{word}\n{following[:1]}") else ""

@@ -92,7 +92,7 @@ def save_adapter(model: PeftModel, base: Base, folder: Path) -> None:
         config["base_model_name_or_path"] = base.origin.hub_id
         config["revision"] = base.origin.revision if base.origin.from_hub else None
         write_json(config_file, config)
-        write_json(temporary / PROVENANCE, {"base": _public_origin(base)})
+        write_json(temporary / PROVENANCE, _provenance(base))
         (temporary / "README.md").unlink(missing_ok=True)  # peft's empty card template
 
 
@@ -100,6 +100,11 @@ def save_processor(base: Base, folder: Path) -> None:
     """Write the processor's snapshot beside itself and rename it into place."""
     with new_folder(folder) as temporary:
         base.processor.save_pretrained(str(temporary))
+
+
+def _provenance(base: Base) -> dict[str, Any]:
+    language = {} if current() == ENGLISH else {"language": current().code}
+    return {"base": _public_origin(base)} | language
 
 
 def _public_origin(base: Base) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from moontune.config.schema import ModelConfig
 from moontune.errors import UserError
-from moontune.languages.table import ENGLISH, is_language
-from moontune.models.provenance import WEIGHTS, base_of_adapter, weight_files
+from moontune.languages.table import ENGLISH, Language, is_language
+from moontune.models.provenance import PROVENANCE, WEIGHTS, base_of_adapter, weight_files
 from moontune.system.files import user_path
 from moontune.system.hub_client import NoAnswer, patient_hub, say
 
+_FLAVOURS = ("ar", "ja", "ko", "uk", "vi", "zh")  # that the vendor has a tiny model of
 OFFLINE_CHOICES = "give --model-id a local folder, or --model-id bundled for the offline model"
 HUB_ALIASES = {  # the vendor renamed its organisation
     "UsefulSensors": "moonshine-ai",
@@ -113,19 +115,51 @@ def vendor_language(hub_id: str) -> str | None:
     return named and (named[1] or "en")
 
 
-def language_of_base(model_id: str, revision: str | None = None, *, ask_hub: bool = True) -> str:
-    """Code of the language that a base writes: of the vendor's and of what is named after them by
-    the name, of others by their own card or config; English where nothing says another.
+def vendor_base(language: str) -> str | None:
+    """The vendor's smallest model of a language that is not English, if it has one."""
+    return f"UsefulSensors/moonshine-tiny-{language}" if language in _FLAVOURS else None
 
-    Raises UserError where there is no such base; with `ask_hub` one may be downloaded for it.
+
+def run_flags(model_id: str | None, language: str) -> list[str]:
+    """Flags of `moontune run` for a base and the language that is spoken; no base: the vendor's of
+    that language."""
+    base = model_id or vendor_base(language) or ModelConfig.model_id
+    flags = [] if base == ModelConfig.model_id else ["--model-id", base]
+    said = _named_language(base) or ENGLISH.code
+    return flags if said == language else [*flags, "--language", language]
+
+
+def other_language(model_id: str, language: str) -> str | None:
+    """A line for a base whose name says another language than the one asked for."""
+    named, better = _named_language(model_id), vendor_base(language)
+    if named in (None, language):
+        return None
+    hint = f": --model-id {better} does" if better else ""
+    return f"{model_id} does not write {Language(language).name}, by its name{hint}"
+
+
+def language_of_base(model_id: str, revision: str | None = None, *, ask_hub: bool = True) -> str:
+    """Code of the language that a base writes, English where nothing says one."""
+    return stated_language(model_id, revision, ask_hub=ask_hub) or ENGLISH.code
+
+
+def stated_language(
+    model_id: str, revision: str | None = None, *, ask_hub: bool = True
+) -> str | None:
+    """Code of the language that a base writes: of the vendor's and of what is named after them by
+    the name, of others by their own card or config; None where nothing says one.
+
+    Raises UserError where there is no such base. With `ask_hub` one may be downloaded for it, else
+    what was downloaded before is looked at.
     """
     known = ENGLISH.code if model_id == "bundled" else _named_language(model_id)
     if known is not None:
         return known
-    if not _is_folder(model_id) and not ask_hub:
-        return ENGLISH.code
-    place = locate(model_id, revision)
-    return vendor_language(place.hub_id) or told_language(place.folder) or ENGLISH.code
+    if ask_hub or _is_folder(model_id):
+        place = locate(model_id, revision)
+        return vendor_language(place.hub_id) or told_language(place.folder)
+    folder = _downloaded(model_id, revision)
+    return None if folder is None else told_language(folder)
 
 
 def told_language(folder: Path) -> str | None:
@@ -133,9 +167,19 @@ def told_language(folder: Path) -> str | None:
     for facts in facts_of(folder):
         told = facts.get("language")
         one = told[0] if isinstance(told, list) and len(told) == 1 else told
-        if is_language(one):
-            return str(one)
+        code = str(one).partition("-")[0].lower()  # of zh-CN
+        if is_language(code):
+            return code
     return None
+
+
+def language_of_adapter(folder: Path) -> str | None:
+    """The language that an adapter was trained in, as moontune noted it or its card says."""
+    try:
+        noted = json.loads(_text(folder / PROVENANCE))["language"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        noted = None
+    return noted if is_language(noted) else told_language(folder)
 
 
 def _named_language(model_id: str) -> str | None:
@@ -251,6 +295,20 @@ def _cached(names: list[str], revision: str | None) -> tuple[str, Path] | None:
         model = (folder / "config.json").is_file() and weight_files(folder)
         if (model or (folder / _ADAPTER).is_file()) and not _removed_broken(folder):
             return name, folder
+    return None
+
+
+def _downloaded(model_id: str, revision: str | None) -> Path | None:
+    """The folder of a model of the hub that was downloaded before, as far as it was."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if not is_hub_id(model_id):
+        return None
+    owner, name = model_id.split("/")
+    for one in dict.fromkeys([owner, HUB_ALIASES.get(owner, owner)]):
+        found = try_to_load_from_cache(f"{one}/{name}", "config.json", revision=revision)
+        if isinstance(found, str):
+            return Path(found).parent
     return None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, Language, language_named
-from moontune.models.locate import language_of_base, vendor_language
+from moontune.models.locate import language_of_base, stated_language, vendor_language
 from moontune.pipeline.run_dir import RunDir, pinned_revision
 from moontune.system.device import choose_device
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -60,6 +60,13 @@ def names_language(config: RunConfig) -> bool:
     model = config.model
     known = model.language or vendor_language(model.model_id)
     return known is not None or model.model_id == "bundled"
+
+
+def language_is_assumed(config: RunConfig) -> bool:
+    """Whether nothing tells the language, neither the settings nor the base. Raises UserError where
+    there is no such base."""
+    model = config.model
+    return model.language is None and stated_language(model.model_id, model.revision) is None
 
 
 def with_language(config: RunConfig) -> RunConfig:

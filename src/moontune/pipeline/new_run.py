@@ -14,8 +14,14 @@ from moontune.config.schema import RunConfig
 from moontune.config.validation import remarks, resolve
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
-from moontune.languages.table import speaking
-from moontune.pipeline.base_of_run import as_open, names_language, with_language
+from moontune.languages.table import assumed, speaking
+from moontune.models.locate import other_language
+from moontune.pipeline.base_of_run import (
+    as_open,
+    language_is_assumed,
+    names_language,
+    with_language,
+)
 from moontune.pipeline.earlier_run import with_earlier
 from moontune.pipeline.preflight import (
     check_data,
@@ -102,7 +108,11 @@ def begin_run(
     if start.needs_model:
         for text in check_model(config):
             start.remark(text)
+    if language_is_assumed(config):
+        start.remark(assumed(config.model.model_id))
     config = with_language(config)
+    if wrong := other_language(config.model.model_id, config.language.code):
+        start.remark(wrong)
     start.held.enter_context(speaking(config.language))
     check_key_terms(config)
     start.held.enter_context(exclusive_run(path))

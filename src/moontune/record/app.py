@@ -21,7 +21,7 @@ from moontune.record.take_quality import take_quality
 from moontune.web.access_code import AccessCode, guards
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.next_training import NextTraining
-from moontune.web.pages import SHARED, page_application
+from moontune.web.pages import KEYS, SHARED, page_application
 from moontune.web.requests import Limits, Refused, body, words
 from moontune.web.sounds import read_upload, sound_of
 from moontune.web.training_job import TRAINING_PATHS, TrainingJob, training_request
@@ -31,6 +31,7 @@ _FILES = {
     "/record.js": (_HERE, "record.js"),
     "/takes.js": (_HERE, "takes.js"),
     "/record.css": (_HERE, "record.css"),
+    **KEYS,
     **SHARED,
 }
 _WAITING = 4  # uploads at once

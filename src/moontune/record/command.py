@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moontune.config.flag_marks import Positional
 from moontune.errors import UserError, not_installed
+from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.record.session import progress
 from moontune.record.terms import mixed_evenly, read_terms, sentences_of_terms
@@ -28,9 +29,9 @@ class RecordArgs:
     English."""
     terms: Path | None = None
     """Text file of your own words and phrases, one a line; each comes in three more sentences."""
-    language: str = ENGLISH.code
-    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Another than English
-    needs --prompts."""
+    language: str | None = None
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: what the
+    letters of --prompts tell, else en. Another than English needs --prompts."""
     speaker: str = ""
     """Whose voice it is; stands in each row, and can be changed on the page."""
     host: str = "127.0.0.1"
@@ -54,7 +55,12 @@ def sentences_to_read(prompts: Path | None, terms: Path | None) -> list[str]:
 
 def record(args: RecordArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
-    language = language_named(args.language)
+    language = None if args.language is None else language_named(args.language)
+    if language is None and args.prompts is not None:
+        language = looks_like(read_prompts(args.prompts))
+        if language is not None:
+            tell(guessed("the sentences", language))
+    language = language or ENGLISH
     with speaking(language):
         _record(args, language, tell)
 
@@ -74,11 +80,14 @@ def _record(args: RecordArgs, language: Language, tell: Callable[[str], None]) -
         raise UserError(f"--max-seconds {args.max_seconds:g}: give 1 to 300")
     speaker = checked_speaker(args.speaker)
     if language != ENGLISH and (args.prompts is None or args.terms is not None):
-        wrong = "add your own, --prompts FILE" if args.prompts is None else "leave out --terms"
+        instead = "add your own, --prompts FILE, one a line"
+        wrong = instead if args.prompts is None else "leave out --terms"
         raise UserError(
             f"--language {language.code}: moontune's own sentences are English; {wrong}"
         )
     sentences = sentences_to_read(args.prompts, args.terms)
+    if line := unlike(sentences):
+        tell(line)
     corrected = CorrectedClips(args.folder)
     before = progress(corrected.listed().clips, sentences)
     may = access(args.host, tell)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from starlette.concurrency import run_in_threadpool
@@ -10,11 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
-from moontune.languages.table import current
-from moontune.languages.words import written_words
+from moontune.languages.words import gaps_before, written_words
 from moontune.review.clips import Clip
 from moontune.review.desk import Desk
-from moontune.review.differences import differences
+from moontune.review.differences import Piece, differences
 from moontune.review.listening import LONGEST_S
 from moontune.review.order import FILTERS, Filter, Wanted
 from moontune.system.formatting import counted, shortened
@@ -127,23 +126,35 @@ def _whole(desk: Desk, clip: Clip) -> dict[str, Any]:
 
 def _compared(desk: Desk, clip: Clip, text: str) -> dict[str, Any]:
     """A text, what the models heard, and how they differ."""
-    heard = desk.listening.heard(clip.key)
+    heard, words = desk.listening.heard(clip.key), written_words(text)
     return {
         "text": text,
-        "words": written_words(text),
-        "gap": " " if current().spaced else "",
+        "words": words,
+        "gaps": gaps_before(words),
         "heard": [
-            {
-                "name": h.name,
-                "text": h.text,
-                "pieces": [[p.text, p.kind, p.first, p.end] for p in differences(text, h.text)],
-            }
+            {"name": h.name, "text": h.text, **_pieces(words, differences(text, h.text))}
             for h in heard
         ],
         "fault": desk.listening.faults.get(clip.key, ""),
         "unsure": _unsure(desk, clip, text),
         "suspected": clip.key in desk.suspects,
     }
+
+
+def _pieces(words: Sequence[str], pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Pieces as they are read, each with what stands before and behind it once it is taken."""
+    return {
+        "pieces": [[p.text, p.kind, p.first, p.end, *_beside(words, p)] for p in pieces],
+        "gaps": gaps_before([p.text for p in pieces]),
+    }
+
+
+def _beside(words: Sequence[str], piece: Piece) -> tuple[str, str]:
+    """What separates a piece, put into the text, from the words before and behind it."""
+    taken = [] if piece.kind == "missing" else [piece.text]
+    before, behind = words[: piece.first][-1:], words[piece.end :][:1]
+    gaps = gaps_before([*before, *taken, *behind])
+    return gaps[1] if before and taken else "", gaps[-1] if behind and (before or taken) else ""
 
 
 def _unsure(desk: Desk, clip: Clip, text: str) -> list[int]:

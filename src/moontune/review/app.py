@@ -15,7 +15,7 @@ from starlette.responses import Response
 from moontune.review.answers import PATHS, answered
 from moontune.review.desk import Desk
 from moontune.web.access_code import AccessCode, guards
-from moontune.web.pages import SHARED, page_application
+from moontune.web.pages import KEYS, SHARED, page_application
 from moontune.web.requests import Limits
 from moontune.web.training_job import TRAINING_PATHS, TrainingJob, training_request
 
@@ -26,6 +26,7 @@ _FILES = {
     "/review.css": (_HERE, "review.css"),
     "/style.css": SHARED["/style.css"],
     "/request.js": SHARED["/request.js"],
+    **KEYS,
     "/training.js": SHARED["/training.js"],
 }
 

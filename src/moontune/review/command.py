@@ -9,7 +9,9 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError, not_installed
-from moontune.languages.table import Language, speaking
+from moontune.languages.letters import unlike
+from moontune.languages.table import ENGLISH, Language, assumed, speaking
+from moontune.models.locate import other_language
 from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import open_run
 from moontune.review.clips import Row, clips_of
@@ -19,7 +21,7 @@ from moontune.review.listening import Listener, ModelListener
 from moontune.review.order import By
 from moontune.system.device import DeviceName
 from moontune.system.files import user_path
-from moontune.transcribe.recognizer import language_of_model
+from moontune.transcribe.recognizer import stated_language_of_model
 from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
 
@@ -63,12 +65,19 @@ class ReviewArgs:
 
 def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     """Serve the page until interrupted. Raises UserError."""
-    with speaking(_language(args)):
-        _review(args, tell)
+    check_port(args.port)
+    greedy = args.decoding == "greedy"
+    data = open_data(args.data, args.output, args.model, args.model_id, greedy=greedy)
+    rows = data.rows()  # what is wrong with files is told before a hub is asked
+    with speaking(_language(args, tell)):
+        if line := unlike(clip.text for clip in clips_of(rows)):
+            tell(line)
+        _review(args, data, rows, tell)
 
 
-def _language(args: ReviewArgs) -> Language:
-    """The one asked for, else that of a run under review, else that of who listens."""
+def _language(args: ReviewArgs, tell: Callable[[str], None]) -> Language:
+    """The one asked for, else that of a run under review, else that of who listens. Raises
+    UserError."""
     data = user_path(args.data)
     if (
         args.language is None
@@ -78,10 +87,15 @@ def _language(args: ReviewArgs) -> Language:
         return open_run(data).config().language
     what = args.model or args.model_id or ModelConfig.model_id
     base = args.model_id if args.model else None
-    return language_of_model(what, base, language=args.language, ask_hub=False)
+    language = stated_language_of_model(what, base, language=args.language)
+    if language is None:
+        tell(assumed(what))
+    elif wrong := other_language(what, language.code):
+        tell(wrong)
+    return language or ENGLISH
 
 
-def _review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
+def _review(args: ReviewArgs, data: DataSet, rows: list[Row], tell: Callable[[str], None]) -> None:
     try:
         from moontune.review.app import PageText, application
         from moontune.web.http_server import serve_page
@@ -90,10 +104,6 @@ def _review(args: ReviewArgs, tell: Callable[[str], None]) -> None:
     except ImportError as error:
         raise not_installed(error, "moontune[serve]") from None
 
-    check_port(args.port)
-    greedy = args.decoding == "greedy"
-    data = open_data(args.data, args.output, args.model, args.model_id, greedy=greedy)
-    rows = data.rows()  # what is wrong with files is told before a hub is asked
     sources = [source.found() for source in data.sources]
     listeners: list[Listener] = [
         ModelListener(source, args.device, args.decoding) for source in sources

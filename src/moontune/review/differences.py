@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from moontune.languages.words import written_words
+from moontune.languages.table import current
+from moontune.languages.words import joined_words, written_words
 from moontune.models.confidence.written import Chunk, read_written
 
 Kind = Literal["same", "style", "wrong", "extra", "missing"]
@@ -38,7 +40,23 @@ class _Words:
 
 def differences(text: str, heard: str) -> list[Piece]:
     """What was heard in order, and between it what of the transcript was not."""
-    return list(_pieces(_words(text), _words(heard)))
+    found = _pieces(_words(text), _words(heard))
+    return list(found) if current().spaced else list(_together(found))
+
+
+def _together(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Pieces of characters: those that are other ones are taken as one, up to the next that is
+    right, since no word begins at each."""
+    for counts, group in itertools.groupby(pieces, lambda p: p.kind not in ("same", "style")):
+        part = list(group)
+        if not counts or len(part) == 1:
+            yield from part
+            continue
+        heard = [p for p in part if p.kind != "missing"]
+        kinds = {p.kind for p in part}
+        kind: Kind = part[0].kind if len(kinds) == 1 else "wrong"
+        text = joined_words(p.text for p in heard or part)
+        yield Piece(text, kind, part[0].first, part[-1].end)
 
 
 def _words(text: str) -> list[_Words]:

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
-from moontune.languages.table import current
+from moontune.languages.words import gaps_before
 from moontune.serve.counts import Hypothesis, difference, sentence, with_confidences
 from moontune.serve.kept_routes import KEPT_PATHS, kept_request
 from moontune.web.access_code import AccessCode, guards
@@ -128,7 +128,6 @@ async def _transcribe(
         "id": key,
         "duration": len(samples) / SAMPLE_RATE_HZ,
         "difference": difference(hypotheses),
-        "gap": " " if current().spaced else "",
         "same": len({h.text for h in hypotheses}) == 1,
         "models": [
             {
@@ -136,6 +135,7 @@ async def _transcribe(
                 "text": h.text,
                 "seconds": h.seconds,
                 "words": with_confidences(w, h.confidences),
+                "gaps": gaps_before([text for text, _ in w]),
                 "calibration": h.calibration,
             }
             for h, w in zip(hypotheses, marked, strict=False)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from moontune.config.flag_marks import Positional
 from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError, not_installed
-from moontune.languages.table import ENGLISH, current, speaking
+from moontune.languages.letters import unlike
+from moontune.languages.table import ENGLISH, assumed, current, speaking
+from moontune.models.locate import other_language
 from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
 from moontune.transcribe.own_terms import AskedTerms, no_spaces, terms_to_write
-from moontune.transcribe.recognizer import language_of_model
+from moontune.transcribe.recognizer import stated_language_of_model
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
@@ -73,11 +75,16 @@ class ServeArgs:
 
 def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     """Serve until interrupted. Raises UserError."""
+    check_port(args.port)
+    if not (args.max_seconds > 0 and args.max_megabytes > 0):
+        raise UserError("--max-seconds and --max-megabytes must be above 0")
     what, base = args.model or args.model_id or ModelConfig.model_id, args.model_id
-    language = language_of_model(
-        what, base if args.model else None, language=args.language, ask_hub=False
-    )
-    with speaking(language):
+    language = stated_language_of_model(what, base if args.model else None, language=args.language)
+    if language is None:
+        tell(assumed(what))
+    elif wrong := other_language(what, language.code):
+        tell(wrong)
+    with speaking(language or ENGLISH):
         _serve(args, tell)
 
 
@@ -93,11 +100,10 @@ def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     except ImportError as error:
         raise not_installed(error, "moontune[serve]") from None
 
-    check_port(args.port)
-    if not (args.max_seconds > 0 and args.max_megabytes > 0):
-        raise UserError("--max-seconds and --max-megabytes must be above 0")
     own = own_sentences() if current() == ENGLISH else []
     prompts = own if args.prompts is None else read_prompts(args.prompts)
+    if line := unlike(prompts):
+        tell(line)
     sources = _with_terms(args, model_sources(args.model, args.model_id), tell)
     corrected = CorrectedClips(args.keep)
     models = ServedModels(sources, args.device, tell, args.decoding)

@@ -15,8 +15,9 @@ from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
-from moontune.languages.table import Language, current, language_named, speaking
+from moontune.languages.table import Language, assumed, current, language_named, speaking
 from moontune.models.key_terms.weighing import KeyTerms
+from moontune.models.locate import other_language
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
 from moontune.system.device import DeviceName
@@ -29,7 +30,7 @@ from moontune.transcribe.own_terms import (
     no_spaces,
     terms_to_write,
 )
-from moontune.transcribe.recognizer import language_of_model
+from moontune.transcribe.recognizer import base_of, language_of_model
 from moontune.transcribe.recordings import Recording, find_recordings
 from moontune.transcribe.segmentation import SegmentationConfig
 from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
@@ -91,6 +92,17 @@ class TranscribeArgs:
     come first. Default: those of the run that is --model."""
     speech_threshold: float = SegmentationConfig.threshold
     """Sound this likely to be speech is heard, 0 to 1: lower for faint voices, higher for noise."""
+
+
+def review_words(args: TranscribeArgs) -> list[str]:
+    """What `moontune review` is given for drafts: their folder, and who listened to them, in the
+    same language. Raises UserError."""
+    words = [str(args.draft)]
+    if args.model != ModelConfig.model_id:
+        words += ["--model-id" if base_of(args.model) is None else "--model", args.model]
+    if args.model_id is not None:
+        words += ["--model-id", args.model_id]
+    return words if args.language is None else [*words, "--language", args.language]
 
 
 def transcribe_files(
@@ -200,6 +212,11 @@ def _spaced(recognizer: Recognizer, key_terms: KeyTerms | None) -> Recognizer:
 
 def _notes(recognizer: Recognizer, forms: Sequence[Format]) -> Iterator[str]:
     """What to know of who listens, a line each."""
+    if recognizer.language_is_assumed:
+        yield f"note: {assumed(recognizer.name)}"
+    other = other_language(recognizer.name, recognizer.language.code)
+    if recognizer.kind == "model" and other:
+        yield f"note: {other}"
     if recognizer.note:
         yield f"note: {recognizer.note}"
     sure = recognizer.calibration

@@ -17,7 +17,13 @@ from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.confidence.calibration import Calibration, read_calibration
 from moontune.models.decoding import TextLosses, Transcribe, Transcript
 from moontune.models.key_terms.weighing import KeyTerms
-from moontune.models.locate import language_of_base, locate, may_be_on_hub, told_language
+from moontune.models.locate import (
+    language_of_adapter,
+    locate,
+    may_be_on_hub,
+    stated_language,
+    told_language,
+)
 from moontune.models.provenance import (
     base_of_adapter,
     other_weights,
@@ -53,6 +59,7 @@ class Recognizer:
     calibration: Calibration | None = None
     losses: TextLosses | None = None  # where PyTorch listens
     language: Language = ENGLISH  # that it hears
+    language_is_assumed: bool = False  # as nothing tells it
 
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
@@ -89,13 +96,13 @@ def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its o
             raise UserError(f"{what}: an ONNX pair is decoded greedily; name the run it is from")
         if key_terms is not None:
             raise UserError(f"{what}: an ONNX pair takes no key terms; name the run it is from")
-        return _onnx(what, language_of_model(what, language=language))
+        return _onnx(what, stated_language_of_model(what, language=language))
     if kind == "model":
         parts = _Parts(what, revision, language=language)
         return _loaded(what, "model", parts, how)
     folder = user_path(what)
     if kind == "adapter" and model_id is not None:
-        parts = _Parts(model_id, revision, folder)
+        parts = _Parts(model_id, revision, folder, language=language_of_adapter(folder))
     else:
         parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
     if model_id is not None:
@@ -121,7 +128,15 @@ def base_of(what: str) -> tuple[str, str | None] | None:
 def language_of_model(
     what: str, model_id: str | None = None, *, language: str | None = None, ask_hub: bool = True
 ) -> Language:
-    """The language that a model hears: the one asked for, else a run's own, else its base's.
+    """The language that a model hears, English where nothing tells it."""
+    return stated_language_of_model(what, model_id, language=language, ask_hub=ask_hub) or ENGLISH
+
+
+def stated_language_of_model(
+    what: str, model_id: str | None = None, *, language: str | None = None, ask_hub: bool = True
+) -> Language | None:
+    """The language that a model hears: the one asked for, else a run's or an adapter's own, else
+    its base's; None where nothing tells it.
 
     Nothing is loaded; without `ask_hub` nothing is downloaded either. Raises UserError.
     """
@@ -130,14 +145,16 @@ def language_of_model(
     kind, folder = _kind(what), user_path(what)
     if kind == "onnx":
         places = (folder, folder.parent) if (folder.parent / "export.json").is_file() else (folder,)
-        return Language(next(filter(None, map(told_language, places)), ENGLISH.code))
-    if kind == "model":
-        return Language(language_of_base(what, ask_hub=ask_hub))
-    if kind == "adapter" and model_id is not None:
-        return Language(language_of_base(model_id, ask_hub=ask_hub))
-    parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
-    base, revision = (parts.base, parts.revision) if model_id is None else (model_id, None)
-    return Language(parts.language or language_of_base(base, revision, ask_hub=ask_hub))
+        code = next(filter(None, map(told_language, places)), None)
+    elif kind == "model":
+        code = stated_language(what, ask_hub=ask_hub)
+    elif kind == "adapter" and model_id is not None:
+        code = language_of_adapter(folder) or stated_language(model_id, ask_hub=ask_hub)
+    else:
+        parts = _parts_of_run(folder) if kind == "run" else _parts_of_adapter(folder)
+        base, revision = (parts.base, parts.revision) if model_id is None else (model_id, None)
+        code = parts.language or stated_language(base, revision, ask_hub=ask_hub)
+    return None if code is None else Language(code)
 
 
 def is_onnx_pair(what: str) -> bool:
@@ -195,6 +212,7 @@ class _Parts:
     adapter: Path | None = None
     processor: Path | None = None
     language: str | None = None  # None: the base's own
+    language_is_assumed: bool = False
     cap: TokenCap | None = None  # None: the language's
     run: RunDir | None = None
 
@@ -217,7 +235,7 @@ def _parts_of_adapter(folder: Path) -> _Parts:
     base = base_of_adapter(folder)
     if base is None:
         raise UserError(f"{folder}: does not say which base it is for; add --model-id BASE")
-    return _Parts(*base, folder)
+    return _Parts(*base, folder, language=language_of_adapter(folder))
 
 
 def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
@@ -246,16 +264,25 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     assert parts.language is not None
     language = Language(parts.language)
     found = (what, kind, base.device, parts.cap, note, transcribe)
-    return Recognizer(*found, calibration=calibration, losses=transcriber.losses, language=language)
+    return Recognizer(
+        *found,
+        calibration=calibration,
+        losses=transcriber.losses,
+        language=language,
+        language_is_assumed=parts.language_is_assumed,
+    )
 
 
 def _with_language(parts: _Parts) -> _Parts:
     """The parts with their language, and the token cap that goes with it. Raises UserError."""
-    language = language_named(parts.language or language_of_base(parts.base, parts.revision))
+    told = parts.language or stated_language(parts.base, parts.revision)
+    language = language_named(told or ENGLISH.code)
     cap = parts.cap or _cap(language)
     if parts.run is not None and language != parts.run.config().language:
         cap = TokenCap(language.tokens_per_second, cap.margin)
-    return dataclasses.replace(parts, language=language.code, cap=cap)
+    return dataclasses.replace(
+        parts, language=language.code, language_is_assumed=told is None, cap=cap
+    )
 
 
 def _cap(language: Language) -> TokenCap:
@@ -295,12 +322,15 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
     assert parts.language is not None
     language = Language(parts.language)
     found = (what, kind, "cpu", parts.cap, note, transcriber)
-    return Recognizer(*found, one_by_one=True, language=language)
+    assumed = parts.language_is_assumed
+    return Recognizer(*found, one_by_one=True, language=language, language_is_assumed=assumed)
 
 
-def _onnx(what: str, language: Language) -> Recognizer:
+def _onnx(what: str, told: Language | None) -> Recognizer:
     from moontune.models.onnx import OnnxTranscriber
 
     transcriber = OnnxTranscriber(user_path(what))
+    language = told or ENGLISH
     found = (what, "onnx", "cpu", _cap(language), None, transcriber)
-    return Recognizer(*found, one_by_one=True, language=language)
+    assumed = told is None
+    return Recognizer(*found, one_by_one=True, language=language, language_is_assumed=assumed)

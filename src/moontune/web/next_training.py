@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moontune.config.schema import ModelConfig
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.languages.table import ENGLISH, current
+from moontune.models.locate import run_flags
 from moontune.pipeline.earlier_run import sound_of
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import user_path
@@ -40,11 +40,9 @@ class NextTraining:
         """The command's words behind `moontune run`."""
         words = ["--after", str(self.after.path)] if self.after else []
         words += ["--manifest", *map(str, self.manifests)]
-        if self.after is None and self.model_id not in (None, ModelConfig.model_id):
-            words += ["--model-id", str(self.model_id)]
-        if current() != ENGLISH:
-            words += ["--language", current().code]
-        return words
+        if self.after is None:
+            return words + run_flags(self.model_id, current().code)
+        return words + ([] if current() == ENGLISH else ["--language", current().code])
 
     @property
     def command(self) -> str:

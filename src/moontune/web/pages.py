@@ -33,6 +33,7 @@ SHARED: Mapping[str, File] = {
     "/microphone.js": (_HERE, "microphone.js"),
     "/recorder.js": (_HERE, "recorder.js"),
 }
+KEYS: Mapping[str, File] = {"/keys.js": (_HERE, "keys.js")}  # of pages that are worked by keys
 
 
 def page_application(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moontune.data.manifest import Dropped
 from moontune.importing.values import Place
-from moontune.languages.words import joined_words
+from moontune.languages.words import joined_lines
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,4 @@ class TimedKind:
 def tidy(text: str) -> str:
     """One line, without the white space and the dashes that mark who speaks."""
     lines = (line.strip().removeprefix("- ").strip() for line in text.splitlines())
-    return " ".join(joined_words(lines).split())
+    return " ".join(joined_lines(lines).split())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from moontune.data.manifest import Dropped
 from moontune.importing.timed.captions import Caption
 from moontune.importing.values import BAD_TIMES, NO_TEXT, OVERLAPPING, TWICE, left_out
-from moontune.languages.words import joined_words
+from moontune.languages.words import joined_lines
 
 APART_S = 1.0  # a pause of this length ends a sentence
 _WORDS_APART_S = 0.5  # and this between words that tell no sentence's end
@@ -154,5 +154,5 @@ def _short_enough(group: Sequence[Caption], longest_s: float) -> Iterator[Sequen
 
 
 def _one(group: Sequence[Caption]) -> Caption:
-    text = joined_words(caption.text for caption in group)
+    text = joined_lines(caption.text for caption in group)
     return replace(group[0], end_s=group[-1].end_s, text=text, is_word=False)

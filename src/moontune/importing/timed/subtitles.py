@@ -11,7 +11,7 @@ from pathlib import Path
 from moontune.importing.text_files import read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
 from moontune.importing.values import BAD_ROW, DamagedSourceError, Place, left_out
-from moontune.languages.words import joined_words
+from moontune.languages.words import joined_lines
 
 _ARROW = re.compile(r"^\s*[\d:.,]+\s*-->\s*[\d:.,]+")
 _STYLES = re.compile(r"\{\\[^{}]*\}")  # {\an8}, of SubStation
@@ -76,7 +76,7 @@ def _unrolled(cues: list[list[str]]) -> list[str | None]:
     texts: list[str | None] = []
     for i, lines in enumerate(cues):
         repeated = rolling and i > 0 and again[i - 1]
-        texts.append((joined_words(lines[1:]) or None) if repeated else joined_words(lines))
+        texts.append((joined_lines(lines[1:]) or None) if repeated else joined_lines(lines))
     return texts
 
 

@@ -197,6 +197,12 @@ def _check(runs: tuple[RunDir, ...], names: tuple[str, str]) -> str:
 
     Targets may differ, then losses are left out: words are the same whatever their style.
     """
+    one, other = (run.config().language for run in runs)
+    if one != other:
+        raise UserError(
+            f"{names[0]} and {names[1]} cannot be compared: they are in {one.name} and "
+            f"{other.name}, whose errors are counted apart"
+        )
     first, second = (run.read("eval_tuned.json") for run in runs)
     said = {
         "audio": "their test clips are not the same recordings; give runs of one split",

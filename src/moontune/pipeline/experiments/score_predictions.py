@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
+from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.pipeline.run_dir import RunDir, evaluated_run
 from moontune.system.files import check_output, real_path, refuse_counted_twice
@@ -34,7 +37,7 @@ class ScoreArgs:
     """A list of words and phrases to count, one a line: docs/key_terms.md."""
     language: str | None = None
     """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: the runs'
-    own, and en of files."""
+    own, and of files what the letters of their references tell, else en."""
     seed: int = OutputConfig.seed
     """Seed of the bootstrap."""
     json: Path | None = None
@@ -78,9 +81,14 @@ def score(args: ScoreArgs) -> Scorecard:
         after = list(args.predictions)
         before, names = list(args.against or ()), ("before", "after") if args.against else None
     remarks = _bases(runs)
+    if args.language is None and not runs and (found := looks_like(_references(after))):
+        remarks.append(guessed("the references", found))
+        args = replace(args, language=found.code)
     with speaking(_language(args.language, runs)):
         terms = read_key_terms(args.key_terms) if args.key_terms else ()
         rows = _pool(after, remarks)
+        if line := unlike(row["reference"] for row in rows):
+            remarks.append(line)
         others = _pool(before, remarks) if names else rows
         compared = compare(others, rows, args.seed)
         counted_terms = term_figures(terms, others, rows, args.seed) if terms else None
@@ -127,6 +135,19 @@ def _bases(runs: Sequence[RunDir]) -> list[str]:
         f"These runs adapt {len(bases)} different bases (weights {', '.join(bases)}): what stands "
         "under base is of all of them, and no figure is of one model."
     ]
+
+
+def _references(files: Sequence[Path]) -> Iterator[str]:
+    """As far as they can be read; what is wrong with a row is told when all is."""
+    for file in files:
+        try:
+            lines = file.read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError):
+            return
+        for line in lines:
+            with suppress(ValueError, RecursionError, AttributeError):
+                row = json.loads(line)
+                yield str(row.get("reference", row.get("text", "")))
 
 
 def _pool(files: Sequence[Path], remarks: list[str]) -> list[PredictionRow]:

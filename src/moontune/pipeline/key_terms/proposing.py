@@ -11,7 +11,8 @@ from moontune.config.flag_marks import Positional
 from moontune.data.manifest import manifest_lines, written_name
 from moontune.errors import UserError
 from moontune.evaluation.key_terms.proposed import Correction, Proposal, proposed_terms
-from moontune.languages.table import ENGLISH, language_named, speaking
+from moontune.languages.letters import looks_like
+from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.system.files import check_output, user_path, write_text
 from moontune.system.formatting import counted
 
@@ -33,7 +34,8 @@ class TermsArgs:
     output: Path = Path("terms.txt")
     """The list to write; one that is there stays."""
     language: str | None = None
-    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: en."""
+    """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: what the
+    letters of the texts tell, else en."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,14 @@ class ProposedTerms:
 
     terms: list[Proposal]
     corrected: int
+    language: Language = ENGLISH  # asked for, else by their letters
 
     @property
     def says(self) -> str:
         """What was found, in a sentence."""
         found = counted(len(self.terms), "term")
-        return f"{found} in {counted(self.corrected, 'corrected text')}"
+        spoken = "" if self.language == ENGLISH else f" of {self.language.name}"
+        return f"{found} in {counted(self.corrected, 'corrected text')}{spoken}"
 
 
 def propose_terms(args: TermsArgs) -> ProposedTerms:
@@ -57,12 +61,13 @@ def propose_terms(args: TermsArgs) -> ProposedTerms:
     check_output(args.output, "--output", args.sources)
     if args.output.exists():
         raise UserError(f"--output {args.output}: is there already; name another file")
-    language = ENGLISH if args.language is None else language_named(args.language)
+    told = None if args.language is None else language_named(args.language)
+    corrections = [c for file in _files(args.sources) for c in _corrections(file)]
+    language = told or looks_like(c.new for c in corrections) or ENGLISH
+    if not language.spaced:
+        raise UserError(f"{language.name} has no spaces between words, so none are proposed")
     with speaking(language):
-        if not language.spaced:
-            raise UserError(f"{language.name} has no spaces between words, so none are proposed")
-        corrections = [c for file in _files(args.sources) for c in _corrections(file)]
-        found = ProposedTerms(proposed_terms(corrections), len(corrections))
+        found = ProposedTerms(proposed_terms(corrections), len(corrections), language)
     if not found.terms:
         raise UserError(
             f"no terms in {counted(found.corrected, 'corrected text')} of "

@@ -10,9 +10,9 @@ from typing import Any
 from moontune.config.schema import PLAN_MINUTES, RunConfig
 from moontune.data.cleaning import clean
 from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
-from moontune.data.normalizer import is_latin
 from moontune.data.splitting import resolved_split
 from moontune.errors import UserError
+from moontune.languages.letters import is_latin
 from moontune.languages.table import Language
 from moontune.pipeline.general_speech import clean_general_speech
 from moontune.pipeline.run_dir import RunDir

@@ -1,6 +1,7 @@
 // One sentence at a time: recorded, judged, heard, kept. The server's folder is what counts; a take that is not kept
 // yet stays here, also where keeping it failed.
 import { RATE, openMicrophone, peakOf, wav } from "/microphone.js";
+import { keyOf } from "/keys.js";
 import { at, meta } from "/request.js";
 import { offerTraining } from "/training.js";
 import * as takes from "/takes.js";
@@ -256,7 +257,7 @@ const pressed = (target, key) => [" ", "Enter"].includes(key) && target.closest(
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, does = KEYS[key];
+  const key = keyOf(event), does = KEYS[key];
   if (event.target.closest("input, textarea, select")) {
     if (event.key === "Escape") at("aloud").focus({ preventScroll: true });
     return;

@@ -1,4 +1,5 @@
-import { ask, at, meta, sound } from "/request.js";
+import { keyOf } from "/keys.js";
+import { apart, ask, at, meta, said, sound } from "/request.js";
 import { offerTraining } from "/training.js";
 import { inUse, list, mark, wanted, whenChosen, whenFiltered } from "/review_list.js";
 
@@ -75,11 +76,11 @@ async function show(found, said = "") {
 const STATES = { kept: "kept", dropped: "dropped", open: "to review" };
 function told() {
   at("where").textContent = `Row ${clip.row.toLocaleString("en")}${clip.part ? ", a part" : ""}`;
-  at("state").textContent = STATES[clip.state] + (clip.reason ? `: ${clip.reason}` : "");
+  at("state").textContent = STATES[clip.state] + (clip.reason ? `: ${apart(clip.reason)}` : "");
   at("state").className = `tag ${clip.state}`;
   at("draft").hidden = !clip.draft;
-  const more = [clip.speaker, clip.id, clip.changed ? `was: ${clip.was || "(no text)"}` : ""];
-  at("meta").textContent = more.filter(Boolean).join(" · ");
+  const was = clip.changed ? `was: ${clip.was ? apart(clip.was) : "(no text)"}` : "";
+  at("meta").textContent = [...[clip.speaker, clip.id].filter(Boolean).map(apart), was].filter(Boolean).join(" · ");
 }
 
 // What each model heard, with the differing words to be taken.
@@ -87,30 +88,30 @@ function draw(found) {
   compared = found;
   let number = 0;
   const lines = [];
-  if (found.unsure.length) lines.push(line("draft", found.words.map((word, i) => piece(word, found.unsure.includes(i) ? "unsure" : ""))));
+  if (found.unsure.length) lines.push(line("draft", found.words.map((word, i) => piece(word, found.unsure.includes(i) ? "unsure" : "")), found.gaps));
   for (const name of MODELS) {
     const heard = found.heard.find((h) => h.name === name);
     if (!heard) {
       lines.push(line(name, [piece(found.fault ? `cannot be heard: ${found.fault}` : figures.error ? "did not hear it" : "has not heard it yet", "muted")]));
       continue;
     }
-    const parts = heard.pieces.map(([text, kind, first, end]) => {
+    const parts = heard.pieces.map((of) => {
+      const [text, kind] = of;
       if (kind === "same") return piece(text, "same");
       const mine = kind === "style" || number === NUMBERED ? 0 : (number += 1);
-      return taking(text, kind, first, end, mine, found);
+      return taking(of, mine, found);
     });
-    lines.push(line(name, parts.length ? parts : [piece("(nothing)", "muted")]));
+    lines.push(line(name, parts.length ? parts : [piece("(nothing)", "muted")], heard.gaps));
   }
   if (found.suspected) lines.push(line("run", [piece("its screening doubts this text", "muted")]));
   at("lines").replaceChildren(...lines.flat());
   at("take").hidden = !found.heard.some((h) => h.text && h.text !== found.text);
 }
 
-function line(name, parts) {
-  const term = document.createElement("dt"), text = document.createElement("dd");
+function line(name, parts, gaps = []) {
+  const term = document.createElement("dt"), text = said(document.createElement("dd"));
   term.textContent = name;
-  text.dir = "auto";
-  parts.forEach((part, i) => text.append(i ? compared.gap : "", part));
+  parts.forEach((part, i) => text.append(gaps[i] || "", part));
   return [term, text];
 }
 
@@ -122,7 +123,8 @@ function piece(text, kind) {
 }
 
 const TAKING = { style: "Write it so", wrong: "Take this word", extra: "Add this word", missing: "Not heard: take it out" };
-function taking(text, kind, first, end, number, of) {
+function taking(of, number, found) {
+  const [text, kind] = of;
   const button = document.createElement("button"), aloud = piece(` (${TAKING[kind].toLowerCase()})`, "vh");
   button.type = "button";
   button.className = `piece ${kind}`;
@@ -135,15 +137,15 @@ function taking(text, kind, first, end, number, of) {
     button.append(sign);
     button.dataset.number = number;
   }
-  button.addEventListener("click", () => doing(() => take(text, kind, first, end, of)));
+  button.addEventListener("click", () => doing(() => take(of, found)));
   return button;
 }
 
-async function take(text, kind, first, end, of) {
-  if (plain(at("text").value) !== plain(of.text)) return compare();  // it was typed on meanwhile
-  const list = [...of.words];
-  list.splice(first, end - first, ...(kind === "missing" ? [] : [text]));
-  await write(list.join(of.gap));
+// `before` and `after` stand between what is taken and the words beside it.
+async function take([text, kind, first, end, before, after], found) {
+  if (plain(at("text").value) !== plain(found.text)) return compare();  // it was typed on meanwhile
+  const written = (from, to) => found.words.slice(from, to).map((word, i) => (i ? found.gaps[from + i] : "") + word).join("");
+  await write(written(0, first) + before + (kind === "missing" ? "" : text) + after + written(end));
 }
 
 async function write(text) {
@@ -195,15 +197,22 @@ async function undo() {
   else say(`${found.said}.`);
 }
 
-// At the caret, or else where the share of the text is that of the sound.
+// Between two words, where the share of the text is nearest that of the sound.
+function wordsEnd(text, share) {
+  const ends = [];
+  let place = 0;
+  for (const word of compared.words) {
+    for (let left = word.length; left && place < text.length; place++) if (/\S/.test(text[place])) left--;
+    ends.push(place);
+  }
+  const off = (end) => Math.abs(end - share * text.length);
+  return ends.slice(0, -1).reduce((best, end) => (best && off(best) <= off(end) ? best : end), 0);
+}
+
+// At the caret, or else where the sound stands.
 async function split() {
   const text = at("text").value, share = player.duration ? player.currentTime / player.duration : 0;
-  let place = caret;
-  if (place === null) {
-    place = Math.round(share * text.length);
-    const before = text.lastIndexOf(" ", place), after = text.indexOf(" ", place);
-    place = after >= 0 && (before < 0 || after - place < place - before) ? after : Math.max(0, before);
-  }
+  const place = caret ?? wordsEnd(text, share);
   const parts = { first: text.slice(0, place), second: text.slice(place), at: String(player.currentTime) };
   const found = await ask("/review/split", body(parts));
   saved = plain(text);
@@ -327,7 +336,7 @@ async function move(to) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  const on = event.target, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const on = event.target, key = keyOf(event);
   if (on.matches("textarea, input:not([type=checkbox])")) return;
   if (on.matches("button, summary, input") && (key === " " || key === "Enter")) return;  // its own
   if (!clip && !["u", "ArrowLeft", "ArrowRight"].includes(key)) return;

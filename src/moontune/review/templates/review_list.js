@@ -1,5 +1,5 @@
 // The list at the side, a window of it at a time: which clips, and where one is.
-import { ask, at } from "/request.js";
+import { ask, at, said } from "/request.js";
 
 const MARKS = { kept: "✓", dropped: "×", open: "" };
 let chosen = "all", shown = null, onChoose = () => {}, key = "";
@@ -33,7 +33,7 @@ function draw(found) {
 
 function row(clip) {
   const item = document.createElement("li"), button = document.createElement("button");
-  const sign = document.createElement("span"), text = document.createElement("span"), more = document.createElement("span");
+  const sign = document.createElement("span"), text = said(document.createElement("span")), more = document.createElement("span");
   const state = clip.state === "open" ? (clip.draft ? "draft" : "") : clip.state;
   const says = [state, clip.changed ? "changed" : "", clip.seconds === null ? "" : `${clip.seconds.toFixed(1)} s`];
   button.type = "button";

@@ -1,5 +1,5 @@
 // The list of what is kept: heard, mended, deleted, put back. The server's list is what counts.
-import { ask, at, made, sound } from "/request.js";
+import { apart, ask, at, made, sound } from "/request.js";
 import { offerTraining } from "/training.js";
 
 const FIRST = 20;  // shown at once
@@ -46,7 +46,7 @@ function draw(found) {
 
 function row(clip, gone = false) {
   const item = made("row"), button = (name) => item.querySelector(`.${name}`);
-  const who = [clip.speaker, clip.duration === null ? "" : `${clip.duration.toFixed(1)} s`, clip.sound ? "" : "its sound is missing"];
+  const who = [clip.speaker && apart(clip.speaker), clip.duration === null ? "" : `${clip.duration.toFixed(1)} s`, clip.sound ? "" : "its sound is missing"];
   item.querySelector(".words").textContent = clip.text || "(no text)";
   item.querySelector(".meta").textContent = who.filter(Boolean).join(" · ");
   button("play").hidden = gone || !clip.sound;

@@ -1,6 +1,6 @@
 import { kept, onKept, submittedByEnter } from "/kept.js";
 import { RATE, listen, peakOf, wav } from "/microphone.js";
-import { ask, at, made, meta } from "/request.js";
+import { apart, ask, at, made, meta, said } from "/request.js";
 
 const MOST_SECONDS = Number(meta("seconds")), UNSURE = 0.5;
 let recording = null, number = 0;
@@ -22,7 +22,7 @@ async function decoded(blob) {
 }
 
 async function hear(blob, name, prompted = "") {
-  say(`Listening to ${name}…`);
+  say(`Listening to ${apart(name)}…`);
   try {
     let found;
     try {
@@ -35,7 +35,7 @@ async function hear(blob, name, prompted = "") {
     show(found, blob, name, prompted);
     say("");
   } catch (error) {
-    say(`${name}: ${error.message}`, true);
+    say(`${apart(name)}: ${error.message}`, true);
   }
 }
 
@@ -50,17 +50,16 @@ function unsure(part, sure) {
 }
 
 // One model's transcript, or that of both where they write the same.
-function line(model, name, gap) {
-  const term = document.createElement("dt"), text = document.createElement("dd");
+function line(model, name) {
+  const term = document.createElement("dt"), text = said(document.createElement("dd"));
   term.textContent = name;
   text.className = model.name;
-  text.dir = "auto";
   model.words.forEach(([word, kind, sure], i) => {
     const part = document.createElement(kind === "other" ? "mark" : "span");
     part.className = kind;
     part.textContent = word;
     if (sure < UNSURE) unsure(part, sure);  // undefined of a greedy transcript
-    text.append(i ? gap : "", part);
+    text.append(model.gaps[i], part);
   });
   if (!model.words.length) text.textContent = "(nothing)";
   return [term, text];
@@ -74,7 +73,7 @@ function show(found, blob, name, prompted) {
   clip.querySelector("audio").src = URL.createObjectURL(blob);
   const models = found.same ? found.models.slice(0, 1) : found.models;
   for (const model of models) {
-    clip.querySelector(".lines").append(...line(model, found.same && found.models.length > 1 ? "both" : model.name, found.gap));
+    clip.querySelector(".lines").append(...line(model, found.same && found.models.length > 1 ? "both" : model.name));
   }
   if (clip.querySelector(".unsure")) {
     const basis = models.map((m) => m.calibration && `${m.name}: ${m.calibration}`).filter(Boolean);

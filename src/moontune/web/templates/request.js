@@ -1,6 +1,10 @@
 // What the page asks its server, with the token that the page alone knows.
 export const meta = (name) => document.querySelector(`meta[name="moontune-${name}"]`).content;
 export const at = (id) => document.getElementById(id);
+// What was said or written: in its own language, its letters tell the direction.
+export const said = (element) => Object.assign(element, { lang: meta("language"), dir: "auto" });
+// A name within a sentence, whose letters may run the other way: it moves nothing beside it.
+export const apart = (text) => `\u2068${text}\u2069`;
 export const made = (id) => at(id).content.cloneNode(true).firstElementChild;
 
 const post = (path, body) => fetch(path, { method: "POST", body, headers: { "X-Moontune": meta("token") } });
