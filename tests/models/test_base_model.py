@@ -203,6 +203,19 @@ def test_real_model_is_aligned_with_its_labels(bundled_base) -> None:
     assert out.text.startswith("Ever tried")
 
 
+def test_a_cap_within_a_character_leaves_no_half_of_it(bundled_base) -> None:
+    """One of several byte tokens; however it is decoded."""
+    from moontune.models.standalone import text_of
+    from moontune.models.transcriber import Transcriber
+
+    words = bundled_base.tokenizer("the \U00013000", add_special_tokens=False).input_ids
+    transcriber = Transcriber(bundled_base)
+    assert transcriber._transcript(words).text == "the \U00013000"
+    cut = transcriber._transcript(words[:-1])
+    assert (cut.text, cut.tokens, cut.truncated) == ("the", words[:-1], True)
+    assert text_of([0, 1, 2], [b"\xe2\x96\x81the", b"\xe2\x96\x81", b"\xf0"]) == "the"
+
+
 def test_rslora_scales_by_the_root_of_the_rank(fresh_base) -> None:
     model = attach_lora(fresh_base, LoraConfig(lora_r=16, lora_alpha=16, lora_variant="rslora"), 1)
     scales = {m.scaling["default"] for m in model.modules() if hasattr(m, "lora_A")}  # type: ignore

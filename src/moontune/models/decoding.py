@@ -49,6 +49,11 @@ TextLosses = Callable[
 ]
 
 
+def whole_characters(text: str) -> str:
+    """A decoded text without the half of a character that a cap may leave at its end."""
+    return text.rstrip("\ufffd").strip()
+
+
 def length_batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:
     """Indices of clips of like length together, so that they end at about the same token."""
     order = sorted(range(len(lengths_s)), key=lengths_s.__getitem__)

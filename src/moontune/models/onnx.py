@@ -12,7 +12,7 @@ from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
 from moontune.models.arrays import Arrays
-from moontune.models.decoding import Transcript
+from moontune.models.decoding import Transcript, whole_characters
 from moontune.models.graph.builder import Constants
 from moontune.models.graph.moonshine import decoder_model, encoder_model
 from moontune.models.standalone import (
@@ -96,7 +96,7 @@ class OnnxTranscriber:
         """What the tokens say."""
         if self.tokenizer is None:
             return text_of(tokens, self._bytes)
-        return self.tokenizer.decode(list(tokens), skip_special_tokens=True).strip()
+        return whole_characters(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def _transcript(self, clip: np.ndarray, most: int) -> Transcript:
         tokens = self._pair.write(clip, most)

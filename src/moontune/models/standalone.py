@@ -105,7 +105,8 @@ def load_session(
 def text_of(tokens: Sequence[int], by_id: Sequence[bytes]) -> str:
     """What tokens say; `by_id` has each one's bytes, none for those that are no text."""
     written = b"".join(by_id[i] for i in tokens if i < len(by_id))
-    return written.decode("utf-8", errors="replace").replace("\u2581", " ").strip()
+    text = written.decode("utf-8", errors="replace").replace("\u2581", " ")
+    return text.rstrip("\ufffd").strip()  # half of a character, where it was cut
 
 
 def read_tokens(folder: Path) -> list[bytes]:

@@ -20,7 +20,13 @@ from moontune.models.base_model import Base, target_ids
 from moontune.models.confidence.agreement import evidence
 from moontune.models.confidence.calibration import Calibration, default_confidence
 from moontune.models.consensus import BEAMS, agreed
-from moontune.models.decoding import TimedWord, Transcript, endless, length_batches
+from moontune.models.decoding import (
+    TimedWord,
+    Transcript,
+    endless,
+    length_batches,
+    whole_characters,
+)
 from moontune.models.key_terms.weighing import KeyTerms, KeyTermWriter, Tokenized
 from moontune.models.packed.alignment import token_starts
 from moontune.models.packed.beams import Beam, beams
@@ -100,7 +106,7 @@ class Transcriber:
         return replace(chosen, confidences=tuple(map(self._calibration, sure)))
 
     def _transcript(self, tokens: list[int]) -> Transcript:
-        text = self._base.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        text = whole_characters(self._base.tokenizer.decode(tokens, skip_special_tokens=True))
         return Transcript(text, tokens, tokens[-1:] != [self.packed.eos])
 
     def decode(
