@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,19 +22,37 @@ _FORMULAS = flop_registry | {
     torch.ops.aten.baddbmm_: flop_registry[torch.ops.aten.baddbmm],
 }
 _PRODUCT = re.compile(r"(mm|mv|linear|conv|dot|einsum|matmul|attention)", re.IGNORECASE)
-_NO_PRODUCT = re.compile(r"aten\.(_?conj|view|softmax|mkldnn_reorder).*")
 
 
 @dataclass
 class Account:
     """What was counted in a stretch of a program."""
 
-    seconds: Counter[Part] = field(default_factory=Counter)  # of the processor
-    flops: Counter[tuple[Part, torch.dtype]] = field(default_factory=Counter)
+    seconds: dict[Part, float] = field(default_factory=lambda: defaultdict(float))  # processor's
+    flops: dict[tuple[Part, torch.dtype], float] = field(default_factory=lambda: defaultdict(float))
 
     @property
     def whole_s(self) -> float:
         return sum(self.seconds.values())
+
+    def limits_s(self, peaks: Mapping[torch.dtype, float]) -> dict[Part, float]:
+        """What each part's products take at so many operations a second."""
+        found: dict[Part, float] = defaultdict(float)
+        for (part, dtype), count in self.flops.items():
+            found[part] += count / peaks[dtype]
+        return found
+
+
+def mean(timed: Sequence[Account], counted: Sequence[Account]) -> Account:
+    """The seconds of the first, the operations of the second: the mean of as many like pieces."""
+    found = Account()
+    for account in timed:
+        for part, seconds in account.seconds.items():
+            found.seconds[part] += seconds / len(timed)
+    for account in counted:
+        for key, flops in account.flops.items():
+            found.flops[key] += flops / len(counted)
+    return found
 
 
 class Ledger:
@@ -88,14 +106,14 @@ class Ledger:
         self._spend()
         account, self._account = self._account, Account()
         self._known.clear()
-        del account.seconds[INSTRUMENTS]
+        account.seconds.pop(INSTRUMENTS, None)
         return account
 
     def wrapped(self, function: Callable[..., Any], part: Callable[..., Part]) -> Callable:
         """`function`, what it spends and what its gradients cost counted to `part(*arguments)`."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            first = torch.autograd._get_sequence_nr()
+            first = torch.autograd._get_sequence_nr()  # type: ignore[reportPrivateImportUsage]
             own = part(*args, **kwargs)
             with self.inside(own):
                 out = function(*args, **kwargs)
@@ -140,7 +158,7 @@ class CountFlops(TorchDispatchMode):
         formula = _FORMULAS.get(func._overloadpacket)
         if formula is not None:
             self._ledger.computed(formula(*args, **kwargs, out_val=out), _first(out).dtype)
-        elif _PRODUCT.search(str(func)) and not _NO_PRODUCT.match(str(func)):
+        elif _PRODUCT.search(str(func)):
             raise NotImplementedError(f"{func}: no formula for its floating-point operations")
         return out
 

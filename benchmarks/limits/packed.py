@@ -24,6 +24,7 @@ DECODER, WRITER = "decoder, losses", "decoder, writing"
 VOCABULARY = "vocabulary"
 FRONT_END: Part = ("front end", "convolutions")
 AUDIO: Part = ("data", "reading audio")
+_PRODUCTS = (torch.nn.functional.linear, torch.Tensor.matmul)
 
 
 class Scopes:
@@ -46,7 +47,7 @@ class Scopes:
             def patch(owner: Any, names: str, wrap: Callable[[Callable], Any]) -> None:
                 for name in names.split():
                     found = wrap(getattr(owner, name))
-                    kept = owner.__dict__[name]
+                    kept = owner.__dict__.get(name)
                     made = staticmethod(found) if isinstance(kept, staticmethod) else found
                     stack.enter_context(mock.patch.object(owner, name, made))
 
@@ -147,7 +148,6 @@ class _AfterProduct(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if len(args) > 1 and isinstance(args[1], torch.Tensor):
-            if args[1].data_ptr() == self._weight and out.dim() == 2:
-                self._then()
+        if func in _PRODUCTS and args[1].data_ptr() == self._weight:
+            self._then()
         return out

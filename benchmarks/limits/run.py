@@ -1,7 +1,7 @@
 """How far each part of the program is from what the machine's matrix products would allow.
 
     uv run python -m benchmarks.limits.run
-    uv run python -m benchmarks.limits.run --works training-decoder --dtypes float32 --manifest my.jsonl
+    uv run python -m benchmarks.limits.run --works training-decoder --dtypes float32
 
 Three works, on one thread: updates of 8 clips by `train`, losses and greedy transcripts by
 `evaluate`, and a recording through what `moontune transcribe` does once its model is loaded. By
@@ -14,8 +14,6 @@ without the ledger alternate with those that have it. Prints Markdown.
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +23,12 @@ import torch
 import tyro
 
 from benchmarks.limits.graphs import transcription
-from benchmarks.limits.ledger import Account, CountFlops, Ledger, Part
+from benchmarks.limits.ledger import Account, CountFlops, Ledger, mean
 from benchmarks.limits.packed import AUDIO, FRONT_END, Scopes
 from benchmarks.paths import SHARED, default_model
 from benchmarks.speed.adapter import fill
 from benchmarks.speed.machine import matrix_peak
+from benchmarks.speed.run import spread
 from benchmarks.speed.work import ATTENTION, UPDATE, sentence_case
 from moontune.config.schema import EvalConfig, LoraConfig, TrainConfig
 from moontune.data.manifest import Utterance, read_manifest
@@ -40,14 +39,13 @@ from moontune.models.transcriber import load_audio
 from moontune.system.device import training_dtype
 from moontune.training.loop import TrainingSetup, train
 
-Name = Literal["training", "training-decoder", "evaluation", "transcription"]
+Name = Literal["transcription", "evaluation", "training", "training-decoder"]
 Dtype = Literal["bfloat16", "float32"]
 ADAPTERS = {
     "training": LoraConfig(),
     "training-decoder": LoraConfig(lora_targets=ATTENTION, lora_part="decoder"),
 }
 _SEED = 42
-_WHOLE: Part = ("", "")
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Args:
 
 @dataclass(frozen=True)
 class Found:
-    """A work's parts, each mean of as many like pieces of work as it had, and its whole bare."""
+    """What was counted of a work, and the seconds of the same without the ledger."""
 
     account: Account
     bare_s: float
@@ -112,9 +110,8 @@ def measure(peaks: dict[torch.dtype, float]) -> None:
 
 def training(args: Args, rows: list[Utterance], lora: LoraConfig, dtype: str) -> Found:
     """The mean of the updates, each at its best; clips were met before."""
-    clips = spread(rows, UPDATE * args.updates)
-    count = len(clips) // UPDATE
-    other = next((u for u in rows if u not in clips), clips[0])
+    count, wanted = args.updates, UPDATE * args.updates
+    clips = spread(rows * -(-wanted // len(rows)), wanted)
     base = load_base(args.model_id, None, "cpu")
     model = attach_lora(base, lora, _SEED)
     ledger = Ledger()
@@ -146,25 +143,24 @@ def training(args: Args, rows: list[Utterance], lora: LoraConfig, dtype: str) ->
         max_steps=len(plan), lr=1e-4, eval_every_steps=len(plan), early_stop_patience=0
     )
     setup = TrainingSetup(model, base, heard, _SEED, getattr(torch, dtype))
-    train(setup, itertools.cycle(clips[: UPDATE * count]), [other], config, on_event=after)
+    train(setup, itertools.cycle(clips), rows[-1:], config, on_event=after)
 
     def least(kind: str, update: int) -> Account:
         places = range(update, len(plan), count)
         return min((accounts[i] for i in places if plan[i] == kind), key=lambda a: a.whole_s)
 
-    mean, bare_s = Account(), 0.0
-    for update in range(count):
-        mean.seconds += least("timed", update).seconds
-        mean.flops += least("counted", update).flops
-        bare_s += least("bare", update).whole_s
-    divide(mean, count)
+    best = {
+        kind: [least(kind, update) for update in range(count)]
+        for kind in ("bare", "timed", "counted")
+    }
     first = [account for account, kind in zip(accounts, plan, strict=True) if kind == "first"]
     once = {part: sum(a.seconds[part] for a in first) / count * 1e3 for part in (AUDIO, FRONT_END)}
     note = (
         f"In the first epoch beside it: reading audio {once[AUDIO]:.0f} ms, the front end "
         f"{once[FRONT_END]:.0f} ms."
     )
-    return Found(mean, bare_s / count, note)
+    bare_s = sum(account.whole_s for account in best["bare"]) / count
+    return Found(mean(best["timed"], best["counted"]), bare_s, note)
 
 
 def evaluation(args: Args, rows: list[Utterance]) -> Found:
@@ -184,60 +180,39 @@ def evaluation(args: Args, rows: list[Utterance]) -> Found:
         evaluate(base, clips, heard, cap=EvalConfig().token_cap)
         return ledger.take()
 
-    return in_turns(once, scopes, lambda: CountFlops(ledger), args.rounds)
-
-
-def in_turns(
-    once: Callable[[], Account], scopes: Scopes, flops: Callable[[], Any], rounds: int
-) -> Found:
     bare, timed = [], []
     once()
-    for _ in range(rounds):
+    for _ in range(args.rounds):
         bare.append(once().whole_s)
         with scopes():
             timed.append(once())
-    best = min(timed, key=lambda a: a.whole_s)
-    with scopes(), flops():
-        best.flops = once().flops
-    return Found(best, min(bare))
-
-
-def divide(account: Account, by: int) -> None:
-    for counts in (account.seconds, account.flops):
-        for key in counts:
-            counts[key] /= by  # type: ignore[assignment]
-
-
-def spread(rows: Sequence[Utterance], count: int) -> list[Utterance]:
-    """At most so many rows, evenly spaced."""
-    return list(rows[:: max(1, len(rows) // count)][:count])
+    with scopes(), CountFlops(ledger):
+        counted = once()
+    return Found(mean([min(timed, key=lambda a: a.whole_s)], [counted]), min(bare))
 
 
 def table(found: Found, peaks: dict[torch.dtype, float]) -> str:
-    """Parts by the time beyond their limit, most first."""
-    account = found.account
-    flops = {part: 0.0 for part in account.seconds}
-    limits = dict(flops)
-    for (part, dtype), count in account.flops.items():
-        flops[part] = flops.get(part, 0.0) + count
-        limits[part] = limits.get(part, 0.0) + count / peaks[dtype]
-    parts = sorted(flops, key=lambda p: limits[p] - account.seconds[p])
+    """Parts by the time beyond their limit, most first; small ones without products as one."""
+    account, limits = found.account, found.account.limits_s(peaks)
+    flops = account.limits_s(dict.fromkeys(peaks, 1.0))
+    small = [p for p, s in account.seconds.items() if p not in flops and s < account.whole_s / 100]
+    parts = sorted(
+        {*account.seconds, *flops} - {*small}, key=lambda p: limits[p] - account.seconds[p]
+    )
     lines = ["| part | GFLOP | at the peak, ms | measured, ms | of the peak |", "|---" * 5 + "|"]
-    for part in (*parts, _WHOLE):
-        if part == _WHOLE:
-            of = sum(flops.values()), sum(limits.values()), account.whole_s
-        else:
-            of = flops[part], limits[part], account.seconds[part]
-        name = "all" if part == _WHOLE else ": ".join(part)
-        lines.append(row(name, *of))
-    lines.append(f"| the same without the ledger | | | {found.bare_s * 1e3:.0f} | |")
+    for part in parts:
+        lines.append(row(": ".join(part), flops[part], limits[part], account.seconds[part]))
+    others_s = sum(account.seconds[part] for part in small)
+    lines.append(row("all parts under 1 %, without products", 0, 0, others_s))
+    lines.append(row("all", sum(flops.values()), sum(limits.values()), account.whole_s))
+    lines.append(f"| without the ledger | | | {found.bare_s * 1e3:.0f} | |")
     return "\n".join(lines + ([f"\n{found.note}"] if found.note else []))
 
 
 def row(name: str, flops: float, limit_s: float, seconds: float) -> str:
     if not flops:
         return f"| {name} | | | {seconds * 1e3:.1f} | |"
-    share = f"{limit_s / seconds:.0%}" if seconds else ""
+    share = f"{limit_s / seconds:.0%}"
     return f"| {name} | {flops / 1e9:.2f} | {limit_s * 1e3:.1f} | {seconds * 1e3:.1f} | {share} |"
 
 
