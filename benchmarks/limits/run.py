@@ -14,6 +14,7 @@ without the ledger alternate with those that have it. Prints Markdown.
 from __future__ import annotations
 
 import itertools
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def main(args: Args) -> None:
 def measure(peaks: dict[torch.dtype, float]) -> None:
     """The peak again: the most that was seen counts, whatever else ran meanwhile."""
     for dtype in peaks:
-        peaks[dtype] = max(peaks[dtype], matrix_peak(dtype))
+        peaks[dtype] = max(peaks[dtype], matrix_peak(dtype, clock=time.process_time))
 
 
 def training(args: Args, rows: list[Utterance], lora: LoraConfig, dtype: str) -> Found:
