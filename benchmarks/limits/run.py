@@ -65,7 +65,7 @@ class Args:
     """Updates of 8 clips."""
     clips: int = 32
     """Clips to evaluate."""
-    minutes: float = 2.0
+    minutes: float = 1.0
     """Of the recording: clips of the manifest with pauses between them."""
     rounds: int = 5
     """Rounds of each kind; the one with the least time counts."""
