@@ -16,27 +16,29 @@ from moontune.models.packed.lora_linear import lora_linear, padded_row_count
 CPU = torch.device("cpu")
 
 
-def layer_of(outs: int, rank: int | None, alpha: int) -> Any:
+def layer_of(outs: int, rank: int | None, alpha: int, dropout: float = 0.0) -> Any:
     base = torch.nn.Linear(12, outs, bias=False).requires_grad_(False)
     if rank is None:
         return base
-    lora: Any = Linear(
-        base, "default", LoraConfig(r=rank, lora_alpha=alpha), r=rank, lora_alpha=alpha
-    )
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout)
+    lora: Any = Linear(base, "default", config, r=rank, lora_alpha=alpha)
     torch.nn.init.normal_(lora.lora_B["default"].weight)
     return lora
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, masked) -> None:
-    """Ranks and scales differ, one layer has no LoRA; the dropout's mask is given."""
+@pytest.mark.parametrize("mask_of", [None, torch.int32, torch.float32])
+def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, mask_of) -> None:
+    """Ranks and scales differ, one layer has no LoRA; the dropout's mask is given, as a CPU's or
+    another device's."""
     torch.manual_seed(0)
-    mask = (torch.rand(7, 12) > 0.3).float() / 0.7 if masked else None
-    monkeypatch.setattr(projection, "dropout_mask", lambda x, p: mask)
-    layers = [layer_of(5, 2, 8), layer_of(6, None, 1), layer_of(3, 4, 4)]
+    keep = torch.rand(7, 12) > 0.3
+    bits = None if mask_of is None else keep.to(mask_of) * (-1 if mask_of == torch.int32 else 1)
+    monkeypatch.setattr(projection, "dropout_mask", lambda shape, p, dtype, device: bits)
+    p = 0.0 if mask_of is None else 0.3
+    layers = [layer_of(5, 2, 8, p), layer_of(6, None, 1), layer_of(3, 4, 4, p)]
     x = torch.randn(7, 12, requires_grad=True)
     weights = [p for layer in layers for p in layer.parameters() if p.requires_grad]
-    dropped = x if mask is None else x * mask
+    dropped = x if mask_of is None else x * keep / 0.7
     parts = []
     for layer in layers:
         if isinstance(layer, torch.nn.Linear):

@@ -26,7 +26,7 @@ from moontune.models.packed.attention import (
 from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.front_end import FrontEnd
 from moontune.models.packed.layout import Layout, pack
-from moontune.models.packed.lora_linear import dropout_mask
+from moontune.models.packed.lora_linear import dropout_mask, dropped
 from moontune.models.packed.rotary import Rotary
 from moontune.models.transcriber import Transcriber, load_audio
 
@@ -242,14 +242,14 @@ def test_bfloat16_gradients_point_where_float32s_do(fresh_base) -> None:
     assert all(p.grad.dtype == torch.float32 for p in model.parameters() if p.grad is not None)
 
 
-def test_dropout_keeps_the_mean_and_the_share() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_leaves_out_its_share_and_changes_nothing_else(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    mask = dropout_mask(torch.zeros(1000, 37, device=DEVICE), 0.05)
-    assert mask is not None
-    assert mask.unique().tolist() == pytest.approx([0.0, 1 / 0.95])
-    assert float((mask == 0).float().mean()) == pytest.approx(0.05, abs=0.005)
-    assert float(mask.mean()) == pytest.approx(1.0, abs=0.005)
-    assert dropout_mask(torch.zeros(3, 3), 0.0) is None
+    x = torch.randn(1000, 37, device=DEVICE).to(dtype)
+    found = dropped(x, dropout_mask(x.shape, 0.05, dtype, x.device))
+    assert float((found == 0).float().mean()) == pytest.approx(0.05, abs=0.005)
+    assert bool(((found == x) | (found == 0)).all())
+    assert dropout_mask(x.shape, 0.0, dtype, x.device) is None
 
 
 def test_dropout_acts_in_training_only_and_on_the_adapter_only(fresh_base) -> None:

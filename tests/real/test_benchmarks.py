@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -25,6 +26,8 @@ SMALL: dict[str, str] = {
     "benchmarks.speed.profile_update": "--updates 1 --skip 1",
     "benchmarks.speed.streaming": "--updates 1 --turns 1",
     "benchmarks.speed.machine": "",
+    "benchmarks.limits.run": "--rounds 1 --updates 1 --clips 2 --minutes 0.1 --dtypes float32"
+    " --model-id REAL --manifest FEW",
     "benchmarks.vendor.run": "--python VENDOR --updates 2 --clips 8 --batch 4 --rounds 1",
     "benchmarks.speed.recordings": "--python VENDOR --minutes 0.1 --rounds 1",
     "benchmarks/on_gpu.sh": "",
@@ -155,6 +158,69 @@ def test_a_contest_of_two_that_do_not_do_the_same_ends_with_an_error(
         return refuse_other_work(task, peer, peer | change)
     with pytest.raises(SystemExit, match=says):
         refuse_other_work(task, peer, peer | change)
+
+
+def test_a_ledger_counts_every_second_once_and_products_by_their_sizes(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    import torch
+
+    from benchmarks.limits.ledger import REST, CountFlops, Ledger, mean
+
+    ticks = itertools.count()
+    monkeypatch.setattr("benchmarks.limits.ledger.time.process_time", lambda: float(next(ticks)))
+    ledger, one, other = Ledger(), ("model", "one"), ("model", "other")
+    rows, weight = torch.randn(5, 3, requires_grad=True), torch.randn(3, 7)
+    low, high = torch.randn(5, 2), torch.randn(2, 7)
+
+    def layer(x: torch.Tensor) -> torch.Tensor:
+        with ledger.inside(other):
+            beside = (low @ high).to(torch.bfloat16)
+            beside.addmm_(low.bfloat16(), high.bfloat16())
+        return x @ weight + beside.float()
+
+    with CountFlops(ledger):
+        ledger.wrapped(layer, lambda x: one)(rows).sum().backward()
+    found = ledger.take()
+    assert found.flops == {
+        (one, torch.float32): 2 * (2 * 5 * 3 * 7),  # there and back
+        (other, torch.float32): 2 * 5 * 2 * 7,
+        (other, torch.bfloat16): 2 * 5 * 2 * 7,
+    }
+    assert found.seconds[other] == 1
+    assert found.seconds[one] > 2  # before, behind, and on the way back
+    assert found.whole_s == sum(found.seconds[part] for part in (REST, one, other))
+    assert found.limits_s({torch.float32: 70.0, torch.bfloat16: 140.0}) == {one: 6.0, other: 3.0}
+    assert mean([found, found], [found]) == found
+    assert not ledger.take().flops
+
+
+def test_a_product_that_the_ledger_has_no_formula_for_is_refused(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    import torch
+
+    from benchmarks.limits.ledger import CountFlops, Ledger
+
+    with pytest.raises(NotImplementedError, match=r"aten.mv"), CountFlops(Ledger()):
+        torch.mv(torch.randn(2, 3), torch.randn(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs", "out", "flops"),
+    [
+        ("MatMul", [[1, 5, 3]], [1, 5, 7], 2 * 5 * 3 * 7),  # by a constant, which is not told
+        ("FusedMatMul", [[1, 8, 5, 36], [1, 8, 36, 4]], [1, 8, 5, 4], 2 * 8 * 5 * 36 * 4),
+        ("FusedConv", [[1, 2, 20], [3, 2, 7], [3]], [1, 3, 14], 2 * 3 * 14 * 2 * 7),
+        ("Add", [[1, 5, 3]], [1, 5, 3], 0),
+    ],
+)
+def test_products_of_graphs_are_counted_by_their_shapes(
+    monkeypatch, kind: str, inputs: list, out: list[int], flops: int
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.limits.graphs import flops_of
+
+    shapes = {"input_type_shape": [{"float": shape} for shape in inputs]}
+    assert flops_of({"op_name": kind, **shapes, "output_type_shape": [{"float": out}]}) == flops
 
 
 def test_every_benchmark_that_is_listed_is_run_small() -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 _RANDOM_LEVELS = 2**16  # dropout draws 16 bits a value
+_BITS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,11 @@ class FusedLoraLinear:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         used = [lora for lora in self._loras if lora is not None]
-        trains = bool(used) and torch.is_grad_enabled()
-        keep = dropout_mask(x, used[0].dropout) if trains else None
+        p = used[0].dropout if used and torch.is_grad_enabled() else 0.0
+        keep = dropout_mask(x.shape, p, self.weight.dtype, x.device)
+        places = [(rank, out, scale / (1 - p)) for rank, out, scale in self._places]
         weights = [w for lora in used for w in (lora.a, lora.b)]
-        out: Any = _Linear.apply(x, self.weight, self.bias, keep, self._places, *weights)
+        out: Any = _Linear.apply(x, self.weight, self.bias, keep, places, *weights)
         return out
 
 
@@ -141,20 +143,34 @@ def lora_linear(
     return UnfusedLinear(layers, dtype)
 
 
-def dropout_mask(x: torch.Tensor, p: float) -> torch.Tensor | None:
-    """0 with probability `p`, else 1 / (1 - p), in the shape of x; None where p is 0.
+def dropout_mask(
+    shape: torch.Size, p: float, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor | None:
+    """What `dropped` takes to leave out each value of (rows, width) in `dtype` with probability
+    `p`; None where p is 0. What is kept is to be scaled by 1 / (1 - p).
 
-    16 random bits a value instead of `bernoulli_`, which takes twice as long on a CPU.
+    On a CPU the bits of a value, all set or none, since a pass over them takes a third of what
+    multiplying takes; from 16 random bits a value instead of `bernoulli_`, which takes twice as
+    long.
     """
     if p == 0:
         return None
-    if x.device.type != "cpu":
-        return (torch.rand(x.shape, device=x.device) >= p).to(x.dtype).div_(1 - p)
-    draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
+    if device.type != "cpu":
+        return (torch.rand(shape, device=device) >= p).to(dtype)
+    draws = torch.empty((shape.numel() + 3) // 4, dtype=torch.int64)
     draws.random_(torch.iinfo(torch.int64).min, None)  # type: ignore[arg-type]
-    threshold = round(p * _RANDOM_LEVELS) - _RANDOM_LEVELS // 2
-    kept = draws.view(torch.int16)[: x.numel()] >= threshold
-    return kept.view(x.shape).to(x.dtype).div_(1 - p)
+    least = max(1, round(p * _RANDOM_LEVELS)) - _RANDOM_LEVELS // 2  # that is kept
+    values = draws.view(torch.int16)[: shape.numel()].view(shape)
+    return values.clamp_(least - 1, least).sub_(least - 1).neg_().to(_BITS[dtype])
+
+
+def dropped(rows: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
+    """Rows without what the mask leaves out."""
+    if keep is None:
+        return rows
+    if keep.is_floating_point():
+        return rows * keep
+    return (rows.view(keep.dtype) & keep).view(rows.dtype)
 
 
 def padded_row_count(count: int, dtype: torch.dtype, device: torch.device) -> int:
@@ -170,7 +186,8 @@ def padded_row_count(count: int, dtype: torch.dtype, device: torch.device) -> in
 
 
 class _Linear(torch.autograd.Function):
-    """x @ weight.T + bias + the LoRAs of (keep * x), gradients for x and the LoRAs' weights only.
+    """x @ weight.T + bias + the LoRAs of what `keep` leaves of x, gradients for x and the LoRAs'
+    weights only.
 
     Computed in the weight's dtype, which the result has; x and the LoRAs' a and b, which come one
     after another, are of any, and so are their gradients.
@@ -186,9 +203,9 @@ class _Linear(torch.autograd.Function):
             ctx.save_for_backward(weight)
             return out
         a, b = _fused(loras, places, len(weight), dtype)
-        dropped = rows if keep is None else (x * keep).to(dtype)
-        low = dropped @ a.t()
-        ctx.save_for_backward(weight, dropped, a, b, keep, low)
+        kept = dropped(rows, keep)
+        low = kept @ a.t()
+        ctx.save_for_backward(weight, kept, a, b, keep, low)
         return out.addmm_(low, b.t())
 
     @staticmethod
@@ -198,15 +215,15 @@ class _Linear(torch.autograd.Function):
         of_x = grad @ weight if ctx.needs_input_grad[0] else None
         of_loras: list[torch.Tensor] = []
         if lora:
-            dropped, a, b, keep, low = lora
+            kept, a, b, keep, low = lora
             of_low = grad @ b
-            of_a, of_b = (of_low.t() @ dropped).float(), (grad.t() @ low).float()
+            of_a, of_b = (of_low.t() @ kept).float(), (grad.t() @ low).float()
             for rank, out, scale in ctx.places:
                 of_loras += [of_a[rank], of_b[out, rank] * scale]
             if of_x is not None and keep is None:
                 of_x.addmm_(of_low, a)
             elif of_x is not None:
-                of_x.addcmul_(of_low @ a, keep.to(of_x.dtype))
+                of_x.add_(dropped(of_low @ a, keep))
         of_x = None if of_x is None else of_x.to(ctx.x_dtype)
         return of_x, None, None, None, None, *of_loras
 
