@@ -31,7 +31,7 @@ from moontune.cli.console import ConsoleUi
 from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import read_manifest
 from moontune.evaluation.error_rates import corpus_wer, word_edits
-from moontune.export.vendor_runtime import VendorRuntime, installed_runtime
+from moontune.export.vendor_runtime import VendorRuntime, installed_runtime, runtime_architecture
 from moontune.models.transcriber import load_audio
 from moontune.system.formatting import percent
 
@@ -88,17 +88,20 @@ def ours(model: str, recording: Path, threads: int) -> Heard:
     return Heard(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def theirs(runtime: VendorRuntime, graphs: Path, samples: np.ndarray) -> Heard:
-    [found] = runtime.transcribe(graphs, [samples])
+def theirs(runtime: VendorRuntime, graphs: Path, name: str, samples: np.ndarray) -> Heard:
+    """`name` is what the runtime calls a model of this size."""
+    [found] = runtime.transcribe(graphs, [samples], name)
     return Heard(found.text, found.seconds)
 
 
-def write_graphs(model_id: str, folder: Path) -> None:
-    """In a process of its own, so that PyTorch is in nobody's way."""
+def write_graphs(model_id: str, folder: Path) -> str:
+    """Write all forms of a base; returns what the vendor's runtime calls a model of its size."""
     from moontune.export.command import ExportArgs, write_products
     from moontune.models.base_model import load_base
 
-    write_products(load_base(model_id, None, "cpu"), None, folder, ExportArgs.spare, ConsoleUi())
+    base = load_base(model_id, None, "cpu")
+    write_products(base, None, folder, ExportArgs.spare, ConsoleUi())
+    return runtime_architecture(base.net.config)
 
 
 def line(name: str, reference: str, seconds: float, rounds: list[Heard]) -> str:
@@ -115,7 +118,7 @@ def main(args: Args) -> None:
     runtime = VendorRuntime(args.python, threads) if args.python else installed_runtime(threads)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_graphs(args.model_id, folder)
+        architecture = write_graphs(args.model_id, folder)
         for manifest in args.manifest:
             rows = some_minutes(read_manifest(manifest)[0], args.minutes, args.seed)
             samples = joined([load_audio(u) for u in rows], PAUSES, args.seed)
@@ -126,7 +129,7 @@ def main(args: Args) -> None:
             contenders: dict[str, Callable[[], Heard]] = {
                 "moontune, float32": partial(ours, args.model_id, recording, threads),
                 "moontune, 8 bit": partial(ours, str(graphs), recording, threads),
-                vendor: partial(theirs, runtime, graphs, samples),
+                vendor: partial(theirs, runtime, graphs, architecture, samples),
             }
             found: dict[str, list[Heard]] = {name: [] for name in contenders}
             for _ in range(args.rounds):

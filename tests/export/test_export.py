@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -323,18 +324,20 @@ def test_a_merged_state_of_other_keys_or_shapes_is_refused(fresh_base, run, monk
 
 FAKE_RUNTIME = """
 class ModelArch:
-    TINY = 0
+    known = {"TINY": 0, "BASE": 1}
+    def __class_getitem__(cls, name): return cls.known[name]
 class Line:
     def __init__(self, text): self.text = text
 class Transcriber:
     def __init__(self, model_path, model_arch):
-        assert model_arch == 0
+        self.arch = model_arch
         with open(model_path + "/tokenizer.bin", "rb") as stream:
             if stream.read() == b"broken":
                 raise RuntimeError("bad file")
     def transcribe_without_streaming(self, samples, rate):
         assert rate == 16000 and isinstance(samples, list)
-        self.lines = [Line("heard"), Line(f" {len(samples)} ")]
+        heard = "heard" if self.arch == 0 else "heard by base"
+        self.lines = [Line(heard), Line(f" {len(samples)} ")]
         return self
 """
 
@@ -403,12 +406,28 @@ def test_the_vendors_runtime_transcribes_clip_by_clip(fake_runtime) -> None:
     assert [row["hypothesis"] for row in product.rows] == ["heard 8000", "heard 4000"]
     assert [row.get("lines") for row in product.rows] == [["heard", f" {n} "] for n in (8000, 4000)]
     assert steps == [(1, 2), (2, 2)]
+    [by_base] = runtime.transcribe(fake_runtime, clips[:1], "BASE")
+    assert by_base.text == "heard by base 8000"
     (fake_runtime / "tokenizer.bin").write_text("broken")
     with pytest.raises(Exception, match=r"failed on .*bad file"):
         list(runtime.transcribe(fake_runtime, clips))
     (fake_runtime / "tokenizer.bin").unlink()
     with pytest.raises(Exception, match=r"holds no tokenizer\.bin"):
         list(runtime.transcribe(fake_runtime, clips))
+
+
+@pytest.mark.parametrize(
+    ("layers", "width", "name"), [(6, 288, "TINY"), (8, 416, "BASE"), (2, 32, "TINY")]
+)
+def test_the_vendors_runtime_is_told_the_models_size(run, layers, width, name) -> None:
+    """In an export's card too."""
+    from moontune.export.export_card import ExportFacts, card
+    from moontune.export.vendor_runtime import runtime_architecture
+
+    config = SimpleNamespace(decoder_num_hidden_layers=layers, hidden_size=width)
+    assert runtime_architecture(config) == name
+    made = facts(run) | {"vendor_architecture": name}
+    assert f"model_arch=ModelArch.{name})" in card(ExportFacts.from_json(made), None)
 
 
 def test_a_row_of_the_vendors_runtime_or_a_remark(

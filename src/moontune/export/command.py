@@ -243,6 +243,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
     """The export's origin, files and settings, for export.json and the README."""
     from moontune.export.base_facts import licence_of
     from moontune.export.onnx_files import file_table
+    from moontune.export.vendor_runtime import runtime_architecture
     from moontune.models.graph.builder import IR_VERSION, OPSET
     from moontune.pipeline.run_dir import environment
 
@@ -261,6 +262,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
         "data": stages["clean"] | {"origin": stages["sample"]["origin"]},
         **(_expected(run) if run.kind == "final" else _on_test_split(run, config)),
         "graphs": graphs,
+        "vendor_architecture": runtime_architecture(base.net.config),
         "key_terms": (folder / EXPORTED[0]).is_file(),
         "opset": OPSET,
         "ir_version": IR_VERSION,

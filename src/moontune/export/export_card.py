@@ -13,6 +13,7 @@ from moontune.data.splitting import Share
 from moontune.evaluation.measures import Comparison
 from moontune.export.base_facts import Licence, licence_text
 from moontune.export.model_card import corpus_text
+from moontune.export.vendor_runtime import TINY
 from moontune.languages.table import LATIN_RATE, current
 from moontune.models.locate import is_hub_id
 from moontune.report.markdown import cell, table
@@ -48,7 +49,7 @@ print(transcript.text)
 
 # Moonshine's own runtime, `pip install moonshine-voice`
 from moonshine_voice import ModelArch, Transcriber
-transcriber = Transcriber(model_path="ort", model_arch=ModelArch.TINY{options})
+transcriber = Transcriber(model_path="ort", model_arch=ModelArch.{architecture}{options})
 for line in transcriber.transcribe_without_streaming(samples.tolist(), 16_000).lines:
     print(line.text)
 ```
@@ -101,6 +102,7 @@ class ExportFacts:
     spared: tuple[str, ...]  # left in float32 in the 8-bit form
     platform: str
     licence: Licence | None = None  # of the base; None: not known
+    architecture: str = TINY  # as Moonshine's own runtime calls it
     graphs: bool = True  # whether there are graphs beside the plain weights
     key_terms: bool = False  # whether there is a list of words to know
 
@@ -126,6 +128,7 @@ class ExportFacts:
             spared=tuple(row["spared"]),
             platform=row["environment"]["platform"],
             licence=Licence.from_json(row.get("licence")),
+            architecture=row.get("vendor_architecture", TINY),
             graphs=row.get("graphs", True),
             key_terms=row.get("key_terms", False),
         )
@@ -161,10 +164,12 @@ def _files(facts: ExportFacts) -> list[str]:
 def _use_graphs(facts: ExportFacts) -> str:
     cap = f"{facts.cap.per_second:g}, {facts.cap.margin}"
     rate = facts.cap.per_second
-    return _USE_GRAPHS.replace("{cap}", cap).replace(
-        "{options}",
-        "" if rate == LATIN_RATE else f', options={{"max_tokens_per_second": "{rate:g}"}}',
-    )
+    more = "" if rate == LATIN_RATE else f', options={{"max_tokens_per_second": "{rate:g}"}}'
+    given = {"cap": cap, "architecture": facts.architecture, "options": more}
+    text = _USE_GRAPHS
+    for name, value in given.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 def _metadata(facts: ExportFacts) -> str:

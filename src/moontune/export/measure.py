@@ -21,7 +21,12 @@ from moontune.evaluation.measures import Interval, Outcome
 from moontune.evaluation.phrasing import show_interval
 from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
 from moontune.export.onnx_files import size
-from moontune.export.vendor_runtime import PACKAGE, VendorRuntime
+from moontune.export.vendor_runtime import (
+    PACKAGE,
+    TINY,
+    VendorRuntime,
+    runtime_architecture,
+)
 from moontune.languages.table import current
 from moontune.models.bundled import bundled_ort_files
 from moontune.models.decoding import Transcribe
@@ -133,11 +138,13 @@ def one_by_one(transcribe: Transcribe) -> TimedTranscribe:
     return transcribe_all
 
 
-def in_vendor_runtime(runtime: VendorRuntime, folder: Path) -> TimedTranscribe:
+def in_vendor_runtime(
+    runtime: VendorRuntime, folder: Path, architecture: str = TINY
+) -> TimedTranscribe:
     """A folder of .ort files in the vendor's runtime, which cuts at pauses, with its own cap."""
 
     def transcribe_all(clips: TestClips) -> Iterator[TimedTranscript]:
-        for out in runtime.transcribe(folder, clips.samples):
+        for out in runtime.transcribe(folder, clips.samples, architecture):
             yield TimedTranscript(out.text, out.seconds, more={"lines": out.lines})
 
     return transcribe_all
@@ -245,7 +252,9 @@ def measure_export(
     products = _own_products(run, folder, base, clips, threads, progress)
     of_vendor, remarks, runtime = [], [], None
     if vendor is not None:
-        of_vendor, remarks, runtime = _vendor_products(vendor, folder, clips, progress)
+        architecture = runtime_architecture(base.net.config)
+        found = _vendor_products(vendor, folder, architecture, clips, progress)
+        of_vendor, remarks, runtime = found
     untuned = Product("PyTorch, base", stored_predictions(run / "predictions_base.jsonl"))
     tuned, seed = products[0], config.output.seed
     tokenizer = Tokenizer.from_file(str(folder / "merged" / "tokenizer.json"))
@@ -312,6 +321,7 @@ def _own_products(
 def _vendor_products(
     vendor: OpenVendor,
     folder: Path,
+    architecture: str,
     clips: TestClips,
     progress: Callable[[str], Progress],
 ) -> tuple[list[Product], list[str], str | None]:
@@ -328,13 +338,15 @@ def _vendor_products(
         with tempfile.TemporaryDirectory(prefix="moontune-vendor-") as scratch:
             models = [(f"{PACKAGE}, tuned", folder / "ort")]
             try:
+                if architecture != TINY:
+                    raise UserError("its packages hold none but the tiny one")
                 for file in bundled_ort_files():
                     (Path(scratch) / file.name).symlink_to(file)
                 models.append((f"{PACKAGE}, its own", Path(scratch)))
             except UserError as error:
                 remarks.append(f"the vendor's own model was not measured: {error}")
             for name, model in models:
-                transcribe = in_vendor_runtime(runtime, model)
+                transcribe = in_vendor_runtime(runtime, model, architecture)
                 products.append(
                     measure_product(name, size(model), transcribe, clips, progress(name))
                 )

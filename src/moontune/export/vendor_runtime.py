@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from moontune.system.formatting import why
 
 PACKAGE, VERSION = "moonshine-voice", "0.1.5"
 _WORKER = Path(__file__).with_name("vendor_worker.py")
+TINY = "TINY"
+_ARCHITECTURES = {(6, 288): TINY, (8, 416): "BASE"}  # by the decoder's layers and width
 _FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
 
 
@@ -46,10 +49,13 @@ class VendorRuntime:
         self.version = _version(python)
         self._python, self._threads = python, threads
 
-    def transcribe(self, folder: Path, clips: Sequence[np.ndarray]) -> Iterator[VendorTranscript]:
+    def transcribe(
+        self, folder: Path, clips: Sequence[np.ndarray], architecture: str = TINY
+    ) -> Iterator[VendorTranscript]:
         """Transcripts of clips of float32 mono 16 kHz samples, (samples,) each, as they come.
 
-        `folder` holds the runtime's three files. Raises UserError with its last words if it fails.
+        `folder` holds the runtime's three files, of a model of the `architecture` that it knows by
+        this name. Raises UserError with its last words if it fails.
         """
         missing = [name for name in _FILES if not (folder / name).is_file()]
         if missing:
@@ -64,7 +70,8 @@ class VendorRuntime:
             own = (
                 () if current().tokens_per_second == LATIN_RATE else (current().tokens_per_second,)
             )
-            arguments = map(str, (_WORKER, folder, listed, output, self._threads, *own))
+            places = (_WORKER, folder, architecture, listed, output)
+            arguments = map(str, (*places, self._threads, *own))
             with (
                 open(Path(scratch) / "log", "w+", encoding="utf-8") as log,
                 output.open(encoding="utf-8") as rows,
@@ -88,6 +95,12 @@ class VendorRuntime:
                     log.seek(0)
                     last = (log.read().strip().splitlines() or ["no message"])[-1]
                     raise UserError(f"the vendor's runtime failed on {folder} ({last})")
+
+
+def runtime_architecture(config: Any) -> str:
+    """What the runtime calls a model of this `transformers` configuration: it must be told."""
+    layers = getattr(config, "decoder_num_hidden_layers", 0)
+    return _ARCHITECTURES.get((layers, config.hidden_size), TINY)
 
 
 def installed_runtime(threads: int) -> VendorRuntime:
