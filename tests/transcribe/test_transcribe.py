@@ -26,6 +26,7 @@ from moontune.data.audio import (
     read_audio,
 )
 from moontune.data.sources.bundled_speech import bundled_recordings
+from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.languages.table import Language
@@ -598,3 +599,34 @@ def test_key_terms_between_words_without_spaces_are_refused(
     assert main(["transcribe", "in/a.wav", "--key-terms", "terms.txt"]) == 2
     assert "Japanese has no spaces between words" in capsys.readouterr().err
     assert fake.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "told"),
+    [
+        ("Hoist the jib.", (), "has a say among beams; add --decoding consensus"),
+        ("...\n!\n", ("--decoding", "consensus"), "holds no word"),
+        (None, ("--decoding", "consensus"), "cannot be read"),
+        ("\udcff", ("--decoding", "consensus"), "is not UTF-8 text"),
+    ],
+)
+def test_a_text_of_the_domain_that_cannot_be_used_is_a_line(
+    folder, fake, capsys, content, words, told
+) -> None:
+    if content is not None:
+        Path("domain.txt").write_bytes(content.encode("utf-8", "surrogateescape"))
+    given = ["transcribe", "in/a.wav", "--domain-text", "domain.txt", *words]
+    assert main(given) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.count("\n") == 1
+    assert not fake.calls
+
+
+def test_a_text_of_the_domain_may_be_a_manifest_too(tmp_path) -> None:
+    plain = tmp_path / "domain.txt"
+    plain.write_text("\ufeffHoist the jib! Let go,\nthe anchor.\n\n - \n", encoding="utf-8")
+    assert read_domain_text(plain) == ("Hoist the jib!", "Let go,", "the anchor.")
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"audio_filepath": "a.wav", "text": "Hoist the jib!"}\n')
+    assert read_domain_text(manifest) == ("Hoist the jib!",)

@@ -16,6 +16,9 @@ In reading order:
     transcriber  Audio to text with a model
     consensus    Which of several transcripts of a clip to take: the one that the others agree with
                  most
+    language_model
+                 How likely words are behind others in texts of a domain, for the choice among
+                 beams
     confidence   How sure it is of a word: the chance that a word of a consensus transcript is right
     decoding     A transcript, how long it may get, and what is decoded together
     arrays       A base's weights as arrays, an adapter merged in: what listening needs, read

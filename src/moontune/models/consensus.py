@@ -13,15 +13,22 @@ from collections.abc import Sequence
 
 from moontune.data.normalizer import normalize
 from moontune.models.decoding import Transcript, endless
+from moontune.models.language_model import LanguageModel
 
 BEAMS = 8  # of a clip
 _COUNTED = 4  # of them, the likeliest that come to an end
 _SHARPNESS = 2.0  # of the weights, a nat a word
 
 
-def agreed(written: Sequence[tuple[Transcript, float]]) -> Transcript:
+def agreed(
+    written: Sequence[tuple[Transcript, float]], language_model: LanguageModel | None = None
+) -> Transcript:
     """The consensus of a clip's beams and their log probabilities, likeliest first: of the first
-    few, those without an end left out where others have one."""
+    few, those without an end left out where others have one. With a language model they are as
+    likely as both say."""
+    if language_model is not None:
+        both = [(t, likely + language_model.bonus(t.text)) for t, likely in written]
+        written = sorted(both, key=lambda pair: -pair[1])
     pairs = counted(written)
     return pairs[consensus([t.text for t, _ in pairs], [likely for _, likely in pairs])][0]
 

@@ -28,6 +28,7 @@ from moontune.models.decoding import (
     whole_characters,
 )
 from moontune.models.key_terms.weighing import KeyTerms, KeyTermWriter, Tokenized
+from moontune.models.language_model import LanguageModel
 from moontune.models.packed.alignment import token_starts
 from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.greedy import greedy
@@ -47,7 +48,8 @@ class Transcriber:
     With `mends_loops` a greedy transcript that loops, or that the token cap ended, gives way to the
     consensus of the clip's beams, if that comes to an end; `greedy` keeps it. Without, transcripts
     are those of `generate`, token by token. Words of a consensus carry confidences, by
-    `calibration`. `key_terms` are written where they sound like what is there and are likely.
+    `calibration`; a `language_model` has a say in it. `key_terms` are written where they sound like
+    what is there and are likely.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class Transcriber:
         mends_loops: bool = True,
         calibration: Calibration | None = None,
         key_terms: KeyTerms | None = None,
+        language_model: LanguageModel | None = None,
     ) -> None:
         self._base, self._decoding, self._mends_loops = base, decoding, mends_loops
         self._calibration = calibration or Calibration()
+        self._language_model = language_model
         self.packed = packed_forward(base.net, merged=True)
         self._key_terms = key_terms and KeyTermWriter(key_terms, self._label)
 
@@ -101,7 +105,7 @@ class Transcriber:
         if not found:  # nothing is likely: the weights are no numbers, which others say
             return Transcript("", [self.packed.start], truncated=True, confidences=())
         written = [(self._transcript(b.tokens), b.log_probability) for b in found]
-        chosen = agreed(written)
+        chosen = agreed(written, self._language_model)
         sure = map(default_confidence, evidence(chosen.text, written))
         return replace(chosen, confidences=tuple(map(self._calibration, sure)))
 

@@ -13,10 +13,12 @@ from moontune.config.flag_marks import OneEach, Positional
 from moontune.config.schema import Decoding, ModelConfig, TokenCap
 from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
+from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.languages.table import Language, assumed, current, language_named, speaking
 from moontune.models.key_terms.weighing import KeyTerms
+from moontune.models.language_model import LanguageModel
 from moontune.models.locate import other_language
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
@@ -75,6 +77,9 @@ class TranscribeArgs:
     decoding: Decoding | None = None
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
     two to three times the time. Default: greedy, and consensus for --draft."""
+    domain_text: Path | None = None
+    """With --decoding consensus, text as what is said is worded, or a manifest: words that follow
+    one another there are likelier (docs/recipe.md)."""
     key_terms: Path | None = None
     """Words and phrases that it must know, one a line: written where what is heard sounds like one
     and the model finds it likely (docs/key_terms.md). Default: the run's own list, if it has
@@ -144,7 +149,7 @@ def _transcribed(
     loaded: Callable[[], None],
 ) -> Summary:
     forms = _checked(args)
-    asked = _asked(args)
+    asked, domain = _asked(args), _domain(args)
     recordings = find_recordings(args.files)
 
     def tell(text: str) -> None:  # names of files, and what libraries say of them
@@ -182,8 +187,9 @@ def _transcribed(
         recognizer = open_recognizer(
             *(args.model, device, args.model_id, args.revision),
             word_times=forms != ("text",),
-            decoding=args.decoding or ("greedy" if drafts is None else "consensus"),
+            decoding=_decoding(args),
             key_terms=listed.terms,
+            language_model=domain,
             language=args.language,
         )
         stack.enter_context(speaking(_spaced(recognizer, listed.terms).language))
@@ -222,6 +228,19 @@ def _notes(recognizer: Recognizer, forms: Sequence[Format]) -> Iterator[str]:
     sure = recognizer.calibration
     if sure is not None and not sure.own and "jsonl" in forms:
         yield f"note: confidences of {current().unit}s are {sure.says}"
+
+
+def _decoding(args: TranscribeArgs) -> Decoding:
+    return args.decoding or ("greedy" if args.draft is None else "consensus")
+
+
+def _domain(args: TranscribeArgs) -> LanguageModel | None:
+    """A language model of the text that is given. Raises UserError."""
+    if args.domain_text is None:
+        return None
+    if _decoding(args) != "consensus":
+        raise UserError("--domain-text has a say among beams; add --decoding consensus")
+    return LanguageModel(read_domain_text(args.domain_text))
 
 
 def _asked(args: TranscribeArgs) -> AskedTerms:

@@ -17,6 +17,7 @@ from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.confidence.calibration import Calibration, read_calibration
 from moontune.models.decoding import TextLosses, Transcribe, Transcript
 from moontune.models.key_terms.weighing import KeyTerms
+from moontune.models.language_model import LanguageModel
 from moontune.models.locate import (
     language_of_adapter,
     locate,
@@ -76,6 +77,7 @@ def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its o
     word_times: bool = False,
     decoding: Decoding = "greedy",
     key_terms: KeyTerms | None = None,
+    language_model: LanguageModel | None = None,
     language: str | None = None,
 ) -> Recognizer:
     """Load what `what` names. Raises UserError, with what is accepted where it is none of that.
@@ -84,10 +86,10 @@ def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its o
     a commit of a base on the hub. With `word_times` it also tells when words are spoken, at the
     cost of loading PyTorch and of a second pass of the decoder; an exported ONNX pair cannot, nor
     can it the `consensus` of beams, whose transcripts carry confidences of their words, nor write
-    `key_terms`. `language` is the code of another one than the run's or the base's own; it holds
-    within `languages.table.speaking`.
+    `key_terms`. A `language_model` has a say in the consensus alone. `language` is the code of
+    another one than the run's or the base's own; it holds within `languages.table.speaking`.
     """
-    how = _Listening(device, decoding, word_times, key_terms)
+    how = _Listening(device, decoding, word_times, key_terms, language_model)
     kind = _kind(what)
     if model_id is not None and kind not in ("run", "adapter"):
         raise UserError(f"--model-id is the base of an adapter, and {what} is none; drop it")
@@ -196,6 +198,7 @@ class _Listening:
     decoding: Decoding
     word_times: bool
     key_terms: KeyTerms | None
+    language_model: LanguageModel | None
 
     @property
     def plainly_on_cpu(self) -> bool:
@@ -258,7 +261,13 @@ def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
     from moontune.models.transcriber import Transcriber
 
     base, note = load_adapted(base, parts.adapter, parts.processor)
-    transcriber = Transcriber(base, how.decoding, calibration=calibration, key_terms=how.key_terms)
+    transcriber = Transcriber(
+        base,
+        how.decoding,
+        calibration=calibration,
+        key_terms=how.key_terms,
+        language_model=how.language_model,
+    )
     transcribe = transcriber.timed if how.word_times else transcriber
     assert parts.cap is not None
     assert parts.language is not None
