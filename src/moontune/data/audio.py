@@ -263,7 +263,7 @@ def _check_end(file: Any, end: int, *, to_the_end: bool) -> None:
             raise AudioError(f"is cut off: {100 * part / whole:.0f} % of what its header tells")
     if file.goes_on():
         raise AudioError(
-            f"holds more than the {(end) / file.samplerate:.1f} s that are decoded of it, "
+            f"holds more than the {end / file.samplerate:.1f} s that are decoded of it, "
             f"as an mp3 that is joined of several or does not tell its length; {CONVERT}"
         )
 
