@@ -19,6 +19,7 @@ from builders import noise
 from moontune.config.schema import CleanConfig
 from moontune.data.audio import (
     AudioError,
+    AudioPart,
     TooLongError,
     audio_blocks,
     header_duration_s,
@@ -62,11 +63,11 @@ def wav(**fields: int) -> bytes:
     return bytes(data)
 
 
-def mp3(share: float, *, tag: int = 0, counted: bool = True) -> bytes:
+def mp3(share: float, *, tag: int = 0, counted: bool = True, quiet_first: bool = True) -> bytes:
     """So much of an mp3 whose bit rate changes, behind an ID3 tag of so many bytes; the first frame
     has how much sound there is, or is left out."""
     stream = io.BytesIO()
-    sound = np.concatenate([0 * CLIP, CLIP])
+    sound = np.concatenate([0 * CLIP, CLIP] if quiet_first else [CLIP, 0 * CLIP])
     soundfile.write(stream, sound, 16_000, format="MP3", bitrate_mode="VARIABLE")
     data = stream.getvalue()
     if not counted:
@@ -181,6 +182,38 @@ def test_a_whole_mp3_is_not_said_to_be_cut_off(given) -> None:
     """Without a count its length is guessed by the first frames, here at twice what it is."""
     heard = read_audio(mp3(1.0, **given))
     assert abs(len(heard) - 2 * len(CLIP)) < 4_000
+
+
+def test_an_mp3_that_gives_no_count_in_its_first_frame_is_not_said_to_be_cut_off() -> None:
+    data = bytearray(mp3(1.0))
+    at = data.index(b"Xing") + 8
+    data[at : at + 4] = bytes(4)
+    assert abs(len(read_audio(bytes(data))) - 2 * len(CLIP)) < 4_000
+
+
+def test_the_rest_of_a_whole_mp3_is_not_said_to_be_cut_off(tmp_path) -> None:
+    file = tmp_path / "a.mp3"
+    file.write_bytes(mp3(1.0))
+    half = len(CLIP) / 16_000
+    assert len(read_audio(AudioPart(file, half))) == len(CLIP)
+    file.write_bytes(mp3(0.6))
+    with pytest.raises(AudioError, match=r"cut off: [56]. %"):
+        read_audio(AudioPart(file, half / 2))
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_sound_behind_where_an_mp3s_decoder_ends_is_not_lost_without_a_word(
+    as_file, tmp_path
+) -> None:
+    """It ends at the first one's count of several, and at a guess where there is no count."""
+    one, file = mp3(1.0), tmp_path / "a.mp3"
+    for data in (one + one, one + mp3(1.0, tag=300), mp3(1.0, counted=False, quiet_first=False)):
+        file.write_bytes(data)
+        with pytest.raises(AudioError, match=r"more than the .* s that are decoded"):
+            read_audio(file if as_file else data)
+    for behind in (b"TAG" + bytes(125), b"APETAGEX" + random.Random(0).randbytes(60_000)):
+        file.write_bytes(one + behind)
+        assert len(read_audio(file if as_file else one + behind)) == 2 * len(CLIP)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,10 @@ def test_the_vendors_languages_are_told_by_their_letters(code: str) -> None:
         ("Łódź, Škoda, déjà vu, größer, ășțâî", None),
         ("Сегодня хорошая погода, и мы идём в парк.", None),  # Russian
         ("امروز هوا خوب است و ما به پارک می‌رویم", None),  # Persian
+        ("I met Mr. Dương today", None),
+        ("Nguyễn Văn Thiệu and Trương Như Tảng met in Paris to talk about it", None),
+        ("The Київ office is closed", None),
+        ("Қазақ тілі мен әдебиеті", None),  # Kazakh
         ("東京タワー", "ja"),
         ("Windows 11を買った", "ja"),
         ("วันนี้อากาศดี", "th"),

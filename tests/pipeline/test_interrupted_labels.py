@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from moontune.cli.dispatch import main
+from moontune.data.manifest import Utterance
 from moontune.evaluation.screening import transcript_fit
 from moontune.models.transcriber import Transcriber
+from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.run_dir import RunDir
+from moontune.system.distributed import SINGLE
 
 LEFT = ".base-transcripts-*"
 
@@ -110,3 +113,33 @@ def test_folds_take_up_what_an_earlier_process_did(
     assert main(resume) == 0
     assert work.fitted <= 24 - 12
     assert not list(run.glob(LEFT))
+
+
+def left_by_earlier(folder: Path, key: str) -> BaseCache:
+    cache = BaseCache(folder=folder)
+    cache.begin(key, SINGLE)
+    return cache
+
+
+def clip(name: str) -> Utterance:
+    return Utterance(name, Path(f"{name}.wav"), "what is said", 1.0, None)
+
+
+def test_a_line_without_its_end_hides_no_other_settings(tmp_path) -> None:
+    """In a container each process may have the same number, and so write the same file."""
+    left_by_earlier(tmp_path, "old").keep_transcripts([clip("a"), clip("b")], ["one", "two"])
+    [file] = tmp_path.glob(LEFT)
+    file.write_bytes(file.read_bytes()[:-5])
+    left_by_earlier(tmp_path, "new").keep_transcripts([clip("c")], ["three"])
+    assert left_by_earlier(tmp_path, "new").transcripts == {Path("c.wav"): "three"}
+    assert left_by_earlier(tmp_path, "old").transcripts == {Path("a.wav"): "one"}
+
+
+def test_what_is_damaged_is_left_out(tmp_path) -> None:
+    left_by_earlier(tmp_path, "key").keep_transcripts([clip("a")], ["one"])
+    [file] = tmp_path.glob(LEFT)
+    with file.open("ab") as more:
+        more.write(b'5\n[]\n"key"\nnull\n\x00\x00\n{"audio": ["b.wav"]}\n{"text": "x"}\n')
+        more.write(b'{"audio": ["b.wav"], "text": "x", "fit": [1]}\n')
+    (tmp_path / LEFT.replace("*", "1.jsonl")).mkdir()
+    assert left_by_earlier(tmp_path, "key").transcripts == {Path("a.wav"): "one"}

@@ -16,10 +16,12 @@ import numpy as np
 
 from moontune.data.sound.ffmpeg_audio import FfmpegFile, NoSoundError, demuxer_of
 from moontune.data.sound.file_kinds import (
+    CONVERT,
     DAMAGED,
     HEAD_BYTES,
     id3_bytes,
     mp3_counts_frames,
+    mp3_goes_on,
     why_undecodable,
 )
 from moontune.data.sound.stereo import Hear, mono_of
@@ -41,6 +43,7 @@ _LOUDEST = 100.0
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
 _PIPED_BYTES = 2**31 - 2**16  # a WAV that was piped out claims about that or twice that
 _SMALL_LOSS = 0.01
+_REST_BYTES = 2**16  # of an mp3, looked at behind where its decoder ends
 
 
 _EARLY_S = 0.1  # a part may be told to end so much behind the file's end
@@ -155,13 +158,14 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
             stream.seek(0)
             head = stream.read(HEAD_BYTES)
             stream.seek(id3_bytes(head))
-            counted = mp3_counts_frames(head, stream.read(HEAD_BYTES))
+            behind_tags = stream.read(HEAD_BYTES)
             stream.seek(0)
             file: Any
             with _undecodable(head):
                 if not head:
                     raise ValueError("it is empty")
                 if (demuxer := demuxer_of(head)) is not None:
+                    behind_tags = b""
                     file = stack.enter_context(FfmpegFile(stream, demuxer))
                 else:
                     what: Any = stream.fileno() if isinstance(source, Path) else _Stream(stream)
@@ -170,7 +174,8 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
                 raise AudioError(f"claims a rate of {file.samplerate} Hz, which is no sound's")
         # A file that can seek is made to after each block, which breaks an mp3's sound there.
         file.seekable = lambda: False
-        file.frames_told = file.frames if counted else 0
+        file.frames_told = file.frames if mp3_counts_frames(behind_tags) else 0
+        file.goes_on = lambda: mp3_goes_on(behind_tags, stream.read(_REST_BYTES))
         yield file
 
 
@@ -191,11 +196,12 @@ def _blocks_of(file: Any, part: AudioPart, hear: Hear | None) -> Iterator[np.nda
     there = _duration_in_header(file)
     if part.offset and there and part.offset >= there:
         raise AudioError(f"lasts {there:.2f} s, and the offset is {part.offset:g} s")
-    if part.offset:
-        file.seek(round(part.offset * file.samplerate))
+    start = round(part.offset * file.samplerate)
+    if start:
+        file.seek(start)
     most = None if part.seconds is None else round(part.seconds * file.samplerate)
     read = 0
-    for block in _mono_blocks(file, most, part.channel, hear):
+    for block in _mono_blocks(file, most, part.channel, hear, start):
         read += len(block)
         yield block
     if most is not None and read < most - _EARLY_S * file.samplerate:
@@ -205,13 +211,18 @@ def _blocks_of(file: Any, part: AudioPart, hear: Hear | None) -> Iterator[np.nda
 
 
 def _mono_blocks(
-    file: Any, most: int | None = None, channel: int | None = None, hear: Hear | None = None
+    file: Any,
+    most: int | None = None,
+    channel: int | None = None,
+    hear: Hear | None = None,
+    start: int = 0,
 ) -> Iterator[np.ndarray]:
-    """An opened file's sound at its own rate, channels averaged or one of them, at most so many
-    frames, each block (samples,) float32. `hear` gets the blocks with their channels.
+    """An opened file's sound from the frame `start`, at which it stands, at its own rate, channels
+    averaged or one of them, at most so many frames, each block (samples,) float32. `hear` gets the
+    blocks with their channels.
 
-    Raises AudioError where it cannot be used, at the block that cannot; a file that is cut off,
-    at its end.
+    Raises AudioError where it cannot be used, at the block that cannot; a file that is cut off, or
+    holds more than is decoded, at its end.
     """
     frames = max(1, min(int(_BLOCK_S * file.samplerate), _BLOCK_VALUES // file.channels))
     if channel is not None and channel >= file.channels:
@@ -219,6 +230,8 @@ def _mono_blocks(
     read, left = 0, most
     while left != 0:
         wanted = frames if left is None else min(frames, left)
+        if file.frames > start + read:  # what lies behind would be decoded and lost
+            wanted = min(wanted, file.frames - start - read)
         block = file.read(wanted, dtype="float32", always_2d=True)
         if not len(block):
             break
@@ -236,12 +249,23 @@ def _mono_blocks(
         raise AudioError("holds no samples")
     if left == 0:
         return  # its end was not looked at
+    _check_end(file, start + read, to_the_end=most is None)
+
+
+def _check_end(file: Any, end: int, *, to_the_end: bool) -> None:
+    """Raises AudioError where a file that has no more after the frame `end` is cut off, or has more
+    that is not decoded."""
     told = [(int(whole), int(part)) for whole, part in _CUT_OFF.findall(file.extra_info)]
-    if most is None and read < file.frames_told - _EARLY_S * file.samplerate:
-        told.append((file.frames_told, read))
+    if to_the_end and end < file.frames_told - _EARLY_S * file.samplerate:
+        told.append((file.frames_told, end))
     for whole, part in told:
         if whole < _PIPED_BYTES and part < (1 - _SMALL_LOSS) * whole:
             raise AudioError(f"is cut off: {100 * part / whole:.0f} % of what its header tells")
+    if file.goes_on():
+        raise AudioError(
+            f"holds more than the {end / file.samplerate:.1f} s that are decoded of it, "
+            f"as an mp3 that is joined of several or does not tell its length; {CONVERT}"
+        )
 
 
 def _duration_in_header(file: Any) -> float:

@@ -25,8 +25,11 @@ _OWN = {
 }
 _OF_OTHERS = {
     "ar": r"[\u067e\u0686\u0698\u06a9\u06af\u0679\u0688\u0691\u06ba\u06be-\u06d3]",
-    "uk": r"[\u0401\u0451\u040e\u045e\u042a\u044a\u042b\u044b\u042d\u044d]",
+    "uk": r"[\u0401\u0451\u040e\u045e\u042a\u044a\u042b\u044b\u042d\u044d\u0492-\u052f]",
 }
+# The letters that such a language is written in, and the least share of them: Vietnamese by those
+# with marks. A name of it in texts of another language is less.
+_WRITTEN_IN = {"uk": (r"[\u0400-\u052f]", 0.5), "vi": (r"[\u00c0-\u024f\u1e00-\u1eff]", 0.2)}
 _LEAST = 4  # one letter of so many is of the script: foreign words have more letters each
 _LEAST_OWN, _LEAST_KANA = 0.005, 0.03  # of all letters
 _LOOKED_AT = 2_000  # texts
@@ -53,7 +56,9 @@ def looks_like(texts: Iterable[str]) -> Language | None:
                 return Language("ja")
             return _unless_of_others(code, text)
     for code, own in _OWN.items():
-        if len(re.findall(own, text)) > _LEAST_OWN * letters:
+        script, least = _WRITTEN_IN[code]
+        written = len(re.findall(script, text)) > least * letters
+        if written and len(re.findall(own, text)) > _LEAST_OWN * letters:
             return _unless_of_others(code, text)
     return None
 

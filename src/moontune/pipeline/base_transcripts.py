@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from moontune.models.transcriber import Transcriber
 
 
+_Known = tuple[Path | AudioPart, str, Fit | None]  # a transcript, or how a text fits
 _LEFT = ".base-transcripts-"  # how names of files begin that an interruption leaves
 
 
@@ -46,7 +47,8 @@ class BaseCache:
     """Transcripts and fits under the base, the same in every fold of a run.
 
     With a `folder` they are written there as they come, so that what was interrupted does not begin
-    anew; each process has a file of its own, and reads all.
+    anew; each process has a file of its own, and reads all. Of a group's the main process alone
+    writes what it did itself.
     """
 
     transcripts: dict[Path | AudioPart, str] = field(default_factory=dict)
@@ -60,16 +62,15 @@ class BaseCache:
         if self._is_open:
             return
         self._is_open = True
-        for row in group.on_main(lambda: list(self._left(key))):
-            audio = _audio_of(row["audio"])
-            if "fit" in row:
-                own, others = row["fit"]
-                self.fits[audio, row["text"]] = Fit(own, tuple(others))
+        for audio, text, fit in group.on_main(lambda: list(self._left(key))):
+            if fit is None:
+                self.transcripts[audio] = text
             else:
-                self.transcripts[audio] = row["text"]
+                self.fits[audio, text] = fit
         if self.folder is not None and group.is_main:
             self._file = self.folder / f"{_LEFT}{os.getpid()}.jsonl"
-            self._write([{"key": key}])
+            # An earlier process of this number may have left a line without its end.
+            self._write([{}, {"key": key}])
 
     def was_left(self) -> bool:
         """Whether there is something to take up."""
@@ -95,22 +96,24 @@ class BaseCache:
         """Take away what was written: it is in the run's own files now."""
         self._file = None
         for file in self._files():
-            file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink()
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f"{_LEFT}*.jsonl")) if self.folder else []
 
-    def _left(self, key: str) -> Iterator[dict[str, Any]]:
-        """Rows of whole lines; those of another key are left out."""
+    def _left(self, key: str) -> Iterator[_Known]:
+        """What whole lines say; those of another key are left out."""
         for file in self._files():
             alike = False
-            for line in file.read_bytes().split(b"\n")[:-1]:
-                with suppress(ValueError):
-                    row = json.loads(line)
-                    if "key" in row:
-                        alike = row["key"] == key
-                    elif alike:
-                        yield row
+            with suppress(OSError):
+                for line in file.read_bytes().split(b"\n")[:-1]:
+                    with suppress(ValueError, TypeError, KeyError):  # as of a damaged disk
+                        row = json.loads(line)
+                        if "key" in row:
+                            alike = row["key"] == key
+                        elif alike and row:
+                            yield _known(row)
 
     def _write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         if self._file is None:
@@ -123,6 +126,14 @@ def _row_of(audio: Path | AudioPart) -> list[Any]:
     if isinstance(audio, Path):
         return [str(audio)]
     return [str(audio.path), audio.offset, audio.seconds, audio.channel]
+
+
+def _known(row: Mapping[str, Any]) -> _Known:
+    audio, text = _audio_of(row["audio"]), row["text"]
+    if "fit" not in row:
+        return audio, text, None
+    own, others = row["fit"]
+    return audio, text, Fit(own, tuple(others))
 
 
 def _audio_of(row: list[Any]) -> Path | AudioPart:

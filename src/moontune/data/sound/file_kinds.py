@@ -4,6 +4,7 @@ from __future__ import annotations
 
 HEAD_BYTES = 4096
 _FIRST_FRAME = 200  # bytes of an mp3, in which the count stands
+_SOME_FRAMES = 8  # 0.2 s and more
 CONVERT = "convert it: ffmpeg -i FILE out.wav"
 DAMAGED = "it is damaged or cut off; copy or record it again"
 PROTECTED = "it is protected against copying (DRM); get it without, or record it yourself"
@@ -51,14 +52,27 @@ _DECODED = (  # libsndfile or FFmpeg knows these, so there is something else
 )
 
 
-def mp3_counts_frames(head: bytes, behind_tags: bytes) -> bool:
-    """Whether a file is an mp3 that says how much sound it holds, which others only let guess.
+def is_mp3_frame(behind_tags: bytes) -> bool:
+    """Whether a frame of an mp3 begins here."""
+    return behind_tags[:1] == b"\xff" and behind_tags[1:2] >= b"\xe0"
+
+
+def mp3_counts_frames(behind_tags: bytes) -> bool:
+    """Whether an mp3 says how much sound it holds, which others only let guess.
 
     `behind_tags` is what begins at `id3_bytes(head)`.
     """
-    is_mp3 = head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
     first_frame = behind_tags[:_FIRST_FRAME]
-    return is_mp3 and (b"Xing" in first_frame or b"Info" in first_frame)
+    at = max(first_frame.find(b"Xing"), first_frame.find(b"Info"))
+    if at < 0 or not is_mp3_frame(behind_tags):
+        return False
+    flags, count = behind_tags[at + 4 : at + 8], behind_tags[at + 8 : at + 12]
+    return bool(flags[-1:] and flags[-1] & 1) and any(count)
+
+
+def mp3_goes_on(behind_tags: bytes, rest: bytes) -> bool:
+    """Whether there is sound in the `rest` of an mp3, and not only tags."""
+    return is_mp3_frame(behind_tags) and rest.count(behind_tags[:2]) >= _SOME_FRAMES
 
 
 def id3_bytes(head: bytes) -> int:
