@@ -13,9 +13,15 @@ from typing import Any
 import pytest
 from builders import DEVICE, HUB_TOKEN, SENTENCES, SHARED, flags, noise
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from in_process import ARTIFACT, IN_PROCESS
 
 from moontune.system.fast_imports import import_transformers
+
+# How long an example takes is the machine's: a busy one is no fault.
+unhurried: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("any machine", **unhurried)
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -38,7 +38,7 @@ spoken = st.lists(
     ),
     max_size=12,
 ).map(" ".join)
-many = settings(deadline=None, max_examples=150)
+many = settings(max_examples=150)
 
 
 def read(path: Path) -> Any:
@@ -89,7 +89,7 @@ def test_a_set_is_refused_where_it_has_fewer_than_three_groups(who, by) -> None:
         assert refused == (len(groups) < 3)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from("abcdefg"), min_size=3, max_size=20), st.integers(3, 5))
 def test_folds_test_every_clip_once_and_share_no_speaker(who, folds) -> None:
     who = [*who, *"abcde"]

@@ -16,7 +16,7 @@ from moontune.errors import UserError
 SHARES: Any = {"val_share": 0.1, "test_share": 0.1}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(speakers, st.integers(0, 2**31 - 1))
 def test_no_speaker_in_two_splits_and_nothing_lost(by_speaker, seed) -> None:
     rows = utterances(by_speaker)
@@ -28,7 +28,7 @@ def test_no_speaker_in_two_splits_and_nothing_lost(by_speaker, seed) -> None:
     assert not [leak for leak in done.leaks if leak.kind == "speaker"]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(speakers, st.integers(0, 1000))
 def test_deterministic_in_the_seed_and_blind_to_row_order(by_speaker, seed) -> None:
     rows = utterances(by_speaker)
@@ -39,7 +39,7 @@ def test_deterministic_in_the_seed_and_blind_to_row_order(by_speaker, seed) -> N
     assert {n: {u.id for u in p} for n, p in again.parts.items()} == ids
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0.5, 30), min_size=3, max_size=8), st.integers(0, 99))
 def test_as_near_as_whole_speakers_allow(seconds, seed) -> None:
     """Against all placements tried one by one: within half a per cent of the best."""
@@ -97,7 +97,7 @@ def test_leaks_of_audio_and_sentences_are_reported() -> None:
     assert counts == {"speaker": 0, "audio": 1, "sentence": 1}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(speakers, st.integers(0, 1000), st.integers(1, 5))
 def test_what_is_added_leaves_the_splits_that_were(by_speaker, seed, more) -> None:
     """New clips of a known speaker go where he is; new speakers are split by themselves."""

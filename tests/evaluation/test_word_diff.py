@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from moontune.evaluation.error_rates import word_edits
@@ -14,14 +14,12 @@ def marked(reference: str, hypothesis: str) -> list[Word]:
     return diff_transcripts(reference, hypothesis, hypothesis, style=True)[0]
 
 
-@settings(deadline=None)  # the first call builds the normaliser
 @given(words, words)
 def test_every_written_word_is_shown_once_and_in_order(reference: str, hypothesis: str) -> None:
     shown = [w.text for w in marked(reference, hypothesis) if w.kind != "missing"]
     assert " ".join(shown).split() == hypothesis.split()
 
 
-@settings(deadline=None)
 @given(words, words)
 def test_errors_are_marked_where_wer_counts_some(reference: str, hypothesis: str) -> None:
     wrong = [w for w in marked(reference, hypothesis) if w.kind not in ("same", "style")]

@@ -38,7 +38,7 @@ def loudness(quiet: list[tuple[float, float]]) -> Loudness:
     return Loudness(30.0, np.array(spans, float).reshape(-1, 2))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(captions, pauses, st.sampled_from([3.0, 15.0]))
 def test_no_word_is_lost_doubled_or_heard_in_two_clips(told, quiet, longest_s) -> None:
     found = sort_out(told, 30.0)

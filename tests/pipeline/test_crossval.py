@@ -32,7 +32,7 @@ from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.training.summary import TrainingSummary
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(speakers, st.integers(3, 5), st.integers(0, 1000))
 def test_each_clip_is_tested_once_and_no_speaker_stands_in_two_splits(by_speaker, folds, seed):
     rows = utterances(by_speaker)

@@ -55,7 +55,7 @@ def cut(
 speech = st.tuples(st.floats(0.2, 45), st.floats(0.0, 6))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(speech, min_size=1, max_size=8), st.sampled_from([2 * SECOND, 4 * SECOND, 10**9]))
 def test_segments_are_in_order_apart_short_enough_and_hold_all_speech(parts, block) -> None:
     samples = recording(parts)
@@ -73,7 +73,7 @@ def test_segments_are_in_order_apart_short_enough_and_hold_all_speech(parts, blo
     assert missed.sum() <= FRAME * len(parts)  # an edge that fills too little of its frame
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(speech, min_size=1, max_size=5), st.integers(3000, 20 * SECOND))
 def test_segments_do_not_depend_on_the_blocks(parts, block) -> None:
     samples = recording(parts)
