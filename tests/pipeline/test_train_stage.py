@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +34,18 @@ def trained(finished_run, tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     return Path("outputs/r")
+
+
+def stopping_at(name: str, step: int) -> Callable[..., None]:
+    """`ConsoleUi.training` that is interrupted once it has told of an event."""
+    training = ConsoleUi.training
+
+    def stopped(self: ConsoleUi, event: dict[str, Any], updates: int) -> None:
+        training(self, event, updates)
+        if event["event"] == name and event["step"] == step:
+            raise KeyboardInterrupt
+
+    return stopped
 
 
 def test_an_update_whose_transcripts_collapse_is_not_kept(trained, monkeypatch, capsys) -> None:
@@ -118,13 +132,7 @@ def test_a_training_that_was_stopped_goes_on_with_the_settings_it_had(
     trained, monkeypatch, capsys
 ) -> None:
     """By the line that is told, whatever flags it was begun with; and without its log, anew."""
-    training = ConsoleUi.training
-
-    def stopped(self, event, updates) -> None:
-        training(self, event, updates)
-        if event["event"] == "update" and event["step"] == 3:
-            raise KeyboardInterrupt
-
+    stopped = stopping_at("update", 3)
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
     for log_is_kept in (True, False):
         with monkeypatch.context() as patch:
@@ -155,13 +163,7 @@ def test_updates_on_word_errors_follow_and_are_gone_on_with(trained, monkeypatch
     events = [json.loads(x) for x in (trained / "train_log.jsonl").read_text().splitlines()]
     assert [e["step"] for e in events if e["event"] == "word-error update"] == [5, 6, 7, 8]
 
-    training = ConsoleUi.training
-
-    def stopped(self, event, updates) -> None:
-        training(self, event, updates)
-        if event["event"] == "word-error update" and event["step"] == 7:
-            raise KeyboardInterrupt
-
+    stopped = stopping_at("word-error update", 7)
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
     with monkeypatch.context() as patch:
         patch.setattr(ConsoleUi, "training", stopped)
@@ -200,13 +202,7 @@ def test_the_usual_updates_are_kept_where_only_those_on_word_errors_spoil_it(
     monkeypatch.setattr(loops, "reason_to_keep_base", lambda before, after: None)
     assert main(asked[:-2]) == 0
     usual = load_file(trained / "lora_adapter/adapter_model.safetensors")
-    training = ConsoleUi.training
-
-    def stopped(self, event, updates) -> None:
-        training(self, event, updates)
-        if event["event"] == "word-error update" and event["step"] == 7:
-            raise KeyboardInterrupt
-
+    stopped = stopping_at("word-error update", 7)
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
     monkeypatch.setattr(WordErrors, "validate", lambda *_: next(expected))
     for stops in (False, True):
