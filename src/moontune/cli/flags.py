@@ -33,6 +33,7 @@ _NAMED = {
     "general_manifest": "FILE",
     "host": "ADDRESS",
     "key_terms": "FILE",
+    "domain_text": "FILE",
     "language": "CODE",
     "licence": "NAME",
     "manifest": "FILE",
