@@ -78,7 +78,7 @@ def test_consensus_is_a_figure_of_its_own_beside_greedy(tiny_base, noise_manifes
     plain = evaluate(tiny_base, rows[:4], load_audio, cap=cap)
     both = evaluate(tiny_base, rows[:4], load_audio, cap=cap, decoding="consensus")
     for one, other in zip(plain.predictions, both.predictions, strict=True):
-        assert (one.consensus, replace(other, consensus=None)) == (None, one)
+        assert (one.consensus, replace(other, consensus=None, beams=None)) == (None, one)
         assert other.consensus is not None
         assert Edits(**other.consensus["edits"]) == word_edits(
             other.reference, other.consensus["hypothesis"]

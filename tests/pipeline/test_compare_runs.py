@@ -174,9 +174,7 @@ def test_two_runs_are_compared_by_a_list_of_key_terms(two, capsys) -> None:
     assert "### Key terms" in page.with_suffix(".md").read_text()
     for name in two:
         run = RunDir(name)
-        run.save_config(
-            run.keep_key_terms(replace(run.config(), terms=TermsConfig(Path("terms.txt"))))
-        )
+        run.save_config(run.keep_words(replace(run.config(), terms=TermsConfig(Path("terms.txt")))))
     assert main(words) == 0
     assert "### Key terms" not in page.with_suffix(".md").read_text()
     assert ">key_terms<" not in page.read_text()  # the same list, in two places

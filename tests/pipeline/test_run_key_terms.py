@@ -29,7 +29,7 @@ from moontune.pipeline.experiments import sweep_report as swept
 from moontune.pipeline.experiments.trial import Trial
 from moontune.pipeline.key_terms import writing
 from moontune.pipeline.run_dir import RunDir, fork_run
-from moontune.system.files import write_json
+from moontune.system.files import file_sha256, write_json
 
 LIST = "# to know\nHarbour Bridge\nDrascula | dracula\n"
 
@@ -190,11 +190,11 @@ def with_list(run: RunDir, terms: str, bonus: float) -> None:
     """Give a run that was evaluated without a list one, which changes nothing but its first test
     clip: there, it writes the first term."""
     Path("list.txt").write_text(terms)
-    run.save_config(run.keep_key_terms(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
+    run.save_config(run.keep_words(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
     first = run.fitting("test")[0].id
     for which in ("base", "tuned"):
         chosen = ChosenBonus(bonus, "so it is", 3)
-        found = WrittenTerms(chosen, {first: terms.split()[0]}, writing.list_hash(run))
+        found = WrittenTerms(chosen, {first: terms.split()[0]}, file_sha256(run.key_terms))
         write_json(run.written_terms_file(which), found.to_json())
 
 
@@ -207,7 +207,7 @@ def folds(finished_crossval, tmp_path, monkeypatch) -> list[RunDir]:
     runs = [RunDir(run / f"fold-{n}") for n in (1, 2, 3)]
     for number, fold in enumerate(runs):
         with_list(fold, "bay\nharbour\n", float(number))
-    run.save_config(run.keep_key_terms(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
+    run.save_config(run.keep_words(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
     return [*runs, run]
 
 

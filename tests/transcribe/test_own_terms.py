@@ -15,13 +15,13 @@ from moontune.data.audio import write_flac
 from moontune.errors import UserError
 from moontune.evaluation.key_terms.bonus import ChosenBonus
 from moontune.evaluation.key_terms.results import WrittenTerms
-from moontune.export.command import _write_key_terms
+from moontune.export.command import _write_words
 from moontune.languages.table import ENGLISH, language_named
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.pipeline.run_dir import RunDir
-from moontune.serve.command import ServeArgs, _with_terms
+from moontune.serve.command import ServeArgs, _with_words
 from moontune.system.files import write_json, write_text
-from moontune.transcribe.own_terms import AskedTerms, TermsToWrite, terms_to_write
+from moontune.transcribe.own_words.key_terms import AskedTerms, TermsToWrite, terms_to_write
 from moontune.transcribe.recognizer import Recognizer
 from moontune.web.model_sources import model_sources
 
@@ -93,7 +93,7 @@ def test_an_export_has_it_and_an_onnx_pair_leaves_it_out_with_a_line(run: RunDir
         (export / "onnx" / name).touch()
     write_json(export / "export.json", {})
     assert asked(RunDir(export / "merged")) == TermsToWrite(None)
-    _write_key_terms(run, export)
+    _write_words(run, export)
     found = asked(RunDir(export / "merged"))
     assert names(found) == (["Drascula", "Azura"], 1.0)
     assert "the export's own list of 2 terms, bonus 1" in found.says
@@ -122,13 +122,13 @@ def test_transcribe_says_in_a_line_what_it_writes(run: RunDir, monkeypatch, caps
 def test_served_models_write_it_each_with_its_own_bonus(run: RunDir) -> None:
     told: list[str] = []
     sources = model_sources(str(run.path), None)
-    found = _with_terms(ServeArgs(str(run.path)), sources, told.append)
+    found = _with_words(ServeArgs(str(run.path)), sources, told.append)
     assert [s.key_terms and s.key_terms.bonus for s in found] == [3.0, 1.0]
     assert [line.partition(":")[0] for line in told] == ["base", "tuned"]
-    off = _with_terms(ServeArgs(str(run.path), no_key_terms=True), sources, told.append)
+    off = _with_words(ServeArgs(str(run.path), no_key_terms=True), sources, told.append)
     assert [s.key_terms for s in off] == [None, None]
     given = ServeArgs(str(run.path), key_terms=Path("other.txt"))
-    other = _with_terms(given, sources, told.append)
+    other = _with_words(given, sources, told.append)
     assert [s.key_terms and s.key_terms.bonus for s in other] == [2.0, 2.0]
     assert len(told) == 2
     assert ENGLISH.spaced

@@ -151,7 +151,7 @@ class ConsoleUi:
         for line in [verdict.rule, *verdict.findings, *verdict.cautions]:
             if line:
                 self.console.print(printable(line), markup=False)
-        for line in term_lines_of(metrics):
+        for line in [*text_lines(metrics.comparison), *term_lines_of(metrics)]:
             self.console.print(printable(line), markup=False)
         if metrics.new_clips is not None:
             self.console.print()
@@ -192,7 +192,10 @@ class ConsoleUi:
         style = f"bold {_COLOURS[outcome if metrics.usable else 'not accepted']}"
         self.console.print(printable(expected), style=style, markup=False)
         kept = f"General speech, not trained on: {_general(metrics)}"
-        terms = key_term_lines(metrics.expected.key_terms)
+        terms = [
+            *text_lines(metrics.expected.comparison),
+            *key_term_lines(metrics.expected.key_terms),
+        ]
         for line in [metrics.statement, *terms, kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
@@ -244,7 +247,7 @@ class ConsoleUi:
         self.console.print(printable(text), style=f"bold {_COLOURS[outcome]}", markup=False)
         general = results.general.comparison if results.general else None
         kept = [f"General speech, not trained on: {general.says}"] if general else []
-        terms = term_lines_of(results)
+        terms = [*text_lines(results.comparison), *term_lines_of(results)]
         for line in [*results.comparison.sentences.values(), *terms, *kept, *results.cautions]:
             self.console.print(printable(line), markup=False)
 
@@ -339,6 +342,13 @@ class ConsoleUi:
             table.add_row(_cell(row.name), *size, *map(percent, rates))
         self.console.print(table)
         self.console.print()
+
+
+def text_lines(comparison: Comparison) -> list[str]:
+    """What a text of the domain changes, a sentence a model; nothing without one."""
+    from moontune.report.domain_text import text_sentences
+
+    return text_sentences(comparison)
 
 
 def term_lines_of(found: RunMetrics | CrossvalResults) -> list[str]:

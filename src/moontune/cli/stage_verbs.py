@@ -16,7 +16,8 @@ from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.pipeline.base_of_run import of_another_base
-from moontune.pipeline.preflight import check_key_terms, check_model
+from moontune.pipeline.consensus.domain_text import require_beams
+from moontune.pipeline.preflight import check_model, check_words
 from moontune.pipeline.run_dir import RunDir, single_run
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.pipeline.runner import refuse_lacking
@@ -51,11 +52,13 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     held.enter_context(exclusive_run(run.path))
     saved = run.config()
     args = _parsed(stage, argv, saved)
+    if stage.name == "evaluate" and args.terms.domain_text is not None:
+        require_beams(run)
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if config != saved:
         config = of_another_base(config, saved)
     held.enter_context(speaking(config.language))
-    check_key_terms(config)
+    check_words(config)
     refuse_lacking(run, stage)  # before libraries are loaded to look for model and device
     _refuse_done(run, stage, overwrite=args.overwrite)
     if stage.name == "train":
@@ -66,7 +69,7 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     if args.overwrite and "train" in (stage.name, *stale_after(stage)):
         run.checkpoint.unlink(missing_ok=True)
     run.add_command([stage.name, *argv])
-    config = run.keep_key_terms(config)
+    config = run.keep_words(config)
     run.save_config(config)  # what is interrupted is gone on with as it was
     return run, config
 

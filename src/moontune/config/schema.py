@@ -265,6 +265,9 @@ class TermsConfig:
     key_terms: Path | None = None
     """Words and phrases that it must know, one a line: base and tuned model are counted by them,
     and each also writes them where what is heard sounds like one (docs/key_terms.md)."""
+    domain_text: Path | None = None
+    """With --decoding consensus, text as what is said is worded, or a manifest: words that follow
+    one another there are likelier, by a weight chosen on the validation clips (docs/recipe.md)."""
 
 
 @dataclass(frozen=True)

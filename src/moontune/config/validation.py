@@ -10,6 +10,7 @@ from moontune.config.fields import known_keys, ranged
 from moontune.config.schema import (
     DEFAULT_UTTERANCES,
     MOST_OTHERS,
+    Decoding,
     GeneralConfig,
     Range,
     RunConfig,
@@ -62,7 +63,7 @@ def resolve(config: RunConfig) -> RunConfig:
     config = dataclasses.replace(
         config,
         data=data,
-        terms=_resolve_terms(config.terms),
+        terms=_resolve_terms(config.terms, config.eval.decoding),
         general=_resolve_general(config.general, data.manifest or ()),
     )
     _check_ranges(config)
@@ -93,8 +94,13 @@ def resolve(config: RunConfig) -> RunConfig:
     return config
 
 
-def _resolve_terms(terms: TermsConfig) -> TermsConfig:
-    return TermsConfig(terms.key_terms and terms.key_terms.absolute())
+def _resolve_terms(terms: TermsConfig, decoding: Decoding) -> TermsConfig:
+    if terms.domain_text is not None and decoding != "consensus":
+        raise UserError("--domain-text has a say among beams; add --decoding consensus")
+    return TermsConfig(
+        key_terms=terms.key_terms and terms.key_terms.absolute(),
+        domain_text=terms.domain_text and terms.domain_text.absolute(),
+    )
 
 
 def _resolve_general(general: GeneralConfig, own: Sequence[Path]) -> GeneralConfig:

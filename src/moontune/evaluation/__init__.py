@@ -22,6 +22,7 @@ In reading order:
                   that loop
     kept_adapter  Whether an adapter that was chosen by its loss is kept: it must be better in words
     confidence    Whether confidences of words are what they say: calibrated, and measured
+    domain_text   The text of a user's domain, as it has a say in the consensus of beams
     screening     Transcripts held against their audio: which of them look wrong
     clip_list     Transcribe a list of clips with a base and an optional adapter:
                   `scripts/run_stt.py`

@@ -24,6 +24,7 @@ from moontune.evaluation.bootstrap import (
     within_groups,
 )
 from moontune.evaluation.degeneration import as_written, degenerated
+from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.error_rates import Edits, corpus_wer, sum_edits, words_heard
 from moontune.evaluation.measures import (
     BootstrapNote,
@@ -35,6 +36,7 @@ from moontune.evaluation.measures import (
     Outcome,
     SameSpeakers,
     Sides,
+    TextChange,
     Unit,
 )
 from moontune.evaluation.phrasing import USUAL_GAIN, Size, sentence, typography
@@ -54,6 +56,7 @@ _FEWEST = 6  # clips, or units that all moved by one amount: by a sign test, few
 Sums = tuple[Callable[[PredictionRow], float], Callable[[PredictionRow], float]]
 _EDITS: Sums = (lambda r: edits_of(r).errors, lambda r: edits_of(r).words)
 _CONSENSUS: Sums = (lambda r: consensus_edits_of(r).errors, lambda r: consensus_edits_of(r).words)
+_WITH_TEXT: Sums = (lambda r: text_edits_of(r).errors, lambda r: text_edits_of(r).words)
 _OTHERS: dict[str, Sums] = {
     "cer": (lambda r: r["characters"]["errors"], lambda r: r["characters"]["characters"]),
     "loss": (lambda r: r["loss"], lambda r: r["target_tokens"]),
@@ -66,7 +69,12 @@ def _sums_by_measure() -> dict[str, Sums]:
     """The measures of the current language, the one that leads first."""
     lead = current().rate
     others = {name: sums for name, sums in _OTHERS.items() if name != lead}
-    return {lead: _EDITS, f"{lead}_consensus": _CONSENSUS, **others}
+    return {
+        lead: _EDITS,
+        f"{lead}_consensus": _CONSENSUS,
+        f"{lead}_consensus_text": _WITH_TEXT,
+        **others,
+    }
 
 
 def differing_conditions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
@@ -95,13 +103,23 @@ def consensus_edits_of(row: PredictionRow) -> Edits:
     return Edits(**row["consensus"]["edits"])
 
 
+def text_edits_of(row: PredictionRow) -> Edits:
+    """Edits of the consensus in which a text has a say."""
+    assert "domain_text" in row
+    return Edits(**row["domain_text"]["edits"])
+
+
 def compare(
-    before: Sequence[PredictionRow], after: Sequence[PredictionRow], seed: int
+    before: Sequence[PredictionRow],
+    after: Sequence[PredictionRow],
+    seed: int,
+    text_weights: Sides[tuple[ChosenWeight, ...]] | None = None,
 ) -> Comparison:
     """Figures of both with intervals, and of their paired difference. Raises UserError.
 
     The rows must be of the same clips with the same references. Losses are left out where rows
-    have none or the targets differ.
+    have none or the targets differ. `text_weights` where the rows also have what a text makes of
+    the consensus.
     """
     after = _paired(before, after)
     groups, unit = groups_of(before)
@@ -115,6 +133,8 @@ def compare(
     left_out = {name for name in sums if name.startswith("loss") and not same_losses}
     if not all("consensus" in r for r in (*before, *after)):
         left_out.add(f"{lead}_consensus")
+    if text_weights is None:
+        left_out.add(f"{lead}_consensus_text")
     sample = _Sample(draws, within, unit, len(before))
     measures = {
         name: _measure(sums[name], before, after, sample) for name in sums if name not in left_out
@@ -156,7 +176,13 @@ def compare(
         sentences=sentences,
         consensus=None
         if f"{lead}_consensus" in left_out
-        else Sides(_consensus(before, sample), _consensus(after, sample)),
+        else Sides(*(_change(_EDITS, _CONSENSUS, rows, sample) for rows in (before, after))),
+        domain_text=None
+        if text_weights is None
+        else TextChange(
+            Sides(*(_change(_CONSENSUS, _WITH_TEXT, rows, sample) for rows in (before, after))),
+            text_weights,
+        ),
     )
 
 
@@ -230,11 +256,11 @@ def ratio_of_sums(
     return _paired_measure(one_each, other_each, over, _Sample(draws, within, unit, len(rows)))
 
 
-def _consensus(rows: Sequence[PredictionRow], sample: _Sample) -> Measure:
-    """Error rate of one model: of greedy transcripts, then of the consensus."""
-    (greedy, words), (agreed, _) = _EDITS, _CONSENSUS
-    one, other = [greedy(r) for r in rows], [agreed(r) for r in rows]
-    return _paired_measure(one, other, [words(r) for r in rows], sample)
+def _change(one: Sums, other: Sums, rows: Sequence[PredictionRow], sample: _Sample) -> Measure:
+    """Error rate of one model, by one decoding and by another."""
+    (before, words), (after, _) = one, other
+    each = [before(r) for r in rows], [after(r) for r in rows]
+    return _paired_measure(*each, [words(r) for r in rows], sample)
 
 
 def _paired_measure(

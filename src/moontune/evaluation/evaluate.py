@@ -25,15 +25,14 @@ from moontune.evaluation.error_rates import (
 )
 from moontune.evaluation.predictions import (
     ConsensusTranscript,
-    EditCounts,
     LoopedTranscript,
     PredictionRow,
+    consensus_row,
 )
 from moontune.evaluation.typography import reference_in_style_of
 from moontune.languages.table import current
 from moontune.models.base_model import Base, target_ids
-from moontune.models.consensus import BEAMS
-from moontune.models.decoding import Transcript
+from moontune.models.consensus import BEAMS, Beams
 from moontune.models.transcriber import LoadAudio, Transcriber, shared_batches
 from moontune.system.distributed import SINGLE, ProcessGroup
 
@@ -66,10 +65,11 @@ class Prediction:
     group: str | None = None  # the session that the split kept whole
     looped: LoopedTranscript | None = None  # greedy, in whose place another stands
     consensus: ConsensusTranscript | None = None  # where it was asked for
+    beams: list[tuple[str, float, bool]] | None = None  # that it is chosen from
 
     def row(self) -> PredictionRow:
         row = asdict(self)
-        for name in ("group", "looped", "consensus"):
+        for name in ("group", "looped", "consensus", "beams"):
             if row[name] is None:
                 del row[name]
         return cast("PredictionRow", row)
@@ -151,9 +151,9 @@ def _predict(
     cross_keys = transcriber.encode(clips)
     durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
     written = transcriber.greedy(cross_keys, durations, cap)
-    agreed: list[Transcript | None] = [None for _ in clips]
+    searched: list[Beams | None] = [None for _ in clips]
     if decoding == "consensus":
-        agreed[:] = transcriber.consensus(cross_keys, durations, cap)
+        searched[:] = transcriber.search(cross_keys, durations, cap)
 
     def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
         labels = [target_ids(base.tokenizer, text, packed.eos) for text in texts]
@@ -181,20 +181,22 @@ def _predict(
             characters=character_edits(u.text, written[i].text),
             group=u.group,
             looped=cast("LoopedTranscript | None", looped_row(written[i])),
-            consensus=_consensus(u.text, agreed[i]),
+            **_consensus(u.text, searched[i], transcriber),
         )
         for i, u in enumerate(utterances)
     ]
 
 
-def _consensus(reference: str, transcript: Transcript | None) -> ConsensusTranscript | None:
-    if transcript is None:
-        return None
-    edits = cast("EditCounts", asdict(word_edits(reference, transcript.text)))
-    found: ConsensusTranscript = {"hypothesis": transcript.text, "edits": edits}
+def _consensus(reference: str, searched: Beams | None, transcriber: Transcriber) -> dict[str, Any]:
+    """The consensus of a clip's beams, and the beams, as fields of its prediction; none where it
+    was not asked for."""
+    if searched is None:
+        return {}
+    transcript = transcriber.agreed(searched)
+    found = consensus_row(reference, transcript.text)
     if transcript.confidences is not None:
         found["confidences"] = [round(p, _DIGITS) for p in transcript.confidences]
-    return found
+    return {"consensus": found, "beams": [(t.text, p, t.truncated) for t, p in searched]}
 
 
 def _summarize(

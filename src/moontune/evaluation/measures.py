@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.error_rates import Edits
 from moontune.languages.table import RATES, RateName
 
@@ -151,6 +152,33 @@ class StyleRetention:
 
 
 @dataclass(frozen=True)
+class TextChange:
+    """What a text of the domain changes in the consensus of either model, and by which weight."""
+
+    change: Sides[Measure]  # of either model, by consensus without the text and then with it
+    chosen: Sides[tuple[ChosenWeight, ...]]  # of each fold, or the run's own alone
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "change": {side: m.to_json() for side, m in vars(self.change).items()},
+            "weight": {
+                side: [one.to_json() for one in found] for side, found in vars(self.chosen).items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any] | None) -> TextChange | None:
+        """None where there is no text."""
+        if row is None:
+            return None
+        sides = ("before", "after")
+        return cls(
+            Sides(*(Measure.from_json(row["change"][side]) for side in sides)),
+            Sides(*(tuple(map(ChosenWeight.from_json, row["weight"][side])) for side in sides)),
+        )
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Two sets of predictions on the same clips: every figure, where it changed, how sure."""
 
@@ -161,8 +189,8 @@ class Comparison:
     bootstrap: BootstrapNote
     measures: dict[
         str, Measure
-    ]  # wer, cer; where measured: wer_consensus, loss, loss_words, loss_typography. No wer where
-    # words are not separated: then cer leads, and cer_consensus
+    ]  # wer, cer; where measured: wer_consensus, wer_consensus_text, loss, loss_words,
+    # loss_typography. No wer where words are not separated: then cer leads, and cer_consensus
     edits: Sides[Edits]
     truncated: Sides[int]  # transcripts that the token cap cut
     clips: ClipCounts
@@ -175,6 +203,7 @@ class Comparison:
     sentences: dict[str, str]  # what the intervals say: wer or cer, loss, typography
     looped: Sides[int] = Sides(0, 0)  # greedy transcripts without an end, where beams stood in
     consensus: Sides[Measure] | None = None  # of either model, greedy and then by consensus
+    domain_text: TextChange | None = None  # where the run has a text
 
     @property
     def rate(self) -> RateName:
@@ -203,10 +232,11 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         row = asdict(self) | {"measures": {k: m.to_json() for k, m in self.measures.items()}}
-        if self.consensus is None:
-            return row
-        sides = {side: m.to_json() for side, m in vars(self.consensus).items()}
-        return row | {"consensus": sides}
+        if self.consensus is not None:
+            row["consensus"] = {side: m.to_json() for side, m in vars(self.consensus).items()}
+        if self.domain_text is not None:
+            row["domain_text"] = self.domain_text.to_json()
+        return row
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Comparison:
@@ -231,4 +261,5 @@ class Comparison:
             collapsed=row.get("collapsed"),
             sentences=row["sentences"],
             consensus=Sides(**agreed) if agreed else None,
+            domain_text=TextChange.from_json(row.get("domain_text")),
         )

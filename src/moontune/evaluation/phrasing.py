@@ -14,8 +14,10 @@ _USUAL = f"a gain of {100 * USUAL_GAIN:.0f} %"
 LABELS = {
     "wer": "WER",
     "wer_consensus": "WER, consensus",
+    "wer_consensus_text": "WER, consensus with your text",
     "cer": "CER",
     "cer_consensus": "CER, consensus",
+    "cer_consensus_text": "CER, consensus with your text",
     "loss": "loss, nats/token",
     "loss_words": "- words",
     "loss_typography": "- typography",
@@ -136,7 +138,7 @@ def _of_a_hundred(before: float, after: float, names: tuple[str, str] | None, un
 
 def show(name: str, value: float, *, difference: bool = False) -> str:
     """A figure as people read it: rates in per cent, differences of rates in points."""
-    if name.removesuffix("_consensus") in RATES:
+    if name.partition("_")[0] in RATES:
         return f"{100 * value:+.2f} points" if difference else f"{100 * value:.2f} %"
     return f"{value:+.4f}" if difference else f"{value:.4f}"
 

@@ -65,6 +65,9 @@ class PredictionRow(TypedDict):
     group: NotRequired[str]  # the session that the split kept whole, where it did
     looped: NotRequired[LoopedTranscript]
     consensus: NotRequired[ConsensusTranscript]  # where it was asked for
+    # That the consensus is chosen from, likeliest first: text, nats, whether the cap ended it.
+    beams: NotRequired[list[tuple[str, float, bool]]]
+    domain_text: NotRequired[ConsensusTranscript]  # chosen by a text too; in memory, in no file
     lines: NotRequired[list[str]]  # that the vendor's runtime cut a clip into
     # Sums over the target tokens, nats. A file of another program may have none of the three.
     loss: float
@@ -123,6 +126,12 @@ def stored_predictions(path: Path) -> list[PredictionRow]:
     return rows
 
 
+def consensus_row(reference: str, hypothesis: str) -> ConsensusTranscript:
+    """A consensus with its errors."""
+    edits = cast("EditCounts", asdict(word_edits(reference, hypothesis)))
+    return {"hypothesis": hypothesis, "edits": edits}
+
+
 def prediction_row(given: Any, line: str) -> PredictionRow:
     """One row as `evaluate.Prediction` writes it; raises ValueError with what is wrong."""
     if not isinstance(given, dict):
@@ -169,7 +178,7 @@ def _other_transcripts(given: dict[str, Any], reference: str) -> dict[str, Any]:
             raise ValueError(f"{name} has no hypothesis; give it as text, or leave {name} out")
         text = given[name]["hypothesis"]
         if name == "consensus":
-            found[name] = {"hypothesis": text, "edits": asdict(word_edits(reference, text))}
+            found[name] = consensus_row(reference, text)
             if given[name].get("confidences") is not None:
                 found[name]["confidences"] = _confidences(given[name]["confidences"], text)
         else:

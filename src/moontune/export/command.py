@@ -23,7 +23,7 @@ from moontune.pipeline.run_dir import RunDir, adapter_run, evaluated_run, pinned
 from moontune.pipeline.run_lock import exclusive_run
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.progress import Ui
-from moontune.transcribe.own_terms import EXPORTED
+from moontune.transcribe.own_words import domain_text, key_terms
 
 if TYPE_CHECKING:
     from moontune.export.measure import OpenVendor, ProductFigures
@@ -84,7 +84,7 @@ def _exported(
     measured = None
     with exclusive_run(run.path), new_folder(run / FOLDER) as folder:
         write_products(base, run.adapter, folder, args.spare, ui)
-        _write_key_terms(run, folder)
+        _write_words(run, folder)
         facts = _facts(run, base, folder, args)
         if args.measure and run.kind != "final":
             measured = measure_export(run, folder, base, vendor, args.threads, ui)
@@ -96,15 +96,18 @@ def _exported(
     return Exported(run / FOLDER, measured.table, [*measured.findings, *remarks], head())
 
 
-def _write_key_terms(run: RunDir, folder: Path) -> None:
-    """The run's list and the bonuses it chose, where it has one: `moontune transcribe` writes it
-    with the plain weights."""
-    found = {which: run.written_terms(which) for which in ("base", "tuned")}
-    chosen = {which: one.chosen.to_json() for which, one in found.items() if one}
-    if len(chosen) == len(found):
-        listed, bonuses = (folder / name for name in EXPORTED)
-        shutil.copyfile(run.key_terms, listed)
-        write_json(bonuses, chosen)
+def _write_words(run: RunDir, folder: Path) -> None:
+    """The run's key terms and its text, where it has them, and what it chose for them: `moontune
+    transcribe` takes them with the plain weights."""
+    for names, own, measured in (
+        (key_terms.EXPORTED, run.key_terms, run.written_terms),
+        (domain_text.EXPORTED, run.domain_text, run.weighed_text),
+    ):
+        found = {which: measured(which) for which in ("base", "tuned")}
+        chosen = {which: one.chosen.to_json() for which, one in found.items() if one}
+        if len(chosen) == len(found):
+            shutil.copyfile(own, folder / names.file)
+            write_json(folder / names.choices, chosen)
 
 
 def _remarks(run: RunDir, base: Base) -> list[str]:
@@ -263,7 +266,8 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
         **(_expected(run) if run.kind == "final" else _on_test_split(run, config)),
         "graphs": graphs,
         "vendor_architecture": runtime_architecture(base.net.config),
-        "key_terms": (folder / EXPORTED[0]).is_file(),
+        "key_terms": (folder / key_terms.EXPORTED.file).is_file(),
+        "domain_text": (folder / domain_text.EXPORTED.file).is_file(),
         "opset": OPSET,
         "ir_version": IR_VERSION,
         "spared": list(args.spare),

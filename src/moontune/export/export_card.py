@@ -61,10 +61,14 @@ _FILES = """## Files
 |---|---|
 | `merged/` | the tuned model as `save_pretrained` writes it, the adapter added into the weights |
 {graphs}| `predictions/` | what each product wrote for each test clip |
-{terms}"""
+{words}"""
 
 _TERMS = """\
 | `key_terms.txt` | words to know: `moontune transcribe --model merged` writes them |
+"""
+
+_TEXT = """\
+| `domain_text.txt` | text that `moontune transcribe --model merged --decoding consensus` goes by |
 """
 
 _GRAPHS = """\
@@ -105,6 +109,7 @@ class ExportFacts:
     architecture: str = TINY  # as Moonshine's own runtime calls it
     graphs: bool = True  # whether there are graphs beside the plain weights
     key_terms: bool = False  # whether there is a list of words to know
+    domain_text: bool = False  # whether there is a text of the domain
 
     @property
     def base_name(self) -> str:
@@ -131,6 +136,7 @@ class ExportFacts:
             architecture=row.get("vendor_architecture", TINY),
             graphs=row.get("graphs", True),
             key_terms=row.get("key_terms", False),
+            domain_text=row.get("domain_text", False),
         )
 
 
@@ -152,13 +158,13 @@ def card(facts: ExportFacts, measured: Measured | None) -> str:
 
 
 def _files(facts: ExportFacts) -> list[str]:
-    terms = _TERMS if facts.key_terms else ""
+    words = _TERMS * facts.key_terms + _TEXT * facts.domain_text
     if not facts.graphs:
-        return [_FILES.format(graphs="", terms=terms)]
+        return [_FILES.format(graphs="", words=words)]
     listed = ", ".join(facts.spared)
     spared = f"; in {listed} the products are in float32" if listed else ""
     about = _ABOUT_GRAPHS.format(opset=facts.opset, ir_version=facts.ir_version)
-    return [_FILES.format(graphs=_GRAPHS.format(spared=cell(spared)), terms=terms), about]
+    return [_FILES.format(graphs=_GRAPHS.format(spared=cell(spared)), words=words), about]
 
 
 def _use_graphs(facts: ExportFacts) -> str:

@@ -15,17 +15,17 @@ from moontune.data.normalizer import normalize
 from moontune.models.decoding import Transcript, endless
 from moontune.models.language_model import LanguageModel
 
+# The beams of a clip with their log probabilities, nats, likeliest first.
+Beams = Sequence[tuple[Transcript, float]]
+
 BEAMS = 8  # of a clip
 _COUNTED = 4  # of them, the likeliest that come to an end
 _SHARPNESS = 2.0  # of the weights, a nat a word
 
 
-def agreed(
-    written: Sequence[tuple[Transcript, float]], language_model: LanguageModel | None = None
-) -> Transcript:
-    """The consensus of a clip's beams and their log probabilities, likeliest first: of the first
-    few, those without an end left out where others have one. With a language model they are as
-    likely as both say."""
+def agreed(written: Beams, language_model: LanguageModel | None = None) -> Transcript:
+    """The consensus of a clip's beams: of the first few, those without an end left out where
+    others have one. With a language model they are as likely as both say."""
     if language_model is not None:
         both = [(t, likely + language_model.bonus(t.text)) for t, likely in written]
         written = sorted(both, key=lambda pair: -pair[1])
@@ -33,7 +33,7 @@ def agreed(
     return pairs[consensus([t.text for t, _ in pairs], [likely for _, likely in pairs])][0]
 
 
-def counted(written: Sequence[tuple[Transcript, float]]) -> list[tuple[Transcript, float]]:
+def counted(written: Beams) -> Beams:
     """Of a clip's beams, likeliest first, those that its consensus is chosen from."""
     return ([pair for pair in written if not endless(pair[0])] or list(written))[:_COUNTED]
 

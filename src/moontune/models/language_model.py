@@ -8,6 +8,7 @@ are the model's own.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,13 @@ class LanguageModel:
 
     def __init__(self, texts: Sequence[str], weight: float = WEIGHT) -> None:
         self._texts, self._weight = texts, weight
+
+    def weighing(self, weight: float) -> LanguageModel:
+        """The same with another weight; what was counted is shared."""
+        self._counts  # noqa: B018 -- counted now, the copy has it too
+        other = copy.copy(self)
+        other._weight = weight
+        return other
 
     def bonus(self, text: str) -> float:
         """What is added to a beam's log probability, nats."""

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
 from moontune.models.confidence.agreement import evidence
 from moontune.models.confidence.calibration import Calibration, default_confidence
-from moontune.models.consensus import BEAMS, agreed
+from moontune.models.consensus import BEAMS, Beams, agreed
 from moontune.models.decoding import (
     TimedWord,
     Transcript,
@@ -30,11 +31,12 @@ from moontune.models.decoding import (
 from moontune.models.key_terms.weighing import KeyTerms, KeyTermWriter, Tokenized
 from moontune.models.language_model import LanguageModel
 from moontune.models.packed.alignment import token_starts
-from moontune.models.packed.beams import Beam, beams
+from moontune.models.packed.beams import beams
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import CrossKeys, joined, packs_of, some_of
 from moontune.system.distributed import ProcessGroup
 
+Written = TypeVar("Written")  # what is made of a clip: its transcript, or its beams
 LoadAudio = Callable[[Utterance], np.ndarray]  # samples of an utterance, float32 16 kHz
 _TEXTS = 64  # whose losses are computed together, which bounds the memory
 _BEAM_CLIPS = 16  # whose beams are searched at once, which bounds the memory
@@ -93,18 +95,24 @@ class Transcriber:
         self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
     ) -> list[Transcript]:
         """Transcripts that a clip's beams agree with most: two to three times greedy's time."""
-        found: list[Transcript] = []
+        return [self.agreed(written) for written in self.search(cross_keys, durations_s, cap)]
+
+    def search(
+        self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
+    ) -> list[Beams]:
+        """The beams of encoded clips, that a consensus is chosen from."""
+        found: list[Beams] = []
         for first in range(0, len(durations_s), _BEAM_CLIPS):
             some = range(first, min(first + _BEAM_CLIPS, len(durations_s)))
             caps = [cap(durations_s[i]) for i in some]
-            lists = beams(self.packed, some_of(cross_keys, some), caps, BEAMS)
-            found += map(self._agreed, lists)
+            for clip in beams(self.packed, some_of(cross_keys, some), caps, BEAMS):
+                found.append([(self._transcript(b.tokens), b.log_probability) for b in clip])
         return found
 
-    def _agreed(self, found: Sequence[Beam]) -> Transcript:
-        if not found:  # nothing is likely: the weights are no numbers, which others say
+    def agreed(self, written: Beams) -> Transcript:
+        """The consensus of a clip's beams."""
+        if not written:  # nothing is likely: the weights are no numbers, which others say
             return Transcript("", [self.packed.start], truncated=True, confidences=())
-        written = [(self._transcript(b.tokens), b.log_probability) for b in found]
         chosen = agreed(written, self._language_model)
         sure = map(default_confidence, evidence(chosen.text, written))
         return replace(chosen, confidences=tuple(map(self._calibration, sure)))
@@ -158,6 +166,10 @@ class Transcriber:
     def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         return self.decode(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
 
+    def search_clips(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Beams]:
+        """The beams of clips."""
+        return self.search(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
+
     def timed(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         """As calling it, and when each word begins: a second pass of the decoder."""
         cross_keys, lengths = self.encode(clips), [len(clip) for clip in clips]
@@ -206,28 +218,29 @@ class Transcriber:
 
 
 def transcripts_of(
-    transcriber: Transcriber,
+    transcribe: Callable[[Sequence[np.ndarray], TokenCap], list[Written]],
     utterances: Sequence[Utterance],
     cap: TokenCap,
     group: ProcessGroup,
     step: Callable[[int, int], object],
     *,
-    keep: Callable[[Sequence[Utterance], Sequence[Transcript]], object] = lambda *_: None,
-) -> list[Transcript]:
-    """Transcripts of utterances, in their order; the processes of `group` share the work.
+    keep: Callable[[Sequence[Utterance], Sequence[Written]], object] = lambda *_: None,
+) -> list[Written]:
+    """Transcripts of utterances, or their beams, in their order; the processes of `group` share the
+    work.
 
     `step` is told how many of this process's are done, `keep` gets some as soon as they are.
     """
     batches = shared_batches(utterances, group)
     total = sum(map(len, batches))
-    found: list[tuple[int, Transcript]] = []
+    found: list[tuple[int, Written]] = []
     for indices in batches:
         part = [utterances[i] for i in indices]
-        transcripts = transcriber([load_audio(u) for u in part], cap)
+        transcripts = transcribe([load_audio(u) for u in part], cap)
         found += zip(indices, transcripts, strict=True)
         keep(part, transcripts)
         step(len(found), total)
-    return [t for _, t in sorted(group.gather(found), key=lambda pair: pair[0])]
+    return [one for _, one in sorted(group.gather(found), key=lambda pair: pair[0])]
 
 
 def transcripts_by_bonus(

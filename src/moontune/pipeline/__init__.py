@@ -23,5 +23,7 @@ In reading order:
     general_speech    The general speech of a run: clips for the forgetting check, and clips
                       replayed in training
     key_terms         (a folder) A run's list of words to know: written by its models, and counted
+    consensus         (a folder) The beams that a run's models choose their consensus from, and the
+                      say that a text has among them
     training          (a folder) A run's training: its updates, what is kept of them, and their log
 """

@@ -12,6 +12,7 @@ from moontune.config.loading import read_settings, to_dict, with_settings
 from moontune.config.presets import PRESETS
 from moontune.config.schema import RunConfig
 from moontune.config.validation import remarks, resolve
+from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.languages.table import assumed, speaking
@@ -25,10 +26,10 @@ from moontune.pipeline.base_of_run import (
 from moontune.pipeline.earlier_run import with_earlier
 from moontune.pipeline.preflight import (
     check_data,
-    check_key_terms,
     check_memory,
     check_model,
     check_room,
+    check_words,
 )
 from moontune.pipeline.run_dir import (
     KINDS,
@@ -102,7 +103,7 @@ def begin_run(
     if names_language(config):
         config = with_language(config)
     with speaking(config.language):
-        check_key_terms(config)
+        check_words(config)
     check_data(config)
     start.kind.check(config)
     if start.needs_model:
@@ -114,7 +115,7 @@ def begin_run(
     if wrong := other_language(config.model.model_id, config.language.code):
         start.remark(wrong)
     start.held.enter_context(speaking(config.language))
-    check_key_terms(config)
+    check_words(config)
     start.held.enter_context(exclusive_run(path))
     if helped(path):
         raise UserError(f"{path}: `moontune work` is on it; end that before you replace the run")
@@ -126,7 +127,7 @@ def begin_run(
             run.note(**facts)
         start.sample(run, config)
     run = open_run(path)
-    return run, run.keep_key_terms(config)
+    return run, run.keep_words(config)
 
 
 def _resolved(config: RunConfig, kind: RunKind) -> RunConfig:
@@ -157,7 +158,7 @@ def resume_run(
     saved = run.config()
     start.held.enter_context(speaking(saved.language))
     wanted = as_open(_resolved(settings(saved), start.kind), saved)
-    wanted = _by_own_list(wanted, saved)
+    wanted = _by_own_copies(run, wanted, saved)
     config = resolve(replace(saved, report=wanted.report))
     _refuse_other_settings(config, wanted)
     start.kind.resume(run)
@@ -170,16 +171,20 @@ def resume_run(
     return run, config
 
 
-def _by_own_list(wanted: RunConfig, saved: RunConfig) -> RunConfig:
-    """What is wanted, with the run's own list of key terms where the one asked for has the same.
+def _by_own_copies(run: RunDir, wanted: RunConfig, saved: RunConfig) -> RunConfig:
+    """What is wanted, with the run's own copies of key terms and text where those asked for have
+    the same.
 
-    Raises UserError for one that cannot be read.
+    Raises UserError for what cannot be read.
     """
-    asked, own = wanted.terms.key_terms, saved.terms.key_terms
-    if asked is None or own is None or asked == own:
-        return wanted
-    same = read_key_terms(asked) == read_key_terms(own)
-    return replace(wanted, terms=saved.terms) if same else wanted
+    terms = wanted.terms
+    asked, own = terms.key_terms, saved.terms.key_terms
+    if asked and own and asked != own and read_key_terms(asked) == read_key_terms(own):
+        terms = replace(terms, key_terms=own)
+    asked, own = terms.domain_text, saved.terms.domain_text
+    if asked and own and asked != own and read_domain_text(asked) == run.sentences():
+        terms = replace(terms, domain_text=own)
+    return replace(wanted, terms=terms)
 
 
 def _memory_of(run: RunDir, config: RunConfig) -> list[str]:

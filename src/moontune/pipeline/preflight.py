@@ -17,6 +17,7 @@ from moontune.data.manifest import (
     refuse_given_twice,
 )
 from moontune.data.splitting import check_groups
+from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.models.locate import locate
@@ -80,10 +81,12 @@ def _check_manifests(paths: Sequence[Path], config: RunConfig) -> None:
         raise UserError(f"{error}; {unusable}, e.g. {bad[0].where}: {bad[0].detail}") from None
 
 
-def check_key_terms(config: RunConfig) -> None:
-    """Read the list, if there is one, within its language. Raises UserError."""
+def check_words(config: RunConfig) -> None:
+    """Read key terms and text, where they are given, within their language. Raises UserError."""
     if config.terms.key_terms is not None:
         read_key_terms(config.terms.key_terms)
+    if config.terms.domain_text is not None:
+        read_domain_text(config.terms.domain_text)
 
 
 def check_model(config: RunConfig) -> list[str]:

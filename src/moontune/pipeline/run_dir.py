@@ -6,17 +6,19 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
 from moontune.config.schema import RunConfig, TermsConfig
 from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.word_lists.domain_text import kept_domain_text, read_domain_text
 from moontune.errors import UserError
+from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.key_terms.results import WrittenTerms
 from moontune.evaluation.predictions import run_predictions
 from moontune.evaluation.screening.suspects import Suspect
@@ -36,6 +38,7 @@ from moontune.system.files import (
     write_text,
 )
 
+Found = TypeVar("Found")
 KINDS = {
     "run": "a single run",
     "crossval": "a cross-validation",
@@ -44,7 +47,10 @@ KINDS = {
 }
 FINAL = "final"  # folder of that adapter, in the cross-validation's
 # Settings that are paths, relative to the folder that a run began in.
-PATHS = ("model_id", "manifest", "after", "key_terms", "general_manifest", "replay_manifest")
+PATHS = (
+    *("model_id", "manifest", "after", "key_terms", "domain_text"),
+    *("general_manifest", "replay_manifest"),
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
     "dtype": "float32",
@@ -104,16 +110,29 @@ class RunDir:
         """The run's own copy of its list of key terms, where it has one."""
         return self.path / "key_terms.txt"
 
-    def keep_key_terms(self, config: RunConfig) -> RunConfig:
-        """Copy the list that the configuration names, in place of the one that is there; returns
-        the configuration that names the copy."""
-        wanted = config.terms.key_terms
-        if wanted is None:
-            return config
-        own = self.key_terms.absolute()
-        if real_path(wanted) != real_path(own):
-            write_bytes(own, wanted.read_bytes())
-        return replace(config, terms=TermsConfig(own))
+    @property
+    def domain_text(self) -> Path:
+        """The run's own copy of the text of its domain, a sentence a line, where it has one."""
+        return self.path / "domain_text.txt"
+
+    def sentences(self) -> tuple[str, ...]:
+        """Those of its text. Raises UserError."""
+        return kept_domain_text(self.domain_text, "the run's text")
+
+    def keep_words(self, config: RunConfig) -> RunConfig:
+        """Copy the key terms and the text that the configuration names, in place of those that are
+        there; returns the configuration that names the copies."""
+        terms = config.terms
+        if _is_another(terms.key_terms, self.key_terms):
+            write_bytes(self.key_terms, terms.key_terms.read_bytes())
+        if _is_another(terms.domain_text, self.domain_text):
+            sentences = read_domain_text(terms.domain_text)
+            write_text(self.domain_text, "".join(f"{sentence}\n" for sentence in sentences))
+        own = TermsConfig(
+            key_terms=terms.key_terms and self.key_terms.absolute(),
+            domain_text=terms.domain_text and self.domain_text.absolute(),
+        )
+        return replace(config, terms=own)
 
     def written_terms_file(self, which: str) -> Path:
         """What a model makes of the list; `which` is base or tuned."""
@@ -124,13 +143,31 @@ class RunDir:
 
         Raises UserError for a damaged file.
         """
-        file = self.written_terms_file(which)
-        if not (self.key_terms.is_file() and file.is_file()):
+        there = self.key_terms.is_file()
+        return self._evaluated(self.written_terms_file(which), WrittenTerms.from_json, there)
+
+    def weighed_text_file(self, which: str) -> Path:
+        """What a model makes of the text; `which` is base or tuned."""
+        return self / f"domain_text_{which}.json"
+
+    def weighed_text(self, which: str) -> WeighedText | None:
+        """The same; None where the run has no text, or was not evaluated yet with one.
+
+        Raises UserError for a damaged file.
+        """
+        there = self.domain_text.is_file()
+        return self._evaluated(self.weighed_text_file(which), WeighedText.from_json, there)
+
+    def _evaluated(
+        self, file: Path, made: Callable[[dict[str, Any]], Found], there: bool
+    ) -> Found | None:
+        """What an evaluation made of a file of the user's that is `there`. Raises UserError."""
+        if not (there and file.is_file()):
             return None
         again = f"again: moontune evaluate {shlex.quote(str(self.path))} --overwrite"
         row = read_json(file, again)
         with damage_as_user_error(file, again):
-            return WrittenTerms.from_json(row)
+            return made(row)
 
     @property
     def checkpoint(self) -> Path:
@@ -231,8 +268,9 @@ class RunDir:
                 settings[name] = [_found(file, began) for file in value]
             elif value:
                 settings[name] = _found(value, began)
-        if settings.get("key_terms"):
-            settings["key_terms"] = str(self.key_terms.absolute())
+        for name, own in (("key_terms", self.key_terms), ("domain_text", self.domain_text)):
+            if settings.get(name):
+                settings[name] = str(own.absolute())
         return with_settings(RunConfig(), settings, str(file))
 
     def retired_settings(self) -> dict[str, Any]:
@@ -336,6 +374,11 @@ class RunDir:
         self.note(complete=True)
 
 
+def _is_another(wanted: Path | None, own: Path) -> TypeGuard[Path]:
+    """Whether a file is named, and is not the run's own copy of it."""
+    return wanted is not None and real_path(wanted) != real_path(own)
+
+
 def _found(value: str, began: Path) -> str:
     """A path as it is, or in the folder the run began in if it is only there."""
     return str(began / value) if not Path(value).exists() and (began / value).exists() else value
@@ -391,7 +434,7 @@ def create_run(
     """Begin a run in an empty folder."""
     run = RunDir(folder)
     run.save_config(config)
-    run.keep_key_terms(config)
+    run.keep_words(config)
     record = {
         "name": name,
         "kind": kind,

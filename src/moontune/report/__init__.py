@@ -9,6 +9,7 @@ In reading order:
     provenance       The provenance of a run as tables: its data, artifact, commands, settings
                      and machine
     confidence       Confidences of words, in words and in figures
+    domain_text      What a text of the domain changes in the consensus of both models, in sentences
     key_terms        Key terms and rare words, in sentences and tables
     new_clips        What a run's new clips bought: it beside the run that it came after, on the
                      same test clips

@@ -8,6 +8,7 @@ from dataclasses import replace
 from moontune.evaluation.acceptance import shown
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly, show, show_interval
+from moontune.report.domain_text import text_section
 from moontune.report.key_terms import key_terms_section
 from moontune.report.markdown import cell, table
 from moontune.report.markdown_tables import (
@@ -181,6 +182,7 @@ def _figures(metrics: FinalMetrics, cautions: list[str]) -> list[str]:
         measures(comparison, ("base", "the folds' adapters")),
         cell(comparison.says),
         bootstrap_note(comparison),
+        *text_section(comparison),
         *key_terms_section(expected.key_terms),
         "### Checks\n\n" + table(("check", "", "detail"), rows),
         _forgetting(metrics.general),

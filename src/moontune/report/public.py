@@ -45,7 +45,8 @@ _CAUTIONS = (  # beginnings of those of a cross-validation that are made of figu
     "Do not rely on it: ",
 )
 _PATHS = (  # settings that are files, folders or names on the hub
-    *("manifest", "after", "general_manifest", "replay_manifest", "key_terms"),
+    *("manifest", "after", "general_manifest", "replay_manifest"),
+    *("key_terms", "domain_text"),
     *("dataset", "model_id", "output_dir", "report_file"),
 )
 _NAMES = ("run_name", "dataset_split", "dataset_revision", "revision", "language")
@@ -115,6 +116,7 @@ def public_comparison(found: Comparison) -> Comparison:
         sentences={name: found.sentences[name] for name in _SENTENCES if name in found.sentences},
         looped=found.looped,
         consensus=found.consensus,
+        domain_text=found.domain_text,  # weights, and why, in figures
     )
 
 

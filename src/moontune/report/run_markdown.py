@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from moontune.evaluation.acceptance import Check, shown
 from moontune.report.confidence import confidence_section
+from moontune.report.domain_text import text_section
 from moontune.report.key_terms import key_terms_section, rare_words_section, terms_in_clips
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import (
@@ -76,6 +77,7 @@ def _figures(metrics: RunMetrics, losses: LossHistory) -> list[str]:
         _checks(shown(verdict.checks, metrics.device.name)),
         _training(losses, metrics.training.figures.best_step),
         groups(metrics.comparison),
+        *text_section(metrics.comparison),
         *confidence_section(metrics.confidence),
         *key_terms_section(metrics.key_terms),
         *rare_words_section(metrics.rare_words),

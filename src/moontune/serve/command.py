@@ -17,7 +17,8 @@ from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
-from moontune.transcribe.own_terms import AskedTerms, no_spaces, terms_to_write
+from moontune.transcribe.own_words.domain_text import AskedText, text_to_use
+from moontune.transcribe.own_words.key_terms import AskedTerms, no_spaces, terms_to_write
 from moontune.transcribe.recognizer import stated_language_of_model
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import check_port
@@ -59,6 +60,11 @@ class ServeArgs:
     decoding: Decoding = "greedy"
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
     two to three times the time."""
+    domain_text: Path | None = None
+    """With --decoding consensus, text as what is said is worded, or a manifest, as for `moontune
+    transcribe`. Default: the run's own, if it has one."""
+    no_domain_text: bool = False
+    """Leave the run's own text out."""
     key_terms: Path | None = None
     """Words and phrases that the models must know, one a line, as for `moontune transcribe`.
     Default: the run's own list, if it has one."""
@@ -104,7 +110,7 @@ def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     prompts = own if args.prompts is None else read_prompts(args.prompts)
     if line := unlike(prompts):
         tell(line)
-    sources = _with_terms(args, model_sources(args.model, args.model_id), tell)
+    sources = _with_words(args, model_sources(args.model, args.model_id), tell)
     corrected = CorrectedClips(args.keep)
     models = ServedModels(sources, args.device, tell, args.decoding)
     title = real_path(user_path(args.model or sources[0].what)).name
@@ -122,21 +128,24 @@ def _serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
         models.end()
 
 
-def _with_terms(
+def _with_words(
     args: ServeArgs, sources: Sequence[ModelSource], tell: Callable[[str], None]
 ) -> list[ModelSource]:
-    """The models with the list that each writes: the one asked for, or the run's own, by the bonus
-    that the run chose for it. Raises UserError."""
+    """The models with the list that each writes, and the text that it is given: those asked for, or
+    the run's own, by what the run chose for it. Raises UserError."""
+    asked_text = AskedText(args.decoding, args.domain_text, args.no_domain_text)
     asked = AskedTerms(args.key_terms, args.key_terms_bonus, args.no_key_terms)
     if args.key_terms is not None and not current().spaced:
         raise UserError(no_spaces(current()))
     found = []
     for source in sources:
-        of_base = source.name == "base"
-        listed = terms_to_write(args.model or source.what, asked, current, _SIDES[of_base])
-        if listed.says:
-            tell(f"{source.name}: {listed.says}")
-        found.append(replace(source, key_terms=listed.terms))
+        model, which = args.model or source.what, _SIDES[source.name == "base"]
+        text = text_to_use(model, asked_text, which)
+        listed = terms_to_write(model, asked, current, which)
+        for line in filter(None, (text.says, listed.says)):
+            tell(f"{source.name}: {line}")
+        words = {"key_terms": listed.terms, "language_model": text.language_model}
+        found.append(replace(source, **words))
     return found
 
 

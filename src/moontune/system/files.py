@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -84,6 +85,11 @@ def refuse_counted_twice(paths: Iterable[Path]) -> None:
         if (real := real_path(path)) in known:
             raise UserError(f"{path}: given twice, so its clips would count twice; give it once")
         known.add(real)
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a small file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_output(path: Path, flag: str, inputs: Iterable[Path] = ()) -> None:

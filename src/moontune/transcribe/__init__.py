@@ -5,7 +5,8 @@ In reading order:
     command       `moontune transcribe`: recordings of any length to text with times
     recognizer    Any model as one that turns clips into text: a run, an adapter, a folder, a hub
                   id, ONNX
-    own_terms     The list of key terms that a model writes: the one asked for, or its own
+    own_words     (a folder) A user's key terms and text that a model is given: those asked for, or
+                  its own
     recordings    The recordings a command line names, and the names of their transcripts
     vad           Voice activity, when somebody speaks: silero-vad's model through onnxruntime
     segmentation  A recording of any length cut at pauses into segments the model was trained on

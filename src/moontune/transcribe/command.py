@@ -13,12 +13,10 @@ from moontune.config.flag_marks import OneEach, Positional
 from moontune.config.schema import Decoding, ModelConfig, TokenCap
 from moontune.config.validation import check_values
 from moontune.data.audio import AudioError, header_duration_s, seekable_copy
-from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.languages.table import Language, assumed, current, language_named, speaking
 from moontune.models.key_terms.weighing import KeyTerms
-from moontune.models.language_model import LanguageModel
 from moontune.models.locate import other_language
 from moontune.pipeline.run_dir import manifests_of_run
 from moontune.pipeline.run_lock import one_at_a_time
@@ -26,7 +24,8 @@ from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 from moontune.transcribe.batching import BatchTranscriber, Summary
 from moontune.transcribe.drafts import DraftWriter
-from moontune.transcribe.own_terms import (
+from moontune.transcribe.own_words.domain_text import AskedText, text_to_use
+from moontune.transcribe.own_words.key_terms import (
     AskedTerms,
     TermsToWrite,
     no_spaces,
@@ -79,7 +78,9 @@ class TranscribeArgs:
     two to three times the time. Default: greedy, and consensus for --draft."""
     domain_text: Path | None = None
     """With --decoding consensus, text as what is said is worded, or a manifest: words that follow
-    one another there are likelier (docs/recipe.md)."""
+    one another there are likelier (docs/recipe.md). Default: the run's own, if it has one."""
+    no_domain_text: bool = False
+    """Leave the run's own text out."""
     key_terms: Path | None = None
     """Words and phrases that it must know, one a line: written where what is heard sounds like one
     and the model finds it likely (docs/key_terms.md). Default: the run's own list, if it has
@@ -149,7 +150,9 @@ def _transcribed(
     loaded: Callable[[], None],
 ) -> Summary:
     forms = _checked(args)
-    asked, domain = _asked(args), _domain(args)
+    asked = _asked(args)
+    asked_text = AskedText(_decoding(args), args.domain_text, args.no_domain_text)
+    text = text_to_use(args.model, asked_text)
     recordings = find_recordings(args.files)
 
     def tell(text: str) -> None:  # names of files, and what libraries say of them
@@ -189,12 +192,12 @@ def _transcribed(
             word_times=forms != ("text",),
             decoding=_decoding(args),
             key_terms=listed.terms,
-            language_model=domain,
+            language_model=text.language_model,
             language=args.language,
         )
         stack.enter_context(speaking(_spaced(recognizer, listed.terms).language))
         loaded()
-        for line in filter(None, (listed.says, *_notes(recognizer, forms))):
+        for line in filter(None, (text.says, listed.says, *_notes(recognizer, forms))):
             ui.note(line)
         if args.tokens_per_second is not None:
             cap = TokenCap(args.tokens_per_second, recognizer.cap.margin)
@@ -232,15 +235,6 @@ def _notes(recognizer: Recognizer, forms: Sequence[Format]) -> Iterator[str]:
 
 def _decoding(args: TranscribeArgs) -> Decoding:
     return args.decoding or ("greedy" if args.draft is None else "consensus")
-
-
-def _domain(args: TranscribeArgs) -> LanguageModel | None:
-    """A language model of the text that is given. Raises UserError."""
-    if args.domain_text is None:
-        return None
-    if _decoding(args) != "consensus":
-        raise UserError("--domain-text has a say among beams; add --decoding consensus")
-    return LanguageModel(read_domain_text(args.domain_text))
 
 
 def _asked(args: TranscribeArgs) -> AskedTerms:

@@ -10,6 +10,7 @@ from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError
 from moontune.languages.table import current
 from moontune.models.key_terms.weighing import KeyTerms
+from moontune.models.language_model import LanguageModel
 from moontune.models.locate import is_hub_id, locate
 from moontune.transcribe.recognizer import Recognizer, base_of, open_recognizer
 
@@ -24,6 +25,7 @@ class ModelSource:
     model_id: str | None = None  # the base of an adapter, where it is not its own
     optional: bool = False  # the other is enough where it cannot be loaded
     key_terms: KeyTerms | None = None  # that it writes
+    language_model: LanguageModel | None = None  # that has a say in its consensus
 
     def found(self) -> ModelSource:
         """The same, a model of the hub as it now is on this machine. Raises UserError."""
@@ -35,7 +37,11 @@ class ModelSource:
         """Raises UserError."""
         place = (self.what, device, self.model_id, self.revision)
         return open_recognizer(
-            *place, decoding=decoding, key_terms=self.key_terms, language=current().code
+            *place,
+            decoding=decoding,
+            key_terms=self.key_terms,
+            language_model=self.language_model,
+            language=current().code,
         )
 
 

@@ -16,7 +16,6 @@ from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
 from moontune.languages.table import speaking
 from moontune.pipeline.experiments.final import doubts_of, open_crossval
-from moontune.pipeline.key_terms.writing import list_hash
 from moontune.pipeline.run_dir import RunDir, evaluated_run, final_command
 from moontune.pipeline.stages.next_steps import use_base, use_it
 from moontune.report.html.contents import comparison_page
@@ -25,7 +24,7 @@ from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures, words
 from moontune.report.results import ComparedRun, NextStep, RunComparison
 from moontune.report.run_markdown import next_steps_text
-from moontune.system.files import check_output, real_path, write_text
+from moontune.system.files import check_output, file_sha256, real_path, write_text
 from moontune.system.formatting import counted
 from moontune.training.summary import TrainingFigures
 
@@ -109,7 +108,7 @@ def compared_run(run: RunDir, name: str) -> ComparedRun:
     """One side of a comparison, from a folder whose tuned model was measured."""
     return ComparedRun(
         name=name,
-        config=_with_list_named(run),
+        config=_with_words_named(run),
         training=TrainingFigures.from_json(run.read("train.json")),
         commands=run.commands(),
         predictions=stored_predictions(run / "predictions_tuned.jsonl"),
@@ -117,13 +116,16 @@ def compared_run(run: RunDir, name: str) -> ComparedRun:
     )
 
 
-def _with_list_named(run: RunDir) -> RunConfig:
-    """The run's configuration, its list of key terms called by what is in it: every run has a copy
-    of its own, so that places say nothing."""
+def _with_words_named(run: RunDir) -> RunConfig:
+    """The run's configuration, its key terms and its text called by what is in them: every run has
+    copies of its own, so that places say nothing."""
     config = run.used_config()
-    if config.terms.key_terms is None:
-        return config
-    return replace(config, terms=TermsConfig(Path(f"list {list_hash(run)[:12]}")))
+    terms = config.terms
+    named = TermsConfig(
+        key_terms=terms.key_terms and Path(f"list {file_sha256(run.key_terms)[:12]}"),
+        domain_text=terms.domain_text and Path(f"text {file_sha256(run.domain_text)[:12]}"),
+    )
+    return replace(config, terms=named)
 
 
 def newer_references(

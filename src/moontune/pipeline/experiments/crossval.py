@@ -6,6 +6,7 @@ import shutil
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import Folds, RunConfig
@@ -185,13 +186,15 @@ def check_unchanged(run: RunDir) -> None:
                     f"{path}: has other {section} settings than the cross-validation; redo it with "
                     "those, or start over with --overwrite"
                 )
-        if config.terms.key_terms and _listed(RunDir(path)) != _listed(run):
-            raise UserError(
-                f"{path}: has another list of key terms than the cross-validation; redo it with "
-                f"--key-terms {run.key_terms}, or start over with --overwrite"
-            )
+        for setting, called in (("key_terms", "list of key terms"), ("domain_text", "text")):
+            theirs, mine = (getattr(one, setting) for one in (RunDir(path), run))
+            if getattr(config.terms, setting) and _content(theirs) != _content(mine):
+                raise UserError(
+                    f"{path}: has another {called} than the cross-validation; redo it with "
+                    f"--{setting.replace('_', '-')} {mine}, or start over with --overwrite"
+                )
 
 
-def _listed(run: RunDir) -> bytes:
-    """The file of a run's key terms; none where it has no list."""
-    return run.key_terms.read_bytes() if run.key_terms.is_file() else b""
+def _content(file: Path) -> bytes:
+    """Of a file that a run keeps; none where it has none."""
+    return file.read_bytes() if file.is_file() else b""

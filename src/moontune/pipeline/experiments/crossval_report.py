@@ -22,6 +22,7 @@ from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly, show
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.languages.table import RATES, current
+from moontune.pipeline.consensus.figures import text_weights_of, weighed_predictions
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
 from moontune.pipeline.run_dir import RunDir, final_command
@@ -31,6 +32,7 @@ from moontune.pipeline.stages.next_steps import decoding_advised
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_row
 from moontune.report.confidence import confidence_section
+from moontune.report.domain_text import text_section
 from moontune.report.html.contents import crossval_page
 from moontune.report.key_terms import (
     key_terms_section,
@@ -109,8 +111,9 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     write_suspects(run, suspects)
     training = _mean_training([fold.training.figures for fold in folds])
     write_json(run / "train.json", asdict(training))
-    comparison = compare(before, after, config.output.seed)
-    general = general_of_folds([fold.run for fold in folds], config.output.seed)
+    runs = [fold.run for fold in folds]
+    comparison = compare(before, after, config.output.seed, text_weights_of(runs))
+    general = general_of_folds(runs, config.output.seed)
     forgotten = forgetting(general.comparison) if general else []
     evaluated = folds[-1].run.stages()["evaluate"]
     run.finish_stage("evaluate", evaluated)
@@ -127,10 +130,10 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
         trainings=[_training(fold) for fold in folds],
         by_speaker=split["split_by"] == "speaker",
         general=general,
-        confidence=confidence_of([fold.run for fold in folds], config.output.seed),
-        key_terms=key_terms_of([fold.run for fold in folds], config.output.seed),
+        confidence=confidence_of(runs, config.output.seed),
+        key_terms=key_terms_of(runs, config.output.seed),
         with_terms=_with_terms(folds),
-        rare_words=rare_words_of([fold.run for fold in folds], config.output.seed),
+        rare_words=rare_words_of(runs, config.output.seed),
     )
     results = replace(results, next_steps=[next_step(run, results)])
     origin = run.stages()["sample"]["origin"]
@@ -256,9 +259,8 @@ def _training(fold: FoldResults) -> FoldTraining:
 
 def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list[PredictionRow]:
     name = f"predictions_{which}.jsonl"
-    rows = [row for fold in folds for row in stored_predictions(fold.run / name)]
-    write_jsonl(run / name, rows)
-    return rows
+    write_jsonl(run / name, [row for fold in folds for row in stored_predictions(fold.run / name)])
+    return [row for fold in folds for row in weighed_predictions(fold.run, which)]
 
 
 def _read(fold: RunDir) -> FoldResults:
@@ -472,6 +474,7 @@ def _figures_of_all(
         measures(comparison),
         edits(comparison),
         bootstrap_note(comparison),
+        *text_section(comparison),
         section_text(folds),
         groups(comparison),
     ]

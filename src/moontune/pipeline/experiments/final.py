@@ -33,6 +33,7 @@ from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show
 from moontune.languages.table import speaking
 from moontune.pipeline.base_transcripts import BaseCache
+from moontune.pipeline.consensus.domain_text import take_over_weight
 from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unchanged
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.key_terms.writing import take_over_bonus
@@ -312,6 +313,7 @@ def do_final(
         if group.is_main:
             calibrate_on_folds(run, crossval.run)
             take_over_bonus(run, crossval.folds)
+            take_over_weight(run, crossval.folds)
 
     options: dict[str, Callable[[], dict[str, Any]]] = {
         "labels": lambda: {"cache": group.on_main(lambda: _cached(run, crossval))},

@@ -21,6 +21,7 @@ from moontune.pipeline.experiments.trial import Trial, best_of, described, trial
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import settings_of, use_base, use_it
 from moontune.pipeline.stages.report import Rendered, write_report
+from moontune.report.domain_text import text_section
 from moontune.report.html.contents import comparison_page, run_page
 from moontune.report.html.page import Heading
 from moontune.report.key_terms import key_terms_section
@@ -320,6 +321,7 @@ def _figures(
         cell(best.verdict.sentence),
         *map(cell, best.verdict.cautions),
         result(best),
+        *text_section(best.comparison),
         *key_terms_section(best.key_terms),
         section_text(trials),
     ]

@@ -16,8 +16,8 @@ from moontune.evaluation.measures import Sides
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.languages.table import current
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.key_terms.writing import list_hash
 from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import file_sha256
 
 _SIDES = ("base", "tuned")
 
@@ -63,7 +63,7 @@ def _predictions(run: RunDir, which: str) -> list[PredictionRow]:
 
 def _written(run: RunDir, which: str) -> WrittenTerms:
     found = run.written_terms(which)
-    if found is None or found.list_sha256 != list_hash(run):
+    if found is None or found.list_sha256 != file_sha256(run.key_terms):
         raise UserError(
             f"{run.key_terms}: is not the list that was measured; again: moontune evaluate "
             f"{run.path} --overwrite"

@@ -6,7 +6,6 @@ key_terms_base.json and key_terms_tuned.json hold both.
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,16 +27,12 @@ from moontune.models.decoding import Transcript
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
-from moontune.system.files import write_json
+from moontune.system.files import file_sha256, write_json
 from moontune.system.progress import Ui
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
     from moontune.models.transcriber import Transcriber
-
-
-def list_hash(run: RunDir) -> str:
-    return hashlib.sha256(run.key_terms.read_bytes()).hexdigest()
 
 
 def write_key_terms(
@@ -49,7 +44,9 @@ def write_key_terms(
         if group.is_main:
             run.written_terms_file(which).unlink(missing_ok=True)
         return
-    terms, digest = group.on_main(lambda: (read_key_terms(run.key_terms), list_hash(run)))
+    terms, digest = group.on_main(
+        lambda: (read_key_terms(run.key_terms), file_sha256(run.key_terms))
+    )
     if why := _not_written(terms):
         found = WrittenTerms(ChosenBonus(None, why), {}, digest)
     else:
@@ -78,7 +75,7 @@ def take_over_bonus(run: RunDir, folds: Sequence[RunDir]) -> None:
         which_of = "most of the folds" if bonus is None else "the lower median of the folds"
         chosen = ChosenBonus(bonus, f"as {which_of} ({listed})", sum(one.clips for one in found))
         file = run.written_terms_file(which)
-        write_json(file, WrittenTerms(chosen, {}, list_hash(run)).to_json())
+        write_json(file, WrittenTerms(chosen, {}, file_sha256(run.key_terms)).to_json())
 
 
 def _not_written(terms: Sequence[KeyTerm]) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from moontune.config.schema import RunConfig
 from moontune.evaluation.comparison import groups_of
 from moontune.evaluation.confidence.fitting import fit_calibration
 from moontune.evaluation.confidence.judged import JudgedWord, judged_row, judged_words
@@ -18,37 +16,17 @@ from moontune.models.confidence.calibration import (
     read_calibration,
     write_calibration,
 )
+from moontune.pipeline.consensus.search import SearchedClip
 from moontune.pipeline.run_dir import RunDir
-from moontune.system.distributed import ProcessGroup
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
-if TYPE_CHECKING:
-    from moontune.models.base_model import Base
 
-
-def calibrate(run: RunDir, config: RunConfig, ui: Ui, base: Base, group: ProcessGroup) -> None:
-    """Calibrate the tuned model's confidences on the validation clips, where the run decodes by
-    consensus; else take away what is there of an earlier state."""
-    if config.eval.decoding != "consensus":
-        if group.is_main:
-            run.confidence.unlink(missing_ok=True)
-        return
-    from moontune.models.transcriber import Transcriber, transcripts_of
-
-    utterances = group.on_main(lambda: run.fitting("val"))
-    found = transcripts_of(
-        Transcriber(base, "consensus"),
-        utterances,
-        config.eval.token_cap,
-        group,
-        lambda i, n: ui.progress(i, n, "validation clips, to calibrate confidences"),
-    )
-    if not group.is_main:
-        return
+def calibrate(run: RunDir, ui: Ui, validation: Sequence[SearchedClip]) -> None:
+    """Calibrate the tuned model's confidences on the validation clips."""
     clips = [
-        judged_words(u.text, t.text, t.confidences or ())
-        for u, t in zip(utterances, found, strict=True)
+        judged_words(clip.utterance.text, clip.consensus.text, clip.consensus.confidences or ())
+        for clip in validation
     ]
     calibration = fit_calibration(clips)
     write_calibration(run.confidence, calibration)

@@ -9,6 +9,8 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.evaluation.comparison import differing_conditions
 from moontune.pipeline.base_of_run import load_base_for
+from moontune.pipeline.consensus.domain_text import weigh_text
+from moontune.pipeline.consensus.search import search_validation
 from moontune.pipeline.earlier_run import earlier_run
 from moontune.pipeline.key_terms.writing import write_key_terms
 from moontune.pipeline.run_dir import RunDir
@@ -38,11 +40,12 @@ def evaluate_stage(
     base, base_facts = load_base_for(run, config, group)
     if run.kind != "final":
         write_key_terms(run, config, ui, base, "base", group)
+        _by_consensus(run, config, ui, base, "base", group)
     load_adapter(base, run.adapter)  # what is on disk, not what was in memory
     measure(run, config, ui, base, "tuned", group)
     if run.kind != "final":  # which has no validation clips
         write_key_terms(run, config, ui, base, "tuned", group)
-        calibrate(run, config, ui, base, group)
+        _by_consensus(run, config, ui, base, "tuned", group)
     if also is not None:
         also(base)
     for prefix in ("", "general_"):
@@ -53,6 +56,29 @@ def evaluate_stage(
     if group.is_main:
         write_suspects(run, suspects)
     return base_facts
+
+
+def _by_consensus(
+    run: RunDir, config: RunConfig, ui: Ui, base: Base, which: str, group: ProcessGroup
+) -> None:
+    """What is chosen and calibrated on the beams of the validation clips: the say of the run's
+    text, and the tuned model's confidences. Where a run has none of it, what is there of an earlier
+    state is taken away."""
+    has_text = config.terms.domain_text is not None
+    calibrates = which == "tuned" and config.eval.decoding == "consensus"
+    validation = []
+    if has_text or calibrates:
+        validation = search_validation(run, config, ui, base, which, group)
+    if not group.is_main:
+        return
+    if has_text:
+        weigh_text(run, ui, which, validation)
+    else:
+        run.weighed_text_file(which).unlink(missing_ok=True)
+    if calibrates:
+        calibrate(run, ui, validation)
+    elif which == "tuned":
+        run.confidence.unlink(missing_ok=True)
 
 
 def _measure_earlier(run: RunDir, config: RunConfig, ui: Ui, group: ProcessGroup) -> None:

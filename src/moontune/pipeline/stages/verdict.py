@@ -21,6 +21,7 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import evaluated_rate
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
+from moontune.pipeline.consensus.figures import text_weights_of, weighed_predictions
 from moontune.pipeline.earlier_run import new_clips_of
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
 from moontune.pipeline.run_dir import RunDir
@@ -50,14 +51,12 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
     stages, artifact = run.stages(), run.read("artifact_test.json")
     base, tuned = run.read("eval_base.json"), run.read("eval_tuned.json")
     split, training = run.read("split.json"), TrainingSummary.from_json(run.read("train.json"))
-    before, after = (
-        stored_predictions(run / f"predictions_{which}.jsonl") for which in ("base", "tuned")
-    )
+    before, after = (weighed_predictions(run, which) for which in ("base", "tuned"))
     log = run.artifacts()["training log"]
     return Evidence(
         base=ModelFigures(base["loss"], evaluated_rate(base)),
         tuned=ModelFigures(tuned["loss"], evaluated_rate(tuned)),
-        comparison=compare(before, after, config.output.seed),
+        comparison=compare(before, after, config.output.seed, text_weights_of([run])),
         general=general_comparison(run, config.output.seed),
         meaning=meaning_of(split["split_by"], split.get("voices", 3)),
         shared_recordings=split["leakage"]["counts"]["audio"],

@@ -16,8 +16,10 @@ from moontune.report.results import SweepTrials, TrialFigures
 _TITLES = {
     "wer": "Word error rate",
     "wer_consensus": "Word error rate by consensus of beams",
+    "wer_consensus_text": "Word error rate by consensus with your text",
     "cer": "Character error rate",
     "cer_consensus": "Character error rate by consensus of beams",
+    "cer_consensus_text": "Character error rate by consensus with your text",
     "loss": "Loss",
     "loss_words": "words",
     "loss_typography": "case and punctuation",
@@ -88,30 +90,35 @@ class Card:
 
 
 def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]:
-    """The error rate that leads, also of the consensus, CER and loss, as far as they were measured.
-    What is not asked is folded."""
+    """The error rate that leads, also of the consensus and with a text, CER and loss, as far as
+    they were measured. What is not asked is folded."""
     measures, consensus = comparison.measures, f"{comparison.rate}_consensus"
-    asked = (comparison.rate, consensus)
+    with_text = f"{consensus}_text"
+    asked = (comparison.rate, consensus, with_text)
     open_ones = [measures[name] for name in asked if name in measures]
     cards = {
         name: _card(name, measures[name], labels, open_ones if name in asked else [])
         for name in dict.fromkeys((*asked, "cer", "loss"))
         if measures.get(name) is not None
     }
-    if consensus in cards and comparison.consensus is not None:
-        card = cards[consensus]
-        said = (card.sure, _against_greedy(comparison.consensus, labels))
-        cards[consensus] = replace(card, sure=". ".join(filter(None, said)))
+    text = comparison.domain_text
+    for name, against, change in (
+        (consensus, "greedy", comparison.consensus),
+        (with_text, "consensus without it", text and text.change),
+    ):
+        if name in cards and change is not None:
+            said = (cards[name].sure, _against(against, change, labels))
+            cards[name] = replace(cards[name], sure=". ".join(filter(None, said)))
     return list(cards.values())
 
 
-def _against_greedy(found: Sides[Measure], labels: tuple[str, str]) -> str:
-    """What the consensus changes in either model's errors."""
+def _against(what: str, found: Sides[Measure], labels: tuple[str, str]) -> str:
+    """What another decoding changes in either model's errors."""
     parts = [
         f"{label} {RATE.change(m.difference)} ({RATE.interval(m.difference_interval)})"
         for label, m in zip(labels, (found.before, found.after), strict=True)
     ]
-    return f"Against greedy: {'; '.join(parts)}"
+    return f"Against {what}: {'; '.join(parts)}"
 
 
 def _card(name: str, measure: Measure, labels: tuple[str, str], beside: Sequence[Measure]) -> Card:

@@ -30,6 +30,7 @@ from moontune.report.confidence import (
     reliability_rows,
     reliability_sentence,
 )
+from moontune.report.domain_text import text_sentences
 from moontune.report.final_adapter import expectation
 from moontune.report.html.changed_clips import (
     ChangedClip,
@@ -172,6 +173,7 @@ def render_page(page: Page, clips: int) -> str:
         "cards": measure_cards(comparison, labels),
         "parts_of_loss": loss_parts(comparison),
         "errors": word_errors(comparison),
+        "text": text_sentences(comparison),
         "terms": shown_terms(page, labels, clips),
         "rare": rare_sentences(page.rare_words, RARE_NAMES) if page.rare_words else [],
         "sure": shown_confidence(page.confidence) if page.confidence else None,
@@ -212,6 +214,7 @@ def render_final_page(
         "cards": measure_cards(comparison, of_folds),
         "forgetting": forgetting,
         "general_cards": measure_cards(forgetting, labels) if forgetting else [],
+        "text": text_sentences(comparison),
         "terms": expected_terms(metrics.expected.key_terms),
         "suspects": shown_suspects(results.suspects, results.audio, clips),
         "facts": facts,

@@ -11,12 +11,11 @@ from moontune.errors import UserError
 from moontune.evaluation.key_terms.bonus import ChosenBonus
 from moontune.languages.table import Language
 from moontune.models.key_terms.weighing import BONUS, MOST_BONUS, KeyTerms
-from moontune.pipeline.run_dir import RunDir
-from moontune.system.files import damage_as_user_error, read_json, user_path
 from moontune.system.formatting import counted
+from moontune.transcribe.own_words.kept import Exported, Kept, run_of
 from moontune.transcribe.recognizer import is_onnx_pair
 
-EXPORTED = ("key_terms.txt", "key_terms.json")  # in an export's folder: the list, and its bonus
+EXPORTED = Exported("key_terms.txt", "key_terms.json", ChosenBonus.from_json)
 _OFF = "--no-key-terms leaves it out"
 
 
@@ -43,15 +42,6 @@ class TermsToWrite:
 
     terms: KeyTerms | None
     says: str = ""
-
-
-@dataclass(frozen=True)
-class _OwnList:
-    """A list that was kept with a model."""
-
-    file: Path
-    of: str  # run or export
-    chosen: ChosenBonus | None  # None: nothing was measured with it yet
 
 
 def terms_to_write(
@@ -89,25 +79,18 @@ def no_spaces(language: Language) -> str:
     )
 
 
-def _bonus(own: _OwnList, asked: AskedTerms) -> tuple[float | None, str]:
+def _bonus(own: Kept[ChosenBonus], asked: AskedTerms) -> tuple[float | None, str]:
     """The bonus asked for, chosen or usual, and why it is none."""
     if asked.bonus is not None:
         return asked.bonus, ""
     return (BONUS, "") if own.chosen is None else (own.chosen.bonus, own.chosen.why)
 
 
-def _own_list(model: str, which: str) -> _OwnList | None:
-    folder = user_path(model)
-    run = RunDir(folder)
-    if (folder / "run.json").is_file():
-        if not run.key_terms.is_file():
-            return None
-        written = run.written_terms(which)
-        return _OwnList(run.key_terms, "run", written and written.chosen)
-    export = folder.parent
-    listed, chosen = (export / name for name in EXPORTED)
-    if not ((export / "export.json").is_file() and listed.is_file() and chosen.is_file()):
+def _own_list(model: str, which: str) -> Kept[ChosenBonus] | None:
+    run = run_of(model)
+    if run is None:
+        return EXPORTED.kept(model, which)
+    if not run.key_terms.is_file():
         return None
-    remedy = "export the run again with --overwrite"
-    with damage_as_user_error(chosen, remedy):
-        return _OwnList(listed, "export", ChosenBonus.from_json(read_json(chosen, remedy)[which]))
+    written = run.written_terms(which)
+    return Kept(run.key_terms, "run", written and written.chosen)

@@ -1,0 +1,90 @@
+"""The say of a run's text in the consensus of one of its models: the weight chosen on validation
+clips, and the transcripts of the test clips that it changes.
+
+The beams are those that the consensus is chosen from, searched once: each weight chooses among
+them. domain_text_base.json and domain_text_tuned.json hold what came of it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from collections.abc import Sequence
+
+from moontune.errors import UserError
+from moontune.evaluation.domain_text.results import WeighedText
+from moontune.evaluation.domain_text.weight import WEIGHTS, ChosenWeight, choose_weight
+from moontune.evaluation.error_rates import word_edits
+from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.models.consensus import Beams, agreed
+from moontune.models.decoding import Transcript
+from moontune.models.language_model import LanguageModel
+from moontune.pipeline.consensus.search import SearchedClip
+from moontune.pipeline.run_dir import RunDir
+from moontune.system.files import file_sha256, read_jsonl, write_json
+from moontune.system.progress import Ui
+
+
+def weigh_text(run: RunDir, ui: Ui, which: str, validation: Sequence[SearchedClip]) -> None:
+    """Write what the run's text makes of a model's beams, its weight chosen on the validation
+    clips."""
+    model = LanguageModel(run.sentences())
+    by_weight = {weight: model.weighing(weight) for weight in WEIGHTS}
+    edits = {
+        weight: [word_edits(clip.utterance.text, _text(clip.beams, by)) for clip in validation]
+        for weight, by in by_weight.items()
+    }
+    chosen = choose_weight(edits, len(validation))
+    texts = _changed(_measured(run, which), by_weight[chosen.weight])
+    found = WeighedText(chosen, texts, file_sha256(run.domain_text))
+    write_json(run.weighed_text_file(which), found.to_json())
+    ui.note(f"your text, {which} model: {chosen.says}")
+
+
+def require_beams(run: RunDir) -> None:
+    """Raises UserError where the base was measured without the beams that a text chooses among."""
+    file = run / "predictions_base.jsonl"
+    if file.is_file() and not all("beams" in row for row in read_jsonl(file)):
+        raise UserError(
+            f"{run.path}: --domain-text has a say among beams, and its base was measured without; "
+            f"first: moontune baseline {shlex.quote(str(run.path))} --decoding consensus "
+            "--overwrite"
+        )
+
+
+def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
+    """Give an adapter on all clips, which has no validation clips, the weight of its
+    cross-validation: the lower median of those that the folds chose."""
+    if not run.domain_text.is_file():
+        return
+    for which in ("base", "tuned"):
+        found = [one.chosen for fold in folds if (one := fold.weighed_text(which))]
+        weights = [one.weight for one in found]
+        why = f"as the lower median of the folds ({', '.join(f'{w:g}' for w in weights)})"
+        words = sum(one.words for one in found)
+        chosen = ChosenWeight(statistics.median_low(weights), why, words)
+        taken = WeighedText(chosen, {}, file_sha256(run.domain_text))
+        write_json(run.weighed_text_file(which), taken.to_json())
+
+
+def _measured(run: RunDir, which: str) -> list[PredictionRow]:
+    """Test clips with the model's beams. Raises UserError."""
+    require_beams(run)
+    return stored_predictions(run / f"predictions_{which}.jsonl")
+
+
+def _changed(rows: Sequence[PredictionRow], by: LanguageModel) -> dict[str, str]:
+    """The consensus with the text, of the clips where it is another."""
+    found: dict[str, str] = {}
+    for row in rows:
+        assert "consensus" in row
+        assert "beams" in row
+        text = _text([(Transcript(t, [], cut), p) for t, p, cut in row["beams"]], by)
+        if text != row["consensus"]["hypothesis"]:
+            found[row["id"]] = text
+    return found
+
+
+def _text(beams: Beams, by: LanguageModel) -> str:
+    """The consensus with a text; nothing where nothing is likely."""
+    return agreed(beams, by).text if beams else ""

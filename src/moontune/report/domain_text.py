@@ -1,0 +1,56 @@
+"""What a text of the domain changes in the consensus of both models, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from moontune.evaluation.domain_text.weight import ChosenWeight
+from moontune.evaluation.measures import Comparison, Measure
+from moontune.evaluation.phrasing import show, show_interval
+from moontune.report.markdown import cell
+
+TITLE = "Your text"
+
+
+def text_sentences(comparison: Comparison) -> list[str]:
+    """One of the base and one of the tuned model; none where there is no text."""
+    found = comparison.domain_text
+    if found is None:
+        return []
+    change, chosen = found.change, found.chosen
+    return [
+        _sentence("base", change.before, chosen.before, comparison),
+        _sentence("tuned model", change.after, chosen.after, comparison),
+    ]
+
+
+def text_section(comparison: Comparison) -> list[str]:
+    """The same as Markdown."""
+    sentences = text_sentences(comparison)
+    return ["\n\n".join([f"### {TITLE}", *map(cell, sentences)])] if sentences else []
+
+
+def _sentence(name: str, m: Measure, chosen: Sequence[ChosenWeight], comparison: Comparison) -> str:
+    changed, weights = _change(m, comparison), _weights(chosen)
+    return f"Your text in the consensus of the {name}: {changed}; {weights}."
+
+
+def _change(m: Measure, comparison: Comparison) -> str:
+    """Both error rates and their difference, with its interval."""
+    if m.before is None or m.after is None or m.difference is None:
+        return f"not measured, there being no {comparison.unit}s"
+    rate = comparison.rate
+    if not any((m.difference, *(m.difference_interval or ()))):
+        return f"{comparison.rate_label} stays {show(rate, m.before)}"
+    return (
+        f"{comparison.rate_label} {show(rate, m.before)} without it, {show(rate, m.after)} with it "
+        f"({show(rate, m.difference, difference=True)}, 95 % interval "
+        f"{show_interval(rate, m.difference_interval)})"
+    )
+
+
+def _weights(chosen: Sequence[ChosenWeight]) -> str:
+    if len(chosen) == 1:
+        return chosen[0].says
+    listed = ", ".join(f"{one.weight:g}" for one in chosen)
+    return f"weight of each fold, by its own validation clips: {listed}"
