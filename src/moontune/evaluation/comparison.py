@@ -24,7 +24,6 @@ from moontune.evaluation.bootstrap import (
     within_groups,
 )
 from moontune.evaluation.degeneration import as_written, degenerated
-from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.error_rates import Edits, corpus_wer, sum_edits, words_heard
 from moontune.evaluation.measures import (
     BootstrapNote,
@@ -37,6 +36,7 @@ from moontune.evaluation.measures import (
     SameSpeakers,
     Sides,
     TextChange,
+    TextUse,
     Unit,
 )
 from moontune.evaluation.phrasing import USUAL_GAIN, Size, sentence, typography
@@ -113,12 +113,12 @@ def compare(
     before: Sequence[PredictionRow],
     after: Sequence[PredictionRow],
     seed: int,
-    text_weights: Sides[tuple[ChosenWeight, ...]] | None = None,
+    text: TextUse | None = None,
 ) -> Comparison:
     """Figures of both with intervals, and of their paired difference. Raises UserError.
 
     The rows must be of the same clips with the same references. Losses are left out where rows
-    have none or the targets differ. `text_weights` where the rows also have what a text makes of
+    have none or the targets differ. `text` where the rows also have what a text makes of
     the consensus.
     """
     after = _paired(before, after)
@@ -133,7 +133,7 @@ def compare(
     left_out = {name for name in sums if name.startswith("loss") and not same_losses}
     if not all("consensus" in r for r in (*before, *after)):
         left_out.add(f"{lead}_consensus")
-    if text_weights is None:
+    if text is None:
         left_out.add(f"{lead}_consensus_text")
     sample = _Sample(draws, within, unit, len(before))
     measures = {
@@ -178,10 +178,10 @@ def compare(
         if f"{lead}_consensus" in left_out
         else Sides(*(_change(_EDITS, _CONSENSUS, rows, sample) for rows in (before, after))),
         domain_text=None
-        if text_weights is None
+        if text is None
         else TextChange(
             Sides(*(_change(_CONSENSUS, _WITH_TEXT, rows, sample) for rows in (before, after))),
-            text_weights,
+            text,
         ),
     )
 

@@ -152,18 +152,26 @@ class StyleRetention:
 
 
 @dataclass(frozen=True)
+class TextUse:
+    """How a text of the domain has a say in the consensus."""
+
+    chosen: Sides[tuple[ChosenWeight, ...]]  # of each fold, or the run's own alone
+    known: int  # test clips whose sentences all stand in the text
+
+
+@dataclass(frozen=True)
 class TextChange:
-    """What a text of the domain changes in the consensus of either model, and by which weight."""
+    """What a text of the domain changes in the consensus of either model."""
 
     change: Sides[Measure]  # of either model, by consensus without the text and then with it
-    chosen: Sides[tuple[ChosenWeight, ...]]  # of each fold, or the run's own alone
+    use: TextUse
 
     def to_json(self) -> dict[str, Any]:
+        chosen = vars(self.use.chosen)
         return {
             "change": {side: m.to_json() for side, m in vars(self.change).items()},
-            "weight": {
-                side: [one.to_json() for one in found] for side, found in vars(self.chosen).items()
-            },
+            "weight": {side: [one.to_json() for one in found] for side, found in chosen.items()},
+            "known": self.use.known,
         }
 
     @classmethod
@@ -174,7 +182,10 @@ class TextChange:
         sides = ("before", "after")
         return cls(
             Sides(*(Measure.from_json(row["change"][side]) for side in sides)),
-            Sides(*(tuple(map(ChosenWeight.from_json, row["weight"][side])) for side in sides)),
+            TextUse(
+                Sides(*(tuple(map(ChosenWeight.from_json, row["weight"][side])) for side in sides)),
+                row["known"],
+            ),
         )
 
 

@@ -8,19 +8,26 @@ from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show, show_interval
 from moontune.report.markdown import cell
+from moontune.system.formatting import counted
 
 TITLE = "Your text"
 
 
 def text_sentences(comparison: Comparison) -> list[str]:
-    """One of the base and one of the tuned model; none where there is no text."""
+    """One of the base and one of the tuned model, and how far they hold; none where there is no
+    text."""
     found = comparison.domain_text
     if found is None:
         return []
-    change, chosen = found.change, found.chosen
+    change, chosen = found.change, found.use.chosen
+    clips = counted(comparison.utterances, "test clip")
+    known = (
+        f"{found.use.known} of the {clips} stand in your text word for word; of others expect less."
+    )
     return [
         _sentence("base", change.before, chosen.before, comparison),
         _sentence("tuned model", change.after, chosen.after, comparison),
+        *([known] if found.use.known else []),
     ]
 
 

@@ -21,7 +21,12 @@ def read_domain_text(file: Path, flag: str = "--domain-text") -> tuple[str, ...]
     their spaces single. Raises UserError where there is no word."""
     if file.name.lower().endswith(_MANIFESTS):
         return _with_words(_texts(file, flag), file, flag)
-    return _with_words(_SENTENCE.split(_content(file, flag)), file, flag)
+    return _with_words(sentences_of(_content(file, flag)), file, flag)
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a text; a line is one at most."""
+    return _SENTENCE.split(text)
 
 
 def kept_domain_text(file: Path, called: str) -> tuple[str, ...]:

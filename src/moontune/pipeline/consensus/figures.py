@@ -1,14 +1,16 @@
-"""Predictions of a run with what its text makes of them, and the weights of both models."""
+"""Predictions of a run with what its text makes of them, and how that has a say."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
 
+from moontune.data.manifest import read_run_manifest
+from moontune.data.normalizer import normalize
+from moontune.data.word_lists.domain_text import sentences_of
 from moontune.errors import UserError
 from moontune.evaluation.domain_text.results import WeighedText, with_domain_text
-from moontune.evaluation.domain_text.weight import ChosenWeight
-from moontune.evaluation.measures import Sides
+from moontune.evaluation.measures import Sides, TextUse
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import file_sha256
@@ -23,13 +25,24 @@ def weighed_predictions(run: RunDir, which: str) -> list[PredictionRow]:
     return with_domain_text(rows, _weighed(run, which).texts)
 
 
-def text_weights_of(runs: Sequence[RunDir]) -> Sides[tuple[ChosenWeight, ...]] | None:
-    """Of a run, or of folds; None where they have no text. Raises UserError as above."""
+def text_use_of(runs: Sequence[RunDir]) -> TextUse | None:
+    """Of a run, or of folds of one text; None where they have none. Raises UserError as above."""
     if not all(run.config().terms.domain_text for run in runs):
         return None
-    return Sides(
-        *(tuple(_weighed(run, which).chosen for run in runs) for which in ("base", "tuned"))
-    )
+    chosen = (tuple(_weighed(run, which).chosen for run in runs) for which in ("base", "tuned"))
+    said = [u.text for run in runs for u in read_run_manifest(run.manifest("test"))]
+    return TextUse(Sides(*chosen), _known(said, runs[0].sentences()))
+
+
+def _known(said: Sequence[str], sentences: Sequence[str]) -> int:
+    """How many of the texts stand in others, whole or sentence by sentence."""
+    there = set(map(normalize, sentences))
+
+    def stands(text: str) -> bool:
+        parts = filter(None, map(normalize, sentences_of(text)))
+        return normalize(text) in there or all(part in there for part in parts)
+
+    return sum(normalize(text) != "" and stands(text) for text in said)
 
 
 def _weighed(run: RunDir, which: str) -> WeighedText:

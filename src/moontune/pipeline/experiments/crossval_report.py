@@ -22,7 +22,7 @@ from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly, show
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.languages.table import RATES, current
-from moontune.pipeline.consensus.figures import text_weights_of, weighed_predictions
+from moontune.pipeline.consensus.figures import text_use_of, weighed_predictions
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
 from moontune.pipeline.run_dir import RunDir, final_command
@@ -112,7 +112,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     training = _mean_training([fold.training.figures for fold in folds])
     write_json(run / "train.json", asdict(training))
     runs = [fold.run for fold in folds]
-    comparison = compare(before, after, config.output.seed, text_weights_of(runs))
+    comparison = compare(before, after, config.output.seed, text_use_of(runs))
     general = general_of_folds(runs, config.output.seed)
     forgotten = forgetting(general.comparison) if general else []
     evaluated = folds[-1].run.stages()["evaluate"]

@@ -21,7 +21,7 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import evaluated_rate
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import stored_predictions
-from moontune.pipeline.consensus.figures import text_weights_of, weighed_predictions
+from moontune.pipeline.consensus.figures import text_use_of, weighed_predictions
 from moontune.pipeline.earlier_run import new_clips_of
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
 from moontune.pipeline.run_dir import RunDir
@@ -56,7 +56,7 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
     return Evidence(
         base=ModelFigures(base["loss"], evaluated_rate(base)),
         tuned=ModelFigures(tuned["loss"], evaluated_rate(tuned)),
-        comparison=compare(before, after, config.output.seed, text_weights_of([run])),
+        comparison=compare(before, after, config.output.seed, text_use_of([run])),
         general=general_comparison(run, config.output.seed),
         meaning=meaning_of(split["split_by"], split.get("voices", 3)),
         shared_recordings=split["leakage"]["counts"]["audio"],
