@@ -26,7 +26,6 @@ from moontune.data.audio import (
     read_audio,
 )
 from moontune.data.sources.bundled_speech import bundled_recordings
-from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.languages.table import Language
@@ -621,12 +620,3 @@ def test_a_text_of_the_domain_that_cannot_be_used_is_a_line(
     assert told in err
     assert err.count("\n") == 1
     assert not fake.calls
-
-
-def test_a_text_of_the_domain_may_be_a_manifest_too(tmp_path) -> None:
-    plain = tmp_path / "domain.txt"
-    plain.write_text("\ufeffHoist the jib! Let go,\nthe anchor.\n\n - \n", encoding="utf-8")
-    assert read_domain_text(plain) == ("Hoist the jib!", "Let go,", "the anchor.")
-    manifest = tmp_path / "m.jsonl"
-    manifest.write_text('{"audio_filepath": "a.wav", "text": "Hoist the jib!"}\n')
-    assert read_domain_text(manifest) == ("Hoist the jib!",)

@@ -69,15 +69,13 @@ def _by_consensus(
     validation = []
     if has_text or calibrates:
         validation = search_validation(run, config, ui, base, which, group)
-    if not group.is_main:
-        return
     if has_text:
-        weigh_text(run, ui, which, validation)
-    else:
+        group.on_main(lambda: weigh_text(run, ui, which, validation))
+    elif group.is_main:
         run.weighed_text_file(which).unlink(missing_ok=True)
     if calibrates:
-        calibrate(run, ui, validation)
-    elif which == "tuned":
+        group.on_main(lambda: calibrate(run, ui, validation))
+    elif group.is_main and which == "tuned":
         run.confidence.unlink(missing_ok=True)
 
 

@@ -1,0 +1,376 @@
+"""A run that takes a text of its domain: checked before any work, copied, weighed and reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moontune.cli import new_run
+from moontune.cli.dispatch import main
+from moontune.config.schema import EvalConfig, TermsConfig
+from moontune.evaluation.domain_text import weight as weights
+from moontune.evaluation.domain_text.results import WeighedText
+from moontune.evaluation.domain_text.weight import ChosenWeight
+from moontune.evaluation.error_rates import word_edits
+from moontune.evaluation.measures import Comparison
+from moontune.evaluation.predictions import consensus_row, stored_predictions
+from moontune.models.decoding import Transcript
+from moontune.models.transcriber import Transcriber
+from moontune.pipeline.consensus.domain_text import take_over_weight
+from moontune.pipeline.run_dir import RunDir, fork_run
+from moontune.system.files import file_sha256, write_json, write_jsonl
+
+TEXT = "A cold wind blows. It blows\nfrom the north!\n"
+KEPT = "A cold wind blows.\nIt blows\nfrom the north!\n"
+CONSENSUS = ["--decoding", "consensus"]
+
+
+@pytest.fixture
+def sampled(tmp_path, monkeypatch, tiny_model, noise_manifest) -> list[str]:
+    """The words by which a run was sampled, its text in a folder below."""
+    monkeypatch.chdir(tmp_path)
+    Path("texts").mkdir()
+    Path("texts/wind.txt").write_text(TEXT)
+    words = ["--manifest", str(noise_manifest), "--model-id", str(tiny_model)]
+    words += ["--run-name", "r", "--general", "off", *CONSENSUS]
+    assert main(["sample", *words, "--domain-text", "texts/wind.txt"]) == 0
+    return words
+
+
+def test_the_text_is_copied_and_the_run_is_whole_without_it(sampled, tmp_path, monkeypatch) -> None:
+    Path("texts/wind.txt").unlink()
+    monkeypatch.chdir("texts")
+    named = RunDir(Path("../outputs/r")).config().terms.domain_text
+    assert named is not None
+    assert named.read_text() == KEPT
+    os.rename(tmp_path / "outputs", tmp_path / "moved")
+    run = RunDir(tmp_path / "moved/r")
+    assert run.config().terms.domain_text == run.domain_text
+    assert run.sentences() == tuple(KEPT.splitlines())
+    assert main(["clean", str(run.path)]) == 0
+
+
+def test_the_texts_of_a_manifest_are_copied_whole(sampled, noise_manifest) -> None:
+    words = [*sampled, "--overwrite", "--domain-text", str(noise_manifest)]
+    assert main(["sample", *words]) == 0
+    rows = map(json.loads, noise_manifest.read_text().splitlines())
+    assert RunDir(Path("outputs/r")).sentences() == tuple(row["text"] for row in rows)
+
+
+def test_another_text_is_a_changed_setting_and_the_same_one_is_none(sampled, capsys) -> None:
+    resumed = ["run", "--resume", "--run-name", "r"]
+    Path("same.txt").write_text("A cold  wind blows.\n\nIt blows\nfrom the north!")
+    Path("other.txt").write_text("Rain fell.\n")
+    stopped: list[Path | None] = []
+
+    def stop(run, config, left, group) -> int:
+        stopped.append(config.terms.domain_text)
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(new_run, "do_stages", stop)
+        assert main([*resumed, "--domain-text", "same.txt"]) == 0
+        assert main(resumed) == 0
+    assert stopped == [Path("outputs/r/domain_text.txt").absolute()] * 2
+    assert main([*resumed, "--domain-text", "other.txt"]) == 2
+    told = capsys.readouterr().err.strip()
+    assert told.count("\n") == 0
+    assert "other.txt differs from the run's" in told
+    assert RunDir(Path("outputs/r")).domain_text.read_text() == KEPT
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("wind.txt", None, "wind.txt: cannot be read"),
+        ("wind.txt", b"", "wind.txt: holds no word"),
+        ("wind.png", b"\x89PNG\r\n", "wind.png: looks like a picture"),
+        ("wind.jsonl", None, "wind.jsonl: no such manifest"),
+    ],
+)
+def test_a_bad_text_ends_it_in_a_line_before_any_work(
+    tmp_path, monkeypatch, tiny_model, noise_manifest, capsys, name, content, told
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path(name).write_bytes(content)
+    words = ["--manifest", str(noise_manifest), "--model-id", str(tiny_model), "--run-name", "r"]
+    for verb in ("run", "crossval", "sweep"):
+        assert main([verb, *words, *CONSENSUS, "--domain-text", name]) == 2
+        [shown] = capsys.readouterr().err.strip().splitlines()
+        assert shown.startswith("moontune: --domain-text")
+        assert told in shown
+    assert not Path("outputs").exists()
+
+
+def test_a_text_without_beams_names_the_flag_to_add(
+    finished_run, tmp_path, monkeypatch, tiny_model, noise_manifest, capsys
+) -> None:
+    """Of a new run, of one in a file by another name, and of a run that is done."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
+    Path("wind.txt").write_text(TEXT)
+    Path("run.toml").write_text('domain_text = "wind.txt"\n')
+    words = ["run", "--manifest", str(noise_manifest), "--model-id", str(tiny_model)]
+    for more in (["--domain-text", "wind.txt"], ["--config", "run.toml"]):
+        assert main([*words, "--run-name", "new", *more]) == 2
+        assert capsys.readouterr().err == (
+            "moontune: --domain-text has a say among beams; add --decoding consensus\n"
+        )
+    assert main([*words, *CONSENSUS, "--kenlm", "wind.txt"]) == 2
+    assert "did you mean --domain-text?" in capsys.readouterr().err
+    assert main(["evaluate", "outputs/r", "--overwrite", "--domain-text", "wind.txt"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "first: moontune baseline outputs/r --decoding consensus --overwrite" in told
+    assert "evaluate" in RunDir(Path("outputs/r")).stages()
+    assert not RunDir(Path("outputs/r")).domain_text.exists()
+
+
+def test_the_helps_of_all_verbs_that_begin_a_run_tell_of_it(capsys) -> None:
+    for verb in ("run", "crossval", "sweep", "evaluate"):
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        assert "--domain-text FILE" in capsys.readouterr().out
+
+
+HEARD, WITH = "A cold win blows north.", "A cold wind blows north."
+BEAMS = [(HEARD, -5.0), (WITH, -5.1), ("A cold whim blows north.", -5.2)]
+
+
+@pytest.fixture
+def searched(monkeypatch) -> list[float]:
+    """The clips whose beams are searched, by their seconds. All clips sound alike."""
+    found: list[float] = []
+
+    def beams(self: Transcriber, keys: object, seconds: Sequence[float], cap: object):
+        found.extend(seconds)
+        return [[(heard(self, text), nats) for text, nats in BEAMS] for _ in seconds]
+
+    def greedy(self: Transcriber, keys: object, seconds: Sequence[float], cap: object):
+        return [heard(self, HEARD) for _ in seconds]
+
+    monkeypatch.setattr(Transcriber, "search", beams)
+    monkeypatch.setattr(Transcriber, "greedy", greedy)
+    return found
+
+
+def heard(transcriber: Transcriber, text: str) -> Transcript:
+    return Transcript(text, transcriber._label(text), truncated=False)
+
+
+@pytest.fixture
+def measured(finished_run, tmp_path, monkeypatch, searched) -> RunDir:
+    """A run whose base was measured by consensus, and which has no text."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
+    Path("wind.txt").write_text(TEXT)
+    assert main(["baseline", "outputs/r", "--overwrite", *CONSENSUS]) == 0
+    return RunDir(Path("outputs/r"))
+
+
+def evaluate(*words: str) -> None:
+    assert main(["evaluate", "outputs/r", "--overwrite", *words]) == 0
+
+
+def test_each_clip_is_searched_once_and_other_rows_stay_as_they_are(
+    measured: RunDir, searched: list[float], capsys
+) -> None:
+    evaluate()
+    plain = (measured / "predictions_tuned.jsonl").read_bytes()
+    base, val, test = ((measured / "predictions_base.jsonl").read_bytes(), *counts(measured))
+    searched.clear()
+    capsys.readouterr()
+    evaluate("--domain-text", "wind.txt")
+    assert len(searched) == val + test + val  # the base's validation, the tuned model's both
+    assert "your text, base model: weight 0.1: the usual one" in capsys.readouterr().out
+    assert (measured / "predictions_base.jsonl").read_bytes() == base
+    assert (measured / "predictions_tuned.jsonl").read_bytes() == plain
+    for which in ("base", "tuned"):
+        rows = stored_predictions(measured / f"predictions_{which}.jsonl")
+        assert {row.get("consensus", {}).get("hypothesis") for row in rows} == {HEARD}
+        found = measured.weighed_text(which)
+        assert found is not None
+        assert found.texts == {row["id"]: WITH for row in rows}
+        assert [one.weight for one in found.chosen.tried] == [0, 0.05, 0.1, 0.2]
+
+
+def counts(run: RunDir) -> tuple[int, int]:
+    return len(run.fitting("val")), len(run.fitting("test"))
+
+
+def test_the_weight_is_the_one_that_makes_fewest_errors_on_validation(
+    measured: RunDir, monkeypatch
+) -> None:
+    monkeypatch.setattr(weights, "FEWEST", 1)
+    monkeypatch.setattr(RunDir, "fitting", said(RunDir.fitting, WITH))
+    evaluate("--domain-text", "wind.txt")
+    found = measured.weighed_text("tuned")
+    assert found is not None
+    assert found.chosen.weight in (0.05, 0.1)
+    assert found.chosen.tried[0].errors == len(measured.fitting("val"))
+    monkeypatch.setattr(RunDir, "fitting", said(RunDir.fitting, HEARD))
+    evaluate()
+    found = measured.weighed_text("tuned")
+    assert found is not None
+    assert (found.chosen.weight, found.texts) == (0.0, {})
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    assert "not used: of" in (measured / "report.md").read_text()
+
+
+def said(fitting: Any, text: str) -> Any:
+    """As if that were said in every validation clip."""
+
+    def changed(run: RunDir, split: str) -> list[Any]:
+        clips = fitting(run, split)
+        return [replace(u, text=text) for u in clips] if split == "val" else clips
+
+    return changed
+
+
+def test_reports_have_a_row_with_the_text_and_what_it_changes(measured: RunDir, capsys) -> None:
+    Path("wind.txt").write_text(f"{TEXT}{measured.fitting('test')[0].text}\n")
+    evaluate("--domain-text", "wind.txt")
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    out = capsys.readouterr().out
+    found = measured.metrics().comparison
+    change = found.domain_text
+    assert change is not None
+    for which, side in (("base", change.change.before), ("tuned", change.change.after)):
+        rows = stored_predictions(measured / f"predictions_{which}.jsonl")
+        words = sum(row["edits"]["words"] for row in rows)
+        for text, rate in ((HEARD, side.before), (WITH, side.after)):
+            errors = sum(word_edits(row["reference"], text).errors for row in rows)
+            assert rate == pytest.approx(errors / words)
+    assert found.measures["wer_consensus_text"].after == change.change.after.after
+    assert found.measures["wer_consensus"].after == change.change.after.before
+    assert change.use.known == 1
+    for text in (out, (measured / "report.md").read_text(), page_text(measured)):
+        assert "Your text in the consensus of the tuned model: WER" in text
+        assert "weight 0.1: the usual one" in text
+        assert "stand in your text word for word" in text
+    assert "| WER, consensus with your text |" in (measured / "report.md").read_text()
+    assert "Word error rate by consensus with your text" in page_text(measured)
+    public = Path("outputs/training_report.md").read_text()
+    assert "| WER, consensus with your text |" in public
+    assert "### Your text" in public
+    assert "wind blows" not in public
+
+
+def page_text(run: RunDir) -> str:
+    return (run / "report.html").read_text()
+
+
+def test_another_text_in_the_runs_folder_is_not_shown_by_old_figures(
+    measured: RunDir, capsys
+) -> None:
+    evaluate("--domain-text", "wind.txt")
+    measured.domain_text.write_text("Rain fell.\n")
+    assert main(["artifact", "outputs/r"]) == 0
+    assert main(["verdict", "outputs/r"]) == 2
+    told = capsys.readouterr().err
+    assert "is not the text that was measured; again: moontune evaluate outputs/r" in told
+
+
+def with_text(run: RunDir, weight: float) -> None:
+    """Give a run that was evaluated greedily beams and a text, which puts the first test clip
+    right and leaves the others; its consensus is wrong in every word."""
+    for which in ("base", "tuned"):
+        rows = stored_predictions(run / f"predictions_{which}.jsonl")
+        for row in rows:
+            row["consensus"], row["beams"] = consensus_row(row["reference"], "x"), []
+        write_jsonl(run / f"predictions_{which}.jsonl", rows)
+    given_text(run)
+    first = rows[0]
+    for which in ("base", "tuned"):
+        chosen = ChosenWeight(weight, "so it is", 300)
+        found = WeighedText(chosen, {first["id"]: first["reference"]}, file_sha256(run.domain_text))
+        write_json(run.weighed_text_file(which), found.to_json())
+
+
+def given_text(run: RunDir) -> None:
+    Path("wind.txt").write_text("The harbour is cold.\n")
+    terms = TermsConfig(domain_text=Path("wind.txt"))
+    config = replace(run.config(), terms=terms, eval=EvalConfig(decoding="consensus"))
+    run.save_config(run.keep_words(config))
+
+
+@pytest.fixture
+def folds(finished_crossval, tmp_path, monkeypatch) -> list[RunDir]:
+    """The folds of a cross-validation that has a text; the run itself comes last."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_crossval / "outputs", "outputs")
+    run = RunDir(Path("outputs/cv"))
+    runs = [RunDir(run / f"fold-{n}") for n in (1, 2, 3)]
+    for fold, weight in zip(runs, (0.2, 0.0, 0.05), strict=True):
+        with_text(fold, weight)
+    given_text(run)
+    return [*runs, run]
+
+
+def test_a_cross_validation_pools_the_folds_each_by_its_own_weight(folds, capsys) -> None:
+    *parts, run = folds
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    assert "weight of each fold, by its own validation clips: 0.2, 0, 0.05" in (
+        capsys.readouterr().out
+    )
+    comparison = Comparison.from_json(run.read("crossval.json")["comparison"])
+    change = comparison.domain_text
+    assert change is not None
+    rows = [stored_predictions(fold / "predictions_tuned.jsonl") for fold in parts]
+    words = sum(row["edits"]["words"] for fold in rows for row in fold)
+    right = sum(fold[0]["edits"]["words"] for fold in rows)
+    assert change.change.after.before == 1
+    assert change.change.after.after == pytest.approx(1 - right / words)
+    assert change.change.after.difference_interval is not None
+    public = Path("outputs/training_report.md").read_text().partition("cv, cross-validation")[2]
+    assert "| WER, consensus with your text |" in public
+    assert "harbour" not in public
+
+
+def test_an_adapter_on_all_clips_tells_what_the_folds_did_and_has_their_median(folds) -> None:
+    run = folds[-1]
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    pooled = run.read("crossval.json")["comparison"]["domain_text"]
+    assert main(["final", "outputs/cv", "--anyway"]) == 1
+    final = RunDir(run.path / "final")
+    assert final.read("final.json")["expected"]["comparison"]["domain_text"] == pooled
+    found = final.weighed_text("tuned")
+    assert found is not None
+    assert found.chosen.says == "weight 0.05: as the lower median of the folds (0.2, 0, 0.05)"
+    for place in (final / "report.md", final / "report.html"):
+        assert "Your text in the consensus of the tuned model" in place.read_text()
+
+
+def test_where_most_folds_do_not_use_it_neither_does_the_adapter_on_all_clips(folds) -> None:
+    *parts, run = folds
+    for fold in parts[:2]:
+        row = fold.read("domain_text_tuned.json")
+        chosen = asdict(ChosenWeight(0.0, "no"))
+        write_json(fold.weighed_text_file("tuned"), row | {"chosen": chosen})
+    take_over_weight(run, parts)
+    found = run.weighed_text("tuned")
+    assert found is not None
+    assert found.chosen.says == "not used: as the lower median of the folds (0, 0, 0.05)"
+
+
+def test_a_fold_with_another_text_is_not_pooled(folds, capsys) -> None:
+    folds[1].domain_text.write_text("Rain fell.\n")
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
+    told = capsys.readouterr().err
+    assert "fold-2: has another text than the cross-validation; redo it with --domain-text" in told
+
+
+def test_a_fork_of_a_run_has_its_text(folds) -> None:
+    """As a trial of a sweep is one."""
+    fold = folds[0]
+    fork = fork_run(fold, Path("outputs/fork"), fold.config(), ["sample", "clean", "split"])
+    assert fork.domain_text.read_text() == fold.domain_text.read_text()
+    assert fork.config().terms.domain_text == Path("outputs/fork/domain_text.txt").absolute()
