@@ -16,6 +16,7 @@ from moontune.evaluation.error_rates import Edits, corpus_wer, relative_gain, wo
 from moontune.evaluation.evaluate import evaluate
 from moontune.evaluation.kept_adapter import reason_to_keep_base
 from moontune.evaluation.predictions import prediction_row
+from moontune.models.consensus import agreed as agreed_on
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.report.markdown_tables import endings
@@ -83,6 +84,10 @@ def test_consensus_is_a_figure_of_its_own_beside_greedy(tiny_base, noise_manifes
         assert Edits(**other.consensus["edits"]) == word_edits(
             other.reference, other.consensus["hypothesis"]
         )
+        assert other.beams is not None
+        beams = [(Transcript(text, [], cut), nats) for text, nats, cut in other.beams]
+        assert len(beams) == 8
+        assert agreed_on(beams).text == other.consensus["hypothesis"]
     assert both.decoding["method"] == "greedy, and consensus"
     before = [p.row() for p in plain.predictions]
     after: list[Any] = [p.row() for p in both.predictions]

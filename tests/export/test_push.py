@@ -214,15 +214,17 @@ def test_the_card_has_the_figures_and_nothing_of_whose_they_are(run, finished_ru
     assert not [word for word in private if word.encode() in everything]
 
 
-def test_a_list_of_key_terms_is_not_pushed(run, capsys) -> None:
+def test_key_terms_and_a_text_of_the_domain_are_not_pushed(run, capsys) -> None:
     """Names may be private, wherever they stand in a run."""
     made = RunDir(Path("r"))
-    write_json(made / "key_terms_tuned.json", {"texts": {"c1": "Drascula came."}})
-    made.key_terms.write_text("Drascula\n")
+    for name in ("key_terms", "domain_text"):
+        write_json(made / f"{name}_tuned.json", {"texts": {"c1": "Drascula came."}})
+        (made / f"{name}.txt").write_text("Drascula\n")
     assert main(["push", "r", "anna/voice", "--dry-run"]) == 0
     pushed = [path for path in (made / "push").rglob("*") if path.is_file()]
     assert len(pushed) > 3
-    assert not [p for p in pushed if "key_terms" in p.name or b"Drascula" in p.read_bytes()]
+    named = ("key_terms", "domain_text")
+    assert not [p for p in pushed if p.stem.startswith(named) or b"Drascula" in p.read_bytes()]
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,14 @@ def test_words_of_the_domain_win_where_sounds_are_as_likely() -> None:
     assert agreed(sure, LanguageModel(TEXTS)).text == "Hoist the mane sale."
 
 
+def test_another_weight_shares_what_was_counted() -> None:
+    known = LanguageModel(TEXTS)
+    other = known.weighing(0.5)
+    assert other.bonus(TEXTS[0]) == pytest.approx(5 * known.bonus(TEXTS[0]))
+    assert other._counts is known._counts
+    assert known.weighing(0.0).bonus(TEXTS[0]) == 0
+
+
 def test_it_counts_characters_where_words_are_not_separated() -> None:
     with speaking(language_named("ja")):
         known = LanguageModel(["\u65e5\u672c\u8a9e", "\u65e5\u672c"])

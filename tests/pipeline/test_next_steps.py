@@ -14,7 +14,8 @@ import pytest
 
 from moontune.cli.dispatch import main
 from moontune.evaluation.acceptance import State
-from moontune.evaluation.measures import Measure, Sides
+from moontune.evaluation.domain_text.weight import ChosenWeight
+from moontune.evaluation.measures import Measure, Sides, TextChange, TextUse
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import next_steps
 from moontune.report.results import NextStep
@@ -58,6 +59,12 @@ def test_consensus_is_advised_where_it_was_surely_better(run, outcome, advised, 
     assert use.command.endswith("--model outputs/r --decoding consensus") == advised
     assert ("2.00 % of the words wrong in place of 25.00 %" in use.says) == advised
     assert ("cannot tell whether --decoding consensus makes fewer errors" in use.says) == untold
+    gain = replace(gain, before=0.02, after=0.01)
+    for weight, told in ((0.1, advised), (0.0, False)):
+        chosen = (ChosenWeight(weight, "so it is"),)
+        text = TextChange(Sides(gain, gain), TextUse(Sides(chosen, chosen), 0))
+        use, *_ = next_steps(run, run.config(), replace(found, domain_text=text), verdict)
+        assert ("in place of 25.00 %, and 1.00 % with your text" in use.says) == told
 
 
 def test_steps_can_be_typed_in_the_folder_where_the_report_is_asked_for(

@@ -20,6 +20,10 @@ from moontune.evaluation.acceptance import Check
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.confidence.judged import JudgedWord
 from moontune.evaluation.confidence.reliability import WordConfidence, word_confidence
+from moontune.evaluation.domain_text.results import with_domain_text
+from moontune.evaluation.domain_text.weight import ChosenWeight
+from moontune.evaluation.measures import Comparison, Sides, TextUse
+from moontune.evaluation.predictions import consensus_row
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.changed_clips import clip_audio
 from moontune.report.html.contents import run_page
@@ -311,19 +315,12 @@ def test_text_has_the_contrast_of_wcag_aa(scheme: int) -> None:
         assert (other + 0.05) / (one + 0.05) >= 4.5, (ink, paper)
 
 
-def test_consensus_stands_open_beside_greedy_on_the_same_axes() -> None:
-    def with_consensus(rows: Any, text: str | None) -> Any:
-        return [
-            r
-            | {
-                "consensus": {
-                    "hypothesis": text or r["hypothesis"],
-                    "edits": dict(row(r["id"], r["reference"], text or r["hypothesis"]))["edits"],
-                }
-            }
-            for r in rows
-        ]
+def with_consensus(rows: Any, text: str | None) -> Any:
+    """Rows whose consensus is a text, or what they are."""
+    return [r | {"consensus": consensus_row(r["reference"], text or r["hypothesis"])} for r in rows]
 
+
+def test_consensus_stands_open_beside_greedy_on_the_same_axes() -> None:
     found = compare(with_consensus(BEFORE, "all wrong"), with_consensus(AFTER, None), 42)
     greedy, consensus, *others = measure_cards(found, ("base", "tuned"))
     assert [card.folded for card in (greedy, consensus, *others)] == [False, False, True, True]
@@ -341,6 +338,28 @@ def test_consensus_stands_open_beside_greedy_on_the_same_axes() -> None:
     assert ticks(greedy.difference) == ticks(consensus.difference) != []
     [alone, *_] = measure_cards(compare(BEFORE, AFTER, 42), ("base", "tuned"))
     assert ticks(alone.levels) != ticks(greedy.levels)
+
+
+def test_consensus_with_a_text_stands_open_beside_that_without() -> None:
+    before, after = (with_consensus(rows, "all wrong") for rows in (BEFORE, AFTER))
+    texts = {r["id"]: r["reference"] for r in after}
+    weights = ((ChosenWeight(0.0, "it does harm"),), (ChosenWeight(0.1, "so it is"),))
+    use = TextUse(Sides(*weights), 2)
+    found = compare(with_domain_text(before, {}), with_domain_text(after, texts), 42, use)
+    assert Comparison.from_json(json.loads(json.dumps(found.to_json()))) == found
+    _, _, with_text, *others = measure_cards(found, ("base", "tuned"))
+    assert with_text.title == "Word error rate by consensus with your text"
+    assert (with_text.folded, [card.folded for card in others]) == (False, [True, True])
+    assert "Against consensus without it: base 0.00 points" in with_text.sure
+    assert re.search(r"tuned −100\.00 points \(", with_text.sure)
+    html = render_page(page(before, after, comparison=found), 0)
+    for said in (
+        "Your text in the consensus of the base: WER stays 100.00",
+        "not used: it does harm",
+        "weight 0.1: so it is",
+        "2 of the 5 test clips stand in your text word for word",
+    ):
+        assert said in html.replace("\u00a0", " "), said
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def decoding_advised(
     if found.outcome == "better":
         return ("--decoding", "consensus"), (
             f", with {percent(found.after)} of the {comparison.unit}s wrong in place of "
-            f"{percent(found.before)}, on these {clips}, for two to three times the time"
+            f"{percent(found.before)}{_with_text(comparison, side)}, on these {clips}, for two to "
+            "three times the time"
         )
     if found.outcome == "undecided" and found.before != found.after:
         return (), (
@@ -87,6 +88,14 @@ def decoding_advised(
             f"({percent(found.before)} without, {percent(found.after)} with it)"
         )
     return (), ""
+
+
+def _with_text(comparison: Comparison, side: Literal["before", "after"]) -> str:
+    """What an adapter writes with the text that it has by default; nothing where it has none."""
+    text = comparison.domain_text
+    if side == "before" or text is None or not any(w.weight for w in text.use.chosen.after):
+        return ""
+    return f", and {percent(text.change.after.after)} with your text"
 
 
 def _more_clips(
