@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moontune.data.word_lists.domain_text import MOST_BYTES, kept_domain_text, read_domain_text
+from moontune.data.word_lists.domain_text import MOST_BYTES, read_domain_text, sentences_of
 from moontune.errors import UserError
 
 
@@ -15,17 +15,18 @@ def test_a_text_of_the_domain_may_be_a_manifest_too(tmp_path) -> None:
     plain.write_text("\ufeffHoist the jib! Let go,\nthe  anchor.\n\n - \n", encoding="utf-8")
     assert read_domain_text(plain) == ("Hoist the jib!", "Let go,", "the anchor.")
     manifest = tmp_path / "m.jsonl"
-    manifest.write_text('{"audio_filepath": "a.wav", "text": "Hoist the jib!\\nLet go."}\n')
-    assert read_domain_text(manifest) == ("Hoist the jib! Let go.",)
+    manifest.write_text(
+        '{"audio_filepath": "a.wav", "text": "Hoist  the jib!\\nLet go, men. Go."}\n'
+    )
+    assert read_domain_text(manifest) == ("Hoist the jib!", "Let go, men.", "Go.")
 
 
-def test_a_copy_has_a_sentence_a_line_and_they_stay_whole(tmp_path) -> None:
+def test_a_copy_of_its_sentences_is_read_as_they_are(tmp_path) -> None:
+    sentences = sentences_of("ID3 is Mr. Smith's.  RIFF!\u2028Well\u2026 yes\r\nand so on.\n\n")
     copy = tmp_path / "domain_text.txt"
-    copy.write_text("Hoist the jib! Let go.\nYes\u2028\n", encoding="utf-8")
-    assert kept_domain_text(copy, "the run's text") == ("Hoist the jib! Let go.", "Yes")
-    copy.unlink()
-    with pytest.raises(UserError, match=r"^the run's text .*domain_text\.txt: cannot be read"):
-        kept_domain_text(copy, "the run's text")
+    copy.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
+    assert len(sentences) == 6
+    assert read_domain_text(copy) == sentences
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_a_copy_has_a_sentence_a_line_and_they_stay_whole(tmp_path) -> None:
         ("t.txt", b"\xff", "is not UTF-8 text"),
         ("t.png", b"\x89PNG\r\n\x1a\n\0", "looks like a picture; give text as it is spoken"),
         ("t.bin", b"mmap lm\0\1\2", "looks like a binary file"),
+        ("t.html", b"<!DOCTYPE html>\n<p>Hoist", "looks like a web page"),
         ("t.arpa", b"\n\\data\\\nngram 1=3\n", "is a language model (ARPA); give the text"),
         ("t.txt", b"a " * (MOST_BYTES // 2 + 1), "is larger than 5 MB; cut it"),
         ("t.jsonl", None, "no such manifest; check the path"),

@@ -62,12 +62,13 @@ def test_words_of_the_domain_win_where_sounds_are_as_likely() -> None:
     assert agreed(sure, LanguageModel(TEXTS)).text == "Hoist the mane sale."
 
 
-def test_another_weight_shares_what_was_counted() -> None:
-    known = LanguageModel(TEXTS)
-    other = known.weighing(0.5)
+def test_models_of_one_text_share_what_was_counted() -> None:
+    """Whatever their weights; not in another language, whose words are others."""
+    known, other = LanguageModel(TEXTS), LanguageModel(list(TEXTS), 0.5)
     assert other.bonus(TEXTS[0]) == pytest.approx(5 * known.bonus(TEXTS[0]))
     assert other._counts is known._counts
-    assert known.weighing(0.0).bonus(TEXTS[0]) == 0
+    with speaking(language_named("ja")):
+        assert LanguageModel(TEXTS)._counts != known._counts
 
 
 def test_it_counts_characters_where_words_are_not_separated() -> None:

@@ -57,11 +57,17 @@ def test_the_text_is_copied_and_the_run_is_whole_without_it(sampled, tmp_path, m
     assert main(["clean", str(run.path)]) == 0
 
 
-def test_the_texts_of_a_manifest_are_copied_whole(sampled, noise_manifest) -> None:
+def test_the_texts_of_a_manifest_are_copied_and_the_same_ones_are_no_change(
+    sampled, noise_manifest
+) -> None:
     words = [*sampled, "--overwrite", "--domain-text", str(noise_manifest)]
     assert main(["sample", *words]) == 0
     rows = map(json.loads, noise_manifest.read_text().splitlines())
-    assert RunDir(Path("outputs/r")).sentences() == tuple(row["text"] for row in rows)
+    run = RunDir(Path("outputs/r"))
+    assert run.sentences() == tuple(row["text"] for row in rows)
+    kept = run.domain_text.read_text()
+    fork = fork_run(run, Path("outputs/fork"), run.config(), ["sample"])
+    assert fork.domain_text.read_text() == kept
 
 
 def test_another_text_is_a_changed_setting_and_the_same_one_is_none(sampled, capsys) -> None:

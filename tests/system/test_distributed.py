@@ -193,7 +193,7 @@ def test_a_run_under_torchrun_is_one_run(
     listed = tmp_path / "terms.txt"
     listed.write_text("wind\nHarbour Bridge\n")
     given = flags(tiny_model, noise_manifest, lora_dropout=0.0, lora_r=8, dtype="float32")
-    given += ["--key-terms", str(listed)]
+    given += ["--key-terms", str(listed), "--decoding", "consensus", "--domain-text", str(listed)]
     done = torchrun(tmp_path, "run", *given)
     monkeypatch.chdir(tmp_path)
     code = main(["run", *(word if word != "r" else "solo" for word in given)])
@@ -216,6 +216,7 @@ def test_a_run_under_torchrun_is_one_run(
     assert read("r", "eval_base.json") == read("solo", "eval_base.json")
     assert read("r", "key_terms_base.json") == read("solo", "key_terms_base.json")
     assert read("r", "metrics.json")["key_terms"]["tuning"]["terms"] == 2
+    assert read("r", "domain_text_base.json") == read("solo", "domain_text_base.json")
     tuned, alone = read("r", "eval_tuned.json"), read("solo", "eval_tuned.json")
     for key in ("loss", "loss_words"):
         assert tuned.pop(key) == pytest.approx(alone.pop(key), abs=1e-4)

@@ -31,7 +31,7 @@ def run(finished_run, tmp_path, monkeypatch) -> RunDir:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     made = RunDir(Path("outputs/r"))
-    write_text(made.domain_text, "Hoist the jib. Let go.\nThe anchor holds.\n")
+    write_text(made.domain_text, "Hoist the jib, let go.\nThe anchor holds.\n")
     choose(made, base=0.2, tuned=0.05)
     write_text(Path("other.txt"), "Rain fell.\n")
     return made
@@ -47,7 +47,7 @@ def asked(model: Path, *of: object, which: str = "tuned") -> TextToUse:
     return text_to_use(str(model), AskedText("consensus", *of), which)  # type: ignore[arg-type]
 
 
-def weighed(model: LanguageModel | None, text: str = "Hoist the jib. Let go.") -> float | None:
+def weighed(model: LanguageModel | None, text: str = "Hoist the jib, let go.") -> float | None:
     """The weight of a language model, and that it knows a text."""
     if model is None:
         return None

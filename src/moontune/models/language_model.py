@@ -8,31 +8,25 @@ are the model's own.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from moontune.data.normalizer import normalize
+from moontune.languages.table import current
 
 WEIGHT = 0.1  # nats of a beam for each nat; measured in docs/recipe.md
 _ORDER, _WORDS = 3, 30_000  # words of a history and the next; words there are
 _Place = tuple[tuple[str, ...], str]  # a history, and the word behind it; "" begins and ends
+_Counts = dict[tuple[str, ...], tuple[Counter[str], int]]  # words behind a history, and how many
 
 
 class LanguageModel:
     """A trigram of texts, in the language that is current when it is first asked."""
 
     def __init__(self, texts: Sequence[str], weight: float = WEIGHT) -> None:
-        self._texts, self._weight = texts, weight
-
-    def weighing(self, weight: float) -> LanguageModel:
-        """The same with another weight; what was counted is shared."""
-        self._counts  # noqa: B018 -- counted now, the copy has it too
-        other = copy.copy(self)
-        other._weight = weight
-        return other
+        self._texts, self._weight = tuple(texts), weight
 
     def bonus(self, text: str) -> float:
         """What is added to a beam's log probability, nats."""
@@ -46,19 +40,27 @@ class LanguageModel:
         """Of a word behind the two before it."""
         found = 1 / _WORDS
         for n in range(_ORDER):
-            seen = self._counts.get(history[_ORDER - 1 - n :])
-            if seen:
-                found = (seen[word] + len(seen) * found) / (seen.total() + len(seen))
+            behind = self._counts.get(history[_ORDER - 1 - n :])
+            if behind:
+                seen, total = behind
+                found = (seen[word] + len(seen) * found) / (total + len(seen))
         return found
 
     @cached_property
-    def _counts(self) -> dict[tuple[str, ...], Counter[str]]:
-        counts: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
-        for text in self._texts:
-            for history, word in _places(text):
-                for n in range(_ORDER):
-                    counts[history[_ORDER - 1 - n :]][word] += 1
-        return dict(counts)
+    def _counts(self) -> _Counts:
+        return _counted(self._texts, current().code)
+
+
+@lru_cache(maxsize=1)
+def _counted(texts: tuple[str, ...], code: str) -> _Counts:
+    """Words behind histories, in the current language, whose code it is; of one text all models
+    and weights share them."""
+    counts: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    for text in texts:
+        for history, word in _places(text):
+            for n in range(_ORDER):
+                counts[history[_ORDER - 1 - n :]][word] += 1
+    return {history: (seen, seen.total()) for history, seen in counts.items()}
 
 
 def _places(text: str) -> Iterator[_Place]:

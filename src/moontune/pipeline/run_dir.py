@@ -16,7 +16,7 @@ from moontune.config.loading import read_settings, retired, to_toml, with_settin
 from moontune.config.schema import RunConfig, TermsConfig
 from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance, read_run_manifest
-from moontune.data.word_lists.domain_text import kept_domain_text, read_domain_text
+from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.errors import UserError
 from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.key_terms.results import WrittenTerms
@@ -117,7 +117,7 @@ class RunDir:
 
     def sentences(self) -> tuple[str, ...]:
         """Those of its text. Raises UserError."""
-        return kept_domain_text(self.domain_text, "the run's text")
+        return read_domain_text(self.domain_text, "the run's text")
 
     def keep_words(self, config: RunConfig) -> RunConfig:
         """Copy the key terms and the text that the configuration names, in place of those that are

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from moontune.data.manifest import read_manifest
@@ -14,29 +13,30 @@ from moontune.system.formatting import why
 MOST_BYTES = 5_000_000
 _SENTENCE = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])\s+|\n+")
 _MANIFESTS = (".jsonl", ".json", ".gz")
+_NO_PROSE = ("<", "%PDF", "version https://git-lfs")  # begin files of known kinds that are text
 
 
 def read_domain_text(file: Path, flag: str = "--domain-text") -> tuple[str, ...]:
-    """The sentences of a UTF-8 text file that `flag` names, or the texts of a manifest (.jsonl),
-    their spaces single. Raises UserError where there is no word."""
-    if file.name.lower().endswith(_MANIFESTS):
-        return _with_words(_texts(file, flag), file, flag)
-    return _with_words(sentences_of(_content(file, flag)), file, flag)
+    """The sentences of a UTF-8 text file that `flag` names, or of a manifest's texts (.jsonl),
+    their spaces single; one a line, they are read the same again. Raises UserError where there is
+    no word."""
+    is_manifest = file.name.lower().endswith(_MANIFESTS)
+    sentences = sentences_of(_texts(file, flag) if is_manifest else _content(file, flag))
+    if not sentences:
+        raise UserError(f"{flag} {file}: holds no word; give text as it is spoken")
+    return sentences
 
 
-def sentences_of(text: str) -> list[str]:
-    """The sentences of a text; a line is one at most."""
-    return _SENTENCE.split(text)
+def sentences_of(text: str) -> tuple[str, ...]:
+    """The sentences of a text that have words; a line is one at least."""
+    found = (" ".join(part.split()) for part in _SENTENCE.split(text))
+    return tuple(sentence for sentence in found if any(map(str.isalnum, sentence)))
 
 
-def kept_domain_text(file: Path, called: str) -> tuple[str, ...]:
-    """The same of a copy, which has one a line; `called` names it. Raises UserError."""
-    return _with_words(_content(file, called).split("\n"), file, called)
-
-
-def _texts(file: Path, flag: str) -> list[str]:
+def _texts(file: Path, flag: str) -> str:
+    """A manifest's, a line each."""
     try:
-        return [u.text for u in read_manifest(file)[0]]
+        return "\n".join(u.text for u in read_manifest(file)[0])
     except UserError as error:
         raise UserError(f"{flag} {error}") from None
 
@@ -49,22 +49,24 @@ def _content(file: Path, flag: str) -> str:
             content = stream.read(MOST_BYTES + 1)
     except OSError as error:
         raise UserError(f"{flag} {file}: cannot be read ({why(error)})") from None
-    if kind := binary_kind(content[:100]):
+    text, kind = _decoded(content), binary_kind(content[:100])
+    if kind and (text is None or text.startswith(_NO_PROSE)):
         raise UserError(f"{flag} {file}: looks like {kind}; give text as it is spoken")
     if len(content) > MOST_BYTES:
         raise UserError(f"{flag} {file}: is larger than {MOST_BYTES / 1e6:g} MB; cut it")
-    if content.lstrip().startswith(b"\\data\\"):
+    if text is None:
+        raise UserError(f"{flag} {file}: is not UTF-8 text; save it as UTF-8")
+    if text.lstrip().startswith("\\data\\"):
         raise UserError(
             f"{flag} {file}: is a language model (ARPA); give the text that it was made of"
         )
+    return text
+
+
+def _decoded(content: bytes) -> str | None:
+    """UTF-8 as text; None where it is none."""
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UserError(f"{flag} {file}: is not UTF-8 text; save it as UTF-8") from None
-
-
-def _with_words(texts: Iterable[str], file: Path, flag: str) -> tuple[str, ...]:
-    sentences = tuple(" ".join(text.split()) for text in texts if any(map(str.isalnum, text)))
-    if not sentences:
-        raise UserError(f"{flag} {file}: holds no word; give text as it is spoken")
-    return sentences
+        return None
+    return None if "\0" in text else text

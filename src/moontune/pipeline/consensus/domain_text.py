@@ -28,8 +28,8 @@ from moontune.system.progress import Ui
 def weigh_text(run: RunDir, ui: Ui, which: str, validation: Sequence[SearchedClip]) -> None:
     """Write what the run's text makes of a model's beams, its weight chosen on the validation
     clips."""
-    model = LanguageModel(run.sentences())
-    by_weight = {weight: model.weighing(weight) for weight in WEIGHTS}
+    sentences = run.sentences()
+    by_weight = {weight: LanguageModel(sentences, weight) for weight in WEIGHTS}
     edits = {
         weight: [word_edits(clip.utterance.text, _text(clip.beams, by)) for clip in validation]
         for weight, by in by_weight.items()

@@ -35,14 +35,11 @@ def text_use_of(runs: Sequence[RunDir]) -> TextUse | None:
 
 
 def _known(said: Sequence[str], sentences: Sequence[str]) -> int:
-    """How many of the texts stand in others, whole or sentence by sentence."""
+    """How many of the texts have words, and all their sentences stand among those."""
     there = set(map(normalize, sentences))
 
-    def stands(text: str) -> bool:
-        parts = filter(None, map(normalize, sentences_of(text)))
-        return normalize(text) in there or all(part in there for part in parts)
-
-    return sum(normalize(text) != "" and stands(text) for text in said)
+    parts = [list(filter(None, map(normalize, sentences_of(text)))) for text in said]
+    return sum(bool(found) and there.issuperset(found) for found in parts)
 
 
 def _weighed(run: RunDir, which: str) -> WeighedText:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.config.schema import Decoding
-from moontune.data.word_lists.domain_text import kept_domain_text, read_domain_text
+from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.errors import UserError
 from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.models.language_model import WEIGHT, LanguageModel
@@ -52,7 +52,7 @@ def text_to_use(model: str, asked: AskedText, which: str = "tuned") -> TextToUse
     own = None if asked.off or asked.decoding != "consensus" else _own_text(model, which)
     if own is None:
         return TextToUse(None)
-    sentences = kept_domain_text(own.file, f"the {own.of}'s text")
+    sentences = read_domain_text(own.file, f"the {own.of}'s text")
     named = f"domain text: the {own.of}'s own of {counted(len(sentences), 'sentence')}"
     weight = WEIGHT if own.chosen is None else own.chosen.weight
     if own.chosen is not None and not weight:
