@@ -37,7 +37,6 @@ def text_use_of(runs: Sequence[RunDir]) -> TextUse | None:
 def _known(said: Sequence[str], sentences: Sequence[str]) -> int:
     """How many of the texts have words, and all their sentences stand among those."""
     there = set(map(normalize, sentences))
-
     parts = [list(filter(None, map(normalize, sentences_of(text)))) for text in said]
     return sum(bool(found) and there.issuperset(found) for found in parts)
 
