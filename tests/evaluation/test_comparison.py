@@ -280,7 +280,7 @@ def test_its_json_has_the_keys_that_runs_have_always_had() -> None:
     assert list(keys) == [
         *("utterances", "speakers", "words", "seconds", "bootstrap", "measures", "edits"),
         *("truncated", "clips", "by_speaker", "by_duration", "words_fixed", "words_broken"),
-        *("style", "collapsed", "sentences", "looped", "consensus", "domain_text"),
+        *("style", "collapsed", "sentences", "looped", "consensus", "domain_text", "speeds"),
     ]
     assert list(keys["measures"]["wer"]) == [
         *("before", "after", "difference", "relative"),

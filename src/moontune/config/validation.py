@@ -95,7 +95,7 @@ def resolve(config: RunConfig) -> RunConfig:
 
 
 def _resolve_terms(terms: TermsConfig, decoding: Decoding) -> TermsConfig:
-    if terms.domain_text is not None and decoding != "consensus":
+    if terms.domain_text is not None and decoding == "greedy":
         raise UserError("--domain-text has a say among beams; add --decoding consensus")
     return TermsConfig(
         key_terms=terms.key_terms and terms.key_terms.absolute(),

@@ -131,7 +131,8 @@ def compare(
     )
     sums, lead = _sums_by_measure(), current().rate
     left_out = {name for name in sums if name.startswith("loss") and not same_losses}
-    if not all("consensus" in r for r in (*before, *after)):
+    speeds = {r["consensus"].get("speeds", 1) if "consensus" in r else 0 for r in (*before, *after)}
+    if 0 in speeds or len(speeds) > 1:
         left_out.add(f"{lead}_consensus")
     if text is None:
         left_out.add(f"{lead}_consensus_text")
@@ -177,6 +178,7 @@ def compare(
         consensus=None
         if f"{lead}_consensus" in left_out
         else Sides(*(_change(_EDITS, _CONSENSUS, rows, sample) for rows in (before, after))),
+        speeds=max(1, *speeds),
         domain_text=None
         if text is None
         else TextChange(

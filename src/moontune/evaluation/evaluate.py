@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from moontune.config.schema import Decoding, TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, manifest_hash
 from moontune.data.normalizer import normalize, normalizer_name
+from moontune.data.sound.speeds import SPEEDS
 from moontune.evaluation.degeneration import looped_row
 from moontune.evaluation.error_rates import (
     CharacterEdits,
@@ -33,7 +33,7 @@ from moontune.evaluation.typography import reference_in_style_of
 from moontune.languages.table import current
 from moontune.models.base_model import Base, target_ids
 from moontune.models.consensus import BEAMS, Beams
-from moontune.models.transcriber import LoadAudio, Transcriber, shared_batches
+from moontune.models.transcriber import LoadAudio, Transcriber, seconds_of, shared_batches
 from moontune.system.distributed import SINGLE, ProcessGroup
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 
 Step = Callable[[int, int], None]
 _DIGITS = 5  # of a confidence
+_METHODS: dict[Decoding, str] = {
+    "greedy": "greedy",
+    "consensus": "greedy, and consensus",
+    "thorough": "greedy, and consensus at three speeds",
+}
 
 
 @dataclass(frozen=True)
@@ -149,11 +154,12 @@ def _predict(
 ) -> list[Prediction]:
     packed = transcriber.packed
     cross_keys = transcriber.encode(clips)
-    durations = [len(clip) / SAMPLE_RATE_HZ for clip in clips]
+    durations = seconds_of(clips)
     written = transcriber.greedy(cross_keys, durations, cap)
     searched: list[Beams | None] = [None for _ in clips]
-    if decoding == "consensus":
-        searched[:] = transcriber.search(cross_keys, durations, cap)
+    if decoding != "greedy":
+        others = transcriber.at_other_speeds(clips) if decoding == "thorough" else ()
+        searched[:] = transcriber.search(cross_keys, durations, cap, others)
 
     def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
         labels = [target_ids(base.tokenizer, text, packed.eos) for text in texts]
@@ -196,6 +202,8 @@ def _consensus(reference: str, searched: Beams | None, transcriber: Transcriber)
     found = consensus_row(reference, transcript.text)
     if transcript.confidences is not None:
         found["confidences"] = [round(p, _DIGITS) for p in transcript.confidences]
+    if len(searched) > BEAMS:
+        found["speeds"] = 1 + len(SPEEDS)
     return {"consensus": found, "beams": [(t.text, p, t.truncated) for t, p in searched]}
 
 
@@ -222,7 +230,7 @@ def _summarize(
         audio=audio,
         normalizer=normalizer_name(),
         decoding={
-            "method": "greedy" if decoding == "greedy" else "greedy, and consensus",
+            "method": _METHODS[decoding],
             "endless": f"consensus of {BEAMS} beams",
             "tokens_per_second": cap.per_second,
             "token_margin": cap.margin,

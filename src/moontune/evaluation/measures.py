@@ -215,6 +215,7 @@ class Comparison:
     looped: Sides[int] = Sides(0, 0)  # greedy transcripts without an end, where beams stood in
     consensus: Sides[Measure] | None = None  # of either model, greedy and then by consensus
     domain_text: TextChange | None = None  # where the run has a text
+    speeds: int = 1  # that a consensus heard each clip at
 
     @property
     def rate(self) -> RateName:
@@ -230,6 +231,11 @@ class Comparison:
     def unit(self) -> str:
         """What errors, and `words`, are counted in: word or character."""
         return RATES[self.rate][1]
+
+    @property
+    def consensus_flags(self) -> tuple[str, str]:
+        """How a consensus as this one is asked for."""
+        return "--decoding", "consensus" if self.speeds == 1 else "thorough"
 
     @property
     def error_rate(self) -> Measure:
@@ -272,5 +278,6 @@ class Comparison:
             collapsed=row.get("collapsed"),
             sentences=row["sentences"],
             consensus=Sides(**agreed) if agreed else None,
+            speeds=row.get("speeds", 1),
             domain_text=TextChange.from_json(row.get("domain_text")),
         )

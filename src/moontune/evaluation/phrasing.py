@@ -183,10 +183,19 @@ class MeasureRow:
 def measure_rows(comparison: Comparison) -> list[MeasureRow]:
     """All measures of a comparison that were measured, in the order of LABELS."""
     return [
-        _measure_row(name, LABELS[name], comparison.measures[name])
+        _measure_row(name, _label(name, comparison), comparison.measures[name])
         for name in LABELS
         if name in comparison.measures and comparison.measures[name].measured
     ]
+
+
+def _label(name: str, comparison: Comparison) -> str:
+    return LABELS[name] + at_speeds(comparison) * name.endswith("_consensus")
+
+
+def at_speeds(comparison: Comparison) -> str:
+    """How often a consensus heard each clip, to stand behind its name; empty for once."""
+    return f" at {comparison.speeds} speeds" * (comparison.speeds > 1)
 
 
 def _measure_row(name: str, label: str, m: Measure) -> MeasureRow:

@@ -45,6 +45,7 @@ class ConsensusTranscript(TypedDict):
     hypothesis: str
     edits: EditCounts
     confidences: NotRequired[list[float]]  # of its words, by default; not in runs older than that
+    speeds: NotRequired[int]  # that the clip was heard at, where they are several
 
 
 class PredictionRow(TypedDict):
@@ -181,6 +182,8 @@ def _other_transcripts(given: dict[str, Any], reference: str) -> dict[str, Any]:
             found[name] = consensus_row(reference, text)
             if given[name].get("confidences") is not None:
                 found[name]["confidences"] = _confidences(given[name]["confidences"], text)
+            if isinstance(given[name].get("speeds"), int):
+                found[name]["speeds"] = given[name]["speeds"]
         else:
             tokens, truncated = given[name].get("tokens", []), given[name].get("truncated") is True
             found[name] = {"hypothesis": text, "tokens": tokens, "truncated": truncated}

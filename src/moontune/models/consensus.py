@@ -18,13 +18,13 @@ from moontune.models.language_model import LanguageModel
 # The beams of a clip with their log probabilities, nats, likeliest first.
 Beams = Sequence[tuple[Transcript, float]]
 
-BEAMS = 8  # of a clip
-_COUNTED = 4  # of them, the likeliest that come to an end
+BEAMS = 8  # of a clip, each time that it is heard
+_COUNTED = BEAMS // 2  # of so many, the likeliest that come to an end
 _SHARPNESS = 2.0  # of the weights, a nat a word
 
 
 def agreed(written: Beams, language_model: LanguageModel | None = None) -> Transcript:
-    """The consensus of a clip's beams: of the first few, those without an end left out where
+    """The consensus of a clip's beams: of the first half, those without an end left out where
     others have one. With a language model they are as likely as both say."""
     if language_model is not None:
         both = [(t, likely + language_model.bonus(t.text)) for t, likely in written]
@@ -35,7 +35,8 @@ def agreed(written: Beams, language_model: LanguageModel | None = None) -> Trans
 
 def counted(written: Beams) -> Beams:
     """Of a clip's beams, likeliest first, those that its consensus is chosen from."""
-    return ([pair for pair in written if not endless(pair[0])] or list(written))[:_COUNTED]
+    most = max(_COUNTED, len(written) * _COUNTED // BEAMS)
+    return ([pair for pair in written if not endless(pair[0])] or list(written))[:most]
 
 
 def consensus(texts: Sequence[str], log_probabilities: Sequence[float]) -> int:

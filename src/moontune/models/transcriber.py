@@ -14,6 +14,7 @@ import torch
 from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
+from moontune.data.sound.speeds import at_other_speeds
 from moontune.errors import UserError
 from moontune.languages.words import written_words
 from moontune.models.architectures.registry import packed_forward
@@ -98,16 +99,30 @@ class Transcriber:
         return [self.agreed(written) for written in self.search(cross_keys, durations_s, cap)]
 
     def search(
-        self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
+        self,
+        cross_keys: CrossKeys,
+        durations_s: Sequence[float],
+        cap: TokenCap,
+        others: Sequence[CrossKeys] = (),
     ) -> list[Beams]:
-        """The beams of encoded clips, that a consensus is chosen from."""
+        """The beams of encoded clips, that a consensus is chosen from; `others`: the same clips
+        `at_other_speeds`."""
         found: list[Beams] = []
         for first in range(0, len(durations_s), _BEAM_CLIPS):
             some = range(first, min(first + _BEAM_CLIPS, len(durations_s)))
             caps = [cap(durations_s[i]) for i in some]
-            for clip in beams(self.packed, some_of(cross_keys, some), caps, BEAMS):
-                found.append([(self._transcript(b.tokens), b.log_probability) for b in clip])
+            hearings = (
+                beams(self.packed, some_of(keys, some), caps, BEAMS)
+                for keys in (cross_keys, *others)
+            )
+            for of_clip in zip(*hearings, strict=True):
+                likeliest = sorted(itertools.chain(*of_clip), key=lambda b: -b.log_probability)
+                found.append([(self._transcript(b.tokens), b.log_probability) for b in likeliest])
         return found
+
+    def at_other_speeds(self, clips: Sequence[np.ndarray]) -> list[CrossKeys]:
+        """Keys and values of clips as they sound at each other speed."""
+        return [self.encode(same) for same in zip(*map(at_other_speeds, clips), strict=True)]
 
     def agreed(self, written: Beams) -> Transcript:
         """The consensus of a clip's beams."""
@@ -122,12 +137,20 @@ class Transcriber:
         return Transcript(text, tokens, tokens[-1:] != [self.packed.eos])
 
     def decode(
-        self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
+        self, clips: Sequence[np.ndarray], cross_keys: CrossKeys, cap: TokenCap
     ) -> list[Transcript]:
-        """Transcripts of encoded clips by the transcriber's own decoding."""
-        by = self.greedy if self._decoding == "greedy" else self.consensus
-        found = by(cross_keys, durations_s, cap)
+        """Transcripts of clips that are encoded already, by the transcriber's own decoding."""
+        if self._decoding == "greedy":
+            found = self.greedy(cross_keys, seconds_of(clips), cap)
+        else:
+            found = list(map(self.agreed, self._searched(clips, cross_keys, cap)))
         return self.with_key_terms(cross_keys, found)
+
+    def _searched(
+        self, clips: Sequence[np.ndarray], cross_keys: CrossKeys, cap: TokenCap
+    ) -> list[Beams]:
+        others = self.at_other_speeds(clips) if self._decoding == "thorough" else ()
+        return self.search(cross_keys, seconds_of(clips), cap, others)
 
     def with_key_terms(
         self, cross_keys: CrossKeys, transcripts: Sequence[Transcript]
@@ -164,16 +187,16 @@ class Transcriber:
         return found
 
     def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
-        return self.decode(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
+        return self.decode(clips, self.encode(clips), cap)
 
     def search_clips(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Beams]:
-        """The beams of clips."""
-        return self.search(self.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips], cap)
+        """The beams of clips, as often as the transcriber's own decoding hears them."""
+        return self._searched(clips, self.encode(clips), cap)
 
     def timed(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         """As calling it, and when each word begins: a second pass of the decoder."""
         cross_keys, lengths = self.encode(clips), [len(clip) for clip in clips]
-        transcripts = self.decode(cross_keys, [n / SAMPLE_RATE_HZ for n in lengths], cap)
+        transcripts = self.decode(clips, cross_keys, cap)
         starts = token_starts(self.packed, cross_keys, [t.tokens for t in transcripts])
         return [
             replace(transcript, words=self._words(transcript, begun, length))
@@ -259,7 +282,7 @@ def transcripts_by_bonus(
     total, found = sum(map(len, batches)), []
     for indices in batches:
         clips = [load_audio(utterances[i]) for i in indices]
-        keys, seconds = transcriber.encode(clips), [len(c) / SAMPLE_RATE_HZ for c in clips]
+        keys, seconds = transcriber.encode(clips), seconds_of(clips)
         plain = [known[i] for i in indices] if known else transcriber.greedy(keys, seconds, cap)
         written = transcriber.by_bonus(keys, plain, bonuses)
         found += zip(indices, zip(plain, *written, strict=True), strict=True)
@@ -277,6 +300,11 @@ def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list
         list(length_batches([u.duration_or_1s for u in utterances])),
         lambda indices: sum(utterances[i].duration_or_1s for i in indices),
     )
+
+
+def seconds_of(clips: Sequence[np.ndarray]) -> list[float]:
+    """Of clips as models take them, (samples,) each."""
+    return [len(clip) / SAMPLE_RATE_HZ for clip in clips]
 
 
 def load_audio(u: Utterance) -> np.ndarray:

@@ -116,6 +116,7 @@ def public_comparison(found: Comparison) -> Comparison:
         sentences={name: found.sentences[name] for name in _SENTENCES if name in found.sentences},
         looped=found.looped,
         consensus=found.consensus,
+        speeds=found.speeds,
         domain_text=found.domain_text,  # weights, and why, in figures
     )
 

@@ -75,7 +75,8 @@ class TranscribeArgs:
     """The token cap's rate; default: the run's, else the language's."""
     decoding: Decoding | None = None
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
-    two to three times the time. Default: greedy, and consensus for --draft."""
+    two to three times the time. thorough: of those at three speeds, in some eight times. Default:
+    greedy, and consensus for --draft."""
     domain_text: Path | None = None
     """With --decoding consensus, text as what is said is worded, or a manifest: words that follow
     one another there are likelier (docs/recipe.md). Default: the run's own, if it has one."""

@@ -242,7 +242,7 @@ def _parts_of_adapter(folder: Path) -> _Parts:
 
 
 def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
-    calibration = _calibration(parts.run) if how.decoding == "consensus" else None
+    calibration = _calibration(parts.run) if how.decoding != "greedy" else None
     try:
         folder = locate(parts.base, parts.revision).folder
         parts = _with_language(parts)

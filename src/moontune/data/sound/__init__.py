@@ -8,5 +8,6 @@ In reading order:
                   what helps
     stereo        Two channels of a recording: opposite phases made mono, and two people told from
                   one
+    speeds        A clip as it would sound at another speed, for models that hear it several times
     bandwidth     Telephone sound: nothing above 4 kHz, whatever the sampling rate of the file says
 """

@@ -1,6 +1,7 @@
 """From what a clip's beams tell of a word to the chance that the word is right.
 
-The default adds log odds, with weights measured on the base's beams (docs/recipe.md): those of the
+The default adds log odds, with weights measured on the base's beams (docs/recipe.md), of a clip
+heard once and of one heard at several speeds, whose beams differ more: those of the
 beams' vote, to which half a beam for and half a beam against is added, and how likely the model
 finds the whole transcript. A run's own calibration moves and stretches these log odds to what its
 validation clips show (Platt 1999), and never turns the order of two words around.
@@ -15,11 +16,13 @@ from typing import Any
 
 from moontune.languages.table import current
 from moontune.models.confidence.agreement import Evidence
+from moontune.models.consensus import BEAMS
 from moontune.system.files import damage_as_user_error, read_json, write_json
 from moontune.system.formatting import counted
 
 NOT_YOURS = "not calibrated on your voice"
-_CONSTANT, _VOTE, _LIKELIHOOD = 1.12, 0.84, 3.62  # log odds, of log odds, of nats a word
+# Log odds; of log odds; of nats a word.
+_HEARD_ONCE, _HEARD_AT_SPEEDS = (1.12, 0.84, 3.62), (0.87, 0.72, 3.02)
 _MOST = 7.0  # log odds either way, about 0.001 and 0.999
 _ENDS = 30.0  # further is 0 or 1 in every figure
 
@@ -27,7 +30,8 @@ _ENDS = 30.0  # further is 0 or 1 in every figure
 def default_confidence(found: Evidence) -> float:
     """The chance that a word is right by the default, 0 to 1."""
     vote = (found.beams * found.agreement + 0.5) / (found.beams + 1)
-    odds = _CONSTANT + _VOTE * log_odds(vote) + _LIKELIHOOD * found.likelihood
+    constant, of_vote, of_likelihood = _HEARD_ONCE if found.beams <= BEAMS else _HEARD_AT_SPEEDS
+    odds = constant + of_vote * log_odds(vote) + of_likelihood * found.likelihood
     return chance(max(-_MOST, min(_MOST, odds)))
 
 

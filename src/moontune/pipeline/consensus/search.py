@@ -36,7 +36,7 @@ def search_validation(
         ui.progress(done, total, f"validation clips by consensus, {which} model")
 
     clips = group.on_main(lambda: run.fitting("val"))
-    transcriber, cap = Transcriber(base), config.eval.token_cap
+    transcriber, cap = Transcriber(base, config.eval.decoding), config.eval.token_cap
     found = transcripts_of(transcriber.search_clips, clips, cap, group, step)
     return [
         SearchedClip(u, beams, transcriber.agreed(beams))

@@ -65,7 +65,7 @@ def _by_consensus(
     text, and the tuned model's confidences. Where a run has none of it, what is there of an earlier
     state is taken away."""
     has_text = config.terms.domain_text is not None
-    calibrates = which == "tuned" and config.eval.decoding == "consensus"
+    calibrates = which == "tuned" and config.eval.decoding != "greedy"
     validation = []
     if has_text or calibrates:
         validation = search_validation(run, config, ui, base, which, group)

@@ -15,6 +15,7 @@ from moontune.pipeline.run_dir import PATHS, RunDir
 from moontune.report.results import NextStep, RunMetrics
 from moontune.system.formatting import counted, percent
 
+_TIMES = {1: "two to three times", 3: "some eight times"}  # greedy's, by the speeds heard
 _FEW = 5  # times the clips there are: more to record than that is no advice
 
 
@@ -77,15 +78,15 @@ def decoding_advised(
         return (), ""
     clips = counted(comparison.utterances, "clip")
     if found.outcome == "better":
-        return ("--decoding", "consensus"), (
+        return comparison.consensus_flags, (
             f", with {percent(found.after)} of the {comparison.unit}s wrong in place of "
-            f"{percent(found.before)}{_with_text(comparison, side)}, on these {clips}, for two to "
-            "three times the time"
+            f"{percent(found.before)}{_with_text(comparison, side)}, on these {clips}, for "
+            f"{_TIMES[comparison.speeds]} the time"
         )
     if found.outcome == "undecided" and found.before != found.after:
         return (), (
-            f"; {clips} cannot tell whether --decoding consensus makes fewer errors "
-            f"({percent(found.before)} without, {percent(found.after)} with it)"
+            f"; {clips} cannot tell whether {shlex.join(comparison.consensus_flags)} makes fewer "
+            f"errors ({percent(found.before)} without, {percent(found.after)} with it)"
         )
     return (), ""
 

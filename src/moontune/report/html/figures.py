@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from moontune.evaluation.measures import Comparison, GroupRow, Measure, Sides
-from moontune.evaluation.phrasing import effect_shown
+from moontune.evaluation.phrasing import at_speeds, effect_shown
 from moontune.report.html import svg
 from moontune.report.html.templating import FIXED_SPACE
 from moontune.report.results import SweepTrials, TrialFigures
@@ -109,6 +109,9 @@ def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]
         if name in cards and change is not None:
             said = (cards[name].sure, _against(against, change, labels))
             cards[name] = replace(cards[name], sure=". ".join(filter(None, said)))
+    if consensus in cards:
+        title = cards[consensus].title + at_speeds(comparison)
+        cards[consensus] = replace(cards[consensus], title=title)
     return list(cards.values())
 
 

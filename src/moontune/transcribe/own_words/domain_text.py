@@ -31,7 +31,7 @@ class AskedText:
             raise UserError(
                 "--domain-text and --no-domain-text exclude each other; give one of them"
             )
-        if self.file is not None and self.decoding != "consensus":
+        if self.file is not None and self.decoding == "greedy":
             raise UserError("--domain-text has a say among beams; add --decoding consensus")
 
 
@@ -49,7 +49,7 @@ def text_to_use(model: str, asked: AskedText, which: str = "tuned") -> TextToUse
     asked.check()
     if asked.file is not None:
         return TextToUse(LanguageModel(read_domain_text(asked.file)))
-    own = None if asked.off or asked.decoding != "consensus" else _own_text(model, which)
+    own = None if asked.off or asked.decoding == "greedy" else _own_text(model, which)
     if own is None:
         return TextToUse(None)
     sentences = read_domain_text(own.file, f"the {own.of}'s text")
