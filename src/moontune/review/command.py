@@ -60,7 +60,7 @@ class ReviewArgs:
     """Where to compute."""
     decoding: Decoding = "greedy"
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
-    two to three times the time. thorough: of those at three speeds, in some eight times."""
+    two to three times the time. thorough: of those at three speeds, in five to six times."""
 
 
 def review(args: ReviewArgs, tell: Callable[[str], None]) -> None:

@@ -59,7 +59,7 @@ class ServeArgs:
     """Where to compute."""
     decoding: Decoding = "greedy"
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
-    two to three times the time. thorough: of those at three speeds, in some eight times."""
+    two to three times the time. thorough: of those at three speeds, in five to six times."""
     domain_text: Path | None = None
     """With --decoding consensus, text as what is said is worded, or a manifest, as for `moontune
     transcribe`. Default: the run's own, if it has one."""

@@ -75,7 +75,7 @@ class TranscribeArgs:
     """The token cap's rate; default: the run's, else the language's."""
     decoding: Decoding | None = None
     """consensus: of 8 likely transcripts the one that the others agree with most; fewer errors in
-    two to three times the time. thorough: of those at three speeds, in some eight times. Default:
+    two to three times the time. thorough: of those at three speeds, in five to six times. Default:
     greedy, and consensus for --draft."""
     domain_text: Path | None = None
     """With --decoding consensus, text as what is said is worded, or a manifest: words that follow

@@ -15,7 +15,7 @@ from moontune.pipeline.run_dir import PATHS, RunDir
 from moontune.report.results import NextStep, RunMetrics
 from moontune.system.formatting import counted, percent
 
-_TIMES = {1: "two to three times", 3: "some eight times"}  # greedy's, by the speeds heard
+_TIMES = {1: "two to three times", 3: "five to six times"}  # greedy's, by the speeds heard
 _FEW = 5  # times the clips there are: more to record than that is no advice
 
 
