@@ -249,7 +249,7 @@ class EvalConfig:
     """Tokens beyond the rate: the model card's 2 cuts short, fast clips; 8 cut none of 1,202."""
     decoding: Decoding = "greedy"
     """`consensus`: also what 8 beams agree on, a WER of its own for base and tuned model, in two
-    to three times the time. `thorough`: the beams of three speeds, in five to six times the time."""
+    to three times the time. `thorough`: the beams at three speeds, in five to six times."""
     artifact_clips: Annotated[int, Range((3, 5), "the artifact test uses 3 to 5 clips")] = 5
     """Held-out clips that the reloaded artifact transcribes in a fresh process."""
 
