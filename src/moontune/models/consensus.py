@@ -19,12 +19,13 @@ from moontune.models.language_model import LanguageModel
 Beams = Sequence[tuple[Transcript, float]]
 
 BEAMS = 8  # of a clip, each time that it is heard
-_COUNTED = BEAMS // 2  # of so many, the likeliest that come to an end
+# The likeliest that come to an end count: so many, or a third of those of a clip heard more often.
+_COUNTED, _THIRD = 4, 3
 _SHARPNESS = 2.0  # of the weights, a nat a word
 
 
 def agreed(written: Beams, language_model: LanguageModel | None = None) -> Transcript:
-    """The consensus of a clip's beams: of the first half, those without an end left out where
+    """The consensus of a clip's beams: of the first few, those without an end left out where
     others have one. With a language model they are as likely as both say."""
     if language_model is not None:
         both = [(t, likely + language_model.bonus(t.text)) for t, likely in written]
@@ -35,7 +36,7 @@ def agreed(written: Beams, language_model: LanguageModel | None = None) -> Trans
 
 def counted(written: Beams) -> Beams:
     """Of a clip's beams, likeliest first, those that its consensus is chosen from."""
-    most = max(_COUNTED, len(written) * _COUNTED // BEAMS)
+    most = max(_COUNTED, len(written) // _THIRD)
     return ([pair for pair in written if not endless(pair[0])] or list(written))[:most]
 
 
