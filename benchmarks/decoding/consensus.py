@@ -3,12 +3,14 @@
     uv run python -m benchmarks.decoding.consensus LISTS outputs/CROSSVAL...
 
 Of every fold's test clips the base and the fold's adapter write the greedy transcript and the most
-likely beams, kept under LISTS (what is done is not done again). Prints Markdown: WER by rule with
+likely beams, of the clip as it is and of three speeds (`--decoding thorough`), kept under LISTS
+(what is done is not done again). Prints Markdown: WER by rule with
 the change to greedy and its 95 % interval over speakers; what was looped; and the time beams take
 as a multiple of greedy's, the encoder included, both in turns.
 
-Rules: moontune's own consensus; of all beams or the first 4 with equal weights; weighted by
-probability; the most likely beam; and what a choice that knew the reference would reach.
+Rules: moontune's own consensus, of the clip as it is and at three speeds; of all beams or the first
+4 with equal weights; weighted by probability; the most likely beam; and what a choice that knew the
+reference would reach.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from moontune.models.adapter import load_adapted
 from moontune.models.base_model import load_base
 from moontune.models.consensus import agreed
 from moontune.models.decoding import Transcript, repeats
-from moontune.models.packed.beams import beams
+from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.greedy import greedy
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.pipeline.run_dir import RunDir
@@ -68,20 +70,28 @@ def decoded(run: RunDir, which: str, width: int) -> Iterator[dict[str, Any]]:
     def text(tokens: list[int]) -> str:
         return base.tokenizer.decode(tokens, skip_special_tokens=True).strip()
 
+    def row_of(beam: Beam) -> list[Any]:
+        unended = beam.tokens[-1] != transcriber.packed.eos
+        return [text(beam.tokens), beam.log_probability, unended]
+
     clips = sorted(read_run_manifest(run.manifest("test")), key=lambda u: u.duration_or_1s)
     for i in range(0, len(clips), CLIPS):
         part = clips[i : i + CLIPS]
         heard = [load_audio(u) for u in part]
         caps = [cap(len(clip) / SAMPLE_RATE_HZ) for clip in heard]
-        times = [time.perf_counter()]
+        times, speeds = [time.perf_counter()], []
         keys = transcriber.encode(heard)
         times.append(time.perf_counter())
         plain = greedy(transcriber.packed, keys, caps)
         times.append(time.perf_counter())
         lists = beams(transcriber.packed, keys, caps, width)
         times.append(time.perf_counter())
-        encoder_s, greedy_s, beams_s = np.diff(times) / len(part)
-        for u, tokens, found, most in zip(part, plain, lists, caps, strict=True):
+        for other in transcriber.at_other_speeds(heard):
+            more = beams(transcriber.packed, other, caps, width)
+            speeds = [[*had, *found] for had, found in zip(speeds or lists, more, strict=True)]
+        times.append(time.perf_counter())
+        encoder_s, greedy_s, beams_s, speeds_s = np.diff(times) / len(part)
+        for u, tokens, found, every, most in zip(part, plain, lists, speeds, caps, strict=True):
             yield {
                 "id": u.id,
                 "speaker": u.speaker,
@@ -89,17 +99,15 @@ def decoded(run: RunDir, which: str, width: int) -> Iterator[dict[str, Any]]:
                 "reference": u.text,
                 "greedy": text(tokens),
                 "truncated": len(tokens) == most and tokens[-1] != transcriber.packed.eos,
-                "beams": [
-                    [text(b.tokens), b.log_probability, b.tokens[-1] != transcriber.packed.eos]
-                    for b in found
-                ],
-                "seconds": [encoder_s, greedy_s, beams_s],
+                "beams": list(map(row_of, found)),
+                "thorough": sorted(map(row_of, every), key=lambda beam: -beam[1]),
+                "seconds": [encoder_s, greedy_s, beams_s, speeds_s],
             }
 
 
-def chosen(row: dict[str, Any]) -> str:
+def chosen(row: dict[str, Any], of: str = "beams") -> str:
     """By moontune's own rule."""
-    return agreed([(Transcript(t, [], cut), p) for t, p, cut in row["beams"]]).text
+    return agreed([(Transcript(t, [], cut), p) for t, p, cut in row[of]]).text
 
 
 def weighted(row: dict[str, Any], sharpness: float, first: int = 8) -> str:
@@ -123,6 +131,7 @@ def best(row: dict[str, Any]) -> str:
 RULES: dict[str, Callable[[dict[str, Any]], str]] = {
     "greedy": lambda row: row["greedy"],
     "**moontune's consensus**": chosen,
+    "**the same, at three speeds**": lambda row: chosen(row, "thorough"),
     "of all beams, equal weights": lambda row: weighted(row, 0.0),
     "of the first 4, equal weights": lambda row: weighted(row, 0.0, 4),
     "of all, by probability to the 0.3": lambda row: weighted(row, 0.3),
@@ -170,11 +179,12 @@ def main(args: Args) -> None:
                 print(f"| {rule} | {percent(found.after)} | {change} |", flush=True)
             before = sum(looped(r, r["greedy"]) for r in rows)
             after = sum(repeats(chosen(r)) for r in rows)
-            encoder_s, greedy_s, beams_s = np.sum([r["seconds"] for r in rows], axis=0)
+            encoder_s, greedy_s, beams_s, speeds_s = np.sum([r["seconds"] for r in rows], axis=0)
             print(
                 f"\nLoops or ends by the cap: greedy {before}, consensus loops {after}. Beams took "
                 f"{(encoder_s + beams_s) / (encoder_s + greedy_s):.2f} times greedy's time, "
-                f"{beams_s / greedy_s:.2f} times without the encoder."
+                f"{beams_s / greedy_s:.2f} times without the encoder; at three speeds "
+                f"{(encoder_s + beams_s + speeds_s) / (encoder_s + greedy_s):.2f} times."
             )
 
 

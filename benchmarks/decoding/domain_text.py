@@ -44,14 +44,14 @@ class Args:
     """The cross-validations."""
     width: int = 8
     """Beams of a clip."""
+    thorough: bool = False
+    """Beams at three speeds, as of --decoding thorough."""
 
 
-def chosen_with(weight: float, texts: Sequence[str]) -> Callable[[dict[str, Any]], str]:
+def chosen_with(weight: float, texts: Sequence[str], of: str) -> Callable[[dict[str, Any]], str]:
     """moontune's own rule with a language model of texts."""
     known = LanguageModel(texts, weight)
-    return lambda row: (
-        agreed([(Transcript(t, [], cut), p) for t, p, cut in row["beams"]], known).text
-    )
+    return lambda row: agreed([(Transcript(t, [], cut), p) for t, p, cut in row[of]], known).text
 
 
 def errors(rows: Sequence[PredictionRow]) -> int:
@@ -73,7 +73,8 @@ def main(args: Args) -> None:
                 texts = [u.text for part in parts for u in part]
                 file = args.lists / path.name / f"{place.name}-{which}-{args.width}.jsonl"
                 rows = list(read_jsonl(file))
-                rules = [chosen_with(weight, texts) for weight in WEIGHTS]
+                of = "thorough" if args.thorough else "beams"
+                rules = [chosen_with(weight, texts, of) for weight in WEIGHTS]
                 by_weight.append([scored_by(rows, rule) for rule in rules])
             totals = [[errors(rows) for rows in fold] for fold in by_weight]
             picked = [
