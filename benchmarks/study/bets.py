@@ -5,7 +5,7 @@
 Trains from the base as the fold was trained, but for the bet, and prints JSON lines as
 `benchmarks.study.word_errors` does: the fold's own adapter, then the bet's, on the test clips.
 
-- usual: nothing but the seed is another (--seed).
+- usual: nothing but the seed (--seed) or a setting (--max-steps, --wise-ft) is another.
 - balanced: every speaker gets as many places in training as any other.
 - soft: half of the loss is the distance (KL) to what a bigger model gives each next token
   (--teacher MODEL, --teacher-adapter FOLDER).
@@ -53,6 +53,10 @@ class Args:
     """File of the test clips' transcripts; nothing is done if it is there."""
     seed: int | None = None
     """Of the adapter's start, the order and the dropout. Default: the fold's own."""
+    max_steps: int | None = None
+    """Updates. Default: the fold's own."""
+    wise_ft: float | None = None
+    """Share of the way from base to tuned. Default: the fold's own."""
     teacher: str | None = None
     """A bigger model with the same words, for `soft`."""
     teacher_adapter: Path | None = None
@@ -131,6 +135,9 @@ def teacher_of(args: Args) -> Base:
 def trained(args: Args, run: RunDir, base: Base) -> None:
     """Train the fold's adapter anew on `base`, but for the bet."""
     config = run.used_config()
+    given = {"max_steps": args.max_steps, "wise_ft": args.wise_ft}
+    settings = replace(config.train, **{k: v for k, v in given.items() if v is not None})
+    config = replace(config, train=settings)
     seed = config.output.seed if args.seed is None else args.seed
     own, val = run.fitting("train"), run.fitting("val")
     rows = read_run_manifest(run.manifest("backwards"))
