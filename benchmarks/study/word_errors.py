@@ -24,7 +24,7 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.evaluate import evaluate
 from moontune.evaluation.predictions import PredictionRow
 from moontune.models.adapter import load_adapter, save_adapter
-from moontune.models.base_model import load_base
+from moontune.models.base_model import Base, load_base
 from moontune.models.transcriber import load_audio
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.files import write_jsonl
@@ -91,41 +91,47 @@ class Trial:
         stream = mixture(own, [(backwards, config.backwards_share)], self.args.seed + 100)
         train(setup, stream, [], settings_of_stage(config), on_event=lambda event: None)
 
-    def measured(self, name: str) -> list[PredictionRow]:
-        clips, cap = read_run_manifest(self.run.manifest("test")), self.config.eval.token_cap
-        done = evaluate(self.base, clips, load_audio, cap=cap, decoding="consensus")
-        rows = [p.row() for p in done.predictions]
-        found = compare(rows, rows, 42)
-        line: dict[str, Any] = {
-            "at": name,
-            "wer": done.wer,
-            "wer_consensus": found.measures["wer_consensus"].after,
-            "loss_words": done.loss_words,
-            "looped": found.looped.after,
-            **{k: getattr(done.edits, k) for k in ("substitutions", "deletions", "insertions")},
-        }
-        if self.args.general is not None:
-            general = read_manifest(self.args.general)[0]
-            some = random.Random(1).sample(general, min(GENERAL, len(general)))
-            line["general_wer"] = evaluate(self.base, some, load_audio, cap=cap).wer
-        print(json.dumps(line), flush=True)
-        return rows
+
+def measured(run: RunDir, base: Base, general: Path | None, name: str) -> list[PredictionRow]:
+    """The fold's test clips by greedy and by consensus; prints a JSON line, general speech too."""
+    clips, cap = read_run_manifest(run.manifest("test")), run.used_config().eval.token_cap
+    done = evaluate(base, clips, load_audio, cap=cap, decoding="consensus")
+    rows = [p.row() for p in done.predictions]
+    found = compare(rows, rows, 42)
+    line: dict[str, Any] = {
+        "at": name,
+        "wer": done.wer,
+        "wer_consensus": found.measures["wer_consensus"].after,
+        "loss_words": done.loss_words,
+        "looped": found.looped.after,
+        **{k: getattr(done.edits, k) for k in ("substitutions", "deletions", "insertions")},
+    }
+    if general is not None:
+        spoken = read_manifest(general)[0]
+        some = random.Random(1).sample(spoken, min(GENERAL, len(spoken)))
+        line["general_wer"] = evaluate(base, some, load_audio, cap=cap).wer
+    print(json.dumps(line), flush=True)
+    return rows
+
+
+def print_intervals(before: list[PredictionRow], after: list[PredictionRow]) -> None:
+    found = compare(before, after, 42).measures
+    for name in ("wer", "wer_consensus"):
+        print(json.dumps({"of": name, "interval": found[name].difference_interval}), flush=True)
 
 
 def main(args: Args) -> None:
     if args.output and args.output.exists():
         return
     trial = Trial(args)
-    before = trial.measured("begin")
+    before = measured(trial.run, trial.base, args.general, "begin")
     trial.train()
-    after = trial.measured("end")
+    after = measured(trial.run, trial.base, args.general, "end")
     if args.output:
         args.output.mkdir(parents=True)
         save_adapter(trial.model, trial.base, args.output / "lora_adapter")
         write_jsonl(args.output / "predictions_tuned.jsonl", after)
-    found = compare(before, after, 42).measures
-    for name in ("wer", "wer_consensus"):
-        print(json.dumps({"of": name, "interval": found[name].difference_interval}))
+    print_intervals(before, after)
 
 
 if __name__ == "__main__":

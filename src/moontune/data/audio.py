@@ -14,14 +14,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from moontune.data.sound.ffmpeg_audio import FfmpegFile, NoSoundError, demuxer_of
+from moontune.data.sound.ffmpeg_audio import MP3, FfmpegFile, NoSoundError, demuxer_of
 from moontune.data.sound.file_kinds import (
     CONVERT,
     DAMAGED,
     HEAD_BYTES,
+    holds_mp3_frames,
     id3_bytes,
-    mp3_counts_frames,
-    mp3_goes_on,
+    is_mp3_frame,
+    mp3_count,
     why_undecodable,
 )
 from moontune.data.sound.stereo import Hear, mono_of
@@ -155,16 +156,12 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
                 stream: Any = stack.enter_context(open(source, "rb", buffering=0))
             else:
                 stream = io.BytesIO(source) if isinstance(source, bytes) else source
-            stream.seek(0)
-            head = stream.read(HEAD_BYTES)
-            stream.seek(id3_bytes(head))
-            behind_tags = stream.read(HEAD_BYTES)
-            stream.seek(0)
+            head, behind_tags, demuxer = _kind_of(stream)
             file: Any
             with _undecodable(head):
                 if not head:
                     raise ValueError("it is empty")
-                if (demuxer := demuxer_of(head)) is not None:
+                if demuxer is not None:
                     behind_tags = b""
                     file = stack.enter_context(FfmpegFile(stream, demuxer))
                 else:
@@ -174,9 +171,30 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
                 raise AudioError(f"claims a rate of {file.samplerate} Hz, which is no sound's")
         # A file that can seek is made to after each block, which breaks an mp3's sound there.
         file.seekable = lambda: False
-        file.frames_told = file.frames if mp3_counts_frames(behind_tags) else 0
-        file.goes_on = lambda: mp3_goes_on(behind_tags, stream.read(_REST_BYTES))
+        is_mp3 = is_mp3_frame(behind_tags)
+        file.frames_told = file.frames if is_mp3 else 0
+        file.goes_on = lambda: is_mp3 and holds_mp3_frames(behind_tags, stream.read(_REST_BYTES))
         yield file
+
+
+def _kind_of(stream: Any) -> tuple[bytes, bytes, str | None]:
+    """What a file begins with, and its sound behind tags; FFmpeg's demuxer for it, if it has to
+    decode it. The stream stands at its beginning then."""
+    stream.seek(0)
+    head = stream.read(HEAD_BYTES)
+    sound = id3_bytes(head)
+    stream.seek(sound)
+    behind_tags = stream.read(HEAD_BYTES)
+    demuxer = demuxer_of(head) or (demuxer_of(behind_tags) if sound else None)
+    if demuxer is None and is_mp3_frame(behind_tags):
+        count = mp3_count(behind_tags)
+        if count is not None and count[1]:
+            stream.seek(sound + count[1])
+            joined = holds_mp3_frames(behind_tags, stream.read(_REST_BYTES))
+        if count is None or (count[1] and joined):
+            demuxer = MP3  # the other decoder ends at its guess, or at the first one's end
+    stream.seek(0)
+    return head, behind_tags, demuxer
 
 
 class _Stream:

@@ -33,6 +33,7 @@ from moontune.evaluation.typography import reference_in_style_of
 from moontune.languages.table import current
 from moontune.models.base_model import Base, target_ids
 from moontune.models.consensus import BEAMS, Beams
+from moontune.models.packed.layout import some_of
 from moontune.models.transcriber import LoadAudio, Transcriber, seconds_of, shared_batches
 from moontune.system.distributed import SINGLE, ProcessGroup
 
@@ -161,13 +162,18 @@ def _predict(
         others = transcriber.at_other_speeds(clips) if decoding == "thorough" else ()
         searched[:] = transcriber.search(cross_keys, durations, cap, others)
 
-    def losses_of(texts: list[str]) -> tuple[list[float], list[int]]:
-        labels = [target_ids(base.tokenizer, text, packed.eos) for text in texts]
-        return packed.losses(cross_keys, labels), [len(ids) for ids in labels]
-
-    losses, lengths = losses_of([u.label for u in utterances])
     own = [reference_in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]
-    own_losses, _ = losses_of(own)
+    other = [i for i, u in enumerate(utterances) if own[i] != u.label]
+    labels, own_labels = (
+        [target_ids(base.tokenizer, text, packed.eos) for text in texts]
+        for texts in ([u.label for u in utterances], [own[i] for i in other])
+    )
+    losses = packed.losses(cross_keys, labels)
+    loss_words = list(losses)
+    if other:
+        own_losses = packed.losses(some_of(cross_keys, other), own_labels)
+        for i, loss in zip(other, own_losses, strict=True):
+            loss_words[i] = min(losses[i], loss)
     return [
         Prediction(
             id=u.id,
@@ -181,8 +187,8 @@ def _predict(
             tokens=written[i].tokens,
             truncated=written[i].truncated,
             loss=losses[i],
-            loss_words=min(losses[i], own_losses[i]),
-            target_tokens=lengths[i],
+            loss_words=loss_words[i],
+            target_tokens=len(labels[i]),
             edits=word_edits(u.text, written[i].text),
             characters=character_edits(u.text, written[i].text),
             group=u.group,

@@ -15,7 +15,7 @@ from moontune.config.schema import TokenCap
 _REPEATED = re.compile(r"(.{1,60}?)\1{3,}", re.DOTALL)
 _FILLS = 0.5
 BATCH = 32  # clips decoded together; no figure depends on it
-_BATCH_S = 320.0  # and seconds of them, which bounds the memory
+_BATCH_S = 160.0  # and seconds of them, which bounds the memory
 
 
 @dataclass(frozen=True)

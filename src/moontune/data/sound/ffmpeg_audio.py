@@ -1,4 +1,5 @@
-"""Audio that libsndfile does not know, decoded by FFmpeg: m4a, mp4, aac, webm, amr, wma.
+"""Audio that libsndfile does not know, decoded by FFmpeg: m4a, mp4, aac, webm, amr, wma, and mp3s
+whose length nothing tells.
 
 PyAV's wheel carries FFmpeg. Which of its demuxers reads a file is told by the file's first bytes,
 and no other is tried: some, of playlists, would open what the file names.
@@ -26,6 +27,8 @@ _STARTS = (
         (4, atom, "mov") for atom in (b"moov", b"mdat", b"wide", b"free")
     ),  # QuickTime before there was ftyp
 )
+MP3 = "mp3"  # a demuxer; it reads on behind the end of the first of several
+_TAGS = (b"ID3", b"TAG", b"APE")  # that lie between such
 _PROTECTED = ("drms", "enca")  # codecs of Apple's and of common encryption
 _CUT_OFF = 0.9  # of what the head claims
 
@@ -64,8 +67,10 @@ class FfmpegFile:
             raise ValueError("its audio track has no rate or no channels")
         seconds = self._track.duration and float(self._track.duration * self._track.time_base)
         self.frames = round((seconds or 0.0) * self.samplerate)
+        if demuxer == MP3:
+            self.frames = 0  # no more than a guess
         self._claimed, self._heard = self.frames, 0
-        if not self._claimed and not self._container.streams.video:
+        if not self._claimed and not self._container.streams.video and demuxer != MP3:
             self._claimed = round((self._container.duration or 0) / 1e6 * self.samplerate)
         layout = self._track.codec_context.layout.name
         with _errors_as_value_error():
@@ -103,11 +108,17 @@ class FfmpegFile:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         with _errors_as_value_error():
-            for frame in self._container.decode(self._track):
-                for part in self._planar.resample(frame):
-                    block = np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
-                    self._heard += len(block)
-                    yield block
+            for packet in self._container.demux(self._track):
+                if bytes(memoryview(packet)[:3]) in _TAGS:
+                    continue
+                for frame in packet.decode():
+                    yield from self._floats(frame)
+
+    def _floats(self, frame: Any) -> Iterator[np.ndarray]:
+        for part in self._planar.resample(frame):
+            block = np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
+            self._heard += len(block)
+            yield block
 
 
 @contextmanager

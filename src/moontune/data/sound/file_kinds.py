@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 HEAD_BYTES = 4096
 _FIRST_FRAME = 200  # bytes of an mp3, in which the count stands
 _SOME_FRAMES = 8  # 0.2 s and more
@@ -54,25 +56,29 @@ _DECODED = (  # libsndfile or FFmpeg knows these, so there is something else
 
 def is_mp3_frame(behind_tags: bytes) -> bool:
     """Whether a frame of an mp3 begins here."""
-    return behind_tags[:1] == b"\xff" and behind_tags[1:2] >= b"\xe0"
+    first, second = (*behind_tags[:2], 0, 0)[:2]
+    return first == 0xFF and second >= 0xE0 and bool(second & 0x06)  # no layer: an aac
 
 
-def mp3_counts_frames(behind_tags: bytes) -> bool:
-    """Whether an mp3 says how much sound it holds, which others only let guess.
+def mp3_count(behind_tags: bytes) -> tuple[int, int] | None:
+    """Frames and bytes that an mp3 says it holds (0 bytes: it does not say); None without a count
+    of frames, where there is only a guess.
 
     `behind_tags` is what begins at `id3_bytes(head)`.
     """
     first_frame = behind_tags[:_FIRST_FRAME]
     at = max(first_frame.find(b"Xing"), first_frame.find(b"Info"))
     if at < 0 or not is_mp3_frame(behind_tags):
-        return False
-    flags, count = behind_tags[at + 4 : at + 8], behind_tags[at + 8 : at + 12]
-    return bool(flags[-1:] and flags[-1] & 1) and any(count)
+        return None
+    flags, *numbers = struct.unpack(">3I", behind_tags[at + 4 : at + 16].ljust(12, b"\0"))
+    frames = numbers.pop(0) if flags & 1 else 0
+    size = numbers.pop(0) if flags & 2 else 0
+    return (frames, size) if frames else None
 
 
-def mp3_goes_on(behind_tags: bytes, rest: bytes) -> bool:
-    """Whether there is sound in the `rest` of an mp3, and not only tags."""
-    return is_mp3_frame(behind_tags) and rest.count(behind_tags[:2]) >= _SOME_FRAMES
+def holds_mp3_frames(behind_tags: bytes, some: bytes) -> bool:
+    """Whether `some` bytes of an mp3 that begins so hold sound, and not only tags."""
+    return some.count(behind_tags[:2]) >= _SOME_FRAMES
 
 
 def id3_bytes(head: bytes) -> int:
