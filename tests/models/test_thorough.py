@@ -30,7 +30,7 @@ CAP = TokenCap(6.5, 2)
 
 def test_speeds_change_the_length_and_the_pitch() -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32)
-    for speed, heard in zip(SPEEDS, at_other_speeds(tone), strict=True):
+    for speed, heard in zip(SPEEDS, at_other_speeds(tone, SHORTEST_SAMPLES), strict=True):
         assert (heard.dtype, abs(len(heard) - 16_000 / speed) < 2) == (np.float32, True)
         spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
         assert spectrum.argmax() * 16_000 / len(heard) == pytest.approx(440 * speed, abs=2)
@@ -38,16 +38,21 @@ def test_speeds_change_the_length_and_the_pitch() -> None:
 
 def test_a_clip_that_would_be_too_short_is_heard_as_it_is() -> None:
     shortest = noise(0, 1.0)[:SHORTEST_SAMPLES]
-    slower, faster = at_other_speeds(shortest)
+    slower, faster = at_other_speeds(shortest, SHORTEST_SAMPLES)
     assert len(slower) > len(shortest)
     assert faster is shortest
-    assert all(len(x) >= SHORTEST_SAMPLES for x in at_other_speeds(noise(0, 1.0)[:945]))
+    assert all(
+        len(x) >= SHORTEST_SAMPLES for x in at_other_speeds(noise(0, 1.0)[:945], SHORTEST_SAMPLES)
+    )
 
 
 def test_the_beams_are_those_of_every_speed_likeliest_first(tiny_base) -> None:
     transcriber = Transcriber(tiny_base, "thorough")
     found = transcriber.search_clips(CLIPS, CAP)
-    hearings = [CLIPS, *zip(*map(at_other_speeds, CLIPS), strict=True)]
+    hearings = [
+        CLIPS,
+        *zip(*(at_other_speeds(clip, SHORTEST_SAMPLES) for clip in CLIPS), strict=True),
+    ]
     plain = Transcriber(tiny_base, "consensus")
     seconds = seconds_of(CLIPS)
     each = [plain.search(plain.encode(clips), seconds, CAP) for clips in hearings]

@@ -156,7 +156,7 @@ def searched(monkeypatch) -> list[float]:
     """The clips whose beams are searched, by their seconds. All clips sound alike."""
     found: list[float] = []
 
-    def beams(self: Transcriber, keys: object, seconds: Sequence[float], cap: object):
+    def beams(self: Transcriber, keys: object, seconds: Sequence[float], *_: object):
         found.extend(seconds)
         return [[(heard(self, text), nats) for text, nats in BEAMS] for _ in seconds]
 

@@ -129,7 +129,7 @@ def evaluate(
     processes of `group` share the batches, and every one of them returns the whole.
     """
     base.net.eval()
-    transcriber = Transcriber(base)
+    transcriber = Transcriber(base, decoding)
     found: list[tuple[int, Prediction, bytes]] = []
     mine = shared_batches(utterances, group)
     for indices in mine:
@@ -159,8 +159,7 @@ def _predict(
     written = transcriber.greedy(cross_keys, durations, cap)
     searched: list[Beams | None] = [None for _ in clips]
     if decoding != "greedy":
-        others = transcriber.at_other_speeds(clips) if decoding == "thorough" else ()
-        searched[:] = transcriber.search(cross_keys, durations, cap, others)
+        searched[:] = transcriber.searched(clips, cross_keys, cap)
 
     own = [reference_in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]
     other = [i for i, u in enumerate(utterances) if own[i] != u.label]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from moontune.config.schema import Decoding, TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
+from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.data.sound.speeds import at_other_speeds
 from moontune.errors import UserError
@@ -122,7 +122,8 @@ class Transcriber:
 
     def at_other_speeds(self, clips: Sequence[np.ndarray]) -> list[CrossKeys]:
         """Keys and values of clips as they sound at each other speed."""
-        return [self.encode(same) for same in zip(*map(at_other_speeds, clips), strict=True)]
+        heard = (at_other_speeds(clip, SHORTEST_SAMPLES) for clip in clips)
+        return [self.encode(same) for same in zip(*heard, strict=True)]
 
     def agreed(self, written: Beams) -> Transcript:
         """The consensus of a clip's beams."""
@@ -143,12 +144,13 @@ class Transcriber:
         if self._decoding == "greedy":
             found = self.greedy(cross_keys, seconds_of(clips), cap)
         else:
-            found = list(map(self.agreed, self._searched(clips, cross_keys, cap)))
+            found = list(map(self.agreed, self.searched(clips, cross_keys, cap)))
         return self.with_key_terms(cross_keys, found)
 
-    def _searched(
+    def searched(
         self, clips: Sequence[np.ndarray], cross_keys: CrossKeys, cap: TokenCap
     ) -> list[Beams]:
+        """The beams of clips that are encoded already, at other speeds too if it is thorough."""
         others = self.at_other_speeds(clips) if self._decoding == "thorough" else ()
         return self.search(cross_keys, seconds_of(clips), cap, others)
 
@@ -191,7 +193,7 @@ class Transcriber:
 
     def search_clips(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Beams]:
         """The beams of clips, as often as the transcriber's own decoding hears them."""
-        return self._searched(clips, self.encode(clips), cap)
+        return self.searched(clips, self.encode(clips), cap)
 
     def timed(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         """As calling it, and when each word begins: a second pass of the decoder."""
