@@ -357,6 +357,10 @@ def test_an_adapter_on_all_clips_tells_what_the_folds_did_and_has_their_median(f
 
 def test_where_most_folds_do_not_use_it_neither_does_the_adapter_on_all_clips(folds) -> None:
     *parts, run = folds
+    take_over_weight(run, parts[:2])
+    found = run.weighed_text("base")
+    assert found is not None
+    assert found.chosen.says == "not used: as the lower median of the folds (0.2, 0)"
     for fold in parts[:2]:
         row = fold.read("domain_text_tuned.json")
         chosen = asdict(ChosenWeight(0.0, "no"))

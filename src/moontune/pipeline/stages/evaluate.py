@@ -61,9 +61,8 @@ def evaluate_stage(
 def _by_consensus(
     run: RunDir, config: RunConfig, ui: Ui, base: Base, which: str, group: ProcessGroup
 ) -> None:
-    """What is chosen and calibrated on the beams of the validation clips: the say of the run's
-    text, and the tuned model's confidences. Where a run has none of it, what is there of an earlier
-    state is taken away."""
+    """Choose and calibrate on the beams of the validation clips: the say of the run's text, and the
+    tuned model's confidences, which without consensus are taken away."""
     has_text = config.terms.domain_text is not None
     calibrates = which == "tuned" and config.eval.decoding != "greedy"
     validation = []
@@ -71,8 +70,6 @@ def _by_consensus(
         validation = search_validation(run, config, ui, base, which, group)
     if has_text:
         group.on_main(lambda: weigh_text(run, ui, which, validation))
-    elif group.is_main:
-        run.weighed_text_file(which).unlink(missing_ok=True)
     if calibrates:
         group.on_main(lambda: calibrate(run, ui, validation))
     elif group.is_main and which == "tuned":
