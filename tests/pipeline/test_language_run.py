@@ -67,7 +67,9 @@ def done(
 def test_a_japanese_run_counts_characters_from_the_first_stage_to_the_last(
     tmp_path: Path, tiny_model: Path, monkeypatch, capsys
 ) -> None:
-    results = done(tmp_path, tiny_model, "ja", monkeypatch, "--decoding", "consensus")
+    (tmp_path / "text.txt").write_text("\n".join(SPOKEN["ja"]), encoding="utf-8")
+    more = ("--decoding", "consensus", "--domain-text", "text.txt")
+    results = done(tmp_path, tiny_model, "ja", monkeypatch, *more)
     run, out = RunDir(tmp_path / "outputs/ja"), capsys.readouterr().out
     config, metrics = run.config(), run.read("metrics.json")
     assert (config.model.language, config.eval.tokens_per_second) == ("ja", 13.0)
@@ -75,7 +77,9 @@ def test_a_japanese_run_counts_characters_from_the_first_stage_to_the_last(
     assert "for Japanese" in metrics["baseline"]["normalizer"]
     assert "characters without spaces" in metrics["baseline"]["normalizer"]
     assert metrics["baseline"]["wer"] is None
-    assert metrics["comparison"]["measures"].keys() >= {"cer", "cer_consensus", "loss"}
+    rates = {"cer", "cer_consensus", "cer_consensus_text"}
+    assert metrics["comparison"]["measures"].keys() >= {*rates, "loss"}
+    assert metrics["comparison"]["domain_text"]["known"] == len(results.before)
     assert "wer" not in metrics["comparison"]["measures"]
     assert "CER not worse" in [check["name"] for check in metrics["verdict"]["checks"]]
     for row in results.before:

@@ -261,7 +261,7 @@ def test_reports_have_a_row_with_the_text_and_what_it_changes(measured: RunDir, 
     for text in (out, (measured / "report.md").read_text(), page_text(measured)):
         assert "Your text in the consensus of the tuned model: WER" in text
         assert "weight 0.1: the usual one" in text
-        assert "stand in your text word for word" in text
+        assert "1 of the 3 test clips stands in your text word for word" in text
     assert "| WER, consensus with your text |" in (measured / "report.md").read_text()
     assert "Word error rate by consensus with your text" in page_text(measured)
     public = Path("outputs/training_report.md").read_text()

@@ -8,7 +8,7 @@ from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show, show_interval
 from moontune.report.markdown import cell
-from moontune.system.formatting import counted
+from moontune.system.formatting import agreeing, counted
 
 TITLE = "Your text"
 
@@ -20,14 +20,12 @@ def text_sentences(comparison: Comparison) -> list[str]:
     if found is None:
         return []
     change, chosen = found.change, found.use.chosen
-    clips = counted(comparison.utterances, "test clip")
-    known = (
-        f"{found.use.known} of the {clips} stand in your text word for word; of others expect less."
-    )
+    n, clips = found.use.known, counted(comparison.utterances, "test clip")
+    known = f"{n} of the {clips} {agreeing(n, 'stands', 'stand')} in your text word for word"
     return [
         _sentence("base", change.before, chosen.before, comparison),
         _sentence("tuned model", change.after, chosen.after, comparison),
-        *([known] if found.use.known else []),
+        *([f"{known}; of others expect less."] if n else []),
     ]
 
 
