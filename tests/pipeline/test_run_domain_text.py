@@ -15,6 +15,7 @@ import pytest
 from moontune.cli import new_run
 from moontune.cli.dispatch import main
 from moontune.config.schema import EvalConfig, TermsConfig
+from moontune.data.word_lists.domain_text import sentences_of
 from moontune.evaluation.domain_text import weight as weights
 from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import ChosenWeight
@@ -22,7 +23,9 @@ from moontune.evaluation.error_rates import word_edits
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import consensus_row, stored_predictions
 from moontune.models.decoding import Transcript
+from moontune.models.language_model import LanguageModel
 from moontune.models.transcriber import Transcriber
+from moontune.pipeline.consensus import domain_text as weighing
 from moontune.pipeline.consensus.domain_text import take_over_weight
 from moontune.pipeline.run_dir import RunDir, fork_run
 from moontune.system.files import file_sha256, write_json, write_jsonl
@@ -140,6 +143,20 @@ def test_a_text_without_beams_names_the_flag_to_add(
     assert not RunDir(Path("outputs/r")).domain_text.exists()
 
 
+def test_two_texts_or_one_without_beams_are_refused(
+    tmp_path, monkeypatch, tiny_model, noise_manifest, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wind.txt").write_text(TEXT)
+    words = ["run", "--manifest", str(noise_manifest), "--model-id", str(tiny_model)]
+    assert main([*words, "--own-text"]) == 2
+    assert main([*words, *CONSENSUS, "--own-text", "--domain-text", "wind.txt"]) == 2
+    assert capsys.readouterr().err == (
+        "moontune: --own-text has a say among beams; add --decoding consensus\n"
+        "moontune: --own-text and --domain-text exclude each other; give one of them\n"
+    )
+
+
 def test_the_helps_of_all_verbs_that_begin_a_run_tell_of_it(capsys) -> None:
     for verb in ("run", "crossval", "sweep", "evaluate"):
         with pytest.raises(SystemExit):
@@ -206,6 +223,34 @@ def test_each_clip_is_searched_once_and_other_rows_stay_as_they_are(
         assert found is not None
         assert found.texts == {row["id"]: WITH for row in rows}
         assert [one.weight for one in found.chosen.tried] == [0, 0.05, 0.1, 0.2]
+
+
+def test_a_runs_own_transcripts_can_be_its_text(measured: RunDir, monkeypatch) -> None:
+    """Its weight is chosen without those of the validation clips, which it would know by heart."""
+    monkeypatch.setattr(weights, "FEWEST", 1)
+    learnt: list[set[str]] = []
+
+    class Noted(LanguageModel):
+        def __init__(self, texts: Sequence[str], weight: float = 0.1) -> None:
+            learnt.append(set(texts))
+            super().__init__(texts, weight)
+
+    monkeypatch.setattr(weighing, "LanguageModel", Noted)
+    evaluate("--own-text")
+    train, val = (
+        {s for u in measured.fitting(split) for s in sentences_of(u.text)}
+        for split in ("train", "val")
+    )
+    of_a_model = [*([train] * len(weights.WEIGHTS)), train | val]
+    assert learnt == of_a_model * 2
+    assert set(measured.sentences()) == train | val
+    assert measured.config().terms.own_text
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    assert "| WER, consensus with your text |" in (measured / "report.md").read_text()
+    evaluate("--no-own-text")
+    assert not measured.domain_text.is_file()
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    assert "with your text" not in (measured / "report.md").read_text()
 
 
 def counts(run: RunDir) -> tuple[int, int]:

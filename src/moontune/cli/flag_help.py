@@ -43,7 +43,7 @@ GROUPS = (
     ),
     Group(
         "measuring",
-        ("folds", "key_terms", "domain_text", "general", "general_manifest"),
+        ("folds", "key_terms", "domain_text", "own_text", "general", "general_manifest"),
         ("eval", "terms", "general"),
         ("smoke",),
     ),

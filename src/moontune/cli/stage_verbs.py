@@ -52,7 +52,7 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     held.enter_context(exclusive_run(run.path))
     saved = run.config()
     args = _parsed(stage, argv, saved)
-    if stage.name == "evaluate" and args.terms.domain_text is not None:
+    if stage.name == "evaluate" and args.terms.has_text:
         require_beams(run)
     config = resolve(dataclasses.replace(saved, **{s: getattr(args, s) for s in stage.sections}))
     if config != saved:

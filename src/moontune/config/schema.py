@@ -268,6 +268,13 @@ class TermsConfig:
     domain_text: Path | None = None
     """With --decoding consensus, text as what is said is worded, or a manifest: words that follow
     one another there are likelier, by a weight chosen on the validation clips (docs/recipe.md)."""
+    own_text: bool = False
+    """The same by the transcripts of the run's own training and validation clips."""
+
+    @property
+    def has_text(self) -> bool:
+        """Whether a text has a say in the consensus."""
+        return self.own_text or self.domain_text is not None
 
 
 @dataclass(frozen=True)

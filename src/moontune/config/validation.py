@@ -95,9 +95,13 @@ def resolve(config: RunConfig) -> RunConfig:
 
 
 def _resolve_terms(terms: TermsConfig, decoding: Decoding) -> TermsConfig:
-    if terms.domain_text is not None and decoding == "greedy":
-        raise UserError("--domain-text has a say among beams; add --decoding consensus")
-    return TermsConfig(
+    if terms.own_text and terms.domain_text is not None:
+        raise UserError("--own-text and --domain-text exclude each other; give one of them")
+    if terms.has_text and decoding == "greedy":
+        flag = "--own-text" if terms.own_text else "--domain-text"
+        raise UserError(f"{flag} has a say among beams; add --decoding consensus")
+    return dataclasses.replace(
+        terms,
         key_terms=terms.key_terms and terms.key_terms.absolute(),
         domain_text=terms.domain_text and terms.domain_text.absolute(),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
 from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
-from moontune.config.schema import RunConfig, TermsConfig
+from moontune.config.schema import RunConfig
 from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.data.word_lists.domain_text import read_domain_text
@@ -119,6 +119,10 @@ class RunDir:
         """Those of its text. Raises UserError."""
         return read_domain_text(self.domain_text, "the run's text")
 
+    def write_sentences(self, sentences: Sequence[str]) -> None:
+        """Keep them as its text."""
+        write_text(self.domain_text, "".join(f"{sentence}\n" for sentence in sentences))
+
     def keep_words(self, config: RunConfig) -> RunConfig:
         """Copy the key terms and the text that the configuration names, in place of those that are
         there; returns the configuration that names the copies."""
@@ -126,9 +130,9 @@ class RunDir:
         if _is_another(terms.key_terms, self.key_terms):
             write_bytes(self.key_terms, terms.key_terms.read_bytes())
         if _is_another(terms.domain_text, self.domain_text):
-            sentences = read_domain_text(terms.domain_text)
-            write_text(self.domain_text, "".join(f"{sentence}\n" for sentence in sentences))
-        own = TermsConfig(
+            self.write_sentences(read_domain_text(terms.domain_text))
+        own = replace(
+            terms,
             key_terms=terms.key_terms and self.key_terms.absolute(),
             domain_text=terms.domain_text and self.domain_text.absolute(),
         )

@@ -11,6 +11,7 @@ import shlex
 import statistics
 from collections.abc import Sequence
 
+from moontune.data.word_lists.domain_text import sentences_of
 from moontune.errors import UserError
 from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import WEIGHTS, ChosenWeight, choose_weight
@@ -27,18 +28,33 @@ from moontune.system.progress import Ui
 
 def weigh_text(run: RunDir, ui: Ui, which: str, validation: Sequence[SearchedClip]) -> None:
     """Write what the run's text makes of a model's beams, its weight chosen on the validation
-    clips."""
-    sentences = run.sentences()
-    by_weight = {weight: LanguageModel(sentences, weight) for weight in WEIGHTS}
+    clips; where it is of the run's own transcripts, by those of the training clips alone."""
+    if run.config().terms.own_text:
+        learnt, tested = _transcripts(run, "train"), write_own_text(run, "train", "val")
+    else:
+        learnt = tested = run.sentences()
+    by_weight = {weight: LanguageModel(learnt, weight) for weight in WEIGHTS}
     edits = {
         weight: [word_edits(clip.utterance.text, _text(clip.beams, by)) for clip in validation]
         for weight, by in by_weight.items()
     }
     chosen = choose_weight(edits, len(validation))
-    texts = _changed(_measured(run, which), by_weight[chosen.weight])
+    texts = _changed(_measured(run, which), LanguageModel(tested, chosen.weight))
     found = WeighedText(chosen, texts, file_sha256(run.domain_text))
     write_json(run.weighed_text_file(which), found.to_json())
     ui.note(f"your text, {which} model: {chosen.says}")
+
+
+def write_own_text(run: RunDir, *splits: str) -> tuple[str, ...]:
+    """Make a run's own transcripts its text; returns their sentences."""
+    found = _transcripts(run, *splits)
+    run.write_sentences(found)
+    return found
+
+
+def _transcripts(run: RunDir, *splits: str) -> tuple[str, ...]:
+    texts = (u.text for split in splits for u in run.fitting(split))
+    return tuple(sentence for text in texts for sentence in sentences_of(text))
 
 
 def require_beams(run: RunDir) -> None:
@@ -46,7 +62,7 @@ def require_beams(run: RunDir) -> None:
     file = run / "predictions_base.jsonl"
     if file.is_file() and not all("beams" in row for row in read_jsonl(file)):
         raise UserError(
-            f"{run.path}: --domain-text has a say among beams, and its base was measured without; "
+            f"{run.path}: a text has a say among beams, and its base was measured without; "
             f"first: moontune baseline {shlex.quote(str(run.path))} --decoding consensus "
             "--overwrite"
         )
@@ -55,6 +71,8 @@ def require_beams(run: RunDir) -> None:
 def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
     """Give an adapter on all clips, which has no validation clips, the weight of its
     cross-validation: the lower median of those that the folds chose."""
+    if run.config().terms.own_text:
+        write_own_text(run, "train")
     if not run.domain_text.is_file():
         return
     for which in ("base", "tuned"):

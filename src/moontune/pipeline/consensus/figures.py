@@ -20,23 +20,23 @@ def weighed_predictions(run: RunDir, which: str) -> list[PredictionRow]:
     """What a model wrote of the test clips, and where the run has a text its consensus with that.
     Raises UserError where the text is another than at the evaluation."""
     rows = stored_predictions(run / f"predictions_{which}.jsonl")
-    if run.config().terms.domain_text is None:
+    if not run.config().terms.has_text:
         return rows
     return with_domain_text(rows, _weighed(run, which).texts)
 
 
 def text_use_of(runs: Sequence[RunDir]) -> TextUse | None:
     """Of a run, or of folds of one text; None where they have none. Raises UserError as above."""
-    if not all(run.config().terms.domain_text for run in runs):
+    if not all(run.config().terms.has_text for run in runs):
         return None
     chosen = (tuple(_weighed(run, which).chosen for run in runs) for which in ("base", "tuned"))
-    said = [u.text for run in runs for u in read_run_manifest(run.manifest("test"))]
-    return TextUse(Sides(*chosen), _known(said, runs[0].sentences()))
+    return TextUse(Sides(*chosen), sum(map(_known, runs)))
 
 
-def _known(said: Sequence[str], sentences: Sequence[str]) -> int:
-    """How many of the texts have words, and all their sentences stand among those."""
-    there = set(map(normalize, sentences))
+def _known(run: RunDir) -> int:
+    """How many of its test clips have words, and all their sentences stand in its text."""
+    there = set(map(normalize, run.sentences()))
+    said = (u.text for u in read_run_manifest(run.manifest("test")))
     parts = [list(filter(None, map(normalize, sentences_of(text)))) for text in said]
     return sum(bool(found) and there.issuperset(found) for found in parts)
 

@@ -63,13 +63,15 @@ def _by_consensus(
 ) -> None:
     """Choose and calibrate on the beams of the validation clips: the say of the run's text, and the
     tuned model's confidences, which without consensus are taken away."""
-    has_text = config.terms.domain_text is not None
+    has_text = config.terms.has_text
     calibrates = which == "tuned" and config.eval.decoding != "greedy"
     validation = []
     if has_text or calibrates:
         validation = search_validation(run, config, ui, base, which, group)
     if has_text:
         group.on_main(lambda: weigh_text(run, ui, which, validation))
+    elif group.is_main:
+        run.domain_text.unlink(missing_ok=True)
     if calibrates:
         group.on_main(lambda: calibrate(run, ui, validation))
     elif group.is_main and which == "tuned":
