@@ -11,8 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moontune.data.manifest import FIELD_NAMES, Utterance, read_manifest
+from moontune.data.manifest import Utterance, read_manifest
 from moontune.data.normalizer import normalize, visible_text
+from moontune.data.rows.fields import FIELD_NAMES
 from moontune.data.splitting import SPLITS, check_groups, grouping_of, split_folds, split_utterances
 from moontune.data.truecasing import style_of
 from moontune.errors import UserError

@@ -2,6 +2,7 @@
 
 In reading order:
 
+    rows         What the rows of a manifest say
     manifest     Utterances and the JSONL manifests that list them, one utterance a line
     speakers     Speakers that no row names, told by folders or by the heads of file names
     audio        Audio files, bytes or streams to the form the model takes: float32, mono, 16 kHz,

@@ -10,49 +10,19 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from moontune.data.audio import AudioPart
+from moontune.data.rows.fields import audio_of, channel_of, name_of, stretch_of, text_of
+from moontune.data.rows.sessions import recorded_of
 from moontune.errors import UserError
 from moontune.system.file_kinds import binary_kind, text_kind
 from moontune.system.files import real_path, write_jsonl
 
-# The first name of each field is the one moontune writes; the others are what NeMo,
-# `moonshine_voice.lora`, Common Voice and `datasets` exports use for the same thing.
-FIELD_NAMES: dict[str, tuple[str, ...]] = {
-    "audio_filepath": ("audio_filepath", "audio", "path", "wav", "audio_path", "file", "filename"),
-    "text": ("text", "transcript", "sentence", "transcription", "reference"),
-    "duration": ("duration", "seconds", "duration_s", "length_s"),
-    "speaker": ("speaker", "speaker_id", "client_id", "spk"),
-    "id": ("id", "utterance_id", "utt_id", "key"),
-    "target": ("target",),
-    "offset": ("offset", "start", "start_time", "begin"),
-    "end": ("end", "end_time", "stop"),
-    "channel": ("channel", "channel_selector"),
-}
-# Fields that tell when, or in which recording, a clip was made; all that a row has are kept.
-_TIMES = ("recorded_at", "date", "day")
-SESSION_FIELDS = (
-    *("session", "session_id", "recording", "recording_id", "source_file", "source"),
-    *_TIMES,
-)
-
 _GZIP = b"\x1f\x8b"
 _LARGEST_ARRAY = 2**28  # bytes
-_UNLIKE_S = 0.05  # that a duration may say otherwise than offset and end
-_DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:[T _-].*)?", re.DOTALL)  # ISO, and compact
-_CLOCK = re.compile(  # at the end: 14:05, at 2:05:09 pm, T14.05Z, 14:05 +02:00
-    r"(?:[\s,T]+|\s+at\s+)\d{1,2}[:.h]\d\d(?:[:.]\d\d(?:[.,]\d+)?)?"
-    r"(?:\s*[ap]\.?m\.?)?(?:\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?$",
-    re.IGNORECASE,
-)
-_EPOCH = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?")
-_EPOCH_S, _EPOCH_MS = (1e9, 1e11), (1e12, 1e14)  # of 2001 and later
-_LONGEST_NAME = 200
 _A_ROW = 'a manifest has a line such as {"audio_filepath": "a.wav", "text": "..."} for each clip'
 _UNREAD = "its text is a model's, and nobody has read it; correct it with moontune review"
 _LONGEST_TEXT = 20_000  # a quarter of an hour; normalising takes time with the square of it
@@ -121,132 +91,17 @@ class Dropped:
     detail: str
 
 
-def _pick(row: dict[str, Any], field: str) -> Any:
-    """The field's value under any of its names; not a number, as pandas writes it, is none."""
-    for name in FIELD_NAMES[field]:
-        value = row.get(name)
-        if value is not None and value == value:
-            return value
-    return None
-
-
-def _text(row: dict[str, Any], field: str) -> str | None:
-    value = _pick(row, field)
-    if value is None or isinstance(value, str):
-        return value
-    raise ValueError(f"{field} must be a string, found {type(value).__name__}")
-
-
-def _name(row: dict[str, Any], field: str) -> str | None:
-    """A string or a number, as a string; pandas writes 7.0 for 7 where some rows have none."""
-    value = _pick(row, field)
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(int(value) if isinstance(value, float) and value.is_integer() else value)
-    raise ValueError(f"{field} must be a string or a number, found {type(value).__name__}")
-
-
-def _seconds(row: dict[str, Any], field: str) -> float | None:
-    value = _pick(row, field)
-    if value is None:
-        return None
-    name = next(n for n in FIELD_NAMES[field] if row.get(n) is value)
-    try:
-        seconds = float("true" if isinstance(value, bool) else value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} must be seconds, found {_short(value)}") from None
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{name} must be 0 or more seconds, found {seconds}")
-    return seconds
-
-
-def _stretch(row: dict[str, Any]) -> tuple[float | None, float | None]:
-    """Offset and duration, seconds; no offset where the row is of the whole file."""
-    offset, end, seconds = (_seconds(row, name) for name in ("offset", "end", "duration"))
-    if end is None:
-        return offset, seconds
-    offset = offset or 0.0
-    if end <= offset:
-        raise ValueError(f"end {end:g} is not behind the offset {offset:g}")
-    if seconds is not None and abs(offset + seconds - end) > _UNLIKE_S:
-        raise ValueError(
-            f"offset {offset:g} and duration {seconds:g} do not end at {end:g}; give two of them"
-        )
-    return offset, end - offset
-
-
-def _channel(row: dict[str, Any]) -> int | None:
-    value = _pick(row, "channel")
-    if value is None:
-        return None
-    if isinstance(value, str) and value.isdecimal() and len(value) < 4:
-        return int(value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= float(value) < 1000 or value != int(value):
-        raise ValueError(f"channel must be a number from 0 on, found {_short(value)}")
-    return int(value)
-
-
-def _recorded(row: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The row's session fields; what is no name in one is left out, as any other field is."""
-    values = ((name, _session(name, row[name])) for name in SESSION_FIELDS if name in row)
-    return tuple((name, value) for name, value in values if value)
-
-
-def _session(name: str, value: Any) -> str | None:
-    """A session's name; dates, timestamps and seconds since 1970 as their day."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    if isinstance(value, str) and name in _TIMES and _EPOCH.fullmatch(value.strip()):
-        value = float(value)
-    if not isinstance(value, str):
-        if _EPOCH_MS[0] <= value < _EPOCH_MS[1]:
-            value /= 1000
-        if _EPOCH_S[0] <= value < _EPOCH_S[1]:
-            return datetime.fromtimestamp(value, UTC).date().isoformat()
-        return f"{value:g}" if abs(value) < 1e15 else None
-    value = value.strip()
-    if (day := _DAY.fullmatch(value)) is not None:
-        with suppress(ValueError):
-            return date(*map(int, day.groups())).isoformat()
-    if name in _TIMES:  # a day written another way is as good a name, without its time
-        value = _CLOCK.sub("", value)
-    usable = len(value) <= _LONGEST_NAME and value.isprintable()
-    return value if usable else None
-
-
-def _audio(row: dict[str, Any]) -> str:
-    value = _pick(row, "audio_filepath")
-    if isinstance(value, dict):  # a `datasets` Audio column: {"path": ..., "bytes": null}
-        value = value.get("path")
-    if not isinstance(value, str) or not value.strip():
-        names = ", ".join(FIELD_NAMES["audio_filepath"][:4])
-        raise ValueError(f"no audio path; give one of the fields {names}")
-    if "\0" in value:
-        raise ValueError(f"audio path {_short(value)} holds a zero byte")
-    return value
-
-
-def _short(value: Any) -> str:
-    try:
-        shown = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        return f"a {type(value).__name__}"
-    return shown if len(shown) <= 60 else f"{shown[:60]}..."
-
-
 def _parse(row: Any, base: str, where: str) -> Utterance:
     """One decoded JSON line as an Utterance; raises ValueError with what is wrong."""
     if not isinstance(row, dict):
         raise _NoObjectError(f"expected a JSON object, found {type(row).__name__}")
-    audio, text, target = _audio(row), _text(row, "text") or "", _text(row, "target")
+    audio, text, target = audio_of(row), text_of(row, "text") or "", text_of(row, "target")
     if len(text) > _LONGEST_TEXT:
         raise ValueError(
             f"text has {len(text)} characters, at most {_LONGEST_TEXT} to an utterance"
         )
-    speaker, ident = _name(row, "speaker"), _name(row, "id")
-    offset, seconds = _stretch(row)
+    speaker, ident = name_of(row, "speaker"), name_of(row, "id")
+    offset, seconds = stretch_of(row)
     try:
         "\0".join((audio, text, speaker or "", ident or "", target or "")).encode()
     except UnicodeEncodeError:
@@ -265,8 +120,8 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
         target=target,
         where=where,
         offset=offset,
-        channel=_channel(row),
-        recorded=_recorded(row),
+        channel=channel_of(row),
+        recorded=recorded_of(row),
     )
 
 
@@ -277,12 +132,6 @@ def parse_line(line: bytes, folder: Path, where: str) -> Utterance:
         return _parse(json.loads(line.decode()), str(folder), where)
     except RecursionError:
         raise ValueError("nested too deep") from None
-
-
-def written_name(row: dict[str, Any], field: str) -> str:
-    """The name under which a row has a field; the one moontune writes where it has none."""
-    names = FIELD_NAMES[field]
-    return next((name for name in names if row.get(name) is not None), names[0])
 
 
 def _usual_id(audio: str, offset: float | None) -> str:

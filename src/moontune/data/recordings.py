@@ -1,7 +1,7 @@
 """What a split by recording keeps on one side: sessions, parts of one file, and texts.
 
-A session is a day, or what a field of the rows calls one (`manifest.SESSION_FIELDS`). Clips of one
-are kept together, where the field names five, and parts of one file; both where five groups remain
+A session is a day, or what a field of the rows calls one (`SESSION_FIELDS`). Clips of one are kept
+together, where the field names five, and parts of one file; both where five groups remain
 and none holds more than half of the audio: with fewer, test and validation would rest on one or
 two. Of several fields the one with the fewest groups is taken. Then texts: the same, or the same
 but for one word of eight or more, where ten are said and none in more than a tenth of the clips
@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from moontune.data.manifest import SESSION_FIELDS, Utterance
+from moontune.data.manifest import Utterance
 from moontune.data.normalizer import normalize
+from moontune.data.rows.sessions import SESSION_FIELDS
 from moontune.system.formatting import counted
 
 _FEWEST_GROUPS, _LARGEST_SHARE = 5, 0.5

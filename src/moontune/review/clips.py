@@ -15,14 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from moontune.data.manifest import (
-    FIELD_NAMES,
-    Utterance,
-    manifest_lines,
-    parse_line,
-    read_manifest,
-    written_name,
-)
+from moontune.data.manifest import Utterance, manifest_lines, parse_line, read_manifest
+from moontune.data.rows.fields import FIELD_NAMES, written_name
 from moontune.system.files import json_line, real_path
 
 SHORTEST_PART_S = 0.2

@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from moontune.data.manifest import FIELD_NAMES, Utterance, read_manifest
+from moontune.data.manifest import Utterance, read_manifest
+from moontune.data.rows.fields import FIELD_NAMES
 from moontune.errors import UserError
 from moontune.importing.audio_files import NotFoundError
 from moontune.importing.tables.json_lines import SUFFIXES, first_object, is_json_lines

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from moontune.data.manifest import FIELD_NAMES, SESSION_FIELDS
+from moontune.data.rows.fields import FIELD_NAMES
+from moontune.data.rows.sessions import SESSION_FIELDS
 from moontune.importing.audio_files import AudioFinder, NotFoundError
 from moontune.transcribe.recordings import SUFFIXES
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.config.flag_marks import Positional
-from moontune.data.manifest import manifest_lines, written_name
+from moontune.data.manifest import manifest_lines
+from moontune.data.rows.fields import written_name
 from moontune.errors import UserError
 from moontune.evaluation.key_terms.proposed import Correction, Proposal, proposed_terms
 from moontune.languages.letters import looks_like

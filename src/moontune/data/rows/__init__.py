@@ -1,0 +1,8 @@
+"""What the rows of a manifest say.
+
+In reading order:
+
+    fields    Fields of a manifest's rows: their names in moontune and elsewhere, and what their
+              values say
+    sessions  When, or in which recording, a row's clip was made, by the fields that tell it
+"""

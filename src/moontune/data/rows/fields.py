@@ -1,0 +1,119 @@
+"""Fields of a manifest's rows: their names in moontune and elsewhere, and what their values say.
+
+Each of the functions raises ValueError with what is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The first name of each field is the one moontune writes; the others are what NeMo,
+# `moonshine_voice.lora`, Common Voice and `datasets` exports use for the same thing.
+FIELD_NAMES: dict[str, tuple[str, ...]] = {
+    "audio_filepath": ("audio_filepath", "audio", "path", "wav", "audio_path", "file", "filename"),
+    "text": ("text", "transcript", "sentence", "transcription", "reference"),
+    "duration": ("duration", "seconds", "duration_s", "length_s"),
+    "speaker": ("speaker", "speaker_id", "client_id", "spk"),
+    "id": ("id", "utterance_id", "utt_id", "key"),
+    "target": ("target",),
+    "offset": ("offset", "start", "start_time", "begin"),
+    "end": ("end", "end_time", "stop"),
+    "channel": ("channel", "channel_selector"),
+}
+_UNLIKE_S = 0.05  # that a duration may say otherwise than offset and end
+
+
+def _pick(row: dict[str, Any], field: str) -> Any:
+    """The field's value under any of its names; not a number, as pandas writes it, is none."""
+    for name in FIELD_NAMES[field]:
+        value = row.get(name)
+        if value is not None and value == value:
+            return value
+    return None
+
+
+def text_of(row: dict[str, Any], field: str) -> str | None:
+    """A string; None where there is none."""
+    value = _pick(row, field)
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"{field} must be a string, found {type(value).__name__}")
+
+
+def name_of(row: dict[str, Any], field: str) -> str | None:
+    """A string or a number, as a string; pandas writes 7.0 for 7 where some rows have none."""
+    value = _pick(row, field)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    raise ValueError(f"{field} must be a string or a number, found {type(value).__name__}")
+
+
+def _seconds(row: dict[str, Any], field: str) -> float | None:
+    value = _pick(row, field)
+    if value is None:
+        return None
+    name = next(n for n in FIELD_NAMES[field] if row.get(n) is value)
+    try:
+        seconds = float("true" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be seconds, found {_short(value)}") from None
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{name} must be 0 or more seconds, found {seconds}")
+    return seconds
+
+
+def stretch_of(row: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Offset and duration, seconds; no offset where the row is of the whole file."""
+    offset, end, seconds = (_seconds(row, name) for name in ("offset", "end", "duration"))
+    if end is None:
+        return offset, seconds
+    offset = offset or 0.0
+    if end <= offset:
+        raise ValueError(f"end {end:g} is not behind the offset {offset:g}")
+    if seconds is not None and abs(offset + seconds - end) > _UNLIKE_S:
+        raise ValueError(
+            f"offset {offset:g} and duration {seconds:g} do not end at {end:g}; give two of them"
+        )
+    return offset, end - offset
+
+
+def channel_of(row: dict[str, Any]) -> int | None:
+    """Its number, from 0; None: the average of all."""
+    value = _pick(row, "channel")
+    if value is None:
+        return None
+    if isinstance(value, str) and value.isdecimal() and len(value) < 4:
+        return int(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= float(value) < 1000 or value != int(value):
+        raise ValueError(f"channel must be a number from 0 on, found {_short(value)}")
+    return int(value)
+
+
+def audio_of(row: dict[str, Any]) -> str:
+    """The path as it is written."""
+    value = _pick(row, "audio_filepath")
+    if isinstance(value, dict):  # a `datasets` Audio column: {"path": ..., "bytes": null}
+        value = value.get("path")
+    if not isinstance(value, str) or not value.strip():
+        names = ", ".join(FIELD_NAMES["audio_filepath"][:4])
+        raise ValueError(f"no audio path; give one of the fields {names}")
+    if "\0" in value:
+        raise ValueError(f"audio path {_short(value)} holds a zero byte")
+    return value
+
+
+def _short(value: Any) -> str:
+    try:
+        shown = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return f"a {type(value).__name__}"
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
+def written_name(row: dict[str, Any], field: str) -> str:
+    """The name under which a row has a field; the one moontune writes where it has none."""
+    names = FIELD_NAMES[field]
+    return next((name for name in names if row.get(name) is not None), names[0])
