@@ -34,6 +34,8 @@ class Args:
     """Files of transcripts of the same clips."""
     width: int = 8
     """Beams of a clip."""
+    thorough: bool = False
+    """Beams at three speeds, as of --decoding thorough."""
 
 
 def named(clip: Any) -> str:
@@ -49,7 +51,8 @@ def row(clip: dict[str, Any], hypothesis: str) -> PredictionRow:
 def main(args: Args) -> None:
     files = sorted(args.lists.glob(f"fold-*-tuned-{args.width}.jsonl"))
     clips = [clip for file in files for clip in read_jsonl(file)]
-    tuned = [row(clip, chosen(clip)) for clip in clips]
+    of = "thorough" if args.thorough else "beams"
+    tuned = [row(clip, chosen(clip, of)) for clip in clips]
     print("| against | clips | WER | tuned, consensus | 95 % |\n|---|---|---|---|---|")
     for peer in args.peers:
         said = {named(other["id"]): other["hypothesis"] for other in read_jsonl(peer)}
