@@ -165,7 +165,7 @@ def mixture_of(
 ) -> Iterator[Utterance]:
     """As `mixture`, of clips in an order of their own."""
     (reversed_clips, share), due = others[0], 0.0
-    stream = shuffled(reversed_clips, seed + 1)
+    stream = shuffled(reversed_clips, seed + 1) if reversed_clips else own
     while True:
         due += share
         due, one = (due - 1, next(stream)) if due >= 1 else (due, next(own))
