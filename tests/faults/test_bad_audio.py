@@ -220,6 +220,39 @@ def test_sound_behind_where_an_mp3_says_or_seems_to_end_is_heard(as_file, tmp_pa
         assert len(read_audio(file if as_file else one + behind)) == 2 * len(CLIP)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [22_050, 44_100])
+def test_joined_mp3s_of_other_rates_or_channels_are_heard_as_each_was(rate, channels) -> None:
+    tone = np.sin(2 * np.pi * 500 * np.arange(3 * rate) / rate).astype(np.float32)
+    stream = io.BytesIO()
+    soundfile.write(stream, np.stack([tone] * channels, 1), rate, format="MP3")
+    for data, sounding in (
+        (mp3(1.0) + stream.getvalue(), slice(-40_000, -8_000)),
+        (stream.getvalue() + mp3(1.0), slice(8_000, 40_000)),
+    ):
+        heard = read_audio(data)
+        assert abs(len(heard) - 2 * len(CLIP) - 48_000) < 6_000
+        part = heard[sounding]
+        assert np.abs(np.fft.rfft(part)).argmax() == pytest.approx(500 * len(part) / 16_000, abs=2)
+        assert np.abs(part).max() == pytest.approx(1.0, abs=0.1)
+
+
+def test_tags_between_joined_mp3s_with_pictures_as_big_as_any_hide_no_sound() -> None:
+    picture, one = random.Random(0).randbytes(300_000), mp3(1.0)
+    tagged = mp3(1.0, tag=len(picture)).replace(bytes(len(picture)), picture)
+    twice_tagged = b"ID3\x04\x00\x00" + bytes(3) + b"\x05" + bytes(5) + tagged
+    for data in (one + tagged, tagged + tagged, one + b"TAG" + bytes(125) + tagged):
+        assert abs(len(read_audio(data)) - 4 * len(CLIP)) < 8_000
+    assert abs(len(read_audio(twice_tagged + one)) - 4 * len(CLIP)) < 8_000
+
+
+def test_a_damaged_tag_between_joined_mp3s_takes_no_sound_away_without_a_word() -> None:
+    data = bytearray(mp3(1.0) + mp3(1.0, tag=300))
+    data[data.rindex(b"ID3") + 7] = 0x7F
+    with pytest.raises(AudioError, match="a tag claims more than there is"):
+        read_audio(bytes(data))
+
+
 def test_sound_behind_a_count_that_tells_no_bytes_is_not_lost_without_a_word() -> None:
     one = bytearray(mp3(1.0))
     one[one.index(b"Xing") + 7] &= ~2
