@@ -321,6 +321,19 @@ def folds(finished_crossval, tmp_path, monkeypatch) -> list[RunDir]:
     return [*runs, run]
 
 
+def test_a_fold_with_too_few_validation_words_to_choose_is_not_said_to_have_chosen(
+    folds, capsys
+) -> None:
+    file = folds[0].weighed_text_file("tuned")
+    row = json.loads(file.read_text())
+    file.write_text(json.dumps(row | {"chosen": row["chosen"] | {"weight": 0.1, "words": 30}}))
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    assert (
+        "weight of each fold, by its own validation clips, the usual one where these have fewer "
+        "than 200 words: 0.1, 0, 0.05"
+    ) in capsys.readouterr().out
+
+
 def test_a_cross_validation_pools_the_folds_each_by_its_own_weight(folds, capsys) -> None:
     *parts, run = folds
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
