@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from moontune.cli import new_run
+from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.config.schema import EvalConfig, TermsConfig
 from moontune.evaluation.domain_text import weight as weights
@@ -24,6 +25,8 @@ from moontune.evaluation.predictions import consensus_row, stored_predictions
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.consensus.domain_text import take_over_weight
+from moontune.pipeline.experiments.sweep_report import write_sweep_report
+from moontune.pipeline.experiments.trial import Trial, trial_folder
 from moontune.pipeline.run_dir import RunDir, fork_run
 from moontune.system.files import file_sha256, write_json, write_jsonl
 
@@ -208,6 +211,19 @@ def test_each_clip_is_searched_once_and_other_rows_stay_as_they_are(
         assert [one.weight for one in found.chosen.tried] == [0, 0.05, 0.1, 0.2]
 
 
+@pytest.mark.parametrize("beams", ["x", None, [["a"]], [["a", "b", False]]])
+def test_damaged_beams_are_told_in_a_line_with_what_makes_them_again(
+    measured: RunDir, capsys, beams
+) -> None:
+    rows = stored_predictions(measured / "predictions_base.jsonl")
+    write_jsonl(measured / "predictions_base.jsonl", [{**row, "beams": beams} for row in rows])
+    capsys.readouterr()
+    assert main(["evaluate", "outputs/r", "--overwrite", "--domain-text", "wind.txt"]) == 2
+    [told] = capsys.readouterr().err.strip().splitlines()
+    assert "predictions_base.jsonl: is damaged" in told
+    assert "again: moontune baseline outputs/r --overwrite" in told
+
+
 def counts(run: RunDir) -> tuple[int, int]:
     return len(run.fitting("val")), len(run.fitting("test"))
 
@@ -319,6 +335,36 @@ def folds(finished_crossval, tmp_path, monkeypatch) -> list[RunDir]:
         with_text(fold, weight)
     given_text(run)
     return [*runs, run]
+
+
+def test_a_sweep_tells_what_the_text_changes_in_its_winner(
+    measured: RunDir, tmp_path, capsys
+) -> None:
+    evaluate("--domain-text", "wind.txt")
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    sweep = RunDir(tmp_path / "outputs/s")
+    shutil.copytree(measured.path, trial_folder(sweep, 0))
+    for name in ("run.json", "config.toml"):
+        shutil.copyfile(measured / name, sweep / name)
+    sweep.note(sweep={"trials": 1, "tune": ["lr=1e-4,1e-3"]})
+    trials = [Trial(0, {"lr": 1e-4}, "finished", 3.0, 6, 6, {6: 3.0})]
+    found = write_sweep_report(sweep, sweep.config(), trials)
+    capsys.readouterr()
+    ConsoleUi().sweep(found, ("own settings", "trial-0"))
+    told = "Your text in the consensus of the tuned model: "
+    assert told in capsys.readouterr().out
+    assert any(one.startswith(told) for one in sweep.read("sweep.json")["domain_text"])
+
+
+@pytest.mark.parametrize("weight", ["x", None, -1, float("inf"), [0.1]])
+def test_a_weight_that_is_none_is_damage_and_told_in_a_line(folds, capsys, weight) -> None:
+    file = folds[0].weighed_text_file("tuned")
+    row = json.loads(file.read_text())
+    file.write_text(json.dumps(row | {"chosen": row["chosen"] | {"weight": weight}}))
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
+    [told] = capsys.readouterr().err.strip().splitlines()
+    assert "domain_text_tuned.json: is damaged" in told
+    assert "again: moontune evaluate outputs/cv/fold-1 --overwrite" in told
 
 
 def test_a_fold_with_too_few_validation_words_to_choose_is_not_said_to_have_chosen(
