@@ -201,6 +201,13 @@ def test_the_rest_of_a_whole_mp3_is_not_said_to_be_cut_off(tmp_path) -> None:
         read_audio(AudioPart(file, half / 2))
 
 
+def test_an_offset_behind_the_end_of_an_mp3_that_tells_no_length_is_named(tmp_path) -> None:
+    file = tmp_path / "a.mp3"
+    file.write_bytes(mp3(1.0, counted=False))
+    with pytest.raises(AudioError, match="ends before the row's offset"):
+        read_audio(AudioPart(file, 100.0, 1.0))
+
+
 @pytest.mark.parametrize("as_file", [False, True])
 def test_sound_behind_where_an_mp3_says_or_seems_to_end_is_heard(as_file, tmp_path) -> None:
     """The first one's count ends it where several are joined; without a count its first frames

@@ -280,7 +280,7 @@ def _mono_blocks(
             hear(block, file.samplerate)
         yield mono_of(block) if channel is None else block[:, channel]
     if not read:
-        raise AudioError("holds no samples")
+        raise AudioError("ends before the row's offset" if start else "holds no samples")
     if left == 0:
         return  # its end was not looked at
     _check_end(file, start + read, to_the_end=most is None)
