@@ -132,6 +132,15 @@ def header_duration_s(source: Path | BinaryIO) -> float:
         return _duration_in_header(file)
 
 
+def is_read_from_its_beginning(path: Path) -> bool:
+    """Whether FFmpeg decodes the file, for whose every part all before it is decoded."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return _kind_of(file)[2] is not None
+    except OSError:  # told when it is read
+        return False
+
+
 @contextmanager
 def seekable_copy(stream: BinaryIO) -> Iterator[BinaryIO]:
     """A pipe's bytes in a file without a name, which can seek."""
