@@ -253,6 +253,17 @@ def test_tags_between_joined_mp3s_with_pictures_as_big_as_any_hide_no_sound() ->
     assert abs(len(read_audio(twice_tagged + one)) - 4 * len(CLIP)) < 8_000
 
 
+def test_an_mp3_without_a_count_that_lost_a_piece_is_heard_and_one_full_of_holes_is_not() -> None:
+    """As a stream that was recorded; players leave the frame out that is damaged."""
+    data, at = mp3(1.0, counted=False), 9_001
+    heard = read_audio(data[:at] + data[at + 501 :])
+    assert 0 < 2 * len(CLIP) + 4_000 - len(heard) < 16_000
+    many = 8 * data
+    holes = b"".join(many[i + 60 : i + 500] for i in range(500, len(many), 500))
+    with pytest.raises(AudioError, match=r"\d+ of \d+ frames are damaged"):
+        read_audio(many[:500] + holes)
+
+
 def test_a_damaged_tag_between_joined_mp3s_takes_no_sound_away_without_a_word() -> None:
     data = bytearray(mp3(1.0) + mp3(1.0, tag=300))
     data[data.rindex(b"ID3") + 7] = 0x7F

@@ -7,7 +7,7 @@ and no other is tried: some, of playlists, would open what the file names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -29,6 +29,7 @@ _STARTS = (
 )
 MP3 = "mp3"  # a demuxer; it reads on behind the end of the first of several
 _PROTECTED = ("drms", "enca")  # codecs of Apple's and of common encryption
+_FEW_LOST, _MOST_LOST = 8, 0.02  # frames of an mp3 that may be damaged: 0.2 s, or a share
 _CUT_OFF = 0.9  # of what the head claims
 
 
@@ -108,10 +109,28 @@ class FfmpegFile:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         with _errors_as_value_error():
+            packets = lost = 0
             for packet in self._packets():
-                for frame in packet.decode():
+                packets += 1
+                frames = self._frames_of(packet)
+                lost += frames is None
+                for frame in frames or ():
                     yield from self._floats(frame)
             yield from self._resampled(None)
+        if lost > max(_FEW_LOST, _MOST_LOST * packets):
+            raise ValueError(f"{lost} of {packets} frames are damaged")
+
+    def _frames_of(self, packet: Any) -> Sequence[Any] | None:
+        """None for the damaged frame of an mp3, which players leave out, as where a stream that was
+        recorded had lost something."""
+        from av.error import InvalidDataError
+
+        try:
+            return packet.decode()
+        except InvalidDataError:
+            if not self._is_mp3:
+                raise
+            return None
 
     def _packets(self) -> Iterator[Any]:
         """All but tags and the pictures in them, which stand between joined mp3s."""
