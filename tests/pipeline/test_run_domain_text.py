@@ -16,6 +16,7 @@ from moontune.cli import new_run
 from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.config.schema import EvalConfig, TermsConfig
+from moontune.errors import UserError
 from moontune.evaluation.domain_text import weight as weights
 from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import ChosenWeight
@@ -428,6 +429,14 @@ def test_where_most_folds_do_not_use_it_neither_does_the_adapter_on_all_clips(fo
     found = run.weighed_text("tuned")
     assert found is not None
     assert found.chosen.says == "not used: as the lower median of the folds (0, 0, 0.05)"
+
+
+def test_what_a_fold_chose_and_lost_is_asked_for_again(folds) -> None:
+    *parts, run = folds
+    for fold in parts:
+        fold.weighed_text_file("tuned").unlink()
+    with pytest.raises(UserError, match="again: moontune evaluate outputs/cv/fold-1 --overwrite"):
+        take_over_weight(run, parts)
 
 
 def test_a_fold_with_another_text_is_not_pooled(folds, capsys) -> None:

@@ -52,13 +52,25 @@ def require_beams(run: RunDir) -> None:
         )
 
 
+def weighed_text(run: RunDir, which: str) -> WeighedText:
+    """What a model makes of the run's text. Raises UserError where that is another than was
+    measured."""
+    found = run.weighed_text(which)
+    if found is None or found.text_sha256 != file_sha256(run.domain_text):
+        raise UserError(
+            f"{run.domain_text}: is not the text that was measured; again: moontune evaluate "
+            f"{shlex.quote(str(run.path))} --overwrite"
+        )
+    return found
+
+
 def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
     """Give an adapter on all clips, which has no validation clips, the weight of its
-    cross-validation: the lower median of those that the folds chose."""
+    cross-validation: the lower median of those that the folds chose. Raises UserError."""
     if not run.domain_text.is_file():
         return
     for which in ("base", "tuned"):
-        found = [one.chosen for fold in folds if (one := fold.weighed_text(which))]
+        found = [weighed_text(fold, which).chosen for fold in folds]
         weights = [one.weight for one in found]
         why = f"as the lower median of the folds ({', '.join(f'{w:g}' for w in weights)})"
         words = sum(one.words for one in found)
