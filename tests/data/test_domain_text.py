@@ -9,6 +9,8 @@ import pytest
 from moontune.data.word_lists.domain_text import MOST_BYTES, read_domain_text, sentences_of
 from moontune.errors import UserError
 
+ROW = b'{"audio_filepath": "a.wav", "text": "Hoist the jib!"}\n'
+
 
 def test_a_text_of_the_domain_may_be_a_manifest_too(tmp_path) -> None:
     plain = tmp_path / "domain.txt"
@@ -43,6 +45,10 @@ def test_a_copy_of_its_sentences_is_read_as_they_are(tmp_path) -> None:
         ("t.txt", b"a " * (MOST_BYTES // 2 + 1), "is larger than 5 MB; cut it"),
         ("t.jsonl", None, "no such manifest; check the path"),
         ("t.jsonl", b"Hoist the jib.\n", "t.jsonl"),
+        ("t.jsonl", ROW + b'{"text": 3}\n{}\n', "t.jsonl:2: no audio path; give one of"),
+        ("t.jsonl", ROW + b'{"text": 3}\n{}\n', "correct or remove the row, as 1 more"),
+        ("t.SRT", b"1\n00:00:01,000 --> 00:00:02,000\nHoist.\n", "is a table or subtitles; save"),
+        ("t.csv", b"file,text\na.wav,Hoist the jib.\n", "is a table or subtitles; save"),
         (".", None, "is no file; give a text file, or a manifest (.jsonl)"),
     ],
 )

@@ -201,6 +201,13 @@ def test_the_rest_of_a_whole_mp3_is_not_said_to_be_cut_off(tmp_path) -> None:
         read_audio(AudioPart(file, half / 2))
 
 
+def test_an_offset_behind_the_end_of_an_mp3_that_tells_no_length_is_named(tmp_path) -> None:
+    file = tmp_path / "a.mp3"
+    file.write_bytes(mp3(1.0, counted=False))
+    with pytest.raises(AudioError, match="ends before the row's offset"):
+        read_audio(AudioPart(file, 100.0, 1.0))
+
+
 @pytest.mark.parametrize("as_file", [False, True])
 def test_sound_behind_where_an_mp3_says_or_seems_to_end_is_heard(as_file, tmp_path) -> None:
     """The first one's count ends it where several are joined; without a count its first frames
@@ -218,6 +225,50 @@ def test_sound_behind_where_an_mp3_says_or_seems_to_end_is_heard(as_file, tmp_pa
     for behind in (b"TAG" + bytes(125), b"APETAGEX" + random.Random(0).randbytes(60_000)):
         file.write_bytes(one + behind)
         assert len(read_audio(file if as_file else one + behind)) == 2 * len(CLIP)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [22_050, 44_100])
+def test_joined_mp3s_of_other_rates_or_channels_are_heard_as_each_was(rate, channels) -> None:
+    tone = np.sin(2 * np.pi * 500 * np.arange(3 * rate) / rate).astype(np.float32)
+    stream = io.BytesIO()
+    soundfile.write(stream, np.stack([tone] * channels, 1), rate, format="MP3")
+    for data, sounding in (
+        (mp3(1.0) + stream.getvalue(), slice(-40_000, -8_000)),
+        (stream.getvalue() + mp3(1.0), slice(8_000, 40_000)),
+    ):
+        heard = read_audio(data)
+        assert abs(len(heard) - 2 * len(CLIP) - 48_000) < 6_000
+        part = heard[sounding]
+        assert np.abs(np.fft.rfft(part)).argmax() == pytest.approx(500 * len(part) / 16_000, abs=2)
+        assert np.abs(part).max() == pytest.approx(1.0, abs=0.1)
+
+
+def test_tags_between_joined_mp3s_with_pictures_as_big_as_any_hide_no_sound() -> None:
+    picture, one = random.Random(0).randbytes(300_000), mp3(1.0)
+    tagged = mp3(1.0, tag=len(picture)).replace(bytes(len(picture)), picture)
+    twice_tagged = b"ID3\x04\x00\x00" + bytes(3) + b"\x05" + bytes(5) + tagged
+    for data in (one + tagged, tagged + tagged, one + b"TAG" + bytes(125) + tagged):
+        assert abs(len(read_audio(data)) - 4 * len(CLIP)) < 8_000
+    assert abs(len(read_audio(twice_tagged + one)) - 4 * len(CLIP)) < 8_000
+
+
+def test_an_mp3_without_a_count_that_lost_a_piece_is_heard_and_one_full_of_holes_is_not() -> None:
+    """As a stream that was recorded; players leave the frame out that is damaged."""
+    data, at = mp3(1.0, counted=False), 9_001
+    heard = read_audio(data[:at] + data[at + 501 :])
+    assert 0 < 2 * len(CLIP) + 4_000 - len(heard) < 16_000
+    many = 8 * data
+    holes = b"".join(many[i + 60 : i + 500] for i in range(500, len(many), 500))
+    with pytest.raises(AudioError, match=r"\d+ of \d+ frames are damaged"):
+        read_audio(many[:500] + holes)
+
+
+def test_a_damaged_tag_between_joined_mp3s_takes_no_sound_away_without_a_word() -> None:
+    data = bytearray(mp3(1.0) + mp3(1.0, tag=300))
+    data[data.rindex(b"ID3") + 7] = 0x7F
+    with pytest.raises(AudioError, match="a tag claims more than there is"):
+        read_audio(bytes(data))
 
 
 def test_sound_behind_a_count_that_tells_no_bytes_is_not_lost_without_a_word() -> None:

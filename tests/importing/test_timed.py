@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from imports import Result, clips, run_import, write
 
 from moontune.data.audio import read_audio
@@ -433,6 +434,20 @@ def test_stretches_of_an_m4a_are_copied_though_links_are_asked(tmp_path: Path) -
         said = whole[round(16_000 * start) : round(16_000 * end)]
         match = np.correlate(audio, said, "valid")
         assert match.max() == pytest.approx(np.square(said).sum(), rel=0.01)
+
+
+def test_stretches_of_a_joined_mp3_are_copied_too_and_those_of_a_plain_one_linked(
+    tmp_path: Path,
+) -> None:
+    soundfile.write(tmp_path / "one.mp3", speech(), 16_000, format="MP3")
+    data = (tmp_path / "one.mp3").read_bytes()
+    (tmp_path / "joined.mp3").write_bytes(2 * data)
+    for name, linked in (("one", True), ("joined", False)):
+        (tmp_path / f"{name}.srt").write_text(srt(*timed()))
+        result = run_import(tmp_path / f"{name}.srt", output=tmp_path / f"{name}-out", link=True)
+        assert tuple(result.texts) == WHOLE
+        assert all((u.offset is not None) == linked for u in result.rows)
+        assert all((u.audio_filepath.suffix == ".mp3") == linked for u in result.rows)
 
 
 def test_channels_of_a_call_are_its_speakers(tmp_path: Path) -> None:

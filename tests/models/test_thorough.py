@@ -114,3 +114,10 @@ def test_a_consensus_of_one_speed_is_not_compared_with_one_of_three(measured) ->
     assert "wer_consensus" in compare(once, once, 1).measures
     assert compare(once, once, 1).consensus_flags == ("--decoding", "consensus")
     assert "wer_consensus" not in compare(once, thrice, 1).measures
+
+
+@pytest.mark.parametrize("speeds", ["3", 2.5, -3, 0, 10**30, True, [3]])
+def test_speeds_that_are_no_number_of_times_are_refused_in_a_row_of_anybodys(speeds) -> None:
+    row = {"reference": "a", "hypothesis": "a", "consensus": {"hypothesis": "a", "speeds": speeds}}
+    with pytest.raises(ValueError, match=r"speeds of consensus is .* whole number from 1 to"):
+        prediction_row(row, "1")

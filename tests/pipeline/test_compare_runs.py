@@ -13,7 +13,7 @@ import pytest
 from sample_page import AFTER, BEFORE, row
 
 from moontune.cli.dispatch import main
-from moontune.config.schema import TermsConfig
+from moontune.config.schema import EvalConfig, TermsConfig
 from moontune.evaluation.comparison import compare
 from moontune.pipeline.experiments.compare_runs import newer_references
 from moontune.pipeline.run_dir import RunDir
@@ -93,6 +93,19 @@ def test_clips_that_the_second_has_not_are_refused(two, capsys) -> None:
     write_jsonl(file, read_jsonl(file)[1:])
     assert main(["compare", *map(str, two)]) == 2
     assert "not of the same clips" in capsys.readouterr().err
+
+
+def test_what_only_one_of_two_decodings_has_is_not_left_out_without_a_word(two, capsys) -> None:
+    run = RunDir(two[1])
+    run.save_config(replace(run.config(), eval=EvalConfig(decoding="thorough")))
+    assert main(["compare", *map(str, two)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert (
+        "old was measured with --decoding greedy and new with --decoding thorough, so their greedy "
+        "transcripts alone are compared."
+    ) in told
+    assert main(["compare", str(two[0]), str(two[0])]) in (0, 2)
+    assert "greedy transcripts alone" not in capsys.readouterr().out
 
 
 def test_runs_of_different_bases_are_scored_together_with_a_remark(two, capsys) -> None:

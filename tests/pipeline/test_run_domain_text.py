@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from moontune.cli import new_run
+from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.config.schema import EvalConfig, TermsConfig
 from moontune.data.word_lists.domain_text import sentences_of
+from moontune.errors import UserError
 from moontune.evaluation.domain_text import weight as weights
 from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import ChosenWeight
@@ -27,6 +29,8 @@ from moontune.models.language_model import LanguageModel
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.consensus import domain_text as weighing
 from moontune.pipeline.consensus.domain_text import take_over_weight
+from moontune.pipeline.experiments.sweep_report import write_sweep_report
+from moontune.pipeline.experiments.trial import Trial, trial_folder
 from moontune.pipeline.run_dir import RunDir, fork_run
 from moontune.system.files import file_sha256, write_json, write_jsonl
 
@@ -253,6 +257,19 @@ def test_a_runs_own_transcripts_can_be_its_text(measured: RunDir, monkeypatch) -
     assert "with your text" not in (measured / "report.md").read_text()
 
 
+@pytest.mark.parametrize("beams", ["x", None, [["a"]], [["a", "b", False]]])
+def test_damaged_beams_are_told_in_a_line_with_what_makes_them_again(
+    measured: RunDir, capsys, beams
+) -> None:
+    rows = stored_predictions(measured / "predictions_base.jsonl")
+    write_jsonl(measured / "predictions_base.jsonl", [{**row, "beams": beams} for row in rows])
+    capsys.readouterr()
+    assert main(["evaluate", "outputs/r", "--overwrite", "--domain-text", "wind.txt"]) == 2
+    [told] = capsys.readouterr().err.strip().splitlines()
+    assert "predictions_base.jsonl: is damaged" in told
+    assert "again: moontune baseline outputs/r --overwrite" in told
+
+
 def counts(run: RunDir) -> tuple[int, int]:
     return len(run.fitting("val")), len(run.fitting("test"))
 
@@ -366,6 +383,49 @@ def folds(finished_crossval, tmp_path, monkeypatch) -> list[RunDir]:
     return [*runs, run]
 
 
+def test_a_sweep_tells_what_the_text_changes_in_its_winner(
+    measured: RunDir, tmp_path, capsys
+) -> None:
+    evaluate("--domain-text", "wind.txt")
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    sweep = RunDir(tmp_path / "outputs/s")
+    shutil.copytree(measured.path, trial_folder(sweep, 0))
+    for name in ("run.json", "config.toml"):
+        shutil.copyfile(measured / name, sweep / name)
+    sweep.note(sweep={"trials": 1, "tune": ["lr=1e-4,1e-3"]})
+    trials = [Trial(0, {"lr": 1e-4}, "finished", 3.0, 6, 6, {6: 3.0})]
+    found = write_sweep_report(sweep, sweep.config(), trials)
+    capsys.readouterr()
+    ConsoleUi().sweep(found, ("own settings", "trial-0"))
+    told = "Your text in the consensus of the tuned model: "
+    assert told in capsys.readouterr().out
+    assert any(one.startswith(told) for one in sweep.read("sweep.json")["domain_text"])
+
+
+@pytest.mark.parametrize("weight", ["x", None, -1, float("inf"), [0.1]])
+def test_a_weight_that_is_none_is_damage_and_told_in_a_line(folds, capsys, weight) -> None:
+    file = folds[0].weighed_text_file("tuned")
+    row = json.loads(file.read_text())
+    file.write_text(json.dumps(row | {"chosen": row["chosen"] | {"weight": weight}}))
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
+    [told] = capsys.readouterr().err.strip().splitlines()
+    assert "domain_text_tuned.json: is damaged" in told
+    assert "again: moontune evaluate outputs/cv/fold-1 --overwrite" in told
+
+
+def test_a_fold_with_too_few_validation_words_to_choose_is_not_said_to_have_chosen(
+    folds, capsys
+) -> None:
+    file = folds[0].weighed_text_file("tuned")
+    row = json.loads(file.read_text())
+    file.write_text(json.dumps(row | {"chosen": row["chosen"] | {"weight": 0.1, "words": 30}}))
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    assert (
+        "weight of each fold, by its own validation clips, the usual one where these have fewer "
+        "than 200 words: 0.1, 0, 0.05"
+    ) in capsys.readouterr().out
+
+
 def test_a_cross_validation_pools_the_folds_each_by_its_own_weight(folds, capsys) -> None:
     *parts, run = folds
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
@@ -414,6 +474,14 @@ def test_where_most_folds_do_not_use_it_neither_does_the_adapter_on_all_clips(fo
     found = run.weighed_text("tuned")
     assert found is not None
     assert found.chosen.says == "not used: as the lower median of the folds (0, 0, 0.05)"
+
+
+def test_what_a_fold_chose_and_lost_is_asked_for_again(folds) -> None:
+    *parts, run = folds
+    for fold in parts:
+        fold.weighed_text_file("tuned").unlink()
+    with pytest.raises(UserError, match="again: moontune evaluate outputs/cv/fold-1 --overwrite"):
+        take_over_weight(run, parts)
 
 
 def test_a_fold_with_another_text_is_not_pooled(folds, capsys) -> None:

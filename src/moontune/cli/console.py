@@ -265,7 +265,7 @@ class ConsoleUi:
         if found.comparison:
             self.note(f"{names[1]} against {names[0]}: {found.comparison.says}")
         self.note(f"{found.name} against the base: {found.tested[found.name].sentence}")
-        for line in key_term_lines(found.key_terms):
+        for line in [*found.text, *key_term_lines(found.key_terms)]:
             self.note(line)
 
     def scorecard(self, card: Scorecard) -> None:

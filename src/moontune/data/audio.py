@@ -19,10 +19,11 @@ from moontune.data.sound.file_kinds import (
     CONVERT,
     DAMAGED,
     HEAD_BYTES,
+    TAG_HEAD_BYTES,
     holds_mp3_frames,
-    id3_bytes,
     is_mp3_frame,
     mp3_count,
+    tag_bytes,
     why_undecodable,
 )
 from moontune.data.sound.stereo import Hear, mono_of
@@ -131,6 +132,15 @@ def header_duration_s(source: Path | BinaryIO) -> float:
         return _duration_in_header(file)
 
 
+def is_read_from_its_beginning(path: Path) -> bool:
+    """Whether FFmpeg decodes the file, for whose every part all before it is decoded."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return _kind_of(file)[2] is not None
+    except OSError:  # told when it is read
+        return False
+
+
 @contextmanager
 def seekable_copy(stream: BinaryIO) -> Iterator[BinaryIO]:
     """A pipe's bytes in a file without a name, which can seek."""
@@ -182,19 +192,34 @@ def _kind_of(stream: Any) -> tuple[bytes, bytes, str | None]:
     decode it. The stream stands at its beginning then."""
     stream.seek(0)
     head = stream.read(HEAD_BYTES)
-    sound = id3_bytes(head)
-    stream.seek(sound)
-    behind_tags = stream.read(HEAD_BYTES)
+    sound, behind_tags = _behind_tags(stream, 0, HEAD_BYTES)
     demuxer = demuxer_of(head) or (demuxer_of(behind_tags) if sound else None)
-    if demuxer is None and is_mp3_frame(behind_tags):
-        count = mp3_count(behind_tags)
-        if count is not None and count[1]:
-            stream.seek(sound + count[1])
-            joined = holds_mp3_frames(behind_tags, stream.read(_REST_BYTES))
-        if count is None or (count[1] and joined):
-            demuxer = MP3  # the other decoder ends at its guess, or at the first one's end
+    if demuxer is None and is_mp3_frame(behind_tags) and _goes_on(stream, sound, behind_tags):
+        demuxer = MP3
     stream.seek(0)
     return head, behind_tags, demuxer
+
+
+def _goes_on(stream: Any, sound: int, first_frame: bytes) -> bool:
+    """Whether an mp3, whose `first_frame` is at the place `sound`, tells no length or has more
+    sound behind it: the other decoder ends at its guess, or at the first one's end."""
+    count = mp3_count(first_frame)
+    if count is None or not count[1]:
+        return count is None
+    stream.seek(sound + count[1])
+    rest = stream.read(_REST_BYTES)
+    _, behind = _behind_tags(stream, sound + count[1], _REST_BYTES)
+    return is_mp3_frame(behind) or any(holds_mp3_frames(first_frame, b) for b in (rest, behind))
+
+
+def _behind_tags(stream: Any, place: int, most: int) -> tuple[int, bytes]:
+    """The place behind the tags that stand from `place` on, and at most so many bytes of it."""
+    stream.seek(place)
+    while size := tag_bytes(stream.read(TAG_HEAD_BYTES)):
+        place += size
+        stream.seek(place)
+    stream.seek(place)
+    return place, stream.read(most)
 
 
 class _Stream:
@@ -264,7 +289,7 @@ def _mono_blocks(
             hear(block, file.samplerate)
         yield mono_of(block) if channel is None else block[:, channel]
     if not read:
-        raise AudioError("holds no samples")
+        raise AudioError("ends before the row's offset" if start else "holds no samples")
     if left == 0:
         return  # its end was not looked at
     _check_end(file, start + read, to_the_end=most is None)

@@ -12,7 +12,6 @@ import torch
 from moontune.config.schema import Decoding, TokenCap
 from moontune.data.manifest import Utterance, manifest_hash
 from moontune.data.normalizer import normalize, normalizer_name
-from moontune.data.sound.speeds import SPEEDS
 from moontune.evaluation.degeneration import looped_row
 from moontune.evaluation.error_rates import (
     CharacterEdits,
@@ -207,8 +206,8 @@ def _consensus(reference: str, searched: Beams | None, transcriber: Transcriber)
     found = consensus_row(reference, transcript.text)
     if transcript.confidences is not None:
         found["confidences"] = [round(p, _DIGITS) for p in transcript.confidences]
-    if len(searched) > BEAMS:
-        found["speeds"] = 1 + len(SPEEDS)
+    if transcriber.speeds > 1:
+        found["speeds"] = transcriber.speeds
     return {"consensus": found, "beams": [(t.text, p, t.truncated) for t, p in searched]}
 
 

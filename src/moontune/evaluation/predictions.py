@@ -17,6 +17,7 @@ from moontune.system.formatting import why
 
 _COMPUTED = ("normalized_reference", "normalized_hypothesis", "edits", "characters")
 _LOSSES = ("loss", "loss_words", "target_tokens")
+_MOST_SPEEDS = 9  # that a clip may have been heard at
 
 
 class CharacterCounts(TypedDict):
@@ -182,12 +183,21 @@ def _other_transcripts(given: dict[str, Any], reference: str) -> dict[str, Any]:
             found[name] = consensus_row(reference, text)
             if given[name].get("confidences") is not None:
                 found[name]["confidences"] = _confidences(given[name]["confidences"], text)
-            if isinstance(given[name].get("speeds"), int):
-                found[name]["speeds"] = given[name]["speeds"]
+            if given[name].get("speeds") is not None:
+                found[name]["speeds"] = _speeds(given[name]["speeds"])
         else:
             tokens, truncated = given[name].get("tokens", []), given[name].get("truncated") is True
             found[name] = {"hypothesis": text, "tokens": tokens, "truncated": truncated}
     return found
+
+
+def _speeds(given: Any) -> int:
+    """Raises ValueError where it is no number of speeds."""
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= _MOST_SPEEDS:
+        raise ValueError(
+            f"speeds of consensus is {given!r:.40}, and is a whole number from 1 to {_MOST_SPEEDS}"
+        )
+    return given
 
 
 def _confidences(given: Any, text: str) -> list[float]:

@@ -16,12 +16,11 @@ from moontune.data.audio import (
     TooLongError,
     audio_blocks,
     header_duration_s,
+    is_read_from_its_beginning,
     read_audio,
     write_flac,
 )
 from moontune.data.manifest import Dropped, Utterance
-from moontune.data.sound.ffmpeg_audio import demuxer_of
-from moontune.data.sound.file_kinds import HEAD_BYTES
 from moontune.importing.values import BAD_TIMES, TOO_LONG, UNREADABLE, SourceRow, left_out
 
 LONGEST_S = 60.0  # what `max_duration_s` may be raised to
@@ -89,25 +88,18 @@ def _plain(part: str) -> str:
 
 
 def to_copy(rows: Sequence[Numbered]) -> list[Numbered]:
-    """Those that are stretches of files that can only be read from their beginning (m4a, mp4, webm
-    and what else FFmpeg reads): each time that one is heard, all before it would be decoded."""
+    """Those that are stretches of files that can only be read from their beginning (m4a, mp4, webm,
+    mp3s that are joined or tell no length): each time that one is heard, all before it would be
+    decoded."""
     slow: dict[Path, bool] = {}
     found = []
     for one in rows:
         path = one.row.audio
         if one.row.is_part and isinstance(path, Path):
             if path not in slow:
-                slow[path] = _read_from_its_beginning(path)
+                slow[path] = is_read_from_its_beginning(path)
             found += [one] if slow[path] else []
     return found
-
-
-def _read_from_its_beginning(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return demuxer_of(file.read(HEAD_BYTES)) is not None
-    except OSError:  # told when it is read
-        return False
 
 
 def linked(rows: Iterable[Numbered]) -> Iterator[Placed]:

@@ -36,7 +36,8 @@ class ImportArgs:
     """The data set's folder, which is made: manifest.jsonl, audio and import.json."""
     link: bool = False
     """Refer to your files, which must then stay where they are, and copy no audio. What is in an
-    archive or parquet is copied all the same, and so are stretches of m4a, mp4 and webm."""
+    archive or parquet is copied all the same, and so are stretches of m4a, mp4 and webm, and of
+    mp3s that are joined or tell no length."""
     format: str | None = None
     """What the sources are, where it is not recognised: common-voice, ljspeech, kaldi, audiofolder,
     table, srt, ...; a wrong name lists them."""

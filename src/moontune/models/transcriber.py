@@ -14,7 +14,7 @@ import torch
 from moontune.config.schema import Decoding, TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES, AudioError, read_audio
 from moontune.data.manifest import Utterance
-from moontune.data.sound.speeds import at_other_speeds
+from moontune.data.sound.speeds import SPEEDS, at_other_speeds
 from moontune.errors import UserError
 from moontune.languages.words import written_words
 from moontune.models.architectures.registry import packed_forward
@@ -120,6 +120,11 @@ class Transcriber:
                 found.append([(self._transcript(b.tokens), b.log_probability) for b in likeliest])
         return found
 
+    @property
+    def speeds(self) -> int:
+        """That each clip is heard at for its consensus."""
+        return 1 + len(SPEEDS) if self._decoding == "thorough" else 1
+
     def at_other_speeds(self, clips: Sequence[np.ndarray]) -> list[CrossKeys]:
         """Keys and values of clips as they sound at each other speed."""
         heard = (at_other_speeds(clip, SHORTEST_SAMPLES) for clip in clips)
@@ -151,7 +156,7 @@ class Transcriber:
         self, clips: Sequence[np.ndarray], cross_keys: CrossKeys, cap: TokenCap
     ) -> list[Beams]:
         """The beams of clips that are encoded already, at other speeds too if it is thorough."""
-        others = self.at_other_speeds(clips) if self._decoding == "thorough" else ()
+        others = self.at_other_speeds(clips) if self.speeds > 1 else ()
         return self.search(cross_keys, seconds_of(clips), cap, others)
 
     def with_key_terms(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from moontune.evaluation.domain_text.weight import ChosenWeight
+from moontune.evaluation.domain_text.weight import FEWEST, ChosenWeight
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show, show_interval
 from moontune.report.markdown import cell
@@ -36,7 +36,7 @@ def text_section(comparison: Comparison) -> list[str]:
 
 
 def _sentence(name: str, m: Measure, chosen: Sequence[ChosenWeight], comparison: Comparison) -> str:
-    changed, weights = _change(m, comparison), _weights(chosen)
+    changed, weights = _change(m, comparison), _weights(chosen, comparison.unit)
     return f"Your text in the consensus of the {name}: {changed}; {weights}."
 
 
@@ -54,8 +54,10 @@ def _change(m: Measure, comparison: Comparison) -> str:
     )
 
 
-def _weights(chosen: Sequence[ChosenWeight]) -> str:
+def _weights(chosen: Sequence[ChosenWeight], unit: str) -> str:
     if len(chosen) == 1:
         return chosen[0].says
     listed = ", ".join(f"{one.weight:g}" for one in chosen)
-    return f"weight of each fold, by its own validation clips: {listed}"
+    few = any(one.words < FEWEST for one in chosen)
+    usual = f", the usual one where these have fewer than {FEWEST} {unit}s" * few
+    return f"weight of each fold, by its own validation clips{usual}: {listed}"

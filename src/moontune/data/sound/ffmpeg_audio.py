@@ -7,13 +7,13 @@ and no other is tried: some, of playlists, would open what the file names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from moontune.data.sound.file_kinds import PROTECTED
+from moontune.data.sound.file_kinds import PROTECTED, tag_bytes
 
 # Demuxers by the first bytes of a file; `ftyp` comes behind a length.
 _STARTS = (
@@ -28,8 +28,8 @@ _STARTS = (
     ),  # QuickTime before there was ftyp
 )
 MP3 = "mp3"  # a demuxer; it reads on behind the end of the first of several
-_TAGS = (b"ID3", b"TAG", b"APE")  # that lie between such
 _PROTECTED = ("drms", "enca")  # codecs of Apple's and of common encryption
+_FEW_LOST, _MOST_LOST = 8, 0.02  # frames of an mp3 that may be damaged: 0.2 s, or a share
 _CUT_OFF = 0.9  # of what the head claims
 
 
@@ -72,9 +72,10 @@ class FfmpegFile:
         self._claimed, self._heard = self.frames, 0
         if not self._claimed and not self._container.streams.video and demuxer != MP3:
             self._claimed = round((self._container.duration or 0) / 1e6 * self.samplerate)
-        layout = self._track.codec_context.layout.name
-        with _errors_as_value_error():
-            self._planar = av.AudioResampler(format="fltp", layout=layout, rate=self.samplerate)
+        self._layout = self._track.codec_context.layout.name
+        self._kind: tuple[str, str, int] | None = None  # of the frames now
+        self._planar = self._resampler()
+        self._is_mp3 = demuxer == MP3
         self._decoded: Iterator[np.ndarray] = self._blocks()
         self._left = np.zeros((0, self.channels), np.float32)
 
@@ -108,14 +109,61 @@ class FfmpegFile:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         with _errors_as_value_error():
-            for packet in self._container.demux(self._track):
-                if bytes(memoryview(packet)[:3]) in _TAGS:
-                    continue
-                for frame in packet.decode():
+            packets = lost = 0
+            for packet in self._packets():
+                packets += 1
+                frames = self._frames_of(packet)
+                lost += frames is None
+                for frame in frames or ():
                     yield from self._floats(frame)
+            yield from self._resampled(None)
+        if lost > max(_FEW_LOST, _MOST_LOST * packets):
+            raise ValueError(f"{lost} of {packets} frames are damaged")
+
+    def _frames_of(self, packet: Any) -> Sequence[Any] | None:
+        """None for the damaged frame of an mp3, which players leave out, as where a stream that was
+        recorded had lost something."""
+        from av.error import InvalidDataError
+
+        try:
+            return packet.decode()
+        except InvalidDataError:
+            if not self._is_mp3:
+                raise
+            return None
+
+    def _packets(self) -> Iterator[Any]:
+        """All but tags and the pictures in them, which stand between joined mp3s."""
+        end = tag_ends = 0
+        for packet in self._container.demux(self._track):
+            if self._is_mp3 and packet.pos is not None:
+                data, size = bytes(packet), 0
+                while more := tag_bytes(data[size:]):
+                    size += more
+                    tag_ends = packet.pos + size
+                end = packet.pos + len(data)
+                if packet.pos < tag_ends:
+                    continue
+            yield packet
+        if tag_ends > end:
+            raise ValueError("a tag claims more than there is")
 
     def _floats(self, frame: Any) -> Iterator[np.ndarray]:
-        for part in self._planar.resample(frame):
+        """At the rate and with the channels of the first; of joined files each may have its own."""
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if kind != self._kind:
+            yield from self._resampled(None)
+            self._kind, self._planar = kind, self._resampler()
+        yield from self._resampled(frame)
+
+    def _resampler(self) -> Any:
+        import av
+
+        return av.AudioResampler(format="fltp", layout=self._layout, rate=self.samplerate)
+
+    def _resampled(self, frame: Any) -> Iterator[np.ndarray]:
+        """Of a frame, or the rest where it is None."""
+        for part in filter(None, self._planar.resample(frame)):
             block = np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
             self._heard += len(block)
             yield block

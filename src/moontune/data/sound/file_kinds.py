@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 HEAD_BYTES = 4096
+TAG_HEAD_BYTES = 16  # of a tag, in which its length stands
 _FIRST_FRAME = 200  # bytes of an mp3, in which the count stands
 _SOME_FRAMES = 8  # 0.2 s and more
 CONVERT = "convert it: ffmpeg -i FILE out.wav"
@@ -64,7 +65,7 @@ def mp3_count(behind_tags: bytes) -> tuple[int, int] | None:
     """Frames and bytes that an mp3 says it holds (0 bytes: it does not say); None without a count
     of frames, where there is only a guess.
 
-    `behind_tags` is what begins at `id3_bytes(head)`.
+    `behind_tags` is what begins behind `tag_bytes`.
     """
     first_frame = behind_tags[:_FIRST_FRAME]
     at = max(first_frame.find(b"Xing"), first_frame.find(b"Info"))
@@ -81,14 +82,18 @@ def holds_mp3_frames(behind_tags: bytes, some: bytes) -> bool:
     return some.count(behind_tags[:2]) >= _SOME_FRAMES
 
 
-def id3_bytes(head: bytes) -> int:
-    """Bytes of the ID3 tags that a file begins with."""
-    if head[:3] != b"ID3" or len(head) < 10:
+def tag_bytes(some: bytes) -> int:
+    """Bytes of the tag of an mp3 that begins here: ID3, old or new, or APE; 0 if none does."""
+    if some.startswith(b"TAG"):
+        return 128
+    if some.startswith(b"APETAGEX") and len(some) >= TAG_HEAD_BYTES:
+        return 32 + int.from_bytes(some[12:16], "little")
+    if not some.startswith(b"ID3") or len(some) < 10:
         return 0
     size = 0
-    for seven_bits in head[6:10]:
+    for seven_bits in some[6:10]:
         size = size << 7 | seven_bits & 0x7F
-    return size + (20 if head[5] & 0x10 else 10)
+    return size + (20 if some[5] & 0x10 else 10)
 
 
 def why_undecodable(head: bytes, detail: str) -> str:

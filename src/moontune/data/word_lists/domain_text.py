@@ -13,6 +13,7 @@ from moontune.system.formatting import why
 MOST_BYTES = 5_000_000
 _SENTENCE = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])\s+|\n+")
 _MANIFESTS = (".jsonl", ".json", ".gz")
+_NO_SENTENCES = (".csv", ".tsv", ".srt", ".vtt")  # whose times and names of files would be words
 _NO_PROSE = ("<", "%PDF", "version https://git-lfs")  # begin files of known kinds that are text
 
 
@@ -36,12 +37,21 @@ def sentences_of(text: str) -> tuple[str, ...]:
 def _texts(file: Path, flag: str) -> str:
     """A manifest's, a line each."""
     try:
-        return "\n".join(u.text for u in read_manifest(file)[0])
+        rows, bad = read_manifest(file)
     except UserError as error:
         raise UserError(f"{flag} {error}") from None
+    if bad:
+        more = f", as {len(bad) - 1} more" * (len(bad) > 1)
+        raise UserError(f"{flag} {bad[0].where}: {bad[0].detail}; correct or remove the row{more}")
+    return "\n".join(u.text for u in rows)
 
 
 def _content(file: Path, flag: str) -> str:
+    if file.suffix.lower() in _NO_SENTENCES:
+        raise UserError(
+            f"{flag} {file}: is a table or subtitles; save its sentences alone as a text file, or "
+            "make a manifest of it: moontune import"
+        )
     try:
         if file.exists() and not file.is_file():
             raise UserError(f"{flag} {file}: is no file; give a text file, or a manifest (.jsonl)")

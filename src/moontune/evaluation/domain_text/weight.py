@@ -6,6 +6,7 @@ Where that is 0, the text has none. With too few reference words it is the usual
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,8 +47,12 @@ class ChosenWeight:
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> ChosenWeight:
+        """Raises ValueError or TypeError for a weight that is none."""
+        weight = float(row["weight"])
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"weight {weight}")
         tried = tuple(TriedWeight(**one) for one in row["tried"])
-        return cls(row["weight"], row["why"], row["words"], tried)
+        return cls(weight, row["why"], row["words"], tried)
 
 
 def choose_weight(edits: Mapping[float, Iterable[Edits]], clips: int) -> ChosenWeight:

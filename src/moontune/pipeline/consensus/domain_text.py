@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moontune.data.word_lists.domain_text import sentences_of
 from moontune.errors import UserError
 from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import WEIGHTS, ChosenWeight, choose_weight
 from moontune.evaluation.error_rates import word_edits
-from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.evaluation.predictions import stored_predictions
 from moontune.models.consensus import Beams, agreed
 from moontune.models.decoding import Transcript
 from moontune.models.language_model import LanguageModel
 from moontune.pipeline.consensus.search import SearchedClip
 from moontune.pipeline.run_dir import RunDir
-from moontune.system.files import file_sha256, read_jsonl, write_json
+from moontune.system.files import damage_as_user_error, file_sha256, read_jsonl, write_json
 from moontune.system.progress import Ui
 
 
@@ -68,15 +68,27 @@ def require_beams(run: RunDir) -> None:
         )
 
 
+def weighed_text(run: RunDir, which: str) -> WeighedText:
+    """What a model makes of the run's text. Raises UserError where that is another than was
+    measured."""
+    found = run.weighed_text(which)
+    if found is None or found.text_sha256 != file_sha256(run.domain_text):
+        raise UserError(
+            f"{run.domain_text}: is not the text that was measured; again: moontune evaluate "
+            f"{shlex.quote(str(run.path))} --overwrite"
+        )
+    return found
+
+
 def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
     """Give an adapter on all clips, which has no validation clips, the weight of its
-    cross-validation: the lower median of those that the folds chose."""
+    cross-validation: the lower median of those that the folds chose. Raises UserError."""
     if run.config().terms.own_text:
         write_own_text(run, "train")
     if not run.domain_text.is_file():
         return
     for which in ("base", "tuned"):
-        found = [one.chosen for fold in folds if (one := fold.weighed_text(which))]
+        found = [weighed_text(fold, which).chosen for fold in folds]
         weights = [one.weight for one in found]
         why = f"as the lower median of the folds ({', '.join(f'{w:g}' for w in weights)})"
         words = sum(one.words for one in found)
@@ -85,22 +97,26 @@ def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
         write_json(run.weighed_text_file(which), taken.to_json())
 
 
-def _measured(run: RunDir, which: str) -> list[PredictionRow]:
-    """Test clips with the model's beams. Raises UserError."""
+def _measured(run: RunDir, which: str) -> dict[str, tuple[str, Beams]]:
+    """Of each test clip the consensus and the model's beams, by the clip's id. Raises UserError."""
     require_beams(run)
-    return stored_predictions(run / f"predictions_{which}.jsonl")
-
-
-def _changed(rows: Sequence[PredictionRow], by: LanguageModel) -> dict[str, str]:
-    """The consensus with the text, of the clips where it is another."""
-    found: dict[str, str] = {}
-    for row in rows:
-        assert "consensus" in row
-        assert "beams" in row
-        text = _text([(Transcript(t, [], cut), p) for t, p, cut in row["beams"]], by)
-        if text != row["consensus"]["hypothesis"]:
-            found[row["id"]] = text
+    file = run / f"predictions_{which}.jsonl"
+    stage = "baseline" if which == "base" else "evaluate"
+    again = f"again: moontune {stage} {shlex.quote(str(run.path))} --overwrite"
+    found: dict[str, tuple[str, Beams]] = {}
+    with damage_as_user_error(file, again):
+        for row in stored_predictions(file):
+            assert "consensus" in row
+            assert "beams" in row
+            beams = [(Transcript(t, [], cut), float(p)) for t, p, cut in row["beams"]]
+            found[row["id"]] = row["consensus"]["hypothesis"], beams
     return found
+
+
+def _changed(measured: Mapping[str, tuple[str, Beams]], by: LanguageModel) -> dict[str, str]:
+    """The consensus with the text, of the clips where it is another."""
+    texts = {clip: _text(beams, by) for clip, (_, beams) in measured.items()}
+    return {clip: text for clip, text in texts.items() if text != measured[clip][0]}
 
 
 def _text(beams: Beams, by: LanguageModel) -> str:

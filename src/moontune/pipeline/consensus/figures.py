@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from moontune.data.manifest import read_run_manifest
 from moontune.data.normalizer import normalize
 from moontune.data.word_lists.domain_text import sentences_of
-from moontune.errors import UserError
-from moontune.evaluation.domain_text.results import WeighedText, with_domain_text
+from moontune.evaluation.domain_text.results import with_domain_text
 from moontune.evaluation.measures import Sides, TextUse
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.pipeline.consensus.domain_text import weighed_text
 from moontune.pipeline.run_dir import RunDir
-from moontune.system.files import file_sha256
 
 
 def weighed_predictions(run: RunDir, which: str) -> list[PredictionRow]:
@@ -22,14 +20,14 @@ def weighed_predictions(run: RunDir, which: str) -> list[PredictionRow]:
     rows = stored_predictions(run / f"predictions_{which}.jsonl")
     if not run.config().terms.has_text:
         return rows
-    return with_domain_text(rows, _weighed(run, which).texts)
+    return with_domain_text(rows, weighed_text(run, which).texts)
 
 
 def text_use_of(runs: Sequence[RunDir]) -> TextUse | None:
     """Of a run, or of folds of one text; None where they have none. Raises UserError as above."""
     if not all(run.config().terms.has_text for run in runs):
         return None
-    chosen = (tuple(_weighed(run, which).chosen for run in runs) for which in ("base", "tuned"))
+    chosen = (tuple(weighed_text(run, which).chosen for run in runs) for which in ("base", "tuned"))
     return TextUse(Sides(*chosen), sum(map(_known, runs)))
 
 
@@ -39,13 +37,3 @@ def _known(run: RunDir) -> int:
     said = (u.text for u in read_run_manifest(run.manifest("test")))
     parts = [list(filter(None, map(normalize, sentences_of(text)))) for text in said]
     return sum(bool(found) and there.issuperset(found) for found in parts)
-
-
-def _weighed(run: RunDir, which: str) -> WeighedText:
-    found = run.weighed_text(which)
-    if found is None or found.text_sha256 != file_sha256(run.domain_text):
-        raise UserError(
-            f"{run.domain_text}: is not the text that was measured; again: moontune evaluate "
-            f"{shlex.quote(str(run.path))} --overwrite"
-        )
-    return found

@@ -78,6 +78,12 @@ def _compared(
     if "loss" not in comparison.measures:
         what = "training texts differ" if mended else "labels differ in style"
         remarks.insert(0, f"Their {what}, so losses are not compared.")
+    by = [run.config.eval.decoding for run in (before, after)]
+    if by[0] != by[1]:
+        remarks.append(
+            f"{names[0]} was measured with --decoding {by[0]} and {names[1]} with --decoding "
+            f"{by[1]}, so their greedy transcripts alone are compared."
+        )
     if mended:
         remarks.insert(
             0,

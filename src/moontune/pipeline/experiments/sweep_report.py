@@ -21,7 +21,7 @@ from moontune.pipeline.experiments.trial import Trial, best_of, described, trial
 from moontune.pipeline.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import settings_of, use_base, use_it
 from moontune.pipeline.stages.report import Rendered, write_report
-from moontune.report.domain_text import text_section
+from moontune.report.domain_text import text_section, text_sentences
 from moontune.report.html.contents import comparison_page, run_page
 from moontune.report.html.page import Heading
 from moontune.report.key_terms import key_terms_section
@@ -96,6 +96,7 @@ class SweepResult:
     tested_before: list[int]  # winners when the sweep had fewer trials
     comparison: Comparison | None  # own settings -> winner; None if they are the winner
     key_terms: KeyTermResults | None = None  # base -> winner, where there is a list
+    text: list[str] = field(default_factory=list)  # what the run's text changes, in sentences
     next_steps: list[NextStep] = field(default_factory=list)
 
     @property
@@ -152,6 +153,7 @@ class SweepResult:
             "advice": asdict(self.advice),
         }
         more = {"comparison": self.comparison, "key_terms": self.key_terms}
+        row |= {"domain_text": self.text} if self.text else {}
         return row | {name: found.to_json() for name, found in more.items() if found}
 
 
@@ -177,6 +179,7 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
         tested_before(run, trials, winner),
         pair.comparison if pair else None,
         results[-1].metrics.key_terms,
+        text_sentences(results[-1].metrics.comparison),
     )
     states: dict[str, State] = {
         t.path.name: r.metrics.verdict.state for t, r in zip(tested, results, strict=True)
