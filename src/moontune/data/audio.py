@@ -192,7 +192,7 @@ def _kind_of(stream: Any) -> tuple[bytes, bytes, str | None]:
     decode it. The stream stands at its beginning then."""
     stream.seek(0)
     head = stream.read(HEAD_BYTES)
-    sound, behind_tags = _behind_tags(stream, 0)
+    sound, behind_tags = _behind_tags(stream, 0, HEAD_BYTES)
     demuxer = demuxer_of(head) or (demuxer_of(behind_tags) if sound else None)
     if demuxer is None and is_mp3_frame(behind_tags) and _goes_on(stream, sound, behind_tags):
         demuxer = MP3
@@ -208,18 +208,18 @@ def _goes_on(stream: Any, sound: int, first_frame: bytes) -> bool:
         return count is None
     stream.seek(sound + count[1])
     rest = stream.read(_REST_BYTES)
-    _, behind = _behind_tags(stream, sound + count[1])
+    _, behind = _behind_tags(stream, sound + count[1], _REST_BYTES)
     return is_mp3_frame(behind) or any(holds_mp3_frames(first_frame, b) for b in (rest, behind))
 
 
-def _behind_tags(stream: Any, place: int) -> tuple[int, bytes]:
-    """The place behind the tags that stand from `place` on, and what begins there."""
+def _behind_tags(stream: Any, place: int, most: int) -> tuple[int, bytes]:
+    """The place behind the tags that stand from `place` on, and the first bytes there."""
     stream.seek(place)
     while size := tag_bytes(stream.read(TAG_HEAD_BYTES)):
         place += size
         stream.seek(place)
     stream.seek(place)
-    return place, stream.read(_REST_BYTES)
+    return place, stream.read(most)
 
 
 class _Stream:
