@@ -42,6 +42,7 @@ SMALL: dict[str, str] = {
     "benchmarks.study.seeds": "CV STUDY --seeds 43",
     "benchmarks.study.spoken_terms": "CV STUDY/spoken --terms 2 --protect-encoder",
     "benchmarks.study.word_errors": "CV/fold-1 --updates 1",
+    "benchmarks.study.bets": "CV/fold-1 --bet balanced --max-steps 1 --output CV/bets.jsonl",
     "benchmarks.decoding.batching": "--limit 4 --batch-size 2",
     "benchmarks.decoding.token_cap": "--limit 4",
     "benchmarks.decoding.word_times": "--recordings 2 --model-id REAL --manifest FEW",
