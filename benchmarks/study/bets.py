@@ -167,7 +167,7 @@ def mixture_of(
     (reversed_clips, share), due = others[0], 0.0
     stream = shuffled(reversed_clips, seed + 1) if reversed_clips else own
     while True:
-        due += share
+        due += share if reversed_clips else 0.0
         due, one = (due - 1, next(stream)) if due >= 1 else (due, next(own))
         yield one
 

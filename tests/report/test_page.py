@@ -23,6 +23,7 @@ from moontune.evaluation.confidence.reliability import WordConfidence, word_conf
 from moontune.evaluation.domain_text.results import with_domain_text
 from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.measures import Comparison, Sides, TextUse
+from moontune.evaluation.phrasing import measure_rows
 from moontune.evaluation.predictions import consensus_row
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.changed_clips import clip_audio
@@ -360,6 +361,11 @@ def test_consensus_with_a_text_stands_open_beside_that_without() -> None:
         "2 of the 5 test clips stand in your text word for word",
     ):
         assert said in html.replace("\u00a0", " "), said
+    thorough = replace(found, speeds=3)
+    for card in measure_cards(thorough, ("base", "tuned"))[1:3]:
+        assert card.title.endswith(" at 3 speeds")
+    names = [row.label for row in measure_rows(thorough) if "consensus" in row.label]
+    assert names == ["WER, consensus at 3 speeds", "WER, consensus with your text at 3 speeds"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from moontune.export.command import _write_words
 from moontune.models.language_model import LanguageModel
 from moontune.pipeline.run_dir import RunDir
 from moontune.serve.command import ServeArgs, _with_words
-from moontune.system.files import write_json, write_text
+from moontune.system.files import file_sha256, write_json, write_text
 from moontune.transcribe.own_words.domain_text import AskedText, TextToUse, text_to_use
 from moontune.transcribe.recognizer import Recognizer
 from moontune.web.model_sources import model_sources
@@ -39,7 +39,7 @@ def run(finished_run, tmp_path, monkeypatch) -> RunDir:
 
 def choose(run: RunDir, **weights: float) -> None:
     for which, weight in weights.items():
-        chosen = WeighedText(ChosenWeight(weight, "so it is"), {}, "")
+        chosen = WeighedText(ChosenWeight(weight, "so it is"), {}, file_sha256(run.domain_text))
         write_json(run.weighed_text_file(which), chosen.to_json())
 
 
@@ -67,6 +67,14 @@ def test_a_runs_own_text_with_the_weight_it_chose_is_the_default(run: RunDir) ->
     run.weighed_text_file("tuned").write_text("{")
     with pytest.raises(UserError, match="is damaged"):
         asked(run.path)
+
+
+def test_a_text_that_was_changed_since_goes_by_the_usual_weight(run: RunDir) -> None:
+    """Whatever was chosen for the one before, which may have been to leave it out."""
+    choose(run, base=0.2, tuned=0.0)
+    assert asked(run.path).language_model is None
+    write_text(run.domain_text, "Hoist the jib, let go.\n")
+    assert weighed(asked(run.path).language_model) == 0.1
 
 
 def test_another_text_takes_its_place_and_it_can_be_turned_off(run: RunDir) -> None:

@@ -213,7 +213,7 @@ def _goes_on(stream: Any, sound: int, first_frame: bytes) -> bool:
 
 
 def _behind_tags(stream: Any, place: int, most: int) -> tuple[int, bytes]:
-    """The place behind the tags that stand from `place` on, and at most so many bytes of it."""
+    """The place behind the tags that stand from `place` on, and the first bytes there."""
     stream.seek(place)
     while size := tag_bytes(stream.read(TAG_HEAD_BYTES)):
         place += size

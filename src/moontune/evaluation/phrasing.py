@@ -190,7 +190,7 @@ def measure_rows(comparison: Comparison) -> list[MeasureRow]:
 
 
 def _label(name: str, comparison: Comparison) -> str:
-    return LABELS[name] + at_speeds(comparison) * name.endswith("_consensus")
+    return LABELS[name] + at_speeds(comparison) * ("_consensus" in name)
 
 
 def at_speeds(comparison: Comparison) -> str:

@@ -108,10 +108,8 @@ def measure_cards(comparison: Comparison, labels: tuple[str, str]) -> list[Card]
     ):
         if name in cards and change is not None:
             said = (cards[name].sure, _against(against, change, labels))
-            cards[name] = replace(cards[name], sure=". ".join(filter(None, said)))
-    if consensus in cards:
-        title = cards[consensus].title + at_speeds(comparison)
-        cards[consensus] = replace(cards[consensus], title=title)
+            title = cards[name].title + at_speeds(comparison)
+            cards[name] = replace(cards[name], title=title, sure=". ".join(filter(None, said)))
     return list(cards.values())
 
 

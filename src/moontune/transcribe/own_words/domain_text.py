@@ -10,6 +10,7 @@ from moontune.data.word_lists.domain_text import read_domain_text
 from moontune.errors import UserError
 from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.models.language_model import WEIGHT, LanguageModel
+from moontune.system.files import file_sha256
 from moontune.system.formatting import counted
 from moontune.transcribe.own_words.kept import Exported, Kept, run_of
 
@@ -67,4 +68,6 @@ def _own_text(model: str, which: str) -> Kept[ChosenWeight] | None:
     if not run.domain_text.is_file():
         return None
     weighed = run.weighed_text(which)
+    if weighed is not None and weighed.text_sha256 != file_sha256(run.domain_text):
+        weighed = None  # it was chosen for another text
     return Kept(run.domain_text, "run", weighed and weighed.chosen)
