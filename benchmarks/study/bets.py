@@ -38,7 +38,7 @@ from moontune.system.files import write_jsonl
 from moontune.training.loop import TrainingSetup, train
 from moontune.training.losses import LossComputer
 from moontune.training.objectives.likelihood import Likelihood
-from moontune.training.sampling import mixture, shuffled, validation_sample
+from moontune.training.sampling import mixed, mixture, shuffled, validation_sample
 
 
 @dataclass(frozen=True)
@@ -153,23 +153,11 @@ def trained(args: Args, run: RunDir, base: Base) -> None:
         setup = replace(setup, objective=lambda losses: Soft(losses, teacher, args.softness))
     stream = mixture(own, others, seed)
     if args.bet == "balanced":
-        stream = mixture_of(balanced(own, seed), others, seed)
+        stream = mixed(balanced(own, seed), others, seed)
     result = train(
         setup, stream, validation_sample(val, config.train), config.train, on_event=lambda e: None
     )
     print(f"kept update {result.best_step} of {result.steps}, {result.seconds:.0f} s", flush=True)
-
-
-def mixture_of(
-    own: Iterator[Utterance], others: list[tuple[list[Utterance], float]], seed: int
-) -> Iterator[Utterance]:
-    """As `mixture`, of clips in an order of their own."""
-    (reversed_clips, share), due = others[0], 0.0
-    stream = shuffled(reversed_clips, seed + 1) if reversed_clips else own
-    while True:
-        due += share if reversed_clips else 0.0
-        due, one = (due - 1, next(stream)) if due >= 1 else (due, next(own))
-        yield one
 
 
 def main(args: Args) -> None:

@@ -191,6 +191,10 @@ def test_two_runs_are_compared_by_a_list_of_key_terms(two, capsys) -> None:
     assert main(words) == 0
     assert "### Key terms" not in page.with_suffix(".md").read_text()
     assert ">key_terms<" not in page.read_text()  # the same list, in two places
+    assert ">own_text<" not in page.read_text()
     RunDir(two[1]).key_terms.write_text("cold wind\n")
+    config = RunDir(two[1]).config()
+    RunDir(two[1]).save_config(replace(config, terms=replace(config.terms, own_text=True)))
     assert main(words) == 0
     assert ">key_terms<" in page.read_text()
+    assert ">own_text<" in page.read_text()

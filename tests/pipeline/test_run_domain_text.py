@@ -491,6 +491,13 @@ def test_a_fold_with_another_text_is_not_pooled(folds, capsys) -> None:
     assert "fold-2: has another text than the cross-validation; redo it with --domain-text" in told
 
 
+def test_a_fold_by_its_own_transcripts_is_not_pooled_with_others(folds, capsys) -> None:
+    config = folds[1].config()
+    folds[1].save_config(replace(config, terms=replace(config.terms, own_text=True)))
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
+    assert "fold-2: has another --own-text than the cross-validation" in capsys.readouterr().err
+
+
 def test_a_fork_of_a_run_has_its_text(folds) -> None:
     """As a trial of a sweep is one."""
     fold = folds[0]

@@ -38,7 +38,13 @@ def mixture(
     own: Sequence[Utterance], others: Sequence[tuple[Sequence[Utterance], float]], seed: int
 ) -> Iterator[Utterance]:
     """The run's utterances without end, with a share of the places for each of `others`."""
-    run_stream = shuffled(own, seed)
+    return mixed(shuffled(own, seed), others, seed)
+
+
+def mixed(
+    run_stream: Iterator[Utterance], others: Sequence[tuple[Sequence[Utterance], float]], seed: int
+) -> Iterator[Utterance]:
+    """The same of utterances that come in an order of their own."""
     quotas = [
         _Quota(shuffled(rows, seed + i), share)
         for i, (rows, share) in enumerate(others, start=1)

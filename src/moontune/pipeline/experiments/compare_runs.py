@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moontune.config.flag_marks import Positional
-from moontune.config.schema import OutputConfig, ReportConfig, RunConfig, TermsConfig
+from moontune.config.schema import OutputConfig, ReportConfig, RunConfig
 from moontune.config.validation import check_values
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
@@ -127,7 +127,8 @@ def _with_words_named(run: RunDir) -> RunConfig:
     copies of its own, so that places say nothing."""
     config = run.used_config()
     terms = config.terms
-    named = TermsConfig(
+    named = replace(
+        terms,
         key_terms=terms.key_terms and Path(f"list {file_sha256(run.key_terms)[:12]}"),
         domain_text=terms.domain_text and Path(f"text {file_sha256(run.domain_text)[:12]}"),
     )

@@ -186,6 +186,11 @@ def check_unchanged(run: RunDir) -> None:
                     f"{path}: has other {section} settings than the cross-validation; redo it with "
                     "those, or start over with --overwrite"
                 )
+        if own.terms.own_text != wanted.terms.own_text:
+            raise UserError(
+                f"{path}: has another --own-text than the cross-validation; redo it with that, or "
+                "start over with --overwrite"
+            )
         for setting, called in (("key_terms", "list of key terms"), ("domain_text", "text")):
             theirs, mine = (getattr(one, setting) for one in (RunDir(path), run))
             if getattr(config.terms, setting) and _content(theirs) != _content(mine):
