@@ -106,6 +106,11 @@ class RunDir:
         return f"delete it, for uncalibrated confidences, or make it again: {again}"
 
     @property
+    def measured_again(self) -> str:
+        """What to do where what an evaluation made is damaged, or of another file."""
+        return f"again: moontune evaluate {shlex.quote(str(self.path))} --overwrite"
+
+    @property
     def key_terms(self) -> Path:
         """The run's own copy of its list of key terms, where it has one."""
         return self.path / "key_terms.txt"
@@ -168,9 +173,8 @@ class RunDir:
         """What an evaluation made of a file of the user's that is `there`. Raises UserError."""
         if not (there and file.is_file()):
             return None
-        again = f"again: moontune evaluate {shlex.quote(str(self.path))} --overwrite"
-        row = read_json(file, again)
-        with damage_as_user_error(file, again):
+        row = read_json(file, self.measured_again)
+        with damage_as_user_error(file, self.measured_again):
             return made(row)
 
     @property

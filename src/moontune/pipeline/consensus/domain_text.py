@@ -74,8 +74,7 @@ def weighed_text(run: RunDir, which: str) -> WeighedText:
     found = run.weighed_text(which)
     if found is None or found.text_sha256 != file_sha256(run.domain_text):
         raise UserError(
-            f"{run.domain_text}: is not the text that was measured; again: moontune evaluate "
-            f"{shlex.quote(str(run.path))} --overwrite"
+            f"{run.domain_text}: is not the text that was measured; {run.measured_again}"
         )
     return found
 

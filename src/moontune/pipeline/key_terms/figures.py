@@ -64,8 +64,5 @@ def _predictions(run: RunDir, which: str) -> list[PredictionRow]:
 def _written(run: RunDir, which: str) -> WrittenTerms:
     found = run.written_terms(which)
     if found is None or found.list_sha256 != file_sha256(run.key_terms):
-        raise UserError(
-            f"{run.key_terms}: is not the list that was measured; again: moontune evaluate "
-            f"{run.path} --overwrite"
-        )
+        raise UserError(f"{run.key_terms}: is not the list that was measured; {run.measured_again}")
     return found
