@@ -69,8 +69,10 @@ class Scopes:
             count(greedy, "rotate frame_keys hidden_frames _attend_one", kind(ATTENTION))
             count(greedy._Layer, "keep", kind(ATTENTION))
             count(lora_linear.FusedLoraLinear, "__call__", self._of_linear)
-            patch(lora_linear._Linear, "forward", self._product)
-            patch(lora_linear._Linear, "backward", self._product_back)
+            for function in (lora_linear._Linear, lora_linear._BlockLinear):
+                patch(function, "forward", self._product)
+                patch(function, "backward", self._product_back)
+            count(lora_linear, "_with_loras", lambda *_: (self._ledger.part[0], ADAPTERS))
             patch(torch.nn.functional, "linear", self._head)
             count(head_loss.HeadLoss, "forward", part(VOCABULARY, "losses and their gradient"))
             count(losses.LossComputer, "labels", part("data", "labels as tokens"))
@@ -140,14 +142,14 @@ class Scopes:
 
 
 class _AfterProduct(TorchFunctionMode):
-    """Calls `then` after the product with `weight`."""
+    """Calls `then` after the product with `weight`, or with a copy that has a LoRA added."""
 
     def __init__(self, weight: torch.Tensor, then: Callable[[], None]) -> None:
         super().__init__()
-        self._weight, self._then = weight.data_ptr(), then
+        self._shape, self._then = weight.shape, then
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        if func in _PRODUCTS and args[1].data_ptr() == self._weight:
+        if func in _PRODUCTS and args[1].shape == self._shape:
             self._then()
         return out

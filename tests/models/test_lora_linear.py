@@ -27,10 +27,14 @@ def layer_of(outs: int, rank: int | None, alpha: int, dropout: float = 0.0) -> A
 
 
 @pytest.mark.parametrize("mask_of", [None, torch.int32, torch.float32])
-def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, mask_of) -> None:
+@pytest.mark.parametrize("merged_from", [7, 8])
+def test_loras_of_any_rank_have_plain_autograds_gradients(
+    monkeypatch, mask_of, merged_from
+) -> None:
     """Ranks and scales differ, one layer has no LoRA; the dropout's mask is given, as a CPU's or
-    another device's."""
+    another device's; the rows are just enough to merge, or too few."""
     torch.manual_seed(0)
+    monkeypatch.setattr(projection, "_MERGED_FROM", merged_from)
     keep = torch.rand(7, 12) > 0.3
     bits = None if mask_of is None else keep.to(mask_of) * (-1 if mask_of == torch.int32 else 1)
     monkeypatch.setattr(projection, "dropout_mask", lambda shape, p, dtype, device: bits)
@@ -55,6 +59,20 @@ def test_fused_loras_of_any_rank_have_plain_autograds_gradients(monkeypatch, mas
     ours = torch.autograd.grad(found, [x, *weights], push)
     for mine, right in zip(ours, theirs, strict=True):
         assert torch.allclose(mine, right, atol=1e-4)
+
+
+def test_loras_fused_as_other_types_want_them_give_what_each_by_itself_gives(monkeypatch) -> None:
+    torch.manual_seed(0)
+    layers = [layer_of(5, 2, 8), layer_of(6, None, 1), layer_of(3, 4, 4)]
+    x = torch.randn(7, 12, requires_grad=True)
+    weights = [x, *(p for layer in layers for p in layer.parameters() if p.requires_grad)]
+    found = []
+    for by in (projection._BlockLinear, projection._Linear):
+        monkeypatch.setattr(projection, "_BlockLinear", by)
+        out = lora_linear(layers, torch.float32, merged=False)(x)
+        found.append([out, *torch.autograd.grad(out.square().sum(), weights)])
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, atol=1e-4, rtol=1e-4)
 
 
 def test_bfloat16_on_a_cpu_meets_few_counts_of_rows() -> None:

@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 _RANDOM_LEVELS = 2**16  # dropout draws 16 bits a value
+# From so many rows on a LoRA is added to a float32 weight for a pass: below, the copy costs more.
+_MERGED_FROM = 512
 _BITS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
 
 
@@ -115,7 +117,9 @@ class FusedLoraLinear:
         keep = dropout_mask(x.shape, p, self.weight.dtype, x.device)
         places = [(rank, out, scale / (1 - p)) for rank, out, scale in self._places]
         weights = [w for lora in used for w in (lora.a, lora.b)]
-        out: Any = _Linear.apply(x, self.weight, self.bias, keep, places, *weights)
+        plain = self.weight.dtype == torch.float32 and x.device.type == "cpu"
+        by = _BlockLinear if plain and used else _Linear
+        out: Any = by.apply(x, self.weight, self.bias, keep, places, *weights)
         return out
 
 
@@ -226,6 +230,63 @@ class _Linear(torch.autograd.Function):
                 of_x.add_(dropped(of_low @ a, keep))
         of_x = None if of_x is None else of_x.to(ctx.x_dtype)
         return of_x, None, None, None, None, *of_loras
+
+
+class _BlockLinear(torch.autograd.Function):
+    """What `_Linear` gives in float32 on a CPU, each LoRA by itself: products with the zeros of a
+    fused b cost there what they count. Without dropout, and of many rows, the LoRAs are added to
+    the weight instead, which is made again for the way back rather than kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x, weight, bias, keep, places, *loras):  # type: ignore[override]
+        rows = x.float()
+        merged = keep is None and len(rows) >= _MERGED_FROM
+        ctx.x_dtype, ctx.places, ctx.merged = x.dtype, places, merged
+        if merged:
+            ctx.save_for_backward(weight, keep, rows, *loras)
+            return functional.linear(rows, _with_loras(weight, places, loras), bias)
+        kept = dropped(rows, keep)
+        ctx.save_for_backward(weight, keep, kept, *loras)
+        out = functional.linear(rows, weight, bias)
+        low = kept @ torch.cat(loras[::2]).t()
+        for (rank, to, scale), b in zip(places, loras[1::2], strict=True):
+            out[:, to].addmm_(low[:, rank], b.t(), alpha=scale)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad):  # type: ignore[override]
+        weight, keep, kept, *loras = ctx.saved_tensors
+        a, grad = torch.cat(loras[::2]), grad.float()
+        of_x = None
+        if ctx.needs_input_grad[0]:
+            whole = _with_loras(weight, ctx.places, loras) if ctx.merged else weight
+            of_x = grad @ whole
+        low, of_low = kept @ a.t(), kept.new_empty(len(a), len(kept))
+        of_bs: list[torch.Tensor] = []
+        for (rank, out, scale), b in zip(ctx.places, loras[1::2], strict=True):
+            torch.mm(b.t() * scale, grad[:, out].t(), out=of_low[rank])
+            of_bs.append((low[:, rank].t() @ grad[:, out]).t() * scale)
+        of_a = of_low @ kept
+        of_loras = [
+            of_one
+            for (rank, _, _), of_b in zip(ctx.places, of_bs, strict=True)
+            for of_one in (of_a[rank], of_b)
+        ]
+        if of_x is not None and not ctx.merged:
+            of_x.add_(dropped(of_low.t() @ a, keep))
+        of_x = None if of_x is None else of_x.to(ctx.x_dtype)
+        return of_x, None, None, None, None, *of_loras
+
+
+def _with_loras(
+    weight: torch.Tensor, places: Sequence[_Place], loras: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """A copy of the layers' weights (outs, in), their LoRAs added."""
+    whole = weight.clone()
+    for (_, out, scale), a, b in zip(places, loras[::2], loras[1::2], strict=True):
+        whole[out].addmm_(b, a, alpha=scale)
+    return whole
 
 
 def _fused(
