@@ -5,7 +5,8 @@
 Trains from the base as the fold was trained, but for the bet, and prints JSON lines as
 `benchmarks.study.word_errors` does: the fold's own adapter, then the bet's, on the test clips.
 
-- usual: nothing but the seed (--seed) or a setting (--max-steps, --wise-ft) is another.
+- usual: nothing but the seed (--seed) or a setting (--max-steps, --wise-ft,
+  --lora-dropout) is another.
 - balanced: every speaker gets as many places in training as any other.
 - soft: half of the loss is the distance (KL) to what a bigger model gives each next token
   (--teacher MODEL, --teacher-adapter FOLDER).
@@ -57,6 +58,8 @@ class Args:
     """Updates. Default: the fold's own."""
     wise_ft: float | None = None
     """Share of the way from base to tuned. Default: the fold's own."""
+    lora_dropout: float | None = None
+    """Of the adapter's input. Default: the fold's own."""
     teacher: str | None = None
     """A bigger model with the same words, for `soft`."""
     teacher_adapter: Path | None = None
@@ -142,7 +145,10 @@ def trained(args: Args, run: RunDir, base: Base) -> None:
     own, val = run.fitting("train"), run.fitting("val")
     rows = read_run_manifest(run.manifest("backwards"))
     others = [([replace(u, backwards=True) for u in rows], config.train.backwards_share)]
-    model = attach_lora(base, config.lora, seed)
+    lora = config.lora
+    if args.lora_dropout is not None:
+        lora = replace(lora, lora_dropout=args.lora_dropout)
+    model = attach_lora(base, lora, seed)
     if args.bet == "norms":
         for name, p in model.named_parameters():
             p.requires_grad_("lora_" in name or "norm" in name)
