@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from benchmarks.limits.ledger import Ledger, Part
 from moontune.evaluation import evaluate
 from moontune.models import transcriber
-from moontune.models.packed import forward, front_end, greedy, head_loss, layers, lora_linear
+from moontune.models.packed import forward, front_end, greedy, head, head_loss, layers, lora_linear
 from moontune.training import averaging, feature_cache, losses
 
 PROJECTIONS, ADAPTERS, ATTENTION = "projections", "adapters", "attention"
@@ -30,9 +30,8 @@ _PRODUCTS = (torch.nn.functional.linear, torch.Tensor.matmul)
 class Scopes:
     """The ledger's parts, put around moontune's functions for the time of a block."""
 
-    def __init__(self, ledger: Ledger, vocabulary: int) -> None:
-        self._ledger, self._vocabulary = ledger, vocabulary
-        self._halves = [""]
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger, self._halves = ledger, [""]
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -73,7 +72,7 @@ class Scopes:
                 patch(function, "forward", self._product)
                 patch(function, "backward", self._product_back)
             count(lora_linear, "_with_loras", lambda *_: (self._ledger.part[0], ADAPTERS))
-            patch(torch.nn.functional, "linear", self._head)
+            count(head.Head, "__call__", part(VOCABULARY, "logits to choose from"))
             count(head_loss.HeadLoss, "forward", part(VOCABULARY, "losses and their gradient"))
             count(losses.LossComputer, "labels", part("data", "labels as tokens"))
             count(feature_cache.FeatureCache, "__call__", part("data", "features that are kept"))
@@ -130,15 +129,6 @@ class Scopes:
                 return
             with _AfterProduct(weight, lambda: self._ledger.turn((half, ADAPTERS))):
                 yield
-
-    def _head(self, linear: Callable) -> Callable:
-        def call(x: Any, weight: Any, bias: Any = None) -> Any:
-            if len(weight) != self._vocabulary or self._halves[-1] != WRITER:
-                return linear(x, weight, bias)
-            with self._ledger.inside((VOCABULARY, "logits to choose from")):
-                return linear(x, weight, bias)
-
-        return call
 
 
 class _AfterProduct(TorchFunctionMode):

@@ -116,7 +116,7 @@ def training(args: Args, rows: list[Utterance], lora: LoraConfig, dtype: str) ->
     base = load_base(args.model_id, None, "cpu")
     model = attach_lora(base, lora, _SEED)
     ledger = Ledger()
-    scopes = Scopes(ledger, len(base.net.proj_out.weight))
+    scopes = Scopes(ledger)
     kinds = ["first", *["bare", "timed"] * args.rounds, "counted"]
     plan = [kind for kind in kinds for _ in range(count)]
     accounts: list[Account] = []
@@ -170,7 +170,7 @@ def evaluation(args: Args, rows: list[Utterance]) -> Found:
     base = load_base(args.model_id, None, "cpu")
     fill(attach_lora(base, LoraConfig(), _SEED), _SEED)
     ledger = Ledger()
-    scopes = Scopes(ledger, len(base.net.proj_out.weight))
+    scopes = Scopes(ledger)
 
     def heard(u: Utterance) -> Any:
         with ledger.inside(AUDIO):

@@ -94,7 +94,7 @@ def logits_of(
     for layer, kv in zip(packed.decoder, cross_keys.layers, strict=True):
         x = layer(x, layout, rotations, kv, cross_keys.layout)
     rows = packed.decoder_norm(x)[: layout.count]
-    return functional.linear(rows.to(packed.dtype), packed.head).float()
+    return functional.linear(rows.to(packed.dtype), packed.head.weight).float()
 
 
 class Soft(Likelihood):

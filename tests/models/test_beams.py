@@ -96,7 +96,7 @@ def test_fewer_words_than_beams(tiny_base) -> None:
     """At the first place there are only as many beams as there are words."""
     packed = packed_forward(tiny_base.net, merged=True)
     keys = keys_of(packed, CLIPS[:1])
-    words = len(packed.head)
+    words = packed.head.words
     [found] = beams(packed, keys, [1], words + 5)
     assert len(found) == words
     assert sum(np.exp([b.log_probability for b in found])) == pytest.approx(1.0, abs=1e-4)

@@ -42,7 +42,7 @@ def packed_forward(
     def fuse(*layers: torch.nn.Module) -> Linear:
         return lora_linear(layers, dtype, merged=merged)
 
-    packed = PackedForward(architecture.parts(net, fuse), dtype)
+    packed = PackedForward(architecture.parts(net, fuse), dtype, writes=merged)
     if merged or dtype != torch.float32:  # most is computed with copies
         lay_aside(net.parameters())
     return packed

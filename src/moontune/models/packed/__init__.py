@@ -14,6 +14,7 @@ In reading order:
     layers       The encoder's and the decoder's layers over clips laid end to end
     forward      The forward pass over clips laid end to end, without padding, of any architecture's
                  parts
+    head         The output head: what is thought of every word of the vocabulary
     head_loss    Cross-entropy behind the output head, with its gradient computed at once
     greedy       Greedy transcripts of several clips at once, equal to `generate` on each alone
     beams        The most likely transcripts of several clips at once, by beam search

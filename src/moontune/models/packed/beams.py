@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.greedy import attend, frame_keys, hidden_frames, until_end
@@ -143,7 +142,7 @@ class _Search:
             found = found.unflatten(0, (clips, heads)).transpose(1, 2).flatten(2)
             x = x + layer.cross.out(found[self._clip, self._slot])
             x = x + layer.mlp(layer.norms[2](x))
-        return functional.linear(packed.decoder_norm(x).to(packed.dtype), packed.head).float()
+        return packed.head(packed.decoder_norm(x)).float()
 
     def _end(
         self,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from moontune.models.packed.head import Head
 from moontune.models.packed.head_loss import HeadLoss
 from moontune.models.packed.layout import CrossKeys, Layout, PackedClips
 from moontune.models.packed.lora_linear import padded_row_count
@@ -27,16 +28,17 @@ class PackedForward:
     """A net, with or without an adapter on it, computing without padding.
 
     Matrix products of the layers run in `dtype`; norms, residuals and the loss stay in float32.
-    Gradients reach the adapter's weights and nothing else.
+    Gradients reach the adapter's weights and nothing else. `writes`: it is there to transcribe.
     """
 
-    def __init__(self, parts: Parts, dtype: torch.dtype) -> None:
+    def __init__(self, parts: Parts, dtype: torch.dtype, *, writes: bool) -> None:
         self._parts, self.dtype = parts, dtype
         self.features, self.times = parts.features, parts.times
         decoder = parts.decoder
         self.decoder, self.decoder_norm, self.rotary = decoder.layers, decoder.norm, decoder.rotary
         self.heads, self.head_dim = decoder.heads, decoder.head_dim
-        self.embedding, self.head = decoder.embedding, decoder.head.to(dtype)
+        self.embedding = decoder.embedding
+        self.head = Head(decoder.head.to(dtype), written=writes)
         self.start, self.eos = decoder.start, decoder.eos
 
     @property

@@ -123,8 +123,7 @@ def _next(
         q = layer.cross.q(layer.norms[1](x)).float()
         x = x + layer.cross.out(_attend_one(q, kept.keys, kept.values, heads, hidden))
         x = x + layer.mlp(layer.norms[2](x))
-    logits = torch.nn.functional.linear(packed.decoder_norm(x).to(packed.dtype), packed.head)
-    return logits.argmax(dim=-1)
+    return packed.head(packed.decoder_norm(x)).argmax(dim=-1)
 
 
 def _attend_one(
@@ -138,7 +137,9 @@ def attend(
     q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None
 ) -> torch.Tensor:
     """Attention of (sets, queries, head_dim) over (sets, places, head_dim)."""
-    scores = torch.bmm(q, keys.transpose(1, 2)).mul_(q.shape[-1] ** -0.5)
-    if bias is not None:
-        scores += bias
+    scale = q.shape[-1] ** -0.5
+    if bias is None:
+        scores = torch.bmm(q, keys.transpose(1, 2)).mul_(scale)
+    else:
+        scores = torch.baddbmm(bias, q, keys.transpose(1, 2), alpha=scale)
     return torch.bmm(torch.softmax(scores, dim=-1), values)

@@ -105,6 +105,8 @@ class FusedLoraLinear:
             self.weight = _shared([_base_of(layer) for layer in layers])
         else:
             self.weight = torch.cat(weights).to(dtype)
+        if merged and self.weight.device.type == "cpu" and len(self.weight) >= self.weight.shape[1]:
+            self.weight = self.weight.t().contiguous().t()  # the order in which few rows read it
         biases = [_base_of(layer).bias for layer in layers]
         assert len({b is None for b in biases}) == 1
         self.bias = None if biases[0] is None else torch.cat([b.detach() for b in biases]).to(dtype)
