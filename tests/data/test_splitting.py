@@ -123,3 +123,20 @@ def test_of_a_group_that_was_divided_what_is_new_is_trained_on() -> None:
     done = split_utterances(rows, **SHARES, seed=1, fixed=fixed)
     found = {u.id: name for name in SPLITS for u in done.parts[name]}
     assert found == fixed | {ids[2]: "train"}
+
+
+def test_of_more_clips_than_are_wanted_some_are_drawn() -> None:
+    rows = utterances({f"s{i}": [2.0] * 10 for i in range(20)})
+    whole = split_utterances(rows, **SHARES, seed=3)
+    done = whole.with_at_most({"train": 50, "val": 1_000})
+    assert len(done.parts["train"]) == done.shares["train"].utterances == 50
+    assert done.shares["train"].share == pytest.approx(100 / 400)
+    assert done.left_out == {"train": len(whole.parts["train"]) - 50}
+    assert done.parts["val"] == whole.parts["val"]
+    assert done.parts["test"] == whole.parts["test"]
+    assert set(done.parts["train"]) <= set(whole.parts["train"])
+    assert len({u.speaker for u in done.parts["train"]}) > 8, "of all speakers"
+    other = split_utterances(rows, **SHARES, seed=4).with_at_most({"train": 50})
+    assert {u.id for u in other.parts["train"]} != {u.id for u in done.parts["train"]}
+    again = split_utterances(rows[::-1], **SHARES, seed=3).with_at_most({"train": 50})
+    assert {u.id for u in again.parts["train"]} == {u.id for u in done.parts["train"]}

@@ -217,6 +217,34 @@ def test_stage_order_redo_and_overrides(
     assert "min_duration_s = 0.3" in Path("outputs/r/config.toml").read_text()
 
 
+def test_clips_that_no_training_would_hear_are_left_out_before_they_are_labelled(
+    tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
+) -> None:
+    """Hours of audio would wait for minutes of training else; a longer training says so."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("moontune.pipeline.stages.split._SEVERAL", 3)
+    given = {"max_steps": 2, "backwards_share": 0.0}
+    assert main(["sample", *flags(tiny_model, noise_manifest, **given)]) == 0
+    assert main(["clean", "outputs/r"]) == 0
+    assert main(["split", "outputs/r"]) == 0
+    told = capsys.readouterr().out
+    run = RunDir(Path("outputs/r"))
+    split = run.read("split.json")
+    assert split["left_out"]["train"] > 0
+    assert f"of train, 4 clips drawn at random are kept and {split['left_out']['train']}" in told
+    assert len(rows_of(run.manifest("train"))) == split["shares"]["train"]["utterances"] == 4
+    for verb in ("labels", "baseline"):
+        assert main([verb, "outputs/r"]) == 0, verb
+    heard = json.dumps(run.read("base_transcripts.json"))
+    clips = {row["id"] for row in rows_of(run.manifest("clean"))}
+    kept = {row["id"] for n in ("train", "val", "test") for row in rows_of(run.manifest(n))}
+    assert {name for name in clips if f'"{name}"' in heard} == kept < clips
+    assert "that the split left out" not in capsys.readouterr().err
+    assert main(["train", "outputs/r", "--max-steps", "9"]) == 0
+    told = capsys.readouterr()
+    assert "9 updates would hear some of the" in told.out + told.err
+
+
 def test_existing_run_is_refused_resumed_or_replaced(
     tmp_path, monkeypatch, capsys, tiny_model, noise_manifest
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from moontune.data.assignment import assign
@@ -30,6 +32,17 @@ class Share:
     share: float  # of all audio
     wanted: float
 
+    @classmethod
+    def of(cls, utterances: Sequence[Utterance], total_s: float, wanted: float) -> Share:
+        seconds = sum(u.duration or 0.0 for u in utterances)
+        return cls(
+            utterances=len(utterances),
+            speakers=len({u.speaker for u in utterances} - {None}),
+            seconds=round(seconds, 3),
+            share=round(seconds / total_s, 4),
+            wanted=round(wanted, 4),
+        )
+
 
 @dataclass(frozen=True)
 class Leak:
@@ -49,6 +62,18 @@ class Split:
     voices: int  # speakers that are named
     seed: int
     kept: KeptTogether | None = None  # of a split by recording
+    left_out: Mapping[SplitName, int] = field(default_factory=dict)  # clips, by `with_at_most`
+
+    def with_at_most(self, clips: Mapping[SplitName, int]) -> Split:
+        """The split with so many clips in some of its parts, drawn by the seed."""
+        parts, shares, left_out = dict(self.parts), dict(self.shares), dict(self.left_out)
+        total_s = math.fsum(u.duration or 0.0 for part in parts.values() for u in part)
+        for name, most in clips.items():
+            if len(parts[name]) > most:
+                left_out[name] = len(parts[name]) - most
+                parts[name] = drawn(parts[name], most, self.seed)
+                shares[name] = Share.of(parts[name], total_s, shares[name].wanted)
+        return replace(self, parts=parts, shares=shares, left_out=left_out)
 
     def summary(self) -> dict[str, Any]:
         """What is saved beside the manifests."""
@@ -58,6 +83,7 @@ class Split:
             "kept_together": None if self.kept is None else self.kept.to_json(),
             "voices": self.voices,
             "seed": self.seed,
+            "left_out": dict(self.left_out),
             "shares": {name: asdict(self.shares[name]) for name in SPLITS},
             "leakage": {
                 "counts": {k: sum(leak.kind == k for leak in self.leaks) for k in kinds},
@@ -115,6 +141,16 @@ def _beside(
             groups.setdefault(f"{name} ({part})", []).append(u)
             where[f"{name} ({part})"] = part
     return replace(grouping, groups=groups), where
+
+
+def drawn(utterances: Sequence[Utterance], count: int, seed: int) -> list[Utterance]:
+    """So many of them in their order: those whose ids have the lowest seeded hashes."""
+
+    def place(u: Utterance) -> bytes:
+        return hashlib.blake2b(u.id.encode(errors="surrogatepass"), key=str(seed).encode()).digest()
+
+    chosen = {u.id for u in heapq.nsmallest(count, utterances, key=place)}
+    return [u for u in utterances if u.id in chosen]
 
 
 def split_folds(
@@ -205,14 +241,7 @@ def _divided(
         parts[where[name]].append(replace(u, group=name if grouping.sessions else None))
     total = math.fsum(u.duration or 0.0 for u in utterances)
     shares: dict[SplitName, Share] = {
-        name: Share(
-            utterances=len(parts[name]),
-            speakers=len({u.speaker for u in parts[name]} - {None}),
-            seconds=round(sum(u.duration or 0.0 for u in parts[name]), 3),
-            share=round(sum(u.duration or 0.0 for u in parts[name]) / total, 4),
-            wanted=round(w, 4),
-        )
-        for name, w in zip(SPLITS, wanted, strict=True)
+        name: Share.of(parts[name], total, w) for name, w in zip(SPLITS, wanted, strict=True)
     }
     voices = len({u.speaker for u in utterances} - {None})
     leaks = find_leaks(parts, audio_key)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from moontune.config.recommended import clips_wanted
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import read_run_manifest, write_manifest
-from moontune.data.splitting import SPLITS, SplitBy, meaning_of, split_utterances
+from moontune.data.splitting import SPLITS, Split, SplitBy, meaning_of, split_utterances
 from moontune.errors import UserError
 from moontune.pipeline.earlier_run import (
     corrected_clips,
@@ -20,11 +21,27 @@ from moontune.system.files import write_json
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
+_SEVERAL = 1_000  # clips, which are soon labelled; evenly spaced ones of them are validated on
+
 
 def split_by_of(run: RunDir, config: RunConfig) -> SplitBy:
     """How a run's cleaned utterances are split: as asked, or as `auto` is for them."""
     asked = config.split.split_by
     return run.stages()["clean"]["split_by"] if asked == "auto" else asked
+
+
+def _only_heard(split: Split, config: RunConfig) -> tuple[Split, list[str]]:
+    """The split without those clips that no training would come to hear, for which no label needs
+    to be made, and what to say of it. Hours of audio would wait for minutes of training else."""
+    most = max(_SEVERAL, clips_wanted(config))
+    heard = split.with_at_most({"train": most, "val": _SEVERAL})
+    does = {"train": "hears", "val": "validates on"}
+    return heard, [
+        f"of {name}, {counted(len(heard.parts[name]), 'clip')} drawn at random are kept and "
+        f"{count:,} left out: training {does[name]} no more"
+        + (" (with more --max-steps it does)" if name == "train" else "")
+        for name, count in heard.left_out.items()
+    ]
 
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -48,7 +65,10 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         audio_key=lambda u: hashes.get(u.id, ""),
         fixed=fixed,
     )
-    if earlier is not None:
+    remarks: list[str] = []
+    if earlier is None:
+        split, remarks = _only_heard(split, config)
+    else:
         empty = [name for name in SPLITS if not split.parts[name]]
         if empty:
             raise UserError(
@@ -68,6 +88,8 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             f"{share.seconds / 60:5.1f} min ({100 * share.share:.1f} %, wanted "
             f"{100 * share.wanted:.0f} %)"
         )
+    for remark in remarks:
+        ui.note(remark)
     summary = split.summary()
     counts: dict[str, int] = summary["leakage"]["counts"]
     if meaning := meaning_of(split.split_by, split.voices):
@@ -79,4 +101,4 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         ui.warn("not every clip names its speaker, so shared speakers cannot be counted")
     ui.note(f"shared between splits: {shared_text(counts)}")
     write_json(run / "split.json", summary)
-    return {"leakage": counts}
+    return {"leakage": counts, "remarks": remarks}

@@ -15,6 +15,7 @@ from moontune.config.loading import setting_text
 from moontune.config.recommended import (
     BASE_CLIPS,
     DataSummary,
+    clips_wanted,
     recommend,
     unset,
 )
@@ -87,6 +88,7 @@ def train_stage(
     usual = None
     if checkpoint is None:
         decisions = _decide(inputs, config, options, group, ui)
+        group.on_main(lambda: _tell_left_out(run, decisions.config, ui))
     else:
         decisions = Decisions.from_json(config, checkpoint.facts["about"])
         usual = checkpoint.facts["about"].get("usual")
@@ -147,6 +149,20 @@ def _checkpoint(run: RunDir, key: str, ui: Ui) -> Checkpoint | None:
         ui.warn(f"the saved state is not gone on with: {why}; training begins anew")
         run.checkpoint.unlink()
     return checkpoint
+
+
+def _tell_left_out(run: RunDir, config: RunConfig, ui: Ui) -> None:
+    """Where the split left clips out as more than a training hears, and this one is longer."""
+    if not (run / "split.json").is_file():  # nothing was held out
+        return
+    split = run.read("split.json")
+    left_out, kept = split.get("left_out", {}).get("train", 0), split["shares"]["train"]
+    update = config.train.batch_size * config.train.grad_accum
+    if left_out and clips_wanted(config) > kept["utterances"] + update:
+        ui.warn(
+            f"{config.train.updates:,} updates would hear some of the {counted(left_out, 'clip')} "
+            "that the split left out; a run with that --max-steps from the beginning keeps them"
+        )
 
 
 def _decide(

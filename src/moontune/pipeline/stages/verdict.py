@@ -157,6 +157,7 @@ def _metrics_of(
         "remarks": [
             *remarks(config),
             *cleaned["remarks"],
+            *stages["split"].get("remarks", []),
             *stages["labels"].get("remarks", []),
             *([general_facts["remark"]] if general_facts["remark"] else []),
         ],
