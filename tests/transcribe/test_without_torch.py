@@ -112,7 +112,7 @@ def test_the_tokens_are_pytorchs(tiny_model, adapter) -> None:
         assert_decided(base, CLIPS, wanted)
         assert OnnxTranscriber.of_arrays(read_arrays(tiny_model, of))(CLIPS, CAP) == wanted
         found = open_recognizer(str(of or tiny_model), "cpu")
-        assert found.one_by_one  # through arrays
+        assert isinstance(found.transcribe, OnnxTranscriber)  # through arrays
         assert found(CLIPS, CAP) == wanted
 
 
@@ -220,7 +220,7 @@ def test_what_is_unplain_is_still_heard(tmp_path, tiny_model, monkeypatch) -> No
     wanted = open_recognizer(str(tiny_model), "cpu")(CLIPS, CAP)
     monkeypatch.setattr("moontune.transcribe.recognizer.read_arrays", refuse)
     found = open_recognizer(str(tiny_model), "cpu")
-    assert not found.one_by_one
+    assert not isinstance(found.transcribe, OnnxTranscriber)
     assert [t.tokens for t in found(CLIPS, CAP)] == [t.tokens for t in wanted]
 
 

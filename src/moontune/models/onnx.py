@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from moontune.models.arrays import Arrays
 from moontune.models.decoding import Transcript, whole_characters
 from moontune.models.graph.builder import Constants
 from moontune.models.graph.moonshine import decoder_model, encoder_model
+from moontune.models.graph.together import Together
 from moontune.models.standalone import (
     DECODER,
     ENCODER,
@@ -52,7 +54,8 @@ class OnnxTranscriber:
     """Hears and writes with `encoder_model` and `decoder_model_merged` of a folder, clip by clip.
 
     The folder holds them as `.onnx` or `.ort`, and `tokenizer.json` or `tokenizer.bin`, or
-    `tokenizer` names a tokenizer.json. `of_arrays` needs no such folder.
+    `tokenizer` names a tokenizer.json. `of_arrays` needs no such folder, and writes several clips
+    together.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class OnnxTranscriber:
         """Raises UserError."""
         folder = Path(folder)
         sessions = (open_session(_graph(folder, name), threads) for name in (ENCODER, DECODER))
-        self._pair = Pair(*sessions)
+        self._pair: Pair | Together = Pair(*sessions)
         file = tokenizer or folder / TOKENIZER
         self.tokenizer = None
         if tokenizer is None and not file.is_file() and (folder / "tokenizer.bin").is_file():
@@ -74,12 +77,12 @@ class OnnxTranscriber:
         """The same of a model's weights, through graphs in float32 that no file holds."""
         import_onnxruntime()
         sessions = []
-        for build in (encoder_model, decoder_model):
+        for build in (encoder_model, partial(decoder_model, for_several=True)):
             constants = Constants(apart=True)
             graph = build(arrays.weights, arrays.shape, constants, arrays.notes)
             sessions.append(load_session(graph, threads, constants.outside()))
         made = cls.__new__(cls)
-        made._pair = Pair(*sessions)
+        made._pair = Together(*sessions)
         made.tokenizer = _tokenizer(arrays.tokenizer)
         return made
 
@@ -90,7 +93,10 @@ class OnnxTranscriber:
 
     def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
         """Greedy transcripts of float32 mono 16 kHz clips, (samples,) each, under their caps."""
-        return [self._transcript(clip, cap(len(clip) / SAMPLE_RATE_HZ)) for clip in clips]
+        most = [cap(len(clip) / SAMPLE_RATE_HZ) for clip in clips]
+        if isinstance(self._pair, Together):
+            return list(map(self._transcript, self._pair.write(clips, most)))
+        return [self._transcript(self._pair.write(*one)) for one in zip(clips, most, strict=True)]
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """What the tokens say."""
@@ -98,8 +104,7 @@ class OnnxTranscriber:
             return text_of(tokens, self._bytes)
         return whole_characters(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
-    def _transcript(self, clip: np.ndarray, most: int) -> Transcript:
-        tokens = self._pair.write(clip, most)
+    def _transcript(self, tokens: list[int]) -> Transcript:
         return Transcript(self.text_of(tokens), tokens, tokens[-1:] != [self._pair.end])
 
 

@@ -332,7 +332,7 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
     language = Language(parts.language)
     found = (what, kind, "cpu", parts.cap, note, transcriber)
     assumed = parts.language_is_assumed
-    return Recognizer(*found, one_by_one=True, language=language, language_is_assumed=assumed)
+    return Recognizer(*found, language=language, language_is_assumed=assumed)
 
 
 def _onnx(what: str, told: Language | None) -> Recognizer:

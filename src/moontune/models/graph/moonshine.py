@@ -19,7 +19,8 @@ from moontune.models.graph.messages import BOOL, FLOAT, INT64, Value
 
 Weights = Mapping[str, np.ndarray]  # of the merged model, by their names in PyTorch
 Notes = Mapping[str, str]
-_HIDDEN = -1e9  # added to the score of a place that must not be looked at
+HIDDEN = -1e9  # added to the score of a place that must not be looked at
+UNHEARD = "encoder_bias"  # an input of moontune's own: what is added to scores of the states
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Net:
 
     def bias(self, seen: str) -> str:
         """The mask to add to scores, 0 where `seen` is true."""
-        return self.g("Where", seen, self.g.number(0.0), self.g.number(_HIDDEN))
+        return self.g("Where", seen, self.g.number(0.0), self.g.number(HIDDEN))
 
 
 def encoder_model(weights: Weights, shape: Shape, constants: Constants, notes: Notes) -> bytes:
@@ -224,9 +225,22 @@ def _gelu(g: Graph, x: str) -> str:
     return g("Mul", g("Mul", x, one), g.number(0.5))
 
 
-def decoder_model(weights: Weights, shape: Shape, constants: Constants, notes: Notes) -> bytes:
-    """One If: its branches hold nodes, and share the weights, which lie around it."""
-    with_past, no_past = (_Writer(constants, weights, shape, cached) for cached in (True, False))
+def decoder_model(
+    weights: Weights,
+    shape: Shape,
+    constants: Constants,
+    notes: Notes,
+    *,
+    for_several: bool = False,
+) -> bytes:
+    """One If: its branches hold nodes, and share the weights, which lie around it.
+
+    With `for_several` it has the input `UNHEARD`, (batch, 1, 1, encoder states), which the vendor's
+    does not know: so clips of unequal length can be written together.
+    """
+    with_past, no_past = (
+        _Writer(constants, weights, shape, cached, for_several) for cached in (True, False)
+    )
     g = Graph(constants)
     g.outputs(
         "If",
@@ -241,11 +255,19 @@ def decoder_model(weights: Weights, shape: Shape, constants: Constants, notes: N
 class _Writer:
     """One branch of the decoder: with the pasts of earlier calls, or without any."""
 
-    def __init__(self, constants: Constants, weights: Weights, shape: Shape, cached: bool) -> None:
+    def __init__(
+        self,
+        constants: Constants,
+        weights: Weights,
+        shape: Shape,
+        cached: bool,
+        for_several: bool,
+    ) -> None:
         self.name = "with_past" if cached else "no_past"
         self._g = Graph(constants, f"{self.name}.")
         self._net = _Net(self._g, weights, shape, "model.decoder", shape.heads)
         self._cached = cached
+        self._unheard = UNHEARD if for_several else None
         self._layers = _layers(weights, "model.decoder")
         self._head = np.ascontiguousarray(weights["model.decoder.embed_tokens.weight"].T)
 
@@ -264,6 +286,7 @@ class _Writer:
 
     def inputs(self) -> list[Value]:
         hidden = ["batch_size", "encoder_sequence_length", self._net.width]
+        bias = ["batch_size", 1, 1, "encoder_sequence_length"]
         return [
             Value("input_ids", INT64, ["batch_size", "decoder_sequence_length"]),
             Value("encoder_hidden_states", FLOAT, hidden),
@@ -271,6 +294,7 @@ class _Writer:
                 "past_key_values", "past_decoder_sequence_length", "encoder_sequence_length_out"
             ),
             Value("use_cache_branch", BOOL, [1]),
+            *([Value(self._unheard, FLOAT, bias)] if self._unheard else []),
         ]
 
     def outputs(self) -> list[Value]:
@@ -311,7 +335,7 @@ class _Writer:
             net.norm(x, f"{layer}.post_attention_layernorm"), f"{layer}.encoder_attn.q_proj"
         )
         keys, values = self._heard(i, layer)
-        heard = net.look(net.by_head(net.split_heads(q, 1)), keys, values, None)
+        heard = net.look(net.by_head(net.split_heads(q, 1)), keys, values, self._unheard)
         x = g("Add", x, net.linear(heard, f"{layer}.encoder_attn.o_proj"))
         up = net.linear(net.norm(x, f"{layer}.final_layernorm"), f"{layer}.mlp.fc1")
         half = len(net.w(f"{layer}.mlp.fc1.weight")) // 2
