@@ -348,16 +348,17 @@ def test_audio_that_vanished_and_damaged_files_are_one_line(
     assert "/nowhere/audio/" in capsys.readouterr().err
     test.write_text(good)
     assert main(["baseline", "outputs/r"]) == 0
-    for name, words in (
-        ("eval_base.json", ["evaluate", "outputs/r"]),
-        ("run.json", ["report", "outputs/r"]),
-        ("train.json", ["run", "--resume", "--run-name", "r"]),
+    for name, words, remedy in (
+        ("eval_base.json", ["evaluate", "outputs/r"], "moontune baseline outputs/r --overwrite"),
+        ("run.json", ["report", "outputs/r"], ""),
+        ("train.json", ["run", "--resume", "--run-name", "r"], "moontune train outputs/r --over"),
     ):
         kept = Path(f"outputs/r/{name}").read_text()
         Path(f"outputs/r/{name}").write_text("[]" if name == "run.json" else kept[:30])
         assert main(words) == 2
         err = capsys.readouterr().err.strip()
         assert name in err
+        assert remedy in err
         assert "\n" not in err
         Path(f"outputs/r/{name}").write_text(kept)
 

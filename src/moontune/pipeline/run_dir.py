@@ -63,6 +63,16 @@ _DEFAULTS_BEFORE = {  # what runs did that are older than a setting
 }
 _OLD_REPORT = "docs/training_report.md"  # once the default of report_file
 SUSPECTS = "suspects.jsonl"
+_MADE_BY = {  # what a stage leaves
+    "manifests/audio_sha256.json": "clean",
+    "split.json": "split",
+    "base_transcripts.json": "labels",
+    "eval_base.json": "baseline",
+    "train.json": "train",
+    "eval_tuned.json": "evaluate",
+    "artifact_test.json": "artifact",
+    "metrics.json": "verdict",
+}
 _BEFORE_TRAINING = (
     "split.json",
     "base_transcripts.json",
@@ -207,7 +217,13 @@ class RunDir:
         return files | {f"{n} manifest": self.manifest(n) for n in ("train", "val", "test")}
 
     def read(self, name: str) -> dict[str, Any]:
-        return read_json(self.path / name)
+        """The object in one of the run's files. Raises UserError, which names the stage that makes
+        it again where one does."""
+        stage = _MADE_BY.get(name)
+        if stage is None:
+            return read_json(self.path / name)
+        again = f"moontune {stage} {shlex.quote(str(self.path))} --overwrite"
+        return read_json(self.path / name, f"again: {again}")
 
     def metrics(self) -> RunMetrics:
         """Everything the run measured. Raises UserError for one judged by an older version."""
