@@ -145,3 +145,34 @@ def test_key_terms_are_counted_in_files_and_against_others(tmp_path, capsys) -> 
     assert [row["term"] for row in found["by_term"]] == ["boat"]
     assert main([*words[:3], str(tmp_path / "gone.txt")]) == 2
     assert "--key-terms" in capsys.readouterr().err
+
+
+def test_what_keeps_the_consensus_from_being_compared_is_said(tmp_path) -> None:
+    """Rows of other speeds, and rows that have none."""
+
+    def file(name: str, *speeds: int | None) -> Path:
+        found = rows("Red goat.")
+        for row, at in zip(found, (speeds * 12)[:12], strict=True):
+            if at is not None:
+                row["consensus"] = {"hypothesis": "Red boat."} | ({"speeds": at} if at > 1 else {})
+        return write(tmp_path / name, *found)
+
+    one, three, some, none = (
+        file("one", 1),
+        file("three", 3),
+        file("some", 1, None),
+        file("none", None),
+    )
+    for after, before, why in (
+        (one, three, "consensus is at 1 and at 3 speeds"),
+        (some, some, "some clips have no consensus"),
+        (none, one, "some clips have no consensus"),
+    ):
+        found = score(ScoreArgs((after,), against=(before,)))
+        assert "wer_consensus" not in found.comparison.measures
+        assert any(why in remark for remark in found.remarks)
+    for same in (one, three):
+        found = score(ScoreArgs((same,), against=(same,)))
+        assert "wer_consensus" in found.comparison.measures
+        assert not found.remarks
+    assert not score(ScoreArgs((none,))).remarks

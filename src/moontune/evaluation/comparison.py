@@ -109,6 +109,24 @@ def text_edits_of(row: PredictionRow) -> Edits:
     return Edits(**row["domain_text"]["edits"])
 
 
+def _speeds(rows: Sequence[PredictionRow]) -> set[int]:
+    """At how many the consensus of each row heard its clip; 0 where there is none."""
+    return {r["consensus"].get("speeds", 1) if "consensus" in r else 0 for r in rows}
+
+
+def why_no_consensus(rows: Sequence[PredictionRow]) -> str:
+    """Why consensus is not compared though some rows have one; empty where it is, or none has."""
+    speeds = _speeds(rows)
+    if len(speeds) < 2:
+        return ""
+    if 0 in speeds:
+        return "some clips have no consensus, so its errors are left out"
+    return (
+        f"the consensus is at {' and at '.join(map(str, sorted(speeds)))} speeds, which are not "
+        "compared: its errors are left out"
+    )
+
+
 def compare(
     before: Sequence[PredictionRow],
     after: Sequence[PredictionRow],
@@ -131,7 +149,7 @@ def compare(
     )
     sums, lead = _sums_by_measure(), current().rate
     left_out = {name for name in sums if name.startswith("loss") and not same_losses}
-    speeds = {r["consensus"].get("speeds", 1) if "consensus" in r else 0 for r in (*before, *after)}
+    speeds = _speeds([*before, *after])
     if 0 in speeds or len(speeds) > 1:
         left_out.add(f"{lead}_consensus")
     if text is None:

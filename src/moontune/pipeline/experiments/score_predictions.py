@@ -14,7 +14,7 @@ from moontune.config.schema import OutputConfig
 from moontune.config.validation import check_values
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
-from moontune.evaluation.comparison import compare, differing_conditions
+from moontune.evaluation.comparison import compare, differing_conditions, why_no_consensus
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
@@ -90,6 +90,8 @@ def score(args: ScoreArgs) -> Scorecard:
         if line := unlike(row["reference"] for row in rows):
             remarks.append(line)
         others = _pool(before, remarks) if names else rows
+        if line := why_no_consensus([*others, *rows]):
+            remarks.append(line)
         compared = compare(others, rows, args.seed)
         counted_terms = term_figures(terms, others, rows, args.seed) if terms else None
         return Scorecard(compared, names, remarks, counted_terms)
