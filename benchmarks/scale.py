@@ -5,9 +5,10 @@
 
 The hours are made by repeating a manifest's clips. Preparing is `moontune sample`, `clean` and
 `split` on the repeated rows. For training each repetition is made another recording, by noise far
-below hearing, so that nothing kept for one clip serves another; then one pass over all clips fills
-what `train` keeps of them (the front end's features, in memory up to a bound, beyond it nothing),
-and some updates on random clips read it. Each size runs in a process of its own. Prints Markdown.
+below hearing, so that nothing kept for one clip serves another; then a pass over clips fills what
+`train` keeps of them (the front end's features, in memory up to a bound, beyond it nothing), and
+some updates on random clips of all are made. Each size runs in a process of its own. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Args:
     """JSONL manifest whose clips are repeated."""
     model_id: str = default_model()
     """The base."""
-    hours: tuple[float, ...] = (0.5, 5.0, 50.0)
+    hours: tuple[float, ...] = (0.5, 5.0, 50.0, 100.0)
     """Sizes to measure."""
     updates: int = 20
     """Updates of 8 clips after the pass over all of them."""
@@ -78,7 +79,10 @@ def prepare(rows: Iterable[Utterance], model_id: str, folder: Path, *more: str) 
         if code:
             raise SystemExit(f"moontune {command[0]} failed")
         peaks.append(in_mib(used.ru_maxrss))
-    return {"prepare_s": time.perf_counter() - begun, "prepare_mib": max(peaks)}
+    took = time.perf_counter() - begun
+    shares = json.loads((folder / "run" / "split.json").read_text(encoding="utf-8"))["shares"]
+    kept = {f"{name}_clips": share["utterances"] for name, share in shares.items()}
+    return {"prepare_s": took, "prepare_mib": max(peaks)} | kept
 
 
 def train(rows: list[Utterance], args: Args) -> dict[str, float]:
@@ -91,6 +95,7 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
     from moontune.models.base_model import load_base
     from moontune.models.transcriber import load_audio
     from moontune.system.device import training_dtype
+    from moontune.training.feature_cache import MEMORY_BYTES
     from moontune.training.losses import LossComputer
     from moontune.training.sampling import shuffled
 
@@ -106,10 +111,11 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
     base = load_base(args.model_id, None, "cpu")
     attach_lora(base, LoraConfig(lora_dropout=0.0), 42)
     losses = LossComputer(base, load, getattr(torch, training_dtype("cpu", "auto")))
-    begun = time.perf_counter()
     for u in rows:
         losses.cache(u)
-    kept_s, kept_mib = time.perf_counter() - begun, peak_mib()
+        if losses.cache.cached_bytes > 0.99 * MEMORY_BYTES:
+            break
+    kept_mib = peak_mib()
     stream, seconds = shuffled(rows, 1), []
     for _ in range(args.updates):
         clips = [next(stream) for _ in range(8)]
@@ -119,7 +125,6 @@ def train(rows: list[Utterance], args: Args) -> dict[str, float]:
         seconds.append(time.perf_counter() - begun)
     return {
         "clips": len(rows),
-        "pass_s": kept_s,
         "cached_mib": losses.cache.cached_bytes / 2**20,
         "after_pass_mib": kept_mib,
         "update_s": sorted(seconds)[len(seconds) // 2],
@@ -133,10 +138,8 @@ def main(args: Args) -> None:
         print(json.dumps(train(repeated(rows, args.hours[0]), args)))
         return
     print(
-        "| hours | clips | preparing, s | its peak, MiB | pass over all clips, s "
-        "| cached, MiB | memory after the pass, MiB | an update, s | peak memory, MiB |\n"
-        + "|---" * 9
-        + "|",
+        "| hours | clips | preparing, s | its peak, MiB | clips of train, val, test "
+        "| kept, MiB | memory then, MiB | an update, s | peak memory, MiB |\n" + "|---" * 9 + "|",
         flush=True,
     )
     for hours in args.hours:
@@ -153,7 +156,8 @@ def main(args: Args) -> None:
             f |= prepare(repeated(rows, hours), args.model_id, Path(folder))
         print(
             f"| {hours:g} | {f['clips']} | {f['prepare_s']:.0f} | {f['prepare_mib']:.0f} "
-            f"| {f['pass_s']:.0f} | {f['cached_mib']:.0f} | {f['after_pass_mib']:.0f} "
+            f"| {f['train_clips']}, {f['val_clips']}, {f['test_clips']} "
+            f"| {f['cached_mib']:.0f} | {f['after_pass_mib']:.0f} "
             f"| {f['update_s']:.2f} | {f['peak_mib']:.0f} |",
             flush=True,
         )
