@@ -12,7 +12,7 @@ from builders import flags
 from moontune.cli.dispatch import main
 from moontune.config.loading import with_settings
 from moontune.config.presets import PRESETS
-from moontune.config.recommended import DataSummary, clips_wanted, recommend, unset
+from moontune.config.recommended import DataSummary, clips_heard, recommend, unset
 from moontune.config.schema import RunConfig
 from moontune.config.validation import resolve
 from moontune.pipeline.run_dir import RunDir
@@ -80,12 +80,12 @@ def test_a_run_says_what_it_picked_and_keeps_it(
     assert json.loads((run / "metrics.json").read_text())["config"]["train"]["lr"] == used.train.lr
 
 
-def test_no_more_clips_are_wanted_than_a_training_hears() -> None:
+def test_the_most_clips_that_a_training_hears() -> None:
     many = resolve(RunConfig())
-    heard = clips_wanted(many)
+    heard = clips_heard(many)
     config, _ = recommend(many, DataSummary(heard, 0.2))
-    assert heard == pytest.approx(clips_wanted(config), abs=8)
+    assert heard == pytest.approx(clips_heard(config), abs=8)
     longer = resolve(with_settings(RunConfig(), {"max_steps": 9_000}, "test"))
-    assert clips_wanted(longer) > heard
-    alone = {"max_steps": 100, "batch_size": 2, "grad_accum": 5, "backwards_share": 0.0}
-    assert clips_wanted(resolve(with_settings(RunConfig(), alone, "test"))) == 1_000
+    assert clips_heard(longer) > heard
+    given = {"max_steps": 100, "batch_size": 2, "grad_accum": 5, "mwer_steps": 20}
+    assert clips_heard(resolve(with_settings(RunConfig(), given, "test"))) == 1_200

@@ -136,7 +136,24 @@ def test_of_more_clips_than_are_wanted_some_are_drawn() -> None:
     assert done.parts["test"] == whole.parts["test"]
     assert set(done.parts["train"]) <= set(whole.parts["train"])
     assert len({u.speaker for u in done.parts["train"]}) > 8, "of all speakers"
+    assert whole.with_at_most({"train": 1_000}) is whole
     other = split_utterances(rows, **SHARES, seed=4).with_at_most({"train": 50})
     assert {u.id for u in other.parts["train"]} != {u.id for u in done.parts["train"]}
     again = split_utterances(rows[::-1], **SHARES, seed=3).with_at_most({"train": 50})
     assert {u.id for u in again.parts["train"]} == {u.id for u in done.parts["train"]}
+
+
+def test_what_was_left_out_is_in_no_leak() -> None:
+    """Every recording stands in two splits until most of them are left out."""
+    rows = utterances({"a": [2.0] * 60, "b": [2.0] * 60, "c": [2.0] * 60})
+
+    def sound(u: Any) -> str:
+        return u.id.partition("-")[2]
+
+    whole = split_utterances(rows, **SHARES, seed=3, audio_key=sound)
+    assert len([leak for leak in whole.leaks if leak.kind == "audio"]) == 60
+    done = whole.with_at_most({"train": 5, "val": 4}, sound)
+    kept = [{sound(u) for u in done.parts[name]} for name in SPLITS]
+    shared = set().union(*(a & b for a, b in itertools.combinations(kept, 2)))
+    assert {leak.what for leak in done.leaks if leak.kind == "audio"} == shared
+    assert len(shared) < 60

@@ -316,3 +316,22 @@ def test_a_run_and_an_unfinished_cross_validation_are_not_mistaken_for_each_othe
     assert main(["crossval", "--resume", "--run-name", "s", "--folds", "3"]) == 0  # none was made
     assert json.loads(record.read_text())["folds"] == 3
     assert len(list(Path("outputs/s").glob("fold-*"))) == 3
+
+
+def test_a_folds_split_is_not_its_own_to_change(finished_crossval: Path, capsys) -> None:
+    """Every clip would no longer be tested once."""
+    whole = finished_crossval / "outputs/cv"
+    fold = whole / "fold-1"
+    before = (fold / "split.json").read_bytes()
+    for stage in ("clean", "split"):
+        assert main([stage, str(fold), "--overwrite"]) == 2
+        assert f"are what {whole} gave it" in capsys.readouterr().err
+    assert (fold / "split.json").read_bytes() == before
+
+
+def test_what_is_missing_names_the_command_that_makes_it_again(finished_crossval: Path) -> None:
+    whole = RunDir(finished_crossval / "outputs/cv")
+    fold = RunDir(whole / "fold-1")
+    assert fold.again("train") == f"again: moontune train {fold.path} --overwrite"
+    assert fold.again("split") == f"do {whole.path} again from the beginning, with --overwrite"
+    assert whole.again("evaluate").startswith("again: moontune crossval --resume")

@@ -168,3 +168,24 @@ def test_what_a_review_dropped_does_not_come_back(old: Path, capsys) -> None:
     [dropped] = read_jsonl(Path("outputs/new/manifests/dropped.jsonl"))
     assert (dropped["id"], dropped["reason"]) == (rows[3]["id"], "dropped in a review")
     assert dropped["detail"] == "is in new.left_out.jsonl"
+
+
+def test_what_its_split_left_out_does_not_come_back_as_new(old: Path, capsys) -> None:
+    """Of more clips than a training hears it kept some."""
+    train = old / "manifests/train.jsonl"
+    first, *rest = read_jsonl(train)
+    write_jsonl(train, rest)
+    split = json.loads((old / "split.json").read_text())
+    (old / "split.json").write_text(json.dumps(split | {"left_out": {"train": 1}}))
+    before = splits(old)
+    flags = ["--after", str(old), "--manifest", "new.jsonl", "--run-name", "new"]
+    assert main(["sample", *flags, "--general", "off"]) == 0
+    assert main(["clean", "outputs/new"]) == 0
+    assert main(["split", "outputs/new"]) == 0
+    after = splits(Path("outputs/new"))
+    assert first["id"] not in after
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + NEW
+    assert f"{NEW} new clips" in capsys.readouterr().out
+    [dropped] = read_jsonl(Path("outputs/new/manifests/dropped.jsonl"))
+    assert (dropped["id"], dropped["reason"]) == (first["id"], "left out by the earlier split")

@@ -230,8 +230,9 @@ def test_clips_that_no_training_would_hear_are_left_out_before_they_are_labelled
     told = capsys.readouterr().out
     run = RunDir(Path("outputs/r"))
     split = run.read("split.json")
-    assert split["left_out"]["train"] > 0
+    assert 0 < split["left_out"]["train"] <= 18 - 4
     assert f"of train, 4 clips drawn at random are kept and {split['left_out']['train']}" in told
+    assert "at most 4" in told
     assert len(rows_of(run.manifest("train"))) == split["shares"]["train"]["utterances"] == 4
     for verb in ("labels", "baseline"):
         assert main([verb, "outputs/r"]) == 0, verb
@@ -239,10 +240,14 @@ def test_clips_that_no_training_would_hear_are_left_out_before_they_are_labelled
     clips = {row["id"] for row in rows_of(run.manifest("clean"))}
     kept = {row["id"] for n in ("train", "val", "test") for row in rows_of(run.manifest(n))}
     assert {name for name in clips if f'"{name}"' in heard} == kept < clips
-    assert "that the split left out" not in capsys.readouterr().err
-    assert main(["train", "outputs/r", "--max-steps", "9"]) == 0
-    told = capsys.readouterr()
-    assert "9 updates would hear some of the" in told.out + told.err
+    assert main(["train", "outputs/r"]) == 0
+    assert "moontune split" not in "".join(capsys.readouterr())
+    assert main(["train", "outputs/r", "--max-steps", "9", "--overwrite"]) == 0
+    told = "".join(capsys.readouterr())
+    assert "this training hears 18 clips, and the split kept 4" in told
+    assert "moontune split outputs/r --overwrite keeps as many" in told
+    assert main(["split", "outputs/r", "--overwrite"]) == 0
+    assert "train" not in run.read("split.json")["left_out"]
 
 
 def test_existing_run_is_refused_resumed_or_replaced(

@@ -116,6 +116,31 @@ def test_the_tokens_are_pytorchs(tiny_model, adapter) -> None:
         assert found(CLIPS, CAP) == wanted
 
 
+def test_what_a_clip_is_written_as_does_not_depend_on_the_clips_beside_it(
+    tiny_model, adapter
+) -> None:
+    """Of several written together one ends at once, one soon, and the others go on; a clip that
+    ends alone stays for a while."""
+    base = load_base(str(tiny_model), None, "cpu")
+    load_adapter(base, adapter)
+    found = OnnxTranscriber.of_arrays(read_arrays(tiny_model, adapter))
+    clips = [noise(i, 0.4 + 0.1 * i) for i in (0, 1, 4, 7, 8, 9, 10, 11)]
+    assert_decided(base, clips, Transcriber(base, mends_loops=False)(clips, CAP))
+    pair: Any = found._pair
+    alone = [pair.write([clip], [10])[0] for clip in clips]
+    assert len(set(map(tuple, alone))) > 3, "all write the same"
+    for most in (
+        [0, *[10] * 7],
+        [1, 3, *[10] * 6],
+        [10] * 8,
+        [2] * 8,
+        [10, 3, 10, 10, 3, 10, 10, 3],
+    ):
+        together = pair.write(clips, most)
+        assert together == [tokens[:n] for tokens, n in zip(alone, most, strict=True)]
+    assert found([], CAP) == []
+
+
 def test_the_real_models_tokens_are_pytorchs(bundled_base) -> None:
     from moontune.data.sources.bundled_speech import bundled_recordings
 

@@ -49,6 +49,11 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     """The run that a stage is to be done on, and its configuration with this line's flags."""
     args = _parsed(stage, argv, RunConfig())
     run = single_run(args.run)
+    if run.whole != run and stage.name in ("sample", "clean", "split"):
+        raise UserError(
+            f"{run.path}: its clips and splits are what {run.whole.path} gave it, and no fold or "
+            "trial changes them by itself"
+        )
     held.enter_context(exclusive_run(run.path))
     saved = run.config()
     args = _parsed(stage, argv, saved)

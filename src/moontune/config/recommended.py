@@ -5,7 +5,6 @@ The rules stand in docs/recipe.md beside what they were made from.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,31 +67,22 @@ def with_recommendations(config: RunConfig, recommendations: Iterable[Recommenda
     )
 
 
-def clips_wanted(config: RunConfig) -> int:
-    """The most clips of its own that a training makes use of: it hears no more of them."""
-    updates = config.train.max_steps
-    every = _HEARD[-1] if updates is None else updates * _update(config)
-    return math.ceil(every * _own(config))
-
-
-def _own(config: RunConfig) -> float:
-    """The share of the run's own among the clips in training."""
-    return 1 - config.train.backwards_share - config.general.replay_share
-
-
-def _update(config: RunConfig) -> int:
-    """Clips of an update."""
-    return config.train.batch_size * config.train.grad_accum
+def clips_heard(config: RunConfig) -> int:
+    """The most clips that a training hears, with what is not the run's own among them."""
+    train = config.train
+    update = train.batch_size * train.grad_accum
+    usual = _HEARD[-1] if train.max_steps is None else train.max_steps * update
+    return usual + train.mwer_steps * update
 
 
 def _updates(config: RunConfig, data: DataSummary) -> Recommendation:
     few, many = _EPOCHS
     least, enough, most = _HEARD
-    own = _own(config)
+    own = 1 - config.train.backwards_share - config.general.replay_share  # of the clips in training
     heard = round(max(min(few * data.clips, enough), many * data.clips))
     most = round(most * own)
     heard = min(max(heard, least), most)
-    updates = max(1, round(heard / (_update(config) * own)))
+    updates = max(1, round(heard / (config.train.batch_size * config.train.grad_accum * own)))
     why = f"{heard / data.clips:.3g} times over {counted(data.clips, 'clip')}"
     if heard in (least, enough, most):
         how = {least: "at least ", most: "at most "}.get(heard, "")

@@ -19,6 +19,7 @@ from moontune.errors import UserError
 
 SplitName = Literal["train", "val", "test"]
 SplitBy = Literal["speaker", "utterance"]
+AudioKey = Callable[[Utterance], str]  # the content of a recording (a hash)
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
@@ -64,8 +65,13 @@ class Split:
     kept: KeptTogether | None = None  # of a split by recording
     left_out: Mapping[SplitName, int] = field(default_factory=dict)  # clips, by `with_at_most`
 
-    def with_at_most(self, clips: Mapping[SplitName, int]) -> Split:
-        """The split with so many clips in some of its parts, drawn by the seed."""
+    def with_at_most(
+        self, clips: Mapping[SplitName, int], audio_key: AudioKey | None = None
+    ) -> Split:
+        """The split with so many clips in some of its parts, drawn by the seed: what is left out is
+        counted, shares stay of all audio, and leaks are those of what is kept."""
+        if all(len(self.parts[name]) <= most for name, most in clips.items()):
+            return self
         parts, shares, left_out = dict(self.parts), dict(self.shares), dict(self.left_out)
         total_s = math.fsum(u.duration or 0.0 for part in parts.values() for u in part)
         for name, most in clips.items():
@@ -73,7 +79,8 @@ class Split:
                 left_out[name] = len(parts[name]) - most
                 parts[name] = drawn(parts[name], most, self.seed)
                 shares[name] = Share.of(parts[name], total_s, shares[name].wanted)
-        return replace(self, parts=parts, shares=shares, left_out=left_out)
+        leaks = find_leaks(parts, audio_key)
+        return replace(self, parts=parts, shares=shares, left_out=left_out, leaks=leaks)
 
     def summary(self) -> dict[str, Any]:
         """What is saved beside the manifests."""
@@ -99,7 +106,7 @@ def split_utterances(
     test_share: float,
     seed: int,
     split_by: SplitBy = "speaker",
-    audio_key: Callable[[Utterance], str] | None = None,
+    audio_key: AudioKey | None = None,
     fixed: Mapping[str, SplitName] | None = None,
 ) -> Split:
     """Split by whole speakers (or by recordings), deterministic in `seed` and in the set.
@@ -160,7 +167,7 @@ def split_folds(
     val_share: float,
     seed: int,
     split_by: SplitBy = "speaker",
-    audio_key: Callable[[Utterance], str] | None = None,
+    audio_key: AudioKey | None = None,
 ) -> list[Split]:
     """Splits for cross-validation: every utterance stands in the test split of exactly one.
 
@@ -231,7 +238,7 @@ def _divided(
     wanted: Sequence[float],
     *,
     seed: int,
-    audio_key: Callable[[Utterance], str] | None,
+    audio_key: AudioKey | None,
 ) -> Split:
     """The split that puts each group where it belongs, with what it came to."""
     parts: dict[SplitName, list[Utterance]] = {name: [] for name in SPLITS}
@@ -335,7 +342,7 @@ def grouping_of(utterances: Sequence[Utterance], split_by: SplitBy) -> Grouping:
 
 def find_leaks(
     parts: Mapping[SplitName, Sequence[Utterance]],
-    audio_key: Callable[[Utterance], str] | None = None,
+    audio_key: AudioKey | None = None,
 ) -> list[Leak]:
     """Speakers, recordings and sentences that stand in more than one split."""
     kinds: list[tuple[Literal["speaker", "audio", "sentence"], Callable[[Utterance], str]]] = [

@@ -22,6 +22,7 @@ from moontune.pipeline.run_dir import KINDS, RunDir, evaluated_run, open_run
 from moontune.system.files import real_path, user_path, write_json
 
 NEW_CLIPS = "new_clips.json"
+Sound = tuple[Path, float | None, int | None]  # a file, where in it, and the channel
 
 
 def earlier_run(config: RunConfig) -> RunDir | None:
@@ -71,26 +72,42 @@ def left_out_beside(reviewed: Path) -> Path:
 
 
 def without_left_out(sample: Sample, config: DataConfig) -> Sample:
-    """A sample without those clips of the earlier run that the review behind a new manifest
-    dropped."""
+    """A sample without those clips of the earlier run that its split left out, or that the review
+    behind a new manifest dropped."""
     if config.after is None or not config.manifest:
         return sample
     clips, *new = config.manifest
     beside = [left_out_beside(user_path(path)) for path in new]
     files = [file for file in beside if file.is_file()]
-    dropped = {sound_of(u): file.name for file in files for u in read_run_manifest(file)}
+    dropped = {
+        sound_of(u): ("dropped in a review", f"is in {file.name}")
+        for file in files
+        for u in read_run_manifest(file)
+    }
+    dropped |= _cut(user_path(config.after))
     kept, gone = [], []
     for u in sample.utterances:
         is_earlier = u.where is not None and u.where.rpartition(":")[0] == str(clips)
         if is_earlier and sound_of(u) in dropped:
-            detail = f"is in {dropped[sound_of(u)]}"
-            gone.append(Dropped(u.where or u.id, u.id, "dropped in a review", detail))
+            gone.append(Dropped(u.where or u.id, u.id, *dropped[sound_of(u)]))
         else:
             kept.append(u)
     return replace(sample, utterances=kept, dropped=[*sample.dropped, *gone])
 
 
-def sound_of(u: Utterance) -> tuple[Path, float | None, int | None]:
+def _cut(place: Path) -> dict[Sound, tuple[str, str]]:
+    """The clips that the earlier run's split left out as more than a training hears, and why they
+    are dropped."""
+    run = RunDir(place)
+    if not run.read("split.json").get("left_out"):
+        return {}
+    parts = {u.id for name in SPLITS for u in read_run_manifest(run.manifest(name))}
+    clips = read_run_manifest(run.manifest("clean"))
+    why = "left out by the earlier split", f"{run.path} had more clips than a training hears"
+    return {sound_of(u): why for u in clips if u.id not in parts}
+
+
+def sound_of(u: Utterance) -> Sound:
     """The stretch of audio that a clip is."""
     return real_path(u.audio_filepath), u.offset, u.channel
 

@@ -110,15 +110,22 @@ class RunDir:
     @property
     def confidence_remedy(self) -> str:
         """What to do where that file is damaged."""
-        again = f"moontune evaluate {shlex.quote(str(self.path))} --overwrite"
-        if self.kind == "final":
-            again = f"{final_command(self.path.parent)} --overwrite"
-        return f"delete it, for uncalibrated confidences, or make it again: {again}"
+        return f"delete it, for uncalibrated confidences, or make it {self.again('evaluate')}"
 
     @property
     def measured_again(self) -> str:
         """What to do where what an evaluation made is damaged, or of another file."""
-        return f"again: moontune evaluate {shlex.quote(str(self.path))} --overwrite"
+        return self.again("evaluate")
+
+    def again(self, stage: str) -> str:
+        """What to do where something that a stage made is missing or damaged."""
+        if self.kind == "final":
+            return f"again: {final_command(self.path.parent)} --overwrite"
+        if self.kind != "run":
+            return f"again: {resume_command(self)}"
+        if stage in ("clean", "split") and self.whole != self:  # what no part decides by itself
+            return f"do {self.whole.path} again from the beginning, with --overwrite"
+        return f"again: moontune {stage} {shlex.quote(str(self.path))} --overwrite"
 
     @property
     def key_terms(self) -> Path:
@@ -222,8 +229,7 @@ class RunDir:
         stage = _MADE_BY.get(name)
         if stage is None:
             return read_json(self.path / name)
-        again = f"moontune {stage} {shlex.quote(str(self.path))} --overwrite"
-        return read_json(self.path / name, f"again: {again}")
+        return read_json(self.path / name, self.again(stage))
 
     def metrics(self) -> RunMetrics:
         """Everything the run measured. Raises UserError for one judged by an older version."""

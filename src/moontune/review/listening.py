@@ -29,6 +29,7 @@ from moontune.web.model_sources import ModelSource
 
 _TOGETHER = 64  # clips that are read at once
 _ONE_BY_ONE = 4
+_ON_CPU = 16  # so that nobody waits long for a clip that is looked at
 _LONG_S = 30.0  # what is longer is cut at pauses
 LONGEST_S = 600.0
 _PATIENCE_S = 30.0  # a hub that is asked for a model may take longer
@@ -94,7 +95,10 @@ class ModelListener:
 
     @property
     def together(self) -> int:
-        return _ONE_BY_ONE if self._loaded().one_by_one else _TOGETHER
+        model = self._loaded()
+        if model.one_by_one:
+            return _ONE_BY_ONE
+        return _ON_CPU if model.device == "cpu" else _TOGETHER
 
     def _loaded(self) -> Recognizer:
         if self._model is None:

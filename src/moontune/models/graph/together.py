@@ -40,6 +40,8 @@ class Together:
     def write(self, clips: Sequence[np.ndarray], most: Sequence[int]) -> list[list[int]]:
         """The tokens of float32 mono 16 kHz clips, (samples,) each: EOS and all, at most so many
         each."""
+        if not clips:
+            return []
         states, unheard = self._heard(clips)
         nothing = np.zeros((len(clips), self._heads, 0, self._head_dim), np.float32)
         feeds = dict.fromkeys(self._pasts, self._of_array(nothing))
@@ -51,7 +53,7 @@ class Together:
                 "encoder_hidden_states": self._of_array(states),
                 UNHEARD: self._of_array(unheard),
                 "input_ids": self._of_array(last[:, None]),
-                "use_cache_branch": self._of_array(np.array([bool(written[rows[0]])])),
+                "use_cache_branch": self._of_array(np.array([wanted is not self._pasts])),
             }
             outputs = ["logits", *(name.replace("past_key_values", "present") for name in wanted)]
             logits, *presents = self._decoder.run_with_ort_values(outputs, feeds)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 _RANDOM_LEVELS = 2**16  # dropout draws 16 bits a value
@@ -105,7 +106,8 @@ class FusedLoraLinear:
             self.weight = _shared([_base_of(layer) for layer in layers])
         else:
             self.weight = torch.cat(weights).to(dtype)
-        if merged and self.weight.device.type == "cpu" and len(self.weight) >= self.weight.shape[1]:
+        on_cpu, few_in = self.weight.device.type == "cpu", len(self.weight) >= self.weight.shape[1]
+        if merged and dtype == torch.float32 and on_cpu and few_in:
             self.weight = self.weight.t().contiguous().t()  # the order in which few rows read it
         biases = [_base_of(layer).bias for layer in layers]
         assert len({b is None for b in biases}) == 1
@@ -119,8 +121,10 @@ class FusedLoraLinear:
         keep = dropout_mask(x.shape, p, self.weight.dtype, x.device)
         places = [(rank, out, scale / (1 - p)) for rank, out, scale in self._places]
         weights = [w for lora in used for w in (lora.a, lora.b)]
-        plain = self.weight.dtype == torch.float32 and x.device.type == "cpu"
-        by = _BlockLinear if plain and used else _Linear
+        plain = x.device.type == "cpu" and {self.weight.dtype, *(w.dtype for w in weights)} == {
+            torch.float32
+        }
+        by = _BlockLinear if plain and weights else _Linear
         out: Any = by.apply(x, self.weight, self.bias, keep, places, *weights)
         return out
 
@@ -235,9 +239,9 @@ class _Linear(torch.autograd.Function):
 
 
 class _BlockLinear(torch.autograd.Function):
-    """What `_Linear` gives in float32 on a CPU, each LoRA by itself: products with the zeros of a
-    fused b cost there what they count. Without dropout, and of many rows, the LoRAs are added to
-    the weight instead, which is made again for the way back rather than kept.
+    """What `_Linear` gives where all is float32 on a CPU, each LoRA by itself: products with the
+    zeros of a fused b cost there what they count. Without dropout, and of many rows, the LoRAs are
+    added to the weight instead, which is made again for the way back rather than kept.
     """
 
     @staticmethod
@@ -257,6 +261,7 @@ class _BlockLinear(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad):  # type: ignore[override]
         weight, keep, kept, *loras = ctx.saved_tensors
         a, grad = torch.cat(loras[::2]), grad.float()
@@ -269,12 +274,9 @@ class _BlockLinear(torch.autograd.Function):
         for (rank, out, scale), b in zip(ctx.places, loras[1::2], strict=True):
             torch.mm(b.t() * scale, grad[:, out].t(), out=of_low[rank])
             of_bs.append((low[:, rank].t() @ grad[:, out]).t() * scale)
-        of_a = of_low @ kept
-        of_loras = [
-            of_one
-            for (rank, _, _), of_b in zip(ctx.places, of_bs, strict=True)
-            for of_one in (of_a[rank], of_b)
-        ]
+        of_a, of_loras = of_low @ kept, []
+        for (rank, _, _), of_b in zip(ctx.places, of_bs, strict=True):
+            of_loras += [of_a[rank], of_b]
         if of_x is not None and not ctx.merged:
             of_x.add_(dropped(of_low.t() @ a, keep))
         of_x = None if of_x is None else of_x.to(ctx.x_dtype)

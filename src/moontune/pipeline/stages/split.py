@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from moontune.config.recommended import clips_wanted
+from moontune.config.recommended import clips_heard
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import read_run_manifest, write_manifest
-from moontune.data.splitting import SPLITS, Split, SplitBy, meaning_of, split_utterances
+from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
+from moontune.data.splitting import SPLITS, AudioKey, Split, SplitBy, meaning_of, split_utterances
 from moontune.errors import UserError
 from moontune.pipeline.earlier_run import (
     corrected_clips,
@@ -21,7 +22,7 @@ from moontune.system.files import write_json
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
-_SEVERAL = 1_000  # clips, which are soon labelled; evenly spaced ones of them are validated on
+_SEVERAL = 1_000  # clips, which are soon labelled
 
 
 def split_by_of(run: RunDir, config: RunConfig) -> SplitBy:
@@ -30,16 +31,20 @@ def split_by_of(run: RunDir, config: RunConfig) -> SplitBy:
     return run.stages()["clean"]["split_by"] if asked == "auto" else asked
 
 
-def _only_heard(split: Split, config: RunConfig) -> tuple[Split, list[str]]:
+def _only_heard(
+    split: Split, config: RunConfig, kind: str, audio_key: AudioKey
+) -> tuple[Split, list[str]]:
     """The split without those clips that no training would come to hear, for which no label needs
     to be made, and what to say of it. Hours of audio would wait for minutes of training else."""
-    most = max(_SEVERAL, clips_wanted(config))
-    heard = split.with_at_most({"train": most, "val": _SEVERAL})
-    does = {"train": "hears", "val": "validates on"}
+    if kind == "sweep":  # whose trials may be longer than the run's own settings say
+        config = replace(config, train=replace(config.train, max_steps=None))
+    most = max(_SEVERAL, clips_heard(config))
+    validated = max(_SEVERAL, most // 10)
+    heard = split.with_at_most({"train": most, "val": validated}, audio_key)
+    why = {"train": f"a training hears at most {most:,}", "val": "these are enough to validate on"}
     return heard, [
         f"of {name}, {counted(len(heard.parts[name]), 'clip')} drawn at random are kept and "
-        f"{count:,} left out: training {does[name]} no more"
-        + (" (with more --max-steps it does)" if name == "train" else "")
+        f"{count:,} left out: {why[name]}"
         for name, count in heard.left_out.items()
     ]
 
@@ -56,18 +61,22 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             f"--after {earlier.path}: no clip of --manifest is new or has another text; which were "
             f"dropped, and why, is in {run.manifest('dropped')}; give other clips"
         )
+
+    def audio_key(u: Utterance) -> str:
+        return hashes.get(u.id, "")
+
     split = split_utterances(
         utterances,
         val_share=config.split.val_share,
         test_share=config.split.test_share,
         seed=config.output.seed,
         split_by=split_by_of(run, config),
-        audio_key=lambda u: hashes.get(u.id, ""),
+        audio_key=audio_key,
         fixed=fixed,
     )
     remarks: list[str] = []
     if earlier is None:
-        split, remarks = _only_heard(split, config)
+        split, remarks = _only_heard(split, config, run.kind, audio_key)
     else:
         empty = [name for name in SPLITS if not split.parts[name]]
         if empty:

@@ -7,6 +7,7 @@ In order: `_load_inputs`, `_decide` (or what a checkpoint says was decided), `_r
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from moontune.config.loading import setting_text
 from moontune.config.recommended import (
     BASE_CLIPS,
     DataSummary,
-    clips_wanted,
+    clips_heard,
     recommend,
     unset,
 )
@@ -157,11 +158,11 @@ def _tell_left_out(run: RunDir, config: RunConfig, ui: Ui) -> None:
         return
     split = run.read("split.json")
     left_out, kept = split.get("left_out", {}).get("train", 0), split["shares"]["train"]
-    update = config.train.batch_size * config.train.grad_accum
-    if left_out and clips_wanted(config) > kept["utterances"] + update:
+    if left_out and (heard := clips_heard(config)) > kept["utterances"]:
         ui.warn(
-            f"{config.train.updates:,} updates would hear some of the {counted(left_out, 'clip')} "
-            "that the split left out; a run with that --max-steps from the beginning keeps them"
+            f"this training hears {heard:,} clips, and the split kept {kept['utterances']:,} of "
+            f"{left_out + kept['utterances']:,}; moontune split "
+            f"{shlex.quote(str(run.path))} --overwrite keeps as many as it hears"
         )
 
 
