@@ -137,6 +137,10 @@ def test_of_more_clips_than_are_wanted_some_are_drawn() -> None:
     assert set(done.parts["train"]) <= set(whole.parts["train"])
     assert len({u.speaker for u in done.parts["train"]}) > 8, "of all speakers"
     assert whole.with_at_most({"train": 1_000}) is whole
+    some = [u.id for u in whole.parts["train"][:30]]
+    beside = whole.with_at_most({"train": 50}, beside=some)
+    assert len(beside.parts["train"]) == 80
+    assert set(some) < {u.id for u in beside.parts["train"]}
     other = split_utterances(rows, **SHARES, seed=4).with_at_most({"train": 50})
     assert {u.id for u in other.parts["train"]} != {u.id for u in done.parts["train"]}
     again = split_utterances(rows[::-1], **SHARES, seed=3).with_at_most({"train": 50})

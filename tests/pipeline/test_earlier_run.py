@@ -170,22 +170,60 @@ def test_what_a_review_dropped_does_not_come_back(old: Path, capsys) -> None:
     assert dropped["detail"] == "is in new.left_out.jsonl"
 
 
-def test_what_its_split_left_out_does_not_come_back_as_new(old: Path, capsys) -> None:
-    """Of more clips than a training hears it kept some."""
-    train = old / "manifests/train.jsonl"
-    first, *rest = read_jsonl(train)
-    write_jsonl(train, rest)
-    split = json.loads((old / "split.json").read_text())
-    (old / "split.json").write_text(json.dumps(split | {"left_out": {"train": 1}}))
-    before = splits(old)
-    flags = ["--after", str(old), "--manifest", "new.jsonl", "--run-name", "new"]
-    assert main(["sample", *flags, "--general", "off"]) == 0
+def test_what_its_split_left_out_is_new_to_none_that_comes_after(
+    old: Path, tiny_model: Path, capsys, monkeypatch
+) -> None:
+    """Of more clips than a training hears it kept some; the next run has none of the others, and
+    nor has the one after that, though the growing manifest lists them all."""
+    given = ["--general", "off", "--max-steps", "1", "--grad-accum", "1"]
+
+    def done(name: str, *flags: str) -> dict[str, str]:
+        for words in (["sample", "--run-name", name, *flags, *given], ["clean"], ["split"]):
+            where = [] if words[0] == "sample" else [f"outputs/{name}"]
+            assert main([*words, *where]) == 0
+        return splits(Path("outputs") / name)
+
+    def finished(name: str) -> None:
+        for stage in ("labels", "baseline", "train", "evaluate"):
+            assert main([stage, f"outputs/{name}"]) == 0
+
+    all_rows = read_jsonl(old / "manifests/clean.jsonl")
+    write_jsonl(Path("all.jsonl"), list(read_jsonl(old / "manifests/clean.jsonl")))
+    monkeypatch.setattr("moontune.pipeline.stages.split._SEVERAL", 4)
+    monkeypatch.setattr("moontune.pipeline.stages.split.clips_heard", lambda config: 4)
+    first = done("first", "--manifest", "all.jsonl", "--model-id", str(tiny_model))
+    cut = {row["id"] for row in all_rows} - set(first)
+    assert cut
+    finished("first")
+    new = [dict(row) for row in read_jsonl(Path("new.jsonl"))]
+    write_jsonl(Path("more.jsonl"), [*read_jsonl(Path("all.jsonl")), *new[:4]])
+    capsys.readouterr()
+    second = done("second", "--after", "outputs/first", "--manifest", "more.jsonl")
+    assert "4 new clips" in capsys.readouterr().out
+    assert set(second) == set(first) | {row["id"] for row in new[:4]}
+    finished("second")
+    write_jsonl(Path("most.jsonl"), [*read_jsonl(Path("more.jsonl")), *new[4:]])
+    capsys.readouterr()
+    third = done("third", "--after", "outputs/second", "--manifest", "most.jsonl")
+    assert f"{NEW - 4} new clips" in capsys.readouterr().out
+    assert not cut & set(third)
+    reasons = {
+        r["id"]: r["reason"] for r in read_jsonl(Path("outputs/third/manifests/dropped.jsonl"))
+    }
+    assert {reasons[name] for name in cut} == {"left out by the earlier split"}
+
+
+def test_of_new_clips_too_no_more_than_a_training_hears_are_kept(old: Path, monkeypatch) -> None:
+    monkeypatch.setattr("moontune.pipeline.stages.split._SEVERAL", 2)
+    monkeypatch.setattr("moontune.pipeline.stages.split.clips_heard", lambda config: 2)
+    before, after = splits(old), {}
+    flags = ["--after", str(old), "--manifest", "new.jsonl", "--general", "off"]
+    assert main(["sample", *flags, "--run-name", "new"]) == 0
     assert main(["clean", "outputs/new"]) == 0
     assert main(["split", "outputs/new"]) == 0
     after = splits(Path("outputs/new"))
-    assert first["id"] not in after
     assert {name: after[name] for name in before} == before
-    assert len(after) == len(before) + NEW
-    assert f"{NEW} new clips" in capsys.readouterr().out
-    [dropped] = read_jsonl(Path("outputs/new/manifests/dropped.jsonl"))
-    assert (dropped["id"], dropped["reason"]) == (first["id"], "left out by the earlier split")
+    trained = [name for name in after if name not in before and after[name] == "train"]
+    assert len(trained) == 2
+    left_out = json.loads(Path("outputs/new/split.json").read_text())["left_out"]
+    assert len(after) == len(before) + NEW - sum(left_out.values())

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -66,19 +66,26 @@ class Split:
     left_out: Mapping[SplitName, int] = field(default_factory=dict)  # clips, by `with_at_most`
 
     def with_at_most(
-        self, clips: Mapping[SplitName, int], audio_key: AudioKey | None = None
+        self,
+        clips: Mapping[SplitName, int],
+        audio_key: AudioKey | None = None,
+        beside: Collection[str] = (),
     ) -> Split:
-        """The split with so many clips in some of its parts, drawn by the seed: what is left out is
-        counted, shares stay of all audio, and leaks are those of what is kept."""
-        if all(len(self.parts[name]) <= most for name, most in clips.items()):
-            return self
+        """The split with so many clips in some of its parts, beside those of some ids, which stay;
+        drawn by the seed. What is left out is counted, shares stay of all audio, and leaks are
+        those of what is kept."""
         parts, shares, left_out = dict(self.parts), dict(self.shares), dict(self.left_out)
         total_s = math.fsum(u.duration or 0.0 for part in parts.values() for u in part)
         for name, most in clips.items():
-            if len(parts[name]) > most:
-                left_out[name] = len(parts[name]) - most
-                parts[name] = drawn(parts[name], most, self.seed)
+            whole = parts[name]
+            counted = [u for u in whole if u.id not in beside]
+            if len(counted) > most:
+                left_out[name] = len(counted) - most
+                gone = {u.id for u in counted} - {u.id for u in drawn(counted, most, self.seed)}
+                parts[name] = [u for u in whole if u.id not in gone]
                 shares[name] = Share.of(parts[name], total_s, shares[name].wanted)
+        if left_out == self.left_out:
+            return self
         leaks = find_leaks(parts, audio_key)
         return replace(self, parts=parts, shares=shares, left_out=left_out, leaks=leaks)
 

@@ -5,13 +5,13 @@ So what was tested on stays unheard, and what the new clips bought can be told o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import DataConfig, ModelConfig, RunConfig, SplitConfig
-from moontune.data.manifest import Dropped, Utterance, read_run_manifest
+from moontune.data.manifest import Dropped, Utterance, read_run_manifest, write_manifest
 from moontune.data.sources.base import Sample
 from moontune.data.splitting import SPLITS, Split, SplitBy, SplitName
 from moontune.errors import UserError
@@ -22,6 +22,8 @@ from moontune.pipeline.run_dir import KINDS, RunDir, evaluated_run, open_run
 from moontune.system.files import real_path, user_path, write_json
 
 NEW_CLIPS = "new_clips.json"
+_LEFT_OUT = "left_out"  # a manifest
+_CUT = "left out by the earlier split"
 Sound = tuple[Path, float | None, int | None]  # a file, where in it, and the channel
 
 
@@ -84,27 +86,37 @@ def without_left_out(sample: Sample, config: DataConfig) -> Sample:
         for file in files
         for u in read_run_manifest(file)
     }
-    dropped |= _cut(user_path(config.after))
+    cut = _left_out_of(RunDir(user_path(config.after)))
     kept, gone = [], []
     for u in sample.utterances:
         is_earlier = u.where is not None and u.where.rpartition(":")[0] == str(clips)
         if is_earlier and sound_of(u) in dropped:
             gone.append(Dropped(u.where or u.id, u.id, *dropped[sound_of(u)]))
+        elif sound_of(u) in cut:
+            gone.append(Dropped(u.where or u.id, u.id, _CUT, f"{config.after} had enough without"))
         else:
             kept.append(u)
     return replace(sample, utterances=kept, dropped=[*sample.dropped, *gone])
 
 
-def _cut(place: Path) -> dict[Sound, tuple[str, str]]:
-    """The clips that the earlier run's split left out as more than a training hears, and why they
-    are dropped."""
-    run = RunDir(place)
-    if not run.read("split.json").get("left_out"):
-        return {}
-    parts = {u.id for name in SPLITS for u in read_run_manifest(run.manifest(name))}
-    clips = read_run_manifest(run.manifest("clean"))
-    why = "left out by the earlier split", f"{run.path} had more clips than a training hears"
-    return {sound_of(u): why for u in clips if u.id not in parts}
+def write_left_out(run: RunDir, gone: Sequence[Utterance]) -> None:
+    """Keep which clips its split left out, and those that the runs before it did: none of them is
+    new to a run that comes after it."""
+    before = earlier_run(run.config())
+    rows = [*(_rows_left_out(before) if before else ()), *gone]
+    if rows:
+        write_manifest(run.manifest(_LEFT_OUT), rows, keep_where=True)
+    else:
+        run.manifest(_LEFT_OUT).unlink(missing_ok=True)
+
+
+def _rows_left_out(run: RunDir) -> list[Utterance]:
+    file = run.manifest(_LEFT_OUT)
+    return read_run_manifest(file) if file.is_file() else []
+
+
+def _left_out_of(run: RunDir) -> set[Sound]:
+    return {sound_of(u) for u in _rows_left_out(run)}
 
 
 def sound_of(u: Utterance) -> Sound:

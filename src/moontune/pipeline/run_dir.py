@@ -319,7 +319,7 @@ class RunDir:
         config, made = self.config(), self / "train.json"
         if "train" not in self.stages():
             return config
-        return with_settings(config, read_json(made).get("picked", {}), str(made))
+        return with_settings(config, self.read("train.json").get("picked", {}), str(made))
 
     def save_config(self, config: RunConfig) -> None:
         """Write config.toml. What is asked for in another folder than the run began in stays where
@@ -355,7 +355,7 @@ class RunDir:
         return "crossval" if "asked_folds" in record else "sweep" if "sweep" in record else "run"
 
     def record(self) -> dict[str, Any]:
-        return self.read("run.json")
+        return read_json(self / "run.json", "start over, with --overwrite")
 
     def note(self, **facts: Any) -> None:
         """Add to the run's record."""

@@ -8,18 +8,19 @@ from typing import Any
 from moontune.config.recommended import clips_heard
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
-from moontune.data.splitting import SPLITS, AudioKey, Split, SplitBy, meaning_of, split_utterances
+from moontune.data.splitting import SPLITS, Split, SplitBy, SplitName, meaning_of, split_utterances
 from moontune.errors import UserError
 from moontune.pipeline.earlier_run import (
     corrected_clips,
     earlier_run,
     earlier_splits,
+    write_left_out,
     write_new_clips,
 )
 from moontune.pipeline.run_dir import RunDir
 from moontune.report.provenance import shared_text
 from moontune.system.files import write_json
-from moontune.system.formatting import counted
+from moontune.system.formatting import agreeing, counted
 from moontune.system.progress import Ui
 
 _SEVERAL = 1_000  # clips, which are soon labelled
@@ -31,21 +32,23 @@ def split_by_of(run: RunDir, config: RunConfig) -> SplitBy:
     return run.stages()["clean"]["split_by"] if asked == "auto" else asked
 
 
-def _only_heard(
-    split: Split, config: RunConfig, kind: str, audio_key: AudioKey
-) -> tuple[Split, list[str]]:
-    """The split without those clips that no training would come to hear, for which no label needs
-    to be made, and what to say of it. Hours of audio would wait for minutes of training else."""
-    if kind == "sweep":  # whose trials may be longer than the run's own settings say
-        config = replace(config, train=replace(config.train, max_steps=None))
+def _most(config: RunConfig, kind: str) -> dict[SplitName, int]:
+    """The clips that are kept at most, for a label has to be made for each: no fewer than a
+    training comes to hear, or hours of audio would wait for minutes of training."""
     most = max(_SEVERAL, clips_heard(config))
-    validated = max(_SEVERAL, most // 10)
-    heard = split.with_at_most({"train": most, "val": validated}, audio_key)
-    why = {"train": f"a training hears at most {most:,}", "val": "these are enough to validate on"}
-    return heard, [
-        f"of {name}, {counted(len(heard.parts[name]), 'clip')} drawn at random are kept and "
-        f"{count:,} left out: {why[name]}"
-        for name, count in heard.left_out.items()
+    if kind == "sweep":  # whose trials may be longer than the run's own settings say
+        longer = replace(config, train=replace(config.train, max_steps=None))
+        most = max(most, clips_heard(longer))
+    return {"train": most, "val": max(_SEVERAL, most // 10)}
+
+
+def _remarks(split: Split, new: str) -> list[str]:
+    """What to say of clips that were left out; `new`: of which, if not of all."""
+    why = {"train": "which is all that a training hears", "val": "which is enough to validate on"}
+    return [
+        f"of {name}, {counted(count, f'{new}clip')} {agreeing(count, 'was', 'were')} left out at "
+        f"random, and {len(split.parts[name]):,} kept, {why[name]}"
+        for name, count in split.left_out.items()
     ]
 
 
@@ -74,16 +77,21 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         audio_key=audio_key,
         fixed=fixed,
     )
-    remarks: list[str] = []
-    if earlier is None:
-        split, remarks = _only_heard(split, config, run.kind, audio_key)
-    else:
+    whole = split
+    split = split.with_at_most(_most(config, run.kind), audio_key, fixed)
+    kept = {u.id for part in split.parts.values() for u in part}
+    gone = [u for part in whole.parts.values() for u in part if u.id not in kept]
+    write_left_out(run, gone)
+    remarks = _remarks(split, "new " if fixed else "")
+    for remark in remarks:
+        ui.note(remark)
+    if earlier is not None:
         empty = [name for name in SPLITS if not split.parts[name]]
         if empty:
             raise UserError(
                 f"{earlier.path}: none of its {empty[0]} clips is there any more; leave --after out"
             )
-        new = len(utterances) - len(fixed)
+        new = len(utterances) - len(fixed) - len(gone)
         write_new_clips(run, earlier, split, fixed, corrected)
         texts = f", {len(corrected):,} of them with another text" if corrected else ""
         stay = f"{len(fixed):,} stay where {earlier.path} had them{texts}"
@@ -97,8 +105,6 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             f"{share.seconds / 60:5.1f} min ({100 * share.share:.1f} %, wanted "
             f"{100 * share.wanted:.0f} %)"
         )
-    for remark in remarks:
-        ui.note(remark)
     summary = split.summary()
     counts: dict[str, int] = summary["leakage"]["counts"]
     if meaning := meaning_of(split.split_by, split.voices):

@@ -82,6 +82,8 @@ def train_stage(
 
     Raises UserError, GivenUp, or KeyboardInterrupt with all saved.
     """
+    # What a whole keeps is for all of its parts.
+    split = group.on_main(lambda: run.read("split.json") if run.whole == run else {})
     inputs, provenance = _load_inputs(run, config, group)
     dtype = training_dtype(inputs.base.device, config.train.dtype)
     key = _key(config, inputs, dtype, options, group)
@@ -89,7 +91,7 @@ def train_stage(
     usual = None
     if checkpoint is None:
         decisions = _decide(inputs, config, options, group, ui)
-        group.on_main(lambda: _tell_left_out(run, decisions.config, ui))
+        _tell_left_out(run, split, decisions.config, ui)
     else:
         decisions = Decisions.from_json(config, checkpoint.facts["about"])
         usual = checkpoint.facts["about"].get("usual")
@@ -152,17 +154,17 @@ def _checkpoint(run: RunDir, key: str, ui: Ui) -> Checkpoint | None:
     return checkpoint
 
 
-def _tell_left_out(run: RunDir, config: RunConfig, ui: Ui) -> None:
+def _tell_left_out(run: RunDir, split: dict[str, Any], config: RunConfig, ui: Ui) -> None:
     """Where the split left clips out as more than a training hears, and this one is longer."""
-    if not (run / "split.json").is_file():  # nothing was held out
+    left_out = split.get("left_out", {}).get("train", 0)
+    if not left_out:
         return
-    split = run.read("split.json")
-    left_out, kept = split.get("left_out", {}).get("train", 0), split["shares"]["train"]
-    if left_out and (heard := clips_heard(config)) > kept["utterances"]:
+    kept, heard = split["shares"]["train"]["utterances"], clips_heard(config)
+    if heard > kept:
         ui.warn(
-            f"this training hears {heard:,} clips, and the split kept {kept['utterances']:,} of "
-            f"{left_out + kept['utterances']:,}; moontune split "
-            f"{shlex.quote(str(run.path))} --overwrite keeps as many as it hears"
+            f"this training hears {heard:,} clips, and the split kept {kept:,} of "
+            f"{left_out + kept:,}; moontune split {shlex.quote(str(run.path))} --overwrite keeps "
+            "as many as it hears"
         )
 
 
