@@ -248,3 +248,19 @@ def test_updates_on_word_errors_that_the_folds_did_not_keep_are_not_made(trained
         train_stage(run, config, ConsoleUi(), options=TrainOptions(unvalidated=known))
         assert ("most folds kept none" in capsys.readouterr().out) != worth_it
         assert (run.read("train.json")["word_errors"] is not None) == worth_it
+
+
+@pytest.mark.parametrize("given", [[], ["--lr", "1e-3"]])
+def test_the_base_hears_the_validation_clips_once(trained, monkeypatch, given) -> None:
+    """What the rate is picked by also says later whether the adapter is better in words."""
+    heard: list[tuple[str, ...]] = []
+
+    def noted(base: Any, clips: Any, *args: Any, **kwargs: Any) -> Any:
+        heard.append(tuple(u.id for u in clips))
+        return evaluate(base, clips, *args, **kwargs)
+
+    monkeypatch.setattr("moontune.evaluation.evaluate.evaluate", noted)
+    assert main(["train", str(trained), "--overwrite", *given]) == 0
+    made = json.loads((trained / "train.json").read_text())
+    val = tuple(u.id for u in read_manifest(trained / "manifests/val.jsonl")[0])
+    assert heard == [val] * (2 if made["best_step"] or made["collapsed"] else 1)

@@ -43,6 +43,7 @@ from moontune.system.progress import Ui
 from moontune.training.summary import WordErrorUpdates
 
 if TYPE_CHECKING:
+    from moontune.evaluation.evaluate import Evaluation
     from moontune.models.base_model import Base
     from moontune.training.checkpoint import Checkpoint
     from moontune.training.loop import Prune
@@ -88,9 +89,9 @@ def train_stage(
     dtype = training_dtype(inputs.base.device, config.train.dtype)
     key = _key(config, inputs, dtype, options, group)
     checkpoint = group.on_main(lambda: _checkpoint(run, key, ui))
-    usual = None
+    usual = before = None
     if checkpoint is None:
-        decisions = _decide(inputs, config, options, group, ui)
+        decisions, before = _decide(inputs, config, options, group, ui)
         _tell_left_out(run, split, decisions.config, ui)
     else:
         decisions = Decisions.from_json(config, checkpoint.facts["about"])
@@ -104,7 +105,7 @@ def train_stage(
         decisions = _as_measured(decisions, options.unvalidated, ui)
         kept_step = options.unvalidated.kept_step(decisions.config.train.updates)
         ui.note(f"nothing is held out; update {kept_step} is kept, as in the folds")
-    training = Training(run, inputs, decisions, sources, validated, dtype, group, kept_step)
+    training = Training(run, inputs, decisions, sources, validated, dtype, group, kept_step, before)
     begin_bytes = checkpoint.facts["log_bytes"] if checkpoint else 0
     trained = run_loops(training, key, begin_bytes, usual, options.prune, ui)
     if group.is_main:
@@ -170,31 +171,33 @@ def _tell_left_out(run: RunDir, split: dict[str, Any], config: RunConfig, ui: Ui
 
 def _decide(
     inputs: Inputs, config: RunConfig, options: TrainOptions, group: ProcessGroup, ui: Ui
-) -> Decisions:
-    """Settings recommended for the data where none were given, and the clips to reverse."""
+) -> tuple[Decisions, Evaluation | None]:
+    """Settings recommended for the data where none were given, and the clips to reverse; what the
+    base made of validation clips, where the settings hang on it."""
     from moontune.training.sampling import evenly_spaced
 
+    before = None
     data = DataSummary(len(inputs.own), None)
     if options.unvalidated:
         data = DataSummary(len(inputs.own), options.unvalidated.base_rate, "the clips of all folds")
     elif "lr" in unset(config):
-        base_rate = _error_rate(inputs.base, evenly_spaced(inputs.val, BASE_CLIPS), config, group)
-        data = replace(data, rate=base_rate)
+        before = _evaluated(inputs.base, evenly_spaced(inputs.val, BASE_CLIPS), config, group)
+        data = replace(data, rate=before.rate)
     config, recommendations = recommend(config, data)
     for r in recommendations:
         ui.note(f"{r.name} {setting_text(r.value)}: {r.why}")
     known = {} if options.reversed_transcripts is None else options.reversed_transcripts
     transcripts = _reversed_transcripts(inputs, config, known, group, ui)
-    return Decisions(config, recommendations, transcripts)
+    return Decisions(config, recommendations, transcripts), before
 
 
-def _error_rate(
+def _evaluated(
     base: Base, clips: list[Utterance], config: RunConfig, group: ProcessGroup
-) -> float | None:
+) -> Evaluation:
     from moontune.evaluation.evaluate import evaluate
     from moontune.models.transcriber import load_audio
 
-    return evaluate(base, clips, load_audio, cap=config.eval.token_cap, group=group).rate
+    return evaluate(base, clips, load_audio, cap=config.eval.token_cap, group=group)
 
 
 def _reversed_transcripts(

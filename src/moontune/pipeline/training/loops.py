@@ -87,6 +87,7 @@ class Training:
     dtype: str
     group: ProcessGroup
     kept_step: int | None  # None: the one best on what is validated
+    base_words: Evaluation | None = None  # of validation clips, where it was measured already
 
     @property
     def config(self) -> RunConfig:
@@ -155,7 +156,7 @@ def run_loops(
 
     run, inputs, group, config = training.run, training.inputs, training.group, training.config
     validates = group.is_main and training.kept_step is None
-    before = _validation_words(training) if validates else None
+    before = _base_words(training) if validates else None
     model = attach_lora(inputs.base, config.lora, config.output.seed)
     begins = [adapter_state(model)]
     parameters = trainable_parameters(model)
@@ -228,6 +229,14 @@ def _train_on_word_errors(
         on_event=on_event,
         checkpointer=checkpointer,
     )
+
+
+def _base_words(training: Training) -> Evaluation:
+    """What the base makes of the clips that are validated on, before it has an adapter."""
+    known = training.base_words
+    if known and [p.id for p in known.predictions] == [u.id for u in training.validated]:
+        return known
+    return _validation_words(training)
 
 
 def _validation_words(training: Training) -> Evaluation:
