@@ -131,7 +131,9 @@ def test_of_more_clips_than_are_wanted_some_are_drawn() -> None:
     done = whole.with_at_most({"train": 50, "val": 1_000})
     assert len(done.parts["train"]) == done.shares["train"].utterances == 50
     assert done.shares["train"].share == pytest.approx(100 / 400)
-    assert done.left_out == {"train": len(whole.parts["train"]) - 50}
+    assert set(done.left_out) == {"train"}
+    both = [*done.left_out["train"], *done.parts["train"]]
+    assert sorted(u.id for u in both) == sorted(u.id for u in whole.parts["train"])
     assert done.parts["val"] == whole.parts["val"]
     assert done.parts["test"] == whole.parts["test"]
     assert set(done.parts["train"]) <= set(whole.parts["train"])

@@ -232,7 +232,7 @@ def test_clips_that_no_training_would_hear_are_left_out_before_they_are_labelled
     split = run.read("split.json")
     assert 0 < split["left_out"]["train"] <= 18 - 4
     left_out = split["left_out"]["train"]
-    assert f"of train, {left_out} clips were left out at random, and 4 kept" in told
+    assert f"of train, {left_out} clips were left out at random, and 4 kept: a" in told
     assert len(rows_of(run.manifest("train"))) == split["shares"]["train"]["utterances"] == 4
     for verb in ("labels", "baseline"):
         assert main([verb, "outputs/r"]) == 0, verb

@@ -63,7 +63,7 @@ class Split:
     voices: int  # speakers that are named
     seed: int
     kept: KeptTogether | None = None  # of a split by recording
-    left_out: Mapping[SplitName, int] = field(default_factory=dict)  # clips, by `with_at_most`
+    left_out: Mapping[SplitName, list[Utterance]] = field(default_factory=dict)
 
     def with_at_most(
         self,
@@ -72,7 +72,7 @@ class Split:
         beside: Collection[str] = (),
     ) -> Split:
         """The split with so many clips in some of its parts, beside those of some ids, which stay;
-        drawn by the seed. What is left out is counted, shares stay of all audio, and leaks are
+        drawn by the seed. What is left out is noted, shares stay of all audio, and leaks are
         those of what is kept."""
         parts, shares, left_out = dict(self.parts), dict(self.shares), dict(self.left_out)
         total_s = math.fsum(u.duration or 0.0 for part in parts.values() for u in part)
@@ -80,8 +80,8 @@ class Split:
             whole = parts[name]
             counted = [u for u in whole if u.id not in beside]
             if len(counted) > most:
-                left_out[name] = len(counted) - most
                 gone = {u.id for u in counted} - {u.id for u in drawn(counted, most, self.seed)}
+                left_out[name] = [u for u in whole if u.id in gone]
                 parts[name] = [u for u in whole if u.id not in gone]
                 shares[name] = Share.of(parts[name], total_s, shares[name].wanted)
         if left_out == self.left_out:
@@ -97,7 +97,7 @@ class Split:
             "kept_together": None if self.kept is None else self.kept.to_json(),
             "voices": self.voices,
             "seed": self.seed,
-            "left_out": dict(self.left_out),
+            "left_out": {name: len(clips) for name, clips in self.left_out.items()},
             "shares": {name: asdict(self.shares[name]) for name in SPLITS},
             "leakage": {
                 "counts": {k: sum(leak.kind == k for leak in self.leaks) for k in kinds},

@@ -45,13 +45,12 @@ class Together:
         states, unheard = self._heard(clips)
         nothing = np.zeros((len(clips), self._heads, 0, self._head_dim), np.float32)
         feeds = dict.fromkeys(self._pasts, self._of_array(nothing))
+        feeds |= self._of_clips(states, unheard)
         written: list[list[int]] = [[] for _ in clips]
         rows = list(range(len(clips)))  # the clips that are together, by their place
         wanted, last = self._pasts, np.full(len(clips), self._start)
         while rows:
             feeds |= {
-                "encoder_hidden_states": self._of_array(states),
-                UNHEARD: self._of_array(unheard),
                 "input_ids": self._of_array(last[:, None]),
                 "use_cache_branch": self._of_array(np.array([wanted is not self._pasts])),
             }
@@ -66,10 +65,17 @@ class Together:
             if len(rows) - len(stay) >= _LEAVE_AT * len(rows):
                 rows = [rows[i] for i in stay]
                 states, unheard, last = states[stay], unheard[stay], last[stay]
+                feeds |= self._of_clips(states, unheard)
                 for name in self._pasts:
                     feeds[name] = self._of_array(feeds[name].numpy()[stay])
             wanted = [name for name in self._pasts if ".decoder." in name]
         return written
+
+    def _of_clips(self, states: np.ndarray, unheard: np.ndarray) -> dict[str, Any]:
+        return {
+            "encoder_hidden_states": self._of_array(states),
+            UNHEARD: self._of_array(unheard),
+        }
 
     def _goes_on(self, tokens: list[int], most: int) -> bool:
         return len(tokens) < most and tokens[-1:] != [self.end]

@@ -44,11 +44,14 @@ def _most(config: RunConfig, kind: str) -> dict[SplitName, int]:
 
 def _remarks(split: Split, new: str) -> list[str]:
     """What to say of clips that were left out; `new`: of which, if not of all."""
-    why = {"train": "which is all that a training hears", "val": "which is enough to validate on"}
+    why = {
+        "train": "a training by these settings hears no more",
+        "val": "these are enough to validate on",
+    }
     return [
-        f"of {name}, {counted(count, f'{new}clip')} {agreeing(count, 'was', 'were')} left out at "
-        f"random, and {len(split.parts[name]):,} kept, {why[name]}"
-        for name, count in split.left_out.items()
+        f"of {name}, {counted(len(gone), f'{new}clip')} {agreeing(len(gone), 'was', 'were')} left "
+        f"out at random, and {len(split.parts[name]):,} kept: {why[name]}"
+        for name, gone in split.left_out.items()
     ]
 
 
@@ -77,10 +80,8 @@ def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         audio_key=audio_key,
         fixed=fixed,
     )
-    whole = split
     split = split.with_at_most(_most(config, run.kind), audio_key, fixed)
-    kept = {u.id for part in split.parts.values() for u in part}
-    gone = [u for part in whole.parts.values() for u in part if u.id not in kept]
+    gone = [u for part in split.left_out.values() for u in part]
     write_left_out(run, gone)
     remarks = _remarks(split, "new " if fixed else "")
     for remark in remarks:
