@@ -11,6 +11,8 @@ Trains from the base as the fold was trained, but for the bet, and prints JSON l
 - soft: half of the loss is the distance (KL) to what a bigger model gives each next token
   (--teacher MODEL, --teacher-adapter FOLDER).
 - norms: the norms of all layers train too, with the adapter's rate.
+- early: the encoder's first layers (--layers) train with full weights in place of a LoRA, at
+  --whole-rate of the adapter's rate.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ from typing import Literal
 
 import torch
 import tyro
+from peft import PeftModel
+from peft.tuners.lora import Linear
+from torch import nn
 from torch.nn import functional
 
 from benchmarks.study.word_errors import measured, print_intervals
@@ -48,7 +53,7 @@ class Args:
 
     fold: tyro.conf.Positional[Path]
     """A fold of a finished cross-validation."""
-    bet: Literal["usual", "balanced", "soft", "norms"]
+    bet: Literal["usual", "balanced", "soft", "norms", "early"]
     """What is changed."""
     output: Path
     """File of the test clips' transcripts; nothing is done if it is there."""
@@ -66,6 +71,10 @@ class Args:
     """A folder with lora_adapter and processor, to put on it."""
     softness: float = 0.5
     """Share of the loss that is the distance to the teacher."""
+    layers: int = 2
+    """Of the encoder, for `early`."""
+    whole_rate: float = 0.1
+    """Of the adapter's rate, for `early`."""
     general: Path | None = None
     """Manifest of general speech, of which a hundred clips are measured too."""
 
@@ -125,6 +134,19 @@ class Soft(Likelihood):
         return total, tokens
 
 
+def train_whole(model: PeftModel, layers: int, rate: float) -> None:
+    """All weights of the encoder's first layers: a LoRA whose A is the identity and does not
+    train is any change to a weight, and an optimizer that looks at signs moves it by its scale."""
+    names = [f".encoder.layers.{i}." for i in range(layers)]
+    for name, layer in model.named_modules():
+        if isinstance(layer, Linear) and any(part in name for part in names):
+            (adapter,) = layer.active_adapters
+            out, wide = layer.get_base_layer().weight.shape
+            layer.lora_A[adapter].weight = nn.Parameter(torch.eye(wide), requires_grad=False)
+            layer.lora_B[adapter].weight = nn.Parameter(torch.zeros(out, wide))
+            layer.scaling[adapter] = rate
+
+
 def teacher_of(args: Args) -> Base:
     if args.teacher is None:
         raise SystemExit("--bet soft: needs --teacher MODEL")
@@ -152,6 +174,8 @@ def trained(args: Args, run: RunDir, base: Base) -> None:
     if args.bet == "norms":
         for name, p in model.named_parameters():
             p.requires_grad_("lora_" in name or "norm" in name)
+    if args.bet == "early":
+        train_whole(model, args.layers, args.whole_rate)
     dtype = getattr(torch, training_dtype("cpu", config.train.dtype))
     setup = TrainingSetup(model, base, load_audio, seed, dtype)
     if args.bet == "soft":

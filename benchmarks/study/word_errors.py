@@ -3,7 +3,13 @@
     uv run python -m benchmarks.study.word_errors outputs/CROSSVAL/fold-1 --updates 60
 
 Goes on from the fold's adapter as `--mwer-steps` does (training/objectives/word_errors.py), or, for
-comparison, with as many more usual updates by the same settings (--usual).
+comparison, with as many other updates by the same settings (--by):
+
+- samples: word errors of 8 transcripts drawn at random from what the model thinks, each held
+  against the mean of the others (leave-one-out baseline).
+- usual: the usual loss.
+- consensus: the usual loss on what the fold's adapter itself writes of the run's own clips by
+  consensus, in place of their references.
 
 Prints JSON lines: WER of the fold's test clips by greedy and by consensus, kinds of errors, loss of
 words, loops, and WER on general speech where a manifest of it is given; before and after.
@@ -13,10 +19,13 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import torch
 import tyro
 
 from moontune.data.manifest import Utterance, read_manifest, read_run_manifest
@@ -25,13 +34,18 @@ from moontune.evaluation.evaluate import evaluate
 from moontune.evaluation.predictions import PredictionRow
 from moontune.models.adapter import load_adapter, save_adapter
 from moontune.models.base_model import Base, load_base
+from moontune.models.packed.beams import Beam
+from moontune.models.packed.forward import PackedForward
+from moontune.models.packed.greedy import greedy
+from moontune.models.packed.layout import CrossKeys, some_of
 from moontune.models.transcriber import load_audio
 from moontune.pipeline.run_dir import RunDir
+from moontune.system.device import training_dtype
 from moontune.system.files import write_jsonl
 from moontune.training.loop import TrainingSetup, train
 from moontune.training.losses import LossComputer
 from moontune.training.objectives.likelihood import Likelihood
-from moontune.training.objectives.word_errors import WordErrors, settings_of_stage
+from moontune.training.objectives.word_errors import WIDTH, WordErrors, settings_of_stage
 from moontune.training.sampling import mixture
 
 GENERAL = 100
@@ -45,14 +59,37 @@ class Args:
     """A fold of a finished cross-validation."""
     updates: int = 60
     """How many."""
-    usual: bool = False
-    """The usual loss instead."""
+    by: Literal["beams", "samples", "usual", "consensus"] = "beams"
+    """What they learn from."""
     seed: int = 0
     """Of the order of the clips, and dropout."""
     general: Path | None = None
     """Manifest of general speech, of which a hundred clips are measured too."""
     output: Path | None = None
     """Folder for the adapter and transcripts of the test clips; nothing is done if it is there."""
+
+
+class Sampled(WordErrors):
+    """Word errors by policy gradients: of transcripts drawn from what the model thinks."""
+
+    def _transcripts(
+        self, writer: PackedForward, keys: CrossKeys, caps: Sequence[int]
+    ) -> list[list[Beam]]:
+        def drawn(rows: torch.Tensor) -> torch.Tensor:
+            # with Gumbel noise the greatest is a draw from the softmax
+            logits = writer.head(rows).float()
+            return logits - torch.empty_like(logits).exponential_().log_()
+
+        drawing = copy(writer)
+        drawing.head = drawn  # type: ignore[assignment]
+        owners = [i for i in range(len(caps)) for _ in range(WIDTH)]
+        written = greedy(drawing, some_of(keys, owners), [caps[i] for i in owners])
+        beams = [Beam(tokens, 0.0) for tokens in written]
+        return [beams[i : i + WIDTH] for i in range(0, len(beams), WIDTH)]
+
+    def _of_clip(self, likely: torch.Tensor, errors: torch.Tensor) -> torch.Tensor:
+        others = (errors.sum() - errors) / (len(errors) - 1)
+        return ((errors - others) * likely).mean()
 
 
 class Trial:
@@ -71,22 +108,34 @@ class Trial:
         aside = {s.id for s in self.run.suspects() if s.set_aside}
         return [u for u in read_run_manifest(self.run.manifest(split)) if u.id not in aside]
 
+    def agreed(self, own: list[Utterance]) -> list[Utterance]:
+        """The clips, labelled by the consensus of the adapter's beams; without empty ones."""
+        cap = self.config.eval.token_cap
+        done = evaluate(self.base, own, load_audio, cap=cap, decoding="consensus")
+        rows = [p.row() for p in done.predictions]
+        texts = {row["id"]: row["consensus"]["hypothesis"] for row in rows}
+        return [replace(u, target=texts[u.id]) for u in own if texts[u.id]]
+
     def train(self) -> None:
         config = replace(self.config.train, mwer_steps=self.args.updates)
         rows = read_run_manifest(self.run.manifest("backwards"))
         backwards = [replace(u, backwards=True) for u in rows]
         own, cap = self.clips("train"), self.config.eval.token_cap
+        if self.args.by == "consensus":
+            own = self.agreed(own)
+        kind = Sampled if self.args.by == "samples" else WordErrors
 
         def word_errors(losses: LossComputer) -> WordErrors:
-            return WordErrors(self.base, losses, cap, frozenset(u.id for u in own))
+            return kind(self.base, losses, cap, frozenset(u.id for u in own))
 
         setup = TrainingSetup(
             self.model,
             self.base,
             load_audio,
             self.args.seed,
+            getattr(torch, training_dtype("cpu", config.dtype)),
             kept_step=self.args.updates,
-            objective=Likelihood if self.args.usual else word_errors,
+            objective=Likelihood if self.args.by in ("usual", "consensus") else word_errors,
         )
         stream = mixture(own, [(backwards, config.backwards_share)], self.args.seed + 100)
         train(setup, stream, [], settings_of_stage(config), on_event=lambda event: None)

@@ -20,7 +20,8 @@ from moontune.data.normalizer import normalize
 from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base
 from moontune.models.packed.beams import Beam, beams
-from moontune.models.packed.layout import PackedClips, joined, some_of
+from moontune.models.packed.forward import PackedForward
+from moontune.models.packed.layout import CrossKeys, PackedClips, joined, some_of
 from moontune.system.distributed import ProcessGroup
 from moontune.training.losses import LossComputer
 from moontune.training.objectives.likelihood import Likelihood
@@ -101,8 +102,18 @@ class WordErrors:
             with torch.no_grad():
                 keys = joined([writer.cross_keys(losses.encoded(clips, writer))])
                 caps = [self._cap(u.duration_or_1s) for u in some]
-                lists = beams(writer, keys, caps, WIDTH)
+                lists = self._transcripts(writer, keys, caps)
             yield clips, some, lists  # outside, or the caller's gradients would be off too
+
+    def _transcripts(
+        self, writer: PackedForward, keys: CrossKeys, caps: Sequence[int]
+    ) -> list[list[Beam]]:
+        """What each clip's errors are expected among."""
+        return beams(writer, keys, caps, WIDTH)
+
+    def _of_clip(self, likely: torch.Tensor, errors: torch.Tensor) -> torch.Tensor:
+        """What falls, (): of a clip's transcripts, their (n,) log probabilities and errors."""
+        return expected_errors(likely, errors)
 
     def _expected(
         self, clips: PackedClips, utterances: Sequence[Utterance], lists: Sequence[list[Beam]]
@@ -118,7 +129,7 @@ class WordErrors:
             utterances, lists, likely.split([len(found) for found in lists]), strict=True
         )
         return torch.stack(
-            [expected_errors(p, self._errors(u, found).to(p)) for u, found, p in of_clips]
+            [self._of_clip(p, self._errors(u, found).to(p)) for u, found, p in of_clips]
         ).sum()
 
     def _errors(self, u: Utterance, found: Sequence[Beam]) -> torch.Tensor:
