@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import tyro
@@ -138,8 +138,9 @@ def train_whole(model: PeftModel, layers: int, rate: float) -> None:
     """All weights of the encoder's first layers: a LoRA whose A is the identity and does not
     train is any change to a weight, and an optimizer that looks at signs moves it by its scale."""
     names = [f".encoder.layers.{i}." for i in range(layers)]
-    for name, layer in model.named_modules():
-        if isinstance(layer, Linear) and any(part in name for part in names):
+    for name, found in model.named_modules():
+        if isinstance(found, Linear) and any(part in name for part in names):
+            layer: Any = found
             (adapter,) = layer.active_adapters
             out, wide = layer.get_base_layer().weight.shape
             layer.lora_A[adapter].weight = nn.Parameter(torch.eye(wide), requires_grad=False)

@@ -113,8 +113,8 @@ class Trial:
         cap = self.config.eval.token_cap
         done = evaluate(self.base, own, load_audio, cap=cap, decoding="consensus")
         rows = [p.row() for p in done.predictions]
-        texts = {row["id"]: row["consensus"]["hypothesis"] for row in rows}
-        return [replace(u, target=texts[u.id]) for u in own if texts[u.id]]
+        texts = {row["id"]: row["consensus"]["hypothesis"] for row in rows if "consensus" in row}
+        return [replace(u, target=text) for u in own if (text := texts.get(u.id))]
 
     def train(self) -> None:
         config = replace(self.config.train, mwer_steps=self.args.updates)
