@@ -40,6 +40,7 @@ SMALL: dict[str, str] = {
     "benchmarks.study.wrong_transcripts": "STUDY --shares 0.2",
     "benchmarks.study.unlabelled": "CV STUDY",
     "benchmarks.study.seeds": "CV STUDY --seeds 43",
+    "benchmarks.study.few_clips": "CV STUDY/few --clips 4 --folds 1",
     "benchmarks.study.spoken_terms": "CV STUDY/spoken --terms 2 --protect-encoder",
     "benchmarks.study.word_errors": "CV/fold-1 --updates 1 --by samples",
     "benchmarks.study.bets": "CV/fold-1 --bet early --max-steps 1 --output STUDY/bet.jsonl",
