@@ -4,9 +4,9 @@
 
 Of every fold's test clips the base and the fold's adapter write the greedy transcript and the most
 likely beams, of the clip as it is and of three speeds (`--decoding thorough`), kept under LISTS
-(what is done is not done again). Prints Markdown: WER by rule with
-the change to greedy and its 95 % interval over speakers; what was looped; and the time beams take
-as a multiple of greedy's, the encoder included, both in turns.
+(what is done is not done again). Prints Markdown: minutes that a fold was trained; WER by rule with
+its 95 % interval over speakers, and that of the change to greedy; what was looped; and the time
+beams take as a multiple of greedy's, the encoder included, both in turns.
 
 Rules: moontune's own consensus, of the clip as it is and at three speeds; of all beams or the first
 4 with equal weights; weighted by probability; the most likely beam; and what a choice that knew the
@@ -148,6 +148,10 @@ def looped(row: dict[str, Any], text: str) -> bool:
     return row["truncated"] or repeats(text)
 
 
+def span(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}"
+
+
 def scored(rows: Sequence[dict[str, Any]], rule: str) -> list[PredictionRow]:
     return scored_by(rows, RULES[rule])
 
@@ -160,6 +164,8 @@ def scored_by(
 
 def main(args: Args) -> None:
     for crossval in args.crossvals:
+        trained = [RunDir(fold).read("train.json")["seconds"] for fold in crossval.glob("fold-*")]
+        print(f"\n{crossval}: {sum(trained) / len(trained) / 60:.1f} minutes of training a fold")
         for which in ("base", "tuned"):
             rows: list[dict[str, Any]] = []
             for fold in sorted(crossval.glob("fold-*")):
@@ -170,13 +176,15 @@ def main(args: Args) -> None:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     write_jsonl(file, list(decoded(RunDir(fold), which, args.width)))
                 rows += read_jsonl(file)
-            print(f"\n### {crossval}, {which}\n\n| rule | WER | to greedy, 95 % |\n|---|---|---|")
+            print(f"\n### {crossval}, {which}\n")
+            print("| rule | WER | 95 % | to greedy, 95 % |\n|---|---|---|---|")
             plain = scored(rows, "greedy")
             for rule in RULES:
                 found = compare(plain, scored(rows, rule), 42).error_rate
                 assert found.after is not None
                 change = "" if rule == "greedy" else show_interval("wer", found.difference_interval)
-                print(f"| {rule} | {percent(found.after)} | {change} |", flush=True)
+                own = span(found.after_interval)
+                print(f"| {rule} | {percent(found.after)} | {own} | {change} |", flush=True)
             before = sum(looped(r, r["greedy"]) for r in rows)
             after = sum(repeats(chosen(r)) for r in rows)
             encoder_s, greedy_s, beams_s, speeds_s = np.sum([r["seconds"] for r in rows], axis=0)
