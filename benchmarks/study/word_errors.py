@@ -8,8 +8,9 @@ comparison, with as many other updates by the same settings (--by):
 - samples: word errors of 8 transcripts drawn at random from what the model thinks, each held
   against the mean of the others (leave-one-out baseline).
 - usual: the usual loss.
-- consensus: the usual loss on what the fold's adapter itself writes of the run's own clips by
-  consensus, in place of their references.
+
+With `--labels consensus` the usual loss, alone or beside word errors, is of what the fold's adapter
+itself writes of the run's own clips by consensus, in place of their references.
 
 Prints JSON lines: WER of the fold's test clips by greedy and by consensus, kinds of errors, loss of
 words, loops, and WER on general speech where a manifest of it is given; before and after.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ import torch
 import tyro
 
 from moontune.data.manifest import Utterance, read_manifest, read_run_manifest
+from moontune.data.normalizer import normalize
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.evaluate import evaluate
 from moontune.evaluation.predictions import PredictionRow
@@ -42,7 +44,7 @@ from moontune.models.transcriber import load_audio
 from moontune.pipeline.run_dir import RunDir
 from moontune.system.device import training_dtype
 from moontune.system.files import write_jsonl
-from moontune.training.loop import TrainingSetup, train
+from moontune.training.loop import Objective, TrainingSetup, train
 from moontune.training.losses import LossComputer
 from moontune.training.objectives.likelihood import Likelihood
 from moontune.training.objectives.word_errors import WIDTH, WordErrors, settings_of_stage
@@ -59,8 +61,10 @@ class Args:
     """A fold of a finished cross-validation."""
     updates: int = 60
     """How many."""
-    by: Literal["beams", "samples", "usual", "consensus"] = "beams"
+    by: Literal["beams", "samples", "usual"] = "beams"
     """What they learn from."""
+    labels: Literal["references", "consensus"] = "references"
+    """What the usual loss is of."""
     seed: int = 0
     """Of the order of the clips, and dropout."""
     general: Path | None = None
@@ -116,18 +120,26 @@ class Trial:
         texts = {row["id"]: row["consensus"]["hypothesis"] for row in rows if "consensus" in row}
         return [replace(u, target=text) for u in own if (text := texts.get(u.id))]
 
+    def objective(self, own: list[Utterance]) -> Callable[[LossComputer], Objective]:
+        if self.args.by == "usual":
+            return Likelihood
+        references = {u.id: u.label for u in own}
+
+        class Errors(Sampled if self.args.by == "samples" else WordErrors):
+            def _reference(self, u: Utterance) -> list[str]:
+                return normalize(references[u.id]).split()
+
+        cap, ids = self.config.eval.token_cap, frozenset(references)
+        return lambda losses: Errors(self.base, losses, cap, ids)
+
     def train(self) -> None:
         config = replace(self.config.train, mwer_steps=self.args.updates)
         rows = read_run_manifest(self.run.manifest("backwards"))
         backwards = [replace(u, backwards=True) for u in rows]
-        own, cap = self.clips("train"), self.config.eval.token_cap
-        if self.args.by == "consensus":
+        own = self.clips("train")
+        objective = self.objective(own)
+        if self.args.labels == "consensus":
             own = self.agreed(own)
-        kind = Sampled if self.args.by == "samples" else WordErrors
-
-        def word_errors(losses: LossComputer) -> WordErrors:
-            return kind(self.base, losses, cap, frozenset(u.id for u in own))
-
         setup = TrainingSetup(
             self.model,
             self.base,
@@ -135,7 +147,7 @@ class Trial:
             self.args.seed,
             getattr(torch, training_dtype("cpu", config.dtype)),
             kept_step=self.args.updates,
-            objective=Likelihood if self.args.by in ("usual", "consensus") else word_errors,
+            objective=objective,
         )
         stream = mixture(own, [(backwards, config.backwards_share)], self.args.seed + 100)
         train(setup, stream, [], settings_of_stage(config), on_event=lambda event: None)

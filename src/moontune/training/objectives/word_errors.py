@@ -71,7 +71,7 @@ class WordErrors:
         """As `Likelihood` has it."""
         total, tokens = self._usual.add_gradients(clips, group)
         own = [u for u in clips if u.id in self._own and not u.backwards]
-        words = max(1, sum(len(_reference(u)) for u in own))
+        words = max(1, sum(len(self._reference(u)) for u in own))
         parts = []
         for packed_clips, some, lists in self._lists(_share(own, group)):
             loss = self._expected(packed_clips, some, lists) / words
@@ -88,7 +88,7 @@ class WordErrors:
                     likely = torch.tensor([beam.log_probability for beam in found])
                     total += float(expected_errors(likely, self._errors(u, found)))
         [total] = group.sums(total)
-        return total / max(1, sum(len(_reference(u)) for u in utterances))
+        return total / max(1, sum(len(self._reference(u)) for u in utterances))
 
     def _lists(
         self, utterances: Sequence[Utterance]
@@ -136,14 +136,14 @@ class WordErrors:
         """Word errors of each of a clip's transcripts, (n,)."""
         from rapidfuzz.distance import Levenshtein
 
-        decode, reference = self._base.tokenizer.decode, _reference(u)
+        decode, reference = self._base.tokenizer.decode, self._reference(u)
         texts = [decode(beam.tokens, skip_special_tokens=True) for beam in found]
         edits = [Levenshtein.distance(reference, normalize(text).split()) for text in texts]
         return torch.tensor(edits, dtype=torch.float32)
 
-
-def _reference(u: Utterance) -> list[str]:
-    return normalize(u.label).split()
+    def _reference(self, u: Utterance) -> list[str]:
+        """The words that errors are counted against."""
+        return normalize(u.label).split()
 
 
 def _share(utterances: Sequence[Utterance], group: ProcessGroup) -> list[Utterance]:
