@@ -13,7 +13,7 @@ from moontune.evaluation.confidence.judged import JudgedWord
 from moontune.evaluation.predictions import stored_predictions
 from moontune.models.confidence.calibration import Calibration, read_calibration, write_calibration
 from moontune.models.decoding import Transcript
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages import confidence as stage
 from moontune.pipeline.stages.confidence import calibrate_on_folds, confidence_of
 from moontune.system.files import write_json, write_jsonl

@@ -32,7 +32,7 @@ from moontune.models.bundled import bundled_ort_files
 from moontune.models.decoding import Transcribe
 from moontune.models.onnx import OnnxTranscriber
 from moontune.models.provenance import weight_files
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui

@@ -17,7 +17,7 @@ from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance
 from moontune.evaluation.screening.suspects import Fit
 from moontune.pipeline.base_of_run import load_base_for
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.device import training_dtype
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import json_line, write_json

@@ -18,7 +18,9 @@ from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.predictions import stored_predictions
 from moontune.models.locate import is_hub_id
-from moontune.pipeline.run_dir import KINDS, RunDir, evaluated_run, open_run
+from moontune.pipeline.run_folder.opening import evaluated_run, open_run
+from moontune.pipeline.run_folder.record import KINDS
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import real_path, user_path, write_json
 
 NEW_CLIPS = "new_clips.json"

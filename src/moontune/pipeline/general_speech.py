@@ -18,7 +18,7 @@ from moontune.data.sources.base import DataOrigin
 from moontune.data.sources.general_speech import sample_general, sample_replay
 from moontune.data.splitting import resolved_split
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.cache import cache_dir
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import counted

@@ -26,7 +26,8 @@ from moontune.languages.table import current
 from moontune.models.locate import vendor_language
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.base_transcripts import BaseTranscripts, dtype_of
-from moontune.pipeline.run_dir import SUSPECTS, RunDir
+from moontune.pipeline.run_folder.files import SUSPECTS
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import agreeing, counted, percent

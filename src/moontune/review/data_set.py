@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir, open_run, pinned_revision
+from moontune.pipeline.run_folder.opening import open_run, pinned_revision
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.review.clips import Row, read_rows
 from moontune.review.files import REVIEWED, ReviewFiles
 from moontune.system.files import real_path, user_path

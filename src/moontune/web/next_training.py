@@ -12,7 +12,7 @@ from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.languages.table import ENGLISH, current
 from moontune.models.locate import run_flags
 from moontune.pipeline.earlier_run import sound_of
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import user_path
 from moontune.system.formatting import counted
 

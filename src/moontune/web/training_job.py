@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
-from moontune.pipeline.run_dir import open_run
+from moontune.pipeline.run_folder.opening import open_run
 from moontune.report.results import RunMetrics
 from moontune.system.files import read_json
 from moontune.web.next_training import NextTraining

@@ -21,7 +21,7 @@ from moontune.models.consensus import Beams, agreed
 from moontune.models.decoding import Transcript
 from moontune.models.language_model import LanguageModel
 from moontune.pipeline.consensus.search import SearchedClip
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import damage_as_user_error, file_sha256, read_jsonl, write_json
 from moontune.system.progress import Ui
 
@@ -32,7 +32,7 @@ def weigh_text(run: RunDir, ui: Ui, which: str, validation: Sequence[SearchedCli
     if run.config().terms.own_text:
         learnt, tested = _transcripts(run, "train"), write_own_text(run, "train", "val")
     else:
-        learnt = tested = run.sentences()
+        learnt = tested = run.words.sentences()
     by_weight = {weight: LanguageModel(learnt, weight) for weight in WEIGHTS}
     edits = {
         weight: [word_edits(clip.utterance.text, _text(clip.beams, by)) for clip in validation]
@@ -40,15 +40,15 @@ def weigh_text(run: RunDir, ui: Ui, which: str, validation: Sequence[SearchedCli
     }
     chosen = choose_weight(edits, len(validation))
     texts = _changed(_measured(run, which), LanguageModel(tested, chosen.weight))
-    found = WeighedText(chosen, texts, file_sha256(run.domain_text))
-    write_json(run.weighed_text_file(which), found.to_json())
+    found = WeighedText(chosen, texts, file_sha256(run.words.domain_text))
+    write_json(run.words.weighed_text_file(which), found.to_json())
     ui.note(f"your text, {which} model: {chosen.says}")
 
 
 def write_own_text(run: RunDir, *splits: str) -> tuple[str, ...]:
     """Make a run's own transcripts its text; returns their sentences."""
     found = _transcripts(run, *splits)
-    run.write_sentences(found)
+    run.words.write_sentences(found)
     return found
 
 
@@ -71,10 +71,10 @@ def require_beams(run: RunDir) -> None:
 def weighed_text(run: RunDir, which: str) -> WeighedText:
     """What a model makes of the run's text. Raises UserError where that is another than was
     measured."""
-    found = run.weighed_text(which)
-    if found is None or found.text_sha256 != file_sha256(run.domain_text):
+    found = run.words.weighed_text(which)
+    if found is None or found.text_sha256 != file_sha256(run.words.domain_text):
         raise UserError(
-            f"{run.domain_text}: is not the text that was measured; {run.measured_again}"
+            f"{run.words.domain_text}: is not the text that was measured; {run.measured_again}"
         )
     return found
 
@@ -84,7 +84,7 @@ def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
     cross-validation: the lower median of those that the folds chose. Raises UserError."""
     if run.config().terms.own_text:
         write_own_text(run, "train")
-    if not run.domain_text.is_file():
+    if not run.words.domain_text.is_file():
         return
     for which in ("base", "tuned"):
         found = [weighed_text(fold, which).chosen for fold in folds]
@@ -92,8 +92,8 @@ def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
         why = f"as the lower median of the folds ({', '.join(f'{w:g}' for w in weights)})"
         words = sum(one.words for one in found)
         chosen = ChosenWeight(statistics.median_low(weights), why, words)
-        taken = WeighedText(chosen, {}, file_sha256(run.domain_text))
-        write_json(run.weighed_text_file(which), taken.to_json())
+        taken = WeighedText(chosen, {}, file_sha256(run.words.domain_text))
+        write_json(run.words.weighed_text_file(which), taken.to_json())
 
 
 def _measured(run: RunDir, which: str) -> dict[str, tuple[str, Beams]]:

@@ -11,7 +11,7 @@ from moontune.evaluation.domain_text.results import with_domain_text
 from moontune.evaluation.measures import Sides, TextUse
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.pipeline.consensus.domain_text import weighed_text
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 
 
 def weighed_predictions(run: RunDir, which: str) -> list[PredictionRow]:
@@ -33,7 +33,7 @@ def text_use_of(runs: Sequence[RunDir]) -> TextUse | None:
 
 def _known(run: RunDir) -> int:
     """How many of its test clips have words, and all their sentences stand in its text."""
-    there = set(map(normalize, run.sentences()))
+    there = set(map(normalize, run.words.sentences()))
     said = (u.text for u in read_run_manifest(run.manifest("test")))
     parts = [list(filter(None, map(normalize, sentences_of(text)))) for text in said]
     return sum(bool(found) and there.issuperset(found) for found in parts)

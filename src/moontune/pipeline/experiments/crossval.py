@@ -16,8 +16,9 @@ from moontune.data.splitting import SPLITS, check_count, grouping_of, resolved_s
 from moontune.errors import UserError
 from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.new_run import RunKind
-from moontune.pipeline.run_dir import RunDir, create_run
-from moontune.pipeline.run_lock import claimed
+from moontune.pipeline.run_folder.creating import create_run
+from moontune.pipeline.run_folder.lock import claimed
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
 from moontune.pipeline.stages.split import split_by_of
@@ -192,7 +193,7 @@ def check_unchanged(run: RunDir) -> None:
                 "start over with --overwrite"
             )
         for setting, called in (("key_terms", "list of key terms"), ("domain_text", "text")):
-            theirs, mine = (getattr(one, setting) for one in (RunDir(path), run))
+            theirs, mine = (getattr(one.words, setting) for one in (RunDir(path), run))
             if getattr(config.terms, setting) and _content(theirs) != _content(mine):
                 raise UserError(
                     f"{path}: has another {called} than the cross-validation; redo it with "

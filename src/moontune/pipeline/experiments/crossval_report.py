@@ -25,7 +25,8 @@ from moontune.languages.table import RATES, current
 from moontune.pipeline.consensus.figures import text_use_of, weighed_predictions
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
-from moontune.pipeline.run_dir import RunDir, final_command
+from moontune.pipeline.run_folder.commands import final_command
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.screening import write_suspects
 from moontune.pipeline.stages.confidence import confidence_of
 from moontune.pipeline.stages.next_steps import decoding_advised
@@ -179,7 +180,7 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
 
 def _with_terms(folds: Sequence[FoldResults]) -> dict[str, str]:
     """What the folds' tuned models write with the list, of the clips where that is other."""
-    found = [fold.run.written_terms("tuned") for fold in folds]
+    found = [fold.run.words.written_terms("tuned") for fold in folds]
     return {clip: text for one in found if one for clip, text in one.texts.items()}
 
 

@@ -38,15 +38,12 @@ from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unch
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.key_terms.writing import take_over_bonus
 from moontune.pipeline.preflight import check_model, check_room
-from moontune.pipeline.run_dir import (
-    FINAL,
-    KINDS,
-    RunDir,
-    create_run,
-    final_command,
-    open_run,
-)
-from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.run_folder.commands import final_command
+from moontune.pipeline.run_folder.creating import create_run
+from moontune.pipeline.run_folder.lock import exclusive_run
+from moontune.pipeline.run_folder.opening import FINAL, open_run
+from moontune.pipeline.run_folder.record import KINDS
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
 from moontune.pipeline.stages.confidence import calibrate_on_folds

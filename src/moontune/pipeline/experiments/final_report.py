@@ -16,7 +16,9 @@ from moontune.evaluation.degeneration import as_written, degenerated
 from moontune.evaluation.predictions import stored_predictions
 from moontune.languages.table import current
 from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
-from moontune.pipeline.run_dir import RunDir, final_command, open_run
+from moontune.pipeline.run_folder.commands import final_command
+from moontune.pipeline.run_folder.opening import open_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import listening, take_along, use_base
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_comparison, general_row, mps_fallbacks

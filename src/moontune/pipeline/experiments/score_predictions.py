@@ -20,7 +20,8 @@ from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, Language, language_named, speaking
-from moontune.pipeline.run_dir import RunDir, evaluated_run
+from moontune.pipeline.run_folder.opening import evaluated_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import check_output, real_path, refuse_counted_twice
 from moontune.system.formatting import agreeing, counted
 

@@ -16,7 +16,7 @@ from moontune.evaluation.measures import Sides
 from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.languages.table import current
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import file_sha256
 
 _SIDES = ("base", "tuned")
@@ -30,7 +30,7 @@ def key_terms_of(runs: Sequence[RunDir], seed: int) -> KeyTermResults | None:
     rows = Sides(*([r for run in runs for r in _predictions(run, which)] for which in _SIDES))
     found = Sides(*([_written(run, which) for run in runs] for which in _SIDES))
     return key_term_results(
-        read_key_terms(runs[0].key_terms),
+        read_key_terms(runs[0].words.key_terms),
         rows,
         Sides(
             *({k: v for one in side for k, v in one.texts.items()} for side in vars(found).values())
@@ -62,7 +62,9 @@ def _predictions(run: RunDir, which: str) -> list[PredictionRow]:
 
 
 def _written(run: RunDir, which: str) -> WrittenTerms:
-    found = run.written_terms(which)
-    if found is None or found.list_sha256 != file_sha256(run.key_terms):
-        raise UserError(f"{run.key_terms}: is not the list that was measured; {run.measured_again}")
+    found = run.words.written_terms(which)
+    if found is None or found.list_sha256 != file_sha256(run.words.key_terms):
+        raise UserError(
+            f"{run.words.key_terms}: is not the list that was measured; {run.measured_again}"
+        )
     return found

@@ -25,7 +25,7 @@ from moontune.evaluation.predictions import PredictionRow, stored_predictions
 from moontune.languages.table import current
 from moontune.models.decoding import Transcript
 from moontune.models.key_terms.weighing import KeyTerms
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import file_sha256, write_json
 from moontune.system.progress import Ui
@@ -42,10 +42,10 @@ def write_key_terms(
     a list, what is there of an earlier one is taken away."""
     if config.terms.key_terms is None:
         if group.is_main:
-            run.written_terms_file(which).unlink(missing_ok=True)
+            run.words.written_terms_file(which).unlink(missing_ok=True)
         return
     terms, digest = group.on_main(
-        lambda: (read_key_terms(run.key_terms), file_sha256(run.key_terms))
+        lambda: (read_key_terms(run.words.key_terms), file_sha256(run.words.key_terms))
     )
     if why := _not_written(terms):
         found = WrittenTerms(ChosenBonus(None, why), {}, digest)
@@ -58,24 +58,24 @@ def write_key_terms(
         texts = _texts(run, chosen, work)
         found = WrittenTerms(chosen, texts, digest)
     if group.is_main:
-        write_json(run.written_terms_file(which), found.to_json())
+        write_json(run.words.written_terms_file(which), found.to_json())
         ui.note(f"key terms, {which} model: {found.chosen.says}")
 
 
 def take_over_bonus(run: RunDir, folds: Sequence[RunDir]) -> None:
     """Give an adapter on all clips, which has no validation clips, the bonus of its
     cross-validation: the lower median of those that the folds chose."""
-    if not run.key_terms.is_file():
+    if not run.words.key_terms.is_file():
         return
     for which in ("base", "tuned"):
-        found = [one.chosen for fold in folds if (one := fold.written_terms(which))]
+        found = [one.chosen for fold in folds if (one := fold.words.written_terms(which))]
         bonuses = [one.bonus for one in found if one.bonus is not None]
         bonus = statistics.median_low(bonuses) if 2 * len(bonuses) > len(found) else None
         listed = ", ".join("none" if b is None else f"{b:g}" for b in (o.bonus for o in found))
         which_of = "most of the folds" if bonus is None else "the lower median of the folds"
         chosen = ChosenBonus(bonus, f"as {which_of} ({listed})", sum(one.clips for one in found))
-        file = run.written_terms_file(which)
-        write_json(file, WrittenTerms(chosen, {}, file_sha256(run.key_terms)).to_json())
+        file = run.words.written_terms_file(which)
+        write_json(file, WrittenTerms(chosen, {}, file_sha256(run.words.key_terms)).to_json())
 
 
 def _not_written(terms: Sequence[KeyTerm]) -> str:

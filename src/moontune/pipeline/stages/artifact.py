@@ -12,7 +12,8 @@ from moontune.data.manifest import Utterance, read_manifest, write_manifest
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, current
 from moontune.pipeline.base_of_run import require_same_weights
-from moontune.pipeline.run_dir import RunDir, pinned_revision
+from moontune.pipeline.run_folder.opening import pinned_revision
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.device import THREADS_ASKED
 from moontune.system.distributed import lone_environment
 from moontune.system.files import read_jsonl, write_json

@@ -15,7 +15,7 @@ from moontune.errors import UserError
 from moontune.languages.letters import is_latin
 from moontune.languages.table import Language
 from moontune.pipeline.general_speech import clean_general_speech
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui

@@ -17,7 +17,7 @@ from moontune.models.confidence.calibration import (
     write_calibration,
 )
 from moontune.pipeline.consensus.search import SearchedClip
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 

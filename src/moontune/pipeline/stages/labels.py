@@ -10,7 +10,7 @@ from moontune.data.manifest import read_run_manifest, write_manifest
 from moontune.data.splitting import SPLITS
 from moontune.pipeline.base_transcripts import BaseCache, BaseTranscripts
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.screening import Screening, screen, write_suspects
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.formatting import agreeing, counted, shortened

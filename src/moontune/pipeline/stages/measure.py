@@ -8,7 +8,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.languages.table import current
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_json, write_jsonl
 from moontune.system.progress import Ui

@@ -17,7 +17,7 @@ from moontune.pipeline.earlier_run import (
     write_left_out,
     write_new_clips,
 )
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.report.provenance import shared_text
 from moontune.system.files import write_json
 from moontune.system.formatting import agreeing, counted

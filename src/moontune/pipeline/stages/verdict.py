@@ -24,7 +24,7 @@ from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.consensus.figures import text_use_of, weighed_predictions
 from moontune.pipeline.earlier_run import new_clips_of
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.confidence import confidence_of
 from moontune.pipeline.stages.next_steps import next_steps
 from moontune.system.files import read_jsonl, write_json

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import read_jsonl
 from moontune.system.progress import Ui
