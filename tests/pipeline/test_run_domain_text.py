@@ -23,7 +23,7 @@ from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.error_rates import word_edits
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.predictions import consensus_row, stored_predictions
+from moontune.evaluation.predictions import consensus_row
 from moontune.models.decoding import Transcript
 from moontune.models.language_model import LanguageModel
 from moontune.models.transcriber import Transcriber
@@ -222,7 +222,7 @@ def test_each_clip_is_searched_once_and_other_rows_stay_as_they_are(
     assert (measured / "predictions_base.jsonl").read_bytes() == base
     assert (measured / "predictions_tuned.jsonl").read_bytes() == plain
     for which in ("base", "tuned"):
-        rows = stored_predictions(measured / f"predictions_{which}.jsonl")
+        rows = measured.predictions(which)
         assert {row.get("consensus", {}).get("hypothesis") for row in rows} == {HEARD}
         found = measured.words.weighed_text(which)
         assert found is not None
@@ -262,7 +262,7 @@ def test_a_runs_own_transcripts_can_be_its_text(measured: RunDir, monkeypatch) -
 def test_damaged_beams_are_told_in_a_line_with_what_makes_them_again(
     measured: RunDir, capsys, beams
 ) -> None:
-    rows = stored_predictions(measured / "predictions_base.jsonl")
+    rows = measured.predictions("base")
     write_jsonl(measured / "predictions_base.jsonl", [{**row, "beams": beams} for row in rows])
     capsys.readouterr()
     assert main(["evaluate", "outputs/r", "--overwrite", "--domain-text", "wind.txt"]) == 2
@@ -313,7 +313,7 @@ def test_reports_have_a_row_with_the_text_and_what_it_changes(measured: RunDir, 
     change = found.domain_text
     assert change is not None
     for which, side in (("base", change.change.before), ("tuned", change.change.after)):
-        rows = stored_predictions(measured / f"predictions_{which}.jsonl")
+        rows = measured.predictions(which)
         words = sum(row["edits"]["words"] for row in rows)
         for text, rate in ((HEARD, side.before), (WITH, side.after)):
             errors = sum(word_edits(row["reference"], text).errors for row in rows)
@@ -352,7 +352,7 @@ def with_text(run: RunDir, weight: float) -> None:
     """Give a run that was evaluated greedily beams and a text, which puts the first test clip
     right and leaves the others; its consensus is wrong in every word."""
     for which in ("base", "tuned"):
-        rows = stored_predictions(run / f"predictions_{which}.jsonl")
+        rows = run.predictions(which)
         for row in rows:
             row["consensus"], row["beams"] = consensus_row(row["reference"], "x"), []
         write_jsonl(run / f"predictions_{which}.jsonl", rows)
@@ -438,7 +438,7 @@ def test_a_cross_validation_pools_the_folds_each_by_its_own_weight(folds, capsys
     comparison = Comparison.from_json(run.read("crossval.json")["comparison"])
     change = comparison.domain_text
     assert change is not None
-    rows = [stored_predictions(fold / "predictions_tuned.jsonl") for fold in parts]
+    rows = [fold.predictions("tuned") for fold in parts]
     words = sum(row["edits"]["words"] for fold in rows for row in fold)
     right = sum(fold[0]["edits"]["words"] for fold in rows)
     assert change.change.after.before == 1

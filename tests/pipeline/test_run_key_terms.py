@@ -21,7 +21,6 @@ from moontune.evaluation.key_terms.bonus import ChosenBonus
 from moontune.evaluation.key_terms.counting import TermCounts
 from moontune.evaluation.key_terms.results import KeyTermResults, WrittenTerms
 from moontune.evaluation.measures import Sides
-from moontune.evaluation.predictions import stored_predictions
 from moontune.languages.table import language_named, speaking
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber
@@ -145,7 +144,7 @@ def evaluated(finished_run, tmp_path, monkeypatch) -> RunDir:
 def test_both_models_write_the_list_and_greedy_stays_as_it_is(evaluated: RunDir) -> None:
     count = len(evaluated.fitting("test"))
     for which in ("base", "tuned"):
-        rows = stored_predictions(evaluated / f"predictions_{which}.jsonl")
+        rows = evaluated.predictions(which)
         assert {row["hypothesis"] for row in rows} == {HEARD}
         found = evaluated.words.written_terms(which)
         assert found is not None

@@ -130,6 +130,8 @@ def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]
         _check_final(run, args)
     elif "evaluate" not in run.stages():
         evaluated_run(run.path)  # says how to get there
+    else:
+        _check_measured(run, measure=args.measure)
     used = run.stages()["evaluate"]["base"]
     _check_graphs(used.get("model_type", "moonshine"), args)
     if (run / FOLDER).exists() and not args.overwrite:
@@ -162,6 +164,14 @@ def _check_graphs(model_type: str, args: ExportArgs) -> None:
         raise UserError(
             f"the run's base is of type {model_type}, and {why}; leave out {' and '.join(given)}"
         )
+
+
+def _check_measured(run: RunDir, *, measure: bool) -> None:
+    """Raises UserError where files are missing or damaged that the products are held against."""
+    for which in ("base", "tuned"):
+        run.predictions(which)
+    if measure:
+        run.utterances("test")
 
 
 def _check_final(run: RunDir, args: ExportArgs) -> None:
@@ -229,11 +239,8 @@ def _expected(run: RunDir) -> dict[str, Any]:
 def _on_test_split(run: RunDir, config: RunConfig) -> dict[str, Any]:
     """Base and tuned model on the test split, as the run measured them."""
     from moontune.evaluation.comparison import compare
-    from moontune.evaluation.predictions import stored_predictions
 
-    before, after = (
-        stored_predictions(run / f"predictions_{which}.jsonl") for which in ("base", "tuned")
-    )
+    before, after = (run.predictions(which) for which in ("base", "tuned"))
     evaluated = run.read("eval_tuned.json")
     return {
         "split": run.read("split.json")["shares"],

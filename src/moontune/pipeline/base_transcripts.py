@@ -226,11 +226,15 @@ class BaseTranscripts:
     def _begin(self) -> None:
         """Take up what was left by an interruption, if it is of this base, these clips and these
         settings."""
-        clips = RunDir(self._cache.folder or self._run.path).manifest("clean")
-        of_clips = self._group.on_main(lambda: hashlib.sha256(clips.read_bytes()).hexdigest())
+        of_clips = self._group.on_main(self._clips_hash)
         sections = (self._config.eval.token_cap, self._config.language, self.dtype)
         key = repr((version("moontune"), self.base().origin.sha256, of_clips, *sections))
         self._cache.begin(hashlib.sha256(key.encode()).hexdigest()[:16], self._group)
+
+    def _clips_hash(self) -> str:
+        """Of the manifest that the cache is of."""
+        whose = RunDir(self._cache.folder or self._run.path)
+        return hashlib.sha256(whose.file("manifests/clean.jsonl").read_bytes()).hexdigest()
 
     def base(self) -> Base:
         """The base of the run, loaded."""

@@ -16,13 +16,12 @@ from moontune.errors import UserError
 from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import WEIGHTS, ChosenWeight, choose_weight
 from moontune.evaluation.error_rates import word_edits
-from moontune.evaluation.predictions import stored_predictions
 from moontune.models.consensus import Beams, agreed
 from moontune.models.decoding import Transcript
 from moontune.models.language_model import LanguageModel
 from moontune.pipeline.consensus.search import SearchedClip
 from moontune.pipeline.run_folder.run_dir import RunDir
-from moontune.system.files import damage_as_user_error, file_sha256, read_jsonl, write_json
+from moontune.system.files import damage_as_user_error, file_sha256, write_json
 from moontune.system.progress import Ui
 
 
@@ -59,8 +58,8 @@ def _transcripts(run: RunDir, *splits: str) -> tuple[str, ...]:
 
 def require_beams(run: RunDir) -> None:
     """Raises UserError where the base was measured without the beams that a text chooses among."""
-    file = run / "predictions_base.jsonl"
-    if file.is_file() and not all("beams" in row for row in read_jsonl(file)):
+    there = (run / "predictions_base.jsonl").is_file()
+    if there and not all("beams" in row for row in run.predictions("base", any_version=True)):
         raise UserError(
             f"{run.path}: a text has a say among beams, and its base was measured without; "
             f"first: moontune baseline {shlex.quote(str(run.path))} --decoding consensus "
@@ -99,12 +98,10 @@ def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
 def _measured(run: RunDir, which: str) -> dict[str, tuple[str, Beams]]:
     """Of each test clip the consensus and the model's beams, by the clip's id. Raises UserError."""
     require_beams(run)
-    file = run / f"predictions_{which}.jsonl"
-    stage = "baseline" if which == "base" else "evaluate"
-    again = f"again: moontune {stage} {shlex.quote(str(run.path))} --overwrite"
+    name = f"predictions_{which}.jsonl"
     found: dict[str, tuple[str, Beams]] = {}
-    with damage_as_user_error(file, again):
-        for row in stored_predictions(file):
+    with damage_as_user_error(run / name, run.remedy(name)):
+        for row in run.predictions(which):
             assert "consensus" in row
             assert "beams" in row
             beams = [(Transcript(t, [], cut), float(p)) for t, p, cut in row["beams"]]

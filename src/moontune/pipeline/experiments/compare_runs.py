@@ -13,7 +13,7 @@ from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
-from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
+from moontune.evaluation.predictions import PredictionRow, prediction_row
 from moontune.languages.table import speaking
 from moontune.pipeline.experiments.final import doubts_of, open_crossval
 from moontune.pipeline.run_folder.commands import final_command
@@ -119,7 +119,7 @@ def compared_run(run: RunDir, name: str) -> ComparedRun:
         config=_with_words_named(run),
         training=TrainingFigures.from_json(run.read("train.json")),
         commands=run.commands(),
-        predictions=stored_predictions(run / "predictions_tuned.jsonl"),
+        predictions=run.predictions("tuned"),
         audio=run.test_audio(),
     )
 

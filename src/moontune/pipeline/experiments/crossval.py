@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import Folds, RunConfig
-from moontune.data.manifest import read_run_manifest, write_manifest
+from moontune.data.manifest import write_manifest
 from moontune.data.sources.manifests import sample_manifests
 from moontune.data.splitting import SPLITS, check_count, grouping_of, resolved_split, split_folds
 from moontune.errors import UserError
@@ -83,7 +83,7 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     folds = run.record()["asked_folds"]
     splits = split_folds(
-        read_run_manifest(run.manifest("clean")),
+        run.utterances("clean"),
         folds=folds,
         val_share=config.split.val_share,
         seed=config.output.seed,

@@ -13,7 +13,7 @@ from moontune.evaluation.key_terms.results import (
     key_term_results,
 )
 from moontune.evaluation.measures import Sides
-from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.evaluation.predictions import PredictionRow
 from moontune.languages.table import current
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_folder.run_dir import RunDir
@@ -58,7 +58,7 @@ def rare_words_of(runs: Sequence[RunDir], seed: int) -> RareWords | None:
 
 
 def _predictions(run: RunDir, which: str) -> list[PredictionRow]:
-    return stored_predictions(run / f"predictions_{which}.jsonl")
+    return run.predictions(which)
 
 
 def _written(run: RunDir, which: str) -> WrittenTerms:

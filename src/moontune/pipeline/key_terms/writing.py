@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig, TokenCap
-from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.manifest import Utterance
 from moontune.data.word_lists.key_terms import KeyTerm, read_key_terms
 from moontune.evaluation.key_terms.bonus import (
     BONUSES,
@@ -21,7 +21,7 @@ from moontune.evaluation.key_terms.bonus import (
     tried_bonuses,
 )
 from moontune.evaluation.key_terms.results import WrittenTerms
-from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.evaluation.predictions import PredictionRow
 from moontune.languages.table import current
 from moontune.models.decoding import Transcript
 from moontune.models.key_terms.weighing import KeyTerms
@@ -143,6 +143,6 @@ def _texts(run: RunDir, chosen: ChosenBonus, work: _Work) -> dict[str, str]:
 
 def _tested(run: RunDir, which: str) -> tuple[list[Utterance], list[PredictionRow]]:
     """Test clips and what the model wrote of them greedily."""
-    rows = {row["id"]: row for row in stored_predictions(run / f"predictions_{which}.jsonl")}
-    clips = read_run_manifest(run.manifest("test"))
+    rows = {row["id"]: row for row in run.predictions(which)}
+    clips = run.utterances("test")
     return clips, [rows[u.id] for u in clips]

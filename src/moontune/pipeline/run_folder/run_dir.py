@@ -10,12 +10,11 @@ from typing import Any
 from moontune.config.loading import read_settings, retired, to_toml, with_settings, without_retired
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
-from moontune.evaluation.predictions import run_predictions
 from moontune.pipeline.run_folder.commands import final_command
-from moontune.pipeline.run_folder.files import RunFiles
+from moontune.pipeline.run_folder.files import TRAIN_LOG, RunFiles
 from moontune.pipeline.run_folder.words import RunWords
 from moontune.report.results import ArtifactTest, FinalMetrics, LossHistory, RunMetrics, RunResults
-from moontune.system.files import damage_as_user_error, read_jsonl, write_text
+from moontune.system.files import damage_as_user_error, write_text
 
 # Settings that are paths, relative to the folder that a run began in.
 PATHS = (
@@ -124,9 +123,9 @@ class RunDir(RunFiles):
             return RunResults(
                 metrics=self.metrics(),
                 config=self.used_config(),
-                losses=LossHistory.from_rows(read_jsonl(self / "train_log.jsonl")),
-                before=run_predictions(self / "predictions_base.jsonl"),
-                after=run_predictions(self / "predictions_tuned.jsonl"),
+                losses=LossHistory.from_rows(self.rows(TRAIN_LOG)),
+                before=self.predictions("base", any_version=True),
+                after=self.predictions("tuned", any_version=True),
                 artifact=ArtifactTest.from_json(self.read("artifact_test.json")),
                 audio=self.audio_of(self.suspects()) | self.test_audio(),
                 suspects=self.suspects(),
