@@ -17,6 +17,7 @@ from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.config.schema import TermsConfig
 from moontune.data.word_lists.key_terms import KeyTerm
+from moontune.errors import UserError
 from moontune.evaluation.key_terms.bonus import ChosenBonus
 from moontune.evaluation.key_terms.counting import TermCounts
 from moontune.evaluation.key_terms.results import KeyTermResults, WrittenTerms
@@ -288,6 +289,23 @@ def test_an_adapter_on_all_clips_takes_over_the_lower_median_of_the_bonuses(fold
     found = run.words.written_terms("tuned")
     assert found is not None
     assert found.chosen.says == "not written: as most of the folds (none, none, 2)"
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_no_adapter_on_all_clips_is_trained_where_a_fold_has_no_bonus(folds, capsys, lost) -> None:
+    *parts, run = folds
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    for fold in parts[-lost:]:
+        fold.words.written_terms_file("tuned").unlink()
+    first = parts[-lost].path
+    told = f"{first}/key_terms_tuned.json: is missing; again: moontune evaluate {first} --overwrite"
+    capsys.readouterr()
+    assert main(["final", "outputs/cv", "--anyway"]) == 2
+    assert told in capsys.readouterr().err
+    assert not (run / "final").exists()
+    with pytest.raises(UserError, match=told):
+        writing.take_over_bonus(run, parts)
+    assert not run.words.written_terms_file("tuned").is_file()
 
 
 def test_a_fork_of_a_run_has_its_list(folds) -> None:

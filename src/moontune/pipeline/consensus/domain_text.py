@@ -68,8 +68,9 @@ def require_beams(run: RunDir) -> None:
 
 
 def weighed_text(run: RunDir, which: str) -> WeighedText:
-    """What a model makes of the run's text. Raises UserError where that is another than was
-    measured."""
+    """What a model makes of the run's text. Raises UserError where that is not there, or of another
+    text."""
+    run.file(run.words.weighed_text_file(which).name)
     found = run.words.weighed_text(which)
     if found is None or found.text_sha256 != file_sha256(run.words.domain_text):
         raise UserError(

@@ -32,10 +32,10 @@ from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show
 from moontune.languages.table import speaking
 from moontune.pipeline.base_transcripts import BaseCache
-from moontune.pipeline.consensus.domain_text import take_over_weight
+from moontune.pipeline.consensus.domain_text import take_over_weight, weighed_text
 from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unchanged
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.key_terms.writing import take_over_bonus
+from moontune.pipeline.key_terms.writing import take_over_bonus, written_terms
 from moontune.pipeline.preflight import check_model, check_room
 from moontune.pipeline.run_folder.commands import final_command
 from moontune.pipeline.run_folder.creating import create_run
@@ -237,7 +237,7 @@ def begin_final(
     """A run on all clips, ready for its labels, or the one that is there to go on with.
 
     `held` gets the lock on the cross-validation. Raises UserError, before anything is spent, where
-    audio, model, predictions or room are missing, or what is there is of another state of the
+    audio, model, room or figures are missing, or what is there is of another state of the
     cross-validation.
     """
     held.enter_context(exclusive_run(crossval.run.path))
@@ -256,8 +256,7 @@ def begin_final(
         remark(text)
     check_report_file(collected_report(config, crossval.run.path))
     _check_audio(crossval.run)
-    for which in ("base", "tuned"):
-        crossval.run.predictions(which)  # what the adapter is calibrated by and held against
+    _check_measured(crossval)
     for text in check_model(config):
         remark(text)
     if there is not None:
@@ -265,6 +264,19 @@ def begin_final(
         return there
     final_run(crossval)  # a folder that is another is not replaced
     return _create(crossval, command)
+
+
+def _check_measured(crossval: FinishedCrossval) -> None:
+    """Raises UserError where files are missing or damaged that the adapter takes over, or is
+    calibrated by and held against."""
+    terms = crossval.config.terms
+    for which in ("base", "tuned"):
+        crossval.run.predictions(which)
+        for fold in crossval.folds:
+            if terms.key_terms:
+                written_terms(fold, which)
+            if terms.has_text:
+                weighed_text(fold, which)
 
 
 def _check_audio(run: RunDir) -> None:

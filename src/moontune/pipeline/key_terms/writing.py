@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from moontune.config.schema import RunConfig, TokenCap
 from moontune.data.manifest import Utterance
 from moontune.data.word_lists.key_terms import KeyTerm, read_key_terms
+from moontune.errors import UserError
 from moontune.evaluation.key_terms.bonus import (
     BONUSES,
     ChosenBonus,
@@ -62,13 +63,25 @@ def write_key_terms(
         ui.note(f"key terms, {which} model: {found.chosen.says}")
 
 
+def written_terms(run: RunDir, which: str) -> WrittenTerms:
+    """What a model makes of the run's list. Raises UserError where that is not there, or of another
+    list."""
+    run.file(run.words.written_terms_file(which).name)
+    found = run.words.written_terms(which)
+    if found is None or found.list_sha256 != file_sha256(run.words.key_terms):
+        raise UserError(
+            f"{run.words.key_terms}: is not the list that was measured; {run.measured_again}"
+        )
+    return found
+
+
 def take_over_bonus(run: RunDir, folds: Sequence[RunDir]) -> None:
     """Give an adapter on all clips, which has no validation clips, the bonus of its
-    cross-validation: the lower median of those that the folds chose."""
+    cross-validation: the lower median of those that the folds chose. Raises UserError."""
     if not run.words.key_terms.is_file():
         return
     for which in ("base", "tuned"):
-        found = [one.chosen for fold in folds if (one := fold.words.written_terms(which))]
+        found = [written_terms(fold, which).chosen for fold in folds]
         bonuses = [one.bonus for one in found if one.bonus is not None]
         bonus = statistics.median_low(bonuses) if 2 * len(bonuses) > len(found) else None
         listed = ", ".join("none" if b is None else f"{b:g}" for b in (o.bonus for o in found))

@@ -41,6 +41,8 @@ _LEFT_BY = {  # a stage; what a later one writes over is the first one's
         *("eval_tuned.json", "predictions_tuned.jsonl"),
         *("general_eval_tuned.json", "general_predictions_tuned.jsonl"),
         *("eval_earlier.json", "predictions_earlier.jsonl"),
+        *("key_terms_base.json", "key_terms_tuned.json"),
+        *("domain_text_base.json", "domain_text_tuned.json"),
         *("manifests/check.jsonl", "check_transcripts.jsonl"),  # of an adapter on all clips
     ),
     "artifact": ("manifests/artifact.jsonl", "artifact_test.json"),
