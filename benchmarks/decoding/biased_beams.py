@@ -31,7 +31,7 @@ from moontune.models.decoding import Transcript, length_batches
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.models.packed import beams as search
 from moontune.models.transcriber import Transcriber, load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 
 _CLIPS = 16  # whose beams are searched at once
 WEIGHED = "weighed"

@@ -37,7 +37,7 @@ from moontune.models.consensus import BEAMS, agreed
 from moontune.models.decoding import Transcript, endless
 from moontune.models.packed.beams import beams
 from moontune.models.transcriber import Transcriber, load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_jsonl
 
 CLIPS = 16  # at once

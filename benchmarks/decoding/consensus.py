@@ -38,7 +38,7 @@ from moontune.models.decoding import Transcript, repeats
 from moontune.models.packed.beams import Beam, beams
 from moontune.models.packed.greedy import greedy
 from moontune.models.transcriber import Transcriber, load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_jsonl
 from moontune.system.formatting import percent
 

@@ -27,7 +27,7 @@ from moontune.evaluation.predictions import PredictionRow
 from moontune.models.consensus import agreed
 from moontune.models.decoding import Transcript
 from moontune.models.language_model import WEIGHT, LanguageModel
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl
 from moontune.system.formatting import percent
 

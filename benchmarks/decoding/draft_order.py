@@ -25,7 +25,7 @@ from moontune.models.confidence.agreement import evidence
 from moontune.models.confidence.calibration import default_confidence
 from moontune.models.consensus import agreed
 from moontune.models.decoding import Transcript
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl
 from moontune.transcribe.need import Draft, Transcribed, ranked
 

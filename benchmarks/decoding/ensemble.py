@@ -28,7 +28,7 @@ from moontune.evaluation.phrasing import show_interval
 from moontune.evaluation.predictions import PredictionRow
 from moontune.models.consensus import consensus, counted
 from moontune.models.decoding import Transcript
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_jsonl
 from moontune.system.formatting import percent
 

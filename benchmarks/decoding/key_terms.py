@@ -33,7 +33,7 @@ from moontune.models.base_model import Base, load_base
 from moontune.models.decoding import length_batches
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.models.transcriber import Transcriber, load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.formatting import percent
 
 _LETTERS, _TOKENS = 5, 3  # that a rare word has at least

@@ -37,7 +37,7 @@ from moontune.models.base_model import Base, load_base
 from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import CrossKeys
 from moontune.models.transcriber import Transcriber, load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.device import training_dtype
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_jsonl

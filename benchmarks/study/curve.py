@@ -19,7 +19,7 @@ import tyro
 from benchmarks.study.study import SETS, parsed, rows_of
 from moontune.data.manifest import read_run_manifest
 from moontune.evaluation.comparison import compare
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 
 COLOURS = {"accented_english": "#2563a8", "adventure_game": "#b4541a"}
 

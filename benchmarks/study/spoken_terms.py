@@ -32,7 +32,7 @@ from moontune.data.sources.synthetic import speak, voices
 from moontune.models.base_model import load_base
 from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.layout import PackedClips
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.record.terms import sentences_of_terms
 from moontune.training import loop
 from moontune.training.losses import LossComputer

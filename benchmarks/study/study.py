@@ -36,7 +36,8 @@ from moontune.evaluation.error_rates import corpus_wer, word_edits
 from moontune.evaluation.phrasing import show_interval
 from moontune.evaluation.predictions import PredictionRow, run_predictions
 from moontune.models import adapter
-from moontune.pipeline.run_dir import RunDir, fork_run
+from moontune.pipeline.run_folder.creating import fork_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
 

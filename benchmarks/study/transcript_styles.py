@@ -32,7 +32,7 @@ from moontune.evaluation.phrasing import show_interval
 from moontune.evaluation.predictions import PredictionRow, prediction_row, run_predictions
 from moontune.models.base_model import load_base
 from moontune.models.transcriber import Transcriber, load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import write_jsonl
 
 NUMBERS = (

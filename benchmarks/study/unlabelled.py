@@ -28,7 +28,7 @@ from moontune.models.adapter import load_adapter
 from moontune.models.base_model import load_base
 from moontune.models.confidence.calibration import Calibration, read_calibration
 from moontune.models.transcriber import Transcriber, load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_json, write_json
 from moontune.system.formatting import percent
 

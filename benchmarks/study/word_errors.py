@@ -41,7 +41,7 @@ from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.greedy import greedy
 from moontune.models.packed.layout import CrossKeys, some_of
 from moontune.models.transcriber import load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.device import training_dtype
 from moontune.system.files import write_jsonl
 from moontune.training.loop import Objective, TrainingSetup, train

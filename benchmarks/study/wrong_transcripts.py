@@ -25,7 +25,7 @@ from moontune.data.manifest import read_manifest, read_run_manifest, write_manif
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.phrasing import show_interval
 from moontune.evaluation.predictions import PredictionRow
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from moontune.languages.table import ENGLISH, language_named, speaking
 from moontune.languages.words import joined_words
 from moontune.models.locate import language_of_base
 from moontune.pipeline.new_run import RunKind, Start, begin_run, layered_settings, resume_run
-from moontune.pipeline.run_dir import RunDir, single_run
-from moontune.pipeline.run_log import RunLog
+from moontune.pipeline.run_folder.log import RunLog
+from moontune.pipeline.run_folder.opening import single_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.system.fast_imports import quiet_libraries

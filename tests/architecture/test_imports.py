@@ -119,7 +119,7 @@ def test_a_missing_stage_is_told_before_torch_is_loaded(verb: str, tmp_path: Pat
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from moontune.config.schema import RunConfig\n"
-        "from moontune.pipeline.run_dir import create_run\n"
+        "from moontune.pipeline.run_folder.creating import create_run\n"
         "import moontune.cli as cli\n"
         f"create_run(RunConfig(), Path({str(tmp_path)!r}), 'r', ['sample'], 'run')\n"
         f"assert cli.main([{verb!r}, {str(tmp_path)!r}]) == 2\n"

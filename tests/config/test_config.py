@@ -14,7 +14,7 @@ from moontune.config.recommended import unset
 from moontune.config.schema import RunConfig
 from moontune.config.validation import in_effect, remarks, resolve
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import create_run
+from moontune.pipeline.run_folder.creating import create_run
 from moontune.pipeline.stages import STAGE_NAMES
 from moontune.report.provenance import setting_facts
 

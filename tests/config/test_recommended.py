@@ -15,7 +15,7 @@ from moontune.config.presets import PRESETS
 from moontune.config.recommended import DataSummary, clips_heard, recommend, unset
 from moontune.config.schema import RunConfig
 from moontune.config.validation import resolve
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 
 
 def picked(data: DataSummary, **given: object) -> dict[str, Any]:

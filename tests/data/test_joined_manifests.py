@@ -18,7 +18,8 @@ from moontune.data.manifest import each_utterance, read_manifest, read_manifests
 from moontune.data.sources.base import DataOrigin
 from moontune.data.sources.manifests import sample_manifests
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import create_run, open_run
+from moontune.pipeline.run_folder.creating import create_run
+from moontune.pipeline.run_folder.opening import open_run
 from moontune.system.files import read_jsonl
 from moontune.web.corrected_clips import CorrectedClips
 

@@ -23,7 +23,7 @@ from moontune.cli.dispatch import main
 from moontune.errors import UserError
 from moontune.export.base_facts import Licence
 from moontune.export.push import _licence
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import write_json
 from moontune.system.hub_client import WAITS_S
 

@@ -12,12 +12,12 @@ import pytest
 
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
-from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.run_folder.lock import exclusive_run
 
 HOLDER = """
 import sys
 from pathlib import Path
-from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.run_folder.lock import exclusive_run
 with exclusive_run(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

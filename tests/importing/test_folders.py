@@ -12,7 +12,7 @@ import soundfile
 from imports import TEXTS, clips, run_import, sound, write
 
 from moontune.errors import UserError
-from moontune.pipeline.run_lock import one_at_a_time
+from moontune.pipeline.run_folder.lock import one_at_a_time
 
 
 def jsonl(*rows: object) -> str:

@@ -16,7 +16,7 @@ from moontune.cli.dispatch import main
 from moontune.config.schema import EvalConfig, TermsConfig
 from moontune.evaluation.comparison import compare
 from moontune.pipeline.experiments.compare_runs import newer_references
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 
 
@@ -187,12 +187,12 @@ def test_two_runs_are_compared_by_a_list_of_key_terms(two, capsys) -> None:
     assert "### Key terms" in page.with_suffix(".md").read_text()
     for name in two:
         run = RunDir(name)
-        run.save_config(run.keep_words(replace(run.config(), terms=TermsConfig(Path("terms.txt")))))
+        run.save_config(run.words.keep(replace(run.config(), terms=TermsConfig(Path("terms.txt")))))
     assert main(words) == 0
     assert "### Key terms" not in page.with_suffix(".md").read_text()
     assert ">key_terms<" not in page.read_text()  # the same list, in two places
     assert ">own_text<" not in page.read_text()
-    RunDir(two[1]).key_terms.write_text("cold wind\n")
+    RunDir(two[1]).words.key_terms.write_text("cold wind\n")
     config = RunDir(two[1]).config()
     RunDir(two[1]).save_config(replace(config, terms=replace(config.terms, own_text=True)))
     assert main(words) == 0

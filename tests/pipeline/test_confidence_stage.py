@@ -10,10 +10,9 @@ import pytest
 
 from moontune.cli.dispatch import main
 from moontune.evaluation.confidence.judged import JudgedWord
-from moontune.evaluation.predictions import stored_predictions
 from moontune.models.confidence.calibration import Calibration, read_calibration, write_calibration
 from moontune.models.decoding import Transcript
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages import confidence as stage
 from moontune.pipeline.stages.confidence import calibrate_on_folds, confidence_of
 from moontune.system.files import write_json, write_jsonl
@@ -28,7 +27,7 @@ def run(finished_run, tmp_path, monkeypatch) -> RunDir:
 
 def with_consensus(run: RunDir, right: bool = True, confidences: bool = True) -> None:
     """Predictions in which the consensus is the reference, or else wrong in every word."""
-    rows = stored_predictions(run / "predictions_tuned.jsonl")
+    rows = run.predictions("tuned")
     for row in rows:
         text = row["reference"] if right else " ".join("x" for _ in row["reference"].split())
         row["consensus"] = {"hypothesis": text, "edits": row["edits"]}
@@ -48,7 +47,7 @@ def test_a_run_by_consensus_measures_and_reports_confidences(run: RunDir, capsys
     found = read_calibration(run.confidence, "again")
     assert found.origin is not None
     assert found.origin.clips == len((run / "manifests/val.jsonl").read_text().splitlines())
-    rows = stored_predictions(run / "predictions_tuned.jsonl")
+    rows = run.predictions("tuned")
     assert all("confidences" in row.get("consensus", {}) for row in rows)
     measured = run.metrics().confidence
     assert measured is not None
@@ -107,7 +106,7 @@ def test_the_adapter_on_all_clips_is_calibrated_by_the_folds_test_clips(
     final = RunDir(run.path.parent / "final")
     final.path.mkdir()
     calibrate_on_folds(final, folds)
-    assert len(judged[0]) == len(stored_predictions(folds / "predictions_tuned.jsonl"))
+    assert len(judged[0]) == len(folds.predictions("tuned"))
     assert final.confidence.is_file()
     with_consensus(folds, confidences=False)
     calibrate_on_folds(final, folds)

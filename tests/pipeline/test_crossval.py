@@ -27,7 +27,7 @@ from moontune.models.transcriber import Transcriber
 from moontune.pipeline.experiments import crossval_report as pooled
 from moontune.pipeline.experiments.crossval_report import FoldResults, compare_over_folds
 from moontune.pipeline.experiments.final import open_crossval
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
 from moontune.training.summary import TrainingSummary
 

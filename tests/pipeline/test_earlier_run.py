@@ -18,7 +18,7 @@ from moontune.data.manifest import read_manifest
 from moontune.data.splitting import SPLITS
 from moontune.errors import UserError
 from moontune.pipeline.earlier_run import with_earlier
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_jsonl
 
 NEW = 9

@@ -26,7 +26,7 @@ from moontune.pipeline.experiments import final as final_module
 from moontune.pipeline.experiments.crossval_report import next_step
 from moontune.pipeline.experiments.final import FinishedCrossval, doubts, open_crossval
 from moontune.pipeline.experiments.final_report import final_results
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.screening import write_suspects
 from moontune.report.final_adapter import render_final
 from moontune.report.html.contents import final_page

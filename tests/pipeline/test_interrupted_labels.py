@@ -14,7 +14,7 @@ from moontune.data.manifest import Utterance
 from moontune.evaluation.screening import transcript_fit
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.base_transcripts import BaseCache
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import SINGLE
 
 LEFT = ".base-transcripts-*"

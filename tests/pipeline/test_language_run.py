@@ -16,7 +16,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.audio import write_flac
 from moontune.data.normalizer import normalize
 from moontune.languages.table import Language, speaking
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.report import COLLECTED
 from moontune.report.results import RunResults
 

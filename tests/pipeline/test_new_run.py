@@ -10,7 +10,7 @@ import pytest
 import moontune
 from moontune.errors import UserError
 from moontune.pipeline.preflight import check_data
-from moontune.pipeline.run_dir import create_run, new_run_path
+from moontune.pipeline.run_folder.creating import create_run, new_run_path
 
 
 @pytest.mark.parametrize("kind", ["run", "crossval", "sweep"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from moontune.config.schema import ReportConfig, RunConfig
-from moontune.pipeline.run_dir import create_run
+from moontune.pipeline.run_folder.creating import create_run
 from moontune.pipeline.stages import report
 from moontune.pipeline.stages.report import Rendered, collected_report, with_section_first
 from moontune.system.files import write_json

@@ -23,7 +23,7 @@ from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.error_rates import word_edits
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.predictions import consensus_row, stored_predictions
+from moontune.evaluation.predictions import consensus_row
 from moontune.models.decoding import Transcript
 from moontune.models.language_model import LanguageModel
 from moontune.models.transcriber import Transcriber
@@ -31,7 +31,8 @@ from moontune.pipeline.consensus import domain_text as weighing
 from moontune.pipeline.consensus.domain_text import take_over_weight
 from moontune.pipeline.experiments.sweep_report import write_sweep_report
 from moontune.pipeline.experiments.trial import Trial, trial_folder
-from moontune.pipeline.run_dir import RunDir, fork_run
+from moontune.pipeline.run_folder.creating import fork_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import file_sha256, write_json, write_jsonl
 
 TEXT = "A cold wind blows. It blows\nfrom the north!\n"
@@ -59,8 +60,8 @@ def test_the_text_is_copied_and_the_run_is_whole_without_it(sampled, tmp_path, m
     assert named.read_text() == KEPT
     os.rename(tmp_path / "outputs", tmp_path / "moved")
     run = RunDir(tmp_path / "moved/r")
-    assert run.config().terms.domain_text == run.domain_text
-    assert run.sentences() == tuple(KEPT.splitlines())
+    assert run.config().terms.domain_text == run.words.domain_text
+    assert run.words.sentences() == tuple(KEPT.splitlines())
     assert main(["clean", str(run.path)]) == 0
 
 
@@ -71,10 +72,10 @@ def test_the_texts_of_a_manifest_are_copied_and_the_same_ones_are_no_change(
     assert main(["sample", *words]) == 0
     rows = map(json.loads, noise_manifest.read_text().splitlines())
     run = RunDir(Path("outputs/r"))
-    assert run.sentences() == tuple(row["text"] for row in rows)
-    kept = run.domain_text.read_text()
+    assert run.words.sentences() == tuple(row["text"] for row in rows)
+    kept = run.words.domain_text.read_text()
     fork = fork_run(run, Path("outputs/fork"), run.config(), ["sample"])
-    assert fork.domain_text.read_text() == kept
+    assert fork.words.domain_text.read_text() == kept
 
 
 def test_another_text_is_a_changed_setting_and_the_same_one_is_none(sampled, capsys) -> None:
@@ -96,7 +97,7 @@ def test_another_text_is_a_changed_setting_and_the_same_one_is_none(sampled, cap
     told = capsys.readouterr().err.strip()
     assert told.count("\n") == 0
     assert "other.txt differs from the run's" in told
-    assert RunDir(Path("outputs/r")).domain_text.read_text() == KEPT
+    assert RunDir(Path("outputs/r")).words.domain_text.read_text() == KEPT
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_a_text_without_beams_names_the_flag_to_add(
     assert told.count("\n") == 1
     assert "first: moontune baseline outputs/r --decoding consensus --overwrite" in told
     assert "evaluate" in RunDir(Path("outputs/r")).stages()
-    assert not RunDir(Path("outputs/r")).domain_text.exists()
+    assert not RunDir(Path("outputs/r")).words.domain_text.exists()
 
 
 def test_two_texts_or_one_without_beams_are_refused(
@@ -221,9 +222,9 @@ def test_each_clip_is_searched_once_and_other_rows_stay_as_they_are(
     assert (measured / "predictions_base.jsonl").read_bytes() == base
     assert (measured / "predictions_tuned.jsonl").read_bytes() == plain
     for which in ("base", "tuned"):
-        rows = stored_predictions(measured / f"predictions_{which}.jsonl")
+        rows = measured.predictions(which)
         assert {row.get("consensus", {}).get("hypothesis") for row in rows} == {HEARD}
-        found = measured.weighed_text(which)
+        found = measured.words.weighed_text(which)
         assert found is not None
         assert found.texts == {row["id"]: WITH for row in rows}
         assert [one.weight for one in found.chosen.tried] == [0, 0.05, 0.1, 0.2]
@@ -247,12 +248,12 @@ def test_a_runs_own_transcripts_can_be_its_text(measured: RunDir, monkeypatch) -
     )
     of_a_model = [*([train] * len(weights.WEIGHTS)), train | val]
     assert learnt == of_a_model * 2
-    assert set(measured.sentences()) == train | val
+    assert set(measured.words.sentences()) == train | val
     assert measured.config().terms.own_text
     assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
     assert "| WER, consensus with your text |" in (measured / "report.md").read_text()
     evaluate("--no-own-text")
-    assert not measured.domain_text.is_file()
+    assert not measured.words.domain_text.is_file()
     assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
     assert "with your text" not in (measured / "report.md").read_text()
 
@@ -261,7 +262,7 @@ def test_a_runs_own_transcripts_can_be_its_text(measured: RunDir, monkeypatch) -
 def test_damaged_beams_are_told_in_a_line_with_what_makes_them_again(
     measured: RunDir, capsys, beams
 ) -> None:
-    rows = stored_predictions(measured / "predictions_base.jsonl")
+    rows = measured.predictions("base")
     write_jsonl(measured / "predictions_base.jsonl", [{**row, "beams": beams} for row in rows])
     capsys.readouterr()
     assert main(["evaluate", "outputs/r", "--overwrite", "--domain-text", "wind.txt"]) == 2
@@ -280,13 +281,13 @@ def test_the_weight_is_the_one_that_makes_fewest_errors_on_validation(
     monkeypatch.setattr(weights, "FEWEST", 1)
     monkeypatch.setattr(RunDir, "fitting", said(RunDir.fitting, WITH))
     evaluate("--domain-text", "wind.txt")
-    found = measured.weighed_text("tuned")
+    found = measured.words.weighed_text("tuned")
     assert found is not None
     assert found.chosen.weight in (0.05, 0.1)
     assert found.chosen.tried[0].errors == len(measured.fitting("val"))
     monkeypatch.setattr(RunDir, "fitting", said(RunDir.fitting, HEARD))
     evaluate()
-    found = measured.weighed_text("tuned")
+    found = measured.words.weighed_text("tuned")
     assert found is not None
     assert (found.chosen.weight, found.texts) == (0.0, {})
     assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
@@ -312,7 +313,7 @@ def test_reports_have_a_row_with_the_text_and_what_it_changes(measured: RunDir, 
     change = found.domain_text
     assert change is not None
     for which, side in (("base", change.change.before), ("tuned", change.change.after)):
-        rows = stored_predictions(measured / f"predictions_{which}.jsonl")
+        rows = measured.predictions(which)
         words = sum(row["edits"]["words"] for row in rows)
         for text, rate in ((HEARD, side.before), (WITH, side.after)):
             errors = sum(word_edits(row["reference"], text).errors for row in rows)
@@ -340,7 +341,7 @@ def test_another_text_in_the_runs_folder_is_not_shown_by_old_figures(
     measured: RunDir, capsys
 ) -> None:
     evaluate("--domain-text", "wind.txt")
-    measured.domain_text.write_text("Rain fell.\n")
+    measured.words.domain_text.write_text("Rain fell.\n")
     assert main(["artifact", "outputs/r"]) == 0
     assert main(["verdict", "outputs/r"]) == 2
     told = capsys.readouterr().err
@@ -351,7 +352,7 @@ def with_text(run: RunDir, weight: float) -> None:
     """Give a run that was evaluated greedily beams and a text, which puts the first test clip
     right and leaves the others; its consensus is wrong in every word."""
     for which in ("base", "tuned"):
-        rows = stored_predictions(run / f"predictions_{which}.jsonl")
+        rows = run.predictions(which)
         for row in rows:
             row["consensus"], row["beams"] = consensus_row(row["reference"], "x"), []
         write_jsonl(run / f"predictions_{which}.jsonl", rows)
@@ -359,15 +360,17 @@ def with_text(run: RunDir, weight: float) -> None:
     first = rows[0]
     for which in ("base", "tuned"):
         chosen = ChosenWeight(weight, "so it is", 300)
-        found = WeighedText(chosen, {first["id"]: first["reference"]}, file_sha256(run.domain_text))
-        write_json(run.weighed_text_file(which), found.to_json())
+        found = WeighedText(
+            chosen, {first["id"]: first["reference"]}, file_sha256(run.words.domain_text)
+        )
+        write_json(run.words.weighed_text_file(which), found.to_json())
 
 
 def given_text(run: RunDir) -> None:
     Path("wind.txt").write_text("The harbour is cold.\n")
     terms = TermsConfig(domain_text=Path("wind.txt"))
     config = replace(run.config(), terms=terms, eval=EvalConfig(decoding="consensus"))
-    run.save_config(run.keep_words(config))
+    run.save_config(run.words.keep(config))
 
 
 @pytest.fixture
@@ -404,7 +407,7 @@ def test_a_sweep_tells_what_the_text_changes_in_its_winner(
 
 @pytest.mark.parametrize("weight", ["x", None, -1, float("inf"), [0.1]])
 def test_a_weight_that_is_none_is_damage_and_told_in_a_line(folds, capsys, weight) -> None:
-    file = folds[0].weighed_text_file("tuned")
+    file = folds[0].words.weighed_text_file("tuned")
     row = json.loads(file.read_text())
     file.write_text(json.dumps(row | {"chosen": row["chosen"] | {"weight": weight}}))
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
@@ -416,7 +419,7 @@ def test_a_weight_that_is_none_is_damage_and_told_in_a_line(folds, capsys, weigh
 def test_a_fold_with_too_few_validation_words_to_choose_is_not_said_to_have_chosen(
     folds, capsys
 ) -> None:
-    file = folds[0].weighed_text_file("tuned")
+    file = folds[0].words.weighed_text_file("tuned")
     row = json.loads(file.read_text())
     file.write_text(json.dumps(row | {"chosen": row["chosen"] | {"weight": 0.1, "words": 30}}))
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
@@ -435,7 +438,7 @@ def test_a_cross_validation_pools_the_folds_each_by_its_own_weight(folds, capsys
     comparison = Comparison.from_json(run.read("crossval.json")["comparison"])
     change = comparison.domain_text
     assert change is not None
-    rows = [stored_predictions(fold / "predictions_tuned.jsonl") for fold in parts]
+    rows = [fold.predictions("tuned") for fold in parts]
     words = sum(row["edits"]["words"] for fold in rows for row in fold)
     right = sum(fold[0]["edits"]["words"] for fold in rows)
     assert change.change.after.before == 1
@@ -453,7 +456,7 @@ def test_an_adapter_on_all_clips_tells_what_the_folds_did_and_has_their_median(f
     assert main(["final", "outputs/cv", "--anyway"]) == 1
     final = RunDir(run.path / "final")
     assert final.read("final.json")["expected"]["comparison"]["domain_text"] == pooled
-    found = final.weighed_text("tuned")
+    found = final.words.weighed_text("tuned")
     assert found is not None
     assert found.chosen.says == "weight 0.05: as the lower median of the folds (0.2, 0, 0.05)"
     for place in (final / "report.md", final / "report.html"):
@@ -463,15 +466,15 @@ def test_an_adapter_on_all_clips_tells_what_the_folds_did_and_has_their_median(f
 def test_where_most_folds_do_not_use_it_neither_does_the_adapter_on_all_clips(folds) -> None:
     *parts, run = folds
     take_over_weight(run, parts[:2])
-    found = run.weighed_text("base")
+    found = run.words.weighed_text("base")
     assert found is not None
     assert found.chosen.says == "not used: as the lower median of the folds (0.2, 0)"
     for fold in parts[:2]:
         row = fold.read("domain_text_tuned.json")
         chosen = asdict(ChosenWeight(0.0, "no"))
-        write_json(fold.weighed_text_file("tuned"), row | {"chosen": chosen})
+        write_json(fold.words.weighed_text_file("tuned"), row | {"chosen": chosen})
     take_over_weight(run, parts)
-    found = run.weighed_text("tuned")
+    found = run.words.weighed_text("tuned")
     assert found is not None
     assert found.chosen.says == "not used: as the lower median of the folds (0, 0, 0.05)"
 
@@ -479,13 +482,13 @@ def test_where_most_folds_do_not_use_it_neither_does_the_adapter_on_all_clips(fo
 def test_what_a_fold_chose_and_lost_is_asked_for_again(folds) -> None:
     *parts, run = folds
     for fold in parts:
-        fold.weighed_text_file("tuned").unlink()
+        fold.words.weighed_text_file("tuned").unlink()
     with pytest.raises(UserError, match="again: moontune evaluate outputs/cv/fold-1 --overwrite"):
         take_over_weight(run, parts)
 
 
 def test_a_fold_with_another_text_is_not_pooled(folds, capsys) -> None:
-    folds[1].domain_text.write_text("Rain fell.\n")
+    folds[1].words.domain_text.write_text("Rain fell.\n")
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
     told = capsys.readouterr().err
     assert "fold-2: has another text than the cross-validation; redo it with --domain-text" in told
@@ -502,5 +505,5 @@ def test_a_fork_of_a_run_has_its_text(folds) -> None:
     """As a trial of a sweep is one."""
     fold = folds[0]
     fork = fork_run(fold, Path("outputs/fork"), fold.config(), ["sample", "clean", "split"])
-    assert fork.domain_text.read_text() == fold.domain_text.read_text()
+    assert fork.words.domain_text.read_text() == fold.words.domain_text.read_text()
     assert fork.config().terms.domain_text == Path("outputs/fork/domain_text.txt").absolute()

@@ -17,18 +17,19 @@ from moontune.cli.console import ConsoleUi
 from moontune.cli.dispatch import main
 from moontune.config.schema import TermsConfig
 from moontune.data.word_lists.key_terms import KeyTerm
+from moontune.errors import UserError
 from moontune.evaluation.key_terms.bonus import ChosenBonus
 from moontune.evaluation.key_terms.counting import TermCounts
 from moontune.evaluation.key_terms.results import KeyTermResults, WrittenTerms
 from moontune.evaluation.measures import Sides
-from moontune.evaluation.predictions import stored_predictions
 from moontune.languages.table import language_named, speaking
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber
 from moontune.pipeline.experiments import sweep_report as swept
 from moontune.pipeline.experiments.trial import Trial
 from moontune.pipeline.key_terms import writing
-from moontune.pipeline.run_dir import RunDir, fork_run
+from moontune.pipeline.run_folder.creating import fork_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import file_sha256, write_json
 
 LIST = "# to know\nHarbour Bridge\nDrascula | dracula\n"
@@ -111,7 +112,7 @@ def test_a_list_given_to_evaluate_takes_the_place_of_the_runs(sampled, capsys) -
     Path("bad.txt").write_text("a | b | c | d\n")
     assert main(["evaluate", "outputs/r", "--key-terms", "bad.txt"]) == 2
     assert "bad.txt:1" in capsys.readouterr().err
-    assert RunDir(Path("outputs/r")).key_terms.read_text() == LIST
+    assert RunDir(Path("outputs/r")).words.key_terms.read_text() == LIST
 
 
 def test_the_helps_of_all_verbs_that_begin_a_run_tell_of_it(capsys) -> None:
@@ -144,15 +145,15 @@ def evaluated(finished_run, tmp_path, monkeypatch) -> RunDir:
 def test_both_models_write_the_list_and_greedy_stays_as_it_is(evaluated: RunDir) -> None:
     count = len(evaluated.fitting("test"))
     for which in ("base", "tuned"):
-        rows = stored_predictions(evaluated / f"predictions_{which}.jsonl")
+        rows = evaluated.predictions(which)
         assert {row["hypothesis"] for row in rows} == {HEARD}
-        found = evaluated.written_terms(which)
+        found = evaluated.words.written_terms(which)
         assert found is not None
         assert found.chosen.bonus == 2.0  # three clips choose nothing
         assert [one.bonus for one in found.chosen.tried] == [None, 0.5, 1.0, 2.0, 3.0]
         assert found.texts == {row["id"]: WITH for row in rows}
         assert len(rows) == count
-    assert evaluated.key_terms.read_text() == Path("terms.txt").read_text()
+    assert evaluated.words.key_terms.read_text() == Path("terms.txt").read_text()
 
 
 def test_metrics_have_the_tuning_and_apart_from_it_the_writing(evaluated: RunDir) -> None:
@@ -173,7 +174,7 @@ def test_metrics_have_the_tuning_and_apart_from_it_the_writing(evaluated: RunDir
 def test_another_list_in_the_runs_folder_is_not_counted_by_old_transcripts(
     evaluated: RunDir, capsys
 ) -> None:
-    evaluated.key_terms.write_text("north\n")
+    evaluated.words.key_terms.write_text("north\n")
     assert main(["artifact", "outputs/r"]) == 0
     assert main(["verdict", "outputs/r"]) == 2
     told = capsys.readouterr().err
@@ -190,12 +191,12 @@ def with_list(run: RunDir, terms: str, bonus: float) -> None:
     """Give a run that was evaluated without a list one, which changes nothing but its first test
     clip: there, it writes the first term."""
     Path("list.txt").write_text(terms)
-    run.save_config(run.keep_words(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
+    run.save_config(run.words.keep(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
     first = run.fitting("test")[0].id
     for which in ("base", "tuned"):
         chosen = ChosenBonus(bonus, "so it is", 3)
-        found = WrittenTerms(chosen, {first: terms.split()[0]}, file_sha256(run.key_terms))
-        write_json(run.written_terms_file(which), found.to_json())
+        found = WrittenTerms(chosen, {first: terms.split()[0]}, file_sha256(run.words.key_terms))
+        write_json(run.words.written_terms_file(which), found.to_json())
 
 
 @pytest.fixture
@@ -207,7 +208,7 @@ def folds(finished_crossval, tmp_path, monkeypatch) -> list[RunDir]:
     runs = [RunDir(run / f"fold-{n}") for n in (1, 2, 3)]
     for number, fold in enumerate(runs):
         with_list(fold, "bay\nharbour\n", float(number))
-    run.save_config(run.keep_words(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
+    run.save_config(run.words.keep(replace(run.config(), terms=TermsConfig(Path("list.txt")))))
     return [*runs, run]
 
 
@@ -269,7 +270,7 @@ def test_a_sweep_tells_what_its_winner_does_with_the_list(folds, capsys) -> None
 
 
 def test_a_fold_with_another_list_is_not_pooled(folds, capsys) -> None:
-    folds[1].key_terms.write_text("bay\n")
+    folds[1].words.key_terms.write_text("bay\n")
     assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
     told = capsys.readouterr().err
     assert "fold-2: has another list of key terms than the cross-validation; redo it" in told
@@ -278,21 +279,38 @@ def test_a_fold_with_another_list_is_not_pooled(folds, capsys) -> None:
 def test_an_adapter_on_all_clips_takes_over_the_lower_median_of_the_bonuses(folds) -> None:
     *parts, run = folds
     writing.take_over_bonus(run, parts)
-    found = run.written_terms("tuned")
+    found = run.words.written_terms("tuned")
     assert found is not None
     assert found.chosen.says == "bonus 1: as the lower median of the folds (0, 1, 2)"
     for fold in parts[:2]:
-        file = fold.written_terms_file("tuned")
+        file = fold.words.written_terms_file("tuned")
         write_json(file, fold.read(file.name) | {"chosen": ChosenBonus(None, "no").to_json()})
     writing.take_over_bonus(run, parts)
-    found = run.written_terms("tuned")
+    found = run.words.written_terms("tuned")
     assert found is not None
     assert found.chosen.says == "not written: as most of the folds (none, none, 2)"
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_no_adapter_on_all_clips_is_trained_where_a_fold_has_no_bonus(folds, capsys, lost) -> None:
+    *parts, run = folds
+    assert main(["crossval", "--resume", "--run-name", "cv"]) == 0
+    for fold in parts[-lost:]:
+        fold.words.written_terms_file("tuned").unlink()
+    first = parts[-lost].path
+    told = f"{first}/key_terms_tuned.json: is missing; again: moontune evaluate {first} --overwrite"
+    capsys.readouterr()
+    assert main(["final", "outputs/cv", "--anyway"]) == 2
+    assert told in capsys.readouterr().err
+    assert not (run / "final").exists()
+    with pytest.raises(UserError, match=told):
+        writing.take_over_bonus(run, parts)
+    assert not run.words.written_terms_file("tuned").is_file()
 
 
 def test_a_fork_of_a_run_has_its_list(folds) -> None:
     """As a trial of a sweep is one."""
     fold = folds[0]
     fork = fork_run(fold, Path("outputs/fork"), fold.config(), ["sample", "clean", "split"])
-    assert fork.key_terms.read_text() == fold.key_terms.read_text()
+    assert fork.words.key_terms.read_text() == fold.words.key_terms.read_text()
     assert fork.config().terms.key_terms == Path("outputs/fork/key_terms.txt").absolute()

@@ -12,7 +12,7 @@ import pytest
 from builders import flags
 
 from moontune.cli.dispatch import main
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl as rows_of
 
 
@@ -392,7 +392,7 @@ def test_evaluations_that_differ_are_not_compared(
 
 def test_the_fresh_process_gets_the_commit_that_was_evaluated(tmp_path, finished_run) -> None:
     """Else a hub that moved on between the two would give it another model."""
-    from moontune.pipeline.run_dir import open_run, pinned_revision
+    from moontune.pipeline.run_folder.opening import open_run, pinned_revision
 
     shutil.copytree(finished_run[0] / "outputs/r", tmp_path / "r")
     run = open_run(tmp_path / "r")

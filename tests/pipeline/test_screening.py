@@ -16,7 +16,7 @@ from moontune.data.manifest import Utterance
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.pipeline import heldout_fits, screening
 from moontune.pipeline.base_transcripts import BaseTranscripts
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 
 Row = dict[str, Any]
 

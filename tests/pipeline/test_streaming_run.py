@@ -18,7 +18,7 @@ from moontune.export.model_card import card
 from moontune.models.base_model import load_base
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import Transcriber, load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.serve.models import ServedModels
 from moontune.system.files import read_jsonl
 from moontune.transcribe.recognizer import open_recognizer

@@ -31,7 +31,7 @@ from moontune.pipeline.experiments import sweep
 from moontune.pipeline.experiments import sweep_report as swept
 from moontune.pipeline.experiments.search_space import SPACES, configured, dimensions
 from moontune.pipeline.experiments.trial import Trial, best_of
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.training.loops import GivenUp
 from moontune.system.files import write_json
 from moontune.training import checkpoint

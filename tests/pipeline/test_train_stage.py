@@ -21,7 +21,7 @@ from moontune.evaluation import kept_adapter
 from moontune.evaluation.evaluate import evaluate
 from moontune.models.decoding import Transcript
 from moontune.models.transcriber import load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining, train_stage
 from moontune.pipeline.training import loops
 from moontune.training import checkpoint

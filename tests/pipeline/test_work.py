@@ -19,8 +19,8 @@ from moontune.cli.new_run import work as work_verb
 from moontune.errors import UserError
 from moontune.pipeline.experiments import crossval, sweep
 from moontune.pipeline.experiments.help_out import run_to_help
-from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.run_lock import claimed, exclusive_run, helped
+from moontune.pipeline.run_folder.lock import claimed, exclusive_run, helped
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl
 
 LONG = {"max_steps": 40, "eval_every_steps": 20}

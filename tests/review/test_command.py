@@ -18,7 +18,7 @@ from serve_client import Page
 from moontune.cli.dispatch import main
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import open_run
+from moontune.pipeline.run_folder.opening import open_run
 from moontune.review.command import ReviewArgs, next_training
 from moontune.review.data_set import open_data
 from moontune.system.files import read_jsonl, write_jsonl

@@ -13,7 +13,7 @@ from builders import noise
 
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import manifests_of_run
+from moontune.pipeline.run_folder.opening import manifests_of_run
 from moontune.serve.models import ServedModels
 from moontune.web import http_server
 from moontune.web.model_sources import ModelSource, model_sources

@@ -16,7 +16,7 @@ from running import started
 from serve_client import Page
 
 from moontune.data.audio import write_flac
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.review.app import PageText, application
 from moontune.review.data_set import DataSet
 from moontune.review.desk import Desk, open_desk

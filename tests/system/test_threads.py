@@ -15,7 +15,7 @@ import torch
 
 from moontune.config.schema import RunConfig
 from moontune.pipeline import runner
-from moontune.pipeline.run_dir import create_run
+from moontune.pipeline.run_folder.creating import create_run
 from moontune.pipeline.stages import stage_named
 from moontune.system import device as threads
 from moontune.system.device import THREADS_ASKED, Device, Threads, free_threads

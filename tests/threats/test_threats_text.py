@@ -28,7 +28,7 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import GroupRow
 from moontune.export import export_card, model_card
 from moontune.export.base_facts import Licence
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.report import section_key, with_section_first
 from moontune.report.markdown import cell, code, table
 from moontune.report.results import NextStep, RunMetrics

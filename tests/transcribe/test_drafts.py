@@ -20,7 +20,7 @@ from moontune.data.manifest import parse_line, read_manifest
 from moontune.data.sources.bundled_speech import bundled_recordings
 from moontune.errors import UserError
 from moontune.models.decoding import Transcript
-from moontune.pipeline.run_lock import one_at_a_time
+from moontune.pipeline.run_folder.lock import one_at_a_time
 from moontune.system.files import read_jsonl
 from moontune.transcribe import recognizer as recognizers
 from moontune.transcribe.command import TranscribeArgs, review_words

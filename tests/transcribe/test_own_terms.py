@@ -18,7 +18,7 @@ from moontune.evaluation.key_terms.results import WrittenTerms
 from moontune.export.command import _write_words
 from moontune.languages.table import ENGLISH, language_named
 from moontune.models.key_terms.weighing import KeyTerms
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.serve.command import ServeArgs, _with_words
 from moontune.system.files import write_json, write_text
 from moontune.transcribe.own_words.key_terms import AskedTerms, TermsToWrite, terms_to_write
@@ -32,7 +32,7 @@ def run(finished_run, tmp_path, monkeypatch) -> RunDir:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     made = RunDir(Path("outputs/r"))
-    write_text(made.key_terms, "Drascula\nAzura\n")
+    write_text(made.words.key_terms, "Drascula\nAzura\n")
     choose(made, base=3.0, tuned=1.0)
     write_text(Path("other.txt"), "Floda\n")
     return made
@@ -41,7 +41,7 @@ def run(finished_run, tmp_path, monkeypatch) -> RunDir:
 def choose(run: RunDir, **bonuses: float | None) -> None:
     for which, bonus in bonuses.items():
         chosen = WrittenTerms(ChosenBonus(bonus, "so it is"), {}, "")
-        write_json(run.written_terms_file(which), chosen.to_json())
+        write_json(run.words.written_terms_file(which), chosen.to_json())
 
 
 def asked(run: RunDir, *of: object, which: str = "tuned", code: str = "en") -> TermsToWrite:
@@ -77,9 +77,9 @@ def test_where_the_own_list_is_not_written_a_line_says_so(run: RunDir) -> None:
     assert found.terms is None
     assert found.says.endswith("is left out: so it is (--key-terms-bonus 2 writes it)")
     assert names(asked(run, None, 2.0)) == (["Drascula", "Azura"], 2.0)
-    run.written_terms_file("tuned").unlink()  # begun with a list, and not evaluated yet
+    run.words.written_terms_file("tuned").unlink()  # begun with a list, and not evaluated yet
     assert names(asked(run)) == (["Drascula", "Azura"], 2.0)
-    run.written_terms_file("tuned").write_text("{")
+    run.words.written_terms_file("tuned").write_text("{")
     with pytest.raises(UserError, match="is damaged"):
         asked(run)
 

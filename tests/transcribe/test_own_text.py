@@ -17,7 +17,7 @@ from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.export.command import _write_words
 from moontune.models.language_model import LanguageModel
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.serve.command import ServeArgs, _with_words
 from moontune.system.files import file_sha256, write_json, write_text
 from moontune.transcribe.own_words.domain_text import AskedText, TextToUse, text_to_use
@@ -31,7 +31,7 @@ def run(finished_run, tmp_path, monkeypatch) -> RunDir:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
     made = RunDir(Path("outputs/r"))
-    write_text(made.domain_text, "Hoist the jib, let go.\nThe anchor holds.\n")
+    write_text(made.words.domain_text, "Hoist the jib, let go.\nThe anchor holds.\n")
     choose(made, base=0.2, tuned=0.05)
     write_text(Path("other.txt"), "Rain fell.\n")
     return made
@@ -39,8 +39,10 @@ def run(finished_run, tmp_path, monkeypatch) -> RunDir:
 
 def choose(run: RunDir, **weights: float) -> None:
     for which, weight in weights.items():
-        chosen = WeighedText(ChosenWeight(weight, "so it is"), {}, file_sha256(run.domain_text))
-        write_json(run.weighed_text_file(which), chosen.to_json())
+        chosen = WeighedText(
+            ChosenWeight(weight, "so it is"), {}, file_sha256(run.words.domain_text)
+        )
+        write_json(run.words.weighed_text_file(which), chosen.to_json())
 
 
 def asked(model: Path, *of: object, which: str = "tuned") -> TextToUse:
@@ -62,9 +64,9 @@ def test_a_runs_own_text_with_the_weight_it_chose_is_the_default(run: RunDir) ->
         "domain text: the run's own of 2 sentences, weight 0.05 (--no-domain-text leaves it out)"
     )
     assert weighed(asked(run.path, which="base").language_model) == 0.2
-    run.weighed_text_file("tuned").unlink()  # begun with a text, and not evaluated yet
+    run.words.weighed_text_file("tuned").unlink()  # begun with a text, and not evaluated yet
     assert weighed(asked(run.path).language_model) == 0.1
-    run.weighed_text_file("tuned").write_text("{")
+    run.words.weighed_text_file("tuned").write_text("{")
     with pytest.raises(UserError, match="is damaged"):
         asked(run.path)
 
@@ -73,7 +75,7 @@ def test_a_text_that_was_changed_since_goes_by_the_usual_weight(run: RunDir) -> 
     """Whatever was chosen for the one before, which may have been to leave it out."""
     choose(run, base=0.2, tuned=0.0)
     assert asked(run.path).language_model is None
-    write_text(run.domain_text, "Hoist the jib, let go.\n")
+    write_text(run.words.domain_text, "Hoist the jib, let go.\n")
     assert weighed(asked(run.path).language_model) == 0.1
 
 
@@ -96,7 +98,7 @@ def test_where_every_weight_did_harm_a_line_says_so(run: RunDir) -> None:
         "domain text: the run's own of 2 sentences is not used: so it is (--domain-text "
         "outputs/r/domain_text.txt uses it)"
     )
-    assert weighed(asked(run.path, run.domain_text).language_model) == 0.1
+    assert weighed(asked(run.path, run.words.domain_text).language_model) == 0.1
 
 
 def test_an_export_has_it_for_its_plain_weights(run: RunDir) -> None:
@@ -139,7 +141,7 @@ def test_served_models_go_by_it_each_with_its_own_weight(run: RunDir) -> None:
     assert weights(decoding="consensus") == [0.2, 0.05]
     assert [line.partition(":")[0] for line in told] == ["base", "tuned"]
     assert weights(decoding="consensus", no_domain_text=True) == [None, None]
-    assert weights(decoding="consensus", domain_text=run.domain_text) == [0.1, 0.1]
+    assert weights(decoding="consensus", domain_text=run.words.domain_text) == [0.1, 0.1]
     assert weights() == [None, None]
     with pytest.raises(UserError, match="add --decoding consensus"):
-        weights(domain_text=run.domain_text)
+        weights(domain_text=run.words.domain_text)

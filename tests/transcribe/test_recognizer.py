@@ -22,7 +22,8 @@ from moontune.models.adapter import PROVENANCE, attach_lora, save_adapter, save_
 from moontune.models.confidence.calibration import Calibration, write_calibration
 from moontune.models.decoding import Transcript
 from moontune.models.key_terms.weighing import KeyTerms
-from moontune.pipeline.run_dir import RunDir, create_run
+from moontune.pipeline.run_folder.creating import create_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.transcribe.recognizer import open_recognizer
 
 CLIPS = [noise(1, 1.0), noise(2, 1.7)]

@@ -19,7 +19,7 @@ from serve_client import Page
 
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.serve.app import PageText, application
 from moontune.system.files import write_jsonl
 from moontune.web.corrected_clips import CorrectedClips

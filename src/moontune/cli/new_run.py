@@ -20,7 +20,7 @@ from moontune.pipeline.new_run import (
     with_file,
     with_preset,
 )
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES
 from moontune.system.distributed import ProcessGroup
 from moontune.system.fast_imports import quiet_libraries

@@ -18,8 +18,9 @@ from moontune.languages.table import speaking
 from moontune.pipeline.base_of_run import of_another_base
 from moontune.pipeline.consensus.domain_text import require_beams
 from moontune.pipeline.preflight import check_model, check_words
-from moontune.pipeline.run_dir import RunDir, single_run
-from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.run_folder.lock import exclusive_run
+from moontune.pipeline.run_folder.opening import single_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import refuse_lacking
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stage_named, stale_after
 from moontune.system.distributed import ProcessGroup
@@ -74,7 +75,7 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     if args.overwrite and "train" in (stage.name, *stale_after(stage)):
         run.checkpoint.unlink(missing_ok=True)
     run.add_command([stage.name, *argv])
-    config = run.keep_words(config)
+    config = run.words.keep(config)
     run.save_config(config)  # what is interrupted is gone on with as it was
     return run, config
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from moontune.cli.console import ConsoleUi
 from moontune.config.schema import RunConfig
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
-from moontune.pipeline.run_dir import RunDir, resume_command
-from moontune.pipeline.run_log import RunLog
+from moontune.pipeline.run_folder.commands import resume_command
+from moontune.pipeline.run_folder.log import RunLog
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.system.distributed import SINGLE, ProcessGroup

@@ -19,7 +19,7 @@ from moontune.data.rows.fields import audio_of, channel_of, name_of, stretch_of,
 from moontune.data.rows.sessions import recorded_of
 from moontune.errors import UserError
 from moontune.system.file_kinds import binary_kind, text_kind
-from moontune.system.files import real_path, write_jsonl
+from moontune.system.files import AGAIN, mending, real_path, write_jsonl
 
 _GZIP = b"\x1f\x8b"
 _LARGEST_ARRAY = 2**28  # bytes
@@ -187,18 +187,15 @@ def _items(first: bytes, rest: Any) -> Iterator[bytes]:
         yield from text.splitlines(keepends=True)
 
 
-def read_manifest(
-    path: Path, *, written_by_run: bool = False
-) -> tuple[list[Utterance], list[Dropped]]:
+def read_manifest(path: Path) -> tuple[list[Utterance], list[Dropped]]:
     """Read a JSONL manifest, or a JSON array, gzipped or not; relative audio paths are resolved
     against its folder.
 
     Returns the usable rows and the broken ones, each with `file:line`. Ids used twice get a suffix
-    so that every utterance stays addressable. `written_by_run`: its rows say where they came from.
-    Raises UserError where no row can be used at all.
+    so that every utterance stays addressable. Raises UserError where no row can be used at all.
     """
     bad: list[Dropped] = []
-    return list(_each(Path(path), bad, set(), written_by_run=written_by_run)), bad
+    return list(_each(Path(path), bad, set())), bad
 
 
 def read_manifests(paths: Iterable[Path]) -> tuple[list[Utterance], list[Dropped]]:
@@ -239,7 +236,7 @@ def each_row(
 ) -> Iterator[Utterance]:
     taken: set[str] = set()
     for path in paths:
-        yield from _each(Path(path), bad, taken, written_by_run=False, wanted=wanted)
+        yield from _each(Path(path), bad, taken, wanted=wanted)
 
 
 def refuse_given_twice(paths: Sequence[Path]) -> None:
@@ -261,7 +258,6 @@ def _each(
     bad: list[Dropped],
     taken: set[str],
     *,
-    written_by_run: bool,
     wanted: Callable[[bytes], bool] = bool,  # all
 ) -> Iterator[Utterance]:
     """Usable rows; `bad` gets the broken ones, `taken` the ids."""
@@ -281,11 +277,7 @@ def _each(
         where = f"{path}:{number}"
         try:
             decoded = json.loads(line.decode())
-            if written_by_run and isinstance(decoded, dict) and decoded.get("where"):
-                where = str(decoded["where"])
             row = _parse(decoded, base, where)
-            if written_by_run and decoded.get("group"):
-                row = replace(row, group=str(decoded["group"]))
             _refuse_draft(decoded)
         except (ValueError, RecursionError) as error:
             broken.append(_broken(error, where, number))
@@ -293,15 +285,18 @@ def _each(
             if isinstance(error, _NOT_AN_OBJECT):
                 strange.append(broken[-1])
             continue
-        if row.id in taken:
-            name = row.id
-            while name in taken:
-                name = f"{name}#{number}"
-            row = replace(row, id=name, renamed=True)
-        taken.add(row.id)
-        yield row
+        yield _named_apart(row, taken, number)
     if not skipped:  # or these few rows say nothing of the file
         _refuse_useless(path, head, total, strange, broken)
+
+
+def _named_apart(row: Utterance, taken: set[str], number: int) -> Utterance:
+    """A row under an id that no other has; that is added to those `taken`."""
+    name = row.id
+    while name in taken:
+        name = f"{name}#{number}"
+    taken.add(name)
+    return row if name == row.id else replace(row, id=name, renamed=True)
 
 
 def _refuse_useless(
@@ -351,11 +346,33 @@ def _broken(error: Exception, where: str, number: int) -> Dropped:
     return Dropped(where, ident, reason, str(error))
 
 
-def read_run_manifest(path: Path) -> list[Utterance]:
-    """Rows of a manifest that a run wrote; it may hold none. Raises UserError."""
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
-        return []
-    return read_manifest(path, written_by_run=True)[0]
+def read_run_manifest(path: Path, remedy: str = AGAIN) -> list[Utterance]:
+    """Rows of a manifest that a run wrote, which say where they came from; it may hold none.
+
+    Raises UserError, with `remedy`, if it is missing or damaged.
+    """
+    base, taken = str(real_path(path).parent), set[str]()
+    rows: list[Utterance] = []
+    with mending(path, remedy):
+        for number, line in enumerate(Path(path).read_bytes().split(b"\n"), start=1):
+            if line.strip():
+                row = _row_of_run(line, base, path, number)
+                rows.append(_named_apart(row, taken, number))
+    return rows
+
+
+def _row_of_run(line: bytes, base: str, path: Path, number: int) -> Utterance:
+    """Raises ValueError with the line's number and what is wrong."""
+    try:
+        decoded = json.loads(line.decode())
+        row = _parse(decoded, base, f"{path}:{number}")
+    except (ValueError, RecursionError) as error:
+        wrong = _broken(error, str(path), number)
+        raise ValueError(f"{wrong.id}: {wrong.reason}, {wrong.detail}") from None
+    group = decoded.get("group")
+    return replace(
+        row, where=str(decoded.get("where") or row.where), group=str(group) if group else None
+    )
 
 
 def to_row(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
@@ -12,11 +13,13 @@ from moontune.data.normalizer import normalize
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import character_edits, word_edits
 from moontune.languages.words import written_words
-from moontune.system.files import read_jsonl
+from moontune.system.files import AGAIN, mending, read_jsonl
 from moontune.system.formatting import why
 
 _COMPUTED = ("normalized_reference", "normalized_hypothesis", "edits", "characters")
 _LOSSES = ("loss", "loss_words", "target_tokens")
+_NEEDED = ("id", "reference", "hypothesis", "edits")  # in every row that any version wrote
+_GIVE = "give a predictions file or a run's folder"
 _MOST_SPEEDS = 9  # that a clip may have been heard at
 
 
@@ -77,10 +80,13 @@ class PredictionRow(TypedDict):
     target_tokens: int
 
 
-def read_predictions(path: Path, prefix: str = "") -> tuple[list[PredictionRow], int]:
+def read_predictions(
+    path: Path, prefix: str = "", remedy: str | None = None
+) -> tuple[list[PredictionRow], int]:
     """Rows with their edits computed anew, and how many said otherwise. Raises UserError.
 
-    A row without an id is called `prefix` and the number of its line.
+    A row without an id is called `prefix` and the number of its line. `remedy`: what to do where
+    the file is missing or damaged, if a run wrote it.
 
     Only `reference` and `hypothesis` are needed (`text` and `pred_text`, as NeMo writes them, do);
     without losses there are no figures of loss.
@@ -90,9 +96,7 @@ def read_predictions(path: Path, prefix: str = "") -> tuple[list[PredictionRow],
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({why(error)}); give a predictions file or a run's folder"
-        ) from None
+        raise UserError(f"{path}: cannot be read ({why(error)}); {remedy or _GIVE}") from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -100,32 +104,37 @@ def read_predictions(path: Path, prefix: str = "") -> tuple[list[PredictionRow],
             given = json.loads(line)
             row = prediction_row(given, f"{prefix}{number}")
         except json.JSONDecodeError as error:
-            raise UserError(f"{path}:{number}: not JSON ({error.msg}); one object a line") from None
+            told = f"not JSON ({error.msg}); {remedy or 'one object a line'}"
+            raise UserError(f"{path}:{number}: {told}") from None
         except RecursionError:
-            raise UserError(f"{path}:{number}: nested too deep; correct the row") from None
+            told = f"nested too deep; {remedy or 'correct the row'}"
+            raise UserError(f"{path}:{number}: {told}") from None
         except (ValueError, OverflowError) as error:
-            raise UserError(f"{path}:{number}: {error}; correct the row or remove it") from None
+            told = f"{error}; {remedy or 'correct the row or remove it'}"
+            raise UserError(f"{path}:{number}: {told}") from None
         differing += any(given.get(key, row[key]) != row[key] for key in _COMPUTED)
         rows.append(row)
     if not rows:
-        raise UserError(f"{path}: is empty; give a predictions file or a run's folder")
+        raise UserError(f"{path}: is empty; {remedy or _GIVE}")
     return rows, differing
 
 
-def run_predictions(path: Path) -> list[PredictionRow]:
-    """Rows as a run wrote them."""
-    return cast("list[PredictionRow]", read_jsonl(path))
+def run_predictions(path: Path, remedy: str = AGAIN) -> list[PredictionRow]:
+    """Rows as a run wrote them. Raises UserError, with `remedy`, if the file is missing or
+    damaged."""
+    rows = read_jsonl(path, remedy)
+    with mending(path, remedy):
+        if not rows:
+            raise ValueError("is empty")
+        for number, row in enumerate(rows, start=1):
+            if lacking := [name for name in _NEEDED if name not in row]:
+                raise ValueError(f"line {number}: no {lacking[0]}")
+    return cast("list[PredictionRow]", rows)
 
 
-def stored_predictions(path: Path) -> list[PredictionRow]:
-    """The same. Raises UserError for rows of an older version."""
-    rows = run_predictions(path)
-    if any("loss_words" not in row or "characters" not in row for row in rows):
-        raise UserError(
-            f"{path}: was written by an older moontune; go through its stages again from: "
-            f"moontune baseline {path.parent} --overwrite"
-        )
-    return rows
+def is_outdated(rows: Iterable[PredictionRow]) -> bool:
+    """Whether an older moontune wrote them, which counted less."""
+    return any("loss_words" not in row or "characters" not in row for row in rows)
 
 
 def consensus_row(reference: str, hypothesis: str) -> ConsensusTranscript:

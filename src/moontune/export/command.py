@@ -19,8 +19,9 @@ from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.models import standalone
 from moontune.pipeline.base_of_run import require_same_weights
-from moontune.pipeline.run_dir import RunDir, adapter_run, evaluated_run, pinned_revision
-from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.run_folder.lock import exclusive_run
+from moontune.pipeline.run_folder.opening import adapter_run, evaluated_run, pinned_revision
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.progress import Ui
 from moontune.transcribe.own_words import domain_text, key_terms
@@ -100,8 +101,8 @@ def _write_words(run: RunDir, folder: Path) -> None:
     """The run's key terms and its text, where it has them, and what it chose for them: `moontune
     transcribe` takes them with the plain weights."""
     for names, own, measured in (
-        (key_terms.EXPORTED, run.key_terms, run.written_terms),
-        (domain_text.EXPORTED, run.domain_text, run.weighed_text),
+        (key_terms.EXPORTED, run.words.key_terms, run.words.written_terms),
+        (domain_text.EXPORTED, run.words.domain_text, run.words.weighed_text),
     ):
         found = {which: measured(which) for which in ("base", "tuned")}
         chosen = {which: one.chosen.to_json() for which, one in found.items() if one}
@@ -129,6 +130,8 @@ def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]
         _check_final(run, args)
     elif "evaluate" not in run.stages():
         evaluated_run(run.path)  # says how to get there
+    else:
+        _check_measured(run, measure=args.measure)
     used = run.stages()["evaluate"]["base"]
     _check_graphs(used.get("model_type", "moonshine"), args)
     if (run / FOLDER).exists() and not args.overwrite:
@@ -161,6 +164,14 @@ def _check_graphs(model_type: str, args: ExportArgs) -> None:
         raise UserError(
             f"the run's base is of type {model_type}, and {why}; leave out {' and '.join(given)}"
         )
+
+
+def _check_measured(run: RunDir, *, measure: bool) -> None:
+    """Raises UserError where files are missing or damaged that the products are held against."""
+    for which in ("base", "tuned"):
+        run.predictions(which)
+    if measure:
+        run.utterances("test")
 
 
 def _check_final(run: RunDir, args: ExportArgs) -> None:
@@ -228,11 +239,8 @@ def _expected(run: RunDir) -> dict[str, Any]:
 def _on_test_split(run: RunDir, config: RunConfig) -> dict[str, Any]:
     """Base and tuned model on the test split, as the run measured them."""
     from moontune.evaluation.comparison import compare
-    from moontune.evaluation.predictions import stored_predictions
 
-    before, after = (
-        stored_predictions(run / f"predictions_{which}.jsonl") for which in ("base", "tuned")
-    )
+    before, after = (run.predictions(which) for which in ("base", "tuned"))
     evaluated = run.read("eval_tuned.json")
     return {
         "split": run.read("split.json")["shares"],
@@ -248,7 +256,7 @@ def _facts(run: RunDir, base: Base, folder: Path, args: ExportArgs) -> dict[str,
     from moontune.export.onnx_files import file_table
     from moontune.export.vendor_runtime import runtime_architecture
     from moontune.models.graph.builder import IR_VERSION, OPSET
-    from moontune.pipeline.run_dir import environment
+    from moontune.pipeline.run_folder.environment import environment
 
     stages, config = run.stages(), run.config()
     surroundings = environment(["export", str(run.path)])

@@ -14,12 +14,12 @@ import numpy as np
 
 from moontune.config.schema import TokenCap
 from moontune.data.audio import SAMPLE_RATE_HZ
-from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.measures import Interval, Outcome
 from moontune.evaluation.phrasing import show_interval
-from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
+from moontune.evaluation.predictions import PredictionRow, prediction_row
 from moontune.export.onnx_files import size
 from moontune.export.vendor_runtime import (
     PACKAGE,
@@ -32,7 +32,7 @@ from moontune.models.bundled import bundled_ort_files
 from moontune.models.decoding import Transcribe
 from moontune.models.onnx import OnnxTranscriber
 from moontune.models.provenance import weight_files
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
@@ -243,7 +243,7 @@ def measure_export(
 
     from moontune.models.transcriber import load_audio
 
-    utterances, config = read_run_manifest(run.manifest("test")), run.config()
+    utterances, config = run.utterances("test"), run.config()
     clips = TestClips(utterances, [load_audio(u) for u in utterances], config.eval.token_cap)
 
     def progress(name: str) -> Progress:
@@ -255,7 +255,7 @@ def measure_export(
         architecture = runtime_architecture(base.net.config)
         found = _vendor_products(vendor, folder, architecture, clips, progress)
         of_vendor, remarks, runtime = found
-    untuned = Product("PyTorch, base", stored_predictions(run / "predictions_base.jsonl"))
+    untuned = Product("PyTorch, base", run.predictions("base"))
     tuned, seed = products[0], config.output.seed
     tokenizer = Tokenizer.from_file(str(folder / "merged" / "tokenizer.json"))
 

@@ -16,8 +16,9 @@ from moontune.export.model_card import card, final_card
 from moontune.languages.table import speaking
 from moontune.models.locate import is_hub_id
 from moontune.models.provenance import PROVENANCE
-from moontune.pipeline.run_dir import RunDir, adapter_run
-from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.run_folder.lock import exclusive_run
+from moontune.pipeline.run_folder.opening import adapter_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.hub_client import NoAnswer, patient_hub
 

@@ -13,7 +13,7 @@ from moontune.errors import UserError
 from moontune.importing.data_set import Imported, Request, make_data_set
 from moontune.importing.script.listening import Listener
 from moontune.languages.table import ENGLISH, Language, language_named, speaking
-from moontune.pipeline.run_lock import one_at_a_time
+from moontune.pipeline.run_folder.lock import one_at_a_time
 from moontune.system.files import new_folder, refuse_counted_twice, remove_left_over
 from moontune.system.progress import Progress, no_progress
 from moontune.transcribe.recognizer import base_of, stated_language_of_model

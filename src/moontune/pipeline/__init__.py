@@ -8,11 +8,8 @@ In reading order:
                       splits
     preflight         Checks of data, model, disk and memory, before an hour is spent
     runner            One stage of a run done: checked, watched, recorded
-    run_dir           A run's folder: its files, the record of finished stages, and what made it
-    environment       Versions, machine and command line of a run: what somebody needs to make it
-                      again
-    run_log           A run's log: what was said, and when
-    run_lock          One process at a time on a run's folder, and on the report
+    run_folder        (a folder) A run's folder: its record, files and configuration, how it is made
+                      and opened
     base_of_run       The base of a run: loaded on the configured device, its weights those of
                       every stage before
     base_transcripts  The base's transcripts of a run's utterances, and how their texts fit, each

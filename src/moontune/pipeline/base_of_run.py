@@ -10,7 +10,8 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, Language, language_named
 from moontune.models.locate import language_of_base, stated_language, vendor_language
-from moontune.pipeline.run_dir import RunDir, pinned_revision
+from moontune.pipeline.run_folder.opening import pinned_revision
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.device import choose_device
 from moontune.system.distributed import SINGLE, ProcessGroup
 

@@ -17,7 +17,7 @@ from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance
 from moontune.evaluation.screening.suspects import Fit
 from moontune.pipeline.base_of_run import load_base_for
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.device import training_dtype
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import json_line, write_json
@@ -226,11 +226,15 @@ class BaseTranscripts:
     def _begin(self) -> None:
         """Take up what was left by an interruption, if it is of this base, these clips and these
         settings."""
-        clips = RunDir(self._cache.folder or self._run.path).manifest("clean")
-        of_clips = self._group.on_main(lambda: hashlib.sha256(clips.read_bytes()).hexdigest())
+        of_clips = self._group.on_main(self._clips_hash)
         sections = (self._config.eval.token_cap, self._config.language, self.dtype)
         key = repr((version("moontune"), self.base().origin.sha256, of_clips, *sections))
         self._cache.begin(hashlib.sha256(key.encode()).hexdigest()[:16], self._group)
+
+    def _clips_hash(self) -> str:
+        """Of the manifest that the cache is of."""
+        whose = RunDir(self._cache.folder or self._run.path)
+        return hashlib.sha256(whose.file("manifests/clean.jsonl").read_bytes()).hexdigest()
 
     def base(self) -> Base:
         """The base of the run, loaded."""

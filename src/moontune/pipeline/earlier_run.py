@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import DataConfig, ModelConfig, RunConfig, SplitConfig
-from moontune.data.manifest import Dropped, Utterance, read_run_manifest, write_manifest
+from moontune.data.manifest import Dropped, Utterance, read_manifest, write_manifest
 from moontune.data.sources.base import Sample
 from moontune.data.splitting import SPLITS, Split, SplitBy, SplitName
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare
-from moontune.evaluation.predictions import stored_predictions
 from moontune.models.locate import is_hub_id
-from moontune.pipeline.run_dir import KINDS, RunDir, evaluated_run, open_run
+from moontune.pipeline.run_folder.opening import evaluated_run, open_run
+from moontune.pipeline.run_folder.record import KINDS
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import real_path, user_path, write_json
 
 NEW_CLIPS = "new_clips.json"
@@ -54,7 +55,7 @@ def with_earlier(config: RunConfig) -> RunConfig:
     run = earlier_run(config)
     if run is None:
         return config
-    clips = run.manifest("clean")
+    clips = run.file("manifests/clean.jsonl")
     new = [path for path in config.data.manifest or () if real_path(path) != real_path(clips)]
     if not new:
         raise UserError(f"--after {run.path}: its clips are known; add --manifest with new ones")
@@ -80,11 +81,11 @@ def without_left_out(sample: Sample, config: DataConfig) -> Sample:
         return sample
     clips, *new = config.manifest
     beside = [left_out_beside(user_path(path)) for path in new]
-    files = [file for file in beside if file.is_file()]
+    files = [file for file in beside if file.is_file() and file.stat().st_size]
     dropped = {
         sound_of(u): ("dropped in a review", f"is in {file.name}")
         for file in files
-        for u in read_run_manifest(file)
+        for u in read_manifest(file)[0]
     }
     cut = _left_out_of(RunDir(user_path(config.after)))
     kept, gone = [], []
@@ -111,8 +112,7 @@ def write_left_out(run: RunDir, gone: Sequence[Utterance]) -> None:
 
 
 def _rows_left_out(run: RunDir) -> list[Utterance]:
-    file = run.manifest(_LEFT_OUT)
-    return read_run_manifest(file) if file.is_file() else []
+    return run.utterances(_LEFT_OUT) if run.manifest(_LEFT_OUT).is_file() else []
 
 
 def _left_out_of(run: RunDir) -> set[Sound]:
@@ -178,7 +178,7 @@ def new_clips_of(run: RunDir, seed: int) -> dict[str, Any] | None:
     if not (run / NEW_CLIPS).is_file() or not predictions.is_file():
         return None
     row = run.read(NEW_CLIPS)
-    before, after = map(stored_predictions, (predictions, run / "predictions_tuned.jsonl"))
+    before, after = (run.predictions(which) for which in ("earlier", "tuned"))
     new = set(row.pop("new_test"))
     new_before, new_after = ([r for r in rows if r["id"] in new] for rows in (before, after))
     return row | {
@@ -194,7 +194,7 @@ def earlier_splits(run: RunDir, digests: dict[str, str]) -> dict[str, SplitName]
     """
     theirs: dict[str, str] = run.read("manifests/audio_sha256.json")
     where: dict[str, SplitName] = {
-        theirs[u.id]: name for name in SPLITS for u in read_run_manifest(run.manifest(name))
+        theirs[u.id]: name for name in SPLITS for u in run.utterances(name)
     }
     return {name: where[d] for name, d in digests.items() if d in where}
 
@@ -204,5 +204,5 @@ def corrected_clips(
 ) -> set[str]:
     """Ids of those that the earlier run had with another text."""
     theirs: dict[str, str] = run.read("manifests/audio_sha256.json")
-    texts = {theirs[u.id]: u.text for u in read_run_manifest(run.manifest("clean"))}
+    texts = {theirs[u.id]: u.text for u in run.utterances("clean")}
     return {u.id for u in utterances if texts.get(digests[u.id], u.text) != u.text}

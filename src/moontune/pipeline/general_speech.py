@@ -10,15 +10,13 @@ from moontune.data.cleaning import Cleaned, clean
 from moontune.data.manifest import (
     Dropped,
     Utterance,
-    each_utterance,
-    read_run_manifest,
     write_manifest,
 )
 from moontune.data.sources.base import DataOrigin
 from moontune.data.sources.general_speech import sample_general, sample_replay
 from moontune.data.splitting import resolved_split
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.cache import cache_dir
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import counted
@@ -34,8 +32,7 @@ def general_speech(run: RunDir, use: Use) -> list[Utterance]:
 
 
 def _read(run: RunDir, manifest: str) -> list[Utterance]:
-    file = run.manifest(manifest)
-    return read_run_manifest(file) if file.is_file() else []
+    return run.utterances(manifest) if run.manifest(manifest).is_file() else []
 
 
 def sample_general_speech(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -102,7 +99,7 @@ def _clean_check(run: RunDir, config: RunConfig, ui: Ui, own: _Part) -> tuple[_P
 def _clean_replay(run: RunDir, config: RunConfig, ui: Ui, others: list[_Part]) -> None:
     """Where the split keeps speakers whole, one that is replayed might be in the test split."""
     sampled = _read(run, "replay_sampled")
-    own = each_utterance(run.manifest("sampled"))
+    own = run.utterances("sampled")
     by_speaker = resolved_split(own, config.split.split_by) == "speaker"
     same_speakers = not by_speaker and not _own_corpus(run, "replay")
     replay = _clean(run, config, ui, "replay", others, same_speakers=same_speakers)

@@ -31,15 +31,12 @@ from moontune.pipeline.preflight import (
     check_room,
     check_words,
 )
-from moontune.pipeline.run_dir import (
-    KINDS,
-    RunDir,
-    create_run,
-    final_command,
-    new_run_path,
-    open_run,
-)
-from moontune.pipeline.run_lock import exclusive_run, helped
+from moontune.pipeline.run_folder.commands import final_command
+from moontune.pipeline.run_folder.creating import create_run, new_run_path
+from moontune.pipeline.run_folder.lock import exclusive_run, helped
+from moontune.pipeline.run_folder.opening import open_run
+from moontune.pipeline.run_folder.record import KINDS
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages import STAGES
 from moontune.system.files import new_folder
 
@@ -127,7 +124,7 @@ def begin_run(
             run.note(**facts)
         start.sample(run, config)
     run = open_run(path)
-    return run, run.keep_words(config)
+    return run, run.words.keep(config)
 
 
 def _resolved(config: RunConfig, kind: RunKind) -> RunConfig:
@@ -182,7 +179,7 @@ def _by_own_copies(run: RunDir, wanted: RunConfig, saved: RunConfig) -> RunConfi
     if asked and own and asked != own and read_key_terms(asked) == read_key_terms(own):
         terms = replace(terms, key_terms=own)
     asked, own = terms.domain_text, saved.terms.domain_text
-    if asked and own and asked != own and read_domain_text(asked) == run.sentences():
+    if asked and own and asked != own and read_domain_text(asked) == run.words.sentences():
         terms = replace(terms, domain_text=own)
     return replace(wanted, terms=terms)
 

@@ -11,7 +11,7 @@ from typing import Any
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.languages.table import speaking
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stale_after
 from moontune.system.device import (
     THREADS_ASKED,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_manifests, read_run_manifest
+from moontune.data.manifest import Utterance, read_manifests
 from moontune.data.splitting import SPLITS
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import corpus_wer, word_edits
@@ -26,7 +26,8 @@ from moontune.languages.table import current
 from moontune.models.locate import vendor_language
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.base_transcripts import BaseTranscripts, dtype_of
-from moontune.pipeline.run_dir import SUSPECTS, RunDir
+from moontune.pipeline.run_folder.files import SUSPECTS
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import agreeing, counted, percent
@@ -166,7 +167,7 @@ def screen_again(
     never heard, as it judges them. Nothing is taken from the test split."""
     from moontune.models.transcriber import Transcriber, transcripts_of
 
-    splits = group.on_main(lambda: {s: read_run_manifest(run.manifest(s)) for s in SPLITS})
+    splits = group.on_main(lambda: {s: run.utterances(s) for s in SPLITS})
     suspects = group.on_main(run.suspects)
     judged = group.on_main(lambda: run.stages()["labels"].get("screened", False))
     tested = _of_test(run, config, splits["test"], tuned, ui, group) if judged else None
@@ -318,4 +319,4 @@ def _not_of_the_audio(
 def _rows_in_order(run: RunDir, config: RunConfig) -> list[Utterance]:
     if config.data.manifest is not None:  # all of them, also where some were sampled
         return read_manifests(config.data.manifest)[0]
-    return read_run_manifest(run.manifest("sampled"))
+    return run.utterances("sampled")

@@ -13,7 +13,7 @@ from moontune.languages.letters import unlike
 from moontune.languages.table import ENGLISH, Language, assumed, speaking
 from moontune.models.locate import other_language
 from moontune.pipeline.earlier_run import may_come_after
-from moontune.pipeline.run_dir import open_run
+from moontune.pipeline.run_folder.opening import open_run
 from moontune.review.clips import Row, clips_of
 from moontune.review.data_set import DataSet, open_data
 from moontune.review.desk import open_desk

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir, open_run, pinned_revision
+from moontune.pipeline.run_folder.opening import open_run, pinned_revision
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.review.clips import Row, read_rows
 from moontune.review.files import REVIEWED, ReviewFiles
 from moontune.system.files import real_path, user_path
@@ -61,6 +62,8 @@ def _of_run(
 ) -> DataSet:
     """All that a run cleaned; its review lies in a folder beside it."""
     has = next((r for r in (run, run.whole) if r.manifest("clean").is_file()), None)
+    if has is None and "clean" in run.stages():
+        run.file("manifests/clean.jsonl")
     if has is None:
         raise UserError(f"{run.path}: has no clips yet; do its stages sample and clean first")
     path, whole = real_path(run.path), real_path(run.whole.path)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from moontune.pipeline.run_lock import one_at_a_time
+from moontune.pipeline.run_folder.lock import one_at_a_time
 from moontune.review.clips import Row, clips_of
 from moontune.review.data_set import DataSet
 from moontune.review.files import Writer

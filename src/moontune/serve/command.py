@@ -14,7 +14,7 @@ from moontune.languages.letters import unlike
 from moontune.languages.table import ENGLISH, assumed, current, speaking
 from moontune.models.locate import other_language
 from moontune.pipeline.earlier_run import may_come_after
-from moontune.pipeline.run_dir import manifests_of_run
+from moontune.pipeline.run_folder.opening import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
 from moontune.transcribe.own_words.domain_text import AskedText, text_to_use

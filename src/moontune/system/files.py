@@ -103,13 +103,13 @@ def check_output(path: Path, flag: str, inputs: Iterable[Path] = ()) -> None:
         raise UserError(f"{flag} {path}: lies inside a run; name a file outside of it")
 
 
-_AGAIN = "do the stage that makes it again"
+AGAIN = "do the stage that makes it again"
 
 
-def read_json(path: Path, remedy: str = _AGAIN) -> dict[str, Any]:
+def read_json(path: Path, remedy: str = AGAIN) -> dict[str, Any]:
     """The object in a JSON file that moontune wrote itself. Raises UserError, with `remedy`, if it
-    is damaged."""
-    with _mending(path, remedy):
+    is missing or damaged."""
+    with mending(path, remedy):
         value = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(value, dict):
             raise ValueError("expected a JSON object")
@@ -117,7 +117,9 @@ def read_json(path: Path, remedy: str = _AGAIN) -> dict[str, Any]:
 
 
 @contextmanager
-def _mending(path: Path, remedy: str = _AGAIN) -> Iterator[None]:
+def mending(path: Path, remedy: str) -> Iterator[None]:
+    """Within the block, that a file is not there, or that a value in it is wrong, becomes a
+    UserError with `remedy`."""
     try:
         yield
     except FileNotFoundError:
@@ -137,11 +139,23 @@ def damage_as_user_error(what: Path, remedy: str) -> Iterator[None]:
         ) from error
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Rows of a JSONL file that moontune wrote itself. Raises UserError if it is damaged."""
-    with _mending(path):
+def read_jsonl(path: Path, remedy: str = AGAIN) -> list[dict[str, Any]]:
+    """Rows of a JSONL file that moontune wrote itself. Raises UserError, with `remedy`, if it is
+    missing or damaged."""
+    with mending(path, remedy):
         lines = Path(path).read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines if line]
+        return [_object(line, number) for number, line in enumerate(lines, start=1) if line]
+
+
+def _object(line: str, number: int) -> dict[str, Any]:
+    """The object in a line; raises ValueError with the line's number."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number}: {getattr(error, 'msg', 'nested too deep')}") from None
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number}: expected a JSON object")
+    return row
 
 
 @contextmanager

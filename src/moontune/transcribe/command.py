@@ -18,8 +18,8 @@ from moontune.errors import UserError
 from moontune.languages.table import Language, assumed, current, language_named, speaking
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.models.locate import other_language
-from moontune.pipeline.run_dir import manifests_of_run
-from moontune.pipeline.run_lock import one_at_a_time
+from moontune.pipeline.run_folder.lock import one_at_a_time
+from moontune.pipeline.run_folder.opening import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.formatting import printable
 from moontune.transcribe.batching import BatchTranscriber, Summary

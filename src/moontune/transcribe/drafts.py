@@ -136,9 +136,7 @@ def _ranked(manifest: Path) -> tuple[bytes, list[dict[str, Any]]]:
     """A manifest's lines as they are, and their rows. Raises UserError."""
     if not manifest.is_file():
         return b"", []
-    rows = read_jsonl(manifest)
-    if not all(isinstance(row, dict) for row in rows):
-        raise UserError(f"--draft: {manifest}: rows cannot be added to it; name another folder")
+    rows = read_jsonl(manifest, "rows cannot be added to it: name another folder for --draft")
     return manifest.read_bytes().rstrip(b"\n") + b"\n", rows
 
 

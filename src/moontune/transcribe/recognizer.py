@@ -37,7 +37,7 @@ from moontune.system.files import user_path
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
-    from moontune.pipeline.run_dir import RunDir
+    from moontune.pipeline.run_folder.run_dir import RunDir
 
 WHAT_MODEL_MAY_BE = (
     "give a run (outputs/NAME), a peft adapter, a folder from save_pretrained, a folder with "
@@ -221,7 +221,7 @@ class _Parts:
 
 
 def _parts_of_run(folder: Path) -> _Parts:
-    from moontune.pipeline.run_dir import adapter_run
+    from moontune.pipeline.run_folder.opening import adapter_run
 
     run = adapter_run(folder)
     if not (run.adapter / "adapter_config.json").is_file():

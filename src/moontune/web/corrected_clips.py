@@ -27,7 +27,7 @@ from moontune.data.audio import SAMPLE_RATE_HZ, write_flac
 from moontune.data.manifest import Utterance, parse_line
 from moontune.data.rows.fields import written_name
 from moontune.errors import UserError
-from moontune.pipeline.run_lock import exclusive_file
+from moontune.pipeline.run_folder.lock import exclusive_file
 from moontune.system.files import json_line, real_path, remove_left_over, write_bytes
 
 MOST_CHARACTERS = 2_000

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.manifest import Utterance
 from moontune.languages.table import ENGLISH, current
 from moontune.models.locate import run_flags
 from moontune.pipeline.earlier_run import sound_of
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import user_path
 from moontune.system.formatting import counted
 
@@ -32,7 +32,7 @@ class NextTraining:
     _known: frozenset[object] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        clips = read_run_manifest(self.after.manifest("clean")) if self.after else []
+        clips = self.after.utterances("clean") if self.after else []
         object.__setattr__(self, "_known", frozenset(map(sound_of, clips)))
 
     @property

@@ -20,9 +20,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
-from moontune.pipeline.run_dir import open_run
+from moontune.pipeline.run_folder.opening import open_run
 from moontune.report.results import RunMetrics
-from moontune.system.files import read_json
 from moontune.web.next_training import NextTraining
 from moontune.web.requests import Refused
 
@@ -137,7 +136,7 @@ def _outcome(job: _Job, code: int) -> dict[str, Any]:
     if code not in (ACCEPTED, NOT_ACCEPTED):
         says = job.mistake or job.line or f"the training ended with code {code}"
         return {"says": [says], "commands": [], "failed": True}
-    metrics = RunMetrics.from_json(read_json(open_run(Path(job.run)) / "metrics.json"))
+    metrics = RunMetrics.from_json(open_run(Path(job.run)).read("metrics.json"))
     says = [metrics.verdict.sentence, *metrics.verdict.cautions]
     says += metrics.new_clips.sentences if metrics.new_clips else []
     use = [shlex.join(["moontune", "serve", job.run])] if code == ACCEPTED else []

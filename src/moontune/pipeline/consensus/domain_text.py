@@ -16,13 +16,12 @@ from moontune.errors import UserError
 from moontune.evaluation.domain_text.results import WeighedText
 from moontune.evaluation.domain_text.weight import WEIGHTS, ChosenWeight, choose_weight
 from moontune.evaluation.error_rates import word_edits
-from moontune.evaluation.predictions import stored_predictions
 from moontune.models.consensus import Beams, agreed
 from moontune.models.decoding import Transcript
 from moontune.models.language_model import LanguageModel
 from moontune.pipeline.consensus.search import SearchedClip
-from moontune.pipeline.run_dir import RunDir
-from moontune.system.files import damage_as_user_error, file_sha256, read_jsonl, write_json
+from moontune.pipeline.run_folder.run_dir import RunDir
+from moontune.system.files import damage_as_user_error, file_sha256, write_json
 from moontune.system.progress import Ui
 
 
@@ -32,7 +31,7 @@ def weigh_text(run: RunDir, ui: Ui, which: str, validation: Sequence[SearchedCli
     if run.config().terms.own_text:
         learnt, tested = _transcripts(run, "train"), write_own_text(run, "train", "val")
     else:
-        learnt = tested = run.sentences()
+        learnt = tested = run.words.sentences()
     by_weight = {weight: LanguageModel(learnt, weight) for weight in WEIGHTS}
     edits = {
         weight: [word_edits(clip.utterance.text, _text(clip.beams, by)) for clip in validation]
@@ -40,15 +39,15 @@ def weigh_text(run: RunDir, ui: Ui, which: str, validation: Sequence[SearchedCli
     }
     chosen = choose_weight(edits, len(validation))
     texts = _changed(_measured(run, which), LanguageModel(tested, chosen.weight))
-    found = WeighedText(chosen, texts, file_sha256(run.domain_text))
-    write_json(run.weighed_text_file(which), found.to_json())
+    found = WeighedText(chosen, texts, file_sha256(run.words.domain_text))
+    write_json(run.words.weighed_text_file(which), found.to_json())
     ui.note(f"your text, {which} model: {chosen.says}")
 
 
 def write_own_text(run: RunDir, *splits: str) -> tuple[str, ...]:
     """Make a run's own transcripts its text; returns their sentences."""
     found = _transcripts(run, *splits)
-    run.write_sentences(found)
+    run.words.write_sentences(found)
     return found
 
 
@@ -59,8 +58,8 @@ def _transcripts(run: RunDir, *splits: str) -> tuple[str, ...]:
 
 def require_beams(run: RunDir) -> None:
     """Raises UserError where the base was measured without the beams that a text chooses among."""
-    file = run / "predictions_base.jsonl"
-    if file.is_file() and not all("beams" in row for row in read_jsonl(file)):
+    there = (run / "predictions_base.jsonl").is_file()
+    if there and not all("beams" in row for row in run.predictions("base", any_version=True)):
         raise UserError(
             f"{run.path}: a text has a say among beams, and its base was measured without; "
             f"first: moontune baseline {shlex.quote(str(run.path))} --decoding consensus "
@@ -69,12 +68,13 @@ def require_beams(run: RunDir) -> None:
 
 
 def weighed_text(run: RunDir, which: str) -> WeighedText:
-    """What a model makes of the run's text. Raises UserError where that is another than was
-    measured."""
-    found = run.weighed_text(which)
-    if found is None or found.text_sha256 != file_sha256(run.domain_text):
+    """What a model makes of the run's text. Raises UserError where that is not there, or of another
+    text."""
+    run.file(run.words.weighed_text_file(which).name)
+    found = run.words.weighed_text(which)
+    if found is None or found.text_sha256 != file_sha256(run.words.domain_text):
         raise UserError(
-            f"{run.domain_text}: is not the text that was measured; {run.measured_again}"
+            f"{run.words.domain_text}: is not the text that was measured; {run.measured_again}"
         )
     return found
 
@@ -84,7 +84,7 @@ def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
     cross-validation: the lower median of those that the folds chose. Raises UserError."""
     if run.config().terms.own_text:
         write_own_text(run, "train")
-    if not run.domain_text.is_file():
+    if not run.words.domain_text.is_file():
         return
     for which in ("base", "tuned"):
         found = [weighed_text(fold, which).chosen for fold in folds]
@@ -92,19 +92,17 @@ def take_over_weight(run: RunDir, folds: Sequence[RunDir]) -> None:
         why = f"as the lower median of the folds ({', '.join(f'{w:g}' for w in weights)})"
         words = sum(one.words for one in found)
         chosen = ChosenWeight(statistics.median_low(weights), why, words)
-        taken = WeighedText(chosen, {}, file_sha256(run.domain_text))
-        write_json(run.weighed_text_file(which), taken.to_json())
+        taken = WeighedText(chosen, {}, file_sha256(run.words.domain_text))
+        write_json(run.words.weighed_text_file(which), taken.to_json())
 
 
 def _measured(run: RunDir, which: str) -> dict[str, tuple[str, Beams]]:
     """Of each test clip the consensus and the model's beams, by the clip's id. Raises UserError."""
     require_beams(run)
-    file = run / f"predictions_{which}.jsonl"
-    stage = "baseline" if which == "base" else "evaluate"
-    again = f"again: moontune {stage} {shlex.quote(str(run.path))} --overwrite"
+    name = f"predictions_{which}.jsonl"
     found: dict[str, tuple[str, Beams]] = {}
-    with damage_as_user_error(file, again):
-        for row in stored_predictions(file):
+    with damage_as_user_error(run / name, run.remedy(name)):
+        for row in run.predictions(which):
             assert "consensus" in row
             assert "beams" in row
             beams = [(Transcript(t, [], cut), float(p)) for t, p, cut in row["beams"]]

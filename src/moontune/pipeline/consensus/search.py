@@ -9,7 +9,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance
 from moontune.models.consensus import Beams
 from moontune.models.decoding import Transcript
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.progress import Ui
 

@@ -13,10 +13,12 @@ from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
-from moontune.evaluation.predictions import PredictionRow, prediction_row, stored_predictions
+from moontune.evaluation.predictions import PredictionRow, prediction_row
 from moontune.languages.table import speaking
 from moontune.pipeline.experiments.final import doubts_of, open_crossval
-from moontune.pipeline.run_dir import RunDir, evaluated_run, final_command
+from moontune.pipeline.run_folder.commands import final_command
+from moontune.pipeline.run_folder.opening import evaluated_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import use_base, use_it
 from moontune.report.html.contents import comparison_page
 from moontune.report.key_terms import compared_terms_section
@@ -117,7 +119,7 @@ def compared_run(run: RunDir, name: str) -> ComparedRun:
         config=_with_words_named(run),
         training=TrainingFigures.from_json(run.read("train.json")),
         commands=run.commands(),
-        predictions=stored_predictions(run / "predictions_tuned.jsonl"),
+        predictions=run.predictions("tuned"),
         audio=run.test_audio(),
     )
 
@@ -129,8 +131,8 @@ def _with_words_named(run: RunDir) -> RunConfig:
     terms = config.terms
     named = replace(
         terms,
-        key_terms=terms.key_terms and Path(f"list {file_sha256(run.key_terms)[:12]}"),
-        domain_text=terms.domain_text and Path(f"text {file_sha256(run.domain_text)[:12]}"),
+        key_terms=terms.key_terms and Path(f"list {file_sha256(run.words.key_terms)[:12]}"),
+        domain_text=terms.domain_text and Path(f"text {file_sha256(run.words.domain_text)[:12]}"),
     )
     return replace(config, terms=named)
 

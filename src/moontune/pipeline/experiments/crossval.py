@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import Folds, RunConfig
-from moontune.data.manifest import read_run_manifest, write_manifest
+from moontune.data.manifest import write_manifest
 from moontune.data.sources.manifests import sample_manifests
 from moontune.data.splitting import SPLITS, check_count, grouping_of, resolved_split, split_folds
 from moontune.errors import UserError
 from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.new_run import RunKind
-from moontune.pipeline.run_dir import RunDir, create_run
-from moontune.pipeline.run_lock import claimed
+from moontune.pipeline.run_folder.creating import create_run
+from moontune.pipeline.run_folder.lock import claimed
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
 from moontune.pipeline.stages.split import split_by_of
@@ -82,7 +83,7 @@ def make_folds(run: RunDir, config: RunConfig, ui: Ui) -> None:
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     folds = run.record()["asked_folds"]
     splits = split_folds(
-        read_run_manifest(run.manifest("clean")),
+        run.utterances("clean"),
         folds=folds,
         val_share=config.split.val_share,
         seed=config.output.seed,
@@ -192,7 +193,7 @@ def check_unchanged(run: RunDir) -> None:
                 "start over with --overwrite"
             )
         for setting, called in (("key_terms", "list of key terms"), ("domain_text", "text")):
-            theirs, mine = (getattr(one, setting) for one in (RunDir(path), run))
+            theirs, mine = (getattr(one.words, setting) for one in (RunDir(path), run))
             if getattr(config.terms, setting) and _content(theirs) != _content(mine):
                 raise UserError(
                     f"{path}: has another {called} than the cross-validation; redo it with "

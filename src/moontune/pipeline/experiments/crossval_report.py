@@ -10,7 +10,7 @@ from typing import Any
 
 from moontune.config.loading import setting_text
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
+from moontune.data.manifest import Utterance, write_manifest
 from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.data.splitting import meaning_of
@@ -20,17 +20,19 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import evaluated_rate
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.phrasing import plainly, show
-from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.evaluation.predictions import PredictionRow
 from moontune.languages.table import RATES, current
 from moontune.pipeline.consensus.figures import text_use_of, weighed_predictions
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
-from moontune.pipeline.run_dir import RunDir, final_command
+from moontune.pipeline.run_folder.commands import final_command
+from moontune.pipeline.run_folder.files import TRAIN_LOG
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.screening import write_suspects
 from moontune.pipeline.stages.confidence import confidence_of
 from moontune.pipeline.stages.next_steps import decoding_advised
 from moontune.pipeline.stages.report import Rendered, write_report
-from moontune.pipeline.stages.verdict import general_row
+from moontune.pipeline.stages.verdict import general_row, has_general
 from moontune.report.confidence import confidence_section
 from moontune.report.domain_text import text_section
 from moontune.report.html.contents import crossval_page
@@ -77,7 +79,7 @@ from moontune.report.results import (
     NextStep,
 )
 from moontune.report.run_markdown import next_steps_text, section_text
-from moontune.system.files import read_jsonl, write_json, write_jsonl
+from moontune.system.files import write_json, write_jsonl
 from moontune.system.formatting import counted
 from moontune.training.stability import unsteady
 from moontune.training.summary import TrainingFigures, TrainingSummary
@@ -179,17 +181,18 @@ def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
 
 def _with_terms(folds: Sequence[FoldResults]) -> dict[str, str]:
     """What the folds' tuned models write with the list, of the clips where that is other."""
-    found = [fold.run.written_terms("tuned") for fold in folds]
+    found = [fold.run.words.written_terms("tuned") for fold in folds]
     return {clip: text for one in found if one for clip, text in one.texts.items()}
 
 
 def general_of_folds(folds: Sequence[RunDir], seed: int) -> GeneralSpeech | None:
     """Base and the folds' adapters on the same general speech; None where it was not measured."""
-    files = [f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
-    measured = [fold for fold in folds if all((fold / name).is_file() for name in files)]
+    measured = [fold for fold in folds if has_general(fold)]
     if not measured:
         return None
-    before, after = ([stored_predictions(fold / name) for fold in measured] for name in files)
+    before, after = (
+        [fold.predictions(which, "general_") for fold in measured] for which in ("base", "tuned")
+    )
     row = general_row(folds[0].stages(), compare_over_folds(before, after, seed))
     return GeneralSpeech.from_json(row)
 
@@ -253,13 +256,13 @@ def next_step(run: RunDir, results: CrossvalResults) -> NextStep:
 
 
 def _training(fold: FoldResults) -> FoldTraining:
-    losses = LossHistory.from_rows(read_jsonl(fold.run / "train_log.jsonl"))
+    losses = LossHistory.from_rows(fold.run.rows(TRAIN_LOG))
     return FoldTraining(fold.run.path.name, losses, fold.training.figures.best_step)
 
 
 def _pool_predictions(run: RunDir, folds: list[FoldResults], which: str) -> list[PredictionRow]:
     name = f"predictions_{which}.jsonl"
-    write_jsonl(run / name, [row for fold in folds for row in stored_predictions(fold.run / name)])
+    write_jsonl(run / name, [row for fold in folds for row in fold.run.predictions(which)])
     return [row for fold in folds for row in weighed_predictions(fold.run, which)]
 
 
@@ -277,7 +280,7 @@ def _read(fold: RunDir) -> FoldResults:
 
 
 def _tested(fold: FoldResults) -> list[Utterance]:
-    return read_run_manifest(fold.run.manifest("test"))
+    return fold.run.utterances("test")
 
 
 def _together(evaluations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -317,7 +320,7 @@ def _figures(fold: FoldResults) -> FoldFigures:
         fold=fold.run.path.name,
         utterances=fold.before["utterances"],
         speakers=len({u.speaker for u in _tested(fold)} - {None}),
-        train_utterances=len(read_run_manifest(fold.run.manifest("train")))
+        train_utterances=len(fold.run.utterances("train"))
         - sum(s.set_aside and s.split == "train" for s in fold.run.suspects()),
         rate=current().rate,
         errors=(evaluated_rate(fold.before), evaluated_rate(fold.after)),
@@ -351,7 +354,7 @@ def _cautions(comparison: Comparison, folds: list[FoldResults]) -> list[str]:
     if comparison.collapsed:
         texts.append(f"Caution: the tuned models collapsed: {comparison.collapsed}.")
     for fold in folds:
-        for finding in unsteady(read_jsonl(fold.run / "train_log.jsonl")):
+        for finding in unsteady(fold.run.rows(TRAIN_LOG)):
             texts.append(f"Caution: in {fold.run.path.name} {finding}.")
         skipped = fold.training.skipped
         if skipped:

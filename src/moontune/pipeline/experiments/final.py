@@ -23,7 +23,6 @@ from moontune.data.audio import AudioPart
 from moontune.data.manifest import (
     Utterance,
     manifest_hash,
-    read_run_manifest,
     write_manifest,
 )
 from moontune.errors import UserError
@@ -33,25 +32,23 @@ from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import show
 from moontune.languages.table import speaking
 from moontune.pipeline.base_transcripts import BaseCache
-from moontune.pipeline.consensus.domain_text import take_over_weight
+from moontune.pipeline.consensus.domain_text import take_over_weight, weighed_text
 from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unchanged
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.key_terms.writing import take_over_bonus
+from moontune.pipeline.key_terms.writing import take_over_bonus, written_terms
 from moontune.pipeline.preflight import check_model, check_room
-from moontune.pipeline.run_dir import (
-    FINAL,
-    KINDS,
-    RunDir,
-    create_run,
-    final_command,
-    open_run,
-)
-from moontune.pipeline.run_lock import exclusive_run
+from moontune.pipeline.run_folder.commands import final_command
+from moontune.pipeline.run_folder.creating import create_run
+from moontune.pipeline.run_folder.lock import exclusive_run
+from moontune.pipeline.run_folder.opening import FINAL, open_run
+from moontune.pipeline.run_folder.record import KINDS
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
 from moontune.pipeline.stages.confidence import calibrate_on_folds
 from moontune.pipeline.stages.report import check_report_file, collected_report
 from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining
+from moontune.pipeline.stages.verdict import has_general
 from moontune.report.results import KeptUpdate
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import damage_as_user_error, new_folder, read_json, write_jsonl
@@ -121,7 +118,7 @@ class FinishedCrossval:
     def digest(self) -> str:
         """A hash of all that the final adapter takes over."""
         parts = [json.dumps(self.comparison.to_json()), repr(self.kept)]
-        parts.append(manifest_hash(read_run_manifest(self.run.manifest("clean"))))
+        parts.append(manifest_hash(self.run.utterances("clean")))
         return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
 
 
@@ -240,7 +237,8 @@ def begin_final(
     """A run on all clips, ready for its labels, or the one that is there to go on with.
 
     `held` gets the lock on the cross-validation. Raises UserError, before anything is spent, where
-    audio, model or room are missing, or what is there is of another state of the cross-validation.
+    audio, model, room or figures are missing, or what is there is of another state of the
+    cross-validation.
     """
     held.enter_context(exclusive_run(crossval.run.path))
     held.enter_context(speaking(crossval.config.language))
@@ -258,6 +256,7 @@ def begin_final(
         remark(text)
     check_report_file(collected_report(config, crossval.run.path))
     _check_audio(crossval.run)
+    _check_measured(crossval)
     for text in check_model(config):
         remark(text)
     if there is not None:
@@ -267,9 +266,22 @@ def begin_final(
     return _create(crossval, command)
 
 
+def _check_measured(crossval: FinishedCrossval) -> None:
+    """Raises UserError where files are missing or damaged that the adapter takes over, or is
+    calibrated by and held against."""
+    terms = crossval.config.terms
+    for which in ("base", "tuned"):
+        crossval.run.predictions(which)
+        for fold in crossval.folds:
+            if terms.key_terms:
+                written_terms(fold, which)
+            if terms.has_text:
+                weighed_text(fold, which)
+
+
 def _check_audio(run: RunDir) -> None:
     """Raises UserError where recordings are gone."""
-    needed = read_run_manifest(run.manifest("clean"))
+    needed = run.utterances("clean")
     for use in ("general", "replay"):
         needed += general_speech(run, use)
     gone = [u for u in needed if not u.audio_filepath.is_file()]
@@ -286,7 +298,7 @@ def _create(crossval: FinishedCrossval, command: list[str]) -> RunDir:
     run.refuse_retired()
     place = replace(crossval.config.output, run_name=FINAL, output_dir=run.path)
     config, done = replace(crossval.config, output=place), run.stages()
-    everything = read_run_manifest(run.manifest("clean"))
+    everything = run.utterances("clean")
     with new_folder(path) as empty:
         final = create_run(config, empty, f"{crossval.name}-{FINAL}", command, "final")
         shutil.copytree(run / "manifests", empty / "manifests")
@@ -344,8 +356,7 @@ def _cached(run: RunDir, crossval: FinishedCrossval) -> BaseCache:
     """The base's transcripts that the folds have, by audio; of an id that names two clips none."""
     audio: dict[str, list[Path | AudioPart]] = {}
     for use in ("clean", "general", "replay"):
-        file = run.manifest(use)
-        for u in read_run_manifest(file) if file.is_file() else []:
+        for u in run.utterances(use) if run.manifest(use).is_file() else []:
             audio.setdefault(u.id, []).append(u.audio)
     known: dict[Path | AudioPart, str] = {}
     for fold in crossval.folds:
@@ -363,8 +374,8 @@ def _takes_over_baseline(run: RunDir, crossval: FinishedCrossval) -> bool:
     if texts[0] != texts[1]:
         return False
     for name in _GENERAL_BASE:
-        if (fold / name).is_file():
-            shutil.copyfile(fold / name, run / name)
+        if has_general(run):
+            shutil.copyfile(fold.file(name), run / name)
     facts = fold.stages()["baseline"]
     run.finish_stage("baseline", {k: facts[k] for k in ("device", "base")} | {"seconds": 0.0})
     return True
@@ -379,7 +390,7 @@ def _transcribe_check(
 
     def trained() -> list[Utterance]:
         aside = {s.id for s in run.suspects() if s.set_aside}
-        clips = [u for u in read_run_manifest(run.manifest("check")) if u.id not in aside]
+        clips = [u for u in run.utterances("check") if u.id not in aside]
         write_manifest(run.manifest("check"), clips, keep_where=True)
         return clips
 

@@ -13,10 +13,12 @@ from moontune.data.normalizer import normalizer_name
 from moontune.errors import UserError
 from moontune.evaluation.acceptance import Check, forgetting
 from moontune.evaluation.degeneration import as_written, degenerated
-from moontune.evaluation.predictions import stored_predictions
 from moontune.languages.table import current
 from moontune.pipeline.experiments.final import CHECK_FILE, FinishedCrossval, doubts_of
-from moontune.pipeline.run_dir import RunDir, final_command, open_run
+from moontune.pipeline.run_folder.commands import final_command
+from moontune.pipeline.run_folder.files import TRAIN_LOG
+from moontune.pipeline.run_folder.opening import open_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import listening, take_along, use_base
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_comparison, general_row, mps_fallbacks
@@ -29,7 +31,7 @@ from moontune.report.results import (
     FinalResults,
     NextStep,
 )
-from moontune.system.files import damage_as_user_error, read_jsonl, write_json
+from moontune.system.files import damage_as_user_error, write_json
 from moontune.system.formatting import counted
 from moontune.training.stability import unsteady
 from moontune.training.summary import TrainingSummary
@@ -39,7 +41,7 @@ _FILES = {
     "adapter weights": "lora_adapter/adapter_model.safetensors",
     "processor": "processor/tokenizer.json",
     "resolved config": "config.toml",
-    "training log": "train_log.jsonl",
+    "training log": TRAIN_LOG,
     "artifact test": "artifact_test.json",
     "train manifest": "manifests/train.jsonl",
 }
@@ -156,7 +158,7 @@ def _checks(run: RunDir, crossval: FinishedCrossval) -> list[Check]:
     found = doubts_of(crossval)
     faults = [f"{counted(training.skipped, 'update')} skipped"] if training.skipped else []
     faults += [training.stopped] if training.aborted else []
-    faults += unsteady(read_jsonl(run / "train_log.jsonl"))
+    faults += unsteady(run.rows(TRAIN_LOG))
     fallbacks = ", ".join(f"{k} ({n}x)" for k, n in mps_fallbacks(run.stages()).items())
     missing = [name for name, file in _FILES.items() if not (run / file).is_file()]
     artifact = run.read("artifact_test.json")
@@ -188,7 +190,7 @@ def _checks(run: RunDir, crossval: FinishedCrossval) -> list[Check]:
 
 def _collapse(run: RunDir, crossval: FinishedCrossval) -> tuple[str | None, int]:
     """What became of the transcripts, if the adapter stopped writing speech; and of how many."""
-    rows = read_jsonl(run / CHECK_FILE)
-    of_base = {r["id"]: r for r in stored_predictions(crossval.run / "predictions_base.jsonl")}
+    rows = run.rows(CHECK_FILE)
+    of_base = {r["id"]: r for r in crossval.run.predictions("base")}
     before = as_written(of_base[row["id"]] for row in rows)
     return degenerated(before, as_written(rows)), len(rows)

@@ -10,8 +10,10 @@ from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.pipeline.experiments.crossval import do_folds
 from moontune.pipeline.experiments.sweep import BEFORE, do_trials
-from moontune.pipeline.run_dir import KINDS, RunDir, open_run
-from moontune.pipeline.run_lock import require_locks
+from moontune.pipeline.run_folder.lock import require_locks
+from moontune.pipeline.run_folder.opening import open_run
+from moontune.pipeline.run_folder.record import KINDS
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.progress import Ui
 
 

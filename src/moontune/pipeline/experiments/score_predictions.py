@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,8 @@ from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, Language, language_named, speaking
-from moontune.pipeline.run_dir import RunDir, evaluated_run
+from moontune.pipeline.run_folder.opening import evaluated_run
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import check_output, real_path, refuse_counted_twice
 from moontune.system.formatting import agreeing, counted
 
@@ -72,12 +73,12 @@ def score(args: ScoreArgs) -> Scorecard:
     if folders:
         _refuse_parts(folders)
         runs = [_evaluated(path) for path in folders]
-        before, after = (
-            [run / f"predictions_{which}.jsonl" for run in runs] for which in ("base", "tuned")
-        )
+        written = [f"predictions_{which}.jsonl" for which in ("base", "tuned")]
+        before, after = ([run / name for run in runs] for name in written)
+        remedies = {run / name: run.remedy(name) for run in runs for name in written}
         names = ("base", "tuned")
     else:
-        runs = []
+        runs, remedies = [], {}
         after = list(args.predictions)
         before, names = list(args.against or ()), ("before", "after") if args.against else None
     remarks = _bases(runs)
@@ -86,10 +87,10 @@ def score(args: ScoreArgs) -> Scorecard:
         args = replace(args, language=found.code)
     with speaking(_language(args.language, runs)):
         terms = read_key_terms(args.key_terms) if args.key_terms else ()
-        rows = _pool(after, remarks)
+        rows = _pool(after, remarks, remedies)
         if line := unlike(row["reference"] for row in rows):
             remarks.append(line)
-        others = _pool(before, remarks) if names else rows
+        others = _pool(before, remarks, remedies) if names else rows
         if line := why_no_consensus([*others, *rows]):
             remarks.append(line)
         compared = compare(others, rows, args.seed)
@@ -152,10 +153,15 @@ def _references(files: Sequence[Path]) -> Iterator[str]:
                 yield str(row.get("reference", row.get("text", "")))
 
 
-def _pool(files: Sequence[Path], remarks: list[str]) -> list[PredictionRow]:
+def _pool(
+    files: Sequence[Path], remarks: list[str], remedies: Mapping[Path, str]
+) -> list[PredictionRow]:
+    """The rows of all files. `remedies`: what to do where a run's own cannot be read."""
     rows: dict[str, PredictionRow] = {}
     for number, file in enumerate(files):
-        found, differing = read_predictions(file, f"{number}:" if number else "")
+        found, differing = read_predictions(
+            file, f"{number}:" if number else "", remedies.get(file)
+        )
         if differing:
             remarks.append(
                 f"{file}: {counted(differing, 'row')} {agreeing(differing, 'holds', 'hold')} other "

@@ -25,8 +25,9 @@ from moontune.pipeline.experiments.trial import (
     trial_folder,
 )
 from moontune.pipeline.new_run import RunKind
-from moontune.pipeline.run_dir import RunDir, fork_run
-from moontune.pipeline.run_lock import claimed, exclusive_file
+from moontune.pipeline.run_folder.creating import fork_run
+from moontune.pipeline.run_folder.lock import claimed, exclusive_file
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.pipeline.stages.train import TrainOptions

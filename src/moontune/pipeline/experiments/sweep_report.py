@@ -18,7 +18,7 @@ from moontune.languages.table import RateName
 from moontune.pipeline.experiments.compare_runs import compared_run, compared_terms
 from moontune.pipeline.experiments.search_space import configured, value_of
 from moontune.pipeline.experiments.trial import Trial, best_of, described, trial_folder
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import settings_of, use_base, use_it
 from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.report.domain_text import text_section, text_sentences

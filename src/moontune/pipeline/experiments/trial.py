@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from moontune.config.loading import retired
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 
 # finished: its training came to an end. pruned: given up early. aborted: its numbers ran away.
 State = Literal["finished", "pruned", "aborted"]

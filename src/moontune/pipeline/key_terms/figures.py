@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from moontune.data.word_lists.key_terms import read_key_terms
-from moontune.errors import UserError
 from moontune.evaluation.key_terms.rare_words import ComparedClips, RareWords, rare_words, words_in
 from moontune.evaluation.key_terms.results import (
     KeyTermResults,
-    WrittenTerms,
     key_term_results,
 )
 from moontune.evaluation.measures import Sides
-from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.evaluation.predictions import PredictionRow
 from moontune.languages.table import current
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.run_dir import RunDir
-from moontune.system.files import file_sha256
+from moontune.pipeline.key_terms.writing import written_terms
+from moontune.pipeline.run_folder.run_dir import RunDir
 
 _SIDES = ("base", "tuned")
 
@@ -28,9 +26,9 @@ def key_terms_of(runs: Sequence[RunDir], seed: int) -> KeyTermResults | None:
     if not all(run.config().terms.key_terms for run in runs):
         return None
     rows = Sides(*([r for run in runs for r in _predictions(run, which)] for which in _SIDES))
-    found = Sides(*([_written(run, which) for run in runs] for which in _SIDES))
+    found = Sides(*([written_terms(run, which) for run in runs] for which in _SIDES))
     return key_term_results(
-        read_key_terms(runs[0].key_terms),
+        read_key_terms(runs[0].words.key_terms),
         rows,
         Sides(
             *({k: v for one in side for k, v in one.texts.items()} for side in vars(found).values())
@@ -58,11 +56,4 @@ def rare_words_of(runs: Sequence[RunDir], seed: int) -> RareWords | None:
 
 
 def _predictions(run: RunDir, which: str) -> list[PredictionRow]:
-    return stored_predictions(run / f"predictions_{which}.jsonl")
-
-
-def _written(run: RunDir, which: str) -> WrittenTerms:
-    found = run.written_terms(which)
-    if found is None or found.list_sha256 != file_sha256(run.key_terms):
-        raise UserError(f"{run.key_terms}: is not the list that was measured; {run.measured_again}")
-    return found
+    return run.predictions(which)

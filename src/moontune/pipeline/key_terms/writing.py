@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig, TokenCap
-from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.manifest import Utterance
 from moontune.data.word_lists.key_terms import KeyTerm, read_key_terms
+from moontune.errors import UserError
 from moontune.evaluation.key_terms.bonus import (
     BONUSES,
     ChosenBonus,
@@ -21,11 +22,11 @@ from moontune.evaluation.key_terms.bonus import (
     tried_bonuses,
 )
 from moontune.evaluation.key_terms.results import WrittenTerms
-from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.evaluation.predictions import PredictionRow
 from moontune.languages.table import current
 from moontune.models.decoding import Transcript
 from moontune.models.key_terms.weighing import KeyTerms
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import file_sha256, write_json
 from moontune.system.progress import Ui
@@ -42,10 +43,10 @@ def write_key_terms(
     a list, what is there of an earlier one is taken away."""
     if config.terms.key_terms is None:
         if group.is_main:
-            run.written_terms_file(which).unlink(missing_ok=True)
+            run.words.written_terms_file(which).unlink(missing_ok=True)
         return
     terms, digest = group.on_main(
-        lambda: (read_key_terms(run.key_terms), file_sha256(run.key_terms))
+        lambda: (read_key_terms(run.words.key_terms), file_sha256(run.words.key_terms))
     )
     if why := _not_written(terms):
         found = WrittenTerms(ChosenBonus(None, why), {}, digest)
@@ -58,24 +59,36 @@ def write_key_terms(
         texts = _texts(run, chosen, work)
         found = WrittenTerms(chosen, texts, digest)
     if group.is_main:
-        write_json(run.written_terms_file(which), found.to_json())
+        write_json(run.words.written_terms_file(which), found.to_json())
         ui.note(f"key terms, {which} model: {found.chosen.says}")
+
+
+def written_terms(run: RunDir, which: str) -> WrittenTerms:
+    """What a model makes of the run's list. Raises UserError where that is not there, or of another
+    list."""
+    run.file(run.words.written_terms_file(which).name)
+    found = run.words.written_terms(which)
+    if found is None or found.list_sha256 != file_sha256(run.words.key_terms):
+        raise UserError(
+            f"{run.words.key_terms}: is not the list that was measured; {run.measured_again}"
+        )
+    return found
 
 
 def take_over_bonus(run: RunDir, folds: Sequence[RunDir]) -> None:
     """Give an adapter on all clips, which has no validation clips, the bonus of its
-    cross-validation: the lower median of those that the folds chose."""
-    if not run.key_terms.is_file():
+    cross-validation: the lower median of those that the folds chose. Raises UserError."""
+    if not run.words.key_terms.is_file():
         return
     for which in ("base", "tuned"):
-        found = [one.chosen for fold in folds if (one := fold.written_terms(which))]
+        found = [written_terms(fold, which).chosen for fold in folds]
         bonuses = [one.bonus for one in found if one.bonus is not None]
         bonus = statistics.median_low(bonuses) if 2 * len(bonuses) > len(found) else None
         listed = ", ".join("none" if b is None else f"{b:g}" for b in (o.bonus for o in found))
         which_of = "most of the folds" if bonus is None else "the lower median of the folds"
         chosen = ChosenBonus(bonus, f"as {which_of} ({listed})", sum(one.clips for one in found))
-        file = run.written_terms_file(which)
-        write_json(file, WrittenTerms(chosen, {}, file_sha256(run.key_terms)).to_json())
+        file = run.words.written_terms_file(which)
+        write_json(file, WrittenTerms(chosen, {}, file_sha256(run.words.key_terms)).to_json())
 
 
 def _not_written(terms: Sequence[KeyTerm]) -> str:
@@ -143,6 +156,6 @@ def _texts(run: RunDir, chosen: ChosenBonus, work: _Work) -> dict[str, str]:
 
 def _tested(run: RunDir, which: str) -> tuple[list[Utterance], list[PredictionRow]]:
     """Test clips and what the model wrote of them greedily."""
-    rows = {row["id"]: row for row in stored_predictions(run / f"predictions_{which}.jsonl")}
-    clips = read_run_manifest(run.manifest("test"))
+    rows = {row["id"]: row for row in run.predictions(which)}
+    clips = run.utterances("test")
     return clips, [rows[u.id] for u in clips]

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_manifest, write_manifest
+from moontune.data.manifest import Utterance, write_manifest
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, current
 from moontune.pipeline.base_of_run import require_same_weights
-from moontune.pipeline.run_dir import RunDir, pinned_revision
+from moontune.pipeline.run_folder.opening import pinned_revision
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.device import THREADS_ASKED
 from moontune.system.distributed import lone_environment
-from moontune.system.files import read_jsonl, write_json
+from moontune.system.files import write_json
 from moontune.system.progress import Ui
 
 
@@ -32,7 +33,11 @@ def artifact_stage(
     `clips`: the manifest to choose from. `expected`: the file of `id` and `tokens` by the adapter
     as it was loaded here.
     """
-    test, _ = read_manifest(run.manifest(clips))
+    test = run.utterances(clips)
+    if not test:
+        raise UserError(
+            f"{run.manifest(clips)}: is empty; {run.remedy(f'manifests/{clips}.jsonl')}"
+        )
     write_manifest(run.manifest("artifact"), choose_clips(test, config.eval.artifact_clips))
     output = run / "artifact_test.json"
     arguments = _arguments(run, config, output)
@@ -96,7 +101,7 @@ def _compare(run: RunDir, test_row: dict[str, Any], file: str) -> None:
         "evaluate",
         f"do it again: moontune evaluate {run.path} --overwrite",
     )
-    expected = {row["id"]: row["tokens"] for row in read_jsonl(run / file)}
+    expected = {row["id"]: row["tokens"] for row in run.rows(file)}
     for clip in test_row["clips"]:
         clip["identical_tokens"] = clip["tokens"] == expected[clip["id"]]
     identical = sum(clip["identical_tokens"] for clip in test_row["clips"])

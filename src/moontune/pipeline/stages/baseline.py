@@ -6,7 +6,7 @@ from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.pipeline.base_of_run import load_base_for
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.measure import measure
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Ui

@@ -9,21 +9,21 @@ from typing import Any
 
 from moontune.config.schema import PLAN_MINUTES, RunConfig
 from moontune.data.cleaning import clean
-from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
+from moontune.data.manifest import Utterance, write_manifest
 from moontune.data.splitting import resolved_split
 from moontune.errors import UserError
 from moontune.languages.letters import is_latin
 from moontune.languages.table import Language
 from moontune.pipeline.general_speech import clean_general_speech
-from moontune.pipeline.run_dir import RunDir
-from moontune.system.files import read_jsonl, write_json, write_jsonl
+from moontune.pipeline.run_folder.run_dir import RunDir
+from moontune.system.files import write_json, write_jsonl
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
 
 def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write the manifest `clean`, the reasons of all that was dropped, and hashes of the audio."""
-    sampled = read_run_manifest(run.manifest("sampled"))
+    sampled = run.utterances("sampled")
     split_by = resolved_split(sampled, config.split.split_by)
     cleaned = clean(
         sampled,
@@ -32,7 +32,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
         need_speaker=split_by == "speaker",
         progress=ui.progress,
     )
-    before = [r for r in read_jsonl(run.manifest("dropped")) if r["stage"] == "sample"]
+    before = [r for r in run.rows("manifests/dropped.jsonl") if r["stage"] == "sample"]
     rows = before + [{"stage": "clean", **asdict(d)} for d in cleaned.dropped]
     write_jsonl(run.manifest("dropped"), rows)
     write_json(run / "manifests/audio_sha256.json", cleaned.audio_sha256)

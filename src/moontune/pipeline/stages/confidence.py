@@ -8,7 +8,7 @@ from moontune.evaluation.comparison import groups_of
 from moontune.evaluation.confidence.fitting import fit_calibration
 from moontune.evaluation.confidence.judged import JudgedWord, judged_row, judged_words
 from moontune.evaluation.confidence.reliability import WordConfidence, word_confidence
-from moontune.evaluation.predictions import PredictionRow, stored_predictions
+from moontune.evaluation.predictions import PredictionRow
 from moontune.languages.table import current
 from moontune.models.confidence.calibration import (
     NOT_YOURS,
@@ -17,7 +17,7 @@ from moontune.models.confidence.calibration import (
     write_calibration,
 )
 from moontune.pipeline.consensus.search import SearchedClip
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
@@ -36,7 +36,7 @@ def calibrate(run: RunDir, ui: Ui, validation: Sequence[SearchedClip]) -> None:
 def calibrate_on_folds(run: RunDir, folds: RunDir) -> None:
     """Calibrate an adapter on all clips by the test clips of its cross-validation: there, each was
     transcribed by an adapter that never heard it. Nothing where that was not by consensus."""
-    clips = _judged(stored_predictions(folds / "predictions_tuned.jsonl"))
+    clips = _judged(folds.predictions("tuned"))
     if clips is None:
         run.confidence.unlink(missing_ok=True)
     else:
@@ -51,7 +51,7 @@ def confidence_of(runs: Sequence[RunDir], seed: int) -> WordConfidence | None:
     calibrations: list[Calibration] = []
     by: list[Calibration] = []  # of each clip
     for run in runs:
-        of_run = stored_predictions(run / "predictions_tuned.jsonl")
+        of_run = run.predictions("tuned")
         clips = _judged(of_run)
         if clips is None or not run.confidence.is_file():
             return None

@@ -13,7 +13,7 @@ from moontune.pipeline.consensus.domain_text import weigh_text
 from moontune.pipeline.consensus.search import search_validation
 from moontune.pipeline.earlier_run import earlier_run
 from moontune.pipeline.key_terms.writing import write_key_terms
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.screening import screen_again, write_suspects
 from moontune.pipeline.stages.confidence import calibrate
 from moontune.pipeline.stages.measure import measure
@@ -71,7 +71,7 @@ def _by_consensus(
     if has_text:
         group.on_main(lambda: weigh_text(run, ui, which, validation))
     elif group.is_main:
-        run.domain_text.unlink(missing_ok=True)
+        run.words.domain_text.unlink(missing_ok=True)
     if calibrates:
         group.on_main(lambda: calibrate(run, ui, validation))
     elif group.is_main and which == "tuned":

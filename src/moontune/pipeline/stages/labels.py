@@ -6,11 +6,11 @@ from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.data.labels import make_labels
-from moontune.data.manifest import read_run_manifest, write_manifest
+from moontune.data.manifest import write_manifest
 from moontune.data.splitting import SPLITS
 from moontune.pipeline.base_transcripts import BaseCache, BaseTranscripts
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.screening import Screening, screen, write_suspects
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.formatting import agreeing, counted, shortened
@@ -27,7 +27,7 @@ def labels_stage(
     """`cache`: what the base made of the clips before; gets what is new."""
     style = config.labels.label_style
     transcripts = BaseTranscripts(run, config, ui, group, cache)
-    splits = group.on_main(lambda: {name: read_run_manifest(run.manifest(name)) for name in SPLITS})
+    splits = group.on_main(lambda: {name: run.utterances(name) for name in SPLITS})
     labels = make_labels(splits, style, transcripts)
     labelled = dict(labels.utterances)
     screening = screen(run, config, labels.utterances, transcripts, ui, group)

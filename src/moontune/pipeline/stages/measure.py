@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_run_manifest
+from moontune.data.manifest import Utterance
 from moontune.languages.table import current
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_json, write_jsonl
 from moontune.system.progress import Ui
@@ -53,8 +53,4 @@ def measure(
 
 
 def _utterances(run: RunDir, clips: str) -> list[Utterance]:
-    return (
-        read_run_manifest(run.manifest("test"))
-        if clips == "test"
-        else general_speech(run, "general")
-    )
+    return run.utterances("test") if clips == "test" else general_speech(run, "general")

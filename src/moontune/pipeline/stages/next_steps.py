@@ -11,7 +11,7 @@ from moontune.config.schema import RunConfig
 from moontune.evaluation.acceptance import Verdict
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import effect_shown
-from moontune.pipeline.run_dir import PATHS, RunDir
+from moontune.pipeline.run_folder.run_dir import PATHS, RunDir
 from moontune.report.results import NextStep, RunMetrics
 from moontune.system.formatting import counted, percent
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
-from moontune.pipeline.run_dir import RunDir
-from moontune.pipeline.run_lock import exclusive_file
+from moontune.pipeline.run_folder.lock import exclusive_file
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import reached_from_here
 from moontune.report.html.contents import run_page
 from moontune.report.run_markdown import render, render_public

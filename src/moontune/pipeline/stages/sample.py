@@ -10,7 +10,7 @@ from moontune.data.manifest import write_manifest
 from moontune.data.sources.dispatch import sample_source
 from moontune.pipeline.earlier_run import without_left_out
 from moontune.pipeline.general_speech import sample_general_speech
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.cache import cache_dir
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import counted

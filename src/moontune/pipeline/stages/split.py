@@ -7,7 +7,7 @@ from typing import Any
 
 from moontune.config.recommended import clips_heard
 from moontune.config.schema import RunConfig
-from moontune.data.manifest import Utterance, read_run_manifest, write_manifest
+from moontune.data.manifest import Utterance, write_manifest
 from moontune.data.splitting import SPLITS, Split, SplitBy, SplitName, meaning_of, split_utterances
 from moontune.errors import UserError
 from moontune.pipeline.earlier_run import (
@@ -17,7 +17,7 @@ from moontune.pipeline.earlier_run import (
     write_left_out,
     write_new_clips,
 )
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.report.provenance import shared_text
 from moontune.system.files import write_json
 from moontune.system.formatting import agreeing, counted
@@ -57,7 +57,7 @@ def _remarks(split: Split, new: str) -> list[str]:
 
 def split_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     """Write the manifests of the splits, and split.json with their shares and what they share."""
-    utterances = read_run_manifest(run.manifest("clean"))
+    utterances = run.utterances("clean")
     hashes: dict[str, str] = run.read("manifests/audio_sha256.json")
     earlier = earlier_run(config)
     fixed = earlier_splits(earlier, hashes) if earlier else {}

@@ -24,7 +24,7 @@ from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, manifest_hash, write_manifest
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.training.log import is_logged
 from moontune.pipeline.training.loops import (
     Decisions,

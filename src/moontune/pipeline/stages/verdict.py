@@ -20,14 +20,14 @@ from moontune.evaluation.acceptance import (
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.error_rates import evaluated_rate
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.predictions import stored_predictions
 from moontune.pipeline.consensus.figures import text_use_of, weighed_predictions
 from moontune.pipeline.earlier_run import new_clips_of
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.files import TRAIN_LOG
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.confidence import confidence_of
 from moontune.pipeline.stages.next_steps import next_steps
-from moontune.system.files import read_jsonl, write_json
+from moontune.system.files import write_json
 from moontune.system.progress import Ui
 from moontune.training.stability import unsteady
 from moontune.training.summary import TrainingSummary
@@ -52,7 +52,7 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
     base, tuned = run.read("eval_base.json"), run.read("eval_tuned.json")
     split, training = run.read("split.json"), TrainingSummary.from_json(run.read("train.json"))
     before, after = (weighed_predictions(run, which) for which in ("base", "tuned"))
-    log = run.artifacts()["training log"]
+    log = run.rows(TRAIN_LOG) if (run / TRAIN_LOG).is_file() else []
     return Evidence(
         base=ModelFigures(base["loss"], evaluated_rate(base)),
         tuned=ModelFigures(tuned["loss"], evaluated_rate(tuned)),
@@ -68,7 +68,7 @@ def gather_evidence(run: RunDir, config: RunConfig) -> Evidence:
         skipped_updates=training.skipped,
         aborted=training.stopped if training.aborted else None,
         discarded=training.degenerated,
-        unsteady=unsteady(read_jsonl(log)) if log.is_file() else [],
+        unsteady=unsteady(log),
         mps_fallbacks=mps_fallbacks(stages),
         as_written=stages["labels"]["used"] == "as-written",
         missing_artifacts=[n for n, path in run.artifacts().items() if not path.is_file()],
@@ -85,13 +85,17 @@ def mps_fallbacks(stages: dict[str, dict[str, Any]]) -> dict[str, int]:
 
 def general_comparison(run: RunDir, seed: int) -> Comparison | None:
     """The check for forgetting; None where there was no general speech to check it on."""
-    files = [run / f"general_predictions_{which}.jsonl" for which in ("base", "tuned")]
-    rows = [stored_predictions(f) for f in files if f.is_file()]
+    if not has_general(run):
+        return None
+    before, after = (run.predictions(which, "general_") for which in ("base", "tuned"))
+    return compare(before, after, seed)
+
+
+def has_general(run: RunDir) -> bool:
+    """Whether there was general speech for that check, which its stages then measured on."""
     stages = run.stages()
     sampled = stages["sample"].get("general") is not None
-    if not sampled or stages["clean"].get("general_remark") or len(rows) < 2:
-        return None
-    return compare(rows[0], rows[1], seed)
+    return sampled and not stages["clean"].get("general_remark")
 
 
 def general_row(stages: dict[str, dict[str, Any]], general: Comparison | None) -> dict[str, Any]:

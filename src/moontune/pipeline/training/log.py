@@ -7,12 +7,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.files import TRAIN_LOG
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
-from moontune.system.files import read_jsonl
 from moontune.system.progress import Ui
-
-LOG = "train_log.jsonl"
 
 
 class TrainingLog:
@@ -24,11 +22,11 @@ class TrainingLog:
         """Lines of an earlier process stay as far as `begin_bytes`; of it the validations are
         shown again."""
         self._updates, self._ui = updates, ui
-        file = run / LOG if group.is_main else os.devnull
+        file = run / TRAIN_LOG if group.is_main else os.devnull
         self._stream = open(file, "ab")  # noqa: SIM115
         if group.is_main:
             self._stream.truncate(begin_bytes)
-            for event in read_jsonl(run / LOG):
+            for event in run.rows(TRAIN_LOG):
                 if event["event"] == "validation":
                     ui.training(event, updates)
 
@@ -63,7 +61,7 @@ class TrainingLog:
 
 def is_logged(run: RunDir, length_bytes: int) -> bool:
     """True if the log is there as far as a checkpoint knows it."""
-    file = run / LOG
+    file = run / TRAIN_LOG
     if not file.is_file():
         return False
     content = file.read_bytes()[:length_bytes]

@@ -10,7 +10,7 @@ from moontune.config.recommended import Recommendation, with_recommendations
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance
 from moontune.evaluation.kept_adapter import reason_to_keep_base
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.training.log import TrainingLog
 from moontune.system.distributed import ProcessGroup
 from moontune.system.progress import Ui

@@ -65,9 +65,9 @@ def _own_text(model: str, which: str) -> Kept[ChosenWeight] | None:
     run = run_of(model)
     if run is None:
         return EXPORTED.kept(model, which)
-    if not run.domain_text.is_file():
+    if not run.words.domain_text.is_file():
         return None
-    weighed = run.weighed_text(which)
-    if weighed is not None and weighed.text_sha256 != file_sha256(run.domain_text):
+    weighed = run.words.weighed_text(which)
+    if weighed is not None and weighed.text_sha256 != file_sha256(run.words.domain_text):
         weighed = None  # it was chosen for another text
-    return Kept(run.domain_text, "run", weighed and weighed.chosen)
+    return Kept(run.words.domain_text, "run", weighed and weighed.chosen)

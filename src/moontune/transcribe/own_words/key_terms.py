@@ -90,7 +90,7 @@ def _own_list(model: str, which: str) -> Kept[ChosenBonus] | None:
     run = run_of(model)
     if run is None:
         return EXPORTED.kept(model, which)
-    if not run.key_terms.is_file():
+    if not run.words.key_terms.is_file():
         return None
-    written = run.written_terms(which)
-    return Kept(run.key_terms, "run", written and written.chosen)
+    written = run.words.written_terms(which)
+    return Kept(run.words.key_terms, "run", written and written.chosen)

@@ -51,7 +51,7 @@ def versions_here() -> dict[str, str]:
 
 def _git_revision() -> str | None:
     """Commit of moontune's own source, if it runs from a checkout."""
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[4]
     if not (root / ".git").exists():
         return None
     try:
