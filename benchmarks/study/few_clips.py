@@ -25,7 +25,7 @@ from moontune.evaluation.predictions import PredictionRow, run_predictions
 from moontune.models.adapter import load_adapter
 from moontune.models.base_model import load_base
 from moontune.models.transcriber import load_audio
-from moontune.pipeline.run_dir import RunDir
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import percent
 
