@@ -73,7 +73,18 @@ class Args:
     """Folder for the adapter and transcripts of the test clips; nothing is done if it is there."""
 
 
-class Sampled(WordErrors):
+class Against(WordErrors):
+    """Word errors against references that are not the labels of the usual loss."""
+
+    def __init__(self, *given: Any, references: dict[str, str]) -> None:
+        super().__init__(*given)
+        self._references = references
+
+    def _reference(self, u: Utterance) -> list[str]:
+        return normalize(self._references[u.id]).split()
+
+
+class Sampled(Against):
     """Word errors by policy gradients: of transcripts drawn from what the model thinks."""
 
     def _transcripts(
@@ -125,12 +136,13 @@ class Trial:
             return Likelihood
         references = {u.id: u.label for u in own}
 
-        class Errors(Sampled if self.args.by == "samples" else WordErrors):
-            def _reference(self, u: Utterance) -> list[str]:
-                return normalize(references[u.id]).split()
+        kind = Sampled if self.args.by == "samples" else Against
 
-        cap, ids = self.config.eval.token_cap, frozenset(references)
-        return lambda losses: Errors(self.base, losses, cap, ids)
+        def made(losses: LossComputer) -> Objective:
+            cap, ids = self.config.eval.token_cap, frozenset(references)
+            return kind(self.base, losses, cap, ids, references=references)
+
+        return made
 
     def train(self) -> None:
         config = replace(self.config.train, mwer_steps=self.args.updates)
