@@ -324,3 +324,11 @@ def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path: Path) -> Non
     run_import(tmp_path / "d", output=tmp_path / "out")
     assert (left.exists(), other.exists()) == (False, True)
     assert {p.name for p in tmp_path.iterdir()} == {"d", "out", other.name}
+
+
+@pytest.mark.parametrize("row", ["{0}|{1}|ann\n", "{0}|ann|{1}\n"])
+def test_a_column_of_speakers_is_no_transcript(tmp_path: Path, row: str) -> None:
+    sounds = clips(tmp_path / "wavs", "a.wav", "b.wav", "c.wav")
+    named = zip(("wavs/a.wav", "wavs/b.wav", "wavs/c.wav"), TEXTS, strict=True)
+    (tmp_path / "metadata.csv").write_text("".join(row.format(n, t) for n, t in named))
+    run_import(tmp_path).holds(TEXTS, sounds)

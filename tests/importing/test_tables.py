@@ -301,3 +301,79 @@ def test_a_file_that_its_folder_lacks_is_not_taken_from_another(tmp_path: Path) 
     assert result.texts[:1] == ["Of Bob."]
     np.testing.assert_array_equal(result.sounds[0], sounds[0])
     assert result.reasons[0] == ("t.csv:2", "no audio")
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("path,text,speaker\n", "{0},{1},ann\n"),
+        ("", "{0},{1},ann\n"),
+        ("", "{0},{1}\n"),
+        ("text;path\n", "{1};{0}\n"),
+    ],
+)
+def test_commas_of_sentences_without_quotes_cut_nothing_off(
+    tmp_path: Path, head: str, row: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    mark = ";" if ";" in row else ","
+    texts = [f"Well{mark} then{mark} go on.", TEXTS[1], f"Oh{mark} no."]
+    rows = (row.format(name, text) for name, text in zip(NAMES, texts, strict=True))
+    (tmp_path / "t.csv").write_text(head + "".join(rows))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(texts, sounds)
+    assert {u.speaker for u in result.rows} <= {"ann", None}
+
+
+def test_a_row_with_more_cells_than_columns_is_left_out(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        f"path,text,speaker\na.wav,It was 1,000 years,ann\nb.wav,{TEXTS[1]},bob,\nc.wav,Hm,cid\n"
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([TEXTS[1], "Hm"], sounds[1:])
+    assert result.reasons == [("t.csv:2", "bad row")]
+    assert "has 4 cells, and the table 3 columns" in result.left_out[0]["detail"]
+
+
+@pytest.mark.parametrize("above", ["sep=;\r\n", "My recordings;;\r\n;;\r\n", "# by me\r\n\r\n"])
+def test_what_stands_above_the_head_is_passed_over(tmp_path: Path, above: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = "".join(f"{n};{t};ann\r\n" for n, t in zip(NAMES, TEXTS, strict=True))
+    (tmp_path / "t.csv").write_text(f"{above}Datei;Text;Sprecher\r\n{rows}", newline="")
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert {u.speaker for u in result.rows} == {"ann"}
+    assert not result.left_out
+    assert any("above the head" in text for text in result.imported.sources[0].taken_for)
+
+
+def test_times_in_milliseconds(tmp_path: Path) -> None:
+    [samples] = clips(tmp_path, "a.wav")
+    (tmp_path / "t.csv").write_text(f"path,start_ms,end_ms,text\na.wav,100,300,{TEXTS[0]}\n")
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS[:1], [samples[1600:4800]])
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        ("clips/a.mp3", "clips/a.wav"),
+        ("clips/my%20a.wav", "clips/my a.wav"),
+        ("file:///x/my%20a.wav", "clips/my a.wav"),
+        ("clips/Caf\u00e9.wav", "clips/Cafe\u0301.wav"),
+        ("clips/Cafe\u0301", "clips/Caf\u00e9.wav"),
+    ],
+)
+def test_a_name_that_is_written_otherwise_is_found(tmp_path: Path, named: str, there: str) -> None:
+    sounds = clips(tmp_path, there)
+    (tmp_path / "t.csv").write_text(f"path,text\n{named},{TEXTS[0]}\n")
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS[:1], sounds)
+
+
+def test_of_two_that_a_clip_may_have_become_neither_is_taken(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, "a.wav", "b.wav", "b.flac")
+    (tmp_path / "t.csv").write_text(f"path,text\na.mp3,{TEXTS[0]}\nb.mp3,Which?\n")
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS[:1], sounds[:1])
+    assert result.reasons == [("t.csv:3", "no audio")]

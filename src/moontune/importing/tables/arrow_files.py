@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from moontune.importing.tables.columns import Columns, choose_columns
+from moontune.importing.tables.columns import TOLD, Columns, choose_columns
 from moontune.importing.tables.table_rows import file_row, stretch_of
 from moontune.importing.values import (
     BAD_ROW,
@@ -44,8 +44,7 @@ class ArrowColumns:
 
     def _named(self) -> dict[str, str]:
         heads, c = self.others.heads, self.others
-        names = ("speaker", "id", "offset", "end", "duration", "channel")
-        fields = (*((name, getattr(c, name)) for name in names), *c.sessions)
+        fields = (*((name, getattr(c, name)) for name in TOLD), *c.sessions)
         return {name: heads[at] for name, at in fields if at is not None}
 
     def row(self, record: dict[str, Any], where: str, stem: str, place: Place) -> Found:
@@ -158,11 +157,8 @@ def _columns(schema: Any, place: Place) -> ArrowColumns | None:
     others = choose_columns([heads, ["x"] * len(heads)], place.finder, place.path)
     if others is None:
         return None
-    others = Columns(tuple(names), True, *(getattr(others, f) for f in _FIELDS))
+    others = replace(others, heads=tuple(names))
     return ArrowColumns(names[others.audio], names[others.text], others)
-
-
-_FIELDS = ("audio", "text", "speaker", "offset", "end", "duration", "channel", "id", "sessions")
 
 
 def _row(file: Path, number: int, record: Any, columns: ArrowColumns, place: Place) -> Found:

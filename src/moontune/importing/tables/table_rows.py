@@ -43,7 +43,7 @@ def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
 def _whole(cells: Sequence[Cell], columns: Columns, table: Table) -> Sequence[Cell]:
     """Cells beyond the last column belong to a text in the last one: its commas have no quotes."""
     last = len(columns.heads) - 1
-    if columns.has_head and len(cells) > last + 1 and columns.text == last:
+    if len(cells) > last + 1 and columns.text == last:
         return [*cells[:last], table.delimiter.join(cell or "" for cell in cells[last:])]
     return cells
 
@@ -56,6 +56,12 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     if len(cells) <= max(columns.audio, columns.text):
         wanted = max(columns.audio, columns.text) + 1
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
+    if any(cells[len(columns.heads) :]):  # which of them its text has is not known
+        detail = (
+            f"has {len(cells)} cells, and the table {len(columns.heads)} columns; put a text with "
+            f"{table.delimiter.strip() or 'tabs'} in it between quotes"
+        )
+        return left_out(where, named, BAD_ROW, detail)
     try:
         offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
@@ -98,9 +104,18 @@ def clip_name(place: Place, path: Path) -> str:
 def stretch_of(cell: Callable[[str], str]) -> tuple[float | None, float | None, int | None]:
     """Offset and duration, seconds, and channel of a row, by the fields' cells; a duration alone is
     that of the whole file. Raises ValueError."""
-    offset, seconds = times(cell("offset"), cell("end"), cell("duration"))
+    fields = ("offset", "end", "duration")
+    offset, seconds = times(*(cell(name) or _of_ms(cell(f"{name}_ms")) for name in fields))
     channel = int(cell("channel")) if cell("channel").isdecimal() else None
     return offset, seconds if offset is not None else None, channel
+
+
+def _of_ms(cell: str) -> str:
+    """Milliseconds as seconds. Raises ValueError."""
+    try:
+        return str(float(cell) / 1000) if cell else ""
+    except ValueError:
+        raise ValueError(f"{cell[:40]!r} is no time in milliseconds") from None
 
 
 def times(offset: str, end: str, duration: str) -> tuple[float | None, float | None]:
