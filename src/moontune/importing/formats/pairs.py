@@ -11,9 +11,9 @@ from moontune.config.schema import CleanConfig
 from moontune.data.audio import AudioError, header_duration_s
 from moontune.importing.audio_files import files_below, is_audio
 from moontune.importing.script import passages
-from moontune.importing.script.reading import script_lines
+from moontune.importing.script.reading import script_lines, without_times
 from moontune.importing.tables.table_rows import clip_name
-from moontune.importing.text_files import MARKDOWN, WORD, read_text
+from moontune.importing.text_files import MARKDOWN, WORD, lines_of, read_text
 from moontune.importing.timed.beside import PLAIN, beside
 from moontune.importing.timed.captions import tidy
 from moontune.importing.values import (
@@ -59,7 +59,7 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
 def _text(file: Path) -> str:
     if file.suffix.lower() in (*MARKDOWN, *WORD):
         return " ".join(line for _, line in script_lines(file))
-    return tidy(read_text(file).text)
+    return tidy("\n".join(without_times(lines_of(read_text(file).text))))
 
 
 def _file(place: Place) -> Recognised | None:
