@@ -549,3 +549,21 @@ def test_numbers_that_a_recording_gives_its_speakers_are_no_people(
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert {u.speaker for u in result.rows} == speakers
     assert any("not taken for people" in line for line in result.told) == (recordings > 1)
+
+
+def test_labels_divided_by_spaces_are_labels_and_those_of_htk_are_no_transcript(
+    tmp_path: Path,
+) -> None:
+    samples = recording(tmp_path / "in")
+    labels = "".join(f"{s:.6f} {e:.6f}  {text}\n" for s, e, text in timed())
+    (tmp_path / "in/talk.txt").write_text(labels)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    (tmp_path / "in/talk.txt").write_text("10 20 30\n5 4 3\n")  # counted
+    assert run_import(tmp_path / "in", output=tmp_path / "count").texts == ["10 20 30 5 4 3"]
+    (tmp_path / "in/talk.txt").unlink()
+    lab = "".join(f"{s * 1e7:.0f} {e * 1e7:.0f} {text}\n" for s, e, text in timed())
+    (tmp_path / "in/talk.lab").write_text(lab)
+    with pytest.raises(UserError, match=r"talk\.lab: bad row: has times in HTK's units"):
+        run_import(tmp_path / "in", output=tmp_path / "lab")

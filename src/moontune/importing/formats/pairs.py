@@ -16,7 +16,9 @@ from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.text_files import MARKDOWN, WORD, lines_of, read_text
 from moontune.importing.timed.beside import PLAIN, beside
 from moontune.importing.timed.captions import tidy
+from moontune.importing.timed.labels import has_times
 from moontune.importing.values import (
+    BAD_ROW,
     NO_TEXT,
     TOO_LONG,
     Format,
@@ -45,10 +47,13 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
     for recording, file in pairs:
         where, name = place.name_of(file), clip_name(place, recording)
         seconds = _seconds(recording)
-        if seconds > _CUT_S and place.ear is not None:
+        if seconds > _CUT_S and place.ear is not None and not has_times(file):
             yield from passages.rows_of(recording, file, place.ear, place)
         elif not (text := _text(file)):
             yield left_out(where, name, NO_TEXT, "the text is empty")
+        elif has_times(file):
+            detail = "has times in HTK's units, which are not read; save it as a TextGrid"
+            yield left_out(where, name, BAD_ROW, detail)
         elif seconds > _LONGEST_S:
             detail = f"lasts {seconds:.0f} s, and its text has no times; `moontune import` cuts it"
             yield left_out(where, name, TOO_LONG, detail)
