@@ -377,3 +377,17 @@ def test_of_two_that_a_clip_may_have_become_neither_is_taken(tmp_path: Path) -> 
     result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
     result.holds(TEXTS[:1], sounds[:1])
     assert result.reasons == [("t.csv:3", "no audio")]
+
+
+@pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A", "NULL"])
+def test_a_cell_that_says_it_is_empty_is_neither_a_text_nor_a_speaker(
+    tmp_path: Path, empty: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        f"path,text,speaker\na.wav,{TEXTS[0]},{empty}\nb.wav,{empty},ann\nc.wav,nan bread,ann\n"
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([TEXTS[0], "nan bread"], [sounds[0], sounds[2]])
+    assert [u.speaker for u in result.rows] == [None, "ann"]
+    assert result.reasons == [("t.csv:3", "no text")]

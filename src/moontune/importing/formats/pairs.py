@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
@@ -32,6 +33,8 @@ from moontune.importing.values import (
 _LONGEST_S = 60.0  # of a clip that has no times in its text
 _CUT_S = CleanConfig.max_duration_s  # a run takes none that is longer, so it is cut
 _MOST = 0.5  # of the texts must have a recording
+_SAMPLES = re.compile(r"0 (\d{3,9}) (?=\S)")
+_FIRST_OF_TWO = "_mic1"  # VCTK's microphones
 
 
 def _folder(place: Place) -> Recognised | None:
@@ -49,7 +52,7 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
         seconds = _seconds(recording)
         if seconds > _CUT_S and place.ear is not None and not has_times(file):
             yield from passages.rows_of(recording, file, place.ear, place)
-        elif not (text := _text(file)):
+        elif not (text := _without_samples(_text(file), seconds)):
             yield left_out(where, name, NO_TEXT, "the text is empty")
         elif has_times(file):
             detail = "has times in HTK's units, which are not read; save it as a TextGrid"
@@ -65,6 +68,14 @@ def _text(file: Path) -> str:
     if file.suffix.lower() in (*MARKDOWN, *WORD):
         return " ".join(line for _, line in script_lines(file))
     return tidy("\n".join(without_times(lines_of(read_text(file).text))))
+
+
+def _without_samples(text: str, seconds: float) -> str:
+    """What is said, without the first and last sample that TIMIT has before it."""
+    samples = _SAMPLES.match(text)
+    if samples and abs(int(samples[1]) - 16_000 * seconds) < 800 * seconds:
+        return text[samples.end() :]
+    return text
 
 
 def _file(place: Place) -> Recognised | None:
@@ -91,7 +102,7 @@ def _tree(place: Place) -> Recognised | None:
     texts: dict[str, list[Path]] = defaultdict(list)
     for file in files_below(place.path):
         if is_audio(file):
-            audio[file.stem].append(file)
+            audio[file.stem.removesuffix(_FIRST_OF_TWO)].append(file)
         elif file.suffix.lower() in PLAIN:
             texts[file.stem].append(file)
     shared = [stem for stem in texts if len(texts[stem]) == len(audio.get(stem, ())) == 1]

@@ -20,6 +20,7 @@ from moontune.importing.values import (
     left_out,
 )
 
+_EMPTY = ("nan", "NaN", "<NA>", "#N/A", "NULL")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")
 
 
@@ -52,7 +53,7 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     def cell(at: int | None) -> str:
         return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
 
-    named, text = cell(columns.audio), cell(columns.text)
+    named, text = cell(columns.audio), _unless_empty(cell(columns.text))
     if len(cells) <= max(columns.audio, columns.text):
         wanted = max(columns.audio, columns.text) + 1
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
@@ -71,9 +72,14 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
         place, table.folder, named, text, where,
         lambda path, name: SourceRow(
             where, text, path, name, offset, seconds, channel,
-            cell(columns.speaker) or None, recorded,
+            _unless_empty(cell(columns.speaker)) or None, recorded,
         ),
     )  # fmt: skip
+
+
+def _unless_empty(cell: str) -> str:
+    """A cell; nothing where a program wrote that it is empty."""
+    return "" if cell in _EMPTY else cell
 
 
 def file_row(
