@@ -391,3 +391,16 @@ def test_a_cell_that_says_it_is_empty_is_neither_a_text_nor_a_speaker(
     result.holds([TEXTS[0], "nan bread"], [sounds[0], sounds[2]])
     assert [u.speaker for u in result.rows] == [None, "ann"]
     assert result.reasons == [("t.csv:3", "no text")]
+
+
+def test_a_channel_by_name_is_that_channel_and_one_that_is_none_is_left_out(tmp_path: Path) -> None:
+    left, right = sound(1), sound(2)
+    soundfile.write(tmp_path / "call.wav", np.stack([left, right], 1), 16_000, subtype="PCM_16")
+    (tmp_path / "t.csv").write_text(
+        f"path,text,channel\ncall.wav,{TEXTS[0]},Left\ncall.wav,{TEXTS[1]},R\n"
+        f"call.wav,{TEXTS[2]},agent\n"
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS[:2], [left, right])
+    assert result.reasons == [("t.csv:4", "bad row")]
+    assert "channel 'agent' is no number" in result.left_out[0]["detail"]

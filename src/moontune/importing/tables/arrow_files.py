@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from moontune.importing.tables.columns import TOLD, Columns, choose_columns
-from moontune.importing.tables.table_rows import file_row, stretch_of
+from moontune.importing.tables.table_rows import file_row, reason_of, stretch_of
 from moontune.importing.values import (
     BAD_ROW,
-    BAD_TIMES,
     NO_AUDIO,
     NO_TEXT,
     DamagedSourceError,
@@ -68,7 +67,7 @@ class ArrowColumns:
         try:  # of what the file is a part of, the bytes are a clip already
             offset, seconds, channel = stretch_of(lambda name: told.get(name) or "")
         except ValueError as error:
-            return left_out(where, stem, BAD_TIMES, str(error))
+            return left_out(where, stem, reason_of(error), str(error))
         return file_row(
             place, place.path if place.path.is_dir() else place.path.parent, path, text, where,
             lambda file, name: SourceRow(

@@ -20,6 +20,7 @@ from moontune.importing.values import (
     left_out,
 )
 
+_CHANNELS = {"left": "0", "l": "0", "right": "1", "r": "1"}
 _EMPTY = ("nan", "NaN", "<NA>", "#N/A", "NULL")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")
 
@@ -66,7 +67,7 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     try:
         offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
-        return left_out(where, named, BAD_TIMES, str(error))
+        return left_out(where, named, reason_of(error), str(error))
     recorded = tuple((name, cell(at)) for name, at in columns.sessions if cell(at))
     return file_row(
         place, table.folder, named, text, where,
@@ -109,11 +110,28 @@ def clip_name(place: Place, path: Path) -> str:
 
 def stretch_of(cell: Callable[[str], str]) -> tuple[float | None, float | None, int | None]:
     """Offset and duration, seconds, and channel of a row, by the fields' cells; a duration alone is
-    that of the whole file. Raises ValueError."""
+    that of the whole file. Raises ValueError, whose reason `reason_of` tells."""
     fields = ("offset", "end", "duration")
     offset, seconds = times(*(cell(name) or _of_ms(cell(f"{name}_ms")) for name in fields))
-    channel = int(cell("channel")) if cell("channel").isdecimal() else None
-    return offset, seconds if offset is not None else None, channel
+    return offset, seconds if offset is not None else None, _channel(cell("channel"))
+
+
+def reason_of(error: ValueError) -> str:
+    """Why a row whose stretch is not understood is left out."""
+    return BAD_ROW if isinstance(error, _ChannelError) else BAD_TIMES
+
+
+class _ChannelError(ValueError):
+    """A cell that names no channel."""
+
+
+def _channel(cell: str) -> int | None:
+    if not cell:
+        return None
+    named = _CHANNELS.get(cell.lower(), cell.removesuffix(".0"))
+    if not named.isdecimal() or len(named) > 3:
+        raise _ChannelError(f"channel {cell[:40]!r} is no number from 0 on, nor left or right")
+    return int(named)
 
 
 def _of_ms(cell: str) -> str:
