@@ -224,6 +224,7 @@ def test_a_stretch_that_is_not_there_is_no_audio(tmp_path: Path, row: dict, wron
         ({"offset": 1.0, "duration": 1.0, "end": 4.0}, "give two of them"),
         ({"offset": "soon"}, "offset must be seconds"),
         ({"start_ms": "soon"}, "start_ms must be milliseconds"),
+        ({"audio_filepath": "https://example.org/a.wav"}, "is an address; download it"),
         ({"channel": "left"}, "channel must be a number from 0 on"),
     ],
 )

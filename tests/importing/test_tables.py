@@ -371,6 +371,13 @@ def test_a_name_that_is_written_otherwise_is_found(tmp_path: Path, named: str, t
     run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS[:1], sounds)
 
 
+def test_an_address_is_told_from_a_file_that_is_missing(tmp_path: Path) -> None:
+    clips(tmp_path, "a.wav")
+    (tmp_path / "t.csv").write_text(f"path,text\nhttps://example.org/a.wav?x=1,{TEXTS[0]}\n")
+    with pytest.raises(UserError, match=r"no audio: .* is an address; download it, and name"):
+        run_import(tmp_path / "t.csv", output=tmp_path / "out")
+
+
 def test_of_two_that_a_clip_may_have_become_neither_is_taken(tmp_path: Path) -> None:
     sounds = clips(tmp_path, "a.wav", "b.wav", "b.flac")
     (tmp_path / "t.csv").write_text(f"path,text\na.mp3,{TEXTS[0]}\nb.mp3,Which?\n")

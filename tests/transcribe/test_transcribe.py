@@ -180,6 +180,8 @@ def test_names_that_lead_nowhere_are_told_when_they_are_read(tmp_path, monkeypat
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith("moontune: loop.wav: cannot be opened")
     assert told[1] == "moontune: ~nobody/a.wav: no such file"
+    assert main(["transcribe", "https://example.org/a.wav"]) == 2
+    assert "a.wav: is an address; download the recording" in capsys.readouterr().err
     Path("-1st.wav").touch()
     assert main(["transcribe", "-1st.wav"]) == 2
     assert "to name the file, write ./-1st.wav" in capsys.readouterr().err

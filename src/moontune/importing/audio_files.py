@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlparse
 
-from moontune.system.files import accents_written_alike
+from moontune.system.files import accents_written_alike, is_address
 from moontune.transcribe.recordings import SUFFIXES
 
 MOST_FILES = 2_000_000  # of a tree that is searched
@@ -43,6 +43,8 @@ class AudioFinder:
         named = _without_scheme(named.strip())
         if not named or "\0" in named:
             raise NotFoundError("no path")
+        if is_address(named):
+            raise NotFoundError(f"{named}: is an address; download it, and name the file")
         for path in self._choices(named, folder):
             if self._allowed(path) and path.is_file():
                 return path

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import unicodedata
@@ -29,6 +30,11 @@ def real_path(path: Path) -> Path:
 def user_path(name: str | Path) -> Path:
     """A path as a user writes it, `~` for the home folder; the name itself where it is nobody's."""
     return Path(os.path.expanduser(name))
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is of something on the network, which is fetched by nobody here."""
+    return bool(re.match(r"(?:https?|ftp|s3|gs)://", name, re.IGNORECASE))
 
 
 def accents_written_alike(path: str) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moontune.errors import UserError
-from moontune.system.files import real_path, user_path
+from moontune.system.files import is_address, real_path, user_path
 from moontune.system.formatting import agreeing
 
 SUFFIXES = (
@@ -34,7 +34,7 @@ class Recording:
 def find_recordings(named: Sequence[str]) -> list[Recording]:
     """Files as named, and every audio file below folders, in order of name; each once.
 
-    Raises UserError where nothing is named, or a folder holds no audio.
+    Raises UserError where nothing is named, or an address, or a folder holds no audio.
     """
     if not named:
         raise UserError("names no recording; give files, folders, or - for standard input")
@@ -44,6 +44,8 @@ def find_recordings(named: Sequence[str]) -> list[Recording]:
         if name == "-":
             files.setdefault(None, ("-", Path("stdin")))
             continue
+        if is_address(name):
+            raise UserError(f"{name}: is an address; download the recording, and give the file")
         path = user_path(name)
         if not path.is_dir():  # a file that is missing is told when it is read
             files.setdefault(real_path(path), (name, Path(path.name)))

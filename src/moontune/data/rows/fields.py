@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from moontune.system.files import is_address
+
 # The first name of each field is the one moontune writes; the others are what NeMo,
 # `moonshine_voice.lora`, Common Voice and `datasets` exports use for the same thing.
 FIELD_NAMES: dict[str, tuple[str, ...]] = {
@@ -113,6 +115,10 @@ def audio_of(row: dict[str, Any]) -> str:
     if not isinstance(value, str) or not value.strip():
         names = ", ".join(FIELD_NAMES["audio_filepath"][:4])
         raise ValueError(f"no audio path; give one of the fields {names}")
+    if is_address(value):
+        raise ValueError(
+            f"audio path {_short(value)} is an address; download it, and name the file"
+        )
     if "\0" in value:
         raise ValueError(f"audio path {_short(value)} holds a zero byte")
     return value
