@@ -411,3 +411,26 @@ def test_a_channel_by_name_is_that_channel_and_one_that_is_none_is_left_out(tmp_
     result.holds(TEXTS[:2], [left, right])
     assert result.reasons == [("t.csv:4", "bad row")]
     assert "channel 'agent' is no number" in result.left_out[0]["detail"]
+
+
+def test_who_corrected_a_text_is_no_text(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text},Ann Lee" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,corrected by", *rows]))
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+
+
+@pytest.mark.parametrize("heads", ["asr_text,corrected_text", "text,Manual transcript", "hyp,said"])
+def test_of_two_texts_the_corrected_one_is_taken(tmp_path: Path, heads: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [
+        f"{name},a model wrote this and more,{text}"
+        for name, text in zip(NAMES, TEXTS, strict=True)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *rows]))
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+    gaps = [row.replace(TEXTS[0], "") for row in rows]
+    if heads.startswith("text,"):  # corrected where it was wrong alone
+        (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *gaps]))
+        result = run_import(tmp_path / "t.csv", output=tmp_path / "gaps")
+        assert set(result.texts) == {"a model wrote this and more"}

@@ -34,13 +34,18 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("participant", "participant_id", "person", "sprecher"),
         *("sprecherin", "locuteur", "locutor", "hablante", "parlante"),
     ),
-    "offset": (*FIELD_NAMES["offset"], "onset"),
-    "end": (*FIELD_NAMES["end"], "offset_end"),
+    "offset": (*FIELD_NAMES["offset"], "onset", "begin_time", "begin_s", "time_in", "in_time"),
+    "end": (*FIELD_NAMES["end"], "offset_end", "finish_time", "finish", "time_out", "out_time"),
     "duration": (*FIELD_NAMES["duration"], "dur", "length"),
     **{f"{field}_ms": names for field, names in MILLISECONDS.items()},
     "channel": FIELD_NAMES["channel"],
     "id": FIELD_NAMES["id"],
 }
+# Of several columns of texts the one that somebody corrected, and none that a model wrote.
+_CORRECTED = re.compile(
+    r"(?:corrected|manual|human|gold|verified|approved)(?:_(?:text|transcript\w*|sentence|reference))?"
+)
+_OF_A_MODEL = re.compile(r"(?:^|_)(?:asr|stt|hyp\w*|pred\w*|auto\w*|machine|whisper|draft)(?:_|$)")
 TOLD = (
     *("speaker", "id", "offset", "end", "duration", "offset_ms", "end_ms", "duration_ms"),
     "channel",
@@ -102,7 +107,10 @@ def choose_columns(
     cells = [[cell for row in body if i < len(row) and (cell := row[i])] for i in range(width)]
     places = _by_name(heads) if has_head else {}
     audio = _audio_column(places.pop("audio", None), cells, finder, folder)
-    text = _text_column(places.pop("text", None), cells, audio)
+    corrected = _corrected(heads, cells, len(body)) if has_head else None
+    named_text = places.pop("text", None)
+    of_models = {i for i, head in enumerate(heads) if _OF_A_MODEL.search(plain(head))}
+    text = _text_column(named_text if corrected is None else corrected, cells, audio, of_models)
     if audio is None or text is None:
         return None
     rest = {name: place for name, place in places.items() if place not in (audio, text)}
@@ -196,8 +204,21 @@ def _there(cells: Sequence[str], finder: AudioFinder, folder: Path) -> float:
     return found / max(1, len(cells))
 
 
+def _corrected(heads: Sequence[str], cells: Sequence[Sequence[str]], rows: int) -> int | None:
+    """A column of texts that somebody corrected, with one in every row."""
+    for place, head in enumerate(heads):
+        words = sum(len(cell.split()) > 1 for cell in cells[place])
+        if (
+            _CORRECTED.fullmatch(plain(head))
+            and len(cells[place]) == rows
+            and words >= _MOST * rows > 0
+        ):
+            return place
+    return None
+
+
 def _text_column(
-    named: int | None, cells: Sequence[Sequence[str]], audio: int | None
+    named: int | None, cells: Sequence[Sequence[str]], audio: int | None, of_models: set[int]
 ) -> int | None:
     if named is not None and named != audio:
         return named
@@ -208,5 +229,8 @@ def _text_column(
             return 0.0
         return sum(len(cell.split()) for cell in letters) / max(1, len(cells[place]))
 
-    best = max(range(len(cells)), key=words)
+    best = max(
+        range(len(cells)),
+        key=lambda place: (words(place) > 0, place not in of_models, words(place)),
+    )
     return best if words(best) > 0 and len(cells[best]) else None
