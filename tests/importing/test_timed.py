@@ -548,7 +548,9 @@ def test_numbers_that_a_recording_gives_its_speakers_are_no_people(
         (tmp_path / f"in/talk{n}.json").write_text(json.dumps({"segments": segments}))
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert {u.speaker for u in result.rows} == speakers
-    assert any("not taken for people" in line for line in result.told) == (recordings > 1)
+    kept = result.imported.sources[0].taken_for
+    for lines in (result.told, kept):
+        assert any("not taken for people" in line for line in lines) == (recordings > 1)
 
 
 def test_labels_divided_by_spaces_are_labels_and_those_of_htk_are_no_transcript(

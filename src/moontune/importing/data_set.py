@@ -311,8 +311,10 @@ class _Made:
         if not self._taken:
             raise UserError(self._nothing())
         self._taken, numbered = without_numbered(self._taken)
-        for line in filter(None, [numbered]):
-            self._tell(line)
+        if numbered is not None:
+            self._tell(numbered)
+            *rest, last = self._sources  # kept in the record, for a run that imports on its way
+            self._sources = [*rest, replace(last, taken_for=(*last.taken_for, numbered))]
         write_manifest(self._folder / MANIFEST, self._taken, keep_where=True)
         write_jsonl(self._folder / LEFT_OUT, [asdict(one) for one in self._left])
         reasons = dict(Counter(one.reason for one in self._left).most_common())
