@@ -184,3 +184,23 @@ def test_ctrl_c_while_the_program_loads_is_no_traceback(monkeypatch, capsys) -> 
     monkeypatch.setattr(sys, "meta_path", [Interrupted, *sys.meta_path])
     assert moontune.cli.main(["--help"]) == 130
     assert capsys.readouterr().err == "moontune: interrupted\n"
+
+
+def scored(**kwargs) -> subprocess.CompletedProcess:
+    """`moontune score` of a clip whose speaker is not written in ASCII, in a shell of its own."""
+    row = {"reference": "one", "hypothesis": "one", "speaker": "Zo\u00eb", "id": "1"}
+    Path("p.jsonl").write_text(json.dumps(row))
+    command = f'"{sys.executable}" -m moontune score p.jsonl {kwargs.pop("closing", "")}'
+    return subprocess.run(["sh", "-c", command], capture_output=True, check=False, **kwargs)
+
+
+def test_a_terminal_without_the_letters_that_are_said_gets_escapes() -> None:
+    run = scored(env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (run.returncode, run.stderr) == (0, b"")
+    assert rb"Zo\xeb" in run.stdout
+
+
+@pytest.mark.parametrize("closing", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_shell_closed_end_nothing(closing: str) -> None:
+    run = scored(closing=closing)
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")

@@ -265,3 +265,15 @@ def test_who_speaks_in_a_choice_is_told_by_what_was_not_chosen(tmp_path: Path) -
     assert sample.origin.speakers_from == "folders"
     for u in sample.utterances:
         assert u.speaker == u.audio_filepath.parent.name
+
+
+def test_spellings_of_one_speaker_are_one_speaker(tmp_path: Path) -> None:
+    names = ("Ann", "Jos\u00e9", "ann", " ANN\t", "Jose\u0301", None)
+    rows = [{"audio": f"{i}.wav", "speaker": name} for i, name in enumerate(names)]
+    sample = sample_manifests([written(tmp_path / "a.jsonl", *rows)], None, 0)
+    speakers = [u.speaker for u in sample.utterances]
+    assert speakers == ["Ann", "Jos\u00e9", "Ann", "Ann", "Jos\u00e9", None]
+    assert sample.remark is not None
+    assert "taken for one speaker: Ann and ann, and 2 more" in sample.remark
+    plain = sample_manifests([written(tmp_path / "b.jsonl", *rows[:2])], None, 0)
+    assert plain.remark is None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,9 @@ def long_recording(folder: Path) -> np.ndarray:
         {"offset": 1.0, "duration": 0.5},
         {"start": 1, "end": 1.5},
         {"start_time": "1.0", "end_time": "1.5", "duration": 0.5},
+        {"start_s": 1, "end_sec": 1.5},
+        {"start_ms": 1000, "end_ms": "1500", "duration_ms": 500.0},
+        {"offset_ms": 1000, "duration": 0.5},
     ],
 )
 def test_a_stretch_of_a_longer_file_is_what_is_heard(tmp_path: Path, row: dict) -> None:
@@ -219,6 +223,8 @@ def test_a_stretch_that_is_not_there_is_no_audio(tmp_path: Path, row: dict, wron
         ({"start": 2.0, "end": 1.0}, "end 1 is not behind the offset 2"),
         ({"offset": 1.0, "duration": 1.0, "end": 4.0}, "give two of them"),
         ({"offset": "soon"}, "offset must be seconds"),
+        ({"start_ms": "soon"}, "start_ms must be milliseconds"),
+        ({"audio_filepath": "https://example.org/a.wav"}, "is an address; download it"),
         ({"channel": "left"}, "channel must be a number from 0 on"),
     ],
 )
@@ -228,6 +234,16 @@ def test_what_changes_the_audio_is_never_ignored(tmp_path: Path, row: dict, wron
     _, [bad] = read_manifest(tmp_path / "m.jsonl")
     assert wrong in bad.detail
     assert bad.where.endswith("m.jsonl:1")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_accent_as_a_mac_writes_it_is_the_same(tmp_path: Path, form: str) -> None:
+    there = unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], "Caf\u00e9")
+    (tmp_path / there).mkdir()
+    long_recording(tmp_path / there)
+    named = unicodedata.normalize(form, "Caf\u00e9")
+    [u] = rows_of(tmp_path, {"audio": f"{named}/long.flac", "text": "one"})
+    assert u.audio_filepath.is_file()
 
 
 def test_paths_as_windows_writes_them(tmp_path: Path) -> None:

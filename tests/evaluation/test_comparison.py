@@ -43,6 +43,15 @@ def test_clips_of_nobody_named_are_not_counted_to_the_one_speaker_that_is() -> N
     assert "with 3 clips of this one speaker (" in compare(before, before, 0).sentences["wer"]
 
 
+def test_a_clip_whose_length_is_not_known_is_not_said_to_be_short() -> None:
+    rows = [row(str(i), None, TRUTH, TRUTH, duration=3.0 * i) for i in range(2)]
+    assert [(g.name, g.utterances) for g in compare(rows, rows, 0).by_duration] == [
+        ("2 to 4 s", 1),
+        ("not known", 1),
+    ]
+    assert compare(rows[:1], rows[:1], 0).by_duration == []
+
+
 def pair(speakers: int, clips: int, wrong: str = "The bed goat sails home."):
     """A base that mishears two words in every clip, and a tuned model that hears all."""
     named = [(f"c{s}-{i}", f"s{s}") for s in range(speakers) for i in range(clips)]

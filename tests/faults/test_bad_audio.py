@@ -298,6 +298,34 @@ def test_a_length_that_is_not_known_is_what_is_there(data) -> None:
             assert "cannot be decoded" in str(error)  # noqa: PT017
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_that_ends_within_a_page_is_said_to_be_cut_off(subtype: str) -> None:
+    stream = io.BytesIO()
+    soundfile.write(stream, noise(3, 30.0), 16_000, format="OGG", subtype=subtype)
+    data = stream.getvalue()
+    assert len(read_audio(data)) == 30 * 16_000
+    assert len(read_audio(data + bytes(128))) == 30 * 16_000  # what a tagger left
+    last = data.rindex(b"OggS")
+    for end in (len(data) // 2, last + 10, last + 40, len(data) - 1):
+        with pytest.raises(AudioError, match=r"is cut off: [\d.]+ s are there"):
+            read_audio(data[:end])
+    third = data.index(b"OggS", data.index(b"OggS", 4) + 4)
+    with pytest.raises(AudioError, match="cut off"):  # before any sound
+        read_audio(data[: third + 200])
+    assert len(read_audio(data[: data.index(b"OggS", len(data) // 2)])) > 10 * 16_000
+
+
+def test_a_wav_that_a_recorder_did_not_close_is_heard(tmp_path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(data_bytes=0))
+    for source in (tmp_path / "a.wav", wav(data_bytes=0)):
+        np.testing.assert_array_equal(read_audio(source), read_audio(wav()))
+    none = io.BytesIO()
+    soundfile.write(none, np.zeros(0), 16_000, format="WAV")
+    for nothing in (none.getvalue(), none.getvalue() + b"LIST\4\0\0\0INFO"):
+        with pytest.raises(AudioError, match="holds no samples"):
+            read_audio(nothing)
+
+
 def test_three_hours_are_dropped_without_decoding_them(tmp_path) -> None:
     file = tmp_path / "long.wav"
     file.write_bytes(wav(data_bytes=3 * 3600 * 32_000))

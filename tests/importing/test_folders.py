@@ -324,3 +324,27 @@ def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path: Path) -> Non
     run_import(tmp_path / "d", output=tmp_path / "out")
     assert (left.exists(), other.exists()) == (False, True)
     assert {p.name for p in tmp_path.iterdir()} == {"d", "out", other.name}
+
+
+@pytest.mark.parametrize("row", ["{0}|{1}|ann\n", "{0}|ann|{1}\n"])
+def test_a_column_of_speakers_is_no_transcript(tmp_path: Path, row: str) -> None:
+    sounds = clips(tmp_path / "wavs", "a.wav", "b.wav", "c.wav")
+    named = zip(("wavs/a.wav", "wavs/b.wav", "wavs/c.wav"), TEXTS, strict=True)
+    (tmp_path / "metadata.csv").write_text("".join(row.format(n, t) for n, t in named))
+    run_import(tmp_path).holds(TEXTS, sounds)
+
+
+def test_vctk_with_two_microphones(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "wav48/p225", "p225_1_mic1.flac", "p225_2_mic1.flac")
+    clips(tmp_path / "wav48/p225", "p225_1_mic2.flac", "p225_2_mic2.flac")
+    (tmp_path / "txt/p225").mkdir(parents=True)
+    for number, text in enumerate(TEXTS[:2], start=1):
+        (tmp_path / f"txt/p225/p225_{number}.txt").write_text(text)
+    run_import(tmp_path).holds(TEXTS[:2], sounds)
+
+
+def test_samples_that_timit_counts_are_not_said(tmp_path: Path) -> None:
+    [_, counted] = clips(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "a.txt").write_text(f"0 {len(counted) + 100} {TEXTS[0]}\n")
+    (tmp_path / "b.txt").write_text("0 1000 and more are said.\n")
+    assert run_import(tmp_path).texts == [TEXTS[0], "0 1000 and more are said."]

@@ -7,7 +7,7 @@ from pathlib import Path
 import docx
 import numpy as np
 import pytest
-from imports import run_import, write
+from imports import run_import, sound, write
 
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
 from moontune.data.manifest import read_manifest
@@ -287,3 +287,32 @@ def test_sounds_are_compared_as_wer_is_scored() -> None:
     assert [sound_of(word) for word in ("Isn't", "(x)", "Um,", "COLOUR!", "Dr.")] == [
         "isnot", "", "", "color", "doctor",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{0}\n{1}\n",
+        "Ann Lee  {0}\n{1}\n\n",
+        "Speaker 1 ({0}):\n{1}\n",
+        "[{0}] {1}\n",
+        "{0} - {1}\n",
+        "[{0}.100 --> {0}.900]  {1}\n",
+    ],
+)
+def test_times_that_others_write_before_what_is_said_are_not_said(
+    tmp_path: Path, form: str
+) -> None:
+    said = ["The red boat sails.", "We meet at 10:30.", "1:15 is too late"]
+    times = ("0:04", "0:59", "1:02:03")
+    text = "".join(form.format(*pair) for pair in zip(times, said, strict=True))
+    (tmp_path / "a.txt").write_text(text)
+    assert [line for _, line in script_lines(tmp_path / "a.txt")] == said
+    write(tmp_path / "a.wav", sound(1))
+    assert run_import(tmp_path).texts == [" ".join(said)]
+
+
+def test_times_that_are_said_stay(tmp_path: Path) -> None:
+    said = ["10:30 is the time.", "It was 9:15", "It was 9:20", "It left.", "11:00 came.", "Oh."]
+    (tmp_path / "a.txt").write_text("\n".join(said))
+    assert [line for _, line in script_lines(tmp_path / "a.txt")] == said

@@ -301,3 +301,136 @@ def test_a_file_that_its_folder_lacks_is_not_taken_from_another(tmp_path: Path) 
     assert result.texts[:1] == ["Of Bob."]
     np.testing.assert_array_equal(result.sounds[0], sounds[0])
     assert result.reasons[0] == ("t.csv:2", "no audio")
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("path,text,speaker\n", "{0},{1},ann\n"),
+        ("", "{0},{1},ann\n"),
+        ("", "{0},{1}\n"),
+        ("text;path\n", "{1};{0}\n"),
+    ],
+)
+def test_commas_of_sentences_without_quotes_cut_nothing_off(
+    tmp_path: Path, head: str, row: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    mark = ";" if ";" in row else ","
+    texts = [f"Well{mark} then{mark} go on.", TEXTS[1], f"Oh{mark} no."]
+    rows = (row.format(name, text) for name, text in zip(NAMES, texts, strict=True))
+    (tmp_path / "t.csv").write_text(head + "".join(rows))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(texts, sounds)
+    assert {u.speaker for u in result.rows} <= {"ann", None}
+
+
+def test_a_row_with_more_cells_than_columns_is_left_out(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        f"path,text,speaker\na.wav,It was 1,000 years,ann\nb.wav,{TEXTS[1]},bob,\nc.wav,Hm,cid\n"
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([TEXTS[1], "Hm"], sounds[1:])
+    assert result.reasons == [("t.csv:2", "bad row")]
+    assert "has 4 cells, and the table 3 columns" in result.left_out[0]["detail"]
+
+
+@pytest.mark.parametrize("above", ["sep=;\r\n", "My recordings;;\r\n;;\r\n", "# by me\r\n\r\n"])
+def test_what_stands_above_the_head_is_passed_over(tmp_path: Path, above: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = "".join(f"{n};{t};ann\r\n" for n, t in zip(NAMES, TEXTS, strict=True))
+    (tmp_path / "t.csv").write_text(f"{above}Datei;Text;Sprecher\r\n{rows}", newline="")
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert {u.speaker for u in result.rows} == {"ann"}
+    assert not result.left_out
+    assert any("above the head" in text for text in result.imported.sources[0].taken_for)
+
+
+def test_times_in_milliseconds(tmp_path: Path) -> None:
+    [samples] = clips(tmp_path, "a.wav")
+    (tmp_path / "t.csv").write_text(f"path,start_ms,end_ms,text\na.wav,100,300,{TEXTS[0]}\n")
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS[:1], [samples[1600:4800]])
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        ("clips/a.mp3", "clips/a.wav"),
+        ("clips/my%20a.wav", "clips/my a.wav"),
+        ("file:///x/my%20a.wav", "clips/my a.wav"),
+        ("clips/Caf\u00e9.wav", "clips/Cafe\u0301.wav"),
+        ("clips/Cafe\u0301", "clips/Caf\u00e9.wav"),
+    ],
+)
+def test_a_name_that_is_written_otherwise_is_found(tmp_path: Path, named: str, there: str) -> None:
+    sounds = clips(tmp_path, there)
+    (tmp_path / "t.csv").write_text(f"path,text\n{named},{TEXTS[0]}\n")
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS[:1], sounds)
+
+
+def test_an_address_is_told_from_a_file_that_is_missing(tmp_path: Path) -> None:
+    clips(tmp_path, "a.wav")
+    (tmp_path / "t.csv").write_text(f"path,text\nhttps://example.org/a.wav?x=1,{TEXTS[0]}\n")
+    with pytest.raises(UserError, match=r"no audio: .* is an address; download it, and name"):
+        run_import(tmp_path / "t.csv", output=tmp_path / "out")
+
+
+def test_of_two_that_a_clip_may_have_become_neither_is_taken(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, "a.wav", "b.wav", "b.flac")
+    (tmp_path / "t.csv").write_text(f"path,text\na.mp3,{TEXTS[0]}\nb.mp3,Which?\n")
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS[:1], sounds[:1])
+    assert result.reasons == [("t.csv:3", "no audio")]
+
+
+@pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A", "NULL"])
+def test_a_cell_that_says_it_is_empty_is_neither_a_text_nor_a_speaker(
+    tmp_path: Path, empty: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        f"path,text,speaker\na.wav,{TEXTS[0]},{empty}\nb.wav,{empty},ann\nc.wav,nan bread,ann\n"
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([TEXTS[0], "nan bread"], [sounds[0], sounds[2]])
+    assert [u.speaker for u in result.rows] == [None, "ann"]
+    assert result.reasons == [("t.csv:3", "no text")]
+
+
+def test_a_channel_by_name_is_that_channel_and_one_that_is_none_is_left_out(tmp_path: Path) -> None:
+    left, right = sound(1), sound(2)
+    soundfile.write(tmp_path / "call.wav", np.stack([left, right], 1), 16_000, subtype="PCM_16")
+    (tmp_path / "t.csv").write_text(
+        f"path,text,channel\ncall.wav,{TEXTS[0]},Left\ncall.wav,{TEXTS[1]},R\n"
+        f"call.wav,{TEXTS[2]},agent\n"
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS[:2], [left, right])
+    assert result.reasons == [("t.csv:4", "bad row")]
+    assert "channel 'agent' is no number" in result.left_out[0]["detail"]
+
+
+def test_who_corrected_a_text_is_no_text(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text},Ann Lee" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,corrected by", *rows]))
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+
+
+@pytest.mark.parametrize("heads", ["asr_text,corrected_text", "text,Manual transcript", "hyp,said"])
+def test_of_two_texts_the_corrected_one_is_taken(tmp_path: Path, heads: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [
+        f"{name},a model wrote this and more,{text}"
+        for name, text in zip(NAMES, TEXTS, strict=True)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *rows]))
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+    gaps = [row.replace(TEXTS[0], "") for row in rows]
+    if heads.startswith("text,"):  # corrected where it was wrong alone
+        (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *gaps]))
+        result = run_import(tmp_path / "t.csv", output=tmp_path / "gaps")
+        assert set(result.texts) == {"a model wrote this and more"}

@@ -228,7 +228,7 @@ def test_words_are_joined_up_to_a_pause(tmp_path: Path) -> None:
     (tmp_path / "talk.TextGrid").write_text(grid, encoding="utf-16")
     again = run_import(tmp_path / "talk.TextGrid", output=tmp_path / "again")
     assert tuple(again.texts) == WHOLE
-    assert again.imported.sources[0].taken_for == ("tiers: words",)
+    assert again.imported.sources[0].taken_for == ("tiers: words", "not used: phones")
 
 
 @pytest.mark.parametrize("shift_s", [-0.2, -0.1, 0.1, 0.2])
@@ -390,6 +390,7 @@ def test_the_recording_is_what_the_source_names(tmp_path: Path) -> None:
     assert tuple(result.texts) == WHOLE
     cut_as_wanted(result, samples)
     (tmp_path / "lost.srt").write_text(srt(*timed()))
+    clips(tmp_path, "other.wav")
     with pytest.raises(UserError, match=r"no recording lost is beside it, such as lost\.wav"):
         run_import(tmp_path / "lost.srt", output=tmp_path / "none")
 
@@ -474,3 +475,97 @@ def test_a_segment_without_a_text_is_no_word_none(tmp_path: Path) -> None:
     result = run_import(tmp_path / "d")
     assert result.texts == ["A."]
     assert result.reasons == [("a.json:segment 1", "no text")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("talk.transcript.vtt", vtt(*timed())), ("Label Track.txt", None)]
+)
+def test_the_only_text_is_of_the_only_recording(
+    tmp_path: Path, name: str, content: str | None
+) -> None:
+    samples = recording(tmp_path / "in")
+    labels = "".join(f"{s}\t{e}\t{text}\n" for s, e, text in timed())
+    (tmp_path / "in" / name).write_text(content or labels)
+    for i, sources in enumerate(([""], [name], ["talk.wav", name])):
+        paths = [tmp_path / "in" / source for source in sources]
+        result = run_import(*paths, output=tmp_path / f"out{i}")
+        assert tuple(result.texts) == WHOLE
+        cut_as_wanted(result, samples)
+        said = 'recording: "talk.wav", the only one beside it'
+        assert said in result.imported.sources[0].taken_for
+
+
+def test_a_text_whose_recording_is_not_known_is_left_out(tmp_path: Path) -> None:
+    recording(tmp_path)
+    (tmp_path / "talk.srt").write_text(srt(*timed()))
+    (tmp_path / "second.srt").write_text(srt(*timed()))
+    result = run_import(tmp_path, output=tmp_path.parent / "out")
+    assert tuple(result.texts) == WHOLE
+    assert result.reasons == [("second.srt", "no audio")]
+
+
+def test_words_of_webmaus_are_taken_and_marks_of_pauses_are_not(tmp_path: Path) -> None:
+    samples = recording(tmp_path)
+    marked = sorted([*words(), (3.2, 4.2, "<p:>"), (6.5, 7.5, "sil")])
+    grid = textgrid(("ORT-MAU", marked), ("KAN-MAU", words()), ("MAU", [(0.5, 0.7, "D")]))
+    (tmp_path / "talk.TextGrid").write_text(grid)
+    result = run_import(tmp_path / "talk.TextGrid", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    assert result.imported.sources[0].taken_for == ("tiers: ORT-MAU", "not used: KAN-MAU, MAU")
+
+
+def test_names_before_captions_are_speakers_and_stand_in_no_sentence(tmp_path: Path) -> None:
+    recording(tmp_path)
+    who = ("Ann Lee", "Bob", "Ann Lee", "Ann Lee", "Bob")
+    said = [(s, e, f"{name}: {text}") for (s, e, text), name in zip(timed(), who, strict=True)]
+    (tmp_path / "talk.vtt").write_text(vtt(*said))
+    result = run_import(tmp_path, output=tmp_path.parent / "named")
+    assert [(u.speaker, u.text) for u in result.rows] == [*zip(who, SAID, strict=True)]
+
+
+def test_a_name_before_some_captions_begins_another_sentence(tmp_path: Path) -> None:
+    recording(tmp_path)
+    labels = ("ANN: ", "BOB: ", "ANN: ", "", "")
+    said = [(s, e, f"{name}{text}") for (s, e, text), name in zip(timed(), labels, strict=True)]
+    (tmp_path / "talk.srt").write_text(srt(*said))
+    texts = run_import(tmp_path, output=tmp_path.parent / "some").texts
+    assert texts == [f"ANN: {SAID[0]}", f"BOB: {SAID[1]}", f"ANN: {SAID[2]}", WHOLE[2]]
+
+
+@pytest.mark.parametrize(
+    ("recordings", "speakers"), [(1, {"SPEAKER_00", "SPEAKER_01"}), (2, {None})]
+)
+def test_numbers_that_a_recording_gives_its_speakers_are_no_people(
+    tmp_path: Path, recordings: int, speakers: set
+) -> None:
+    for n in range(recordings):
+        recording(tmp_path / "in", f"talk{n}.wav")
+        segments = [
+            {"start": s, "end": e, "text": text, "speaker": f"SPEAKER_0{i // 3}"}
+            for i, (s, e, text) in enumerate(timed())
+        ]
+        (tmp_path / f"in/talk{n}.json").write_text(json.dumps({"segments": segments}))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert {u.speaker for u in result.rows} == speakers
+    kept = result.imported.sources[0].taken_for
+    for lines in (result.told, kept):
+        assert any("not taken for people" in line for line in lines) == (recordings > 1)
+
+
+def test_labels_divided_by_spaces_are_labels_and_those_of_htk_are_no_transcript(
+    tmp_path: Path,
+) -> None:
+    samples = recording(tmp_path / "in")
+    labels = "".join(f"{s:.6f} {e:.6f}  {text}\n" for s, e, text in timed())
+    (tmp_path / "in/talk.txt").write_text(labels)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    (tmp_path / "in/talk.txt").write_text("10 20 30\n5 4 3\n")  # counted
+    assert run_import(tmp_path / "in", output=tmp_path / "count").texts == ["10 20 30 5 4 3"]
+    (tmp_path / "in/talk.txt").unlink()
+    lab = "".join(f"{s * 1e7:.0f} {e * 1e7:.0f} {text}\n" for s, e, text in timed())
+    (tmp_path / "in/talk.lab").write_text(lab)
+    with pytest.raises(UserError, match=r"talk\.lab: bad row: has times in HTK's units"):
+        run_import(tmp_path / "in", output=tmp_path / "lab")

@@ -114,7 +114,15 @@ def test_a_draft_is_one_until_it_is_kept_or_edited(tmp_path: Path) -> None:
     assert {*draft} <= {*untouched}
 
 
-@pytest.mark.parametrize("stretch", [{}, {"start": 0.1, "end": 0.9}, {"offset": 0.1, "channel": 0}])
+@pytest.mark.parametrize(
+    "stretch",
+    [
+        {},
+        {"start": 0.1, "end": 0.9},
+        {"offset": 0.1, "channel": 0},
+        {"start_ms": 100, "end_ms": 900},
+    ],
+)
 def test_both_parts_of_a_split_are_the_clip(tmp_path: Path, stretch: dict) -> None:
     manifest = write_set(tmp_path, TEXTS, target="One", **stretch)
     rows = rows_of(manifest)

@@ -153,6 +153,21 @@ def test_names_that_collide_take_their_folders_then_their_suffix(tmp_path, monke
 # Loops
 
 
+def test_files_of_kinds_that_are_not_read_are_not_passed_over_in_silence(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    for name in ("a.avi", "b.MTS", "notes.txt"):
+        Path("x", name).touch()
+    assert main(["transcribe", "x"]) == 2
+    assert "holds no audio but 2 files that are not read, as x/a.avi" in capsys.readouterr().err
+    Path("x/c.wav").touch()
+    assert main(["transcribe", "x"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("moontune: passed over: 2 files that are not read, as x/a.avi")
+
+
 def test_names_that_lead_nowhere_are_told_when_they_are_read(tmp_path, monkeypatch, capsys) -> None:
     """A link to itself, a home of nobody's, and a name that looks like a flag."""
     monkeypatch.chdir(tmp_path)
@@ -165,6 +180,8 @@ def test_names_that_lead_nowhere_are_told_when_they_are_read(tmp_path, monkeypat
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith("moontune: loop.wav: cannot be opened")
     assert told[1] == "moontune: ~nobody/a.wav: no such file"
+    assert main(["transcribe", "https://example.org/a.wav"]) == 2
+    assert "a.wav: is an address; download the recording" in capsys.readouterr().err
     Path("-1st.wav").touch()
     assert main(["transcribe", "-1st.wav"]) == 2
     assert "to name the file, write ./-1st.wav" in capsys.readouterr().err

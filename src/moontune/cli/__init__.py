@@ -20,14 +20,28 @@ In reading order:
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of the `moontune` command; returns the exit code, also of Ctrl-C while it is loaded."""
+    _make_streams_usable()
     try:
         from moontune.cli import dispatch
     except KeyboardInterrupt:
         print("moontune: interrupted", file=sys.stderr)
         return 130
     return dispatch.main(argv)
+
+
+def _make_streams_usable() -> None:
+    """Streams that a shell has closed (`>&-`) are those of nothing, and what the encoding of a
+    terminal or pipe lacks is written as an escape: neither ends what is computed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")

@@ -273,7 +273,8 @@ class ConsoleUi:
         comparison, names = card.comparison, card.names
         size = counted(comparison.utterances, "clip")
         size += f", {counted(comparison.words, comparison.unit)}"
-        self.note(f"{size}, {comparison.seconds / 60:.1f} minutes")
+        minutes = f", {comparison.seconds / 60:.1f} minutes" if comparison.seconds else ""
+        self.note(f"{size}{minutes}")
         self.figures(comparison, names)
         self.note("")
         sides = (
@@ -291,7 +292,8 @@ class ConsoleUi:
             )
         if comparison.speakers:
             self._groups("speaker", comparison, comparison.by_speaker, names)
-        self._groups("length", comparison, comparison.by_duration, names)
+        if comparison.by_duration:
+            self._groups("length", comparison, comparison.by_duration, names)
         if names is not None:
             words = (("fixed", comparison.words_fixed), ("broken", comparison.words_broken))
             for kind, counts in words:

@@ -80,6 +80,7 @@ _TURN = re.compile(r"^\s*(?:>{2,}|&gt;&gt;|\u00bb)\s*")
 # A letter stands apart, or `So:` were a speaker S O.
 _SPEAKER = r"(?:(?:speaker|spk|voice|person)(?:[ _-]?\d{1,3}|[ _-][A-Z])|s\d{1,3})"
 _NUMBERED = re.compile(rf"(?:^|(?<=[.!?\u2026]\s))\s*{_SPEAKER}\s*:\s*", re.IGNORECASE)
+_LABELLED = re.compile(rf"\s*[\[(]?({_SPEAKER})[\])]?\s*:\s*(?=\S)", re.IGNORECASE)
 _ONLY_SPEAKER = re.compile(rf"\s*{_SPEAKER}\s*:?\s*", re.IGNORECASE)
 _NAMED = re.compile(r"^\s*([A-Z][\w.'-]*(?: [A-Z][\w.'-]*){0,2})\s*:\s+(?=\S)")
 _FEW, _SHARE = 3, 0.05  # rows that begin with a name and a colon, from which on it is a habit
@@ -143,6 +144,20 @@ def without_annotations(texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
         cleaned.append(_clean(text, names, found))
         counts.update(found)
     return cleaned, counts
+
+
+def speakers_named(texts: Sequence[str]) -> list[tuple[str | None, str]]:
+    """For each text who speaks by the name and colon that it begins with, and the rest of it; None
+    and all of it where it names nobody."""
+    names = _names_of_speakers(texts)
+    found: list[tuple[str | None, str]] = []
+    for text in texts:
+        named = _NAMED.match(text)
+        if named and named.group(1) not in names:
+            named = None
+        label = named or _LABELLED.match(text)
+        found.append((label.group(1), text[label.end() :]) if label else (None, text))
+    return found
 
 
 def _names_of_speakers(texts: Sequence[str]) -> set[str]:

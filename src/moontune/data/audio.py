@@ -14,15 +14,18 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from moontune.data.sound.ffmpeg_audio import MP3, FfmpegFile, NoSoundError, demuxer_of
+from moontune.data.sound.ffmpeg_audio import MP3, WAV, FfmpegFile, NoSoundError, demuxer_of
 from moontune.data.sound.file_kinds import (
     CONVERT,
     DAMAGED,
     HEAD_BYTES,
+    OGG_PAGE,
     TAG_HEAD_BYTES,
     holds_mp3_frames,
     is_mp3_frame,
+    is_unclosed_wav,
     mp3_count,
+    ogg_is_cut,
     tag_bytes,
     why_undecodable,
 )
@@ -184,7 +187,14 @@ def open_audio(source: Path | bytes | BinaryIO) -> Iterator[Any]:
         is_mp3 = is_mp3_frame(behind_tags)
         file.frames_told = file.frames if is_mp3 else 0
         file.goes_on = lambda: is_mp3 and holds_mp3_frames(behind_tags, stream.read(_REST_BYTES))
+        file.is_cut = lambda: head.startswith(b"OggS") and ogg_is_cut(_tail(stream))
         yield file
+
+
+def _tail(stream: Any) -> bytes:
+    """What an ogg ends with."""
+    stream.seek(max(0, stream.seek(0, io.SEEK_END) - OGG_PAGE))
+    return stream.read()
 
 
 def _kind_of(stream: Any) -> tuple[bytes, bytes, str | None]:
@@ -196,6 +206,8 @@ def _kind_of(stream: Any) -> tuple[bytes, bytes, str | None]:
     demuxer = demuxer_of(head) or (demuxer_of(behind_tags) if sound else None)
     if demuxer is None and is_mp3_frame(behind_tags) and _goes_on(stream, sound, behind_tags):
         demuxer = MP3
+    if demuxer is None and is_unclosed_wav(head, stream.seek(0, io.SEEK_END)):
+        demuxer = WAV
     stream.seek(0)
     return head, behind_tags, demuxer
 
@@ -288,6 +300,8 @@ def _mono_blocks(
         if hear is not None:
             hear(block, file.samplerate)
         yield mono_of(block) if channel is None else block[:, channel]
+    if not read and not start and file.is_cut():
+        raise AudioError("is cut off: it ends before any sound")
     if not read:
         raise AudioError("ends before the row's offset" if start else "holds no samples")
     if left == 0:
@@ -304,6 +318,8 @@ def _check_end(file: Any, end: int, *, to_the_end: bool) -> None:
     for whole, part in told:
         if whole < _PIPED_BYTES and part < (1 - _SMALL_LOSS) * whole:
             raise AudioError(f"is cut off: {100 * part / whole:.0f} % of what its header tells")
+    if to_the_end and file.is_cut():
+        raise AudioError(f"is cut off: {end / file.samplerate:.1f} s are there")
     if file.goes_on():
         raise AudioError(
             f"holds more than the {end / file.samplerate:.1f} s that are decoded of it, "

@@ -19,7 +19,13 @@ from moontune.data.rows.fields import audio_of, channel_of, name_of, stretch_of,
 from moontune.data.rows.sessions import recorded_of
 from moontune.errors import UserError
 from moontune.system.file_kinds import binary_kind, text_kind
-from moontune.system.files import AGAIN, mending, real_path, write_jsonl
+from moontune.system.files import (
+    AGAIN,
+    accents_written_alike,
+    mending,
+    real_path,
+    write_jsonl,
+)
 
 _GZIP = b"\x1f\x8b"
 _LARGEST_ARRAY = 2**28  # bytes
@@ -111,9 +117,11 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
         file = audio.replace("\\", "/")  # as Windows writes it
     if audio.startswith("~"):
         file = os.path.expanduser(audio)
+    paths = [os.path.normpath(os.path.join(base, name)) for name in accents_written_alike(file)]
+    path = paths[0] if len(paths) == 1 else next(filter(os.path.exists, paths), paths[0])
     return Utterance(
         id=ident if ident is not None else _usual_id(audio, offset),
-        audio_filepath=Path(os.path.normpath(os.path.join(base, file))),
+        audio_filepath=Path(path),
         text=text,
         duration=seconds,
         speaker=speaker or None,

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -116,6 +117,27 @@ class FoundSpeakers:
             f"no row names a speaker, so {self.count} were taken from the {self.source}, e.g. "
             f"{first.speaker} for {file}; if these are no speakers, give --split-by utterance"
         )
+
+
+def spelt_alike(utterances: Sequence[Utterance]) -> tuple[list[Utterance], str | None]:
+    """Utterances, each speaker under the first of the spellings that differ in capitals, spaces or
+    the way of writing an accent alone, and a line that says so: as two people, Ann and ann would
+    stand in training and test. A name of spaces is none."""
+    first: dict[str, str] = {}
+    known: dict[str | None, str | None] = {None: None}
+    for name in dict.fromkeys(u.speaker for u in utterances if u.speaker):
+        tidy = " ".join(unicodedata.normalize("NFC", name).split())
+        known[name] = first.setdefault(tidy.casefold(), tidy) or None
+    alike = [(one, name) for name, one in known.items() if one and one != name]
+    changed = [
+        u if known[u.speaker] == u.speaker else replace(u, speaker=known[u.speaker])
+        for u in utterances
+    ]
+    if len(known) - 1 == len(first):  # no two were one
+        return changed, None
+    one, name = alike[0]
+    more = f", and {len(alike) - 1} more like it" if len(alike) > 1 else ""
+    return changed, f"taken for one speaker: {one} and {name}{more}; spell two people otherwise"
 
 
 def find_speakers(utterances: Sequence[Utterance]) -> FoundSpeakers | None:

@@ -297,7 +297,7 @@ def check_groups(
     names: set[str | None] = {None}
     for u in utterances:
         seen.append(u)
-        names.add(u.id if asked == "utterance" else u.speaker)
+        names.add(u.id if asked == "utterance" else u.speaker and u.speaker.casefold())
         if len(names) > 3:
             return
     found = find_speakers(seen) if asked != "utterance" else None

@@ -406,7 +406,13 @@ def _by_duration(before: Sequence[PredictionRow], after: Sequence[PredictionRow]
         f"under {_BANDS_S[0]:g} s",
         *(f"{low:g} to {high:g} s" for low, high in itertools.pairwise(_BANDS_S)),
         f"{_BANDS_S[-1]:g} s and more",
+        "not known",
     ]
-    band = {r["id"]: names[sum(r["duration"] >= end for end in _BANDS_S)] for r in before}
+    if not any(r["duration"] for r in before):
+        return []
+    band = {
+        r["id"]: names[sum(r["duration"] >= end for end in _BANDS_S) if r["duration"] else -1]
+        for r in before
+    }
     rows = _grouped(before, after, lambda r: band[r["id"]])
     return sorted(rows, key=lambda row: names.index(row.name))

@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlparse
 
+from moontune.system.files import accents_written_alike, is_address
 from moontune.transcribe.recordings import SUFFIXES
 
 MOST_FILES = 2_000_000  # of a tree that is searched
@@ -34,15 +36,20 @@ class AudioFinder:
         """The file that a table in `folder` names. Raises NotFoundError.
 
         A path is tried as it is, with `\\` as `/`, in the folders where corpora keep their clips,
-        with the suffixes of audio, and last by the file's name alone, where one file has it and
-        the path's folder is none that is here.
+        with the suffixes of audio, of a clip that was converted as what it was converted to, and
+        last by the file's name alone, where one file has it and the path's folder is none that is
+        here.
         """
-        named = named.strip().removeprefix("file://")
+        named = _without_scheme(named.strip())
         if not named or "\0" in named:
             raise NotFoundError("no path")
+        if is_address(named):
+            raise NotFoundError(f"{named}: is an address; download it, and name the file")
         for path in self._choices(named, folder):
             if self._allowed(path) and path.is_file():
                 return path
+        if (path := self._converted(named, folder)) is not None:
+            return path
         if self._folder_is_here(named.replace("\\", "/"), folder):
             raise NotFoundError(f"{named}: no such file")
         return self._by_name(named)
@@ -53,9 +60,17 @@ class AudioFinder:
         inside = len(parts) > 1 and parts != ("/", parts[-1])
         return inside and any(path.parent.is_dir() for path in self._choices(named, folder))
 
+    def _converted(self, named: str, folder: Path) -> Path | None:
+        """The file that has the path's name but for the suffix, where just one has."""
+        if PurePosixPath(named).suffix.lower() not in SUFFIXES:
+            return None
+        choices = (p.with_suffix(s) for p in self._choices(named, folder) for s in SUFFIXES)
+        found = {path.resolve(): path for path in choices if self._allowed(path) and path.is_file()}
+        return next(iter(found.values())) if len(found) == 1 else None
+
     def _choices(self, named: str, folder: Path) -> Iterator[Path]:
-        forms = [named, named.replace("\\", "/")] if "\\" in named else [named]
-        for form in forms:
+        written = dict.fromkeys([named, named.replace("\\", "/"), unquote(named)])
+        for form in (form for name in written for form in accents_written_alike(name)):
             form = os.path.expanduser(form)
             places = [folder / sub for sub in _FOLDERS] if not os.path.isabs(form) else [Path("/")]
             for place in dict.fromkeys([*places, self.root]):
@@ -85,6 +100,11 @@ class AudioFinder:
             if path.suffix.lower() in SUFFIXES and self._allowed(path):
                 names[_same(path.name)].append(path)
         return names
+
+
+def _without_scheme(named: str) -> str:
+    """A path; of a `file://` address the one that it is of."""
+    return unquote(urlparse(named).path) if named.lower().startswith("file://") else named
 
 
 def _same(name: str) -> str:

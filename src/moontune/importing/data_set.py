@@ -17,7 +17,8 @@ from moontune.importing.audio_files import AudioFinder, is_audio
 from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to_copy, whole
 from moontune.importing.formats import pairs
 from moontune.importing.recognise import format_named, recognise, summary_of
-from moontune.importing.timed.beside import is_script
+from moontune.importing.timed.beside import is_script, kind_of
+from moontune.importing.timed.cutting import is_of_another, of_recording
 from moontune.importing.unpacking import is_archive, unpack
 from moontune.importing.values import (
     BAD_ROW,
@@ -29,6 +30,7 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
+from moontune.importing.voices import without_numbered
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, current
 from moontune.models.locate import run_flags
@@ -145,12 +147,12 @@ def make_data_set(
 
 
 def _with_scripts(sources: Sequence[Path]) -> Iterator[tuple[Path, Path | None]]:
-    """Sources; a recording and the script that is named after it are one."""
+    """Sources; a recording and the text that is named after it, and is of no other, are one."""
     rest = list(sources)
     while rest:
         source = rest.pop(0)
         named = bool(rest) and source.is_file() and is_audio(source) and rest[0].is_file()
-        script = rest[0] if named and is_script(rest[0]) else None
+        script = rest[0] if named and (is_script(rest[0]) or is_of_another(rest[0])) else None
         rest = rest[1:] if script else rest
         yield source, script
 
@@ -220,7 +222,9 @@ class _Made:
         if script is None:
             return recognise(place, longest_s, self._only, confined=confined, ear=self._ear)
         finder = AudioFinder(place.parent)
-        return [pairs.pair(Place(script, script.parent, finder, longest_s, self._ear), place)]
+        at = Place(script, script.parent, finder, longest_s, self._ear)
+        kind = kind_of(script)
+        return [pairs.pair(at, place) if kind is None else of_recording(kind, at, place)]
 
     def _unpacked(self, archive: Path, damaged: list[str]) -> Path:
         folder = self._folder / f"{_UNPACKED}-{len(self._sources)}"  # its clips are no other's
@@ -306,6 +310,11 @@ class _Made:
         """Write the manifest, what was left out, and last the record. Raises UserError."""
         if not self._taken:
             raise UserError(self._nothing())
+        self._taken, numbered = without_numbered(self._taken)
+        if numbered is not None:
+            self._tell(numbered)
+            *rest, last = self._sources  # kept in the record, for a run that imports on its way
+            self._sources = [*rest, replace(last, taken_for=(*last.taken_for, numbered))]
         write_manifest(self._folder / MANIFEST, self._taken, keep_where=True)
         write_jsonl(self._folder / LEFT_OUT, [asdict(one) for one in self._left])
         reasons = dict(Counter(one.reason for one in self._left).most_common())

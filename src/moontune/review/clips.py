@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from moontune.data.manifest import Utterance, manifest_lines, parse_line, read_manifest
-from moontune.data.rows.fields import FIELD_NAMES, written_name
+from moontune.data.rows.fields import FIELD_NAMES, MILLISECONDS, written_name
 from moontune.system.files import json_line, real_path
 
 SHORTEST_PART_S = 0.2
@@ -135,7 +135,8 @@ def split_clip(
 
 def _part(clip: Clip, key: str, stretch: tuple[float, float], text: str, folder: Path) -> Clip:
     row = json.loads(clip.line)
-    for name in (*FIELD_NAMES["end"], "target", "confidences"):
+    in_ms = (name for names in MILLISECONDS.values() for name in names)
+    for name in (*FIELD_NAMES["end"], *in_ms, "target", "confidences"):
         row.pop(name, None)
     row.setdefault("original_text", clip.utterance.text)
     row[written_name(row, "text")] = text

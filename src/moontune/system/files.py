@@ -6,8 +6,10 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,19 @@ def real_path(path: Path) -> Path:
 def user_path(name: str | Path) -> Path:
     """A path as a user writes it, `~` for the home folder; the name itself where it is nobody's."""
     return Path(os.path.expanduser(name))
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is of something on the network, which is fetched by nobody here."""
+    return bool(re.match(r"(?:https?|ftp|s3|gs)://", name, re.IGNORECASE))
+
+
+def accents_written_alike(path: str) -> list[str]:
+    """A path, and the same with its accents as one character each, and as a letter and a mark, as
+    Macs write them."""
+    if path.isascii():
+        return [path]
+    return list(dict.fromkeys([path, *(unicodedata.normalize(f, path) for f in ("NFC", "NFD"))]))
 
 
 def write_bytes(path: Path, content: bytes, mode: int | None = None) -> None:

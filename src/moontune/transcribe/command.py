@@ -32,7 +32,7 @@ from moontune.transcribe.own_words.key_terms import (
     terms_to_write,
 )
 from moontune.transcribe.recognizer import base_of, language_of_model
-from moontune.transcribe.recordings import Recording, find_recordings
+from moontune.transcribe.recordings import Recording, find_recordings, passed_over
 from moontune.transcribe.segmentation import SegmentationConfig
 from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
 
@@ -154,7 +154,7 @@ def _transcribed(
     asked = _asked(args)
     asked_text = AskedText(_decoding(args), args.domain_text, args.no_domain_text)
     text = text_to_use(args.model, asked_text)
-    recordings = find_recordings(args.files)
+    recordings = _recordings(args, complain)
 
     def tell(text: str) -> None:  # names of files, and what libraries say of them
         complain(printable(text))
@@ -211,6 +211,14 @@ def _transcribed(
             if drafts is not None:
                 summary.drafts = drafts.close()
     return summary
+
+
+def _recordings(args: TranscribeArgs, complain: Callable[[str], None]) -> list[Recording]:
+    """Those that are named. Raises UserError."""
+    found = find_recordings(args.files)
+    if (line := passed_over(args.files)) is not None:
+        complain(printable(line))
+    return found
 
 
 def _spaced(recognizer: Recognizer, key_terms: KeyTerms | None) -> Recognizer:

@@ -7,25 +7,37 @@ from __future__ import annotations
 
 from typing import Any
 
+from moontune.system.files import is_address
+
 # The first name of each field is the one moontune writes; the others are what NeMo,
 # `moonshine_voice.lora`, Common Voice and `datasets` exports use for the same thing.
 FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "audio_filepath": ("audio_filepath", "audio", "path", "wav", "audio_path", "file", "filename"),
     "text": ("text", "transcript", "sentence", "transcription", "reference"),
-    "duration": ("duration", "seconds", "duration_s", "length_s"),
+    "duration": ("duration", "seconds", "duration_s", "length_s", "duration_sec"),
     "speaker": ("speaker", "speaker_id", "client_id", "spk"),
     "id": ("id", "utterance_id", "utt_id", "key"),
     "target": ("target",),
-    "offset": ("offset", "start", "start_time", "begin"),
-    "end": ("end", "end_time", "stop"),
+    "offset": ("offset", "start", "start_time", "begin", "start_s", "start_sec", "offset_s"),
+    "end": ("end", "end_time", "stop", "end_s", "end_sec"),
     "channel": ("channel", "channel_selector"),
+}
+# Where a row has none of these, times in milliseconds.
+MILLISECONDS: dict[str, tuple[str, ...]] = {
+    "offset": ("offset_ms", "start_ms", "start_time_ms", "begin_ms"),
+    "end": ("end_ms", "end_time_ms", "stop_ms"),
+    "duration": ("duration_ms", "length_ms"),
 }
 _UNLIKE_S = 0.05  # that a duration may say otherwise than offset and end
 
 
 def _pick(row: dict[str, Any], field: str) -> Any:
     """The field's value under any of its names; not a number, as pandas writes it, is none."""
-    for name in FIELD_NAMES[field]:
+    return _first(row, FIELD_NAMES[field])
+
+
+def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
+    for name in names:
         value = row.get(name)
         if value is not None and value == value:
             return value
@@ -51,17 +63,20 @@ def name_of(row: dict[str, Any], field: str) -> str | None:
 
 
 def _seconds(row: dict[str, Any], field: str) -> float | None:
-    value = _pick(row, field)
+    value, names, unit, of_a_second = _pick(row, field), FIELD_NAMES[field], "seconds", 1
+    if value is None:
+        names, unit, of_a_second = MILLISECONDS[field], "milliseconds", 1000
+        value = _first(row, names)
     if value is None:
         return None
-    name = next(n for n in FIELD_NAMES[field] if row.get(n) is value)
+    name = next(n for n in names if row.get(n) is value)
     try:
-        seconds = float("true" if isinstance(value, bool) else value)
+        number = float("true" if isinstance(value, bool) else value)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} must be seconds, found {_short(value)}") from None
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{name} must be 0 or more seconds, found {seconds}")
-    return seconds
+        raise ValueError(f"{name} must be {unit}, found {_short(value)}") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} must be 0 or more {unit}, found {number}")
+    return number / of_a_second
 
 
 def stretch_of(row: dict[str, Any]) -> tuple[float | None, float | None]:
@@ -100,6 +115,10 @@ def audio_of(row: dict[str, Any]) -> str:
     if not isinstance(value, str) or not value.strip():
         names = ", ".join(FIELD_NAMES["audio_filepath"][:4])
         raise ValueError(f"no audio path; give one of the fields {names}")
+    if is_address(value):
+        raise ValueError(
+            f"audio path {_short(value)} is an address; download it, and name the file"
+        )
     if "\0" in value:
         raise ValueError(f"audio path {_short(value)} holds a zero byte")
     return value

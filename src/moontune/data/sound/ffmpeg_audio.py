@@ -28,6 +28,7 @@ _STARTS = (
     ),  # QuickTime before there was ftyp
 )
 MP3 = "mp3"  # a demuxer; it reads on behind the end of the first of several
+WAV = "wav"  # another; it reads one to its end that claims to hold nothing
 _PROTECTED = ("drms", "enca")  # codecs of Apple's and of common encryption
 _FEW_LOST, _MOST_LOST = 8, 0.02  # frames of an mp3 that may be damaged: 0.2 s, or a share
 _CUT_OFF = 0.9  # of what the head claims

@@ -7,6 +7,8 @@ import struct
 HEAD_BYTES = 4096
 TAG_HEAD_BYTES = 16  # of a tag, in which its length stands
 _FIRST_FRAME = 200  # bytes of an mp3, in which the count stands
+OGG_PAGE = 2**16  # bytes, of the longest
+_OGG_HEAD = 27  # of a page, whose last byte counts the lengths that follow it
 _SOME_FRAMES = 8  # 0.2 s and more
 CONVERT = "convert it: ffmpeg -i FILE out.wav"
 DAMAGED = "it is damaged or cut off; copy or record it again"
@@ -53,6 +55,32 @@ _DECODED = (  # libsndfile or FFmpeg knows these, so there is something else
     (0, b"\xff\xfb", "an mp3"),
     (0, b"FORM", "an aiff"),
 )
+
+
+def is_unclosed_wav(head: bytes, size: int) -> bool:
+    """Whether a WAV of so many bytes claims to hold no sound and has some, as a recorder leaves it
+    that was not stopped in order."""
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return False
+    at = 12
+    while at + 8 <= len(head) and head[at : at + 4] != b"data":
+        at += 8 + int.from_bytes(head[at + 4 : at + 8], "little") + head[at + 4] % 2
+    if head[at : at + 8] != b"data" + bytes(4):
+        return False
+    behind = head[at + 8 : at + 16]  # another part of it, where it holds no sound indeed
+    ends = at + 16 + int.from_bytes(behind[4:8], "little")
+    return size > at + 8 and not (behind[:4].strip().isalnum() and ends <= size)
+
+
+def ogg_is_cut(tail: bytes) -> bool:
+    """Whether an ogg that ends so ends within one of its pages."""
+    at = tail.rfind(b"OggS\0")
+    if at < 0:
+        return False
+    page = tail[at:]
+    parts = page[_OGG_HEAD : _OGG_HEAD + page[_OGG_HEAD - 1]] if len(page) >= _OGG_HEAD else b""
+    whole = len(page) >= _OGG_HEAD and len(parts) == page[_OGG_HEAD - 1]
+    return not whole or len(page) < _OGG_HEAD + len(parts) + sum(parts)
 
 
 def is_mp3_frame(behind_tags: bytes) -> bool:

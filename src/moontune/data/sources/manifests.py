@@ -11,6 +11,7 @@ from pathlib import Path
 from moontune.data.manifest import Dropped, Utterance, each_row, keep_once, read_manifests
 from moontune.data.sources.base import DataOrigin, Sample
 from moontune.data.speakers import find_speakers as speakers_of
+from moontune.data.speakers import spelt_alike
 
 _TELL_SPEAKERS = 20_000  # rows whose folders and file names tell who speaks
 
@@ -29,6 +30,7 @@ def sample_manifests(
     else:
         choice = _Choice(utterances, seed)
         rows, bad, total = choice.of(paths), choice.bad, choice.total
+    rows, alike = spelt_alike(rows)
     named = any(u.speaker is not None for u in rows)
     found = None
     if find_speakers and not named:
@@ -43,7 +45,7 @@ def sample_manifests(
         rows=total,
         speakers_from=found.source if found else None,
     )
-    return Sample(rows, bad, remark=found.sentence if found else None, origin=origin)
+    return Sample(rows, bad, remark=found.sentence if found else alike, origin=origin)
 
 
 class _Choice:

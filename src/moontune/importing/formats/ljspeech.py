@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -13,14 +14,20 @@ from moontune.importing.text_files import read_text
 from moontune.importing.values import BAD_ROW, Format, Found, Place, Recognised, SourceRow, left_out
 
 _TABLE, _CLIPS = "metadata.csv", "wavs"
+_WORD = re.compile(r"[^\W\u3040-\u9fff]+|\w")  # or a character of scripts without spaces
+_LOOKED_AT = 200  # rows
+_MOST = 0.5  # of the looked at
 
 
 def _folder(place: Place) -> Recognised | None:
     table = place.path / _TABLE
     if not (table.is_file() and (place.path / _CLIPS).is_dir()):
         return None
-    first = read_text(table).text.lstrip("\ufeff").split("\n", 1)[0].split("|")
+    rows = [line.split("|") for line in read_text(table).text.lstrip("\ufeff").splitlines()]
+    first = rows[0] if rows else []
     if len(first) not in (2, 3) or plain(first[0]) in ("file_name", "path", "audio"):
+        return None
+    if not _says_the_same(rows[:_LOOKED_AT]):
         return None
     try:
         place.finder.find(first[0], place.path / _CLIPS)
@@ -28,6 +35,16 @@ def _folder(place: Place) -> Recognised | None:
         return None
     told = ("audio: column 1", "text: column 3, with numbers as words, else column 2")
     return Recognised("ljspeech", place.path, (partial(_rows, place),), told)
+
+
+def _says_the_same(rows: list[list[str]]) -> bool:
+    """Whether the third column is the second in other words, and not who speaks, or the reverse."""
+    texts = [
+        [{*_WORD.findall(cell.casefold())} for cell in row[1:3]]
+        for row in rows
+        if len(row) == 3 and row[2].strip()
+    ]
+    return sum(bool(one & other) for one, other in texts) >= _MOST * len(texts)
 
 
 def _rows(place: Place) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
@@ -11,12 +12,14 @@ from moontune.config.schema import CleanConfig
 from moontune.data.audio import AudioError, header_duration_s
 from moontune.importing.audio_files import files_below, is_audio
 from moontune.importing.script import passages
-from moontune.importing.script.reading import script_lines
+from moontune.importing.script.reading import script_lines, without_times
 from moontune.importing.tables.table_rows import clip_name
-from moontune.importing.text_files import MARKDOWN, WORD, read_text
+from moontune.importing.text_files import MARKDOWN, WORD, lines_of, read_text
 from moontune.importing.timed.beside import PLAIN, beside
 from moontune.importing.timed.captions import tidy
+from moontune.importing.timed.labels import has_times
 from moontune.importing.values import (
+    BAD_ROW,
     NO_TEXT,
     TOO_LONG,
     Format,
@@ -30,6 +33,8 @@ from moontune.importing.values import (
 _LONGEST_S = 60.0  # of a clip that has no times in its text
 _CUT_S = CleanConfig.max_duration_s  # a run takes none that is longer, so it is cut
 _MOST = 0.5  # of the texts must have a recording
+_SAMPLES = re.compile(r"0 (\d{3,9}) (?=\S)")
+_FIRST_OF_TWO = "_mic1"  # VCTK's microphones
 
 
 def _folder(place: Place) -> Recognised | None:
@@ -45,10 +50,13 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
     for recording, file in pairs:
         where, name = place.name_of(file), clip_name(place, recording)
         seconds = _seconds(recording)
-        if seconds > _CUT_S and place.ear is not None:
+        if seconds > _CUT_S and place.ear is not None and not has_times(file):
             yield from passages.rows_of(recording, file, place.ear, place)
-        elif not (text := _text(file)):
+        elif not (text := _without_samples(_text(file), seconds)):
             yield left_out(where, name, NO_TEXT, "the text is empty")
+        elif has_times(file):
+            detail = "has times in HTK's units, which are not read; save it as a TextGrid"
+            yield left_out(where, name, BAD_ROW, detail)
         elif seconds > _LONGEST_S:
             detail = f"lasts {seconds:.0f} s, and its text has no times; `moontune import` cuts it"
             yield left_out(where, name, TOO_LONG, detail)
@@ -59,7 +67,15 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
 def _text(file: Path) -> str:
     if file.suffix.lower() in (*MARKDOWN, *WORD):
         return " ".join(line for _, line in script_lines(file))
-    return tidy(read_text(file).text)
+    return tidy("\n".join(without_times(lines_of(read_text(file).text))))
+
+
+def _without_samples(text: str, seconds: float) -> str:
+    """What is said, without the first and last sample that TIMIT has before it."""
+    samples = _SAMPLES.match(text)
+    if samples and abs(int(samples[1]) - 16_000 * seconds) < 800 * seconds:
+        return text[samples.end() :]
+    return text
 
 
 def _file(place: Place) -> Recognised | None:
@@ -86,7 +102,7 @@ def _tree(place: Place) -> Recognised | None:
     texts: dict[str, list[Path]] = defaultdict(list)
     for file in files_below(place.path):
         if is_audio(file):
-            audio[file.stem].append(file)
+            audio[file.stem.removesuffix(_FIRST_OF_TWO)].append(file)
         elif file.suffix.lower() in PLAIN:
             texts[file.stem].append(file)
     shared = [stem for stem in texts if len(texts[stem]) == len(audio.get(stem, ())) == 1]

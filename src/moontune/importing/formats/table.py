@@ -8,12 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from moontune.importing.audio_files import is_hidden
-from moontune.importing.tables.columns import Columns, choose_columns, looks_like_audio
-from moontune.importing.tables.delimited import dialects_of, table_of
+from moontune.importing.tables.columns import (
+    Columns,
+    above_head,
+    choose_columns,
+    looks_like_audio,
+)
+from moontune.importing.tables.delimited import Records, dialects_of, table_of
 from moontune.importing.tables.spreadsheet import sheets_of
 from moontune.importing.tables.table_rows import Table, rows_of
 from moontune.importing.text_files import read_text
 from moontune.importing.values import DamagedSourceError, Format, Place, Recognised, broken
+from moontune.system.formatting import counted
 
 _TABLES = (".csv", ".tsv", ".tab", ".psv")
 _TEXTS = (*_TABLES, ".txt")  # a table only if its cells are audio's names beyond doubt
@@ -74,12 +80,12 @@ def _tables(place: Place) -> list[_Chosen]:
     decoded = read_text(place.path)
     best: tuple[tuple[int, int], _Chosen] | None = None
     for rank, dialect in enumerate(dialects_of(decoded.text)):
-        records = table_of(decoded.text, dialect)
+        records, passed_over = _from_head(table_of(decoded.text, dialect))
         sample = [cells for _, cells in records[:_SAMPLE]]
         columns = choose_columns(sample, place.finder, place.path.parent)
         if columns is None:
             continue
-        words = (dialect.in_words, *([decoded.remark] if decoded.remark else []))
+        words = (dialect.in_words, *passed_over, *([decoded.remark] if decoded.remark else []))
         table = Table(place.name_of(place.path), place.path.parent, records, dialect.delimiter)
         sure = any(looks_like_audio(_cell(row, columns.audio)) for row in sample)
         if not sure and suffix not in _TABLES:
@@ -97,13 +103,21 @@ def _cell(row: object, at: int) -> str | None:
 def _sheets(place: Place) -> list[_Chosen]:
     chosen = []
     for sheet, records in sheets_of(place.path):
+        records, passed_over = _from_head(records)
         sample = [cells for _, cells in records[:_SAMPLE]]
         columns = choose_columns(sample, place.finder, place.path.parent)
         if columns is not None:
             name = f"{place.name_of(place.path)}[{sheet}]"
-            told = (f'sheet: "{sheet}"', *columns.in_words)
+            told = (f'sheet: "{sheet}"', *columns.in_words, *passed_over)
             chosen.append(_Chosen(Table(name, place.path.parent, records), columns, told))
     return chosen
+
+
+def _from_head(records: Records) -> tuple[Records, tuple[str, ...]]:
+    """A table's rows from its head on, and in words how many stand above that."""
+    above = above_head([cells for _, cells in records[:_SAMPLE]])
+    said = (f"passed over: {counted(above, 'line')} above the head",) if above else ()
+    return records[above:], said
 
 
 def _is_table(path: Path) -> bool:

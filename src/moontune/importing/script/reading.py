@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from moontune.data.annotations import without_annotations
@@ -15,6 +16,16 @@ _FENCE = re.compile(r"^\s*(```|~~~)")
 _QUOTE = re.compile(r"^\s*(?:>\s*)*(?:\d{1,3}[.)]\s+(?=\S))?")
 _PICTURE = re.compile(r"!\[[^\[\]]*\]\([^()]*\)")
 _REMARK = re.compile(r"<!--.*?-->", re.DOTALL)
+_CLOCK = r"(?:\d{1,2}:)?\d{1,3}:\d{2}(?:[.,]\d{1,3})?"
+_TIME = (
+    r"[\[(]?(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(?:[.,]\d{1,3})?[\])]?"
+    rf"(?:\s*-+>\s*{_CLOCK}[\])]?|\s*[-\u2013]\s*{_CLOCK}[\])])?"
+)
+_NAME = r"(?:(?:[^\W\d_a-z][\w.'-]*|\d{1,2})\s+){1,4}"
+_STAMP = re.compile(rf"\s*(?:{_NAME})?{_TIME}\s*:?\s*\Z")  # a line of its own: `Ann Lee  0:04`
+_STAMPED = re.compile(rf"\s*{_TIME}\s*[-\u2013:]?\s+(?=\S)")  # `0:04 and so on`
+_FEWEST = 2  # lines with times that never go back
+_SHARES = ((_STAMP, 0.1), (_STAMPED, 0.5))  # of the lines
 _HEAD = re.compile(r"\A\s*---\n.*?\n---\n", re.DOTALL)
 
 
@@ -30,8 +41,21 @@ def script_lines(path: Path) -> list[tuple[int, str]]:
     else:
         text = read_text(path).text.replace("\r\n", "\n").replace("\r", "\n")
         lines = _of_markdown(text) if suffix in MARKDOWN else text.split("\n")
-    cleaned, _ = without_annotations(lines)
+    cleaned, _ = without_annotations(without_times(lines))
     return [(n, line) for n, line in enumerate(cleaned, start=1) if line.strip()]
+
+
+def without_times(lines: Sequence[str]) -> list[str]:
+    """Lines without the times that YouTube, Otter and the like put before what is said, and without
+    who says it where that stands beside them: where several have one and none is before the last.
+    """
+    for pattern, share in _SHARES:
+        found = [match for line in lines if (match := pattern.match(line))]
+        times = [[int(part or 0) for part in match.groups()] for match in found]
+        fewest = max(_FEWEST, share * sum(bool(line.strip()) for line in lines))
+        if len(times) >= fewest and times == sorted(times):
+            lines = [pattern.sub("", line, count=1) for line in lines]
+    return list(lines)
 
 
 def _of_word(path: Path) -> list[str]:

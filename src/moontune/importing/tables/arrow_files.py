@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from moontune.importing.tables.columns import Columns, choose_columns
-from moontune.importing.tables.table_rows import file_row, stretch_of
+from moontune.importing.tables.columns import TOLD, Columns, choose_columns
+from moontune.importing.tables.table_rows import file_row, reason_of, stretch_of
 from moontune.importing.values import (
     BAD_ROW,
-    BAD_TIMES,
     NO_AUDIO,
     NO_TEXT,
     DamagedSourceError,
@@ -44,8 +43,7 @@ class ArrowColumns:
 
     def _named(self) -> dict[str, str]:
         heads, c = self.others.heads, self.others
-        names = ("speaker", "id", "offset", "end", "duration", "channel")
-        fields = (*((name, getattr(c, name)) for name in names), *c.sessions)
+        fields = (*((name, getattr(c, name)) for name in TOLD), *c.sessions)
         return {name: heads[at] for name, at in fields if at is not None}
 
     def row(self, record: dict[str, Any], where: str, stem: str, place: Place) -> Found:
@@ -69,7 +67,7 @@ class ArrowColumns:
         try:  # of what the file is a part of, the bytes are a clip already
             offset, seconds, channel = stretch_of(lambda name: told.get(name) or "")
         except ValueError as error:
-            return left_out(where, stem, BAD_TIMES, str(error))
+            return left_out(where, stem, reason_of(error), str(error))
         return file_row(
             place, place.path if place.path.is_dir() else place.path.parent, path, text, where,
             lambda file, name: SourceRow(
@@ -158,11 +156,8 @@ def _columns(schema: Any, place: Place) -> ArrowColumns | None:
     others = choose_columns([heads, ["x"] * len(heads)], place.finder, place.path)
     if others is None:
         return None
-    others = Columns(tuple(names), True, *(getattr(others, f) for f in _FIELDS))
+    others = replace(others, heads=tuple(names))
     return ArrowColumns(names[others.audio], names[others.text], others)
-
-
-_FIELDS = ("audio", "text", "speaker", "offset", "end", "duration", "channel", "id", "sessions")
 
 
 def _row(file: Path, number: int, record: Any, columns: ArrowColumns, place: Place) -> Found:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from moontune.data.rows.fields import FIELD_NAMES
+from moontune.data.rows.fields import FIELD_NAMES, MILLISECONDS
 from moontune.data.rows.sessions import SESSION_FIELDS
 from moontune.importing.audio_files import AudioFinder, NotFoundError
 from moontune.transcribe.recordings import SUFFIXES
@@ -33,14 +34,25 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("participant", "participant_id", "person", "sprecher"),
         *("sprecherin", "locuteur", "locutor", "hablante", "parlante"),
     ),
-    "offset": (*FIELD_NAMES["offset"], "start_s", "start_sec", "onset"),
-    "end": (*FIELD_NAMES["end"], "end_s", "end_sec", "offset_end"),
+    "offset": (*FIELD_NAMES["offset"], "onset", "begin_time", "begin_s", "time_in", "in_time"),
+    "end": (*FIELD_NAMES["end"], "offset_end", "finish_time", "finish", "time_out", "out_time"),
     "duration": (*FIELD_NAMES["duration"], "dur", "length"),
+    **{f"{field}_ms": names for field, names in MILLISECONDS.items()},
     "channel": FIELD_NAMES["channel"],
     "id": FIELD_NAMES["id"],
 }
+# Of several columns of texts the one that somebody corrected, and none that a model wrote.
+_CORRECTED = re.compile(
+    r"(?:corrected|manual|human|gold|verified|approved)(?:_(?:text|transcript\w*|sentence|reference))?"
+)
+_OF_A_MODEL = re.compile(r"(?:^|_)(?:asr|stt|hyp\w*|pred\w*|auto\w*|machine|whisper|draft)(?:_|$)")
+TOLD = (
+    *("speaker", "id", "offset", "end", "duration", "offset_ms", "end_ms", "duration_ms"),
+    "channel",
+)  # fields of Columns beside audio and text
 _LOOKED_AT = 60  # rows
 _MOST = 0.6  # of the looked at
+_MOST_ABOVE = 10  # lines that may stand above a table's head
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,9 @@ class Columns:
     offset: int | None = None
     end: int | None = None
     duration: int | None = None
+    offset_ms: int | None = None
+    end_ms: int | None = None
+    duration_ms: int | None = None
     channel: int | None = None
     id: int | None = None
     sessions: tuple[tuple[str, int], ...] = ()  # names of SESSION_FIELDS
@@ -62,8 +77,7 @@ class Columns:
     @property
     def in_words(self) -> tuple[str, ...]:
         """`audio: "Datei"`, `text: "Satz"`, `not used: "Alter"`: what was taken for what."""
-        fields = ("audio", "text", "speaker", "id", "offset", "end", "duration", "channel")
-        places = [(name, getattr(self, name)) for name in fields]
+        places = [(name, getattr(self, name)) for name in ("audio", "text", *TOLD)]
         taken = [*((n, p) for n, p in places if p is not None), *self.sessions]
         said = [f'{name}: "{self.heads[place]}"' for name, place in taken]
         known = {place for _, place in taken}
@@ -83,7 +97,7 @@ def choose_columns(
     if not sample:
         return None
     has_head = _is_head(sample)
-    width = len(sample[0]) if has_head else max(map(len, sample))
+    width = len(sample[0]) if has_head else _usual_width(sample)
     if width < 2:
         return None
     named = sample[0] if has_head else []
@@ -93,7 +107,10 @@ def choose_columns(
     cells = [[cell for row in body if i < len(row) and (cell := row[i])] for i in range(width)]
     places = _by_name(heads) if has_head else {}
     audio = _audio_column(places.pop("audio", None), cells, finder, folder)
-    text = _text_column(places.pop("text", None), cells, audio)
+    corrected = _corrected(heads, cells, len(body)) if has_head else None
+    named_text = places.pop("text", None)
+    of_models = {i for i, head in enumerate(heads) if _OF_A_MODEL.search(plain(head))}
+    text = _text_column(named_text if corrected is None else corrected, cells, audio, of_models)
     if audio is None or text is None:
         return None
     rest = {name: place for name, place in places.items() if place not in (audio, text)}
@@ -105,6 +122,17 @@ def choose_columns(
         if has_head and plain(head) == name and place not in taken
     )
     return Columns(heads, has_head, audio, text, **rest, sessions=sessions)
+
+
+def above_head(rows: Sequence[Sequence[Cell]]) -> int:
+    """How many rows stand above the one that names a column of audio and one of text: a title,
+    remarks, Excel's `sep=;`. None where no row does."""
+    for number, row in enumerate(rows[: _MOST_ABOVE + 1]):
+        if any(map(looks_like_audio, row)):
+            break
+        if {"audio", "text"} <= _by_name([cell or "" for cell in row]).keys():
+            return number
+    return 0
 
 
 def plain(head: str) -> str:
@@ -130,6 +158,12 @@ def _is_head(sample: Sequence[Sequence[Cell]]) -> bool:
         sum(looks_like_audio(row[i]) for row in below if i < len(row)) >= _MOST * len(below) > 0
         for i in range(len(first))
     )
+
+
+def _usual_width(sample: Sequence[Sequence[Cell]]) -> int:
+    """How many cells most rows have. One that has more has delimiters in its text."""
+    counts = Counter(map(len, sample))
+    return max(counts, key=lambda width: (counts[width], width))
 
 
 def _by_name(heads: Sequence[str]) -> dict[str, int]:
@@ -170,8 +204,21 @@ def _there(cells: Sequence[str], finder: AudioFinder, folder: Path) -> float:
     return found / max(1, len(cells))
 
 
+def _corrected(heads: Sequence[str], cells: Sequence[Sequence[str]], rows: int) -> int | None:
+    """A column of texts that somebody corrected, with one in every row."""
+    for place, head in enumerate(heads):
+        words = sum(len(cell.split()) > 1 for cell in cells[place])
+        if (
+            _CORRECTED.fullmatch(plain(head))
+            and len(cells[place]) == rows
+            and words >= _MOST * rows > 0
+        ):
+            return place
+    return None
+
+
 def _text_column(
-    named: int | None, cells: Sequence[Sequence[str]], audio: int | None
+    named: int | None, cells: Sequence[Sequence[str]], audio: int | None, of_models: set[int]
 ) -> int | None:
     if named is not None and named != audio:
         return named
@@ -182,5 +229,8 @@ def _text_column(
             return 0.0
         return sum(len(cell.split()) for cell in letters) / max(1, len(cells[place]))
 
-    best = max(range(len(cells)), key=words)
+    best = max(
+        range(len(cells)),
+        key=lambda place: (words(place) > 0, place not in of_models, words(place)),
+    )
     return best if words(best) > 0 and len(cells[best]) else None

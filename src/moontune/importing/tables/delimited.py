@@ -68,20 +68,40 @@ def read_records(text: str, dialect: Dialect, escape: str | None = None) -> Reco
 
 
 def table_of(text: str, dialect: Dialect) -> Records:
-    """Rows of cells; with quotes read as any character where they are not those of a table."""
+    """Rows of cells; with quotes read as any character where they are not those of a table.
+
+    A delimiter before a space is one of a sentence, where that makes the rows more alike.
+    """
     text = text.replace("\0", "")
     try:
-        return read_records(text, dialect)
+        records = read_records(text, dialect)
     except csv.Error:
-        return read_records(text, Dialect(dialect.delimiter, quoted=False))
+        records = read_records(text, Dialect(dialect.delimiter, quoted=False))
+    whole = [(line, _sentences_whole(cells, dialect.delimiter)) for line, cells in records]
+    return whole if _alike(whole) > _alike(records) else records
+
+
+def _sentences_whole(cells: Sequence[Cell], delimiter: str) -> list[Cell]:
+    """Cells, each that begins with a space joined to the one before."""
+    joined: list[Cell] = []
+    for cell in cells:
+        if joined and (cell or "").startswith(" "):
+            joined[-1] = f"{joined[-1]}{delimiter}{cell}"
+        else:
+            joined.append(cell)
+    return joined
 
 
 def _regular(sample: str, dialect: Dialect) -> float:
-    """The share of rows that have as many cells as most have; 0 where that is one."""
     try:
-        counts = Counter(len(cells) for _, cells in read_records(sample, dialect) if any(cells))
+        return _alike(read_records(sample, dialect))
     except csv.Error:
         return 0.0
+
+
+def _alike(records: Records) -> float:
+    """The share of rows that have as many cells as most have; 0 where that is one."""
+    counts = Counter(len(cells) for _, cells in records if any(cells))
     if not counts:
         return 0.0
     width, rows = max(counts.items(), key=lambda item: (item[1], item[0]))

@@ -20,6 +20,8 @@ from moontune.importing.values import (
     left_out,
 )
 
+_CHANNELS = {"left": "0", "l": "0", "right": "1", "r": "1"}
+_EMPTY = ("nan", "NaN", "<NA>", "#N/A", "NULL")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")
 
 
@@ -43,7 +45,7 @@ def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
 def _whole(cells: Sequence[Cell], columns: Columns, table: Table) -> Sequence[Cell]:
     """Cells beyond the last column belong to a text in the last one: its commas have no quotes."""
     last = len(columns.heads) - 1
-    if columns.has_head and len(cells) > last + 1 and columns.text == last:
+    if len(cells) > last + 1 and columns.text == last:
         return [*cells[:last], table.delimiter.join(cell or "" for cell in cells[last:])]
     return cells
 
@@ -52,22 +54,33 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     def cell(at: int | None) -> str:
         return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
 
-    named, text = cell(columns.audio), cell(columns.text)
+    named, text = cell(columns.audio), _unless_empty(cell(columns.text))
     if len(cells) <= max(columns.audio, columns.text):
         wanted = max(columns.audio, columns.text) + 1
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
+    if any(cells[len(columns.heads) :]):  # which of them its text has is not known
+        detail = (
+            f"has {len(cells)} cells, and the table {len(columns.heads)} columns; put a text with "
+            f"{table.delimiter.strip() or 'tabs'} in it between quotes"
+        )
+        return left_out(where, named, BAD_ROW, detail)
     try:
         offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
-        return left_out(where, named, BAD_TIMES, str(error))
+        return left_out(where, named, reason_of(error), str(error))
     recorded = tuple((name, cell(at)) for name, at in columns.sessions if cell(at))
     return file_row(
         place, table.folder, named, text, where,
         lambda path, name: SourceRow(
             where, text, path, name, offset, seconds, channel,
-            cell(columns.speaker) or None, recorded,
+            _unless_empty(cell(columns.speaker)) or None, recorded,
         ),
     )  # fmt: skip
+
+
+def _unless_empty(cell: str) -> str:
+    """A cell; nothing where a program wrote that it is empty."""
+    return "" if cell in _EMPTY else cell
 
 
 def file_row(
@@ -97,10 +110,36 @@ def clip_name(place: Place, path: Path) -> str:
 
 def stretch_of(cell: Callable[[str], str]) -> tuple[float | None, float | None, int | None]:
     """Offset and duration, seconds, and channel of a row, by the fields' cells; a duration alone is
-    that of the whole file. Raises ValueError."""
-    offset, seconds = times(cell("offset"), cell("end"), cell("duration"))
-    channel = int(cell("channel")) if cell("channel").isdecimal() else None
-    return offset, seconds if offset is not None else None, channel
+    that of the whole file. Raises ValueError, whose reason `reason_of` tells."""
+    fields = ("offset", "end", "duration")
+    offset, seconds = times(*(cell(name) or _of_ms(cell(f"{name}_ms")) for name in fields))
+    return offset, seconds if offset is not None else None, _channel(cell("channel"))
+
+
+def reason_of(error: ValueError) -> str:
+    """Why a row whose stretch is not understood is left out."""
+    return BAD_ROW if isinstance(error, _ChannelError) else BAD_TIMES
+
+
+class _ChannelError(ValueError):
+    """A cell that names no channel."""
+
+
+def _channel(cell: str) -> int | None:
+    if not cell:
+        return None
+    named = _CHANNELS.get(cell.lower(), cell.removesuffix(".0"))
+    if not named.isdecimal() or len(named) > 3:
+        raise _ChannelError(f"channel {cell[:40]!r} is no number from 0 on, nor left or right")
+    return int(named)
+
+
+def _of_ms(cell: str) -> str:
+    """Milliseconds as seconds. Raises ValueError."""
+    try:
+        return str(float(cell) / 1000) if cell else ""
+    except ValueError:
+        raise ValueError(f"{cell[:40]!r} is no time in milliseconds") from None
 
 
 def times(offset: str, end: str, duration: str) -> tuple[float | None, float | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from moontune.importing.timed.subtitles import SRT, VTT
 from moontune.importing.timed.textgrid import TEXTGRID
 from moontune.importing.timed.whisper_json import WHISPER
 from moontune.importing.timed.whisper_tsv import WHISPER_TSV
-from moontune.importing.values import ANOTHER_TEXT, NO_TEXT, Place, left_out
+from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, left_out
 
 # Of several beside one recording the first is taken: what people made before what programs did,
 # and what has finer times before what has coarser.
 KINDS: tuple[TimedKind, ...] = (EAF, TEXTGRID, WHISPER, WHISPER_TSV, VTT, SRT, STM, CTM, LABELS)
-_MANY = (STM, CTM)  # of several recordings, which they name
+MANY = (STM, CTM)  # of several recordings, which they name
 PLAIN = (".lab", ".txt", *MARKDOWN, *WORD)  # the first of several is taken
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")
 
@@ -38,6 +38,7 @@ class Beside:
     plain: tuple[tuple[Path, Path], ...]  # recordings, and texts of all that is said in each
     passed_over: tuple[tuple[Path, Path], ...]  # others, and those of the same recordings taken
     alone: tuple[Path, ...]  # recordings without any
+    lost: tuple[Path, ...]  # timed texts without a recording
 
     @property
     def teller(self) -> TimedKind | None:
@@ -52,11 +53,13 @@ class Beside:
         for recording in self.alone if not self._many else ():
             name = place.name_of(recording)
             yield left_out(name, name, NO_TEXT, "no text is beside it")
+        for file in self.lost:
+            yield left_out(place.name_of(file), file.name, NO_AUDIO, no_recording_of(file))
 
     @property
     def _many(self) -> bool:
         """Whether a file of several recordings, which may be any, is among the timed."""
-        return any(kind in _MANY for kind, _ in self.timed)
+        return any(kind in MANY for kind, _ in self.timed)
 
 
 def kind_of(path: Path) -> TimedKind | None:
@@ -77,8 +80,10 @@ def beside(folder: Path) -> Beside:
     with os.scandir(folder) as entries:
         files = sorted(Path(e.path) for e in entries if e.is_file() and not is_hidden(e.name))
     audio = {stem: f for f in files if is_audio(f) for stem in (f.name.lower(), f.stem.lower())}
+    recordings = [file for file in files if is_audio(file)]
     of_recording: dict[Path, list[tuple[TimedKind | None, Path]]] = defaultdict(list)
     many: list[tuple[TimedKind, Path]] = []
+    lost: list[tuple[TimedKind, Path]] = []
     for file in files:
         if (recording := _recording_of(file, audio)) is not None:
             kind = kind_of(file)
@@ -86,6 +91,10 @@ def beside(folder: Path) -> Beside:
                 of_recording[recording].append((kind, file))
         elif (kind := _of_many(file)) is not None:
             many.append((kind, file))
+        elif recordings and not is_audio(file) and (kind := kind_of(file)) is not None:
+            lost.append((kind, file))
+    if len(recordings) == len(lost) == 1 and not (many or of_recording):  # of whatever names
+        of_recording[recordings[0]].append(lost.pop())
     timed, plain, over = [*many], [], []
     for recording, found in of_recording.items():
         found.sort(key=_rank)
@@ -95,8 +104,24 @@ def beside(folder: Path) -> Beside:
             plain.append((recording, file))
         else:
             timed.append((kind, file))
-    alone = tuple(file for file in files if is_audio(file) and file not in of_recording)
-    return Beside(tuple(timed), tuple(plain), tuple(over), alone)
+    alone = tuple(file for file in recordings if file not in of_recording)
+    return Beside(tuple(timed), tuple(plain), tuple(over), alone, tuple(file for _, file in lost))
+
+
+def recording_beside(file: Path, named: Sequence[str] = ()) -> Path | None:
+    """The recording in a timed text's folder that has its name, or one that is `named` in it; of a
+    text that names none the only one there."""
+    names = {name.lower() for name in (*named, *stems(file))}
+    recordings = [f for f in sorted(file.parent.iterdir()) if is_audio(f) and not is_hidden(f.name)]
+    found = [f for f in recordings if names & {f.stem.lower(), f.name.lower()}]
+    if not found and not named and len(recordings) == 1:
+        return recordings[0]
+    return found[0] if found else None
+
+
+def no_recording_of(file: Path, named: str | None = None) -> str:
+    """What is wrong with a timed text without a recording."""
+    return f"no recording {named or file.stem} is beside it, such as {named or file.stem}.wav"
 
 
 def _rank(found: tuple[TimedKind | None, Path]) -> int:
@@ -105,7 +130,7 @@ def _rank(found: tuple[TimedKind | None, Path]) -> int:
 
 
 def _of_many(file: Path) -> TimedKind | None:
-    return next((kind for kind in _MANY if file.suffix.lower() in kind.suffixes), None)
+    return next((kind for kind in MANY if file.suffix.lower() in kind.suffixes), None)
 
 
 def stems(file: Path) -> list[str]:

@@ -21,6 +21,7 @@ class Caption:
     text: str
     speaker: str | None = None
     is_word: bool = False  # a single one: to be joined up to a pause
+    begins: bool = False  # with who speaks, in its text or, once it is taken out, as `speaker`
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,19 @@ from pathlib import Path
 
 from moontune.data.audio import AudioError, audio_blocks
 from moontune.data.manifest import Dropped
-from moontune.importing.audio_files import NotFoundError, is_audio
+from moontune.importing.audio_files import NotFoundError
 from moontune.importing.tables.table_rows import clip_name
-from moontune.importing.timed.beside import KINDS, beside, kind_of, stems
+from moontune.importing.timed.beside import (
+    KINDS,
+    MANY,
+    beside,
+    kind_of,
+    no_recording_of,
+    recording_beside,
+    stems,
+)
 from moontune.importing.timed.captions import Captioned, TimedKind
-from moontune.importing.timed.joining import sentences, sort_out
+from moontune.importing.timed.joining import sentences, sort_out, with_speakers
 from moontune.importing.timed.pauses import Loudness, cut_times
 from moontune.importing.values import (
     NO_AUDIO,
@@ -47,26 +55,49 @@ def _file(kind: TimedKind, place: Place) -> Recognised | None:
     return Recognised(kind.name, place.path, (partial(rows_of, kind, place),), _told(kind, place))
 
 
+def of_recording(kind: TimedKind, place: Place, recording: Path) -> Recognised:
+    """The file of a place as what is said in a recording of any name."""
+    parts = (partial(rows_of, kind, place, recording),)
+    return Recognised(kind.name, place.path, parts, _told(kind, place))
+
+
 def _told(kind: TimedKind, place: Place) -> tuple[str, ...]:
     """What is taken for what in a file; of a damaged one that is told when its rows are read."""
     try:
         read = kind.read(place.path, place) if kind.tells else []
     except DamagedSourceError:
         return ()
-    return tuple(dict.fromkeys(text for one in read for text in one.told))
+    told = dict.fromkeys(text for one in read for text in one.told)
+    recording = recording_beside(place.path)
+    named = kind in MANY or any(one.audio for one in read)
+    if not named and recording is not None and not _has_its_name(place.path, recording):
+        told[f'recording: "{recording.name}", the only one beside it'] = None
+    return tuple(told)
 
 
-def rows_of(kind: TimedKind, place: Place) -> Iterator[Found]:
-    """The clips of a file with timed texts, and what is left out. Raises DamagedSourceError."""
+def is_of_another(path: Path) -> bool:
+    """Whether a file has timed texts of a recording that has another name than it."""
+    kind, recording = kind_of(path), recording_beside(path)
+    named = kind is None or kind in MANY
+    return not named and (recording is None or not _has_its_name(path, recording))
+
+
+def _has_its_name(path: Path, recording: Path) -> bool:
+    return bool({recording.stem.lower(), recording.name.lower()} & {*stems(path)})
+
+
+def rows_of(kind: TimedKind, place: Place, recording: Path | None = None) -> Iterator[Found]:
+    """The clips of a file with timed texts, and what is left out; of its own recording where none
+    is given. Raises DamagedSourceError."""
     for captioned in kind.read(place.path, place):
         yield from captioned.left_out
         if captioned.captions:
-            yield from _clips(captioned, place)
+            yield from _clips(captioned, place, recording)
 
 
-def _clips(captioned: Captioned, place: Place) -> Iterator[Found]:
+def _clips(captioned: Captioned, place: Place, recording: Path | None) -> Iterator[Found]:
     try:
-        recording = _recording(captioned, place)
+        recording = recording or _recording(captioned, place)
     except NotFoundError as error:
         for caption in captioned.captions:
             yield left_out(caption.where, caption.text[:60], NO_AUDIO, str(error))
@@ -82,7 +113,7 @@ def _clips(captioned: Captioned, place: Place) -> Iterator[Found]:
 def _cut(
     captioned: Captioned, recording: Path, loudness: Loudness, place: Place
 ) -> Iterator[SourceRow | Dropped]:
-    sorted_out = sort_out(captioned.captions, loudness.seconds)
+    sorted_out = sort_out(with_speakers(captioned.captions), loudness.seconds)
     yield from sorted_out.left_out
     said = sentences(sorted_out.usable, place.longest_s)
     others = [(caption.start_s, caption.end_s) for caption in sorted_out.clashing]
@@ -112,17 +143,9 @@ def _recording(captioned: Captioned, place: Place) -> Path:
             return place.finder.find(named, folder)
         except NotFoundError:
             continue
-    wanted = stems(place.path) if not captioned.audio else [*captioned.audio, *stems(place.path)]
-    names = {name.lower() for name in wanted}
-    found = [
-        f
-        for f in sorted(folder.iterdir())
-        if is_audio(f) and names & {f.stem.lower(), f.name.lower()}
-    ]
-    if not found:
-        named = captioned.audio[0] if captioned.audio else place.path.stem
-        raise NotFoundError(f"no recording {named} is beside it, such as {named}.wav")
-    return found[0]
+    if (found := recording_beside(place.path, captioned.audio)) is None:
+        raise NotFoundError(no_recording_of(place.path, next(iter(captioned.audio), None)))
+    return found
 
 
 def _format(kind: TimedKind) -> Format:

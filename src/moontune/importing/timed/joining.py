@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from moontune.data.annotations import speakers_named
 from moontune.data.manifest import Dropped
 from moontune.importing.timed.captions import Caption
 from moontune.importing.values import BAD_TIMES, NO_TEXT, OVERLAPPING, TWICE, left_out
@@ -14,6 +15,7 @@ APART_S = 1.0  # a pause of this length ends a sentence
 _WORDS_APART_S = 0.5  # and this between words that tell no sentence's end
 SLACK_S = 0.1  # so much may captions overlap, or the last one end behind its recording
 _BEHIND_S = 1.0
+_NAMED = 0.8  # of the captions begin with a name
 _CLOSING = "\"'”’»)]}*_ "
 _STOPS = (".", "…", "。")
 _ENDS = (*_STOPS, "?", "!", "？", "！", "؟")
@@ -29,6 +31,22 @@ class Sorted:
     usable: list[Caption]
     clashing: list[Caption]  # said while another is
     left_out: list[Dropped]
+
+
+def with_speakers(captions: Sequence[Caption]) -> list[Caption]:
+    """Captions whose texts begin with who speaks, as Zoom writes them: with the names as speakers
+    where nearly all have one, else each still in its text, which joins none before it."""
+    if any(c.speaker is not None or c.is_word for c in captions):
+        return list(captions)
+    named = speakers_named([c.text for c in captions])
+    if sum(name is not None for name, _ in named) >= _NAMED * len(named):
+        return [
+            replace(c, text=text, speaker=name, begins=name is not None)
+            for c, (name, text) in zip(captions, named, strict=True)
+        ]
+    return [
+        replace(c, begins=name is not None) for c, (name, _) in zip(captions, named, strict=True)
+    ]
 
 
 def sort_out(captions: Sequence[Caption], seconds: float) -> Sorted:
@@ -124,6 +142,8 @@ def _goes_on(caption: Caption, following: Caption, most: _Pauses) -> bool:
     """Whether the next caption belongs to the same sentence."""
     pause = following.start_s - caption.end_s
     if caption.speaker != following.speaker or caption.is_word != following.is_word:
+        return False
+    if following.begins and following.speaker is None:
         return False
     longest = most.words if caption.is_word else most.captions
     return longest > 0 and pause < longest and not _ends(caption.text, following.text)

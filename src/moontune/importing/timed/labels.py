@@ -1,4 +1,5 @@
-"""Audacity's labels: a line of begin, end and text, divided by tabs."""
+"""Audacity's labels: a line of begin, end and text, divided by tabs, or by spaces once an editor
+has made them such."""
 
 from __future__ import annotations
 
@@ -11,16 +12,27 @@ from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tid
 from moontune.importing.values import BAD_ROW, Place, left_out
 
 _NUMBER = r"\d+(?:[.,]\d+)?"
-_LABEL = re.compile(rf"({_NUMBER})\t({_NUMBER})(?:\t(.*))?")
+_PARTS = r"\d+[.,]\d+"
+_LABEL = re.compile(rf"({_NUMBER})\t({_NUMBER})(?:\t(.*))?|({_PARTS}) +({_PARTS})(?: +(.*))?")
+_OF_HTK = re.compile(r"\d+\s+\d{5,}\s+\S.*")  # in units of 100 ns
 _MOST_BYTES = 50_000_000
+
+
+def has_times(path: Path) -> bool:
+    """Whether a `.lab` has labels, as HTK's, whose texts may be sounds and no words."""
+    return path.suffix.lower() == ".lab" and _all_are(_OF_HTK, path)
 
 
 def is_labels(path: Path) -> bool:
     """Whether a text file's first lines are labels."""
+    return _all_are(_LABEL, path)
+
+
+def _all_are(label: re.Pattern[str], path: Path) -> bool:
     if path.stat().st_size > _MOST_BYTES:
         return False
     lines = [line for _, line in _lines(path)][:5]
-    return bool(lines) and all(_LABEL.fullmatch(line) for line in lines)
+    return bool(lines) and all(label.fullmatch(line) for line in lines)
 
 
 def read_labels(path: Path, place: Place) -> list[Captioned]:
@@ -31,8 +43,8 @@ def read_labels(path: Path, place: Place) -> list[Captioned]:
         if (label := _LABEL.fullmatch(line)) is None:
             left.append(left_out(where, line[:60], BAD_ROW, "is no label of begin, end and text"))
             continue
-        start, end = (float(label[i].replace(",", ".")) for i in (1, 2))
-        captions.append(Caption(where, start, end, tidy(label[3] or "")))
+        start, end = (float((label[i] or label[i + 3]).replace(",", ".")) for i in (1, 2))
+        captions.append(Caption(where, start, end, tidy(label[3] or label[6] or "")))
     return [Captioned(tuple(captions), left_out=tuple(left))]
 
 

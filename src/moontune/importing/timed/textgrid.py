@@ -11,11 +11,12 @@ from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tid
 from moontune.importing.values import DamagedSourceError, Place
 
 _SAID = re.compile(r"utt|sentence|transcri|ortho?\b|phrase|\btext|speech", re.IGNORECASE)
-_WORDS = re.compile(r"\bwords?\b", re.IGNORECASE)
+_WORDS = re.compile(r"\bwords?\b|\bort-mau\b", re.IGNORECASE)  # the latter is WebMAUS's
 _NOT_SAID = re.compile(
-    r"phon|segment|syll|\bmau\b|\bkan\b|tone|\bpos\b|gloss|transl|note|comment|tobi|break|pitch",
+    r"phon|segment|syll|(?<!ort-)\bmau\b|\bkan\b|tone|\bpos\b|gloss|transl|note|comment|tobi|break|pitch",
     re.IGNORECASE,
 )
+_PAUSES = ("sil", "sp", "spn", "<sil>", "<p:>", "<p>", "#")  # as aligners mark them
 _NOBODY = re.compile(
     r"(?:words?|utt\w*|sentences?|transcri\w*|ortho?\w*|phrases?|text|speech)\W*\d*"
 )
@@ -31,8 +32,8 @@ def read_textgrid(path: Path, place: Place) -> list[Captioned]:
 
     text = read_text(path).text
     try:
-        tiers = textgrid_io.parseTextgridStr(text)["tiers"]
-        tiers = [tier for tier in tiers if tier["class"] == "IntervalTier"]
+        everything = textgrid_io.parseTextgridStr(text)["tiers"]
+        tiers = [tier for tier in everything if tier["class"] == "IntervalTier"]
         chosen, words = _chosen([str(tier["name"]) for tier in tiers])
         captions = [
             caption
@@ -45,8 +46,10 @@ def read_textgrid(path: Path, place: Place) -> list[Captioned]:
             f"{path}: cannot be read as a TextGrid ({type(error).__name__}); open it in Praat and "
             "save it again"
         ) from error
-    told = (f"tiers: {', '.join(chosen)}",) if chosen else ()
-    return [Captioned(tuple(captions), told=told)]
+    rest = [str(tier["name"]) for tier in everything if tier["name"] not in chosen]
+    told = [f"tiers: {', '.join(chosen) or 'none'}"]
+    told += [f"not used: {', '.join(rest)}"] if rest else []
+    return [Captioned(tuple(captions), told=tuple(told))]
 
 
 def _chosen(names: list[str]) -> tuple[list[str], bool]:
@@ -67,6 +70,7 @@ def _of_tier(tier: Any, name: str, *, words: bool, several: bool) -> list[Captio
             f"{name}[{tier['name']}]:{number}", float(start), float(end), tidy(text), speaker, words
         )
         for number, (start, end, text) in enumerate(tier["entries"], start=1)
+        if text.strip().lower() not in _PAUSES
     ]
 
 
