@@ -198,6 +198,8 @@ def test_a_stretch_to_the_end_and_a_channel(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "call.wav", stereo, 16_000)
     [u] = rows_of(tmp_path, {"audio": "long.flac", "text": "one", "offset": 2.5})
     assert len(read_audio(u.audio)) == 8_000
+    [u] = rows_of(tmp_path, {"audio": "call.wav", "text": "one", "channel": "Right"})
+    assert u.channel == 1
     [u] = rows_of(tmp_path, {"audio": "call.wav", "text": "one", "channel": 1})
     assert np.abs(read_audio(u.audio) + samples).max() < 1e-3
 
@@ -225,7 +227,7 @@ def test_a_stretch_that_is_not_there_is_no_audio(tmp_path: Path, row: dict, wron
         ({"offset": "soon"}, "offset must be seconds"),
         ({"start_ms": "soon"}, "start_ms must be milliseconds"),
         ({"audio_filepath": "https://example.org/a.wav"}, "is an address; download it"),
-        ({"channel": "left"}, "channel must be a number from 0 on"),
+        ({"channel": "middle"}, "channel must be a number from 0 on, left or right"),
     ],
 )
 def test_what_changes_the_audio_is_never_ignored(tmp_path: Path, row: dict, wrong: str) -> None:

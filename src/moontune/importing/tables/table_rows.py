@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from moontune.data.rows.fields import CHANNELS
 from moontune.importing.audio_files import NotFoundError, is_audio
 from moontune.importing.tables.columns import Cell, Columns
 from moontune.importing.values import (
@@ -20,7 +21,6 @@ from moontune.importing.values import (
     left_out,
 )
 
-_CHANNELS = {"left": "0", "l": "0", "right": "1", "r": "1"}
 _EMPTY = ("nan", "NaN", "<NA>", "#N/A", "NULL")
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")
 
@@ -128,7 +128,7 @@ class _ChannelError(ValueError):
 def _channel(cell: str) -> int | None:
     if not cell:
         return None
-    named = _CHANNELS.get(cell.lower(), cell.removesuffix(".0"))
+    named = str(CHANNELS.get(cell.lower(), cell.removesuffix(".0")))
     if not named.isdecimal() or len(named) > 3:
         raise _ChannelError(f"channel {cell[:40]!r} is no number from 0 on, nor left or right")
     return int(named)
