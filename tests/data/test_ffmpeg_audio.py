@@ -18,12 +18,16 @@ KINDS = {
     "mp4": ("mp4", "aac", 16_000),
     "aac": ("adts", "aac", 16_000),
     "webm": ("webm", "libopus", 48_000),
-    "amr": ("amr", "libopencore_amrnb", 8_000),
+    "amr": ("amr", "amrnb", 8_000),
 }
+# As libopencore_amrnb makes it, which FFmpeg's packages for newer Pythons lack.
+AMR = Path(__file__).with_name("tone.amr")
 
 
 def encoded(kind: str, channels: int = 1) -> bytes:
     """Two seconds of 440 Hz; of two channels the second is silent."""
+    if kind == "amr":
+        return AMR.read_bytes()
     container, codec, rate = KINDS[kind]
     layout = "mono" if channels == 1 else "stereo"
     stream = io.BytesIO()

@@ -44,6 +44,9 @@ def test_threads_are_for_processors_that_others_leave(
         assert found.why.startswith(f"computing on {count} of {processors} processors, ")
 
 
+@pytest.mark.skipif(
+    hasattr(os, "nice") and os.nice(0) > 0, reason="all that is started here gives way by itself"
+)
 def test_another_program_at_work_is_seen() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         try:
