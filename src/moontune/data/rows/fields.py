@@ -106,9 +106,7 @@ def channel_of(row: dict[str, Any]) -> int | None:
         return CHANNELS[value.strip().lower()]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= float(value) < 1000 or value != int(value):
-        raise ValueError(
-            f"channel must be a number from 0 on, left or right: {_short(value)}"
-        )
+        raise ValueError(f"channel must be a number from 0 on, left or right: {_short(value)}")
     return int(value)
 
 
