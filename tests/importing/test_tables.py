@@ -434,3 +434,37 @@ def test_of_two_texts_the_corrected_one_is_taken(tmp_path: Path, heads: str) -> 
         (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *gaps]))
         result = run_import(tmp_path / "t.csv", output=tmp_path / "gaps")
         assert set(result.texts) == {"a model wrote this and more"}
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("path,speaker,text", "{0},ann, {1}, my friend"),
+        ("path,speaker,text", "{0},ann, {1}"),
+        ("path,text,speaker", "{0},{1}, ann"),
+        ("path,text,speaker", "{0},{1},ann, "),
+    ],
+)
+def test_a_space_that_only_the_table_has_joins_no_cells(
+    tmp_path: Path, head: str, row: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [row.format(name, text) for name, text in zip(NAMES, TEXTS, strict=True)]
+    if "friend" in row:  # in some of the rows alone
+        rows[0] = rows[0].removesuffix(", my friend")
+    (tmp_path / "t.csv").write_text("\n".join([head, *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    more = ", my friend" if "friend" in row else ""
+    result.holds([TEXTS[0], *(text + more for text in TEXTS[1:])], sounds)
+    assert {u.speaker for u in result.rows} == {"ann"}
+
+
+def test_a_sentence_is_not_joined_to_who_says_the_next(tmp_path: Path) -> None:
+    """Which of two cells is one too many is not known where each begins with a space."""
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text}, ann" for name, text in zip(NAMES, TEXTS, strict=True)]
+    rows[1] = "b.wav,Hello there, my friend, ann"
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,speaker", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([TEXTS[0], TEXTS[2]], [sounds[0], sounds[2]])
+    assert result.reasons == [("t.csv:3", "bad row")]

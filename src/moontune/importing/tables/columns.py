@@ -135,6 +135,12 @@ def above_head(rows: Sequence[Sequence[Cell]]) -> int:
     return 0
 
 
+def head_width(rows: Sequence[Sequence[Cell]]) -> int | None:
+    """How many columns a table's head names; None where it has none."""
+    sample = [row for row in rows[above_head(rows) :][: _LOOKED_AT + 1] if any(row)]
+    return len(sample[0]) if sample and _is_head(sample) else None
+
+
 def plain(head: str) -> str:
     """A column's name without case, marks and spaces: `Audio File ` is `audio_file`."""
     return re.sub(r"[^\w]+", "_", head.strip().casefold()).strip("_")

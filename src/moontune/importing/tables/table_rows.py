@@ -58,7 +58,7 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     if len(cells) <= max(columns.audio, columns.text):
         wanted = max(columns.audio, columns.text) + 1
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
-    if any(cells[len(columns.heads) :]):  # which of them its text has is not known
+    if any(map(cell, range(len(columns.heads), len(cells)))):  # which its text has is not known
         detail = (
             f"has {len(cells)} cells, and the table {len(columns.heads)} columns; put a text with "
             f"{table.delimiter.strip() or 'tabs'} in it between quotes"
