@@ -424,16 +424,47 @@ def test_who_corrected_a_text_is_no_text(tmp_path: Path) -> None:
 def test_of_two_texts_the_corrected_one_is_taken(tmp_path: Path, heads: str) -> None:
     sounds = clips(tmp_path, *NAMES)
     rows = [
-        f"{name},a model wrote this and more,{text}"
+        f"{name},{text.lower()} as a model wrote it,{text}"
         for name, text in zip(NAMES, TEXTS, strict=True)
     ]
     (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *rows]))
     run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
-    gaps = [row.replace(TEXTS[0], "") for row in rows]
-    if heads.startswith("text,"):  # corrected where it was wrong alone
-        (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *gaps]))
-        result = run_import(tmp_path / "t.csv", output=tmp_path / "gaps")
-        assert set(result.texts) == {"a model wrote this and more"}
+
+
+@pytest.mark.parametrize("head", ["corrected_text", "verified"])
+def test_where_nothing_was_corrected_the_text_is_taken(tmp_path: Path, head: str) -> None:
+    [samples] = clips(tmp_path, "a.wav")
+    rows = [
+        f"a.wav,What is said {i},{'' if i < 3 or i >= 150 else f'What was said {i}.'}"
+        for i in range(0, 300, 3)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    assert result.texts == [
+        f"What is said {i}" if i < 3 or i >= 150 else f"What was said {i}."
+        for i in range(0, 300, 3)
+    ]
+    assert f'text: "{head}", else "text"' in result.imported.sources[0].taken_for
+    np.testing.assert_array_equal(result.sounds[0], samples)
+
+
+@pytest.mark.parametrize(
+    ("head", "cell"),
+    [
+        ("verified", "2024-05-01 12:00:01"),
+        ("human", "John Smith"),
+        ("approved", "by Ann Lee"),
+        ("gold", "yes of course"),
+        ("manual transcript", "see folder two"),
+    ],
+)
+def test_who_or_when_is_no_text(tmp_path: Path, head: str, cell: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert f'not used: "{head}"' in result.imported.sources[0].taken_for
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,8 @@ def _columns(schema: Any, place: Place) -> ArrowColumns | None:
         or pa.types.is_large_binary(f.type)
     ]
     heads = ["audio" if n == (holders or [None])[0] else n for n in names]
-    others = choose_columns([heads, ["x"] * len(heads)], place.finder, place.path)
+    cells = [f"x{i}" for i in range(len(heads))]  # of which no two say the same
+    others = choose_columns([heads, cells], place.finder, place.path)
     if others is None:
         return None
     others = replace(others, heads=tuple(names))

@@ -54,9 +54,11 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     def cell(at: int | None) -> str:
         return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
 
-    named, text = cell(columns.audio), _unless_empty(cell(columns.text))
-    if len(cells) <= max(columns.audio, columns.text):
-        wanted = max(columns.audio, columns.text) + 1
+    texts = [at for at in (columns.text, columns.text_else) if at is not None]
+    named = cell(columns.audio)
+    text = next(filter(None, (_unless_empty(cell(at)) for at in texts)), "")
+    wanted = max(columns.audio, min(texts)) + 1
+    if len(cells) < wanted:
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
     if any(map(cell, range(len(columns.heads), len(cells)))):  # which its text has is not known
         detail = (
