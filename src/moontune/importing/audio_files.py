@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from moontune.system.files import accents_written_alike, is_address
 from moontune.transcribe.recordings import SUFFIXES
@@ -69,8 +70,7 @@ class AudioFinder:
         return next(iter(found.values())) if len(found) == 1 else None
 
     def _choices(self, named: str, folder: Path) -> Iterator[Path]:
-        written = dict.fromkeys([named, named.replace("\\", "/"), unquote(named)])
-        for form in (form for name in written for form in accents_written_alike(name)):
+        for form in (form for name in _written(named) for form in accents_written_alike(name)):
             form = os.path.expanduser(form)
             places = [folder / sub for sub in _FOLDERS] if not os.path.isabs(form) else [Path("/")]
             for place in dict.fromkeys([*places, self.root]):
@@ -83,10 +83,12 @@ class AudioFinder:
         return not self.confined or path.resolve().is_relative_to(self.root.resolve())
 
     def _by_name(self, named: str) -> Path:
-        file = PurePosixPath(named.replace("\\", "/"))
-        found = self._names.get(_same(file.name)) or []
-        if not found and file.suffix.lower() not in SUFFIXES:
-            found = [p for s in SUFFIXES for p in self._names.get(_same(file.name + s), [])]
+        files = [PurePosixPath(form.replace("\\", "/")) for form in _written(named)]
+        found = next(filter(None, (self._names.get(_same(file.name)) for file in files)), [])
+        if not found:
+            bare = {file.name for file in files if file.suffix.lower() not in SUFFIXES}
+            whole = {_same(name + suffix) for name in bare for suffix in SUFFIXES}
+            found = [path for name in sorted(whole) for path in self._names.get(name, [])]
         if len(found) == 1:
             return found[0]
         if found:
@@ -103,8 +105,15 @@ class AudioFinder:
 
 
 def _without_scheme(named: str) -> str:
-    """A path; of a `file://` address the one that it is of."""
-    return unquote(urlparse(named).path) if named.lower().startswith("file://") else named
+    """A path; of a `file://` address the one that it is of, as it is written there."""
+    return re.sub(r"^file://(?:localhost(?=/))?", "", named, flags=re.IGNORECASE)
+
+
+def _written(named: str) -> list[str]:
+    """A path as it is, with `\\` as `/`, and with what an address writes as `%20`; none that no
+    file can have."""
+    forms = dict.fromkeys([named, named.replace("\\", "/"), unquote(named)])
+    return [form for form in forms if "\0" not in form]
 
 
 def _same(name: str) -> str:
