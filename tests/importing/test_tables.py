@@ -504,3 +504,46 @@ def test_a_sentence_is_not_joined_to_who_says_the_next(tmp_path: Path) -> None:
     result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
     result.holds([TEXTS[0], TEXTS[2]], [sounds[0], sounds[2]])
     assert result.reasons == [("t.csv:3", "bad row")]
+
+
+@pytest.mark.parametrize("cell", ["mobile", "stereo", "mono", "A", "-1", "phone"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_column_of_no_channels_is_not_used(tmp_path: Path, cell: str, suffix: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    if suffix == "csv":
+        rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+        (tmp_path / "t.csv").write_text("\n".join(["path,text,channel", *rows]))
+    else:
+        table = {"path": list(NAMES), "text": list(TEXTS), "channel": [cell] * 3}
+        pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    result = run_import(tmp_path / f"t.{suffix}", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    taken = " ".join(result.imported.sources[0].taken_for)
+    assert "channel: " not in taken
+    assert suffix == "parquet" or 'not used: "channel"' in taken
+
+
+def test_mono_is_no_channel_beside_others(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        f"path,text,channel\na.wav,{TEXTS[0]},mono\nb.wav,{TEXTS[1]},Mono\nc.wav,{TEXTS[2]},0\n"
+    )
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+
+
+def test_channels_that_tell_rows_of_one_file_apart_are_not_passed_over(tmp_path: Path) -> None:
+    clips(tmp_path, "a.wav")
+    (tmp_path / "t.csv").write_text(
+        f"path,text,channel\na.wav,{TEXTS[0]},agent\na.wav,{TEXTS[1]},caller\n"
+    )
+    with pytest.raises(UserError, match="channel 'agent' is no number"):
+        run_import(tmp_path / "t.csv", output=tmp_path / "out")
+
+
+def test_a_corrected_text_of_a_parquet_file_is_taken(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    texts = [f"{text} Um." for text in TEXTS]
+    table = {"path": list(NAMES), "text": texts, "verified": [None, *TEXTS[1:]]}
+    pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    result = run_import(tmp_path / "t.parquet", output=tmp_path / "out")
+    result.holds([texts[0], *TEXTS[1:]], sounds)

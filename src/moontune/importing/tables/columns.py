@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from moontune.data.rows.fields import FIELD_NAMES, MILLISECONDS
 from moontune.data.rows.sessions import SESSION_FIELDS
 from moontune.importing.audio_files import AudioFinder, NotFoundError
+from moontune.importing.tables.stretches import understood
 from moontune.importing.tables.texts import corrected_column, of_models
 from moontune.transcribe.recordings import SUFFIXES
 
@@ -118,7 +119,12 @@ def choose_columns(
         return None
     if named_text not in (audio, text):
         places["text_else"] = named_text
-    rest = {name: place for name, place in places.items() if place not in (audio, text)}
+    rest = {
+        name: place
+        for name, place in places.items()
+        if place not in (audio, text)
+        and (place is None or _is_of(name, columns[place], columns[audio]))
+    }
     taken = {audio, text, *rest.values()}
     sessions = tuple(
         (name, place)
@@ -186,6 +192,13 @@ def _by_name(heads: Sequence[str]) -> dict[str, int]:
         if at is not None and at not in found.values():
             found[field] = at
     return found
+
+
+def _is_of(field: str, cells: Sequence[str], files: Sequence[str]) -> bool:
+    """Whether a column is used for what its name says: its cells are understood, or tell rows of
+    one file apart, which are left out then."""
+    apart = len({*zip(files, cells, strict=True)}) > len({*files})
+    return apart or understood(field, cells)
 
 
 def _audio_column(
