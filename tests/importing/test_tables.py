@@ -547,3 +547,37 @@ def test_a_corrected_text_of_a_parquet_file_is_taken(tmp_path: Path) -> None:
     pq.write_table(pa.table(table), tmp_path / "t.parquet")
     result = run_import(tmp_path / "t.parquet", output=tmp_path / "out")
     result.holds([texts[0], *TEXTS[1:]], sounds)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "more"),
+    [
+        ("path\ttext\tspeaker", "{0}\t{1}\tann", "\ta note"),
+        ("path|text|speaker", "{0}|{1}|ann", "|a note"),
+        ("path,text,speaker", '{0},"{1}",ann', ",a note"),
+        ("path;text;speaker", '{0};"{1}; and on";ann', ";a note"),
+        ("path,text,speaker", "{0},{1},ann", ", "),
+    ],
+    ids=["tabs", "pipes", "quoted", "quoted-semicolons", "blank"],
+)
+def test_a_cell_beyond_the_last_column_that_is_not_of_the_text_is_passed_over(
+    tmp_path: Path, head: str, row: str, more: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [row.format(name, text) for name, text in zip(NAMES, TEXTS, strict=True)]
+    rows[1] += more
+    (tmp_path / "t.csv").write_text("\n".join([head, *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([text + ("; and on" if "and on" in row else "") for text in TEXTS], sounds)
+    assert {u.speaker for u in result.rows} == {"ann"}
+
+
+def test_where_texts_that_need_quotes_have_them_a_cell_beyond_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        f'path,text,speaker\na.wav,"Oh, no",ann\nb.wav,{TEXTS[1]},ann,a note\nc.wav,Hm,ann\n'
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(["Oh, no", TEXTS[1], "Hm"], sounds)

@@ -133,6 +133,15 @@ def _goes_on(cell: Cell) -> bool:
     return bool(cell) and cell[0] == " " and not cell.isspace()
 
 
+def stand_quoted(cells: Sequence[str], text: str, dialect: Dialect) -> bool:
+    """Whether the first cells of a table's column stand between quotes in its text: all that need
+    it, or where none does all others."""
+    need = [cell for cell in cells if dialect.delimiter in cell] or cells
+    start = text[: _SAMPLE * 10]
+    quoted = ('"{}"'.format(cell.replace('"', '""')) in start for cell in need)
+    return dialect.quoted and bool(need) and all(quoted)
+
+
 def _regular(sample: str, dialect: Dialect) -> float:
     try:
         return _alike(read_records(sample, dialect))

@@ -28,6 +28,7 @@ class Table:
     folder: Path  # that paths begin at
     records: Sequence[tuple[int, Sequence[Cell]]]
     delimiter: str = ", "
+    quoted: bool = False  # texts with a delimiter in them stand between quotes
 
 
 def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
@@ -55,10 +56,11 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     wanted = max(columns.audio, min(texts)) + 1
     if len(cells) < wanted:
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
-    if any(map(cell, range(len(columns.heads), len(cells)))):  # which its text has is not known
+    beyond = any(map(cell, range(len(columns.heads), len(cells))))
+    if beyond and _may_be_of_text(table, text):  # which its text has is not known
         detail = (
             f"has {len(cells)} cells, and the table {len(columns.heads)} columns; put a text with "
-            f"{table.delimiter.strip() or 'tabs'} in it between quotes"
+            f"{table.delimiter.strip()} in it between quotes"
         )
         return left_out(where, named, BAD_ROW, detail)
     try:
@@ -73,6 +75,13 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
             _unless_empty(cell(columns.speaker)) or None, recorded,
         ),
     )  # fmt: skip
+
+
+def _may_be_of_text(table: Table, text: str) -> bool:
+    """Whether cells beyond the last column may be what follows a comma of the text; a text that
+    holds one itself was between quotes."""
+    mark = table.delimiter.strip()
+    return mark in (",", ";") and not table.quoted and mark not in text
 
 
 def _unless_empty(cell: str) -> str:
