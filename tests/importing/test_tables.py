@@ -581,3 +581,36 @@ def test_where_texts_that_need_quotes_have_them_a_cell_beyond_is_passed_over(
     )
     result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
     result.holds(["Oh, no", TEXTS[1], "Hm"], sounds)
+
+
+@pytest.mark.parametrize(
+    ("head", "cell"),
+    [
+        ("begin_time", "2024-05-01 10:00:00"),
+        ("finish_time", "01.05.2024"),
+        ("time_in", "May 1st"),
+        ("end", "-"),
+        ("start_ms", "unknown"),
+    ],
+)
+def test_a_column_of_no_times_is_not_used(tmp_path: Path, head: str, cell: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert f'not used: "{head}"' in result.imported.sources[0].taken_for
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"), [("a.wav", ("soon", "later")), ("b.wav", ("1,500",)), ("c.wav", ("2 sec",))]
+)
+def test_times_that_are_not_understood_do_not_make_a_clip_of_all(
+    tmp_path: Path, name: str, cells: tuple[str, ...]
+) -> None:
+    """Of several rows of a file none is the whole file; nor is one with a time in other figures."""
+    clips(tmp_path, name)
+    rows = [f'{name},{text},"{cell}"' for text, cell in zip(TEXTS, cells, strict=False)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,end_ms", *rows]))
+    with pytest.raises(UserError, match="is no time in milliseconds"):
+        run_import(tmp_path / "t.csv", output=tmp_path / "out")

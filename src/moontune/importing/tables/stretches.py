@@ -10,12 +10,30 @@ from moontune.importing.values import BAD_ROW, BAD_TIMES
 
 EMPTY = ("nan", "NaN", "<NA>", "#N/A", "NULL")  # as programs write it
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")
+_FIGURES = re.compile(r"[.,]?\d(?:[\d.,]*e[-+]?\d+|[\d.,:'\shmsecin]*)", re.IGNORECASE)
+_DATE = re.compile(r"\d[./-]\d+[./-]\d")
+_LONGEST_TIME = 40  # characters
+_TIMES = {"offset", "end", "duration", "offset_ms", "end_ms", "duration_ms"}
+_MOST = 0.6  # of the cells
 
 
 def understood(field: str, cells: Sequence[str]) -> bool:
-    """Whether a column's cells may be what its name says, a channel; of other fields always."""
+    """Whether a column's cells may be what its name says: some a channel, most of them times; of
+    other fields always."""
     cells = [cell for cell in cells if cell and cell not in EMPTY]
-    return not cells or field != "channel" or any(map(_names_channel, cells))
+    if not cells:
+        return True
+    if field == "channel":
+        return any(map(_names_channel, cells))
+    return field not in _TIMES or sum(map(_like_time, cells)) >= _MOST * len(cells)
+
+
+def _like_time(cell: str) -> bool:
+    """Whether a cell may be a time within a recording, also one that is not read, such as `1m20s`:
+    figures with their units, and no date."""
+    if len(cell) > _LONGEST_TIME or _DATE.search(cell):
+        return False
+    return _FIGURES.fullmatch(cell) is not None
 
 
 def _names_channel(cell: str) -> bool:
