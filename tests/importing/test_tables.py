@@ -614,3 +614,15 @@ def test_times_that_are_not_understood_do_not_make_a_clip_of_all(
     (tmp_path / "t.csv").write_text("\n".join(["path,text,end_ms", *rows]))
     with pytest.raises(UserError, match="is no time in milliseconds"):
         run_import(tmp_path / "t.csv", output=tmp_path / "out")
+
+
+@pytest.mark.parametrize("head", ["prediction", "auto_text"])
+@pytest.mark.parametrize("other", ["comment", "speaker"])
+def test_a_remark_is_no_text_beside_what_a_model_wrote(
+    tmp_path: Path, head: str, other: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    cell = "ok" if other == "comment" else "Ann Lee of York"
+    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,{head},{other}", *rows]))
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)

@@ -49,6 +49,7 @@ TOLD = (
 )  # fields of Columns beside audio and text
 _LOOKED_AT = 60  # rows
 _MOST = 0.6  # of the looked at
+_OF_PEOPLE = 0.5  # of the words that a model wrote: as many at least has a text of people
 _MOST_ABOVE = 10  # lines that may stand above a table's head
 
 
@@ -114,7 +115,7 @@ def choose_columns(
     ]
     corrected = corrected_column(names, columns, named_text) if has_head else None
     text = named_text if corrected is None else corrected
-    text = _text_column(text, cells, audio, of_models(names))
+    text = _text_column(text, cells, audio, [*of_models(names), *places.values()])
     if audio is None or text is None:
         return None
     if named_text not in (audio, text):
@@ -229,10 +230,10 @@ def _there(cells: Sequence[str], finder: AudioFinder, folder: Path) -> float:
 
 
 def _text_column(
-    named: int | None, cells: Sequence[Sequence[str]], audio: int | None, models: Sequence[int]
+    named: int | None, cells: Sequence[Sequence[str]], audio: int | None, less: Sequence[int]
 ) -> int | None:
     if named is not None and named != audio:
-        return named
+        return named  # else the most words, those of columns that are `less` by half
 
     def words(place: int) -> float:
         letters = [cell for cell in cells[place] if any(c.isalpha() for c in cell)]
@@ -240,8 +241,9 @@ def _text_column(
             return 0.0
         return sum(len(cell.split()) for cell in letters) / max(1, len(cells[place]))
 
-    best = max(
-        range(len(cells)),
-        key=lambda place: (words(place) > 0, place not in models, words(place)),
-    )
+    best = max(range(len(cells)), key=words)
+    rest = (place for place in range(len(cells)) if place not in less)
+    other = max(rest, key=words, default=best)
+    if words(other) >= _OF_PEOPLE * words(best):  # else a remark on what a model wrote
+        best = other
     return best if words(best) > 0 and len(cells[best]) else None
