@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import soundfile
 from imports import TEXTS, clips, run_import, sound, write
 
 from moontune.errors import UserError
+from moontune.importing.audio_files import AudioFinder, NotFoundError
 from moontune.importing.text_files import decode
 
 NAMES = ("a.wav", "b.wav", "c.wav")
@@ -626,3 +628,24 @@ def test_a_remark_is_no_text_beside_what_a_model_wrote(
     rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
     (tmp_path / "t.csv").write_text("\n".join([f"path,{head},{other}", *rows]))
     run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+
+
+def test_the_file_that_has_the_name_is_taken_before_one_that_it_may_have_become(
+    tmp_path: Path,
+) -> None:
+    sounds = clips(tmp_path, "mine/a.flac", "clips/a.wav")
+    (tmp_path / "t.csv").write_text(f"path,text\na.flac,{TEXTS[0]}\n")
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS[:1], sounds[:1])
+
+
+def test_a_folder_is_read_once_however_many_names_are_missing(tmp_path: Path, monkeypatch) -> None:
+    clips(tmp_path, "clips/a.wav")
+    finder, read, looked = AudioFinder(tmp_path), [], []
+    names, is_file = os.listdir, Path.is_file
+    monkeypatch.setattr(os, "listdir", lambda folder: read.append(folder) or names(folder))
+    monkeypatch.setattr(Path, "is_file", lambda path: looked.append(path) or is_file(path))
+    for i in range(50):
+        with pytest.raises(NotFoundError):
+            finder.find(f"c{i}.wav", tmp_path)
+    assert len(read) == len({*read}) <= 15
+    assert len(looked) <= 50 * 15
