@@ -19,6 +19,7 @@ from imports import TEXTS, clips, run_import, sound, write
 
 from moontune.errors import UserError
 from moontune.importing.audio_files import AudioFinder, NotFoundError
+from moontune.importing.tables import delimited
 from moontune.importing.text_files import decode
 
 NAMES = ("a.wav", "b.wav", "c.wav")
@@ -649,3 +650,15 @@ def test_a_folder_is_read_once_however_many_names_are_missing(tmp_path: Path, mo
             finder.find(f"c{i}.wav", tmp_path)
     assert len(read) == len({*read}) <= 15
     assert len(looked) <= 50 * 15
+
+
+def test_of_rows_that_are_alike_a_few_are_looked_at(monkeypatch) -> None:
+    """A table of a million rows is no longer read than it must be, and held once."""
+    looked, whole = [], delimited._sentences_whole
+    monkeypatch.setattr(
+        delimited, "_sentences_whole", lambda *args: looked.append(1) or whole(*args)
+    )
+    rows = [f"{i}.wav,What is said,ann" for i in range(3000)] + ["last.wav,Oh, no,ann"]
+    records = delimited.table_of("\n".join(rows), delimited.Dialect(",", quoted=True))
+    assert records[-1] == (3001, ["last.wav", "Oh, no", "ann"])
+    assert len(looked) < 1000
