@@ -118,13 +118,12 @@ def choose_columns(
     text = _text_column(text, cells, audio, [*of_models(names), *places.values()])
     if audio is None or text is None:
         return None
-    if named_text not in (audio, text):
+    if named_text is not None and named_text not in (audio, text):
         places["text_else"] = named_text
     rest = {
         name: place
         for name, place in places.items()
-        if place not in (audio, text)
-        and (place is None or _is_of(name, columns[place], columns[audio]))
+        if place not in (audio, text) and _is_of(name, columns[place], columns[audio])
     }
     taken = {audio, text, *rest.values()}
     sessions = tuple(

@@ -99,7 +99,7 @@ def _width_of_whole(sample: Records, delimiter: str) -> int | None:
 def _usual(sample: Records) -> int | None:
     """The width of a table without a head: with all cells joined that begin with a space, where the
     rows are more alike then."""
-    joined = [
+    joined: Records = [
         (line, [cell for i, cell in enumerate(cells) if i == 0 or not _goes_on(cell)])
         for line, cells in sample
     ]
