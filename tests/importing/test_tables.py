@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import soundfile
 from imports import TEXTS, clips, run_import, sound, write
 
 from moontune.errors import UserError
+from moontune.importing.audio_files import AudioFinder, NotFoundError
+from moontune.importing.tables import delimited
 from moontune.importing.text_files import decode
 
 NAMES = ("a.wav", "b.wav", "c.wav")
@@ -361,6 +364,11 @@ def test_times_in_milliseconds(tmp_path: Path) -> None:
         ("clips/a.mp3", "clips/a.wav"),
         ("clips/my%20a.wav", "clips/my a.wav"),
         ("file:///x/my%20a.wav", "clips/my a.wav"),
+        ("file://clips/a.wav", "clips/a.wav"),
+        ("File://clips/take%20#2.wav", "clips/take #2.wav"),
+        ("file:///x/take #3.wav", "clips/take #3.wav"),
+        ("file://[bad/b.wav", "clips/b.wav"),
+        ("file://clips/100%25.wav", "clips/100%25.wav"),
         ("clips/Caf\u00e9.wav", "clips/Cafe\u0301.wav"),
         ("clips/Cafe\u0301", "clips/Caf\u00e9.wav"),
     ],
@@ -424,13 +432,233 @@ def test_who_corrected_a_text_is_no_text(tmp_path: Path) -> None:
 def test_of_two_texts_the_corrected_one_is_taken(tmp_path: Path, heads: str) -> None:
     sounds = clips(tmp_path, *NAMES)
     rows = [
-        f"{name},a model wrote this and more,{text}"
+        f"{name},{text.lower()} as a model wrote it,{text}"
         for name, text in zip(NAMES, TEXTS, strict=True)
     ]
     (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *rows]))
     run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
-    gaps = [row.replace(TEXTS[0], "") for row in rows]
-    if heads.startswith("text,"):  # corrected where it was wrong alone
-        (tmp_path / "t.csv").write_text("\n".join([f"path,{heads}", *gaps]))
-        result = run_import(tmp_path / "t.csv", output=tmp_path / "gaps")
-        assert set(result.texts) == {"a model wrote this and more"}
+
+
+@pytest.mark.parametrize("head", ["corrected_text", "verified"])
+def test_where_nothing_was_corrected_the_text_is_taken(tmp_path: Path, head: str) -> None:
+    [samples] = clips(tmp_path, "a.wav")
+    rows = [
+        f"a.wav,What is said {i},{'' if i < 3 or i >= 150 else f'What was said {i}.'}"
+        for i in range(0, 300, 3)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    assert result.texts == [
+        f"What is said {i}" if i < 3 or i >= 150 else f"What was said {i}."
+        for i in range(0, 300, 3)
+    ]
+    assert f'text: "{head}", else "text"' in result.imported.sources[0].taken_for
+    np.testing.assert_array_equal(result.sounds[0], samples)
+
+
+@pytest.mark.parametrize(
+    ("head", "cell"),
+    [
+        ("verified", "2024-05-01 12:00:01"),
+        ("human", "John Smith"),
+        ("approved", "by Ann Lee"),
+        ("gold", "yes of course"),
+        ("manual transcript", "see folder two"),
+    ],
+)
+def test_who_or_when_is_no_text(tmp_path: Path, head: str, cell: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert f'not used: "{head}"' in result.imported.sources[0].taken_for
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("path,speaker,text", "{0},ann, {1}, my friend"),
+        ("path,speaker,text", "{0},ann, {1}"),
+        ("path,text,speaker", "{0},{1}, ann"),
+        ("path,text,speaker", "{0},{1},ann, "),
+    ],
+)
+def test_a_space_that_only_the_table_has_joins_no_cells(
+    tmp_path: Path, head: str, row: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [row.format(name, text) for name, text in zip(NAMES, TEXTS, strict=True)]
+    if "friend" in row:  # in some of the rows alone
+        rows[0] = rows[0].removesuffix(", my friend")
+    (tmp_path / "t.csv").write_text("\n".join([head, *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    more = ", my friend" if "friend" in row else ""
+    result.holds([TEXTS[0], *(text + more for text in TEXTS[1:])], sounds)
+    assert {u.speaker for u in result.rows} == {"ann"}
+
+
+def test_a_sentence_is_not_joined_to_who_says_the_next(tmp_path: Path) -> None:
+    """Which of two cells is one too many is not known where each begins with a space."""
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text}, ann" for name, text in zip(NAMES, TEXTS, strict=True)]
+    rows[1] = "b.wav,Hello there, my friend, ann"
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,speaker", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([TEXTS[0], TEXTS[2]], [sounds[0], sounds[2]])
+    assert result.reasons == [("t.csv:3", "bad row")]
+
+
+@pytest.mark.parametrize("cell", ["mobile", "stereo", "mono", "A", "-1", "phone"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_column_of_no_channels_is_not_used(tmp_path: Path, cell: str, suffix: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    if suffix == "csv":
+        rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+        (tmp_path / "t.csv").write_text("\n".join(["path,text,channel", *rows]))
+    else:
+        table = {"path": list(NAMES), "text": list(TEXTS), "channel": [cell] * 3}
+        pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    result = run_import(tmp_path / f"t.{suffix}", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    taken = " ".join(result.imported.sources[0].taken_for)
+    assert "channel: " not in taken
+    assert suffix == "parquet" or 'not used: "channel"' in taken
+
+
+def test_mono_is_no_channel_beside_others(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        f"path,text,channel\na.wav,{TEXTS[0]},mono\nb.wav,{TEXTS[1]},Mono\nc.wav,{TEXTS[2]},0\n"
+    )
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+
+
+def test_channels_that_tell_rows_of_one_file_apart_are_not_passed_over(tmp_path: Path) -> None:
+    clips(tmp_path, "a.wav")
+    (tmp_path / "t.csv").write_text(
+        f"path,text,channel\na.wav,{TEXTS[0]},agent\na.wav,{TEXTS[1]},caller\n"
+    )
+    with pytest.raises(UserError, match="channel 'agent' is no number"):
+        run_import(tmp_path / "t.csv", output=tmp_path / "out")
+
+
+def test_a_corrected_text_of_a_parquet_file_is_taken(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    texts = [f"{text} Um." for text in TEXTS]
+    table = {"path": list(NAMES), "text": texts, "verified": [None, *TEXTS[1:]]}
+    pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    result = run_import(tmp_path / "t.parquet", output=tmp_path / "out")
+    result.holds([texts[0], *TEXTS[1:]], sounds)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "more"),
+    [
+        ("path\ttext\tspeaker", "{0}\t{1}\tann", "\ta note"),
+        ("path|text|speaker", "{0}|{1}|ann", "|a note"),
+        ("path,text,speaker", '{0},"{1}",ann', ",a note"),
+        ("path;text;speaker", '{0};"{1}; and on";ann', ";a note"),
+        ("path,text,speaker", "{0},{1},ann", ", "),
+    ],
+    ids=["tabs", "pipes", "quoted", "quoted-semicolons", "blank"],
+)
+def test_a_cell_beyond_the_last_column_that_is_not_of_the_text_is_passed_over(
+    tmp_path: Path, head: str, row: str, more: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [row.format(name, text) for name, text in zip(NAMES, TEXTS, strict=True)]
+    rows[1] += more
+    (tmp_path / "t.csv").write_text("\n".join([head, *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds([text + ("; and on" if "and on" in row else "") for text in TEXTS], sounds)
+    assert {u.speaker for u in result.rows} == {"ann"}
+
+
+def test_where_texts_that_need_quotes_have_them_a_cell_beyond_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    (tmp_path / "t.csv").write_text(
+        f'path,text,speaker\na.wav,"Oh, no",ann\nb.wav,{TEXTS[1]},ann,a note\nc.wav,Hm,ann\n'
+    )
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(["Oh, no", TEXTS[1], "Hm"], sounds)
+
+
+@pytest.mark.parametrize(
+    ("head", "cell"),
+    [
+        ("begin_time", "2024-05-01 10:00:00"),
+        ("finish_time", "01.05.2024"),
+        ("time_in", "May 1st"),
+        ("end", "-"),
+        ("start_ms", "unknown"),
+    ],
+)
+def test_a_column_of_no_times_is_not_used(tmp_path: Path, head: str, cell: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert f'not used: "{head}"' in result.imported.sources[0].taken_for
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"), [("a.wav", ("soon", "later")), ("b.wav", ("1,500",)), ("c.wav", ("2 sec",))]
+)
+def test_times_that_are_not_understood_do_not_make_a_clip_of_all(
+    tmp_path: Path, name: str, cells: tuple[str, ...]
+) -> None:
+    """Of several rows of a file none is the whole file; nor is one with a time in other figures."""
+    clips(tmp_path, name)
+    rows = [f'{name},{text},"{cell}"' for text, cell in zip(TEXTS, cells, strict=False)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,end_ms", *rows]))
+    with pytest.raises(UserError, match="is no time in milliseconds"):
+        run_import(tmp_path / "t.csv", output=tmp_path / "out")
+
+
+@pytest.mark.parametrize("head", ["prediction", "auto_text"])
+@pytest.mark.parametrize("other", ["comment", "speaker"])
+def test_a_remark_is_no_text_beside_what_a_model_wrote(
+    tmp_path: Path, head: str, other: str
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    cell = "ok" if other == "comment" else "Ann Lee of York"
+    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,{head},{other}", *rows]))
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+
+
+def test_the_file_that_has_the_name_is_taken_before_one_that_it_may_have_become(
+    tmp_path: Path,
+) -> None:
+    sounds = clips(tmp_path, "mine/a.flac", "clips/a.wav")
+    (tmp_path / "t.csv").write_text(f"path,text\na.flac,{TEXTS[0]}\n")
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS[:1], sounds[:1])
+
+
+def test_a_folder_is_read_once_however_many_names_are_missing(tmp_path: Path, monkeypatch) -> None:
+    clips(tmp_path, "clips/a.wav")
+    finder, read, looked = AudioFinder(tmp_path), [], []
+    names, is_file = os.listdir, Path.is_file
+    monkeypatch.setattr(os, "listdir", lambda folder: read.append(folder) or names(folder))
+    monkeypatch.setattr(Path, "is_file", lambda path: looked.append(path) or is_file(path))
+    for i in range(50):
+        with pytest.raises(NotFoundError):
+            finder.find(f"c{i}.wav", tmp_path)
+    assert len(read) == len({*read}) <= 15
+    assert len(looked) <= 50 * 15
+
+
+def test_of_rows_that_are_alike_a_few_are_looked_at(monkeypatch) -> None:
+    """A table of a million rows is no longer read than it must be, and held once."""
+    looked, whole = [], delimited._sentences_whole
+    monkeypatch.setattr(
+        delimited, "_sentences_whole", lambda *args: looked.append(1) or whole(*args)
+    )
+    rows = [f"{i}.wav,What is said,ann" for i in range(3000)] + ["last.wav,Oh, no,ann"]
+    records = delimited.table_of("\n".join(rows), delimited.Dialect(",", quoted=True))
+    assert records[-1] == (3001, ["last.wav", "Oh, no", "ann"])
+    assert len(looked) < 1000

@@ -17,6 +17,7 @@ from hostile import TEXTS, obeyed
 from html_reader import Reader
 from hypothesis import given
 from hypothesis import strategies as st
+from imports import clips, run_import
 from markdown_it import MarkdownIt
 from rich.console import Console
 from sample_page import AFTER, BEFORE, results
@@ -103,6 +104,22 @@ def test_names_of_files_in_a_folder_are_not_obeyed(tmp_path: Path, capsys) -> No
     said = capsys.readouterr()
     assert len(re.findall("^moontune: ", said.err, re.MULTILINE)) == len(TEXTS)
     assert not obeyed(said.out + said.err)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
+@pytest.mark.parametrize(
+    "named", ["x%00.wav", "file:///x/%00y.wav", "file://[bad/b.wav", "%00", "~%00/x.wav"]
+)
+def test_a_name_that_no_file_can_have_is_a_row_left_out(
+    tmp_path: Path, named: str, packed: bool
+) -> None:
+    folder = tmp_path / "d"
+    clips(folder, "a.wav")
+    (folder / "t.csv").write_text(f"path,text\na.wav,One.\n{named},Two.\n")
+    source = Path(shutil.make_archive(str(tmp_path / "z"), "zip", folder)) if packed else folder
+    result = run_import(source, output=tmp_path / "out")
+    assert result.texts == ["One."]
+    assert result.reasons == [("t.csv:3", "no audio")]
 
 
 def heard(text: str) -> list[SegmentTranscript]:

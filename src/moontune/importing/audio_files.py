@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 from moontune.system.files import accents_written_alike, is_address
 from moontune.transcribe.recordings import SUFFIXES
 
 MOST_FILES = 2_000_000  # of a tree that is searched
+_MOST_FOLDERS = 10_000  # whose names are kept
 _FOLDERS = ("", "clips", "wavs", "wav", "audio", "audios", "data", "recordings", "sounds", "flac")
 
 
@@ -31,14 +33,15 @@ class AudioFinder:
     def __init__(self, root: Path, *, confined: bool = False) -> None:
         self.root = root if root.is_dir() else root.parent
         self.confined = confined
+        self._stems: dict[Path, dict[str, list[Path]]] = {}
 
     def find(self, named: str, folder: Path) -> Path:
         """The file that a table in `folder` names. Raises NotFoundError.
 
         A path is tried as it is, with `\\` as `/`, in the folders where corpora keep their clips,
-        with the suffixes of audio, of a clip that was converted as what it was converted to, and
-        last by the file's name alone, where one file has it and the path's folder is none that is
-        here.
+        with the suffixes of audio, by the file's name alone, where one file has it and the path's
+        folder is none that is here, and last, of a clip that was converted, as what it was
+        converted to.
         """
         named = _without_scheme(named.strip())
         if not named or "\0" in named:
@@ -48,11 +51,12 @@ class AudioFinder:
         for path in self._choices(named, folder):
             if self._allowed(path) and path.is_file():
                 return path
+        here = self._folder_is_here(named.replace("\\", "/"), folder)
+        if not here and (path := self._by_name(named)) is not None:
+            return path
         if (path := self._converted(named, folder)) is not None:
             return path
-        if self._folder_is_here(named.replace("\\", "/"), folder):
-            raise NotFoundError(f"{named}: no such file")
-        return self._by_name(named)
+        raise NotFoundError(f"{named}: no such file")
 
     def _folder_is_here(self, named: str, folder: Path) -> bool:
         """Whether the path's folder is there: what it lacks is then no file of another folder."""
@@ -64,13 +68,27 @@ class AudioFinder:
         """The file that has the path's name but for the suffix, where just one has."""
         if PurePosixPath(named).suffix.lower() not in SUFFIXES:
             return None
-        choices = (p.with_suffix(s) for p in self._choices(named, folder) for s in SUFFIXES)
-        found = {path.resolve(): path for path in choices if self._allowed(path) and path.is_file()}
+        choices = ((path.parent, path.stem) for path in self._choices(named, folder))
+        paths = (path for place, stem in choices for path in self._by_stem(place).get(stem, ()))
+        found = {path.resolve(): path for path in paths if self._allowed(path) and path.is_file()}
         return next(iter(found.values())) if len(found) == 1 else None
 
+    def _by_stem(self, folder: Path) -> dict[str, list[Path]]:
+        """The files of audio in a folder by their names without suffix; a folder is read once."""
+        if folder not in self._stems:
+            if len(self._stems) >= _MOST_FOLDERS:
+                self._stems.clear()
+            stems = self._stems[folder] = defaultdict(list)
+            try:
+                names = sorted(os.listdir(folder)) if self._allowed(folder) else []
+            except (OSError, ValueError):  # there is none, or none can be
+                names = []
+            for path in (folder / name for name in names if is_audio(Path(name))):
+                stems[path.stem].append(path)
+        return self._stems[folder]
+
     def _choices(self, named: str, folder: Path) -> Iterator[Path]:
-        written = dict.fromkeys([named, named.replace("\\", "/"), unquote(named)])
-        for form in (form for name in written for form in accents_written_alike(name)):
+        for form in (form for name in _written(named) for form in accents_written_alike(name)):
             form = os.path.expanduser(form)
             places = [folder / sub for sub in _FOLDERS] if not os.path.isabs(form) else [Path("/")]
             for place in dict.fromkeys([*places, self.root]):
@@ -82,16 +100,17 @@ class AudioFinder:
     def _allowed(self, path: Path) -> bool:
         return not self.confined or path.resolve().is_relative_to(self.root.resolve())
 
-    def _by_name(self, named: str) -> Path:
-        file = PurePosixPath(named.replace("\\", "/"))
-        found = self._names.get(_same(file.name)) or []
-        if not found and file.suffix.lower() not in SUFFIXES:
-            found = [p for s in SUFFIXES for p in self._names.get(_same(file.name + s), [])]
-        if len(found) == 1:
-            return found[0]
-        if found:
+    def _by_name(self, named: str) -> Path | None:
+        """The file of that name, wherever it is. Raises NotFoundError where several have it."""
+        files = [PurePosixPath(form.replace("\\", "/")) for form in _written(named)]
+        found = next(filter(None, (self._names.get(_same(file.name)) for file in files)), [])
+        if not found:
+            bare = {file.name for file in files if file.suffix.lower() not in SUFFIXES}
+            whole = {_same(name + suffix) for name in bare for suffix in SUFFIXES}
+            found = [path for name in sorted(whole) for path in self._names.get(name, [])]
+        if len(found) > 1:
             raise NotFoundError(f"{named}: {len(found)} files have that name")
-        raise NotFoundError(f"{named}: no such file")
+        return found[0] if found else None
 
     @cached_property
     def _names(self) -> dict[str, list[Path]]:
@@ -103,8 +122,15 @@ class AudioFinder:
 
 
 def _without_scheme(named: str) -> str:
-    """A path; of a `file://` address the one that it is of."""
-    return unquote(urlparse(named).path) if named.lower().startswith("file://") else named
+    """A path; of a `file://` address the one that it is of, as it is written there."""
+    return re.sub(r"^file://(?:localhost(?=/))?", "", named, flags=re.IGNORECASE)
+
+
+def _written(named: str) -> list[str]:
+    """A path as it is, with `\\` as `/`, and with what an address writes as `%20`; none that no
+    file can have."""
+    forms = dict.fromkeys([named, named.replace("\\", "/"), unquote(named)])
+    return [form for form in forms if "\0" not in form]
 
 
 def _same(name: str) -> str:

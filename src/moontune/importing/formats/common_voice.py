@@ -50,8 +50,8 @@ def _rows(place: Place, file: Path) -> Iterator[Found]:
     records = read_records(read_text(file).text, Dialect("\t", quoted=False), escape="\\")
     heads = tuple(str(cell) for cell in records[0][1])
     speaker, audio, text = (heads.index(name) for name in _HEADS)
-    columns = Columns(heads, True, audio, text, speaker)
-    return rows_of(Table(place.name_of(file), file.parent, records), columns, place)
+    columns = Columns(heads, True, audio, text, speaker=speaker)
+    return rows_of(Table(place.name_of(file), file.parent, records, "\t"), columns, place)
 
 
 FORMAT = Format(

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from moontune.importing.audio_files import NotFoundError
-from moontune.importing.tables.table_rows import clip_name, times
+from moontune.importing.tables.stretches import times
+from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.text_files import lines_of, read_text
 from moontune.importing.values import (
     BAD_ROW,

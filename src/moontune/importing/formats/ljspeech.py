@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -10,13 +9,12 @@ from moontune.importing.audio_files import NotFoundError
 from moontune.importing.tables.columns import plain
 from moontune.importing.tables.delimited import Dialect, read_records
 from moontune.importing.tables.table_rows import file_row
+from moontune.importing.tables.texts import say_the_same
 from moontune.importing.text_files import read_text
 from moontune.importing.values import BAD_ROW, Format, Found, Place, Recognised, SourceRow, left_out
 
 _TABLE, _CLIPS = "metadata.csv", "wavs"
-_WORD = re.compile(r"[^\W\u3040-\u9fff]+|\w")  # or a character of scripts without spaces
 _LOOKED_AT = 200  # rows
-_MOST = 0.5  # of the looked at
 
 
 def _folder(place: Place) -> Recognised | None:
@@ -39,12 +37,7 @@ def _folder(place: Place) -> Recognised | None:
 
 def _says_the_same(rows: list[list[str]]) -> bool:
     """Whether the third column is the second in other words, and not who speaks, or the reverse."""
-    texts = [
-        [{*_WORD.findall(cell.casefold())} for cell in row[1:3]]
-        for row in rows
-        if len(row) == 3 and row[2].strip()
-    ]
-    return sum(bool(one & other) for one, other in texts) >= _MOST * len(texts)
+    return say_the_same([(row[1], row[2]) for row in rows if len(row) == 3 and row[2].strip()])
 
 
 def _rows(place: Place) -> Iterator[Found]:

@@ -14,7 +14,7 @@ from moontune.importing.tables.columns import (
     choose_columns,
     looks_like_audio,
 )
-from moontune.importing.tables.delimited import Records, dialects_of, table_of
+from moontune.importing.tables.delimited import Records, dialects_of, stand_quoted, table_of
 from moontune.importing.tables.spreadsheet import sheets_of
 from moontune.importing.tables.table_rows import Table, rows_of
 from moontune.importing.text_files import read_text
@@ -86,7 +86,11 @@ def _tables(place: Place) -> list[_Chosen]:
         if columns is None:
             continue
         words = (dialect.in_words, *passed_over, *([decoded.remark] if decoded.remark else []))
-        table = Table(place.name_of(place.path), place.path.parent, records, dialect.delimiter)
+        body = sample[columns.has_head :]
+        texts = [text for row in body if (text := _cell(row, columns.text))]
+        quoted = stand_quoted(texts, decoded.text, dialect)
+        name = place.name_of(place.path)
+        table = Table(name, place.path.parent, records, dialect.delimiter, quoted)
         sure = any(looks_like_audio(_cell(row, columns.audio)) for row in sample)
         if not sure and suffix not in _TABLES:
             continue

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from moontune.importing.tables.columns import TOLD, Columns, choose_columns
-from moontune.importing.tables.table_rows import file_row, reason_of, stretch_of
+from moontune.importing.tables.stretches import reason_of, stretch_of
+from moontune.importing.tables.table_rows import file_row
 from moontune.importing.values import (
     BAD_ROW,
     NO_AUDIO,
@@ -20,6 +22,7 @@ from moontune.importing.values import (
     left_out,
 )
 
+_First = Callable[[list[str]], list[dict[str, Any]]]  # the first rows, of columns
 _BATCH_ROWS = 16  # of seconds of sound each
 
 
@@ -33,13 +36,21 @@ class ArrowColumns:
 
     @property
     def wanted(self) -> list[str]:
-        return list(dict.fromkeys([self.audio, self.text, *self._named().values()]))
+        texts = [self.text] if self._text_else is None else [self.text, self._text_else]
+        return list(dict.fromkeys([self.audio, *texts, *self._named().values()]))
 
     @property
     def in_words(self) -> tuple[str, ...]:
         """What was taken for what."""
-        taken = {"audio": self.audio, "text": self.text, **self._named()}
-        return tuple(f'{name}: "{head}"' for name, head in taken.items())
+        otherwise = "" if self._text_else is None else f', else "{self._text_else}"'
+        named = (f'{name}: "{head}"' for name, head in self._named().items())
+        return (f'audio: "{self.audio}"', f'text: "{self.text}"{otherwise}', *named)
+
+    @property
+    def _text_else(self) -> str | None:
+        """The column of the text where that of `text` is empty."""
+        at = self.others.text_else
+        return None if at is None else self.others.heads[at]
 
     def _named(self) -> dict[str, str]:
         heads, c = self.others.heads, self.others
@@ -50,6 +61,8 @@ class ArrowColumns:
         """A record as a row. Its audio is bytes, or the path of a file."""
         told = {name: _plain(record.get(head)) for name, head in self._named().items()}
         text, audio = record.get(self.text), record.get(self.audio)
+        if self._text_else is not None and not (isinstance(text, str) and text.strip()):
+            text = record.get(self._text_else)
         if not isinstance(text, str) or not text.strip():
             return left_out(where, stem, NO_TEXT, "the text is empty")
         path, sound = (audio, None) if isinstance(audio, str) else (None, audio)
@@ -125,7 +138,7 @@ def parquet_columns(file: Path, place: Place) -> ArrowColumns | None:
 
     try:
         with pq.ParquetFile(file) as table:
-            return _columns(table.schema_arrow, place)
+            return _columns(table.schema_arrow, place, partial(_first_of_parquet, table))
     except _errors() as error:
         raise DamagedSourceError(f"{file}: is no whole parquet file ({_line(error)})") from None
 
@@ -136,28 +149,59 @@ def arrow_columns(file: Path, place: Place) -> ArrowColumns | None:
 
     try:
         with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as stream:
-            return _columns(stream.schema, place)
+            return _columns(stream.schema, place, partial(_first_of_stream, stream))
     except _errors() as error:
         raise DamagedSourceError(f"{file}: is no whole arrow file ({_line(error)})") from None
 
 
-def _columns(schema: Any, place: Place) -> ArrowColumns | None:
+def _columns(schema: Any, place: Place, first: _First) -> ArrowColumns | None:
     import pyarrow as pa
 
     names = list(schema.names)
+    binary = [
+        f.name for f in schema if pa.types.is_binary(f.type) or pa.types.is_large_binary(f.type)
+    ]
     holders = [
         f.name
         for f in schema
         if (pa.types.is_struct(f.type) and {s.name for s in f.type} & {"bytes", "path"})
-        or pa.types.is_binary(f.type)
-        or pa.types.is_large_binary(f.type)
+        or f.name in binary
     ]
     heads = ["audio" if n == (holders or [None])[0] else n for n in names]
-    others = choose_columns([heads, ["x"] * len(heads)], place.finder, place.path)
+    plain = [f.name for f in schema if f.name not in binary and not pa.types.is_nested(f.type)]
+    others = choose_columns(
+        [heads, *_sample(names, holders, plain, first)], place.finder, place.path
+    )
     if others is None:
         return None
     others = replace(others, heads=tuple(names))
     return ArrowColumns(names[others.audio], names[others.text], others)
+
+
+def _sample(
+    names: list[str], holders: list[str], plain: list[str], first: _First
+) -> list[list[str | None]]:
+    """The first rows as cells, of audio that is in the file as a name; a row of any text where
+    there are none."""
+    try:
+        records = first(plain) if plain else []
+    except _errors():  # told where it is read
+        records = []
+    records = records or [{name: f"x{i}" for i, name in enumerate(plain)}]
+    return [
+        [f"x{i}.wav" if n in holders else _plain(record.get(n)) for n in names]
+        for i, record in enumerate(records)
+    ]
+
+
+def _first_of_parquet(table: Any, names: list[str]) -> list[dict[str, Any]]:
+    batch = next(table.iter_batches(_BATCH_ROWS, columns=names), None)
+    return [] if batch is None else batch.to_pylist()
+
+
+def _first_of_stream(stream: Any, names: list[str]) -> list[dict[str, Any]]:
+    batch = next(iter(stream), None)
+    return [] if batch is None else batch.slice(0, _BATCH_ROWS).select(names).to_pylist()
 
 
 def _row(file: Path, number: int, record: Any, columns: ArrowColumns, place: Place) -> Found:

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from moontune.data.rows.fields import FIELD_NAMES, MILLISECONDS
 from moontune.data.rows.sessions import SESSION_FIELDS
 from moontune.importing.audio_files import AudioFinder, NotFoundError
+from moontune.importing.tables.stretches import understood
+from moontune.importing.tables.texts import corrected_column, of_models
 from moontune.transcribe.recordings import SUFFIXES
 
 Cell = str | None
@@ -41,17 +43,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "channel": FIELD_NAMES["channel"],
     "id": FIELD_NAMES["id"],
 }
-# Of several columns of texts the one that somebody corrected, and none that a model wrote.
-_CORRECTED = re.compile(
-    r"(?:corrected|manual|human|gold|verified|approved)(?:_(?:text|transcript\w*|sentence|reference))?"
-)
-_OF_A_MODEL = re.compile(r"(?:^|_)(?:asr|stt|hyp\w*|pred\w*|auto\w*|machine|whisper|draft)(?:_|$)")
 TOLD = (
     *("speaker", "id", "offset", "end", "duration", "offset_ms", "end_ms", "duration_ms"),
     "channel",
 )  # fields of Columns beside audio and text
 _LOOKED_AT = 60  # rows
 _MOST = 0.6  # of the looked at
+_OF_PEOPLE = 0.5  # of the words that a model wrote: as many at least has a text of people
 _MOST_ABOVE = 10  # lines that may stand above a table's head
 
 
@@ -63,6 +61,7 @@ class Columns:
     has_head: bool
     audio: int
     text: int
+    text_else: int | None = None  # the text where that of `text` is empty
     speaker: int | None = None
     offset: int | None = None
     end: int | None = None
@@ -80,7 +79,9 @@ class Columns:
         places = [(name, getattr(self, name)) for name in ("audio", "text", *TOLD)]
         taken = [*((n, p) for n, p in places if p is not None), *self.sessions]
         said = [f'{name}: "{self.heads[place]}"' for name, place in taken]
-        known = {place for _, place in taken}
+        if self.text_else is not None:
+            said[1] += f', else "{self.heads[self.text_else]}"'
+        known = {self.text_else, *(place for _, place in taken)}
         left = [f'"{head}"' for place, head in enumerate(self.heads) if place not in known]
         return (*said, *([f"not used: {', '.join(left)}"] if left else []))
 
@@ -107,13 +108,23 @@ def choose_columns(
     cells = [[cell for row in body if i < len(row) and (cell := row[i])] for i in range(width)]
     places = _by_name(heads) if has_head else {}
     audio = _audio_column(places.pop("audio", None), cells, finder, folder)
-    corrected = _corrected(heads, cells, len(body)) if has_head else None
     named_text = places.pop("text", None)
-    of_models = {i for i, head in enumerate(heads) if _OF_A_MODEL.search(plain(head))}
-    text = _text_column(named_text if corrected is None else corrected, cells, audio, of_models)
+    names = [*map(plain, heads)]
+    columns = [
+        [(row[i] or "").strip() if i < len(row) else "" for row in body] for i in range(width)
+    ]
+    corrected = corrected_column(names, columns, named_text) if has_head else None
+    text = named_text if corrected is None else corrected
+    text = _text_column(text, cells, audio, [*of_models(names), *places.values()])
     if audio is None or text is None:
         return None
-    rest = {name: place for name, place in places.items() if place not in (audio, text)}
+    if named_text is not None and named_text not in (audio, text):
+        places["text_else"] = named_text
+    rest = {
+        name: place
+        for name, place in places.items()
+        if place not in (audio, text) and _is_of(name, columns[place], columns[audio])
+    }
     taken = {audio, text, *rest.values()}
     sessions = tuple(
         (name, place)
@@ -133,6 +144,12 @@ def above_head(rows: Sequence[Sequence[Cell]]) -> int:
         if {"audio", "text"} <= _by_name([cell or "" for cell in row]).keys():
             return number
     return 0
+
+
+def head_width(rows: Sequence[Sequence[Cell]]) -> int | None:
+    """How many columns a table's head names; None where it has none."""
+    sample = [row for row in rows[above_head(rows) :][: _LOOKED_AT + 1] if any(row)]
+    return len(sample[0]) if sample and _is_head(sample) else None
 
 
 def plain(head: str) -> str:
@@ -177,6 +194,13 @@ def _by_name(heads: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def _is_of(field: str, cells: Sequence[str], files: Sequence[str]) -> bool:
+    """Whether a column is used for what its name says: its cells are understood, or tell rows of
+    one file apart, which are left out then."""
+    apart = len({*zip(files, cells, strict=True)}) > len({*files})
+    return apart or understood(field, cells)
+
+
 def _audio_column(
     named: int | None, cells: Sequence[Sequence[str]], finder: AudioFinder, folder: Path
 ) -> int | None:
@@ -204,24 +228,11 @@ def _there(cells: Sequence[str], finder: AudioFinder, folder: Path) -> float:
     return found / max(1, len(cells))
 
 
-def _corrected(heads: Sequence[str], cells: Sequence[Sequence[str]], rows: int) -> int | None:
-    """A column of texts that somebody corrected, with one in every row."""
-    for place, head in enumerate(heads):
-        words = sum(len(cell.split()) > 1 for cell in cells[place])
-        if (
-            _CORRECTED.fullmatch(plain(head))
-            and len(cells[place]) == rows
-            and words >= _MOST * rows > 0
-        ):
-            return place
-    return None
-
-
 def _text_column(
-    named: int | None, cells: Sequence[Sequence[str]], audio: int | None, of_models: set[int]
+    named: int | None, cells: Sequence[Sequence[str]], audio: int | None, less: Sequence[int]
 ) -> int | None:
     if named is not None and named != audio:
-        return named
+        return named  # else the most words, those of columns that are `less` by half
 
     def words(place: int) -> float:
         letters = [cell for cell in cells[place] if any(c.isalpha() for c in cell)]
@@ -229,8 +240,9 @@ def _text_column(
             return 0.0
         return sum(len(cell.split()) for cell in letters) / max(1, len(cells[place]))
 
-    best = max(
-        range(len(cells)),
-        key=lambda place: (words(place) > 0, place not in of_models, words(place)),
-    )
+    best = max(range(len(cells)), key=words)
+    rest = (place for place in range(len(cells)) if place not in less)
+    other = max(rest, key=words, default=best)
+    if words(other) >= _OF_PEOPLE * words(best):  # else a remark on what a model wrote
+        best = other
     return best if words(best) > 0 and len(cells[best]) else None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from moontune.data.rows.fields import CHANNELS
 from moontune.importing.audio_files import NotFoundError, is_audio
 from moontune.importing.tables.columns import Cell, Columns
+from moontune.importing.tables.stretches import EMPTY, reason_of, stretch_of
 from moontune.importing.values import (
     BAD_ROW,
-    BAD_TIMES,
     NO_AUDIO,
     NO_TEXT,
     Found,
@@ -20,9 +18,6 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
-
-_EMPTY = ("nan", "NaN", "<NA>", "#N/A", "NULL")
-_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -33,6 +28,7 @@ class Table:
     folder: Path  # that paths begin at
     records: Sequence[tuple[int, Sequence[Cell]]]
     delimiter: str = ", "
+    quoted: bool = False  # texts with a delimiter in them stand between quotes
 
 
 def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
@@ -54,14 +50,17 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     def cell(at: int | None) -> str:
         return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
 
-    named, text = cell(columns.audio), _unless_empty(cell(columns.text))
-    if len(cells) <= max(columns.audio, columns.text):
-        wanted = max(columns.audio, columns.text) + 1
+    texts = [at for at in (columns.text, columns.text_else) if at is not None]
+    named = cell(columns.audio)
+    text = next(filter(None, (_unless_empty(cell(at)) for at in texts)), "")
+    wanted = max(columns.audio, min(texts)) + 1
+    if len(cells) < wanted:
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
-    if any(cells[len(columns.heads) :]):  # which of them its text has is not known
+    beyond = any(map(cell, range(len(columns.heads), len(cells))))
+    if beyond and _may_be_of_text(table, text):  # which its text has is not known
         detail = (
             f"has {len(cells)} cells, and the table {len(columns.heads)} columns; put a text with "
-            f"{table.delimiter.strip() or 'tabs'} in it between quotes"
+            f"{table.delimiter.strip()} in it between quotes"
         )
         return left_out(where, named, BAD_ROW, detail)
     try:
@@ -78,9 +77,16 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
     )  # fmt: skip
 
 
+def _may_be_of_text(table: Table, text: str) -> bool:
+    """Whether cells beyond the last column may be what follows a comma of the text; a text that
+    holds one itself was between quotes."""
+    mark = table.delimiter.strip()
+    return mark in (",", ";") and not table.quoted and mark not in text
+
+
 def _unless_empty(cell: str) -> str:
     """A cell; nothing where a program wrote that it is empty."""
-    return "" if cell in _EMPTY else cell
+    return "" if cell in EMPTY else cell
 
 
 def file_row(
@@ -106,62 +112,3 @@ def clip_name(place: Place, path: Path) -> str:
     """A clip's name: its file's below the source, without the suffix."""
     name = PurePosixPath(place.name_of(path))
     return str(name.with_suffix("") if is_audio(path) else name)
-
-
-def stretch_of(cell: Callable[[str], str]) -> tuple[float | None, float | None, int | None]:
-    """Offset and duration, seconds, and channel of a row, by the fields' cells; a duration alone is
-    that of the whole file. Raises ValueError, whose reason `reason_of` tells."""
-    fields = ("offset", "end", "duration")
-    offset, seconds = times(*(cell(name) or _of_ms(cell(f"{name}_ms")) for name in fields))
-    return offset, seconds if offset is not None else None, _channel(cell("channel"))
-
-
-def reason_of(error: ValueError) -> str:
-    """Why a row whose stretch is not understood is left out."""
-    return BAD_ROW if isinstance(error, _ChannelError) else BAD_TIMES
-
-
-class _ChannelError(ValueError):
-    """A cell that names no channel."""
-
-
-def _channel(cell: str) -> int | None:
-    if not cell:
-        return None
-    named = str(CHANNELS.get(cell.lower(), cell.removesuffix(".0")))
-    if not named.isdecimal() or len(named) > 3:
-        raise _ChannelError(f"channel {cell[:40]!r} is no number from 0 on, nor left or right")
-    return int(named)
-
-
-def _of_ms(cell: str) -> str:
-    """Milliseconds as seconds. Raises ValueError."""
-    try:
-        return str(float(cell) / 1000) if cell else ""
-    except ValueError:
-        raise ValueError(f"{cell[:40]!r} is no time in milliseconds") from None
-
-
-def times(offset: str, end: str, duration: str) -> tuple[float | None, float | None]:
-    """Offset and duration, seconds, of three cells that may be empty. Raises ValueError."""
-    start, stop, seconds = (seconds_of(cell) if cell else None for cell in (offset, end, duration))
-    if stop is not None:
-        start = start or 0.0
-        if stop <= start:
-            raise ValueError(f"ends at {stop:g} s and begins at {start:g} s")
-        return start, stop - start
-    return start, seconds
-
-
-def seconds_of(cell: str) -> float:
-    """`12.5`, `12,5`, `0:12.5` or `1:00:12` as seconds. Raises ValueError."""
-    if (clock := _CLOCK.fullmatch(cell.strip())) is not None:
-        hours, minutes, seconds = clock.groups()
-        return 3600 * int(hours or 0) + 60 * int(minutes) + float(seconds.replace(",", "."))
-    try:
-        value = float(cell.replace(",", "."))
-    except ValueError:
-        raise ValueError(f"{cell[:40]!r} is no time in seconds") from None
-    if not 0 <= value < 1e7:
-        raise ValueError(f"{cell[:40]!r} is no time in seconds")
-    return value

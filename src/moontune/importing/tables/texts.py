@@ -1,0 +1,54 @@
+"""Which column of a table is what is said, where several may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+# Of several columns of texts the one that somebody corrected, and none that a model wrote.
+_CORRECTED = re.compile(
+    r"(?:corrected|manual|human|gold|verified|approved)(_(?:text|transcript\w*|sentence|reference))?"
+)
+_OF_A_MODEL = re.compile(r"(?:^|_)(?:asr|stt|hyp\w*|pred\w*|auto\w*|machine|whisper|draft)(?:_|$)")
+_WORD = re.compile(r"[^\W\u3040-\u9fff]+|\w")  # or a character of scripts without spaces
+_MOST = 0.6  # of the cells
+_SHARED = 0.5  # of the pairs
+
+
+def say_the_same(pairs: Collection[tuple[str, str]]) -> bool:
+    """Whether most pairs of cells share a word: the same in other words, and not who says it."""
+    shared = (bool(_words(one) & _words(other)) for one, other in pairs)
+    return sum(shared) >= _SHARED * len(pairs)
+
+
+def _words(cell: str) -> set[str]:
+    return {*_WORD.findall(cell.casefold())}
+
+
+def corrected_column(
+    heads: Sequence[str], columns: Sequence[Sequence[str]], named: int | None
+) -> int | None:
+    """A column of texts that somebody corrected, of plain heads and columns of rows' cells.
+
+    It says the same as the column of texts, or as a model's where there is none. A column called
+    `verified` may as well say who did it, or when.
+    """
+    other = named if named is not None else next(iter(of_models(heads)), None)
+    for place, head in enumerate(heads):
+        if (match := _CORRECTED.fullmatch(head)) is None:
+            continue
+        against = columns[other] if other is not None else []
+        pairs = [(a, b) for a, b in zip(columns[place], against, strict=False) if a and b]
+        if say_the_same(pairs) if pairs else match[1] and _mostly_words(columns[place]):
+            return place
+    return None
+
+
+def of_models(heads: Sequence[str]) -> list[int]:
+    """Places of the columns that a model wrote, of plain heads."""
+    return [place for place, head in enumerate(heads) if _OF_A_MODEL.search(head)]
+
+
+def _mostly_words(column: Sequence[str]) -> bool:
+    cells = [cell for cell in column if cell]
+    return sum(any(map(str.isalpha, cell)) for cell in cells) >= _MOST * len(cells) > 0
