@@ -553,6 +553,32 @@ def test_numbers_that_a_recording_gives_its_speakers_are_no_people(
         assert any("not taken for people" in line for line in lines) == (recordings > 1)
 
 
+def test_numbered_speakers_beside_named_ones_are_others_in_each_recording(tmp_path: Path) -> None:
+    for n, name in enumerate(("Ann", "Bob", "Cy")):
+        recording(tmp_path / "in", f"talk{n}.wav")
+        who = (name, "Speaker 2", name, "Speaker 2", "Speaker 7" if n == 0 else name)
+        said = [(s, e, f"<v {w}>{t}.") for (s, e, t), w in zip(timed(), who, strict=True)]
+        (tmp_path / f"in/talk{n}.vtt").write_text(vtt(*said))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    shared = {f"talk{n}/Speaker 2" for n in range(3)}
+    assert {u.speaker for u in result.rows} == {"Ann", "Bob", "Cy", "Speaker 7", *shared}
+    assert any("(now talk0/Speaker 2 and the like)" in line for line in result.told)
+
+
+def test_numbers_that_a_corpus_gives_its_speakers_are_people(tmp_path: Path) -> None:
+    segments, who = [], []
+    for n in range(2):
+        recording(tmp_path, f"rec{n}.wav")
+        segments += [f"spk0{i}-{n} rec{n} {s} {e}" for i, (s, e) in enumerate(WANTED)]
+        who += [f"spk0{i}-{n} spk0{i}" for i in range(3)]
+    (tmp_path / "wav.scp").write_text("".join(f"rec{n} {tmp_path}/rec{n}.wav\n" for n in (0, 1)))
+    (tmp_path / "segments").write_text("\n".join(segments) + "\n")
+    (tmp_path / "utt2spk").write_text("\n".join(who) + "\n")
+    (tmp_path / "text").write_text("".join(f"{one.split()[0]} red boat {one}\n" for one in who))
+    result = run_import(tmp_path, output=tmp_path.parent / "out")
+    assert {u.speaker for u in result.rows} == {"spk00", "spk01", "spk02"}
+
+
 def test_labels_divided_by_spaces_are_labels_and_those_of_htk_are_no_transcript(
     tmp_path: Path,
 ) -> None:

@@ -30,7 +30,7 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
-from moontune.importing.voices import without_numbered
+from moontune.importing.voices import OF_ONE, without_numbered
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, current
 from moontune.models.locate import run_flags
@@ -177,6 +177,7 @@ class _Made:
         self._left: list[Dropped] = []
         self._sources: list[ImportedSource] = []
         self._only = None if request.format is None else format_named(request.format)
+        self._of_one: set[str] = set()  # ids of clips whose speakers are named for one recording
         self._seen: dict[object, str] = {}  # clips of the user's files, and where they were named
 
     def add(self, source: Path, script: Path | None = None) -> None:
@@ -272,7 +273,7 @@ class _Made:
         self, source: Path, found: Sequence[Recognised], damaged: list[str]
     ) -> Iterator[Numbered | Placed]:
         """Rows with their clips' names, each once, and what the source itself leaves out."""
-        for part in (part for one in found for part in one.parts):
+        for kind, part in ((one.format, part) for one in found for part in one.parts):
             rows = part()
             while True:
                 try:
@@ -283,7 +284,10 @@ class _Made:
                 if row is None:
                     break
                 self._number += 1
-                yield self._checked(self._named(source, row))
+                checked = self._checked(self._named(source, row))
+                if kind in OF_ONE and isinstance(checked, Numbered):
+                    self._of_one.add(checked.name)
+                yield checked
 
     def _named(self, source: Path, row: SourceRow | Dropped) -> SourceRow | Dropped:
         """With its source's name before the place, where there are several sources."""
@@ -310,7 +314,7 @@ class _Made:
         """Write the manifest, what was left out, and last the record. Raises UserError."""
         if not self._taken:
             raise UserError(self._nothing())
-        self._taken, numbered = without_numbered(self._taken)
+        self._taken, numbered = without_numbered(self._taken, self._of_one)
         if numbered is not None:
             self._tell(numbered)
             *rest, last = self._sources  # kept in the record, for a run that imports on its way
