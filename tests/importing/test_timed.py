@@ -504,6 +504,38 @@ def test_a_text_whose_recording_is_not_known_is_left_out(tmp_path: Path) -> None
     assert result.reasons == [("second.srt", "no audio")]
 
 
+def test_a_recording_with_a_text_of_its_own_is_not_cut_by_another(tmp_path: Path) -> None:
+    recording(tmp_path)
+    for name in ("talk", "b", "c"):
+        (tmp_path / f"{name}.srt").write_text(srt(*timed()))
+    with pytest.raises(UserError, match=r"no recording b is beside it"):
+        run_import(tmp_path / "b.srt", output=tmp_path.parent / "b")
+    (tmp_path / "talk.srt").unlink()
+    with pytest.raises(UserError, match=r"no recording b is beside it"):  # nor by which of two
+        run_import(tmp_path / "b.srt", output=tmp_path.parent / "c")
+
+
+def test_a_text_of_another_name_is_of_the_recording_that_it_is_given_with(tmp_path: Path) -> None:
+    for name in ("talk", "other"):
+        recording(tmp_path / "audio", f"{name}.wav")
+    (tmp_path / "subs").mkdir()
+    for name in ("talk", "x"):
+        (tmp_path / f"subs/{name}.srt").write_text(srt(*timed()))
+    talk, other = tmp_path / "audio/talk.wav", tmp_path / "audio/other.wav"
+    by_name, x = tmp_path / "subs/talk.srt", tmp_path / "subs/x.srt"
+    for i, (sources, told) in enumerate((((talk, by_name), ()), ((talk, x), ("talk.wav",)))):
+        result = run_import(*sources, output=tmp_path / f"out{i}")
+        assert tuple(result.texts) == WHOLE
+        named = tuple(f'recording: "{name}"' for name in told)
+        assert result.imported.sources[0].taken_for == named
+    for name in ("talk", "other"):
+        (tmp_path / f"audio/{name}.srt").write_text(srt(*timed()))
+    for i, sources in enumerate(((talk, other, x), (other, x))):  # of which there is not told
+        result = run_import(*sources, output=tmp_path / f"own{i}")
+        assert tuple(result.texts) == WHOLE * (len(sources) - 1)
+        assert {why for _, why in result.reasons} == {"no audio"}
+
+
 def test_words_of_webmaus_are_taken_and_marks_of_pauses_are_not(tmp_path: Path) -> None:
     samples = recording(tmp_path)
     marked = sorted([*words(), (3.2, 4.2, "<p:>"), (6.5, 7.5, "sil")])

@@ -18,7 +18,7 @@ from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to
 from moontune.importing.formats import pairs
 from moontune.importing.recognise import format_named, recognise, summary_of
 from moontune.importing.timed.beside import is_script, kind_of
-from moontune.importing.timed.cutting import is_of_another, of_recording
+from moontune.importing.timed.cutting import is_given_for, of_recording
 from moontune.importing.unpacking import is_archive, unpack
 from moontune.importing.values import (
     BAD_ROW,
@@ -147,12 +147,14 @@ def make_data_set(
 
 
 def _with_scripts(sources: Sequence[Path]) -> Iterator[tuple[Path, Path | None]]:
-    """Sources; a recording and the text that is named after it, and is of no other, are one."""
+    """Sources; a recording and the text that is given after it, and is of no other, are one."""
     rest = list(sources)
     while rest:
         source = rest.pop(0)
         named = bool(rest) and source.is_file() and is_audio(source) and rest[0].is_file()
-        script = rest[0] if named and (is_script(rest[0]) or is_of_another(rest[0])) else None
+        alone = len(sources) == 2
+        mine = named and (is_script(rest[0]) or is_given_for(rest[0], source, alone=alone))
+        script = rest[0] if mine else None
         rest = rest[1:] if script else rest
         yield source, script
 
