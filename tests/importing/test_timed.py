@@ -627,3 +627,18 @@ def test_labels_divided_by_spaces_are_labels_and_those_of_htk_are_no_transcript(
     (tmp_path / "in/talk.lab").write_text(lab)
     with pytest.raises(UserError, match=r"talk\.lab: bad row: has times in HTK's units"):
         run_import(tmp_path / "in", output=tmp_path / "lab")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["3.5 4.2 are the grades of Ann"],
+        ["3.5 4.2 are the grades of Ann", "2.5 2.7 those of Bob"],
+        ["2.5 1.2 are the grades of Ann", "3.5 1.7 those of Bob"],
+        ["3.5 4.2 are the grades of Ann", "13.5 24.2 are those of a dog"],  # behind the end
+    ],
+)
+def test_numbers_that_are_said_are_no_labels(tmp_path: Path, said: list[str]) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.txt").write_text("\n".join(said))
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [" ".join(said)]
