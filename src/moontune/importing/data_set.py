@@ -198,6 +198,9 @@ class _Made:
         if taken_for:
             self._tell(f"  {', '.join(taken_for)}")
         placed = self._placed(source, found, damaged, link=self._request.link and not archive)
+        if after := tuple(dict.fromkeys(text for one in found for text in one.told_after())):
+            self._tell(f"  {', '.join(after)}")
+            taken_for += after
         placed.sort(key=lambda one: one[0])
         taken = [one for _, one in placed if isinstance(one, Utterance)]
         left = [one for _, one in placed if isinstance(one, Dropped)]
