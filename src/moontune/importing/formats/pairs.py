@@ -133,11 +133,15 @@ def _tree(place: Place) -> Recognised | None:
     """Recordings in one folder and texts in another, as VCTK has them: by names that are single."""
     audio: dict[str, list[Path]] = defaultdict(list)
     texts: dict[str, list[Path]] = defaultdict(list)
+    recordings: list[Path] = []
     for file in files_below(place.path):
         if is_audio(file):
-            audio[file.stem.removesuffix(_FIRST_OF_TWO)].append(file)
+            recordings.append(file)
         elif file.suffix.lower() in PLAIN:
             texts[file.stem].append(file)
+    for file in recordings:
+        stem = file.stem
+        audio[stem if stem in texts else stem.removesuffix(_FIRST_OF_TWO)].append(file)
     shared = [stem for stem in texts if len(texts[stem]) == len(audio.get(stem, ())) == 1]
     if not shared or len(shared) < _MOST * len(texts):
         return None
