@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moontune.data.audio import AudioError, read_audio, write_flac
-from moontune.data.manifest import Utterance, manifest_hash, read_manifest, write_manifest
+from moontune.data.manifest import (
+    Utterance,
+    manifest_hash,
+    read_manifest,
+    read_run_manifest,
+    write_manifest,
+)
 from moontune.errors import UserError
 
 
@@ -246,6 +254,22 @@ def test_an_accent_as_a_mac_writes_it_is_the_same(tmp_path: Path, form: str) -> 
     named = unicodedata.normalize(form, "Caf\u00e9")
     [u] = rows_of(tmp_path, {"audio": f"{named}/long.flac", "text": "one"})
     assert u.audio_filepath.is_file()
+
+
+@pytest.mark.parametrize(("read", "looks"), [(read_manifest, 1), (read_run_manifest, 0)])
+def test_names_with_accents_are_looked_for_no_more_than_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable, looks: int
+) -> None:
+    """Of large sets on slow disks each look counts; a run's own rows are as they were found."""
+    (tmp_path / "Caf\u00e9").mkdir()
+    long_recording(tmp_path / "Caf\u00e9")
+    file = written(tmp_path, json.dumps({"audio": "Caf\u00e9/long.flac", "text": "one"}))
+    asked, exists = [], os.path.exists
+    monkeypatch.setattr(
+        "moontune.data.manifest.os.path.exists", lambda path: asked.append(path) or exists(path)
+    )
+    read(file)
+    assert sum(str(path).endswith("long.flac") for path in asked) == looks
 
 
 def test_paths_as_windows_writes_them(tmp_path: Path) -> None:

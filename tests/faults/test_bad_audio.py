@@ -305,6 +305,7 @@ def test_an_ogg_that_ends_within_a_page_is_said_to_be_cut_off(subtype: str) -> N
     data = stream.getvalue()
     assert len(read_audio(data)) == 30 * 16_000
     assert len(read_audio(data + bytes(128))) == 30 * 16_000  # what a tagger left
+    assert len(read_audio(data + b"OggS\0" + bytes(20))) == 30 * 16_000  # no page
     last = data.rindex(b"OggS")
     for end in (len(data) // 2, last + 10, last + 40, len(data) - 1):
         with pytest.raises(AudioError, match=r"is cut off: [\d.]+ s are there"):
@@ -321,7 +322,8 @@ def test_a_wav_that_a_recorder_did_not_close_is_heard(tmp_path) -> None:
         np.testing.assert_array_equal(read_audio(source), read_audio(wav()))
     none = io.BytesIO()
     soundfile.write(none, np.zeros(0), 16_000, format="WAV")
-    for nothing in (none.getvalue(), none.getvalue() + b"LIST\4\0\0\0INFO"):
+    for behind in (b"", b"LIST\4\0\0\0INFO", bytes(1000)):
+        nothing = none.getvalue() + behind
         with pytest.raises(AudioError, match="holds no samples"):
             read_audio(nothing)
 

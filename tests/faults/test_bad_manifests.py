@@ -123,6 +123,19 @@ def test_a_large_manifest_is_looked_at_no_further_than_needed(tmp_path) -> None:
     assert len(list(rest)) == 99 - 5
 
 
+@pytest.mark.parametrize(
+    "names",
+    [["Ann", "ann", "Bob"], ["Ann", "Ann ", "Bob", "Bob "], ["\u00e9", "e\u0301", "B"]],
+)
+def test_speakers_spelt_alike_are_one_before_anything_is_computed(
+    tmp_path: Path, names: list[str]
+) -> None:
+    file = tmp_path / "m.jsonl"
+    file.write_bytes(b"\n".join(row(id=i, speaker=s) for i, s in enumerate(4 * names)))
+    with pytest.raises(UserError, match=r"3 speakers are needed to hold some out, found 2"):
+        check_groups(each_utterance(file), "speaker")
+
+
 @pytest.fixture
 def bad_set(tmp_path: Path, noise_manifest: Path) -> Path:
     """24 good rows, with a byte order mark and CRLF, and one of each fault behind them."""

@@ -187,6 +187,25 @@ def test_what_a_cross_validation_pooled_is_pooled_again_before_a_training_on_all
     assert file.read_text() == kept
 
 
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("file", ["eval_base.json", "predictions_base.jsonl"])
+def test_what_a_fold_heard_of_general_speech_is_looked_at_before_a_training_on_all_clips(
+    crossval, capsys, file: str, damage: Callable[[Path], None]
+) -> None:
+    fold = crossval / "fold-1"
+    record = json.loads((fold / "run.json").read_text())
+    sampled = record["stages"]["sample"]
+    sampled["general"] = sampled["origin"]
+    (fold / "run.json").write_text(json.dumps(record))
+    for one in ("eval_base.json", "predictions_base.jsonl"):
+        shutil.copy(fold / one, fold / f"general_{one}")
+    damage(fold / f"general_{file}")
+    said = refused(["final", str(crossval), "--anyway"], capsys)
+    assert f"{fold}/general_{file}" in said
+    assert said.endswith(f"; again: moontune baseline {fold} --overwrite")
+    assert not (crossval / "final").exists()
+
+
 def test_a_fold_has_its_clips_from_the_whole(crossval, capsys) -> None:
     resume = ["crossval", "--resume", "--run-name", "cv"]
     fold = crossval / "fold-2"

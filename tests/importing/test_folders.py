@@ -343,6 +343,14 @@ def test_vctk_with_two_microphones(tmp_path: Path) -> None:
     run_import(tmp_path).holds(TEXTS[:2], sounds)
 
 
+def test_texts_that_are_named_after_a_microphone(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "wav", "p0_mic1.wav", "p1_mic1.wav")
+    (tmp_path / "txt").mkdir()
+    for number, text in enumerate(TEXTS[:2]):
+        (tmp_path / f"txt/p{number}_mic1.txt").write_text(text)
+    run_import(tmp_path).holds(TEXTS[:2], sounds)
+
+
 def test_samples_that_timit_counts_are_not_said(tmp_path: Path) -> None:
     [_, counted] = clips(tmp_path, "a.wav", "b.wav")
     (tmp_path / "a.txt").write_text(f"0 {len(counted) + 100} {TEXTS[0]}\n")

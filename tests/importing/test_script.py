@@ -308,8 +308,32 @@ def test_times_that_others_write_before_what_is_said_are_not_said(
     text = "".join(form.format(*pair) for pair in zip(times, said, strict=True))
     (tmp_path / "a.txt").write_text(text)
     assert [line for _, line in script_lines(tmp_path / "a.txt")] == said
-    write(tmp_path / "a.wav", sound(1))
-    assert run_import(tmp_path).texts == [" ".join(said)]
+    for seconds, there in ((5.0, True), (0.4, False)):  # behind its end they may be said
+        write(tmp_path / "in/a.wav", sound(1, seconds))
+        times = ("0:01", "0:02", "0:04")
+        text = "".join(form.format(*pair) for pair in zip(times, said, strict=True))
+        (tmp_path / "in/a.txt").write_text(text)
+        result = run_import(tmp_path / "in", output=tmp_path / f"out{seconds:g}")
+        assert (result.texts == [" ".join(said)]) == there
+        line = "not said: 3 times on lines of 1 text"
+        assert (f"  {line}" in result.told, line in result.imported.sources[0].taken_for) == (
+            there, there,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["8:15 the train leaves for York.", "9:20 the train leaves for Leeds."],
+        ["Romans 8:28", "And we know.", "Romans 12:02", "Be not conformed."],
+        ["Meeting 10:30", "We talk.", "Lunch 12:00", "We eat.", "Tea 16:00", "We drink."],
+        ["7:30 get up", "8:00 breakfast", "9:00 school"],
+    ],
+)
+def test_times_of_clocks_and_verses_are_said(tmp_path: Path, lines: list[str]) -> None:
+    write(tmp_path / "a.wav", sound(1, 8.0))
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    assert run_import(tmp_path).texts == [" ".join(lines)]
 
 
 def test_times_that_are_said_stay(tmp_path: Path) -> None:

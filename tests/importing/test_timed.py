@@ -504,6 +504,38 @@ def test_a_text_whose_recording_is_not_known_is_left_out(tmp_path: Path) -> None
     assert result.reasons == [("second.srt", "no audio")]
 
 
+def test_a_recording_with_a_text_of_its_own_is_not_cut_by_another(tmp_path: Path) -> None:
+    recording(tmp_path)
+    for name in ("talk", "b", "c"):
+        (tmp_path / f"{name}.srt").write_text(srt(*timed()))
+    with pytest.raises(UserError, match=r"no recording b is beside it"):
+        run_import(tmp_path / "b.srt", output=tmp_path.parent / "b")
+    (tmp_path / "talk.srt").unlink()
+    with pytest.raises(UserError, match=r"no recording b is beside it"):  # nor by which of two
+        run_import(tmp_path / "b.srt", output=tmp_path.parent / "c")
+
+
+def test_a_text_of_another_name_is_of_the_recording_that_it_is_given_with(tmp_path: Path) -> None:
+    for name in ("talk", "other"):
+        recording(tmp_path / "audio", f"{name}.wav")
+    (tmp_path / "subs").mkdir()
+    for name in ("talk", "x"):
+        (tmp_path / f"subs/{name}.srt").write_text(srt(*timed()))
+    talk, other = tmp_path / "audio/talk.wav", tmp_path / "audio/other.wav"
+    by_name, x = tmp_path / "subs/talk.srt", tmp_path / "subs/x.srt"
+    for i, (sources, told) in enumerate((((talk, by_name), ()), ((talk, x), ("talk.wav",)))):
+        result = run_import(*sources, output=tmp_path / f"out{i}")
+        assert tuple(result.texts) == WHOLE
+        named = tuple(f'recording: "{name}"' for name in told)
+        assert result.imported.sources[0].taken_for == named
+    for name in ("talk", "other"):
+        (tmp_path / f"audio/{name}.srt").write_text(srt(*timed()))
+    for i, sources in enumerate(((talk, other, x), (other, x))):  # of which there is not told
+        result = run_import(*sources, output=tmp_path / f"own{i}")
+        assert tuple(result.texts) == WHOLE * (len(sources) - 1)
+        assert {why for _, why in result.reasons} == {"no audio"}
+
+
 def test_words_of_webmaus_are_taken_and_marks_of_pauses_are_not(tmp_path: Path) -> None:
     samples = recording(tmp_path)
     marked = sorted([*words(), (3.2, 4.2, "<p:>"), (6.5, 7.5, "sil")])
@@ -553,6 +585,32 @@ def test_numbers_that_a_recording_gives_its_speakers_are_no_people(
         assert any("not taken for people" in line for line in lines) == (recordings > 1)
 
 
+def test_numbered_speakers_beside_named_ones_are_others_in_each_recording(tmp_path: Path) -> None:
+    for n, name in enumerate(("Ann", "Bob", "Cy")):
+        recording(tmp_path / "in", f"talk{n}.wav")
+        who = (name, "Speaker 2", name, "Speaker 2", "Speaker 7" if n == 0 else name)
+        said = [(s, e, f"<v {w}>{t}.") for (s, e, t), w in zip(timed(), who, strict=True)]
+        (tmp_path / f"in/talk{n}.vtt").write_text(vtt(*said))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    shared = {f"talk{n}/Speaker 2" for n in range(3)}
+    assert {u.speaker for u in result.rows} == {"Ann", "Bob", "Cy", "Speaker 7", *shared}
+    assert any("(now talk0/Speaker 2 and the like)" in line for line in result.told)
+
+
+def test_numbers_that_a_corpus_gives_its_speakers_are_people(tmp_path: Path) -> None:
+    segments, who = [], []
+    for n in range(2):
+        recording(tmp_path, f"rec{n}.wav")
+        segments += [f"spk0{i}-{n} rec{n} {s} {e}" for i, (s, e) in enumerate(WANTED)]
+        who += [f"spk0{i}-{n} spk0{i}" for i in range(3)]
+    (tmp_path / "wav.scp").write_text("".join(f"rec{n} {tmp_path}/rec{n}.wav\n" for n in (0, 1)))
+    (tmp_path / "segments").write_text("\n".join(segments) + "\n")
+    (tmp_path / "utt2spk").write_text("\n".join(who) + "\n")
+    (tmp_path / "text").write_text("".join(f"{one.split()[0]} red boat {one}\n" for one in who))
+    result = run_import(tmp_path, output=tmp_path.parent / "out")
+    assert {u.speaker for u in result.rows} == {"spk00", "spk01", "spk02"}
+
+
 def test_labels_divided_by_spaces_are_labels_and_those_of_htk_are_no_transcript(
     tmp_path: Path,
 ) -> None:
@@ -569,3 +627,18 @@ def test_labels_divided_by_spaces_are_labels_and_those_of_htk_are_no_transcript(
     (tmp_path / "in/talk.lab").write_text(lab)
     with pytest.raises(UserError, match=r"talk\.lab: bad row: has times in HTK's units"):
         run_import(tmp_path / "in", output=tmp_path / "lab")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ["3.5 4.2 are the grades of Ann"],
+        ["3.5 4.2 are the grades of Ann", "2.5 2.7 those of Bob"],
+        ["2.5 1.2 are the grades of Ann", "3.5 1.7 those of Bob"],
+        ["3.5 4.2 are the grades of Ann", "13.5 24.2 are those of a dog"],  # behind the end
+    ],
+)
+def test_numbers_that_are_said_are_no_labels(tmp_path: Path, said: list[str]) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.txt").write_text("\n".join(said))
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [" ".join(said)]

@@ -97,8 +97,9 @@ class Dropped:
     detail: str
 
 
-def _parse(row: Any, base: str, where: str) -> Utterance:
-    """One decoded JSON line as an Utterance; raises ValueError with what is wrong."""
+def _parse(row: Any, base: str, where: str, *, as_found: bool = False) -> Utterance:
+    """One decoded JSON line as an Utterance; raises ValueError with what is wrong. `as_found`: its
+    path was looked for when it was written."""
     if not isinstance(row, dict):
         raise _NoObjectError(f"expected a JSON object, found {type(row).__name__}")
     audio, text, target = audio_of(row), text_of(row, "text") or "", text_of(row, "target")
@@ -117,8 +118,9 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
         file = audio.replace("\\", "/")  # as Windows writes it
     if audio.startswith("~"):
         file = os.path.expanduser(audio)
-    paths = [os.path.normpath(os.path.join(base, name)) for name in accents_written_alike(file)]
-    path = paths[0] if len(paths) == 1 else next(filter(os.path.exists, paths), paths[0])
+    path = os.path.normpath(os.path.join(base, file))
+    if not (as_found or file.isascii() or os.path.exists(path)):
+        path = _with_other_accents(file, base) or path
     return Utterance(
         id=ident if ident is not None else _usual_id(audio, offset),
         audio_filepath=Path(path),
@@ -131,6 +133,13 @@ def _parse(row: Any, base: str, where: str) -> Utterance:
         channel=channel_of(row),
         recorded=recorded_of(row),
     )
+
+
+def _with_other_accents(file: str, base: str) -> str | None:
+    """The path of a file that is there under the name with its accents written otherwise."""
+    _, *others = accents_written_alike(file)
+    paths = (os.path.normpath(os.path.join(base, name)) for name in others)
+    return next(filter(os.path.exists, paths), None)
 
 
 def parse_line(line: bytes, folder: Path, where: str) -> Utterance:
@@ -373,7 +382,7 @@ def _row_of_run(line: bytes, base: str, path: Path, number: int) -> Utterance:
     """Raises ValueError with the line's number and what is wrong."""
     try:
         decoded = json.loads(line.decode())
-        row = _parse(decoded, base, f"{path}:{number}")
+        row = _parse(decoded, base, f"{path}:{number}", as_found=True)
     except (ValueError, RecursionError) as error:
         wrong = _broken(error, str(path), number)
         raise ValueError(f"{wrong.id}: {wrong.reason}, {wrong.detail}") from None

@@ -126,7 +126,7 @@ def spelt_alike(utterances: Sequence[Utterance]) -> tuple[list[Utterance], str |
     first: dict[str, str] = {}
     known: dict[str | None, str | None] = {None: None}
     for name in dict.fromkeys(u.speaker for u in utterances if u.speaker):
-        tidy = " ".join(unicodedata.normalize("NFC", name).split())
+        tidy = _tidy(name)
         known[name] = first.setdefault(tidy.casefold(), tidy) or None
     alike = [(one, name) for name, one in known.items() if one and one != name]
     changed = [
@@ -138,6 +138,15 @@ def spelt_alike(utterances: Sequence[Utterance]) -> tuple[list[Utterance], str |
     one, name = alike[0]
     more = f", and {len(alike) - 1} more like it" if len(alike) > 1 else ""
     return changed, f"taken for one speaker: {one} and {name}{more}; spell two people otherwise"
+
+
+def spelling(name: str | None) -> str | None:
+    """What the spellings of a name that are one speaker's have in common; None for nobody's."""
+    return (_tidy(name).casefold() or None) if name else None
+
+
+def _tidy(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def find_speakers(utterances: Sequence[Utterance]) -> FoundSpeakers | None:

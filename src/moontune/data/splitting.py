@@ -14,7 +14,7 @@ from moontune.data.assignment import assign
 from moontune.data.manifest import Utterance
 from moontune.data.normalizer import normalize
 from moontune.data.recordings import KeptTogether, recording_groups
-from moontune.data.speakers import find_speakers
+from moontune.data.speakers import find_speakers, spelling, spelt_alike
 from moontune.errors import UserError
 
 SplitName = Literal["train", "val", "test"]
@@ -291,15 +291,17 @@ def check_groups(
 ) -> None:
     """Raises UserError as `grouping_of` does; looks at no more utterances than it must.
 
-    Speakers that no row names are looked for as a run does, where it may split by them.
+    Speakers that no row names are looked for as a run does, where it may split by them, and those
+    that are spelt alike are one.
     """
     seen: list[Utterance] = []
     names: set[str | None] = {None}
     for u in utterances:
         seen.append(u)
-        names.add(u.id if asked == "utterance" else u.speaker and u.speaker.casefold())
+        names.add(u.id if asked == "utterance" else spelling(u.speaker))
         if len(names) > 3:
             return
+    seen, _ = spelt_alike(seen)
     found = find_speakers(seen) if asked != "utterance" else None
     seen = found.utterances if found else seen
     split_by = resolved_split(seen, asked)

@@ -18,7 +18,7 @@ from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to
 from moontune.importing.formats import pairs
 from moontune.importing.recognise import format_named, recognise, summary_of
 from moontune.importing.timed.beside import is_script, kind_of
-from moontune.importing.timed.cutting import is_of_another, of_recording
+from moontune.importing.timed.cutting import is_given_for, of_recording
 from moontune.importing.unpacking import is_archive, unpack
 from moontune.importing.values import (
     BAD_ROW,
@@ -30,7 +30,7 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
-from moontune.importing.voices import without_numbered
+from moontune.importing.voices import OF_ONE, without_numbered
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, current
 from moontune.models.locate import run_flags
@@ -147,12 +147,14 @@ def make_data_set(
 
 
 def _with_scripts(sources: Sequence[Path]) -> Iterator[tuple[Path, Path | None]]:
-    """Sources; a recording and the text that is named after it, and is of no other, are one."""
+    """Sources; a recording and the text that is given after it, and is of no other, are one."""
     rest = list(sources)
     while rest:
         source = rest.pop(0)
         named = bool(rest) and source.is_file() and is_audio(source) and rest[0].is_file()
-        script = rest[0] if named and (is_script(rest[0]) or is_of_another(rest[0])) else None
+        alone = len(sources) == 2
+        mine = named and (is_script(rest[0]) or is_given_for(rest[0], source, alone=alone))
+        script = rest[0] if mine else None
         rest = rest[1:] if script else rest
         yield source, script
 
@@ -177,6 +179,7 @@ class _Made:
         self._left: list[Dropped] = []
         self._sources: list[ImportedSource] = []
         self._only = None if request.format is None else format_named(request.format)
+        self._of_one: set[str] = set()  # ids of clips whose speakers are named for one recording
         self._seen: dict[object, str] = {}  # clips of the user's files, and where they were named
 
     def add(self, source: Path, script: Path | None = None) -> None:
@@ -195,6 +198,9 @@ class _Made:
         if taken_for:
             self._tell(f"  {', '.join(taken_for)}")
         placed = self._placed(source, found, damaged, link=self._request.link and not archive)
+        if after := tuple(dict.fromkeys(text for one in found for text in one.told_after())):
+            self._tell(f"  {', '.join(after)}")
+            taken_for += after
         placed.sort(key=lambda one: one[0])
         taken = [one for _, one in placed if isinstance(one, Utterance)]
         left = [one for _, one in placed if isinstance(one, Dropped)]
@@ -272,7 +278,7 @@ class _Made:
         self, source: Path, found: Sequence[Recognised], damaged: list[str]
     ) -> Iterator[Numbered | Placed]:
         """Rows with their clips' names, each once, and what the source itself leaves out."""
-        for part in (part for one in found for part in one.parts):
+        for kind, part in ((one.format, part) for one in found for part in one.parts):
             rows = part()
             while True:
                 try:
@@ -283,7 +289,10 @@ class _Made:
                 if row is None:
                     break
                 self._number += 1
-                yield self._checked(self._named(source, row))
+                checked = self._checked(self._named(source, row))
+                if kind in OF_ONE and isinstance(checked, Numbered):
+                    self._of_one.add(checked.name)
+                yield checked
 
     def _named(self, source: Path, row: SourceRow | Dropped) -> SourceRow | Dropped:
         """With its source's name before the place, where there are several sources."""
@@ -310,7 +319,7 @@ class _Made:
         """Write the manifest, what was left out, and last the record. Raises UserError."""
         if not self._taken:
             raise UserError(self._nothing())
-        self._taken, numbered = without_numbered(self._taken)
+        self._taken, numbered = without_numbered(self._taken, self._of_one)
         if numbered is not None:
             self._tell(numbered)
             *rest, last = self._sources  # kept in the record, for a run that imports on its way

@@ -121,6 +121,7 @@ class Recognised:
     parts: tuple[Callable[[], Iterator[Found]], ...]  # of files; each may raise DamagedSourceError
     taken_for: tuple[str, ...] = ()  # columns, tiers and the like, in words
     whole: bool = True  # nothing else below the folder, or in it, is looked at
+    told_after: Callable[[], tuple[str, ...]] = tuple  # more in words, once its rows are read
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,10 @@ HEAD_BYTES = 4096
 TAG_HEAD_BYTES = 16  # of a tag, in which its length stands
 _FIRST_FRAME = 200  # bytes of an mp3, in which the count stands
 OGG_PAGE = 2**16  # bytes, of the longest
+_OGG_START = b"OggS\0"
 _OGG_HEAD = 27  # of a page, whose last byte counts the lengths that follow it
+_OGG_FLAGS, _OGG_LAST = 5, 4  # of a page: where they stand, and the one that says it is the last
+_LEAST_S = 0.1  # of sound
 _SOME_FRAMES = 8  # 0.2 s and more
 CONVERT = "convert it: ffmpeg -i FILE out.wav"
 DAMAGED = "it is damaged or cut off; copy or record it again"
@@ -62,24 +65,30 @@ def is_unclosed_wav(head: bytes, size: int) -> bool:
     that was not stopped in order."""
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return False
-    at = 12
+    at, bytes_of_1s = 12, 0
     while at + 8 <= len(head) and head[at : at + 4] != b"data":
+        if head[at : at + 4] == b"fmt ":
+            bytes_of_1s = int.from_bytes(head[at + 16 : at + 20], "little")
         at += 8 + int.from_bytes(head[at + 4 : at + 8], "little") + head[at + 4] % 2
     if head[at : at + 8] != b"data" + bytes(4):
         return False
     behind = head[at + 8 : at + 16]  # another part of it, where it holds no sound indeed
     ends = at + 16 + int.from_bytes(behind[4:8], "little")
-    return size > at + 8 and not (behind[:4].strip().isalnum() and ends <= size)
+    some = size - (at + 8) >= max(1, _LEAST_S * bytes_of_1s)  # what is less may be anything
+    return some and not (behind[:4].strip().isalnum() and ends <= size)
 
 
 def ogg_is_cut(tail: bytes) -> bool:
     """Whether an ogg that ends so ends within one of its pages."""
-    at = tail.rfind(b"OggS\0")
+    at = tail.rfind(_OGG_START)
     if at < 0:
         return False
     page = tail[at:]
-    parts = page[_OGG_HEAD : _OGG_HEAD + page[_OGG_HEAD - 1]] if len(page) >= _OGG_HEAD else b""
-    whole = len(page) >= _OGG_HEAD and len(parts) == page[_OGG_HEAD - 1]
+    if len(page) < _OGG_HEAD:  # of no use behind the last page
+        before = tail.rfind(_OGG_START, 0, at)
+        return before < 0 or not tail[before + _OGG_FLAGS] & _OGG_LAST
+    parts = page[_OGG_HEAD : _OGG_HEAD + page[_OGG_HEAD - 1]]
+    whole = len(parts) == page[_OGG_HEAD - 1]
     return not whole or len(page) < _OGG_HEAD + len(parts) + sum(parts)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
+from moontune.system.formatting import counted
 
 _LONGEST_S = 60.0  # of a clip that has no times in its text
 _CUT_S = CleanConfig.max_duration_s  # a run takes none that is longer, so it is cut
@@ -37,22 +39,53 @@ _SAMPLES = re.compile(r"0 (\d{3,9}) (?=\S)")
 _FIRST_OF_TWO = "_mic1"  # VCTK's microphones
 
 
+@dataclass
+class _Times:
+    """Those that were taken out from before what is said."""
+
+    count: int = 0
+    texts: int = 0
+
+    def add(self, count: int) -> None:
+        """Those of one text."""
+        self.count += count
+        self.texts += 1
+
+    def in_words(self) -> tuple[str, ...]:
+        """In one line, where there are any."""
+        there = counted(self.texts, "text")
+        return (f"not said: {self.count:,} times on lines of {there}",) if self.texts else ()
+
+
 def _folder(place: Place) -> Recognised | None:
     there = beside(place.path)
     if not there.plain:
         return None
-    parts = [partial(_rows, place, there.plain)]
-    rest = [partial(there.left_out, place)] if there.teller is None else []
-    return Recognised("pairs", place.path, (*parts, *rest), whole=False)
+    rest = (partial(there.left_out, place),) if there.teller is None else ()
+    return _recognised(place, there.plain, rest=rest, whole=False)
 
 
-def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]:
+def _recognised(
+    place: Place,
+    pairs: tuple[tuple[Path, Path], ...],
+    told: tuple[str, ...] = (),
+    rest: tuple[Callable[[], Iterator[Found]], ...] = (),
+    *,
+    whole: bool = True,
+) -> Recognised:
+    times = _Times()
+    parts = (partial(_rows, place, pairs, times), *rest)
+    return Recognised("pairs", place.path, parts, told, whole, times.in_words)
+
+
+def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...], times: _Times) -> Iterator[Found]:
     for recording, file in pairs:
         where, name = place.name_of(file), clip_name(place, recording)
         seconds = _seconds(recording)
         if seconds > _CUT_S and place.ear is not None and not has_times(file):
-            yield from passages.rows_of(recording, file, place.ear, place)
-        elif not (text := _without_samples(_text(file), seconds)):
+            lines = script_lines(file, seconds, times.add)
+            yield from passages.rows_of(recording, file, lines, place.ear, place)
+        elif not (text := _without_samples(_text(file, seconds, times), seconds)):
             yield left_out(where, name, NO_TEXT, "the text is empty")
         elif has_times(file):
             detail = "has times in HTK's units, which are not read; save it as a TextGrid"
@@ -64,10 +97,10 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...]) -> Iterator[Found]
             yield SourceRow(where, text, recording, name)
 
 
-def _text(file: Path) -> str:
+def _text(file: Path, seconds: float, times: _Times) -> str:
     if file.suffix.lower() in (*MARKDOWN, *WORD):
-        return " ".join(line for _, line in script_lines(file))
-    return tidy("\n".join(without_times(lines_of(read_text(file).text))))
+        return " ".join(line for _, line in script_lines(file, seconds, times.add))
+    return tidy("\n".join(without_times(lines_of(read_text(file).text), seconds, times.add)))
 
 
 def _without_samples(text: str, seconds: float) -> str:
@@ -85,7 +118,7 @@ def _file(place: Place) -> Recognised | None:
 
 def pair(place: Place, recording: Path) -> Recognised:
     """The file of a place as what is said in a recording."""
-    return Recognised("pairs", place.path, (partial(_rows, place, ((recording, place.path),)),))
+    return _recognised(place, ((recording, place.path),))
 
 
 def _seconds(recording: Path) -> float:
@@ -100,17 +133,21 @@ def _tree(place: Place) -> Recognised | None:
     """Recordings in one folder and texts in another, as VCTK has them: by names that are single."""
     audio: dict[str, list[Path]] = defaultdict(list)
     texts: dict[str, list[Path]] = defaultdict(list)
+    recordings: list[Path] = []
     for file in files_below(place.path):
         if is_audio(file):
-            audio[file.stem.removesuffix(_FIRST_OF_TWO)].append(file)
+            recordings.append(file)
         elif file.suffix.lower() in PLAIN:
             texts[file.stem].append(file)
+    for file in recordings:
+        stem = file.stem
+        audio[stem if stem in texts else stem.removesuffix(_FIRST_OF_TWO)].append(file)
     shared = [stem for stem in texts if len(texts[stem]) == len(audio.get(stem, ())) == 1]
     if not shared or len(shared) < _MOST * len(texts):
         return None
     pairs = tuple((audio[stem][0], texts[stem][0]) for stem in shared)
     told = ("text: the file of the recording's name in another folder",)
-    return Recognised("pairs", place.path, (partial(_rows, place, pairs),), told)
+    return _recognised(place, pairs, told)
 
 
 FORMAT = Format(

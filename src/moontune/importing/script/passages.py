@@ -9,7 +9,6 @@ from moontune.data.audio import AudioError, audio_blocks
 from moontune.data.manifest import Dropped
 from moontune.importing.script.alignment import align
 from moontune.importing.script.cutting import NOT_SPOKEN, Passage, passages
-from moontune.importing.script.reading import script_lines
 from moontune.importing.script.unheard import with_unheard
 from moontune.importing.script.words import Script, script_of, sound_of
 from moontune.importing.tables.table_rows import clip_name
@@ -30,13 +29,15 @@ from moontune.languages.words import written_words
 _FEWEST = 0.1  # of the letters heard must be in clips, or the script is another's
 
 
-def rows_of(recording: Path, file: Path, ear: Ear, place: Place) -> Iterator[Found]:
-    """The clips of a recording and its script, and what is left out.
+def rows_of(
+    recording: Path, file: Path, lines: Sequence[tuple[int, str]], ear: Ear, place: Place
+) -> Iterator[Found]:
+    """The clips of a recording and its script's lines, and what is left out.
 
-    Raises DamagedSourceError, and UserError where there is no base to hear it with.
+    Raises UserError where there is no base to hear it with.
     """
     where, name = place.name_of(file), clip_name(place, recording)
-    script = script_of(script_lines(file))
+    script = script_of(lines)
     if not script.texts:
         yield left_out(where, name, NO_TEXT, "the script is empty")
         return

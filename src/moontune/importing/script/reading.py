@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from moontune.data.annotations import without_annotations
@@ -24,14 +24,19 @@ _TIME = (
 _NAME = r"(?:(?:[^\W\d_a-z][\w.'-]*|\d{1,2})\s+){1,4}"
 _STAMP = re.compile(rf"\s*(?:{_NAME})?{_TIME}\s*:?\s*\Z")  # a line of its own: `Ann Lee  0:04`
 _STAMPED = re.compile(rf"\s*{_TIME}\s*[-\u2013:]?\s+(?=\S)")  # `0:04 and so on`
-_FEWEST = 2  # lines with times that never go back
+_FEWEST = 3  # lines with times that never go back
+_BEHIND_S = 1.0  # that the last may be behind the recording's end
 _SHARES = ((_STAMP, 0.1), (_STAMPED, 0.5))  # of the lines
 _HEAD = re.compile(r"\A\s*---\n.*?\n---\n", re.DOTALL)
 
 
-def script_lines(path: Path) -> list[tuple[int, str]]:
+def script_lines(
+    path: Path, seconds: float = 0.0, tell: Callable[[int], object] = lambda count: None
+) -> list[tuple[int, str]]:
     """Lines with their numbers, from 1, without headings' signs, markup, stage directions between
-    brackets and labels of speakers. Headings themselves stay: they may be read out.
+    brackets, labels of speakers and times. Headings themselves stay: they may be read out.
+
+    `seconds` and `tell` are as in `without_times`.
 
     Raises DamagedSourceError.
     """
@@ -41,21 +46,37 @@ def script_lines(path: Path) -> list[tuple[int, str]]:
     else:
         text = read_text(path).text.replace("\r\n", "\n").replace("\r", "\n")
         lines = _of_markdown(text) if suffix in MARKDOWN else text.split("\n")
-    cleaned, _ = without_annotations(without_times(lines))
+    cleaned, _ = without_annotations(without_times(lines, seconds, tell))
     return [(n, line) for n, line in enumerate(cleaned, start=1) if line.strip()]
 
 
-def without_times(lines: Sequence[str]) -> list[str]:
+def without_times(
+    lines: Sequence[str],
+    seconds: float = 0.0,
+    tell: Callable[[int], object] = lambda count: None,
+) -> list[str]:
     """Lines without the times that YouTube, Otter and the like put before what is said, and without
-    who says it where that stands beside them: where several have one and none is before the last.
+    who says it where that stands beside them: where several have one, none is before the last, and
+    none is behind the end of a recording of so many seconds (0: not known). Others may be said.
+
+    `tell` is given how many there are.
     """
     for pattern, share in _SHARES:
         found = [match for line in lines if (match := pattern.match(line))]
         times = [[int(part or 0) for part in match.groups()] for match in found]
         fewest = max(_FEWEST, share * sum(bool(line.strip()) for line in lines))
-        if len(times) >= fewest and times == sorted(times):
+        if len(times) >= fewest and _go_along(times, seconds):
             lines = [pattern.sub("", line, count=1) for line in lines]
+            tell(len(times))
     return list(lines)
+
+
+def _go_along(times: list[list[int]], seconds: float) -> bool:
+    """Whether hours, minutes and seconds rise, to the end of a recording at most."""
+    hours, minutes, rest = times[-1]
+    last_s = 3600 * hours + 60 * minutes + rest
+    inside = last_s <= (seconds or float("inf")) + _BEHIND_S
+    return inside and times == sorted(times) and times[0] < times[-1]
 
 
 def _of_word(path: Path) -> list[str]:

@@ -110,13 +110,26 @@ def beside(folder: Path) -> Beside:
 
 def recording_beside(file: Path, named: Sequence[str] = ()) -> Path | None:
     """The recording in a timed text's folder that has its name, or one that is `named` in it; of a
-    text that names none the only one there."""
+    text that names none the only one there, where nothing else says what is said in it."""
     names = {name.lower() for name in (*named, *stems(file))}
     recordings = [f for f in sorted(file.parent.iterdir()) if is_audio(f) and not is_hidden(f.name)]
     found = [f for f in recordings if names & {f.stem.lower(), f.name.lower()}]
     if not found and not named and len(recordings) == 1:
-        return recordings[0]
+        taken = any(file == other for _, other in beside(file.parent).timed)
+        return recordings[0] if taken else None
     return found[0] if found else None
+
+
+def has_text(recording: Path) -> bool:
+    """Whether a text of its own name is beside a recording."""
+    there = beside(recording.parent)
+    timed = any(has_its_name(file, recording) for _, file in there.timed)
+    return timed or any(recording == other for other, _ in there.plain)
+
+
+def has_its_name(file: Path, recording: Path) -> bool:
+    """Whether a text has a recording's name."""
+    return bool({recording.stem.lower(), recording.name.lower()} & {*stems(file)})
 
 
 def no_recording_of(file: Path, named: str | None = None) -> str:

@@ -14,10 +14,11 @@ from moontune.importing.timed.beside import (
     KINDS,
     MANY,
     beside,
+    has_its_name,
+    has_text,
     kind_of,
     no_recording_of,
     recording_beside,
-    stems,
 )
 from moontune.importing.timed.captions import Captioned, TimedKind
 from moontune.importing.timed.joining import sentences, sort_out, with_speakers
@@ -57,8 +58,10 @@ def _file(kind: TimedKind, place: Place) -> Recognised | None:
 
 def of_recording(kind: TimedKind, place: Place, recording: Path) -> Recognised:
     """The file of a place as what is said in a recording of any name."""
-    parts = (partial(rows_of, kind, place, recording),)
-    return Recognised(kind.name, place.path, parts, _told(kind, place))
+    parts, told = (partial(rows_of, kind, place, recording),), _told(kind, place)
+    if not has_its_name(place.path, recording) and not any("recording:" in text for text in told):
+        told = (*told, f'recording: "{recording.name}"')
+    return Recognised(kind.name, place.path, parts, told)
 
 
 def _told(kind: TimedKind, place: Place) -> tuple[str, ...]:
@@ -70,20 +73,18 @@ def _told(kind: TimedKind, place: Place) -> tuple[str, ...]:
     told = dict.fromkeys(text for one in read for text in one.told)
     recording = recording_beside(place.path)
     named = kind in MANY or any(one.audio for one in read)
-    if not named and recording is not None and not _has_its_name(place.path, recording):
+    if not named and recording is not None and not has_its_name(place.path, recording):
         told[f'recording: "{recording.name}", the only one beside it'] = None
     return tuple(told)
 
 
-def is_of_another(path: Path) -> bool:
-    """Whether a file has timed texts of a recording that has another name than it."""
-    kind, recording = kind_of(path), recording_beside(path)
-    named = kind is None or kind in MANY
-    return not named and (recording is None or not _has_its_name(path, recording))
-
-
-def _has_its_name(path: Path, recording: Path) -> bool:
-    return bool({recording.stem.lower(), recording.name.lower()} & {*stems(path)})
+def is_given_for(path: Path, recording: Path, *, alone: bool) -> bool:
+    """Whether a file has timed texts of the recording that was given before it: it is of none
+    beside it, and has this one's name, or the two are given `alone` and this one has no text."""
+    kind, other = kind_of(path), recording_beside(path)
+    if kind is None or kind in MANY or (other is not None and has_its_name(path, other)):
+        return False
+    return has_its_name(path, recording) or (alone and not has_text(recording))
 
 
 def rows_of(kind: TimedKind, place: Place, recording: Path | None = None) -> Iterator[Found]:

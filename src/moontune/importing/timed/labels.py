@@ -7,15 +7,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from moontune.data.audio import AudioError, header_duration_s
 from moontune.importing.text_files import lines_of, read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
 from moontune.importing.values import BAD_ROW, Place, left_out
+from moontune.transcribe.recordings import SUFFIXES
 
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _PARTS = r"\d+[.,]\d+"
 _LABEL = re.compile(rf"({_NUMBER})\t({_NUMBER})(?:\t(.*))?|({_PARTS}) +({_PARTS})(?: +(.*))?")
 _OF_HTK = re.compile(r"\d+\s+\d{5,}\s+\S.*")  # in units of 100 ns
 _MOST_BYTES = 50_000_000
+_LOOKED_AT = 5  # lines
+_BEHIND_S = 1.0  # that a label may end behind its recording
 
 
 def has_times(path: Path) -> bool:
@@ -24,15 +28,46 @@ def has_times(path: Path) -> bool:
 
 
 def is_labels(path: Path) -> bool:
-    """Whether a text file's first lines are labels."""
-    return _all_are(_LABEL, path)
+    """Whether a text file's first lines are labels. Of those divided by spaces, which may be said,
+    there must be several, and each a stretch of the recording beside them."""
+    if not _all_are(_LABEL, path):
+        return False
+    found = [match for line in _first(path) if (match := _LABEL.fullmatch(line))]
+    return all(match[1] for match in found) or _may_be([_times(match) for match in found], path)
+
+
+def _may_be(times: list[tuple[float, float]], path: Path) -> bool:
+    """Whether times are of labels: they rise, and none is behind the end."""
+    begins = [start for start, _ in times]
+    rising = begins == sorted(begins) and begins[0] < begins[-1]
+    there_s = _seconds_beside(path) or float("inf")
+    return rising and all(start <= end <= there_s + _BEHIND_S for start, end in times)
+
+
+def _seconds_beside(path: Path) -> float:
+    """Of the recording of a text's name; 0 where there is none, or its head does not say."""
+    for recording in filter(Path.is_file, map(path.with_suffix, SUFFIXES)):
+        try:
+            return header_duration_s(recording)
+        except AudioError:
+            continue
+    return 0.0
 
 
 def _all_are(label: re.Pattern[str], path: Path) -> bool:
     if path.stat().st_size > _MOST_BYTES:
         return False
-    lines = [line for _, line in _lines(path)][:5]
+    lines = _first(path)
     return bool(lines) and all(label.fullmatch(line) for line in lines)
+
+
+def _first(path: Path) -> list[str]:
+    return [line for _, line in _lines(path)][:_LOOKED_AT]
+
+
+def _times(label: re.Match[str]) -> tuple[float, float]:
+    start, end = (float((label[i] or label[i + 3]).replace(",", ".")) for i in (1, 2))
+    return start, end
 
 
 def read_labels(path: Path, place: Place) -> list[Captioned]:
@@ -43,8 +78,7 @@ def read_labels(path: Path, place: Place) -> list[Captioned]:
         if (label := _LABEL.fullmatch(line)) is None:
             left.append(left_out(where, line[:60], BAD_ROW, "is no label of begin, end and text"))
             continue
-        start, end = (float((label[i] or label[i + 3]).replace(",", ".")) for i in (1, 2))
-        captions.append(Caption(where, start, end, tidy(label[3] or label[6] or "")))
+        captions.append(Caption(where, *_times(label), tidy(label[3] or label[6] or "")))
     return [Captioned(tuple(captions), left_out=tuple(left))]
 
 

@@ -277,6 +277,9 @@ def _check_measured(crossval: FinishedCrossval) -> None:
                 written_terms(fold, which)
             if terms.has_text:
                 weighed_text(fold, which)
+    if has_general(first := crossval.folds[0]):
+        first.predictions("base", "general_")
+        first.read(_GENERAL_BASE[0])
 
 
 def _check_audio(run: RunDir) -> None:
