@@ -505,14 +505,15 @@ def test_a_text_whose_recording_is_not_known_is_left_out(tmp_path: Path) -> None
 
 
 def test_a_recording_with_a_text_of_its_own_is_not_cut_by_another(tmp_path: Path) -> None:
-    recording(tmp_path)
+    source = tmp_path / "in"
+    recording(source)
     for name in ("talk", "b", "c"):
-        (tmp_path / f"{name}.srt").write_text(srt(*timed()))
+        (source / f"{name}.srt").write_text(srt(*timed()))
     with pytest.raises(UserError, match=r"no recording b is beside it"):
-        run_import(tmp_path / "b.srt", output=tmp_path.parent / "b")
-    (tmp_path / "talk.srt").unlink()
+        run_import(source / "b.srt", output=tmp_path / "b")
+    (source / "talk.srt").unlink()
     with pytest.raises(UserError, match=r"no recording b is beside it"):  # nor by which of two
-        run_import(tmp_path / "b.srt", output=tmp_path.parent / "c")
+        run_import(source / "b.srt", output=tmp_path / "c")
 
 
 def test_a_text_of_another_name_is_of_the_recording_that_it_is_given_with(tmp_path: Path) -> None:
@@ -598,16 +599,17 @@ def test_numbered_speakers_beside_named_ones_are_others_in_each_recording(tmp_pa
 
 
 def test_numbers_that_a_corpus_gives_its_speakers_are_people(tmp_path: Path) -> None:
+    source = tmp_path / "in"
     segments, who = [], []
     for n in range(2):
-        recording(tmp_path, f"rec{n}.wav")
+        recording(source, f"rec{n}.wav")
         segments += [f"spk0{i}-{n} rec{n} {s} {e}" for i, (s, e) in enumerate(WANTED)]
         who += [f"spk0{i}-{n} spk0{i}" for i in range(3)]
-    (tmp_path / "wav.scp").write_text("".join(f"rec{n} {tmp_path}/rec{n}.wav\n" for n in (0, 1)))
-    (tmp_path / "segments").write_text("\n".join(segments) + "\n")
-    (tmp_path / "utt2spk").write_text("\n".join(who) + "\n")
-    (tmp_path / "text").write_text("".join(f"{one.split()[0]} red boat {one}\n" for one in who))
-    result = run_import(tmp_path, output=tmp_path.parent / "out")
+    (source / "wav.scp").write_text("".join(f"rec{n} {source}/rec{n}.wav\n" for n in (0, 1)))
+    (source / "segments").write_text("\n".join(segments) + "\n")
+    (source / "utt2spk").write_text("\n".join(who) + "\n")
+    (source / "text").write_text("".join(f"{one.split()[0]} red boat {one}\n" for one in who))
+    result = run_import(source, output=tmp_path / "out")
     assert {u.speaker for u in result.rows} == {"spk00", "spk01", "spk02"}
 
 
