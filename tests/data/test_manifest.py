@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,12 +245,12 @@ def test_what_changes_the_audio_is_never_ignored(tmp_path: Path, row: dict, wron
     assert bad.where.endswith("m.jsonl:1")
 
 
-@pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_an_accent_as_a_mac_writes_it_is_the_same(tmp_path: Path, form: str) -> None:
-    there = unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], "Caf\u00e9")
+@pytest.mark.parametrize(
+    ("named", "there"), [("Caf\u00e9", "Cafe\u0301"), ("Cafe\u0301", "Caf\u00e9")]
+)
+def test_an_accent_as_a_mac_writes_it_is_the_same(tmp_path: Path, named: str, there: str) -> None:
     (tmp_path / there).mkdir()
     long_recording(tmp_path / there)
-    named = unicodedata.normalize(form, "Caf\u00e9")
     [u] = rows_of(tmp_path, {"audio": f"{named}/long.flac", "text": "one"})
     assert u.audio_filepath.is_file()
 
