@@ -108,7 +108,12 @@ def test_names_of_files_in_a_folder_are_not_obeyed(tmp_path: Path, capsys) -> No
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
 @pytest.mark.parametrize(
-    "named", ["x%00.wav", "file:///x/%00y.wav", "file://[bad/b.wav", "%00", "~%00/x.wav"]
+    "named",
+    [
+        *("x%00.wav", "file:///x/%00y.wav", "file://[bad/b.wav", "%00", "~%00/x.wav"),
+        *(f"{'n' * 300}.wav", f"clips/{'n' * 5000}/b.wav", "n%ED%A0%80.wav"),
+    ],
+    ids=lambda named: named[:20],
 )
 def test_a_name_that_no_file_can_have_is_a_row_left_out(
     tmp_path: Path, named: str, packed: bool

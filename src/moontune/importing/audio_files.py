@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -49,7 +49,7 @@ class AudioFinder:
         if is_address(named):
             raise NotFoundError(f"{named}: is an address; download it, and name the file")
         for path in self._choices(named, folder):
-            if self._allowed(path) and path.is_file():
+            if self._is_file(path):
                 return path
         here = self._folder_is_here(named.replace("\\", "/"), folder)
         if not here and (path := self._by_name(named)) is not None:
@@ -62,7 +62,9 @@ class AudioFinder:
         """Whether the path's folder is there: what it lacks is then no file of another folder."""
         parts = PurePosixPath(named).parts
         inside = len(parts) > 1 and parts != ("/", parts[-1])
-        return inside and any(path.parent.is_dir() for path in self._choices(named, folder))
+        return inside and any(
+            _is_there(path.parent.is_dir) for path in self._choices(named, folder)
+        )
 
     def _converted(self, named: str, folder: Path) -> Path | None:
         """The file that has the path's name but for the suffix, where just one has."""
@@ -70,7 +72,7 @@ class AudioFinder:
             return None
         choices = ((path.parent, path.stem) for path in self._choices(named, folder))
         paths = (path for place, stem in choices for path in self._by_stem(place).get(stem, ()))
-        found = {path.resolve(): path for path in paths if self._allowed(path) and path.is_file()}
+        found = {path.resolve(): path for path in paths if self._is_file(path)}
         return next(iter(found.values())) if len(found) == 1 else None
 
     def _by_stem(self, folder: Path) -> dict[str, list[Path]]:
@@ -97,6 +99,9 @@ class AudioFinder:
                 if path.suffix.lower() not in SUFFIXES:
                     yield from (Path(f"{path}{suffix}") for suffix in SUFFIXES)
 
+    def _is_file(self, path: Path) -> bool:
+        return _is_there(lambda: self._allowed(path) and path.is_file())
+
     def _allowed(self, path: Path) -> bool:
         return not self.confined or path.resolve().is_relative_to(self.root.resolve())
 
@@ -119,6 +124,15 @@ class AudioFinder:
             if path.suffix.lower() in SUFFIXES and self._allowed(path):
                 names[_same(path.name)].append(path)
         return names
+
+
+def _is_there(look: Callable[[], bool]) -> bool:
+    """Whether a look at the disk finds it; not under a name that no file can have, such as one of
+    a thousand letters."""
+    try:
+        return look()
+    except (OSError, ValueError):
+        return False
 
 
 def _without_scheme(named: str) -> str:
