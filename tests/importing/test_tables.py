@@ -456,6 +456,26 @@ def test_where_nothing_was_corrected_the_text_is_taken(tmp_path: Path, head: str
     np.testing.assert_array_equal(result.sounds[0], samples)
 
 
+def third_column_is_not_used(tmp_path: Path, head: str, cell: str) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert f'not used: "{head}"' in result.imported.sources[0].taken_for
+
+
+def test_a_name_in_several_spellings_is_one_speaker(tmp_path: Path) -> None:
+    clips(tmp_path, *NAMES)
+    names = ("Ann", "ann ", "Bob")
+    rows = [f"{n},{t},{who}" for n, t, who in zip(NAMES, TEXTS, names, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,speaker", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    assert result.imported.speakers == 2
+    told = result.imported.sources[0].taken_for
+    assert "taken for one speaker: Ann and ann; spell two people otherwise" in told
+
+
 @pytest.mark.parametrize(
     ("head", "cell"),
     [
@@ -467,12 +487,7 @@ def test_where_nothing_was_corrected_the_text_is_taken(tmp_path: Path, head: str
     ],
 )
 def test_who_or_when_is_no_text(tmp_path: Path, head: str, cell: str) -> None:
-    sounds = clips(tmp_path, *NAMES)
-    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
-    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
-    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
-    result.holds(TEXTS, sounds)
-    assert f'not used: "{head}"' in result.imported.sources[0].taken_for
+    third_column_is_not_used(tmp_path, head, cell)
 
 
 @pytest.mark.parametrize(
@@ -597,12 +612,7 @@ def test_where_texts_that_need_quotes_have_them_a_cell_beyond_is_passed_over(
     ],
 )
 def test_a_column_of_no_times_is_not_used(tmp_path: Path, head: str, cell: str) -> None:
-    sounds = clips(tmp_path, *NAMES)
-    rows = [f"{name},{text},{cell}" for name, text in zip(NAMES, TEXTS, strict=True)]
-    (tmp_path / "t.csv").write_text("\n".join([f"path,text,{head}", *rows]))
-    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
-    result.holds(TEXTS, sounds)
-    assert f'not used: "{head}"' in result.imported.sources[0].taken_for
+    third_column_is_not_used(tmp_path, head, cell)
 
 
 @pytest.mark.parametrize(

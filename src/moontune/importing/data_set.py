@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.data.manifest import Dropped, Utterance, write_manifest
+from moontune.data.speakers import spelt_alike
 from moontune.errors import UserError
 from moontune.importing.audio_files import AudioFinder, is_audio
 from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to_copy, whole
@@ -320,10 +321,11 @@ class _Made:
         if not self._taken:
             raise UserError(self._nothing())
         self._taken, numbered = without_numbered(self._taken, self._of_one)
-        if numbered is not None:
-            self._tell(numbered)
+        self._taken, alike = spelt_alike(self._taken)
+        for line in filter(None, (numbered, alike)):
+            self._tell(line)
             *rest, last = self._sources  # kept in the record, for a run that imports on its way
-            self._sources = [*rest, replace(last, taken_for=(*last.taken_for, numbered))]
+            self._sources = [*rest, replace(last, taken_for=(*last.taken_for, line))]
         write_manifest(self._folder / MANIFEST, self._taken, keep_where=True)
         write_jsonl(self._folder / LEFT_OUT, [asdict(one) for one in self._left])
         reasons = dict(Counter(one.reason for one in self._left).most_common())
