@@ -418,7 +418,9 @@ def test_a_channel_by_name_is_that_channel_and_one_that_is_none_is_left_out(tmp_
     result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
     result.holds(TEXTS[:2], [left, right])
     assert result.reasons == [("t.csv:4", "bad row")]
-    assert "channel 'agent' is no number" in result.left_out[0]["detail"]
+    assert (
+        "channel must be a number from 0 on, left or right: 'agent'" in result.left_out[0]["detail"]
+    )
 
 
 def test_who_corrected_a_text_is_no_text(tmp_path: Path) -> None:
@@ -554,7 +556,9 @@ def test_channels_that_tell_rows_of_one_file_apart_are_not_passed_over(tmp_path:
     (tmp_path / "t.csv").write_text(
         f"path,text,channel\na.wav,{TEXTS[0]},agent\na.wav,{TEXTS[1]},caller\n"
     )
-    with pytest.raises(UserError, match="channel 'agent' is no number"):
+    with pytest.raises(
+        UserError, match="channel must be a number from 0 on, left or right: 'agent'"
+    ):
         run_import(tmp_path / "t.csv", output=tmp_path / "out")
 
 

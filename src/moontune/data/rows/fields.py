@@ -28,7 +28,7 @@ MILLISECONDS: dict[str, tuple[str, ...]] = {
     "end": ("end_ms", "end_time_ms", "stop_ms"),
     "duration": ("duration_ms", "length_ms"),
 }
-CHANNELS = {"left": 0, "l": 0, "right": 1, "r": 1}
+_CHANNELS = {"left": 0, "l": 0, "right": 1, "r": 1}
 _UNLIKE_S = 0.05  # that a duration may say otherwise than offset and end
 
 
@@ -102,8 +102,8 @@ def channel_of(row: dict[str, Any]) -> int | None:
         return None
     if isinstance(value, str) and value.isdecimal() and len(value) < 4:
         return int(value)
-    if isinstance(value, str) and value.strip().lower() in CHANNELS:
-        return CHANNELS[value.strip().lower()]
+    if isinstance(value, str) and value.strip().lower() in _CHANNELS:
+        return _CHANNELS[value.strip().lower()]
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= float(value) < 1000 or value != int(value):
         raise ValueError(f"channel must be a number from 0 on, left or right: {_short(value)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from moontune.data.rows.fields import CHANNELS
+from moontune.data.rows.fields import channel_of
 from moontune.importing.values import BAD_ROW, BAD_TIMES
 
 EMPTY = ("nan", "NaN", "<NA>", "#N/A", "NULL")  # as programs write it
@@ -63,10 +63,10 @@ class _ChannelError(ValueError):
 def _channel(cell: str) -> int | None:
     if not cell or cell.lower() == "mono":  # one channel is all there is
         return None
-    named = str(CHANNELS.get(cell.lower(), cell.removesuffix(".0")))
-    if not named.isdecimal() or len(named) > 3:
-        raise _ChannelError(f"channel {cell[:40]!r} is no number from 0 on, nor left or right")
-    return int(named)
+    try:
+        return channel_of({"channel": cell.removesuffix(".0")})
+    except ValueError as error:
+        raise _ChannelError(str(error)) from None
 
 
 def _of_ms(cell: str) -> str:
