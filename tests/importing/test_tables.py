@@ -23,6 +23,7 @@ from moontune.importing.tables import delimited
 from moontune.importing.text_files import decode
 
 NAMES = ("a.wav", "b.wav", "c.wav")
+NO_CHANNEL = "channel must be a number from 0 on, left or right: 'agent'"
 
 
 @pytest.mark.parametrize(
@@ -557,7 +558,7 @@ def test_channels_that_tell_rows_of_one_file_apart_are_not_passed_over(tmp_path:
         f"path,text,channel\na.wav,{TEXTS[0]},agent\na.wav,{TEXTS[1]},caller\n"
     )
     with pytest.raises(
-        UserError, match="channel must be a number from 0 on, left or right: 'agent'"
+        UserError, match=NO_CHANNEL
     ):
         run_import(tmp_path / "t.csv", output=tmp_path / "out")
 
