@@ -557,9 +557,7 @@ def test_channels_that_tell_rows_of_one_file_apart_are_not_passed_over(tmp_path:
     (tmp_path / "t.csv").write_text(
         f"path,text,channel\na.wav,{TEXTS[0]},agent\na.wav,{TEXTS[1]},caller\n"
     )
-    with pytest.raises(
-        UserError, match=NO_CHANNEL
-    ):
+    with pytest.raises(UserError, match=NO_CHANNEL):
         run_import(tmp_path / "t.csv", output=tmp_path / "out")
 
 
