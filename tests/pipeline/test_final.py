@@ -197,6 +197,9 @@ def test_an_id_of_two_clips_gives_no_known_transcript(helped) -> None:
     (folder / "general.jsonl").write_text(general.replace("c0.flac", "other.flac") + "\n")
     known = final_module._cached(found.run, found).transcripts
     assert len(known) == 23
+    turned = final_module._cached(found.run, found).backwards
+    assert turned
+    assert turned.keys() <= known.keys()
     assert not any(str(audio).endswith("c0.flac") for audio in known)
 
 

@@ -13,7 +13,7 @@ from moontune.cli.dispatch import main
 from moontune.data.manifest import Utterance
 from moontune.evaluation.screening import transcript_fit
 from moontune.models.transcriber import Transcriber
-from moontune.pipeline.base_transcripts import BaseCache
+from moontune.pipeline.base_transcripts import BaseCache, BaseTranscripts
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import SINGLE
 
@@ -53,7 +53,8 @@ def run(finished_run, tmp_path, monkeypatch) -> Path:
 
 
 def made(run: Path) -> list[bytes]:
-    names = ("base_transcripts.json", "suspects.jsonl", "manifests/train.jsonl")
+    names = ("base_transcripts.json", "reversed_transcripts.json", "suspects.jsonl")
+    names += ("manifests/train.jsonl",)
     return [(run / name).read_bytes() for name in names]
 
 
@@ -62,7 +63,7 @@ def test_labels_go_on_where_they_were_interrupted(run, monkeypatch, torn) -> Non
     work = Work(monkeypatch)
     assert main(["labels", str(run), "--overwrite"]) == 0
     whole, all_clips = made(run), work.fitted
-    assert all_clips == work.heard >= 20
+    assert work.heard > all_clips >= 20  # some of them backwards too
     assert not list(run.glob(LEFT))
 
     work.fits_left = 2
@@ -73,10 +74,25 @@ def test_labels_go_on_where_they_were_interrupted(run, monkeypatch, torn) -> Non
     work.heard, work.fitted, work.fits_left = 0, 0, 10**6
     assert main(["labels", str(run), "--overwrite"]) == 0
     assert made(run) == whole
-    assert work.heard == 0
+    assert work.heard < all_clips  # backwards alone
     fitted_before = 1 if torn else 2  # batches
     assert all_clips - 5 * fitted_before <= work.fitted <= all_clips - 4 * fitted_before
     assert not list(run.glob(LEFT))
+
+
+def test_clips_heard_backwards_before_an_interruption_are_not_heard_again(run, monkeypatch) -> None:
+    def interrupted(transcripts: BaseTranscripts) -> None:
+        raise KeyboardInterrupt
+
+    assert main(["labels", str(run), "--overwrite"]) == 0
+    whole = made(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseTranscripts, "write", interrupted)
+        assert main(["labels", str(run), "--overwrite"]) == 130
+    work = Work(monkeypatch)
+    assert main(["labels", str(run), "--overwrite"]) == 0
+    assert made(run) == whole
+    assert work.heard == work.fitted == 0
 
 
 def test_what_is_left_of_other_clips_or_another_base_is_not_taken_up(run, monkeypatch) -> None:
@@ -140,6 +156,6 @@ def test_what_is_damaged_is_left_out(tmp_path) -> None:
     [file] = tmp_path.glob(LEFT)
     with file.open("ab") as more:
         more.write(b'5\n[]\n"key"\nnull\n\x00\x00\n{"audio": ["b.wav"]}\n{"text": "x"}\n')
-        more.write(b'{"audio": ["b.wav"], "text": "x", "fit": [1]}\n')
+        more.write(b'{"audio": ["b.wav"], "text": "x", "fit": [1]}\n{"backwards": "x"}\n')
     (tmp_path / LEFT.replace("*", "1.jsonl")).mkdir()
     assert left_by_earlier(tmp_path, "key").transcripts == {Path("a.wav"): "one"}

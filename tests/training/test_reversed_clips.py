@@ -17,6 +17,7 @@ from moontune.data.audio import read_audio, write_flac
 from moontune.data.manifest import Utterance, read_run_manifest, to_row
 from moontune.data.sources.bundled_speech import sample_bundled_speech
 from moontune.models.transcriber import Transcriber, load_audio
+from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.training import reversed_clips as module
 from moontune.training.reversed_clips import (
     as_training_clips,
@@ -99,6 +100,7 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
     run = Path("outputs/r")
     words = ["train", str(run), "--overwrite", "--max-steps", "5", "--backwards-share", "0.5"]
     words += ["--lr", "1e-3", "--grad-accum", "8"]
+    (run / "reversed_transcripts.json").unlink()
     monkeypatch.setattr(checkpoint, "SHARE", 1e9)
     heard: list[Utterance] = []
     labels = losses.LossComputer.labels
@@ -149,3 +151,37 @@ def test_a_training_hears_its_share_of_them_and_goes_on_with_them(
     assert {u.label for u in heard if u.backwards} == {""}
     assert (run / "lora_adapter/adapter_model.safetensors").read_bytes() == whole
     assert json.loads((run / "train.json").read_text())["steps"] == 5
+
+
+def test_what_labels_heard_a_training_does_not_hear_again(
+    finished_run, tmp_path, monkeypatch
+) -> None:
+    """Neither clips backwards nor the validation clips, on whose errors the rate hangs: its first
+    update comes soon."""
+    from moontune.cli.console import ConsoleUi
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
+    made = Path("outputs/r/reversed_transcripts.json").read_bytes()
+    events: list[str] = []
+    encode, training = Transcriber.encode, ConsoleUi.training
+
+    def hearing(transcriber, clips):
+        events.append("heard")
+        return encode(transcriber, clips)
+
+    def told(self, event, updates) -> None:
+        events.append(event["event"])
+        training(self, event, updates)
+
+    monkeypatch.setattr(ConsoleUi, "training", told)
+    monkeypatch.setattr(Transcriber, "encode", hearing)
+    for verb in ("labels", "baseline", "train"):
+        events.clear()
+        assert main([verb, "outputs/r", "--overwrite"]) == 0
+        assert events[0] == ("validation" if verb == "train" else "heard")
+    assert Path("outputs/r/reversed_transcripts.json").read_bytes() == made
+    run = RunDir(Path("outputs/r"))
+    cap = run.config().eval.token_cap
+    assert run.reversed_transcripts(cap)
+    assert run.reversed_transcripts(replace(cap, margin=99)) == {}

@@ -91,6 +91,14 @@ def corpus_cer(edits: Iterable[CharacterEdits]) -> float | None:
     return sum(e.errors for e in rows) / characters if characters else None
 
 
+def corpus_rate(pairs: Iterable[tuple[str, str]]) -> float | None:
+    """The error rate that leads, of references and what was written for them; None where there is
+    nothing in the references."""
+    if current().spaced:
+        return corpus_wer(word_edits(*pair) for pair in pairs)
+    return corpus_cer(character_edits(*pair) for pair in pairs)
+
+
 def words_heard(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
     """For each word of a normalised reference, whether the aligned hypothesis has it."""
     from rapidfuzz.distance import Levenshtein

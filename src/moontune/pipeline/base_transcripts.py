@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance
 from moontune.evaluation.screening.suspects import Fit
 from moontune.pipeline.base_of_run import load_base_for
+from moontune.pipeline.run_folder.files import BASE_WORDS, REVERSED
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.device import training_dtype
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from moontune.models.transcriber import Transcriber
 
 
-_Known = tuple[Path | AudioPart, str, Fit | None]  # a transcript, or how a text fits
 _LEFT = ".base-transcripts-"  # how names of files begin that an interruption leaves
 
 
@@ -44,7 +44,7 @@ def dtype_of(base: Base, config: RunConfig) -> torch.dtype:
 
 @dataclass
 class BaseCache:
-    """Transcripts and fits under the base, the same in every fold of a run.
+    """Transcripts, forwards and backwards, and fits under the base, the same in every fold.
 
     With a `folder` they are written there as they come, so that what was interrupted does not begin
     anew; each process has a file of its own, and reads all. Of a group's the main process alone
@@ -52,6 +52,7 @@ class BaseCache:
     """
 
     transcripts: dict[Path | AudioPart, str] = field(default_factory=dict)
+    backwards: dict[Path | AudioPart, str | None] = field(default_factory=dict)  # None: no end
     fits: dict[tuple[Path | AudioPart, str], Fit] = field(default_factory=dict)  # audio and text
     folder: Path | None = None
     _is_open: bool = False
@@ -62,11 +63,9 @@ class BaseCache:
         if self._is_open:
             return
         self._is_open = True
-        for audio, text, fit in group.on_main(lambda: list(self._left(key))):
-            if fit is None:
-                self.transcripts[audio] = text
-            else:
-                self.fits[audio, text] = fit
+        for row in group.on_main(lambda: list(self._left(key))):
+            with suppress(TypeError, KeyError, ValueError):  # as of a damaged disk
+                self._take(row)
         if self.folder is not None and group.is_main:
             self._file = self.folder / f"{_LEFT}{os.getpid()}.jsonl"
             # An earlier process of this number may have left a line without its end.
@@ -80,6 +79,11 @@ class BaseCache:
         pairs = list(zip((u.audio for u in utterances), texts, strict=True))
         self.transcripts.update(pairs)
         self._write({"audio": _row_of(audio), "text": text} for audio, text in pairs)
+
+    def keep_backwards(self, utterances: Sequence[Utterance], texts: Sequence[str | None]) -> None:
+        pairs = list(zip((u.audio for u in utterances), texts, strict=True))
+        self.backwards.update(pairs)
+        self._write({"audio": _row_of(audio), "backwards": text} for audio, text in pairs)
 
     def known_fit(self, u: Utterance) -> Fit | None:
         return self.fits.get((u.audio, u.text))
@@ -102,18 +106,28 @@ class BaseCache:
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f"{_LEFT}*.jsonl")) if self.folder else []
 
-    def _left(self, key: str) -> Iterator[_Known]:
+    def _left(self, key: str) -> Iterator[dict[str, Any]]:
         """What whole lines say; those of another key are left out."""
         for file in self._files():
             alike = False
             with suppress(OSError):
                 for line in file.read_bytes().split(b"\n")[:-1]:
-                    with suppress(ValueError, TypeError, KeyError):  # as of a damaged disk
+                    with suppress(ValueError, TypeError):  # as of a damaged disk
                         row = json.loads(line)
                         if "key" in row:
                             alike = row["key"] == key
                         elif alike and row:
-                            yield _known(row)
+                            yield row
+
+    def _take(self, row: Mapping[str, Any]) -> None:
+        audio = _audio_of(row["audio"])
+        if "fit" in row:
+            own, others = row["fit"]
+            self.fits[audio, row["text"]] = Fit(own, tuple(others))
+        elif "backwards" in row:
+            self.backwards[audio] = row["backwards"]
+        else:
+            self.transcripts[audio] = row["text"]
 
     def _write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         if self._file is None:
@@ -126,14 +140,6 @@ def _row_of(audio: Path | AudioPart) -> list[Any]:
     if isinstance(audio, Path):
         return [str(audio)]
     return [str(audio.path), audio.offset, audio.seconds, audio.channel]
-
-
-def _known(row: Mapping[str, Any]) -> _Known:
-    audio, text = _audio_of(row["audio"]), row["text"]
-    if "fit" not in row:
-        return audio, text, None
-    own, others = row["fit"]
-    return audio, text, Fit(own, tuple(others))
 
 
 def _audio_of(row: list[Any]) -> Path | AudioPart:
@@ -157,6 +163,7 @@ class BaseTranscripts:
         self._cache = cache or BaseCache(folder=run.path)
         self._is_own = cache is None
         self._by_id: dict[str, str] = {}
+        self._backwards_by_id: dict[str, str | None] = {}
         self._base: Base | None = None
         self._transcriber: Transcriber | None = None
         self.base_facts: dict[str, Any] = {}  # of the base and its device, once it is loaded
@@ -172,6 +179,22 @@ class BaseTranscripts:
         texts = {u.id: cache[u.audio] for u in utterances}
         self._by_id = texts | self._by_id  # the run's own first, then general speech
         return texts
+
+    def backwards(self, utterances: Sequence[Utterance]) -> None:
+        """Have the base hear these backwards, for the training to come."""
+        from moontune.training.reversed_clips import base_transcripts_reversed
+
+        if self._group.on_main(self._cache.was_left):
+            self._begin()
+        cache = self._cache.backwards
+        new = [u for u in utterances if u.audio not in cache]
+        if new:
+            self._begin()
+            cap, step = self._config.eval.token_cap, self._ui.progress
+            keep = self._cache.keep_backwards
+            found = base_transcripts_reversed(self.base(), new, cap, self._group, step, keep=keep)
+            cache.update((u.audio, found[u.id]) for u in new)
+        self._backwards_by_id |= {u.id: cache[u.audio] for u in utterances}
 
     def fits(self, utterances: Sequence[Utterance]) -> list[Fit]:
         """Fits of texts to their audio, in the base's own way of writing and so alike for every
@@ -243,8 +266,11 @@ class BaseTranscripts:
         return self._base
 
     def write(self) -> None:
-        """Write base_transcripts.json, where any were asked for."""
+        """Write base_transcripts.json and reversed_transcripts.json, where any were asked for."""
         if self._by_id:
-            write_json(self._run / "base_transcripts.json", self._by_id)
+            write_json(self._run / BASE_WORDS, self._by_id)
+            cap = asdict(self._config.eval.token_cap)
+            row = {"token_cap": cap, "transcripts": self._backwards_by_id}
+            write_json(self._run / REVERSED, row)
         if self._is_own:
             self._cache.discard()

@@ -26,7 +26,7 @@ from moontune.languages.table import current
 from moontune.models.locate import vendor_language
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.base_transcripts import BaseTranscripts, dtype_of
-from moontune.pipeline.run_folder.files import SUSPECTS
+from moontune.pipeline.run_folder.files import BASE_WORDS, SUSPECTS
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.distributed import ProcessGroup
 from moontune.system.files import write_jsonl
@@ -204,7 +204,7 @@ def _of_test(
     judgement = Judgement.of("tuned model", [u.id for u in utterances], fits)
     if judgement.share > MOST:
         return None
-    written = group.on_main(lambda: run.read("base_transcripts.json"))
+    written = group.on_main(lambda: run.read(BASE_WORDS))
     return _suspects({"test": utterances}, {"test": judgement}, written)
 
 

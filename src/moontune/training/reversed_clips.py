@@ -7,14 +7,15 @@ understood, and need no other speech.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from moontune.config.schema import TokenCap, TrainConfig
 from moontune.data.manifest import Utterance
 from moontune.data.truecasing import style_of
 from moontune.models.base_model import Base
-from moontune.models.transcriber import Transcriber, load_audio, shared_batches
+from moontune.models.decoding import Transcript
+from moontune.models.transcriber import Transcriber, transcripts_of
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.progress import Progress, no_progress
 from moontune.training.sampling import evenly_spaced
@@ -34,20 +35,28 @@ def base_transcripts_reversed(
     cap: TokenCap,
     group: ProcessGroup = SINGLE,
     progress: Progress = no_progress,
+    *,
+    keep: Callable[[Sequence[Utterance], Sequence[str | None]], object] = lambda *_: None,
 ) -> dict[str, str | None]:
-    """The base's transcripts of reversed clips, by id; None where it comes to no end."""
-    clips = [replace(u, backwards=True) for u in clips]
-    transcribe = Transcriber(base, mends_loops=False)
-    texts: list[tuple[str, str | None]] = []
-    batches = shared_batches(clips, group)
-    for indices in batches:
-        batch = [clips[i] for i in indices]
-        transcripts = transcribe([load_audio(u) for u in batch], cap)
-        texts += [
-            (u.id, None if t.truncated else t.text) for u, t in zip(batch, transcripts, strict=True)
-        ]
-        progress(len(texts), sum(map(len, batches)), "clips heard backwards by the base")
-    return dict(group.gather(texts))
+    """The base's transcripts of reversed clips, by id; None where it comes to no end.
+
+    `keep` gets some as soon as they are written.
+    """
+    turned = [replace(u, backwards=True) for u in clips]
+
+    def step(done: int, total: int) -> None:
+        progress(done, total, "clips heard backwards by the base")
+
+    def kept(some: Sequence[Utterance], transcripts: Sequence[Transcript]) -> None:
+        keep(some, list(map(_text, transcripts)))
+
+    transcriber = Transcriber(base, mends_loops=False)
+    found = transcripts_of(transcriber, turned, cap, group, step, keep=kept)
+    return {u.id: _text(t) for u, t in zip(clips, found, strict=True)}
+
+
+def _text(transcript: Transcript) -> str | None:
+    return None if transcript.truncated else transcript.text
 
 
 def as_training_clips(

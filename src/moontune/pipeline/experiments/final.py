@@ -356,18 +356,22 @@ def do_final(
 
 
 def _cached(run: RunDir, crossval: FinishedCrossval) -> BaseCache:
-    """The base's transcripts that the folds have, by audio; of an id that names two clips none."""
+    """The base's transcripts that the folds have, backwards too, by audio; of an id that names two
+    clips none."""
     audio: dict[str, list[Path | AudioPart]] = {}
     for use in ("clean", "general", "replay"):
         for u in run.utterances(use) if run.manifest(use).is_file() else []:
             audio.setdefault(u.id, []).append(u.audio)
-    known: dict[Path | AudioPart, str] = {}
+    alone = {name: found[0] for name, found in audio.items() if len(found) == 1}
+    cache, cap = BaseCache(), run.config().eval.token_cap
     for fold in crossval.folds:
-        if (fold / "base_transcripts.json").is_file():
-            for name, text in fold.read("base_transcripts.json").items():
-                if len(audio.get(name, [])) == 1:
-                    known[audio[name][0]] = text
-    return BaseCache(known)
+        for name, text in fold.base_words().items():
+            if name in alone:
+                cache.transcripts[alone[name]] = text
+        for name, backwards in fold.reversed_transcripts(cap).items():
+            if name in alone:
+                cache.backwards[alone[name]] = backwards
+    return cache
 
 
 def _takes_over_baseline(run: RunDir, crossval: FinishedCrossval) -> bool:

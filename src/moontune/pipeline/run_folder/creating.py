@@ -12,14 +12,15 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.pipeline.run_folder.commands import resume_command
 from moontune.pipeline.run_folder.environment import environment
-from moontune.pipeline.run_folder.files import SUSPECTS
+from moontune.pipeline.run_folder.files import BASE_WORDS, REVERSED, SUSPECTS
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import new_folder, write_json
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _BEFORE_TRAINING = (
     "split.json",
-    "base_transcripts.json",
+    BASE_WORDS,
+    REVERSED,
     SUSPECTS,
     *(f"{what}eval_base.json" for what in ("", "general_")),
     *(f"{what}predictions_base.jsonl" for what in ("", "general_")),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from moontune.config.schema import TokenCap
 from moontune.data.audio import AudioPart
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.errors import UserError
@@ -17,6 +19,8 @@ from moontune.pipeline.run_folder.record import RunRecord
 from moontune.system.files import AGAIN, damage_as_user_error, read_json, read_jsonl
 
 SUSPECTS = "suspects.jsonl"
+BASE_WORDS = "base_transcripts.json"
+REVERSED = "reversed_transcripts.json"
 TRAIN_LOG = "train_log.jsonl"
 _LEFT_BY = {  # a stage; what a later one writes over is the first one's
     "sample": (
@@ -31,7 +35,7 @@ _LEFT_BY = {  # a stage; what a later one writes over is the first one's
         *("manifests/train.jsonl", "manifests/val.jsonl", "manifests/test.jsonl"),
         *("manifests/left_out.jsonl", "split.json", "new_clips.json"),
     ),
-    "labels": ("base_transcripts.json", SUSPECTS),
+    "labels": (BASE_WORDS, REVERSED, SUSPECTS),
     "baseline": (
         *("eval_base.json", "predictions_base.jsonl"),
         *("general_eval_base.json", "general_predictions_base.jsonl"),
@@ -154,6 +158,20 @@ class RunFiles(RunRecord):
         """A split's utterances but for those that were set aside."""
         aside = {s.id for s in self.suspects() if s.set_aside}
         return [u for u in self.utterances(split) if u.id not in aside]
+
+    def base_words(self) -> dict[str, str]:
+        """The base's transcripts by id, of labels' making; none where it made none."""
+        return self.read(BASE_WORDS) if (self / BASE_WORDS).is_file() else {}
+
+    def reversed_transcripts(self, cap: TokenCap) -> dict[str, str | None]:
+        """The base's of clips heard backwards under this cap, by id, of labels' making; none of an
+        older run, or under another cap. Raises UserError."""
+        file = self / REVERSED
+        if not file.is_file():
+            return {}
+        saved = self.read(REVERSED)
+        with damage_as_user_error(file, self.remedy(REVERSED)):
+            return dict(saved["transcripts"]) if saved["token_cap"] == asdict(cap) else {}
 
     def test_audio(self) -> dict[str, Path | AudioPart]:
         """The test split's clips by id."""

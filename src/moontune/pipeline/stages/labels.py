@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from moontune.config.recommended import DataSummary, recommend
 from moontune.config.schema import RunConfig
 from moontune.data.labels import make_labels
-from moontune.data.manifest import write_manifest
+from moontune.data.manifest import Utterance, write_manifest
 from moontune.data.splitting import SPLITS
 from moontune.pipeline.base_transcripts import BaseCache, BaseTranscripts
 from moontune.pipeline.general_speech import general_speech
@@ -36,6 +37,7 @@ def labels_stage(
         if utterances:
             extra = make_labels({"train": utterances}, style, transcripts)
             labelled[name] = extra.utterances["train"]
+    transcripts.backwards(_to_reverse(labels.utterances["train"], screening, config))
     if group.is_main:
         transcripts.write()
         write_suspects(run, screening.suspects)
@@ -57,6 +59,18 @@ def labels_stage(
             "remarks": screening.remarks,
         }
     )
+
+
+def _to_reverse(train: list[Utterance], screening: Screening, config: RunConfig) -> list[Utterance]:
+    """The clips that a training by the run's settings hears backwards."""
+    from moontune.training.reversed_clips import choose
+
+    aside = {s.id for s in screening.suspects if s.set_aside}
+    own = [u for u in train if u.id not in aside]
+    if not own:
+        return []
+    config, _ = recommend(config, DataSummary(len(own), None))
+    return choose(own, config.train)
 
 
 def _tell(screening: Screening, ui: Ui) -> None:

@@ -22,6 +22,7 @@ from moontune.config.recommended import (
 )
 from moontune.config.schema import RunConfig
 from moontune.data.manifest import Utterance, manifest_hash, write_manifest
+from moontune.evaluation.error_rates import corpus_rate
 from moontune.pipeline.base_of_run import load_base_for
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.run_folder.run_dir import RunDir
@@ -43,8 +44,6 @@ from moontune.system.progress import Ui
 from moontune.training.summary import WordErrorUpdates
 
 if TYPE_CHECKING:
-    from moontune.evaluation.evaluate import Evaluation
-    from moontune.models.base_model import Base
     from moontune.training.checkpoint import Checkpoint
     from moontune.training.loop import Prune
 
@@ -89,9 +88,9 @@ def train_stage(
     dtype = training_dtype(inputs.base.device, config.train.dtype)
     key = _key(config, inputs, dtype, options, group)
     checkpoint = group.on_main(lambda: _checkpoint(run, key, ui))
-    usual = before = None
+    usual = None
     if checkpoint is None:
-        decisions, before = _decide(inputs, config, options, group, ui)
+        decisions = _decide(run, inputs, config, options, group, ui)
         _tell_left_out(run, split, decisions.config, ui)
     else:
         decisions = Decisions.from_json(config, checkpoint.facts["about"])
@@ -105,7 +104,7 @@ def train_stage(
         decisions = _as_measured(decisions, options.unvalidated, ui)
         kept_step = options.unvalidated.kept_step(decisions.config.train.updates)
         ui.note(f"nothing is held out; update {kept_step} is kept, as in the folds")
-    training = Training(run, inputs, decisions, sources, validated, dtype, group, kept_step, before)
+    training = Training(run, inputs, decisions, sources, validated, dtype, group, kept_step)
     begin_bytes = checkpoint.facts["log_bytes"] if checkpoint else 0
     trained = run_loops(training, key, begin_bytes, usual, options.prune, ui)
     if group.is_main:
@@ -170,34 +169,41 @@ def _tell_left_out(run: RunDir, split: dict[str, Any], config: RunConfig, ui: Ui
 
 
 def _decide(
-    inputs: Inputs, config: RunConfig, options: TrainOptions, group: ProcessGroup, ui: Ui
-) -> tuple[Decisions, Evaluation | None]:
-    """Settings recommended for the data where none were given, and the clips to reverse; what the
-    base made of validation clips, where the settings hang on it."""
-    from moontune.training.sampling import evenly_spaced
-
-    before = None
+    run: RunDir,
+    inputs: Inputs,
+    config: RunConfig,
+    options: TrainOptions,
+    group: ProcessGroup,
+    ui: Ui,
+) -> Decisions:
+    """Settings recommended for the data where none were given, and the clips to reverse."""
     data = DataSummary(len(inputs.own), None)
     if options.unvalidated:
         data = DataSummary(len(inputs.own), options.unvalidated.base_rate, "the clips of all folds")
     elif "lr" in unset(config):
-        before = _evaluated(inputs.base, evenly_spaced(inputs.val, BASE_CLIPS), config, group)
-        data = replace(data, rate=before.rate)
+        data = replace(data, rate=_base_rate(run, inputs, config, group))
     config, recommendations = recommend(config, data)
     for r in recommendations:
         ui.note(f"{r.name} {setting_text(r.value)}: {r.why}")
     known = {} if options.reversed_transcripts is None else options.reversed_transcripts
+    known |= group.on_main(lambda: run.reversed_transcripts(config.eval.token_cap))
     transcripts = _reversed_transcripts(inputs, config, known, group, ui)
-    return Decisions(config, recommendations, transcripts), before
+    return Decisions(config, recommendations, transcripts)
 
 
-def _evaluated(
-    base: Base, clips: list[Utterance], config: RunConfig, group: ProcessGroup
-) -> Evaluation:
-    from moontune.evaluation.evaluate import evaluate
-    from moontune.models.transcriber import load_audio
+def _base_rate(run: RunDir, inputs: Inputs, config: RunConfig, group: ProcessGroup) -> float | None:
+    """The base's error rate on validation clips, by transcripts that labels left or by new ones."""
+    from moontune.models.transcriber import Transcriber, transcripts_of
+    from moontune.training.sampling import evenly_spaced
 
-    return evaluate(base, clips, load_audio, cap=config.eval.token_cap, group=group)
+    clips = evenly_spaced(inputs.val, BASE_CLIPS)
+    written = group.on_main(run.base_words)
+    new = [u for u in clips if u.id not in written]
+    if new:
+        cap = config.eval.token_cap
+        found = transcripts_of(Transcriber(inputs.base), new, cap, group, lambda *_: None)
+        written |= {u.id: t.text for u, t in zip(new, found, strict=True)}
+    return corpus_rate((u.text, written[u.id]) for u in clips)
 
 
 def _reversed_transcripts(

@@ -87,7 +87,6 @@ class Training:
     dtype: str
     group: ProcessGroup
     kept_step: int | None  # None: the one best on what is validated
-    base_words: Evaluation | None = None  # of validation clips, where it was measured already
 
     @property
     def config(self) -> RunConfig:
@@ -155,8 +154,6 @@ def run_loops(
     from moontune.training.state import began_with
 
     run, inputs, group, config = training.run, training.inputs, training.group, training.config
-    validates = group.is_main and training.kept_step is None
-    before = _base_words(training) if validates else None
     model = attach_lora(inputs.base, config.lora, config.output.seed)
     begins = [adapter_state(model)]
     parameters = trainable_parameters(model)
@@ -202,7 +199,8 @@ def run_loops(
         elif config.train.mwer_steps:
             ui.note("no updates on word errors follow: of the usual ones none is kept")
     trained = Trained(model, usual, parameters, stage)
-    return trained if before is None else _discard_if_worse(training, trained, begins, before, ui)
+    validates = group.is_main and training.kept_step is None
+    return _discard_if_worse(training, trained, begins, ui) if validates else trained
 
 
 def _train_on_word_errors(
@@ -231,14 +229,6 @@ def _train_on_word_errors(
     )
 
 
-def _base_words(training: Training) -> Evaluation:
-    """What the base makes of the clips that are validated on, before it has an adapter."""
-    known = training.base_words
-    if known and [p.id for p in known.predictions] == [u.id for u in training.validated]:
-        return known
-    return _validation_words(training)
-
-
 def _validation_words(training: Training) -> Evaluation:
     """Transcripts and losses of the model, as it is now, on the clips that are validated on."""
     from moontune.evaluation.evaluate import evaluate
@@ -252,7 +242,6 @@ def _discard_if_worse(
     training: Training,
     trained: Trained,
     begins: list[dict[str, torch.Tensor]],
-    before: Evaluation,
     ui: Ui,
 ) -> Trained:
     """The untouched base in place of an adapter that is no better in words, or writes no speech;
@@ -261,10 +250,14 @@ def _discard_if_worse(
     `begins` is what each of the two began with. The loss that chose it also falls when labels'
     typography is learnt, or that of texts that are not said.
     """
-    from moontune.models.adapter import set_adapter_state
+    from moontune.models.adapter import adapter_state, set_adapter_state
 
     if not trained.result.best_step:
         return trained
+    kept = adapter_state(trained.model)
+    set_adapter_state(trained.model, begins[0])  # which adds nothing to the base yet
+    before = _validation_words(training)
+    set_adapter_state(trained.model, kept)
     reason = reason_to_keep_base(before, _validation_words(training))
     if reason and trained.word_errors and trained.word_errors.best_step:
         ui.warn(f"the updates on word errors are not kept: {reason}")
