@@ -121,20 +121,21 @@ def _do(verb: str, words: list[str], group: ProcessGroup) -> int:
 
 def _run_verb(verb: str, words: list[str], group: ProcessGroup) -> int:
     """A verb that works on a run's folder, which is locked until it ends."""
-    from moontune.cli import new_run
-    from moontune.cli.stage_verbs import do_stage
-
-    beginning = {
-        "run": new_run.run,
-        "sample": new_run.sample,
-        "crossval": new_run.crossval,
-        "final": new_run.final,
-        "sweep": new_run.sweep,
-    }
     with ExitStack() as held:
-        if verb in beginning:
-            return beginning[verb](words, group, held)
-        return do_stage(verb, words, group, held)
+        if verb in _STAGE_VERBS and verb != "sample":
+            from moontune.cli.stage_verbs import do_stage
+
+            return do_stage(verb, words, group, held)
+        from moontune.cli import new_run
+
+        beginning = {
+            "run": new_run.run,
+            "sample": new_run.sample,
+            "crossval": new_run.crossval,
+            "final": new_run.final,
+            "sweep": new_run.sweep,
+        }
+        return beginning[verb](words, group, held)
 
 
 def _small_verbs() -> dict[str, Callable[[list[str]], int | None]]:
