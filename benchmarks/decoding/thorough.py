@@ -10,24 +10,19 @@ what it gives to the fold: WER and the change to a consensus of one speed, 95 % 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 
-from benchmarks.decoding.consensus import chosen, scored_by
-from benchmarks.decoding.domain_text import errors
+from benchmarks.decoding.consensus import chosen, scored_by, span
+from benchmarks.decoding.domain_text import NUMBERS, chosen_with, errors
 from moontune.evaluation.comparison import compare
 from moontune.evaluation.phrasing import show_interval
 from moontune.evaluation.predictions import PredictionRow
-from moontune.models.consensus import consensus
-from moontune.models.decoding import Transcript, endless
 from moontune.system.files import read_jsonl
 from moontune.system.formatting import percent
 
-NUMBERS = (6, 7, 8, 9, 10, 12)
 Fold = tuple[str, str, str]  # of a cross-validation, which model, which fold
 
 
@@ -43,18 +38,6 @@ class Args:
     """Beams of a clip at a speed."""
 
 
-def of_the_first(number: int) -> Callable[[dict[str, Any]], str]:
-    """The consensus of so many of the likeliest that come to an end."""
-
-    def rule(row: dict[str, Any]) -> str:
-        every = [(text, likely, cut) for text, likely, cut in row["thorough"]]
-        ended = [beam for beam in every if not endless(Transcript(beam[0], [], beam[2]))] or every
-        texts, likely, _ = zip(*ended[:number], strict=True)
-        return texts[consensus(texts, likely)]
-
-    return rule
-
-
 def main(args: Args) -> None:
     plain: dict[Fold, list[PredictionRow]] = {}
     by_number: dict[Fold, dict[int, list[PredictionRow]]] = {}
@@ -64,10 +47,12 @@ def main(args: Args) -> None:
                 file = args.lists / crossval.name / f"{place.name}-{which}-{args.width}.jsonl"
                 rows, fold = list(read_jsonl(file)), (crossval.name, which, place.name)
                 plain[fold] = scored_by(rows, chosen)
-                by_number[fold] = {n: scored_by(rows, of_the_first(n)) for n in NUMBERS}
+                by_number[fold] = {
+                    n: scored_by(rows, chosen_with(0.0, (), "thorough", n)) for n in NUMBERS
+                }
     heads = " | ".join(f"{n} count" for n in NUMBERS)
-    print(f"| set | model | consensus | {heads} | chosen elsewhere | to consensus, 95 % |")
-    print(f"|---|---|---{'|---' * (len(NUMBERS) + 2)}|")
+    print(f"| set | model | consensus | {heads} | chosen elsewhere | 95 % | to consensus, 95 % |")
+    print(f"|---|---|---{'|---' * (len(NUMBERS) + 3)}|")
     for name, which in dict.fromkeys(fold[:2] for fold in plain):
         folds = [fold for fold in plain if fold[:2] == (name, which)]
         before = [row for fold in folds for row in plain[fold]]
@@ -78,6 +63,7 @@ def main(args: Args) -> None:
         ]
         wer = compare(before, after, 42).measures["wer"]
         cells = [name, which, *map(percent, (wer.before, *rates, wer.after))]
+        cells.append(span(wer.after_interval))
         interval = show_interval("wer", wer.difference_interval)
         print(f"| {' | '.join(cells)} | {interval} |", flush=True)
 
