@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 _BLOCK = 4096  # words whose weights lie together
-_PART = 1024  # words of a wide product: what 256 rows give of them stays in a CPU's cache
+PART = 1024  # words of a wide product: what 256 rows give of them stays in a CPU's cache
 _WIDE = 48  # rows
 
 
@@ -25,7 +25,7 @@ class Head:
         copied = written and self.in_parts
         self._blocks = [block.t().contiguous() if copied else block.t() for block in blocks]
 
-    def parts(self, most: int = _PART) -> list[torch.Tensor]:
+    def parts(self, most: int = PART) -> list[torch.Tensor]:
         """The weights (width, words) in the order of the words, at most so many words each."""
         return [part for block in self._blocks for part in block.split(most, dim=1)]
 
@@ -35,7 +35,7 @@ class Head:
         if not self.in_parts:
             return functional.linear(rows, self.weight)
         logits = rows.new_empty(len(rows), self.words)
-        parts = self.parts(_BLOCK if len(rows) < _WIDE else _PART)
+        parts = self.parts(_BLOCK if len(rows) < _WIDE else PART)
         to = logits.split([part.shape[1] for part in parts], dim=1)
         for weights, out in zip(parts, to, strict=True):
             torch.mm(rows, weights, out=out)
