@@ -14,7 +14,7 @@ from moontune.models.packed.head_loss import HeadLoss
 @pytest.fixture(autouse=True)
 def _few_words_at_a_time(monkeypatch) -> None:
     monkeypatch.setattr(heads, "_BLOCK", 10)
-    monkeypatch.setattr(heads, "_PART", 4)
+    monkeypatch.setattr(heads, "PART", 4)
 
 
 @pytest.mark.parametrize("rows", [1, 47, 48])
