@@ -3,12 +3,13 @@
 In reading order:
 
     captions      Texts with times, as subtitles and annotation programs keep them
-    subtitles     (a folder) SRT and WebVTT
+    subtitles     (a folder) SRT, WebVTT, SBV, SubStation, TTML
     textgrid      Praat's TextGrid, read by praatio
     elan          ELAN's `.eaf`, read by pympi
     labels        Audacity's labels: a line of begin, end and text, divided by tabs
     recognisers   (a folder) What programs and services write that recognise speech
     nist          CTM and STM, of NIST's scoring toolkit
+    xml_files     XML that others wrote, without entities
     beside        Which file beside a recording says what is said in it
     joining       Captions joined to sentences, and those left out that cannot be cut out
     pauses        Where a recording is cut: at the captions' times, moved into the pause nearby

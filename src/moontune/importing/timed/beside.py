@@ -18,7 +18,10 @@ from moontune.importing.timed.labels import LABELS
 from moontune.importing.timed.nist import CTM, STM
 from moontune.importing.timed.recognisers.kinds import JSON_KINDS
 from moontune.importing.timed.recognisers.whisper_tsv import WHISPER_TSV
+from moontune.importing.timed.subtitles.sbv import SBV
 from moontune.importing.timed.subtitles.srt_vtt import SRT, VTT
+from moontune.importing.timed.subtitles.substation import SUBSTATION
+from moontune.importing.timed.subtitles.ttml import TTML
 from moontune.importing.timed.textgrid import TEXTGRID
 from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, left_out
 
@@ -27,7 +30,7 @@ from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, le
 KINDS: tuple[TimedKind, ...] = (
     *(EAF, TEXTGRID),
     *(*JSON_KINDS, WHISPER_TSV),
-    *(VTT, SRT),
+    *(VTT, SRT, SUBSTATION, TTML, SBV),
     *(STM, CTM, LABELS),
 )
 MANY = (STM, CTM)  # of several recordings, which they name
