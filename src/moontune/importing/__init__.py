@@ -6,6 +6,7 @@ In reading order:
     on_the_way   `--manifest SOURCE` for a source that is no manifest: imported beside the runs
     data_set     A data set made of sources: manifest, audio, record, and what was left out
     recognise    What a source is, by what it contains
+    unknown      What a file looks like of which no format is anything
     formats      (a folder) Ways in which corpora keep recordings and texts
     script       (a folder) Long recordings with a script and no times
     timed        (a folder) Long recordings with timed texts
