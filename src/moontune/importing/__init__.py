@@ -15,6 +15,5 @@ In reading order:
     audio_files  The audio file that a table means: by its path, else by its name
     text_files   Text files of any encoding as text
     unpacking    Archives unpacked into a folder of their own: nothing outside of it, no bombs
-    voices       Speakers whom a program numbered, who may be others in the next recording
     clips        Rows' audio as clips of a data set: FLAC files, or stretches of the user's files
 """

@@ -94,8 +94,14 @@ def _agents(root: ElementTree.Element) -> dict[str, str]:
     found = {}
     for agent in (e for e in root.iter() if _local(e.tag) == "agent" and "id" in _told(e)):
         names = (" ".join("".join(e.itertext()).split()) for e in agent if _local(e.tag) == "name")
-        found[_told(agent)["id"]] = next(filter(None, names), _told(agent)["id"])
+        found[_told(agent)["id"]] = next(filter(None, names), _numbered(_told(agent)["id"]))
     return found
+
+
+def _numbered(name: str) -> str:
+    """The id of somebody without a name: `v1` is nobody's."""
+    number = re.fullmatch(r"[a-z]?(\d{1,3})", name)
+    return f"Speaker {number[1]}" if number else name
 
 
 def _captions(
@@ -134,7 +140,7 @@ def _inside(
     ends = [span.end_s] if span.end_s is not None else []
     ends += [span.start_s + clock.seconds(told["end"])] if "end" in told else []
     ends += [start + clock.seconds(told["dur"])] if "dur" in told else []
-    who = " ".join(agents.get(one, one) for one in told.get("agent", "").split())
+    who = " ".join(agents.get(one, _numbered(one)) for one in told.get("agent", "").split())
     return _Span(start, min(ends, default=None), who or span.speaker)
 
 
