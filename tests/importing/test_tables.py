@@ -7,6 +7,7 @@ import io
 import json
 import os
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,48 @@ def test_excel(tmp_path: Path) -> None:
     ]
     assert 'sheet: "Tabelle1"' in result.imported.sources[0].taken_for
     assert run_import(tmp_path, output=tmp_path.parent / "folder").texts == result.texts
+
+
+def test_excel_a_merged_cell_is_of_all_its_rows_and_a_title_of_one(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = (("Recordings of May", None, None), ("who", "path", "text"))
+    xlsx(tmp_path / "t.xlsx", *rows, *zip(("ann", None, "bob"), NAMES, TEXTS, strict=True))
+    book = openpyxl.load_workbook(tmp_path / "t.xlsx")
+    for cells in ("A1:C1", "A3:A4", "A5:A9"):
+        book["Tabelle1"].merge_cells(cells)
+    book["Tabelle1"]["A2"] = "speaker"
+    book.save(tmp_path / "t.xlsx")
+    result = run_import(tmp_path / "t.xlsx", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert [u.speaker for u in result.rows] == ["ann", "ann", "bob"]
+    assert "merged: 1 cell, whose value each of its rows has" in result.told[1]
+
+
+def test_excel_hidden_rows_are_left_out_and_folded_ones_are_not(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    xlsx(tmp_path / "t.xlsx", ("path", "text"), *zip(NAMES, TEXTS, strict=True))
+    book = openpyxl.load_workbook(tmp_path / "t.xlsx")
+    rows = book["Tabelle1"].row_dimensions
+    rows[3].hidden = True
+    rows[4].hidden, rows[4].outlineLevel = True, 1
+    book.save(tmp_path / "t.xlsx")
+    result = run_import(tmp_path / "t.xlsx", output=tmp_path / "out")
+    result.holds((TEXTS[0], TEXTS[2]), [sounds[0], sounds[2]])
+    assert result.reasons == [("t.xlsx[Tabelle1]:3", "hidden row")]
+    assert "left out: 1 hidden row, show them in Excel to have them" in result.told[1]
+
+
+def test_excel_rows_beyond_what_the_file_says_it_has_are_read(tmp_path: Path) -> None:
+    """Some programs write `<dimension ref="A1"/>` whatever there is."""
+    sounds = clips(tmp_path, *NAMES)
+    xlsx(tmp_path / "right.xlsx", ("path", "text"), *zip(NAMES, TEXTS, strict=True))
+    with (
+        zipfile.ZipFile(tmp_path / "right.xlsx") as right,
+        zipfile.ZipFile(tmp_path / "t.xlsx", "w") as wrong,
+    ):
+        for name in right.namelist():
+            wrong.writestr(name, right.read(name).replace(b'ref="A1:B4"', b'ref="A1"'))
+    run_import(tmp_path / "t.xlsx", output=tmp_path / "out").holds(TEXTS, sounds)
 
 
 @pytest.mark.parametrize(

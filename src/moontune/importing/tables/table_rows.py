@@ -11,6 +11,7 @@ from moontune.importing.tables.columns import Cell, Columns
 from moontune.importing.tables.stretches import EMPTY, reason_of, stretch_of
 from moontune.importing.values import (
     BAD_ROW,
+    HIDDEN,
     NO_AUDIO,
     NO_TEXT,
     Found,
@@ -29,13 +30,18 @@ class Table:
     records: Sequence[tuple[int, Sequence[Cell]]]
     delimiter: str = ", "
     quoted: bool = False  # texts with a delimiter in them stand between quotes
+    hidden: frozenset[int] = frozenset()  # rows that are not shown
 
 
 def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
     """A row for each record below the head, or the reason why it is none."""
     for line, cells in table.records[1 if columns.has_head else 0 :]:
-        if any(cells):
-            yield _row(table, columns, place, f"{table.name}:{line}", _whole(cells, columns, table))
+        where = f"{table.name}:{line}"
+        if any(cells) and line in table.hidden:
+            named = cells[columns.audio] if columns.audio < len(cells) else None
+            yield left_out(where, named or where, HIDDEN, "is not shown in Excel")
+        elif any(cells):
+            yield _row(table, columns, place, where, _whole(cells, columns, table))
 
 
 def _whole(cells: Sequence[Cell], columns: Columns, table: Table) -> Sequence[Cell]:
