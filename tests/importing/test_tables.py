@@ -438,7 +438,7 @@ def test_of_two_that_a_clip_may_have_become_neither_is_taken(tmp_path: Path) -> 
     assert result.reasons == [("t.csv:3", "no audio")]
 
 
-@pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A", "NULL"])
+@pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A", "NULL", "None", "null"])
 def test_a_cell_that_says_it_is_empty_is_neither_a_text_nor_a_speaker(
     tmp_path: Path, empty: str
 ) -> None:
@@ -450,6 +450,7 @@ def test_a_cell_that_says_it_is_empty_is_neither_a_text_nor_a_speaker(
     result.holds([TEXTS[0], "nan bread"], [sounds[0], sounds[2]])
     assert [u.speaker for u in result.rows] == [None, "ann"]
     assert result.reasons == [("t.csv:3", "no text")]
+    assert f"the text is {empty}, which programs write" in result.left_out[0]["detail"]
 
 
 def test_a_channel_by_name_is_that_channel_and_one_that_is_none_is_left_out(tmp_path: Path) -> None:

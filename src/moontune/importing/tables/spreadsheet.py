@@ -48,7 +48,7 @@ def sheets_of(path: Path) -> Iterator[Sheet]:
                     sheet.reset_dimensions()  # of which some programs write too few
                     rows = sheet.iter_rows(values_only=True, max_col=_MOST_CELLS)
                     table = [_trimmed(row) for row in rows]
-                    hidden, ranges = _shown(packed, sheet._worksheet_path)
+                    hidden, ranges = _shown(packed, vars(sheet)["_worksheet_path"])
                     filled = [any(row) for row in table]
                     merged = sum(_fill(table, one, filled) for one in ranges)
                     yield Sheet(sheet.title, _as_wide(table), hidden, merged)
