@@ -637,6 +637,30 @@ def test_a_cell_beyond_the_last_column_that_is_not_of_the_text_is_passed_over(
     assert {u.speaker for u in result.rows} == {"ann"}
 
 
+def test_a_note_is_told_from_the_rest_of_a_text_by_what_stands_in_its_place(
+    tmp_path: Path,
+) -> None:
+    sounds = clips(tmp_path, *(f"{i}.wav" for i in range(9)))
+    rows = [f"{i}.wav,{TEXTS[i % 3]},{('ann', 'bob')[i % 2]}" for i in range(9)]
+    rows[1] += ",checked twice"
+    rows[3] += ",ann"  # the text may be Seven, and he says bob
+    rows[4] = f"4.wav,Oh,{TEXTS[1]},ann,a note"
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,speaker", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    taken = [TEXTS[i % 3] for i in (0, 1, 2, 5, 6, 7, 8)]
+    result.holds(taken, [sounds[i] for i in (0, 1, 2, 5, 6, 7, 8)])
+    assert [u.speaker for u in result.rows] == ["ann", "bob", "ann", "bob", "ann", "bob", "ann"]
+    assert result.reasons == [("t.csv:5", "bad row"), ("t.csv:6", "bad row")]
+
+
+def test_a_note_behind_the_audio_is_no_part_of_the_text(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{text},{name}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    rows[1] += ",a note"
+    (tmp_path / "t.csv").write_text("\n".join(["text,path", *rows]))
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
+
+
 def test_where_texts_that_need_quotes_have_them_a_cell_beyond_is_passed_over(
     tmp_path: Path,
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from moontune.data.rows.empty_texts import SPELLINGS, empty_spellings, in_words
 from moontune.importing.audio_files import NotFoundError, is_audio
+from moontune.importing.tables.beyond import Places
 from moontune.importing.tables.columns import Cell, Columns
 from moontune.importing.tables.stretches import reason_of, stretch_of
 from moontune.importing.values import (
@@ -42,12 +43,15 @@ def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
     ]
     texts = [at for at in (columns.text, columns.text_else) if at is not None]
     empty = empty_spellings(cells[at] or "" for _, cells in body for at in texts if at < len(cells))
+    behind = Places.of(columns, [cells for _, cells in body])
     for line, cells in body:
         where = f"{table.name}:{line}"
         if any(cells) and line in table.hidden:
             named = cells[columns.audio] if columns.audio < len(cells) else None
             yield left_out(where, named or where, HIDDEN, "is not shown in Excel")
         elif any(cells):
+            if len(cells) > len(columns.heads) and behind.are_a_note(cells):
+                cells = cells[: len(columns.heads)]
             yield _row(table, columns, place, where, cells, empty)
 
 
