@@ -291,6 +291,10 @@ def test_channels_are_read_apart_and_each_has_numbers_of_its_own(
         ({"start": -1.0, "end": 2.0, "transcript": "Before."}, "bad times"),
         ({"start": 40.0, "end": 42.0, "transcript": "Beyond."}, "bad times"),
         ({"start": 1.0, "end": 2.0, "transcript": "", "words": []}, "no text"),
+        ({"start": 1.0, "end": 2.0, "transcript": ["a", "list"]}, "bad row"),
+        ({"start": 1.0, "end": 2.0, "transcript": "Where?", "channel": "left"}, "bad row"),
+        ({"start": 1.0, "end": 2.0, "transcript": "Where?", "channel": [0]}, "bad row"),
+        ({"start": 1.0, "end": 10**400, "transcript": "Until?"}, "bad times"),
     ],
 )
 def test_a_segment_that_is_not_understood_is_left_out(

@@ -14,6 +14,7 @@ from moontune.importing.timed.recognisers.documents import (
     Word,
     dicts,
     speaker_of,
+    text_of,
 )
 
 _LISTS = ("utterances", "sentences", "paragraphs", "words")
@@ -39,11 +40,12 @@ def _in_ms(part: dict[str, Any]) -> bool:
 def _segment(part: dict[str, Any]) -> Segment:
     start, end = part["start"] / 1000, part["end"] / 1000
     words = [
-        Word(w["start"] / 1000, w["end"] / 1000, str(w["text"])) for w in part.get("words") or ()
+        Word(w["start"] / 1000, w["end"] / 1000, text_of(w["text"]))
+        for w in part.get("words") or ()
     ]
     channel = part.get("channel")
     return Segment(
-        start, end, str(part["text"] or ""), speaker_of(part.get("speaker")),
+        start, end, text_of(part["text"]), speaker_of(part.get("speaker")),
         int(channel) - 1 if channel is not None else None, words, part["is_word"],
     )  # fmt: skip
 

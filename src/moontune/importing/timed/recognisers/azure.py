@@ -18,6 +18,7 @@ from moontune.importing.timed.recognisers.documents import (
     dicts,
     inside,
     speaker_of,
+    text_of,
 )
 
 _TICKS_A_SECOND = 10_000_000
@@ -58,11 +59,11 @@ def _segment(phrase: dict[str, Any]) -> Segment:
     words = []
     for word in map(_small, shown):
         text = word.get("displaytext") or word.get("word") or word.get("text")
-        words.append(Word(*_times(word), str(text or "")))
+        words.append(Word(*_times(word), text_of(text)))
     text = best["display"] if "display" in best else best["text"]
     channel = phrase.get("channel")
     return Segment(
-        start, end, str(text or ""), speaker_of(phrase.get("speaker")),
+        start, end, text_of(text), speaker_of(phrase.get("speaker")),
         int(channel) if channel is not None else None, words,
     )  # fmt: skip
 

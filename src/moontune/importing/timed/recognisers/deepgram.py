@@ -16,6 +16,7 @@ from moontune.importing.timed.recognisers.documents import (
     dicts,
     inside,
     speaker_of,
+    text_of,
 )
 
 
@@ -44,11 +45,11 @@ def _segment(part: dict[str, Any]) -> Segment:
         return Segment(*times, _text(part), who, channel, is_word=True)
     words = [Word(float(w["start"]), float(w["end"]), _text(w)) for w in part.get("words") or ()]
     text = part["transcript"] if "transcript" in part else part["text"]
-    return Segment(*times, str(text or ""), who, channel, words)
+    return Segment(*times, text_of(text), who, channel, words)
 
 
 def _text(word: dict[str, Any]) -> str:
-    return str(word.get("punctuated_word") or word["word"])
+    return text_of(word.get("punctuated_word") or word["word"])
 
 
 SERVICE = Service("deepgram", "Deepgram JSON", _parts, _segment)

@@ -11,7 +11,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def parts_of(service: Service, document: Any) -> list[Any] | None:
     """A document's parts; None where it is of another shape than the service's."""
     try:
         return service.parts(document)
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         return None
 
 
@@ -80,7 +80,7 @@ def read_document(service: Service, path: Path, place: Place) -> list[Captioned]
     for number, part in enumerate(parts_of(service, document_of(path)) or [], start=1):
         where = f"{place.name_of(path)}:segment {number}"
         try:
-            segments.append((where, _finite(service.segment(part))))
+            segments.append((where, _checked(service.segment(part))))
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             kind = BAD_TIMES if isinstance(error, ValueError | OverflowError) else BAD_ROW
             left.append(left_out(where, where, kind, f"{type(error).__name__}: {error}"[:200]))
@@ -96,10 +96,15 @@ def read_document(service: Service, path: Path, place: Place) -> list[Captioned]
     return [*found, Captioned((), left_out=tuple(left))] if left else found
 
 
-def _finite(segment: Segment) -> Segment:
+def _checked(segment: Segment) -> Segment:
+    """A segment whose channel is a number from 0. Raises TypeError, and ValueError for times."""
     if not (math.isfinite(segment.start_s) and math.isfinite(segment.end_s)):
         raise ValueError(f"begins at {segment.start_s} s and ends at {segment.end_s} s")
-    return segment
+    if segment.channel is None:
+        return segment
+    if not str(segment.channel).isdecimal():
+        raise TypeError(f"is of channel {str(segment.channel)[:40]}")
+    return replace(segment, channel=int(segment.channel))
 
 
 def _voice(segment: Segment, *, several: bool) -> str | None:
@@ -127,10 +132,19 @@ def _captions(segment: Segment, where: str, who: str | None, longest_s: float) -
 
 def speaker_of(value: Any) -> str | None:
     """A speaker's name; of a number or a letter, `Speaker 1`."""
-    if value is None or isinstance(value, bool) or not str(value).strip():
+    if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
         return None
     name = str(value).strip()
     return f"Speaker {name}" if _BARE.fullmatch(name) else name
+
+
+def text_of(value: Any) -> str:
+    """A text, which may be missing. Raises TypeError for what is none."""
+    if isinstance(value, str | int | float):
+        return str(value)
+    if value is None:
+        return ""
+    raise TypeError(f"a text is {type(value).__name__}")
 
 
 def dicts(value: Any) -> list[dict[str, Any]] | None:

@@ -14,6 +14,7 @@ from moontune.importing.timed.recognisers.documents import (
     dicts,
     inside,
     speaker_of,
+    text_of,
 )
 
 
@@ -33,7 +34,7 @@ def _parts(document: Any) -> list[Any] | None:
 def _segment(part: dict[str, Any]) -> Segment:
     times = float(part["start"]), float(part["end"])
     who, channel = speaker_of(part.get("speaker_id")), part["channel"]
-    return Segment(*times, str(part["text"]), who, channel, is_word=True)
+    return Segment(*times, text_of(part["text"]), who, channel, is_word=True)
 
 
 SERVICE = Service("elevenlabs", "ElevenLabs JSON", _parts, _segment)

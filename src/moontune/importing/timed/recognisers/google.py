@@ -15,6 +15,7 @@ from moontune.importing.timed.recognisers.documents import (
     dicts,
     inside,
     speaker_of,
+    text_of,
 )
 
 _STARTS = ("startTime", "startOffset", "start_time", "start_offset")
@@ -72,11 +73,13 @@ def _segment(part: dict[str, Any]) -> Segment:
     channel = int(part["channel"]) - 1 if part["channel"] else None
     if "text" in part:
         start = _seconds(part["from"] or "0s")
-        return Segment(start, _seconds(part["to"]), str(part["text"]), None, channel)
+        return Segment(start, _seconds(part["to"]), text_of(part["text"]), None, channel)
     start = _seconds(_first(part, *_STARTS) or "0s")  # a zero is left out
     end = _seconds(_first(part, *_ENDS))
     who = _first(part, *_SPEAKERS)
-    return Segment(start, end, str(part["word"]), speaker_of(who or None), channel, is_word=True)
+    return Segment(
+        start, end, text_of(part["word"]), speaker_of(who or None), channel, is_word=True
+    )
 
 
 def _seconds(duration: Any) -> float:

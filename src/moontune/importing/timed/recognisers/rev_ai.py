@@ -64,7 +64,7 @@ def _words(monologue: dict[str, Any], who: str | None) -> Iterator[_Word]:
         if kind == "text" and element.get("ts") is not None:
             if word is not None:
                 yield word
-            times = float(element["ts"]), float(element["end_ts"])
+            times = _time(element["ts"]), _time(element.get("end_ts"))
             word, first = _Word(*times, first + text, who, after=bool(first.strip())), ""
         elif word is None:
             first += text
@@ -73,6 +73,14 @@ def _words(monologue: dict[str, Any], who: str | None) -> Iterator[_Word]:
             word.before = word.before or kind == "text"
     if word is not None or first.strip():
         yield word or _Word(None, None, first, who)
+
+
+def _time(value: Any) -> float | None:
+    """None where it is none, which makes a bad row of its word alone."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _meet(last: _Word, word: _Word) -> None:

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from moontune.importing.timed.recognisers.documents import Segment, Service, Word, speaker_of
+from moontune.importing.timed.recognisers.documents import (
+    Segment,
+    Service,
+    Word,
+    speaker_of,
+    text_of,
+)
 
 _LISTS = ("segments", "chunks", "transcription")
 _TIMES = ("start", "timestamp", "timestamps", "offsets")
@@ -26,14 +32,14 @@ def _segment(segment: dict[str, Any]) -> Segment:
     start, end = _times(segment)
     words = [w for w in segment.get("words") or () if isinstance(w, dict)]
     timed = [
-        Word(float(w["start"]), float(w["end"]), str(w.get("word") or w.get("text") or ""))
+        Word(float(w["start"]), float(w["end"]), text_of(w.get("word") or w.get("text")))
         for w in words
         if w.get("start") is not None and w.get("end") is not None
     ]
     if timed:
         start, end = timed[0].start_s, timed[-1].end_s
     whole = timed if len(timed) == len(words) else ()
-    text = str(segment["text"] or "")
+    text = text_of(segment["text"])
     return Segment(start, end, text, speaker_of(segment.get("speaker")), words=whole)
 
 
