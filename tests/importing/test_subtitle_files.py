@@ -1,13 +1,14 @@
-"""Subtitles beside SRT and WebVTT: SubStation, SBV and TTML."""
+"""Subtitles beside SRT and WebVTT: SubStation, SBV and TTML; and times that people set."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 from imports import run_import
-from timed_talk import SAID, WHOLE, clock, cut_as_wanted, recording, timed
+from timed_talk import SAID, WANTED, WHOLE, clock, cut_as_wanted, recording, timed
 
 from moontune.errors import UserError
 from moontune.importing.timed.subtitles.ttml_times import Clock
@@ -246,3 +247,42 @@ def test_xml_of_another_kind_is_no_text_of_a_recording(tmp_path: Path) -> None:
     (tmp_path / "in" / "talk.xml").write_text("<project><clip>talk.wav</clip></project>")
     (tmp_path / "in" / "talk.sbv").write_text(sbv(CUES))
     assert tuple(run_import(tmp_path / "in", output=tmp_path / "out").texts) == WHOLE
+
+
+def otr(parts: list[tuple[object, str]], media: str | None = "talk.wav") -> str:
+    text = "".join(
+        f'<p><span class="timestamp" contenteditable="false" data-timestamp="{time}">'
+        f"<b>0:0<span>{time}</span></b></span>&nbsp;{said}</p>"
+        for time, said in parts
+    )
+    return json.dumps({"text": f"<p>Interview with Ann</p>{text}", "media": media, "media-time": 3})
+
+
+def test_times_of_otranscribe_are_the_begin_of_what_follows(tmp_path: Path) -> None:
+    samples = recording(tmp_path / "in", "field 1.wav")
+    parts = [(0.4, "The red boat <i>sails</i><br>home to the quay."), (4.4, "Seven birds sing."),
+             (7.9, "A cold wind blows &amp; howls.")]  # fmt: skip
+    (tmp_path / "in/notes.otr").write_text(otr(parts, "field 1.wav"), encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", link=True)
+    assert result.texts == [*WHOLE[:2], "A cold wind blows & howls."]
+    for u, (start, end) in zip(result.rows, WANTED, strict=True):
+        assert (u.offset or 0) <= start < end <= (u.offset or 0) + (u.duration or 0)
+    assert result.reasons == [("notes.otr", "bad times")]
+    assert len(samples) / 16_000 >= (result.rows[-1].offset or 0) + (result.rows[-1].duration or 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "cannot be read as oTranscribe's"),
+        ('{"text": 3}', "cannot be read as oTranscribe's"),
+        ("[1]", "cannot be read as oTranscribe's"),
+        (otr([]), "has no times; set some in oTranscribe"),
+        (otr([("soon", "When?")]), "has no times"),
+    ],
+)
+def test_an_otr_without_times_is_refused(tmp_path: Path, content: str, says: str) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.otr").write_text(content)
+    with pytest.raises(UserError, match=says):
+        run_import(tmp_path / "in/talk.otr", output=tmp_path / "out")

@@ -26,7 +26,6 @@ _BY_SUFFIX = {
     ".sup": ("subtitles of a disc, which are pictures", "get them as SRT"),
     **dict.fromkeys((".stl", ".scc", ".mcc", ".cap"), ("a broadcaster's subtitles", _SRT)),
     ".lrc": ("a song's lyrics", "save them as Audacity labels, with a begin and an end each"),
-    ".otr": ("a transcript of oTranscribe", "export it there as text, and import text and audio"),
     ".trs": ("a transcript of Transcriber", "open it in ELAN and save it as .eaf"),
     ".cha": ("a transcript of CLAN", "export it from CLAN (chat2elan) as .eaf"),
     ".exb": ("a transcript of EXMARaLDA", "export it there as .eaf or .TextGrid"),

@@ -7,6 +7,7 @@ In reading order:
     textgrid      Praat's TextGrid, read by praatio
     elan          ELAN's `.eaf`, read by pympi
     labels        Audacity's labels: a line of begin, end and text, divided by tabs
+    otranscribe   oTranscribe's `.otr`: times, each the begin of what follows
     recognisers   (a folder) What programs and services write that recognise speech
     nist          CTM and STM, of NIST's scoring toolkit
     xml_files     XML that others wrote, without entities

@@ -16,6 +16,7 @@ from moontune.importing.timed.captions import TimedKind
 from moontune.importing.timed.elan import EAF
 from moontune.importing.timed.labels import LABELS
 from moontune.importing.timed.nist import CTM, STM
+from moontune.importing.timed.otranscribe import OTRANSCRIBE
 from moontune.importing.timed.recognisers.kinds import JSON_KINDS
 from moontune.importing.timed.recognisers.whisper_tsv import WHISPER_TSV
 from moontune.importing.timed.subtitles.sbv import SBV
@@ -31,7 +32,7 @@ KINDS: tuple[TimedKind, ...] = (
     *(EAF, TEXTGRID),
     *(*JSON_KINDS, WHISPER_TSV),
     *(VTT, SRT, SUBSTATION, TTML, SBV),
-    *(STM, CTM, LABELS),
+    *(STM, CTM, LABELS, OTRANSCRIBE),
 )
 MANY = (STM, CTM)  # of several recordings, which they name
 PLAIN = (".lab", ".txt", *MARKDOWN, *WORD)  # the first of several is taken
