@@ -339,3 +339,32 @@ def test_a_list_with_durations_is_read_as_whispers_segments(tmp_path: Path) -> N
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert tuple(result.texts) == WHOLE
     cut_as_wanted(result, samples)
+
+
+def test_captions_that_stay_while_the_next_is_said_are_cut_at_its_begin(tmp_path: Path) -> None:
+    """Captions that YouTube made, two lines at a time."""
+    recording(tmp_path / "in")
+    ends = [*(start + 1.2 for start, _ in SPANS[2:]), 14.0, 14.0]
+    rows = [
+        {"text": t, "start": s, "duration": end - s}
+        for (s, _, t), end in zip(timed(), ends, strict=True)
+    ]
+    (tmp_path / "in/talk.json").write_text(json.dumps(rows))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert not result.left_out
+
+
+def test_a_long_phrase_of_azures_has_its_words_as_they_are_written(tmp_path: Path) -> None:
+    samples = recording(tmp_path / "in")
+    words = [
+        {"word": w.lower().strip("."), "offsetInTicks": s * 1e7, "durationInTicks": (e - s) * 1e7}
+        for _, part in spoken()
+        for s, e, w in part
+    ]
+    best = {"lexical": "no", "display": " ".join(SAID), "words": words}
+    phrase = {"offset": "PT0.5S", "duration": "PT10.5S", "nBest": [best]}
+    (tmp_path / "in/talk.json").write_text(json.dumps({"recognizedPhrases": [phrase]}))
+    result = run_import(tmp_path / "in", output=tmp_path / "out", max_clip_s=5)
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)

@@ -163,7 +163,7 @@ def test_paragraphs_of_a_ttml_have_spans_breaks_and_people(tmp_path: Path) -> No
     body = (
         '<p begin="0.5s" end="3s" ttm:agent="a"><metadata ttm:desc="x"><ttm:desc>no</ttm:desc>'
         '</metadata><span tts:color="red">The <span>red</span> boat</span><br/>sails&nbsp;&amp; '
-        "Tom & Jerry <!-- not this --><span tts:ruby='container'><span>go</span>"
+        "Tom & <![CDATA[Jerry]]> <!-- not this --><span tts:ruby='container'><span>go</span>"
         "<span tts:ruby='text'>GO</span></span>.</p>"
         '<p begin="4.5s" end="6s"><span ttm:agent="b">Seven birds</span></p>'
         '<p begin="4.5s" end="6s"><span ttm:agent="b">sing.</span></p>'

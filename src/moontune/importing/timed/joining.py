@@ -17,6 +17,7 @@ APART_S = 1.0  # a pause of this length ends a sentence
 _WORDS_APART_S = 0.5  # and this between words that tell no sentence's end
 SLACK_S = 0.1  # so much may captions overlap, or the last one end behind its recording
 _BEHIND_S = 1.0
+_FEWEST_ROLLING, _ROLLING = 4, 0.6  # captions, of all, that stay on while the next is said
 _NAMED = 0.8  # of the captions begin with a name
 _CLOSING = "\"'”’»)]}*_ "
 _TURN = re.compile(r"\s*>{2,}\s*")  # another speaks, as in broadcasts and on YouTube
@@ -66,7 +67,8 @@ def sort_out(captions: Sequence[Caption], seconds: float) -> Sorted:
     while another is; and these, each with its reason."""
     good: list[Caption] = []
     bad: list[Dropped] = []
-    for caption in _to_next(sorted(captions, key=lambda c: (c.start_s, c.end_s)), seconds):
+    ordered = sorted(captions, key=lambda c: (c.start_s, c.end_s))
+    for caption in _one_at_a_time([*_to_next(ordered, seconds)]):
         if (why := _unusable(caption, seconds)) is not None:
             bad.append(left_out(caption.where, caption.text[:60], *why))
         else:
@@ -81,6 +83,19 @@ def _to_next(captions: Sequence[Caption], seconds: float) -> Iterator[Caption]:
             end = min(following.start_s, seconds) if following is not None else seconds
             caption = replace(caption, end_s=end, to_next=False)
         yield caption
+
+
+def _one_at_a_time(captions: list[Caption]) -> list[Caption]:
+    """Captions in order of time; where most stay on while the next is said, as YouTube's of two
+    lines do, each up to the next one's begin. Speakers who are named may speak at once."""
+    pairs = [*itertools.pairwise(captions)]
+    over = [(a, b) for a, b in pairs if b.start_s < a.end_s - SLACK_S]
+    rolls = all(a.start_s < b.start_s and a.end_s <= b.end_s for a, b in over)
+    named = any(c.speaker is not None for c in captions)
+    if named or not rolls or len(over) < max(_FEWEST_ROLLING, _ROLLING * len(pairs)):
+        return captions
+    shorter = [replace(a, end_s=min(a.end_s, b.start_s)) for a, b in pairs]
+    return [*shorter, captions[-1]]
 
 
 def _unusable(caption: Caption, seconds: float) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ such where that is sure."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html.entities import html5
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -14,9 +15,8 @@ from moontune.importing.values import DamagedSourceError
 LARGEST_BYTES = 2**28
 _DECLARES = re.compile(r"<!(?:DOCTYPE|ENTITY)")
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
-_AMPERSAND = re.compile(
-    r"<!\[CDATA\[.*?\]\]>|&(?:(#\d+|#x[0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);)?", re.DOTALL
-)
+_AMPERSAND = re.compile(r"&(?:(#\d+|#x[0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);)?")
+_AS_IT_IS = "<![CDATA[", "]]>"
 _OF_XML = ("amp", "lt", "gt", "quot", "apos")
 
 
@@ -29,11 +29,21 @@ def without_entities(path: Path, remedy: str) -> str:
     text = decode(content).text.lstrip("\ufeff")
     if _DECLARES.search(text):
         raise DamagedSourceError(f"{path}: declares entities, and is not opened; {remedy}")
-    return _AMPERSAND.sub(_character, _DECLARATION.sub("", text, count=1))
+    return "".join(_mended(_DECLARATION.sub("", text, count=1)))
+
+
+def _mended(text: str) -> Iterator[str]:
+    opens, closes = _AS_IT_IS
+    at = 0
+    while (begin := text.find(opens, at)) >= 0 and (end := text.find(closes, begin)) >= 0:
+        yield _AMPERSAND.sub(_character, text[at:begin])
+        at = end + len(closes)
+        yield text[begin:at]
+    yield _AMPERSAND.sub(_character, text[at:])
 
 
 def _character(found: re.Match[str]) -> str:
     name = found[1]
-    if found[0].startswith("<") or (name and (name.startswith("#") or name in _OF_XML)):
+    if name and (name.startswith("#") or name in _OF_XML):
         return found[0]
     return escape(html5.get(f"{name};", found[0]) if name else "&")

@@ -56,11 +56,13 @@ def _segment(phrase: dict[str, Any]) -> Segment:
     best = _best(phrase)
     start, end = _times(phrase)
     shown = dicts(best.get("displaywords")) or dicts(best.get("words")) or []
-    words = []
-    for word in map(_small, shown):
-        text = word.get("displaytext") or word.get("word") or word.get("text")
-        words.append(Word(*_times(word), text_of(text)))
     text = best["display"] if "display" in best else best["text"]
+    written = text_of(text).split()
+    alike = len(written) == len(shown)  # words as they are written, without numbers in figures
+    words = []
+    for i, word in enumerate(map(_small, shown)):
+        bare = word.get("displaytext") or word.get("word") or word.get("text")
+        words.append(Word(*_times(word), written[i] if alike else text_of(bare)))
     channel = phrase.get("channel")
     return Segment(
         start, end, text_of(text), speaker_of(phrase.get("speaker")),
