@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -249,7 +250,7 @@ def test_xml_of_another_kind_is_no_text_of_a_recording(tmp_path: Path) -> None:
     assert tuple(run_import(tmp_path / "in", output=tmp_path / "out").texts) == WHOLE
 
 
-def otr(parts: list[tuple[object, str]], media: str | None = "talk.wav") -> str:
+def otr(parts: Sequence[tuple[object, str]], media: str | None = "talk.wav") -> str:
     text = "".join(
         f'<p><span class="timestamp" contenteditable="false" data-timestamp="{time}">'
         f"<b>0:0<span>{time}</span></b></span>&nbsp;{said}</p>"

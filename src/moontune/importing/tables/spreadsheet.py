@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -47,7 +47,7 @@ def sheets_of(path: Path) -> Iterator[Sheet]:
                 for sheet in book.worksheets:
                     sheet.reset_dimensions()  # of which some programs write too few
                     rows = sheet.iter_rows(values_only=True, max_col=_MOST_CELLS)
-                    table = [_trimmed(row) for row in rows]
+                    table = _to_last(rows)
                     hidden, ranges = _shown(packed, vars(sheet)["_worksheet_path"])
                     filled = [any(row) for row in table]
                     merged = sum(_fill(table, one, filled) for one in ranges)
@@ -118,7 +118,21 @@ def _as_wide(rows: list[list[Cell]]) -> list[tuple[int, Sequence[Cell]]]:
     return [(n, [*row, *[None] * (width - len(row))]) for n, row in enumerate(rows, start=1)]
 
 
+def _to_last(rows: Iterable[Sequence[Any]]) -> list[list[Cell]]:
+    """Rows up to the last that has a cell: a million behind it may only have a style."""
+    table: list[list[Cell]] = []
+    empty = 0
+    for row in rows:
+        if cells := _trimmed(row):
+            table += [[] for _ in range(empty)]
+            table.append(cells)
+        empty = 0 if cells else empty + 1
+    return table
+
+
 def _trimmed(row: Sequence[Any]) -> list[Cell]:
+    if row.count(None) == len(row):
+        return []
     cells = [_text(value) for value in row]
     while cells and not cells[-1]:
         cells.pop()
