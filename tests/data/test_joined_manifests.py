@@ -277,3 +277,51 @@ def test_spellings_of_one_speaker_are_one_speaker(tmp_path: Path) -> None:
     assert "taken for one speaker: Ann and ann, and 2 more" in sample.remark
     plain = sample_manifests([written(tmp_path / "b.jsonl", *rows[:2])], None, 0)
     assert plain.remark is None
+
+
+def talk(path: Path, recording: str, *speakers: str) -> Path:
+    """A manifest as `moontune import` makes one of a recording."""
+    rows = ({"audio": f"{recording}/{i}.wav", "speaker": name, "recording": recording}
+            for i, name in enumerate(speakers))  # fmt: skip
+    return written(path, *rows)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [("SPEAKER_00", "SPEAKER_01"), ("Speaker 1", "Speaker 2"), ("A", "B")]
+)
+def test_numbers_of_recordings_that_are_joined_are_no_people(
+    tmp_path: Path, one: str, two: str
+) -> None:
+    a = talk(tmp_path / "a/manifest.jsonl", "monday", one, two, one)
+    b = talk(tmp_path / "b/manifest.jsonl", "friday", one, one)
+    sample = sample_manifests([a, b], None, 1)
+    assert {u.speaker for u in sample.utterances} == {None}
+    assert (sample.remark or "").startswith(f"not taken for people: {one}, {two}, as 2 recordings")
+    chosen = sample_manifests([a, b], 4, 1)
+    assert {u.speaker for u in chosen.utterances} == {None}
+    assert {u.speaker for u in sample_manifests([a], None, 1).utterances} == {one, two}
+
+
+def test_numbers_beside_names_are_others_in_each_manifest(tmp_path: Path) -> None:
+    a = talk(tmp_path / "a.jsonl", "monday", "SPEAKER_00", "Ann", "SPEAKER_07")
+    b = talk(tmp_path / "b.jsonl", "friday", "SPEAKER_00", "ann")
+    sample = sample_manifests([a, b], None, 1)
+    assert [u.speaker for u in sample.utterances] == [
+        "monday/SPEAKER_00", "Ann", "SPEAKER_07", "friday/SPEAKER_00", "Ann",
+    ]  # fmt: skip
+    assert "now friday/SPEAKER_00 and the like" in (sample.remark or "")
+
+
+def test_numbers_of_a_whole_corpus_or_of_one_recording_stay_people(tmp_path: Path) -> None:
+    corpus = written(
+        tmp_path / "a.jsonl",
+        *({"audio": f"{i}.wav", "speaker": "spk01", "recording": f"r{i}"} for i in range(2)),
+    )
+    more = talk(tmp_path / "b.jsonl", "r2", "spk01")
+    again = talk(tmp_path / "c.jsonl", "r2", "spk01", "spk01")
+    clips = written(tmp_path / "d.jsonl", {"audio": "x.wav", "speaker": "speaker_01"})
+    others = written(tmp_path / "e.jsonl", {"audio": "y.wav", "speaker": "speaker_01"})
+    for paths in ([corpus, more], [more, again], [clips, others]):
+        sample = sample_manifests(paths, None, 1)
+        assert len({u.speaker for u in sample.utterances}) == 1
+        assert None not in {u.speaker for u in sample.utterances}

@@ -322,6 +322,37 @@ def test_times_that_others_write_before_what_is_said_are_not_said(
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        "",
+        "Boats\nFri, Jun 07, 2024 2:06PM • 0:04\nSUMMARY KEYWORDS\nboat\nSPEAKERS\nAnn Lee\n\n",
+    ],
+)
+@pytest.mark.parametrize("turns", [1, 2])
+def test_what_otter_writes_around_a_short_text_is_not_said(
+    tmp_path: Path, head: str, turns: int
+) -> None:
+    write(tmp_path / "in/a.wav", sound(1, 4.0))
+    said = ["The red boat sails.", "We meet at 10:30."][:turns]
+    whole = "".join(f"Ann Lee  0:0{i}  \n{text}\n\n" for i, text in enumerate(said))
+    text = f"{head}{whole}Transcribed by https://otter.ai\n"
+    (tmp_path / "in/a.txt").write_text(text)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [" ".join(said)]
+    times = "1 time" if turns == 1 else "2 times"
+    assert f"  not said: {times} on lines of 1 text" in result.told
+
+
+def test_two_spaces_before_a_time_that_may_be_said_are_no_otters(tmp_path: Path) -> None:
+    lines = ["The bus leaves.", "Leeds  0:02", "It is late."]
+    for i, kept in enumerate((lines, lines[1:2], ["Leeds  0:09", "It is late."])):
+        write(tmp_path / f"{i}/a.wav", sound(1, 4.0))
+        (tmp_path / f"{i}/a.txt").write_text("\n".join(kept))
+        result = run_import(tmp_path / f"{i}", output=tmp_path / f"out{i}")
+        assert result.texts == [" ".join(" ".join(kept).split())]
+
+
+@pytest.mark.parametrize(
     "lines",
     [
         ["8:15 the train leaves for York.", "9:20 the train leaves for Leeds."],

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,48 @@ def test_excel(tmp_path: Path) -> None:
     assert run_import(tmp_path, output=tmp_path.parent / "folder").texts == result.texts
 
 
+def test_excel_a_merged_cell_is_of_all_its_rows_and_a_title_of_one(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = (("Recordings of May", None, None), ("who", "path", "text"))
+    xlsx(tmp_path / "t.xlsx", *rows, *zip(("ann", None, "bob"), NAMES, TEXTS, strict=True))
+    book = openpyxl.load_workbook(tmp_path / "t.xlsx")
+    for cells in ("A1:C1", "A3:A4", "A5:A9"):
+        book["Tabelle1"].merge_cells(cells)
+    book["Tabelle1"]["A2"] = "speaker"
+    book.save(tmp_path / "t.xlsx")
+    result = run_import(tmp_path / "t.xlsx", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert [u.speaker for u in result.rows] == ["ann", "ann", "bob"]
+    assert "merged: 1 cell, whose value each of its rows has" in result.told[1]
+
+
+def test_excel_hidden_rows_are_left_out_and_folded_ones_are_not(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    xlsx(tmp_path / "t.xlsx", ("path", "text"), *zip(NAMES, TEXTS, strict=True))
+    book = openpyxl.load_workbook(tmp_path / "t.xlsx")
+    rows = book["Tabelle1"].row_dimensions
+    rows[3].hidden = True
+    rows[4].hidden, rows[4].outlineLevel = True, 1
+    book.save(tmp_path / "t.xlsx")
+    result = run_import(tmp_path / "t.xlsx", output=tmp_path / "out")
+    result.holds((TEXTS[0], TEXTS[2]), [sounds[0], sounds[2]])
+    assert result.reasons == [("t.xlsx[Tabelle1]:3", "hidden row")]
+    assert "left out: 1 hidden row, show them in Excel to have them" in result.told[1]
+
+
+def test_excel_rows_beyond_what_the_file_says_it_has_are_read(tmp_path: Path) -> None:
+    """Some programs write `<dimension ref="A1"/>` whatever there is."""
+    sounds = clips(tmp_path, *NAMES)
+    xlsx(tmp_path / "right.xlsx", ("path", "text"), *zip(NAMES, TEXTS, strict=True))
+    with (
+        zipfile.ZipFile(tmp_path / "right.xlsx") as right,
+        zipfile.ZipFile(tmp_path / "t.xlsx", "w") as wrong,
+    ):
+        for name in right.namelist():
+            wrong.writestr(name, right.read(name).replace(b'ref="A1:B4"', b'ref="A1"'))
+    run_import(tmp_path / "t.xlsx", output=tmp_path / "out").holds(TEXTS, sounds)
+
+
 @pytest.mark.parametrize(
     ("name", "says"), [("t.xls", r"save or export a copy as \.xlsx"), ("t.xlsx", "damaged")]
 )
@@ -395,7 +438,7 @@ def test_of_two_that_a_clip_may_have_become_neither_is_taken(tmp_path: Path) -> 
     assert result.reasons == [("t.csv:3", "no audio")]
 
 
-@pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A", "NULL"])
+@pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A", "NULL", "None", "null"])
 def test_a_cell_that_says_it_is_empty_is_neither_a_text_nor_a_speaker(
     tmp_path: Path, empty: str
 ) -> None:
@@ -407,6 +450,7 @@ def test_a_cell_that_says_it_is_empty_is_neither_a_text_nor_a_speaker(
     result.holds([TEXTS[0], "nan bread"], [sounds[0], sounds[2]])
     assert [u.speaker for u in result.rows] == [None, "ann"]
     assert result.reasons == [("t.csv:3", "no text")]
+    assert f"the text is {empty}, which programs write" in result.left_out[0]["detail"]
 
 
 def test_a_channel_by_name_is_that_channel_and_one_that_is_none_is_left_out(tmp_path: Path) -> None:
@@ -591,6 +635,30 @@ def test_a_cell_beyond_the_last_column_that_is_not_of_the_text_is_passed_over(
     result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
     result.holds([text + ("; and on" if "and on" in row else "") for text in TEXTS], sounds)
     assert {u.speaker for u in result.rows} == {"ann"}
+
+
+def test_a_note_is_told_from_the_rest_of_a_text_by_what_stands_in_its_place(
+    tmp_path: Path,
+) -> None:
+    sounds = clips(tmp_path, *(f"{i}.wav" for i in range(9)))
+    rows = [f"{i}.wav,{TEXTS[i % 3]},{('ann', 'bob')[i % 2]}" for i in range(9)]
+    rows[1] += ",checked twice"
+    rows[3] += ",ann"  # the text may be Seven, and he says bob
+    rows[4] = f"4.wav,Oh,{TEXTS[1]},ann,a note"
+    (tmp_path / "t.csv").write_text("\n".join(["path,text,speaker", *rows]))
+    result = run_import(tmp_path / "t.csv", output=tmp_path / "out")
+    taken = [TEXTS[i % 3] for i in (0, 1, 2, 5, 6, 7, 8)]
+    result.holds(taken, [sounds[i] for i in (0, 1, 2, 5, 6, 7, 8)])
+    assert [u.speaker for u in result.rows] == ["ann", "bob", "ann", "bob", "ann", "bob", "ann"]
+    assert result.reasons == [("t.csv:5", "bad row"), ("t.csv:6", "bad row")]
+
+
+def test_a_note_behind_the_audio_is_no_part_of_the_text(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [f"{text},{name}" for name, text in zip(NAMES, TEXTS, strict=True)]
+    rows[1] += ",a note"
+    (tmp_path / "t.csv").write_text("\n".join(["text,path", *rows]))
+    run_import(tmp_path / "t.csv", output=tmp_path / "out").holds(TEXTS, sounds)
 
 
 def test_where_texts_that_need_quotes_have_them_a_cell_beyond_is_passed_over(

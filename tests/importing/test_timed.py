@@ -8,45 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from imports import Result, clips, run_import, write
+from imports import clips, run_import, write
+from timed_talk import (
+    LENGTH_S,
+    SAID,
+    WANTED,
+    WHOLE,
+    clock,
+    cut_as_wanted,
+    recording,
+    speech,
+    timed,
+    words,
+)
 
 from moontune.data.audio import read_audio
 from moontune.errors import UserError
-
-# Speech of a recording of 14 s; two sentences of two parts, and one in the middle.
-SPANS = ((0.5, 1.5), (1.9, 3.0), (4.5, 6.0), (8.0, 9.5), (10.0, 11.0))
-SAID = (
-    "The red boat sails",
-    "home to the quay.",
-    "Seven birds sing.",
-    "A cold wind",
-    "blows north.",
-)
-WHOLE = ("The red boat sails home to the quay.", "Seven birds sing.", "A cold wind blows north.")
-WANTED = ((0.5, 3.0), (4.5, 6.0), (8.0, 11.0))
-LENGTH_S = 14.0
-
-
-def speech(
-    spans: tuple[tuple[float, float], ...] = SPANS, length_s: float = LENGTH_S
-) -> np.ndarray:
-    """Loud noise where somebody speaks and a hiss elsewhere, of 16 bits."""
-    rng = np.random.default_rng(1)
-    loud = np.full(round(16_000 * length_s), 20)
-    for start, end in spans:
-        loud[round(16_000 * start) : round(16_000 * end)] = 6000
-    return (rng.uniform(-1, 1, len(loud)) * loud).astype(np.int16).astype(np.float32) / 32768
-
-
-def recording(folder: Path, name: str = "talk.wav") -> np.ndarray:
-    samples = speech()
-    write(folder / name, samples)
-    return samples
-
-
-def clock(seconds: float, point: str = ",") -> str:
-    ms = round(1000 * seconds)
-    return f"{ms // 3600000:02}:{ms // 60000 % 60:02}:{ms // 1000 % 60:02}{point}{ms % 1000:03}"
 
 
 def srt(*cues: tuple[float, float, str]) -> str:
@@ -61,10 +38,6 @@ def vtt(*cues: tuple[float, float, str]) -> str:
         f"{clock(start, '.')} --> {clock(end, '.')} align:left\n{text}\n\n"
         for start, end, text in cues
     )
-
-
-def timed(shift_s: float = 0.0) -> list[tuple[float, float, str]]:
-    return [(s + shift_s, e + shift_s, text) for (s, e), text in zip(SPANS, SAID, strict=True)]
 
 
 def textgrid(*tiers: tuple[str, list[tuple[float, float, str]]]) -> str:
@@ -122,29 +95,6 @@ def eaf(tiers: dict[str, list[tuple[float, float, str]]], media: str = "", head:
         '<LINGUISTIC_TYPE GRAPHIC_REFERENCES="false" LINGUISTIC_TYPE_ID="t" TIME_ALIGNABLE="true"/>'
         "</ANNOTATION_DOCUMENT>"
     )
-
-
-def words() -> list[tuple[float, float, str]]:
-    """Every word of SAID with a time of its own, without a pause between those of a part."""
-    found = []
-    for (start, end), text in zip(SPANS, SAID, strict=True):
-        parts = text.split()
-        step = (end - start) / len(parts)
-        found += [(start + i * step, start + (i + 1) * step, w) for i, w in enumerate(parts)]
-    return found
-
-
-def cut_as_wanted(result: Result, samples: np.ndarray, wanted=WANTED) -> None:
-    """Every clip is the recording's samples, begins and ends in the pauses around its sentence,
-    and holds nobody else's words."""
-    assert len(result.rows) == len(wanted)
-    for u, audio, (start, end) in zip(result.rows, result.sounds, wanted, strict=True):
-        places = np.lib.stride_tricks.sliding_window_view(samples, 64)
-        [at] = np.flatnonzero((places == audio[:64]).all(axis=1))
-        np.testing.assert_array_equal(samples[at : at + len(audio)], audio)
-        begun, ended = at / 16_000, (at + len(audio)) / 16_000
-        assert begun <= start <= begun + 0.35, u.text
-        assert ended - 0.35 <= end <= ended, u.text
 
 
 def sources() -> dict[str, str]:

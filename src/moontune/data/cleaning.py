@@ -21,6 +21,7 @@ from moontune.data.audio import (
 )
 from moontune.data.manifest import Dropped, Utterance
 from moontune.data.normalizer import normalize
+from moontune.data.rows.empty_texts import empty_spellings, in_words
 from moontune.data.sound.bandwidth import is_narrow
 from moontune.data.sound.stereo import TwoChannels
 from moontune.system.progress import Progress, no_progress
@@ -66,11 +67,14 @@ def clean(
     narrow: set[str] = set()
 
     spoken, annotations = _spoken(utterances, config)
+    empty = empty_spellings(u.text for u in utterances)
 
     def look(u: Utterance, written: str) -> _Look:
         if need_speaker and u.speaker is None:
             detail = "the split by speakers cannot place it; name its speaker"
             return _Look(u, None, "no speaker", detail)
+        if written.strip() in empty:
+            return _Look(u, None, "empty text", in_words(written))
         if u.text != written and not u.text:
             return _Look(u, None, "no speech in the text", f"nothing is said in {written[:40]!r}")
         return _check(u, config, keep_silence)

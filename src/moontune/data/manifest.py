@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.data.audio import AudioPart
+from moontune.data.rows.empty_texts import SPELLINGS
 from moontune.data.rows.fields import audio_of, channel_of, name_of, stretch_of, text_of
 from moontune.data.rows.sessions import recorded_of
 from moontune.errors import UserError
@@ -126,7 +127,7 @@ def _parse(row: Any, base: str, where: str, *, as_found: bool = False) -> Uttera
         audio_filepath=Path(path),
         text=text,
         duration=seconds,
-        speaker=speaker or None,
+        speaker=None if speaker in SPELLINGS else speaker or None,
         target=target,
         where=where,
         offset=offset,

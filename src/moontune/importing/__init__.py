@@ -6,6 +6,7 @@ In reading order:
     on_the_way   `--manifest SOURCE` for a source that is no manifest: imported beside the runs
     data_set     A data set made of sources: manifest, audio, record, and what was left out
     recognise    What a source is, by what it contains
+    unknown      What a file looks like of which no format is anything
     formats      (a folder) Ways in which corpora keep recordings and texts
     script       (a folder) Long recordings with a script and no times
     timed        (a folder) Long recordings with timed texts
@@ -14,6 +15,5 @@ In reading order:
     audio_files  The audio file that a table means: by its path, else by its name
     text_files   Text files of any encoding as text
     unpacking    Archives unpacked into a folder of their own: nothing outside of it, no bombs
-    voices       Speakers whom a program numbered, who may be others in the next recording
     clips        Rows' audio as clips of a data set: FLAC files, or stretches of the user's files
 """

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from moontune.data.manifest import Dropped, Utterance, write_manifest
+from moontune.data.sources.numbered_speakers import without_numbered
 from moontune.data.speakers import spelt_alike
 from moontune.errors import UserError
 from moontune.importing.audio_files import AudioFinder, is_audio
 from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to_copy, whole
 from moontune.importing.formats import pairs
 from moontune.importing.recognise import format_named, recognise, summary_of
-from moontune.importing.timed.beside import is_script, kind_of
+from moontune.importing.timed.beside import KINDS, MANY, is_script, kind_of
 from moontune.importing.timed.cutting import is_given_for, of_recording
 from moontune.importing.unpacking import is_archive, unpack
 from moontune.importing.values import (
@@ -31,7 +32,6 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
-from moontune.importing.voices import OF_ONE, without_numbered
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, current
 from moontune.models.locate import run_flags
@@ -42,6 +42,8 @@ from moontune.system.progress import Progress, no_progress
 MANIFEST, RECORD, LEFT_OUT, AUDIO = "manifest.jsonl", "import.json", "left_out.jsonl", "audio"
 _LONGEST_TEXT = 20_000  # characters, as in a manifest
 _UNPACKED = ".unpacked"
+# What names its speakers for one recording; tables and corpora name them for all of theirs.
+_OF_ONE = frozenset(kind.name for kind in KINDS if kind not in MANY)
 
 
 @dataclass(frozen=True)
@@ -291,7 +293,7 @@ class _Made:
                     break
                 self._number += 1
                 checked = self._checked(self._named(source, row))
-                if kind in OF_ONE and isinstance(checked, Numbered):
+                if kind in _OF_ONE and isinstance(checked, Numbered):
                     self._of_one.add(checked.name)
                 yield checked
 

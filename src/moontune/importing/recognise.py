@@ -22,6 +22,7 @@ from moontune.importing.formats import (
 )
 from moontune.importing.timed import cutting
 from moontune.importing.timed.beside import beside
+from moontune.importing.unknown import in_words, shown_of
 from moontune.importing.values import DamagedSourceError, Ear, Format, Place, Recognised, broken
 from moontune.system.formatting import counted, did_you_mean
 
@@ -45,7 +46,8 @@ ORIGIN = "origin.json"  # of a data set that was made on the way to a run
 _OURS = ("run.json", ORIGIN)
 _DEEPEST = 6  # folders below the source
 _MOST_FOLDERS = 200_000
-_KINDS_SHOWN = 6
+_KINDS_SHOWN, _FILES_SHOWN = 6, 2
+_READ = "docs/data.md says what is read"
 
 
 def format_named(name: str) -> Format:
@@ -153,22 +155,18 @@ def _nothing(source: Path, only: Format | None) -> str:
     """Why nothing was recognised: what was looked for, and what is there."""
     if only is not None:
         return f"{source}: is no {only.title}, which has {only.sign}; leave out --format"
-    looked = ", ".join(one.title for one in FORMATS)
     if source.is_file():
         if is_audio(source):
             return f"{source}: no text is beside it, such as {source.stem}.srt or {source.stem}.txt"
-        return (
-            f"{source}: is nothing that is known; looked for {looked}; what each looks like is in "
-            "docs/data.md"
-        )
+        return f"{source}: is nothing that is known: {in_words(source) or _READ}"
     kinds = Counter(path.suffix.lower() or "no suffix" for path in files_below(source))
     there = ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common(_KINDS_SHOWN)) or "no files"
     audio = sum(n for kind, n in kinds.items() if is_audio(Path(f"a{kind}")))
-    hint = "; a text for each is missing" if audio and audio == kinds.total() else ""
-    return (
-        f"{source}: nothing in it is known{hint}; found {there}; looked for {looked}; what each "
-        "looks like is in docs/data.md"
-    )
+    if audio and audio == kinds.total():
+        why = f"a text for each is missing, such as NAME.srt or NAME.txt; {_READ}"
+    else:
+        why = "; ".join(shown_of(files_below(source), _FILES_SHOWN)) or _READ
+    return f"{source}: nothing in it is known; found {there}: {why}"
 
 
 def summary_of(found: Sequence[Recognised]) -> str:

@@ -17,6 +17,7 @@ from moontune.importing.audio_files import AudioFinder
 NO_AUDIO, NO_TEXT, BAD_TIMES = "no audio", "no text", "bad times"  # reasons, as counted
 TWICE, BAD_ROW, OVERLAPPING = "listed twice", "bad row", "overlapping"
 TOO_LONG, UNREADABLE, ANOTHER_TEXT = "too long", "unreadable", "another text"
+HIDDEN = "hidden row"
 
 
 class DamagedSourceError(UserError):

@@ -4,5 +4,6 @@ In reading order:
 
     fields    Fields of a manifest's rows: their names in moontune and elsewhere, and what their
               values say
+    empty_texts  What programs write where a text is empty
     sessions  When, or in which recording, a row's clip was made, by the fields that tell it
 """

@@ -7,6 +7,8 @@ In reading order:
     dispatch           The configured source's utterances
     manifests          Rows of manifests: all of them, or a choice whose memory and time the
                        others hardly take
+    numbered_speakers  Speakers whom a program numbered in one recording, who may be others in
+                       the next
     librispeech        LibriSpeech streamed from the hub, or from a folder of parquet files in
                        the same shape
     parquet            Parquet files in LibriSpeech's shape as a stream: in a folder, or on the

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from moontune.data.manifest import Dropped, Utterance, each_row, keep_once, read_manifests
 from moontune.data.sources.base import DataOrigin, Sample
+from moontune.data.sources.numbered_speakers import numbered_once, without_numbered
 from moontune.data.speakers import find_speakers as speakers_of
 from moontune.data.speakers import spelt_alike
 
@@ -30,6 +31,9 @@ def sample_manifests(
     else:
         choice = _Choice(utterances, seed)
         rows, bad, total = choice.of(paths), choice.bad, choice.total
+    numbered = None
+    if len(paths) > 1:  # of one, `moontune import` saw to it
+        rows, numbered = without_numbered(rows, numbered_once(rows))
     rows, alike = spelt_alike(rows)
     named = any(u.speaker is not None for u in rows)
     found = None
@@ -45,7 +49,8 @@ def sample_manifests(
         rows=total,
         speakers_from=found.source if found else None,
     )
-    return Sample(rows, bad, remark=found.sentence if found else alike, origin=origin)
+    remarks = [*filter(None, (numbered, found.sentence if found else alike))]
+    return Sample(rows, bad, remark="; ".join(remarks) or None, origin=origin)
 
 
 class _Choice:

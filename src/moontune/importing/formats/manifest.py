@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from moontune.data.manifest import Utterance, read_manifest
+from moontune.data.rows.empty_texts import empty_spellings, in_words
 from moontune.data.rows.fields import FIELD_NAMES
 from moontune.errors import UserError
 from moontune.importing.audio_files import NotFoundError
@@ -71,14 +72,17 @@ def _rows(place: Place, file: Path) -> Iterator[Found]:
     name = place.name_of(file)
     for one in bad:
         yield replace(one, where=one.where.replace(str(file), name))
+    empty = empty_spellings(u.text for u in rows)
     for u in rows:
-        yield _row(u, place, file)
+        yield _row(u, place, file, empty)
 
 
-def _row(u: Utterance, place: Place, file: Path) -> Found:
+def _row(u: Utterance, place: Place, file: Path, empty: Collection[str]) -> Found:
     where = (u.where or u.id).replace(str(file), place.name_of(file))
     if not u.text.strip():
         return left_out(where, u.id, NO_TEXT, "the text is empty")
+    if u.text.strip() in empty:
+        return left_out(where, u.id, NO_TEXT, in_words(u.text))
     try:
         path = place.finder.find(str(u.audio_filepath), file.parent)
     except NotFoundError as error:

@@ -54,7 +54,8 @@ class _Times:
     def in_words(self) -> tuple[str, ...]:
         """In one line, where there are any."""
         there = counted(self.texts, "text")
-        return (f"not said: {self.count:,} times on lines of {there}",) if self.texts else ()
+        times = counted(self.count, "time")
+        return (f"not said: {times} on lines of {there}",) if self.texts else ()
 
 
 def _folder(place: Place) -> Recognised | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from moontune.importing.tables.columns import (
     looks_like_audio,
 )
 from moontune.importing.tables.delimited import Records, dialects_of, stand_quoted, table_of
-from moontune.importing.tables.spreadsheet import sheets_of
+from moontune.importing.tables.spreadsheet import Sheet, sheets_of
 from moontune.importing.tables.table_rows import Table, rows_of
 from moontune.importing.text_files import read_text
 from moontune.importing.values import DamagedSourceError, Format, Place, Recognised, broken
@@ -106,15 +106,24 @@ def _cell(row: object, at: int) -> str | None:
 
 def _sheets(place: Place) -> list[_Chosen]:
     chosen = []
-    for sheet, records in sheets_of(place.path):
-        records, passed_over = _from_head(records)
+    for sheet in sheets_of(place.path):
+        records, passed_over = _from_head(sheet.records)
         sample = [cells for _, cells in records[:_SAMPLE]]
         columns = choose_columns(sample, place.finder, place.path.parent)
         if columns is not None:
-            name = f"{place.name_of(place.path)}[{sheet}]"
-            told = (f'sheet: "{sheet}"', *columns.in_words, *passed_over)
-            chosen.append(_Chosen(Table(name, place.path.parent, records), columns, told))
+            name = f"{place.name_of(place.path)}[{sheet.title}]"
+            told = (f'sheet: "{sheet.title}"', *columns.in_words, *passed_over)
+            table = Table(name, place.path.parent, records, hidden=sheet.hidden)
+            chosen.append(_Chosen(table, columns, (*told, *_how_shown(sheet, table))))
     return chosen
+
+
+def _how_shown(sheet: Sheet, table: Table) -> Iterator[str]:
+    """What is made of hidden rows and merged cells, in words."""
+    if hidden := sum(line in table.hidden and any(cells) for line, cells in table.records):
+        yield f"left out: {counted(hidden, 'hidden row')}, show them in Excel to have them"
+    if sheet.merged:
+        yield f"merged: {counted(sheet.merged, 'cell')}, whose value each of its rows has"
 
 
 def _from_head(records: Records) -> tuple[Records, tuple[str, ...]]:

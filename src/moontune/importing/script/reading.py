@@ -21,9 +21,12 @@ _TIME = (
     r"[\[(]?(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(?:[.,]\d{1,3})?[\])]?"
     rf"(?:\s*-+>\s*{_CLOCK}[\])]?|\s*[-\u2013]\s*{_CLOCK}[\])])?"
 )
-_NAME = r"(?:(?:[^\W\d_a-z][\w.'-]*|\d{1,2})\s+){1,4}"
+_WORD = r"(?:[^\W\d_a-z][\w.'-]*|\d{1,2})"
+_NAME = rf"(?:{_WORD}\s+){{1,4}}"
 _STAMP = re.compile(rf"\s*(?:{_NAME})?{_TIME}\s*:?\s*\Z")  # a line of its own: `Ann Lee  0:04`
 _STAMPED = re.compile(rf"\s*{_TIME}\s*[-\u2013:]?\s+(?=\S)")  # `0:04 and so on`
+_OTTERS_TURN = re.compile(rf"\s*(?:{_WORD} ){{0,3}}{_WORD}(?: {{2,}}|\t){_CLOCK}\s*")
+_OTTERS_END = re.compile(r"\s*Transcribed by https?://otter\.ai/?\s*", re.IGNORECASE)
 _FEWEST = 3  # lines with times that never go back
 _BEHIND_S = 1.0  # that the last may be behind the recording's end
 _SHARES = ((_STAMP, 0.1), (_STAMPED, 0.5))  # of the lines
@@ -61,6 +64,7 @@ def without_times(
 
     `tell` is given how many there are.
     """
+    lines = _without_otters(lines, seconds, tell)
     for pattern, share in _SHARES:
         found = [match for line in lines if (match := pattern.match(line))]
         times = [[int(part or 0) for part in match.groups()] for match in found]
@@ -71,12 +75,37 @@ def without_times(
     return list(lines)
 
 
+def _without_otters(
+    lines: Sequence[str], seconds: float, tell: Callable[[int], object]
+) -> list[str]:
+    """Lines without what Otter writes around what is said: who speaks and when before each turn,
+    two spaces apart, also of a single one; what stands before the first where that lists speakers;
+    and who transcribed it."""
+    lines = ["" if _OTTERS_END.fullmatch(line) else line for line in lines]
+    turns = [i for i, line in enumerate(lines) if _OTTERS_TURN.fullmatch(line)]
+    if not turns:
+        return lines
+    above = [line.strip() for line in lines[: turns[0]] if line.strip()]
+    found = [_STAMP.match(lines[i]) for i in turns]
+    times = [[int(part or 0) for part in match.groups()] for match in found if match]
+    if len(times) < len(turns) or times != sorted(times) or not _inside(times, seconds):
+        return lines
+    if above and "SPEAKERS" not in above:
+        return lines
+    if not any(line.strip() for i, line in enumerate(lines) if i > turns[0] and i not in turns):
+        return lines
+    tell(len(turns))
+    return ["" if i <= turns[0] or i in turns else line for i, line in enumerate(lines)]
+
+
 def _go_along(times: list[list[int]], seconds: float) -> bool:
     """Whether hours, minutes and seconds rise, to the end of a recording at most."""
+    return _inside(times, seconds) and times == sorted(times) and times[0] < times[-1]
+
+
+def _inside(times: list[list[int]], seconds: float) -> bool:
     hours, minutes, rest = times[-1]
-    last_s = 3600 * hours + 60 * minutes + rest
-    inside = last_s <= (seconds or float("inf")) + _BEHIND_S
-    return inside and times == sorted(times) and times[0] < times[-1]
+    return 3600 * hours + 60 * minutes + rest <= (seconds or float("inf")) + _BEHIND_S
 
 
 def _of_word(path: Path) -> list[str]:

@@ -5,6 +5,7 @@ In reading order:
     columns      Which column of a table is the audio, which the text, and what the others tell
     texts        Which column is what is said, where several may be
     stretches    Which part of a file cells mean: times and channels
+    beyond       Cells beyond the last column: a note, or the rest of a text
     table_rows   The rows of a table as what its source says of utterances
     delimited    CSV, TSV and the like: delimiter and quotes found by what makes a table of the text
     spreadsheet  Sheets of an Excel file (.xlsx) as rows of cells

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from moontune.data.rows.empty_texts import NEVER_WORDS, in_words
 from moontune.importing.tables.columns import TOLD, Columns, choose_columns
 from moontune.importing.tables.stretches import reason_of, stretch_of
 from moontune.importing.tables.table_rows import file_row
@@ -65,6 +66,8 @@ class ArrowColumns:
             text = record.get(self._text_else)
         if not isinstance(text, str) or not text.strip():
             return left_out(where, stem, NO_TEXT, "the text is empty")
+        if text.strip() in NEVER_WORDS:
+            return left_out(where, stem, NO_TEXT, in_words(text))
         path, sound = (audio, None) if isinstance(audio, str) else (None, audio)
         if isinstance(audio, dict):
             path, sound = audio.get("path"), audio.get("bytes")

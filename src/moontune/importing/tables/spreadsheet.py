@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from moontune.importing.tables.columns import Cell
 from moontune.importing.values import DamagedSourceError
 
 LARGEST_BYTES = 2**30  # of all that is packed in the file
 _MOST_CELLS = 200  # of a row
+_DOWN = re.compile(r"([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})")  # B2:C5
 
 
-def sheets_of(path: Path) -> Iterator[tuple[str, list[tuple[int, Sequence[Cell]]]]]:
-    """Each sheet's name and its rows, numbered as Excel does. Raises DamagedSourceError.
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet's rows, and what the file says of how they are shown."""
 
-    Of a formula, the value that was saved with it is read; nothing is computed.
+    title: str
+    records: list[tuple[int, Sequence[Cell]]]  # numbered as Excel does
+    hidden: frozenset[int] = frozenset()  # rows that a filter or somebody has hidden
+    merged: int = 0  # cells that are one over several rows
+
+
+def sheets_of(path: Path) -> Iterator[Sheet]:
+    """The sheets of a file. Raises DamagedSourceError.
+
+    Of a formula, the value that was saved with it is read; nothing is computed. A cell that is one
+    over several rows has its value in each; rows in a group that is folded are not hidden.
     """
     import openpyxl
 
     _check_size(path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), zipfile.ZipFile(path) as packed:
             warnings.simplefilter("ignore")  # on styles and extensions that are not read
             book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
             try:
                 for sheet in book.worksheets:
+                    sheet.reset_dimensions()  # of which some programs write too few
                     rows = sheet.iter_rows(values_only=True, max_col=_MOST_CELLS)
-                    yield sheet.title, _as_wide([_trimmed(row) for row in rows])
+                    table = _to_last(rows)
+                    hidden, ranges = _shown(packed, vars(sheet)["_worksheet_path"])
+                    filled = [any(row) for row in table]
+                    merged = sum(_fill(table, one, filled) for one in ranges)
+                    yield Sheet(sheet.title, _as_wide(table), hidden, merged)
             finally:
                 book.close()
     except DamagedSourceError:
@@ -41,6 +61,43 @@ def sheets_of(path: Path) -> Iterator[tuple[str, list[tuple[int, Sequence[Cell]]
             f"{path}: cannot be read as an Excel file ({type(error).__name__}); save it again as "
             ".xlsx or .csv"
         ) from error
+
+
+def _shown(packed: zipfile.ZipFile, name: str) -> tuple[frozenset[int], list[str]]:
+    """Hidden rows and merged cells of a sheet, which openpyxl does not tell of what it streams."""
+    hidden, ranges, number = set(), [], 0
+    with packed.open(name) as file:
+        for _, element in ElementTree.iterparse(file):
+            kind = element.tag.rsplit("}", 1)[-1]
+            if kind == "row":
+                number = int(element.get("r") or number + 1)
+                folded = int(element.get("outlineLevel") or 0) > 0
+                if element.get("hidden") in ("1", "true") and not folded:
+                    hidden.add(number)
+            elif kind == "mergeCell":
+                ranges.append(element.get("ref") or "")
+            if kind in ("row", "mergeCell"):
+                element.clear()
+    return frozenset(hidden), ranges
+
+
+def _fill(table: list[list[Cell]], merged: str, filled: Sequence[bool]) -> bool:
+    """Write the value of a merged cell in the rows below it that have others, and tell whether
+    there are any."""
+    if (found := _DOWN.fullmatch(merged)) is None:
+        return False
+    column = 0
+    for letter in found[1]:
+        column = 26 * column + ord(letter) - ord("A") + 1
+    first, last = int(found[2]), min(int(found[3]), len(table))
+    head = table[first - 1] if first <= last else []
+    rows = [row for row, has in zip(table[first:last], filled[first:last], strict=True) if has]
+    if len(head) < column or not head[column - 1]:
+        return False
+    for row in rows:
+        row += [None] * (column - len(row))
+        row[column - 1] = head[column - 1]
+    return bool(rows)
 
 
 def _check_size(path: Path) -> None:
@@ -61,7 +118,21 @@ def _as_wide(rows: list[list[Cell]]) -> list[tuple[int, Sequence[Cell]]]:
     return [(n, [*row, *[None] * (width - len(row))]) for n, row in enumerate(rows, start=1)]
 
 
+def _to_last(rows: Iterable[Sequence[Any]]) -> list[list[Cell]]:
+    """Rows up to the last that has a cell: a million behind it may only have a style."""
+    table: list[list[Cell]] = []
+    empty = 0
+    for row in rows:
+        if cells := _trimmed(row):
+            table += [[] for _ in range(empty)]
+            table.append(cells)
+        empty = 0 if cells else empty + 1
+    return table
+
+
 def _trimmed(row: Sequence[Any]) -> list[Cell]:
+    if row.count(None) == len(row):
+        return []
     cells = [_text(value) for value in row]
     while cells and not cells[-1]:
         cells.pop()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from moontune.data.rows.empty_texts import SPELLINGS
 from moontune.data.rows.fields import channel_of
 from moontune.importing.values import BAD_ROW, BAD_TIMES
 
-EMPTY = ("nan", "NaN", "<NA>", "#N/A", "NULL")  # as programs write it
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")
 _FIGURES = re.compile(r"[.,]?\d(?:[\d.,]*e[-+]?\d+|[\d.,:'\shmsecin]*)", re.IGNORECASE)
 _DATE = re.compile(r"\d[./-]\d+[./-]\d")
@@ -20,7 +20,7 @@ _MOST = 0.6  # of the cells
 def understood(field: str, cells: Sequence[str]) -> bool:
     """Whether a column's cells may be what its name says: some a channel, most of them times; of
     other fields always."""
-    cells = [cell for cell in cells if cell and cell not in EMPTY]
+    cells = [cell for cell in cells if cell and cell not in SPELLINGS]
     if not cells:
         return True
     if field == "channel":

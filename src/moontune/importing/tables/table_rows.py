@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from moontune.data.rows.empty_texts import SPELLINGS, empty_spellings, in_words
 from moontune.importing.audio_files import NotFoundError, is_audio
+from moontune.importing.tables.beyond import Places
 from moontune.importing.tables.columns import Cell, Columns
-from moontune.importing.tables.stretches import EMPTY, reason_of, stretch_of
+from moontune.importing.tables.stretches import reason_of, stretch_of
 from moontune.importing.values import (
     BAD_ROW,
+    HIDDEN,
     NO_AUDIO,
     NO_TEXT,
     Found,
@@ -29,13 +32,27 @@ class Table:
     records: Sequence[tuple[int, Sequence[Cell]]]
     delimiter: str = ", "
     quoted: bool = False  # texts with a delimiter in them stand between quotes
+    hidden: frozenset[int] = frozenset()  # rows that are not shown
 
 
 def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
     """A row for each record below the head, or the reason why it is none."""
-    for line, cells in table.records[1 if columns.has_head else 0 :]:
-        if any(cells):
-            yield _row(table, columns, place, f"{table.name}:{line}", _whole(cells, columns, table))
+    body = [
+        (line, _whole(cells, columns, table))
+        for line, cells in table.records[1 if columns.has_head else 0 :]
+    ]
+    texts = [at for at in (columns.text, columns.text_else) if at is not None]
+    empty = empty_spellings(cells[at] or "" for _, cells in body for at in texts if at < len(cells))
+    behind = Places.of(columns, [cells for _, cells in body])
+    for line, cells in body:
+        where = f"{table.name}:{line}"
+        if any(cells) and line in table.hidden:
+            named = cells[columns.audio] if columns.audio < len(cells) else None
+            yield left_out(where, named or where, HIDDEN, "is not shown in Excel")
+        elif any(cells):
+            if len(cells) > len(columns.heads) and behind.are_a_note(cells):
+                cells = cells[: len(columns.heads)]
+            yield _row(table, columns, place, where, cells, empty)
 
 
 def _whole(cells: Sequence[Cell], columns: Columns, table: Table) -> Sequence[Cell]:
@@ -46,13 +63,21 @@ def _whole(cells: Sequence[Cell], columns: Columns, table: Table) -> Sequence[Ce
     return cells
 
 
-def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequence[Cell]) -> Found:
+def _row(
+    table: Table,
+    columns: Columns,
+    place: Place,
+    where: str,
+    cells: Sequence[Cell],
+    empty: Collection[str],
+) -> Found:
     def cell(at: int | None) -> str:
         return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
 
     texts = [at for at in (columns.text, columns.text_else) if at is not None]
     named = cell(columns.audio)
-    text = next(filter(None, (_unless_empty(cell(at)) for at in texts)), "")
+    text = next((cell(at) for at in texts if cell(at) and cell(at) not in empty), "")
+    said_empty = next((cell(at) for at in texts if cell(at)), "")
     wanted = max(columns.audio, min(texts)) + 1
     if len(cells) < wanted:
         return left_out(where, named, BAD_ROW, f"has {len(cells)} cells, {wanted} are needed")
@@ -67,6 +92,8 @@ def _row(table: Table, columns: Columns, place: Place, where: str, cells: Sequen
         offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
         return left_out(where, named, reason_of(error), str(error))
+    if said_empty and not text:
+        return left_out(where, named, NO_TEXT, in_words(said_empty))
     recorded = tuple((name, cell(at)) for name, at in columns.sessions if cell(at))
     return file_row(
         place, table.folder, named, text, where,
@@ -86,7 +113,7 @@ def _may_be_of_text(table: Table, text: str) -> bool:
 
 def _unless_empty(cell: str) -> str:
     """A cell; nothing where a program wrote that it is empty."""
-    return "" if cell in EMPTY else cell
+    return "" if cell in SPELLINGS else cell
 
 
 def file_row(

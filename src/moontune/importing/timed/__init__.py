@@ -3,13 +3,14 @@
 In reading order:
 
     captions      Texts with times, as subtitles and annotation programs keep them
-    subtitles     SRT and WebVTT, read by webvtt-py
+    subtitles     (a folder) SRT, WebVTT, SBV, SubStation, TTML
     textgrid      Praat's TextGrid, read by praatio
     elan          ELAN's `.eaf`, read by pympi
     labels        Audacity's labels: a line of begin, end and text, divided by tabs
-    whisper_json  JSON of Whisper and its like
-    whisper_tsv   TSV of Whisper: a head of start, end and text, and times in milliseconds
+    otranscribe   oTranscribe's `.otr`: times, each the begin of what follows
+    recognisers   (a folder) What programs and services write that recognise speech
     nist          CTM and STM, of NIST's scoring toolkit
+    xml_files     XML that others wrote, without entities
     beside        Which file beside a recording says what is said in it
     joining       Captions joined to sentences, and those left out that cannot be cut out
     pauses        Where a recording is cut: at the captions' times, moved into the pause nearby

@@ -16,15 +16,24 @@ from moontune.importing.timed.captions import TimedKind
 from moontune.importing.timed.elan import EAF
 from moontune.importing.timed.labels import LABELS
 from moontune.importing.timed.nist import CTM, STM
-from moontune.importing.timed.subtitles import SRT, VTT
+from moontune.importing.timed.otranscribe import OTRANSCRIBE
+from moontune.importing.timed.recognisers.kinds import JSON_KINDS
+from moontune.importing.timed.recognisers.whisper_tsv import WHISPER_TSV
+from moontune.importing.timed.subtitles.sbv import SBV
+from moontune.importing.timed.subtitles.srt_vtt import SRT, VTT
+from moontune.importing.timed.subtitles.substation import SUBSTATION
+from moontune.importing.timed.subtitles.ttml import TTML
 from moontune.importing.timed.textgrid import TEXTGRID
-from moontune.importing.timed.whisper_json import WHISPER
-from moontune.importing.timed.whisper_tsv import WHISPER_TSV
 from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, left_out
 
 # Of several beside one recording the first is taken: what people made before what programs did,
 # and what has finer times before what has coarser.
-KINDS: tuple[TimedKind, ...] = (EAF, TEXTGRID, WHISPER, WHISPER_TSV, VTT, SRT, STM, CTM, LABELS)
+KINDS: tuple[TimedKind, ...] = (
+    *(EAF, TEXTGRID),
+    *(*JSON_KINDS, WHISPER_TSV),
+    *(VTT, SRT, SUBSTATION, TTML, SBV),
+    *(STM, CTM, LABELS, OTRANSCRIBE),
+)
 MANY = (STM, CTM)  # of several recordings, which they name
 PLAIN = (".lab", ".txt", *MARKDOWN, *WORD)  # the first of several is taken
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}(?:[-_][A-Za-z]{2,4})?$")

@@ -22,6 +22,7 @@ class Caption:
     speaker: str | None = None
     is_word: bool = False  # a single one: to be joined up to a pause
     begins: bool = False  # with who speaks, in its text or, once it is taken out, as `speaker`
+    to_next: bool = False  # of which only the begin is told: it lasts to the next one's
 
 
 @dataclass(frozen=True)

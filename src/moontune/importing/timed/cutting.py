@@ -150,7 +150,8 @@ def _recording(captioned: Captioned, place: Place) -> Path:
 
 
 def _format(kind: TimedKind) -> Format:
-    ends = " or ".join(kind.suffixes)
+    *others, last = kind.suffixes
+    ends = f"{', '.join(others)} or {last}" if others else last
     sign = {
         "labels": "a .txt of begin, end and text divided by tabs, beside its recording",
         "whisper": "a .json with segments, beside its recording",

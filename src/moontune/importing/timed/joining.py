@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,8 +17,10 @@ APART_S = 1.0  # a pause of this length ends a sentence
 _WORDS_APART_S = 0.5  # and this between words that tell no sentence's end
 SLACK_S = 0.1  # so much may captions overlap, or the last one end behind its recording
 _BEHIND_S = 1.0
+_FEWEST_ROLLING, _ROLLING = 4, 0.6  # captions, of all, that stay on while the next is said
 _NAMED = 0.8  # of the captions begin with a name
 _CLOSING = "\"'”’»)]}*_ "
+_TURN = re.compile(r"\s*>{2,}\s*")  # another speaks, as in broadcasts and on YouTube
 _STOPS = (".", "…", "。")
 _ENDS = (*_STOPS, "?", "!", "？", "！", "؟")
 # Of the captions, or of single words, end with a full stop; with fewer, none is known to end a
@@ -36,17 +40,26 @@ class Sorted:
 def with_speakers(captions: Sequence[Caption]) -> list[Caption]:
     """Captions whose texts begin with who speaks, as Zoom writes them: with the names as speakers
     where nearly all have one, else each still in its text, which joins none before it."""
+    captions = [_without_turn(c) for c in captions]
     if any(c.speaker is not None or c.is_word for c in captions):
-        return list(captions)
+        return captions
     named = speakers_named([c.text for c in captions])
     if sum(name is not None for name, _ in named) >= _NAMED * len(named):
         return [
-            replace(c, text=text, speaker=name, begins=name is not None)
+            replace(c, text=text, speaker=name, begins=c.begins or name is not None)
             for c, (name, text) in zip(captions, named, strict=True)
         ]
     return [
-        replace(c, begins=name is not None) for c, (name, _) in zip(captions, named, strict=True)
+        replace(c, begins=c.begins or name is not None)
+        for c, (name, _) in zip(captions, named, strict=True)
     ]
+
+
+def _without_turn(caption: Caption) -> Caption:
+    """A caption that begins with the mark of another speaker without it."""
+    if (turn := _TURN.match(caption.text)) is None:
+        return caption
+    return replace(caption, text=caption.text[turn.end() :], begins=True)
 
 
 def sort_out(captions: Sequence[Caption], seconds: float) -> Sorted:
@@ -54,12 +67,35 @@ def sort_out(captions: Sequence[Caption], seconds: float) -> Sorted:
     while another is; and these, each with its reason."""
     good: list[Caption] = []
     bad: list[Dropped] = []
-    for caption in sorted(captions, key=lambda c: (c.start_s, c.end_s)):
+    ordered = sorted(captions, key=lambda c: (c.start_s, c.end_s))
+    for caption in _one_at_a_time([*_to_next(ordered, seconds)]):
         if (why := _unusable(caption, seconds)) is not None:
             bad.append(left_out(caption.where, caption.text[:60], *why))
         else:
             good.append(replace(caption, end_s=min(caption.end_s, seconds)))
     return _without_overlaps(good, bad)
+
+
+def _to_next(captions: Sequence[Caption], seconds: float) -> Iterator[Caption]:
+    """Captions in order of time, each with an end."""
+    for caption, following in itertools.zip_longest(captions, captions[1:]):
+        if caption.to_next:
+            end = min(following.start_s, seconds) if following is not None else seconds
+            caption = replace(caption, end_s=end, to_next=False)
+        yield caption
+
+
+def _one_at_a_time(captions: list[Caption]) -> list[Caption]:
+    """Captions in order of time; where most stay on while the next is said, as YouTube's of two
+    lines do, each up to the next one's begin. Speakers who are named may speak at once."""
+    pairs = [*itertools.pairwise(captions)]
+    over = [(a, b) for a, b in pairs if b.start_s < a.end_s - SLACK_S]
+    rolls = all(a.start_s < b.start_s and a.end_s <= b.end_s for a, b in over)
+    named = any(c.speaker is not None for c in captions)
+    if named or not rolls or len(over) < max(_FEWEST_ROLLING, _ROLLING * len(pairs)):
+        return captions
+    shorter = [replace(a, end_s=min(a.end_s, b.start_s)) for a, b in pairs]
+    return [*shorter, captions[-1]]
 
 
 def _unusable(caption: Caption, seconds: float) -> tuple[str, str] | None:

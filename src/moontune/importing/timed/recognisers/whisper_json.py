@@ -1,0 +1,61 @@
+"""JSON of Whisper and its like: whisper, whisperx, faster-whisper, whisper.cpp, transformers.
+
+All have a list of segments with begin, end and text. Where words have times, these are the finer
+ones: a segment begins with its first word and ends with its last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moontune.importing.timed.recognisers.documents import (
+    Segment,
+    Service,
+    Word,
+    speaker_of,
+    text_of,
+)
+
+_LISTS = ("segments", "chunks", "transcription")
+_TIMES = ("start", "timestamp", "timestamps", "offsets")
+
+
+def _parts(document: Any) -> list[Any] | None:
+    lists = document if isinstance(document, dict) else {}
+    found = next((lists[name] for name in _LISTS if isinstance(lists.get(name), list)), document)
+    if not (isinstance(found, list) and found and isinstance(found[0], dict)):
+        return None
+    return found if "text" in found[0] and any(name in found[0] for name in _TIMES) else None
+
+
+def _segment(segment: dict[str, Any]) -> Segment:
+    start, end = _times(segment)
+    words = [w for w in segment.get("words") or () if isinstance(w, dict)]
+    timed = [
+        Word(float(w["start"]), float(w["end"]), text_of(w.get("word") or w.get("text")))
+        for w in words
+        if w.get("start") is not None and w.get("end") is not None
+    ]
+    if timed:
+        start, end = timed[0].start_s, timed[-1].end_s
+    whole = timed if len(timed) == len(words) else ()
+    text = text_of(segment["text"])
+    return Segment(start, end, text, speaker_of(segment.get("speaker")), words=whole)
+
+
+def _times(segment: dict[str, Any]) -> tuple[float, float]:
+    if "start" in segment:
+        start = float(segment["start"])
+        if "end" not in segment and "duration" in segment:  # youtube-transcript-api
+            return start, start + float(segment["duration"])
+        return start, float(segment["end"])
+    if "timestamp" in segment:  # transformers: the last may have no end
+        start, end = segment["timestamp"]
+        if end is None:
+            raise ValueError("has no end")
+        return float(start), float(end)
+    offsets = segment["offsets"]  # whisper.cpp: milliseconds
+    return float(offsets["from"]) / 1000, float(offsets["to"]) / 1000
+
+
+SERVICE = Service("whisper", "Whisper JSON", _parts, _segment)

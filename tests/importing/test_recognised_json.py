@@ -1,0 +1,370 @@
+"""JSON of services that recognise speech: what is said, when, by whom, on which channel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from imports import run_import, write
+from timed_talk import SAID, SPANS, WANTED, WHOLE, cut_as_wanted, recording, speech, timed
+
+from moontune.errors import UserError
+
+WHO = (0, 0, 1, 0, 0)  # of SAID: two people
+
+
+def ms(seconds: float) -> int:
+    return round(1000 * seconds)
+
+
+def spoken() -> list[tuple[int, list[tuple[float, float, str]]]]:
+    """Who says each part, and its words with times."""
+    found = []
+    for who, (start, end), text in zip(WHO, SPANS, SAID, strict=True):
+        parts = text.split()
+        step = (end - start) / len(parts)
+        times = [(start + i * step, start + (i + 1) * step) for i in range(len(parts))]
+        found.append((who, [(s, e, w) for (s, e), w in zip(times, parts, strict=True)]))
+    return found
+
+
+def split_mark(word: str) -> tuple[str, str]:
+    return (word[:-1], word[-1]) if word.endswith(".") else (word, "")
+
+
+def assemblyai(utterances: bool = True) -> dict[str, Any]:
+    def rows(who: int, words: list[tuple[float, float, str]]) -> list[dict[str, Any]]:
+        return [
+            {"text": w, "start": ms(s), "end": ms(e), "confidence": 0.9, "speaker": "AB"[who]}
+            for s, e, w in words
+        ]
+
+    said = [
+        {
+            "speaker": "AB"[who],
+            "text": " ".join(w for *_, w in words),
+            "confidence": 0.9,
+            "start": ms(words[0][0]),
+            "end": ms(words[-1][1]),
+            "words": rows(who, words),
+        }
+        for who, words in spoken()
+    ]
+    words = [row for who, part in spoken() for row in rows(who, part)]
+    return {
+        "id": "6rlr",
+        "status": "completed",
+        "audio_url": "https://x/talk.wav",
+        "text": "All.",
+        "words": words,
+        "utterances": said if utterances else None,
+        "audio_duration": 14,
+    }
+
+
+def deepgram(kind: str) -> dict[str, Any]:
+    words = [
+        {"word": w.lower().strip("."), "punctuated_word": w, "start": s, "end": e, "speaker": who}
+        for who, part in spoken()
+        for s, e, w in part
+    ]
+    sentences = [
+        {"speaker": who, "sentences": [{"text": t, "start": s, "end": e}]}
+        for who, (s, e, t) in zip(WHO, timed(), strict=True)
+    ]
+    said = [
+        {"start": s, "end": e, "channel": 0, "transcript": t, "words": [], "speaker": who}
+        for who, (s, e, t) in zip(WHO, timed(), strict=True)
+    ]
+    first: dict[str, Any] = {"transcript": "All.", "words": words}
+    first |= {"paragraphs": {"paragraphs": sentences}} if kind == "paragraphs" else {}
+    results: dict[str, Any] = {"channels": [{"alternatives": [first, {"transcript": "Else."}]}]}
+    results |= {"utterances": said} if kind == "utterances" else {}
+    return {"metadata": {"request_id": "x", "channels": 1}, "results": results}
+
+
+def google(kind: str) -> dict[str, Any]:
+    start, end = ("startOffset", "endOffset") if kind == "v2" else ("startTime", "endTime")
+
+    def rows(words: list[tuple[float, float, str]], who: int | None) -> list[dict[str, Any]]:
+        told = {} if who is None else {"speakerTag": who + 1}
+        return [{start: f"{s:.3f}s", end: f"{e:.3f}s", "word": w, **told} for s, e, w in words]
+
+    results: list[dict[str, Any]] = [
+        {"alternatives": [{"transcript": " ".join(w for *_, w in part), "words": rows(part, None)}]}
+        for _, part in spoken()
+    ]
+    if kind == "plain":
+        results = [
+            {"alternatives": [{"transcript": text}], "resultEndTime": f"{end:.1f}s"}
+            for text, end in zip(WHOLE, (3.2, 6.5, 11.2), strict=True)
+        ]
+    if kind == "speakers":  # all words again, with who says them
+        again = [row for who, part in spoken() for row in rows(part, who)]
+        results.append({"alternatives": [{"words": again}]})
+    return {"response": {"results": results}} if kind == "operation" else {"results": results}
+
+
+def aws(labels: str) -> dict[str, Any]:
+    items, segments = [], []
+    for who, part in spoken():
+        for s, e, word in part:
+            text, mark = split_mark(word)
+            times = {"start_time": f"{s:.3f}", "end_time": f"{e:.3f}"}
+            told = {"speaker_label": f"spk_{who}"}
+            content = [{"content": text, "confidence": "1.0"}]
+            mine = told if labels == "items" else {}
+            items.append({**times, "type": "pronunciation", "alternatives": content, **mine})
+            segments.append({**times, **told, "items": [{**times, **told}]})
+            if mark:
+                items.append({"type": "punctuation", "alternatives": [{"content": mark}]})
+    results = {"transcripts": [{"transcript": "All."}], "items": items}
+    return {"jobName": "j", "status": "COMPLETED", "results": results} | (
+        {"results": {**results, "speaker_labels": {"segments": segments}}}
+        if labels == "segments"
+        else {}
+    )
+
+
+def azure(kind: str) -> dict[str, Any]:
+    phrases = []
+    for who, (s, e, text) in zip(WHO, timed(), strict=True):
+        times = {
+            "ticks": {"offsetInTicks": s * 1e7, "durationInTicks": (e - s) * 1e7},
+            "iso": {"offset": f"PT{s}S", "duration": f"PT0M{e - s:.3f}S"},
+            "fast": {"offsetMilliseconds": ms(s), "durationMilliseconds": ms(e - s), "text": text},
+        }[kind]
+        said = {"nBest": [{"lexical": "no", "display": text}, {"display": "Else."}]}
+        phrases.append({"speaker": who + 1, **times, **(said if kind != "fast" else {})})
+    if kind == "fast":
+        return {"durationMilliseconds": 14_000, "phrases": phrases}
+    failed = {"recognitionStatus": "Failure", "channel": 0}
+    return {"source": "talk.wav", "recognizedPhrases": [failed, *phrases]}
+
+
+def in_capitals(value: Any) -> Any:
+    """As older versions write their names."""
+    if isinstance(value, dict):
+        return {name[:1].upper() + name[1:]: in_capitals(one) for name, one in value.items()}
+    return [*map(in_capitals, value)] if isinstance(value, list) else value
+
+
+def rev() -> dict[str, Any]:
+    monologues = []
+    for who, part in spoken():
+        elements: list[dict[str, Any]] = []
+        for i, (s, e, word) in enumerate(part):
+            text, mark = split_mark(word)
+            times = {"ts": s, "end_ts": e} if i != 1 or mark else {}  # not every word is found
+            elements.append({"type": "text", "value": text, **times})
+            elements.append({"type": "punct", "value": mark or " "})
+        monologues.append({"speaker": who, "elements": elements})
+    return {"monologues": monologues, "speakers": [{"id": 0, "name": "Ann"}]}
+
+
+def speechmatics() -> dict[str, Any]:
+    results = []
+    for who, part in spoken():
+        for s, e, word in part:
+            text, mark = split_mark(word)
+            one = {"start_time": s, "end_time": e, "type": "word"}
+            told = {"speaker": f"S{who + 1}"}
+            results.append({**one, "alternatives": [{"content": text, **told}]})
+            if mark:
+                end = {"start_time": e, "end_time": e, "type": "punctuation"}
+                results.append({**end, "alternatives": [{"content": mark, **told}]})
+    return {"format": "2.9", "metadata": {"type": "transcription"}, "results": results}
+
+
+def elevenlabs() -> dict[str, Any]:
+    words: list[dict[str, Any]] = [
+        {"text": "(a door)", "start": 0.1, "end": 0.3, "type": "audio_event"}
+    ]
+    for who, part in spoken():
+        for s, e, word in part:
+            told = {"speaker_id": f"speaker_{who}"}
+            words.append({"text": word, "start": s, "end": e, "type": "word", **told})
+            words.append({"text": " ", "start": e, "end": e, "type": "spacing", **told})
+    return {"language_code": "eng", "text": "All.", "words": words}
+
+
+NUMBERED, LETTERED = ("Speaker 0", "Speaker 1"), ("Speaker A", "Speaker B")
+FROM_ONE, NOBODY = ("Speaker 1", "Speaker 2"), (None, None)
+OF_AWS = ("spk_0", "spk_1")
+SOURCES: dict[str, tuple[str, Any, tuple[str | None, str | None]]] = {
+    "assemblyai": ("assemblyai", assemblyai(), LETTERED),
+    "assemblyai words": ("assemblyai", assemblyai(utterances=False), LETTERED),
+    "deepgram utterances": ("deepgram", deepgram("utterances"), NUMBERED),
+    "deepgram paragraphs": ("deepgram", deepgram("paragraphs"), NUMBERED),
+    "deepgram words": ("deepgram", deepgram("words"), NUMBERED),
+    "google": ("google-speech", google("v1"), NOBODY),
+    "google v2": ("google-speech", google("v2"), NOBODY),
+    "google operation": ("google-speech", google("operation"), NOBODY),
+    "google speakers": ("google-speech", google("speakers"), FROM_ONE),
+    "aws": ("aws-transcribe", aws("items"), OF_AWS),
+    "aws segments": ("aws-transcribe", aws("segments"), OF_AWS),
+    "azure ticks": ("azure-speech", azure("ticks"), FROM_ONE),
+    "azure iso": ("azure-speech", azure("iso"), FROM_ONE),
+    "azure fast": ("azure-speech", azure("fast"), FROM_ONE),
+    "azure of old": ("azure-speech", in_capitals(azure("iso")), FROM_ONE),
+    "rev": ("rev-ai", rev(), ("Ann", "Speaker 1")),
+    "speechmatics": ("speechmatics", speechmatics(), FROM_ONE),
+    "elevenlabs": ("elevenlabs", elevenlabs(), ("speaker_0", "speaker_1")),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", SOURCES)
+def test_each_service_is_cut_into_the_same_sentences(
+    tmp_path: Path, name: str, encoding: str
+) -> None:
+    kind, document, people = SOURCES[name]
+    samples = recording(tmp_path / "in")
+    text = json.dumps(document, indent=1 if encoding == "utf-8" else None)
+    (tmp_path / "in/talk.json").write_text(text, encoding=encoding)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    assert [u.speaker for u in result.rows] == [people[0], people[1], people[0]]
+    assert result.imported.sources[0].formats == (kind,)
+    assert not result.left_out
+
+
+def test_a_result_without_times_of_words_begins_where_the_last_one_ends(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.json").write_text(json.dumps(google("plain")))
+    result = run_import(tmp_path / "in", output=tmp_path / "out", link=True)
+    assert tuple(result.texts) == WHOLE
+    ends = [(u.offset or 0) + (u.duration or 0) for u in result.rows]
+    for u, end, (start, stop) in zip(result.rows, ends, WANTED, strict=True):
+        assert (u.offset or 0) <= start < stop <= end
+
+
+def test_words_of_rev_without_times_lie_between_those_beside_them(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    document = rev()
+    one, *_, last = document["monologues"]
+    one["elements"][0].pop("ts")  # the first of all is said from the beginning on
+    last["elements"][-2].pop("ts", None)  # and how long the last one lasts is not known
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [WHOLE[0], WHOLE[1], SAID[3]]
+    assert [reason for _, reason in result.reasons] == ["bad times"]
+
+
+@pytest.mark.parametrize("service", ["assemblyai", "deepgram"])
+def test_channels_are_read_apart_and_each_has_numbers_of_its_own(
+    tmp_path: Path, service: str
+) -> None:
+    left, right = speech(((0.5, 2.0),), 5.0), speech(((1.5, 4.0),), 5.0)  # at once
+    write(tmp_path / "in/call.wav", np.stack([left, right], axis=1))
+    said = [(0.5, 2.0, "Red boat."), (1.5, 4.0, "Cold wind.")]
+    times = [{"start": s, "end": e} for s, e, _ in said]
+    if service == "deepgram":
+        rows = [
+            {**time, "channel": i, "transcript": said[i][2], "speaker": 0}
+            for i, time in enumerate(times)
+        ]
+        channels = [{"alternatives": [{"transcript": "x"}]}] * 2
+        document: Any = {"results": {"channels": channels, "utterances": rows}}
+    else:
+        document = {"utterances": [
+            {"start": ms(s), "end": ms(e), "channel": str(i), "text": t, "confidence": 1,
+             "speaker": str(i)}
+            for i, (s, e, t) in enumerate(said, 1)
+        ]}  # fmt: skip
+    (tmp_path / "in/call.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out", link=True)
+    assert [(u.text, u.channel) for u in result.rows] == [("Red boat.", 0), ("Cold wind.", 1)]
+    assert len({u.speaker for u in result.rows}) == 2
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"start": None, "end": 2.0, "transcript": "When?"}, "bad row"),
+        ({"start": 1.0, "transcript": "How long?"}, "bad row"),
+        ({"start": 1.0, "end": float("nan"), "transcript": "Until?"}, "bad times"),
+        ({"start": -1.0, "end": 2.0, "transcript": "Before."}, "bad times"),
+        ({"start": 40.0, "end": 42.0, "transcript": "Beyond."}, "bad times"),
+        ({"start": 1.0, "end": 2.0, "transcript": "", "words": []}, "no text"),
+        ({"start": 1.0, "end": 2.0, "transcript": ["a", "list"]}, "bad row"),
+        ({"start": 1.0, "end": 2.0, "transcript": "Where?", "channel": "left"}, "bad row"),
+        ({"start": 1.0, "end": 2.0, "transcript": "Where?", "channel": [0]}, "bad row"),
+        ({"start": 1.0, "end": 10**400, "transcript": "Until?"}, "bad times"),
+    ],
+)
+def test_a_segment_that_is_not_understood_is_left_out(
+    tmp_path: Path, part: dict[str, Any], reason: str
+) -> None:
+    recording(tmp_path / "in")
+    document = deepgram("utterances")
+    document["results"]["utterances"].insert(0, part)
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert result.reasons == [("talk.json:segment 1", reason)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        json.dumps(assemblyai())[:-30],
+        json.dumps({"id": "x", "status": "processing", "words": None, "utterances": None}),
+        json.dumps({"results": {"channels": []}}),
+        json.dumps({"results": []}),
+        json.dumps({"utterances": [{"start": 0.5, "end": 1, "text": "Seconds?", "confidence": 1}]}),
+        json.dumps({"recognizedPhrases": [{"recognitionStatus": "Failure"}]}),
+        json.dumps({"monologues": [{"speaker": 0}]}),
+        "[" * 5_000,
+    ],
+)
+def test_json_of_no_known_shape_is_no_text(tmp_path: Path, content: str) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.json").write_text(content)
+    with pytest.raises(UserError) as told:
+        run_import(tmp_path / "in/talk.json", output=tmp_path / "out")
+    assert "\n" not in str(told.value)
+
+
+def test_a_list_with_durations_is_read_as_whispers_segments(tmp_path: Path) -> None:
+    """As youtube-transcript-api writes it."""
+    samples = recording(tmp_path / "in")
+    rows = [{"text": t, "start": s, "duration": e - s} for s, e, t in timed()]
+    (tmp_path / "in/talk.json").write_text(json.dumps(rows))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+
+
+def test_captions_that_stay_while_the_next_is_said_are_cut_at_its_begin(tmp_path: Path) -> None:
+    """Captions that YouTube made, two lines at a time."""
+    recording(tmp_path / "in")
+    ends = [*(start + 1.2 for start, _ in SPANS[2:]), 14.0, 14.0]
+    rows = [
+        {"text": t, "start": s, "duration": end - s}
+        for (s, _, t), end in zip(timed(), ends, strict=True)
+    ]
+    (tmp_path / "in/talk.json").write_text(json.dumps(rows))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert not result.left_out
+
+
+def test_a_long_phrase_of_azures_has_its_words_as_they_are_written(tmp_path: Path) -> None:
+    samples = recording(tmp_path / "in")
+    words = [
+        {"word": w.lower().strip("."), "offsetInTicks": s * 1e7, "durationInTicks": (e - s) * 1e7}
+        for _, part in spoken()
+        for s, e, w in part
+    ]
+    best = {"lexical": "no", "display": " ".join(SAID), "words": words}
+    phrase = {"offset": "PT0.5S", "duration": "PT10.5S", "nBest": [best]}
+    (tmp_path / "in/talk.json").write_text(json.dumps({"recognizedPhrases": [phrase]}))
+    result = run_import(tmp_path / "in", output=tmp_path / "out", max_clip_s=5)
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
