@@ -34,9 +34,11 @@ from moontune.models.provenance import (
 from moontune.models.standalone import DECODER, ENCODER, graph_file
 from moontune.system.device import choose_device, gpu_in_sight
 from moontune.system.files import user_path
+from moontune.transcribe.mending import MendedGreedy
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
+    from moontune.models.transcriber import Transcriber
     from moontune.pipeline.run_folder.run_dir import RunDir
 
 WHAT_MODEL_MAY_BE = (
@@ -322,8 +324,16 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
     """
     from moontune.models.onnx import OnnxTranscriber
 
+    def with_torch() -> Transcriber:
+        from moontune.models.adapter import load_adapted
+        from moontune.models.base_model import load_base
+        from moontune.models.transcriber import Transcriber
+
+        base = load_base(str(folder), None, "cpu")
+        return Transcriber(load_adapted(base, parts.adapter, parts.processor)[0])
+
     arrays = read_arrays(folder, parts.adapter, parts.processor)
-    transcriber = OnnxTranscriber.of_arrays(arrays)
+    transcriber = MendedGreedy(OnnxTranscriber.of_arrays(arrays), with_torch)
     note = None
     if parts.adapter is not None and trained_on(parts.adapter):
         note = other_weights(parts.adapter, weights_sha256(folder))
