@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,14 @@ import pytest
 from builders import noise
 
 from moontune.cli.dispatch import main
-from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig, TokenCap
+from moontune.config.schema import (
+    Decoding,
+    EvalConfig,
+    LoraConfig,
+    ModelConfig,
+    RunConfig,
+    TokenCap,
+)
 from moontune.data.audio import write_flac
 from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.errors import UserError
@@ -70,7 +78,7 @@ def test_words_have_times_where_they_are_asked_for_and_the_text_is_the_same(run)
 
 def test_a_runs_calibration_is_taken_with_it_where_words_have_confidences(run, tiny_model) -> None:
     def sure(what: Path, **more: Any) -> Calibration | None:
-        return open_recognizer(str(what), "cpu", decoding="consensus", **more).calibration
+        return open_recognizer(str(what), "cpu", **{"decoding": "consensus", **more}).calibration
 
     own, made = Calibration(-0.5, 0.8, own=True), RunDir(run)
     assert sure(run) == Calibration()
@@ -79,6 +87,14 @@ def test_a_runs_calibration_is_taken_with_it_where_words_have_confidences(run, t
     made.finish_stage("evaluate", {})
     assert sure(run) == own
     assert sure(run, model_id=str(tiny_model)) == sure(run / "lora_adapter") == Calibration()
+    assert sure(run, decoding="thorough") == own  # nothing tells how its words were decoded
+    fitted = replace(own, decoding="consensus")
+    write_calibration(made.confidence, fitted)
+    assert sure(run) == fitted
+    other = sure(run, decoding="thorough")
+    assert other is not None
+    assert (other.own, other(0.3)) == (False, 0.3)
+    assert "is of --decoding consensus, not thorough" in other.says
     [transcript, _] = open_recognizer(str(run), "cpu", decoding="consensus")(CLIPS)
     assert transcript.confidences is not None
     assert len(transcript.confidences) == len(transcript.text.split())
@@ -88,6 +104,23 @@ def test_a_runs_calibration_is_taken_with_it_where_words_have_confidences(run, t
     with pytest.raises(UserError, match=r"confidence\.json: is damaged.*; delete it.*evaluate"):
         sure(run)
     assert said(run)  # greedy decoding needs none of it
+
+
+def test_an_older_runs_calibration_is_of_the_decoding_that_it_was_set_to(run) -> None:
+    """Where the file does not tell."""
+    made, own = RunDir(run), Calibration(-0.5, 0.8, own=True)
+    config = made.config()
+    made.save_config(replace(config, eval=replace(config.eval, decoding="thorough")))
+    write_calibration(made.confidence, own)
+    made.finish_stage("evaluate", {})
+
+    def sure(decoding: Decoding) -> Calibration | None:
+        return open_recognizer(str(run), "cpu", decoding=decoding).calibration
+
+    assert sure("thorough") == replace(own, decoding="thorough")
+    found = sure("consensus")
+    assert found is not None
+    assert not found.own
 
 
 def test_a_merged_folder_says_what_the_adapter_says(run, tiny_model, tmp_path) -> None:

@@ -244,7 +244,7 @@ def _parts_of_adapter(folder: Path) -> _Parts:
 
 
 def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
-    calibration = _calibration(parts.run) if how.decoding != "greedy" else None
+    calibration = _calibration(parts.run, how.decoding) if how.decoding != "greedy" else None
     try:
         folder = locate(parts.base, parts.revision).folder
         parts = _with_language(parts)
@@ -300,14 +300,19 @@ def _cap(language: Language) -> TokenCap:
     return TokenCap(language.tokens_per_second, EvalConfig.token_margin)
 
 
-def _calibration(run: RunDir | None) -> Calibration:
-    """The run's own, or the default where it has none, or none yet of the adapter that is there.
+def _calibration(run: RunDir | None, decoding: Decoding) -> Calibration:
+    """The run's own, or the default where it has none, or none yet of the adapter that is there, or
+    one of another decoding.
 
     Raises UserError for a damaged one.
     """
     if run is None or "evaluate" not in run.stages() or not run.confidence.is_file():
         return Calibration()
-    return read_calibration(run.confidence, run.confidence_remedy)
+    found = read_calibration(run.confidence, run.confidence_remedy)
+    of_run = run.config().eval.decoding
+    if found.decoding is None and of_run != "greedy":  # an older run: it decoded so
+        found = dataclasses.replace(found, decoding=of_run)
+    return found.of(decoding)
 
 
 def _base(parts: _Parts, device: str) -> Base:
