@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -74,6 +76,27 @@ def test_words_have_times_where_they_are_asked_for_and_the_text_is_the_same(run)
     assert [t.tokens for t in timed] == [t.tokens for t in plain]
     assert all(t.words is None for t in plain)
     assert all([w.text for w in t.words or ()] == t.text.split() for t in timed)
+
+
+def test_clips_of_like_length_are_transcribed_together(tiny_model) -> None:
+    """Beside a long one a short one would take its memory. The order is that of the clips."""
+    given: list[list[int]] = []
+    plain = open_recognizer(str(tiny_model), "cpu")
+
+    def transcribe(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
+        given.append([len(clip) for clip in clips])
+        return [Transcript(str(len(clip)), [2], False) for clip in clips]
+
+    found = replace(plain, transcribe=transcribe)
+    long, short = np.zeros(28 * 16_000, np.float32), np.zeros(16_000, np.float32)
+    some = [long, *[short] * 20, long[:-1], short[:-1]]
+    assert [t.text for t in found(some)] == [str(len(clip)) for clip in some]
+    assert sorted(itertools.chain(*given)) == sorted(map(len, some))
+    assert max(map(len, given)) == 21
+    assert all(len(batch) * max(batch) <= 160 * 16_000 for batch in given)
+    assert found([]) == []
+    mixed = [noise(1, 3.0), *(noise(i, 0.5) for i in range(3)), noise(4, 2.0)]
+    assert plain(mixed) == [plain([clip])[0] for clip in mixed]
 
 
 def test_a_runs_calibration_is_taken_with_it_where_words_have_confidences(run, tiny_model) -> None:

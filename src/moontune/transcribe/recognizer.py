@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moontune.config.schema import Decoding, EvalConfig, TokenCap
+from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, Language, language_named
 from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.confidence.calibration import Calibration, read_calibration
-from moontune.models.decoding import TextLosses, Transcribe, Transcript
+from moontune.models.decoding import TextLosses, Transcribe, Transcript, length_batches
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.models.language_model import LanguageModel
 from moontune.models.locate import (
@@ -67,7 +68,13 @@ class Recognizer:
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
     ) -> list[Transcript]:
-        return self.transcribe(clips, cap or self.cap)
+        """Their transcripts, in the same order. Clips of like length are transcribed together,
+        which bounds the memory: each takes as much as the longest beside it."""
+        found: list[tuple[int, Transcript]] = []
+        for indices in length_batches([len(clip) / SAMPLE_RATE_HZ for clip in clips]):
+            transcripts = self.transcribe([clips[i] for i in indices], cap or self.cap)
+            found += zip(indices, transcripts, strict=True)
+        return [transcript for _, transcript in sorted(found, key=lambda pair: pair[0])]
 
 
 def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its own name
