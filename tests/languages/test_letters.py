@@ -42,6 +42,12 @@ def test_the_vendors_languages_are_told_by_their_letters(code: str) -> None:
         ("Қазақ тілі мен әдебиеті", None),  # Kazakh
         ("東京タワー", "ja"),
         ("Windows 11を買った", "ja"),
+        ("我用 iPhone 打 WhatsApp 电话", "zh"),
+        ("I love 北京烤鸭", None),  # two words of each
+        ("We had 北京烤鸭 at the 全聚德 in town", None),
+        ("오늘 meeting에서 발표했어요", "ko"),
+        ("Say 안녕하세요 to her", None),
+        ("She said مرحبا to me", None),
         ("วันนี้อากาศดี", "th"),
         ("1234 ...", None),
         ("", None),
@@ -69,6 +75,7 @@ def test_lines_are_joined_as_their_script_is_written() -> None:
     assert joined_lines(["新しい Windows", "11 を買った"]) == "新しい Windows 11 を買った"
     assert joined_lines(["오늘은 날씨가", "좋아요"]) == "오늘은 날씨가 좋아요"
     assert joined_lines(["the word 日本", "means Japan"]) == "the word 日本 means Japan"
+    assert joined_lines(["I love", "北京烤鸭"]) == "I love 北京烤鸭"
 
 
 def subtitles(folder: Path, code: str) -> Path:

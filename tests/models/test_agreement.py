@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_a_consensus_has_a_confidence_a_word_and_a_greedy_transcript_none(
 
 
 def test_a_calibration_is_read_back(tmp_path: Path) -> None:
-    own = Calibration(-0.3, 0.7, own=True, origin=ORIGIN)
+    own = Calibration(-0.3, 0.7, own=True, origin=ORIGIN, decoding="thorough")
     write_calibration(tmp_path / "c.json", own)
     assert read_calibration(tmp_path / "c.json", "again") == own
     assert "200 words of 9 clips" in own.says
@@ -120,6 +121,21 @@ def test_a_calibration_is_read_back(tmp_path: Path) -> None:
     assert sorted(set(steps)) == steps
     assert Calibration()(0.3) == 0.3
     assert "not calibrated on your voice" in Calibration().says
+
+
+def test_words_of_another_decoding_go_by_its_default() -> None:
+    own = Calibration(-0.3, 0.7, own=True, origin=ORIGIN, decoding="consensus")
+    assert own.of("consensus") is own
+    other = own.of("thorough")
+    assert (other(0.3), other.own) == (0.3, False)
+    assert other.says == (
+        "not calibrated on your voice: its run's calibration is of --decoding consensus, not "
+        "thorough"
+    )
+    unrecorded = replace(own, decoding=None)  # by an older moontune
+    assert unrecorded.of("thorough") is unrecorded
+    few = replace(own, own=False)  # which says why itself
+    assert few.of("thorough") is few
 
 
 @pytest.mark.parametrize(
@@ -131,6 +147,7 @@ def test_a_calibration_is_read_back(tmp_path: Path) -> None:
         '{"intercept": 0, "slope": 0, "own": true, "origin": null}',
         '{"intercept": NaN, "slope": 1, "own": true, "origin": null}',
         '{"intercept": 0, "slope": 1, "own": true, "origin": {"clips": 1}}',
+        '{"intercept": 0, "slope": 1, "own": true, "origin": null, "decoding": "loud"}',
     ],
 )
 def test_a_damaged_calibration_is_one_clear_line(tmp_path: Path, content: str) -> None:

@@ -15,6 +15,7 @@ from sample_page import AFTER, BEFORE, row
 from moontune.cli.dispatch import main
 from moontune.config.schema import EvalConfig, TermsConfig
 from moontune.evaluation.comparison import compare
+from moontune.evaluation.predictions import consensus_row
 from moontune.pipeline.experiments.compare_runs import newer_references
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
@@ -86,6 +87,16 @@ def test_the_first_runs_rows_are_scored_by_the_seconds_references() -> None:
     found = compare(rows, mended, 1)
     assert found.measures["wer"].measured
     assert "loss" not in found.measures
+
+
+def test_the_first_runs_consensus_is_scored_by_them_too() -> None:
+    first: Any = {**BEFORE[0], "consensus": {**consensus_row("x", "The bed boat"), "speeds": 3}}
+    mended = [row("a1", "The bed boat sales home.", "The red boat sails home."), *AFTER[1:]]
+    rows, _ = newer_references([first, *BEFORE[1:]], mended)
+    assert rows[0].get("consensus") == {
+        **consensus_row("The bed boat sales home.", "The bed boat"),
+        "speeds": 3,
+    }
 
 
 def test_clips_that_the_second_has_not_are_refused(two, capsys) -> None:

@@ -45,6 +45,7 @@ def test_a_run_by_consensus_measures_and_reports_confidences(run: RunDir, capsys
     assert main(again) == 0
     main(["run", "--resume", "--run-name", "r"])
     found = read_calibration(run.confidence, "again")
+    assert found.decoding == "consensus"
     assert found.origin is not None
     assert found.origin.clips == len((run / "manifests/val.jsonl").read_text().splitlines())
     rows = run.predictions("tuned")

@@ -238,9 +238,11 @@ def test_what_the_folds_kept_of_general_speech_is_shown_and_told(
     """Its caution is not the final adapter's, which has a measurement of its own."""
     run = RunDir(shutil.copytree(finished_crossval / "outputs/cv", tmp_path / "outputs/cv"))
     said = "The red boat sails home."
+    measured = RunDir(run / "fold-1").read("eval_base.json")
     for fold in (run.path, *run.path.glob("fold-*")):
         record = json.loads((fold / "run.json").read_text())
         record["stages"]["sample"]["general"] = {"source": "elsewhere", "rows": 10}
+        write_json(fold / "general_eval_base.json", measured)
         write_json(fold / "run.json", record)
         for which, text in (("base", said), ("tuned", "The red boat.")):
             rows = [row(f"g{i}", said, text, f"s{i}") for i in range(10)]

@@ -335,6 +335,13 @@ def _lacks(name: str) -> Callable[[Path], object]:
     return lambda run: edit(run / "fold-2/run.json", lambda row: row["stages"].pop(name))
 
 
+def _on_another_base(run: Path) -> None:
+    def other(row: dict[str, Any]) -> None:
+        row["stages"]["evaluate"]["base"]["sha256"] = 64 * "0"
+
+    edit(run / "fold-3/run.json", other)
+
+
 def _gone(run: Path) -> None:
     file = run / "manifests/clean.jsonl"
     file.write_text(file.read_text().replace("c3.flac", "gone.flac"))
@@ -364,6 +371,7 @@ def _another_folder(run: Path) -> None:
             "was done again",
         ),
         (lambda run: shutil.rmtree(run / "fold-3"), "is missing"),
+        (_on_another_base, "fold-3: is on another base than fold-1 (weights 000000000000, there"),
         (lambda run: edit(run / "run.json", lambda r: r.update(kind="run")), "is a single run"),
         (_gone, "gone.flac: is gone, as 1 of 24 recordings"),
         (_another_folder, "final: is not a run of moontune, so it is not written to"),
@@ -502,9 +510,10 @@ def test_from_python(helped) -> None:
 
 
 def test_general_speech_is_measured_on_it(
-    tmp_path, monkeypatch, tiny_model, noise_manifest
+    tmp_path, monkeypatch, tiny_model, noise_manifest, capsys
 ) -> None:
-    """With the base's figures taken over from a fold, not measured again."""
+    """With the base's figures taken over from a fold, not measured again; the same speech in every
+    fold, else nothing is trained."""
     monkeypatch.chdir(tmp_path)
     lines = noise_manifest.read_text().replace("audio/", f"{noise_manifest.parent}/audio/")
     parts = lines.splitlines(keepends=True)
@@ -521,3 +530,16 @@ def test_general_speech_is_measured_on_it(
     general = json.loads((final / "final.json").read_text())["general"]
     assert general["comparison"]["utterances"] == len(others) == 6
     assert "Measured on this adapter: 6 clips" in (final / "report.md").read_text()
+    shutil.rmtree(final)
+    measured = Path("outputs/cv/fold-3/general_eval_base.json")
+    whole = measured.read_text()
+    measured.unlink()
+    capsys.readouterr()
+    for says in ("fold-3/general_eval_base.json: is missing", "other general speech than fold-1"):
+        assert main(["final", "outputs/cv", "--anyway"]) == 2
+        assert says in capsys.readouterr().err
+        assert not final.exists()
+        assert main(["crossval", "--resume", "--run-name", "cv"]) == 2
+        assert says in capsys.readouterr().err
+        measured.write_text(whole)
+        edit(measured, lambda row: row.update(audio="0" * 16))

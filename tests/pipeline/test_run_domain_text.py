@@ -333,6 +333,39 @@ def test_reports_have_a_row_with_the_text_and_what_it_changes(measured: RunDir, 
     assert "wind blows" not in public
 
 
+def test_score_and_compare_have_the_row_too(measured: RunDir, capsys) -> None:
+    """Of a run, its figures; of two, each by its own text; of one alone it is said."""
+    evaluate("--domain-text", "wind.txt")
+    assert main(["run", "--resume", "--run-name", "r"]) in (0, 1)
+    other = RunDir(Path(shutil.copytree(measured.path, "outputs/other")))
+    file = other.words.weighed_text_file("tuned")
+    chosen = asdict(ChosenWeight(0.05, "as it may be", 300))
+    write_json(file, other.read(file.name) | {"chosen": chosen, "texts": {}})
+    capsys.readouterr()
+    seed = str(measured.config().output.seed)
+    assert main(["score", "outputs/r", "--json", "s.json", "--seed", seed]) == 0
+    row = "WER, consensus with your text"
+    out = capsys.readouterr().out
+    assert "Your text in the consensus of the tuned model: WER" in out
+    scored = json.loads(Path("s.json").read_text())
+    reported = measured.read("metrics.json")["comparison"]
+    for name in ("domain_text", "measures"):
+        assert scored[name] == reported[name]
+    assert main(["compare", "outputs/r", "outputs/other"]) == 0
+    said = capsys.readouterr().out
+    report, page = (Path(f"outputs/compare-r-other.{kind}").read_text() for kind in ("md", "html"))
+    for text in (said, report, page):
+        assert "Your text in the consensus of r: WER" in text
+        assert "Your text in the consensus of other: WER stays" in text
+        assert "weight 0.05: as it may be" in text
+    assert f"| {row} |" in report
+    plain = RunDir(Path(shutil.copytree(measured.path, "outputs/plain")))
+    plain.save_config(replace(plain.config(), terms=TermsConfig()))
+    assert main(["compare", "outputs/plain", "outputs/r"]) == 0
+    assert "r alone was measured with a text of the domain" in capsys.readouterr().out
+    assert "with your text" not in Path("outputs/compare-plain-r.md").read_text()
+
+
 def page_text(run: RunDir) -> str:
     return (run / "report.html").read_text()
 
@@ -444,9 +477,30 @@ def test_a_cross_validation_pools_the_folds_each_by_its_own_weight(folds, capsys
     assert change.change.after.before == 1
     assert change.change.after.after == pytest.approx(1 - right / words)
     assert change.change.after.difference_interval is not None
+    seed = str(run.config().output.seed)
+    assert main(["score", "outputs/cv", "--json", "s.json", "--seed", seed]) == 0
+    pooled = run.read("crossval.json")["comparison"]["domain_text"]
+    assert json.loads(Path("s.json").read_text())["domain_text"] == pooled
     public = Path("outputs/training_report.md").read_text().partition("cv, cross-validation")[2]
     assert "| WER, consensus with your text |" in public
     assert "harbour" not in public
+
+
+def test_runs_that_are_pooled_have_the_row_where_all_have_a_text(folds, capsys) -> None:
+    parts = [str(fold.path) for fold in folds[:2]]
+    assert main(["score", *parts, "--json", "s.json"]) == 0
+    assert "weight of each run, by its own validation clips: 0.2, 0" in capsys.readouterr().out
+    change = json.loads(Path("s.json").read_text())["domain_text"]["change"]["after"]
+    rows = [fold.predictions("tuned") for fold in folds[:2]]
+    right = sum(fold[0]["edits"]["words"] for fold in rows)
+    words = sum(row["edits"]["words"] for fold in rows for row in fold)
+    assert change["after"] == pytest.approx(1 - right / words)
+    config = folds[1].config()
+    folds[1].save_config(replace(config, terms=TermsConfig()))
+    assert main(["score", *parts]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Not all were measured with a text of the domain" in told
+    assert "with your text" not in told
 
 
 def test_an_adapter_on_all_clips_tells_what_the_folds_did_and_has_their_median(folds) -> None:

@@ -61,6 +61,7 @@ SMALL: dict[str, str] = {
     "benchmarks.decoding.script_alignment": "--clips 8",
     "benchmarks.decoding.long_audio": "--minutes 0.2 --pauses-s 0.5 --targets-s 8.0"
     " --model-id REAL --manifest FEW",
+    "benchmarks.decoding.loops": "--limit 6 --joined-s 3",
     "benchmarks.statistics.take_warnings": "",
     "benchmarks.statistics.interval_coverage": "--repeats 2",
     "benchmarks.export.table": "MANIFEST --every 12",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +17,14 @@ import pytest
 from builders import noise
 
 from moontune.cli.dispatch import main
-from moontune.config.schema import EvalConfig, LoraConfig, ModelConfig, RunConfig, TokenCap
+from moontune.config.schema import (
+    Decoding,
+    EvalConfig,
+    LoraConfig,
+    ModelConfig,
+    RunConfig,
+    TokenCap,
+)
 from moontune.data.audio import write_flac
 from moontune.data.word_lists.key_terms import KeyTerm
 from moontune.errors import UserError
@@ -68,9 +78,30 @@ def test_words_have_times_where_they_are_asked_for_and_the_text_is_the_same(run)
     assert all([w.text for w in t.words or ()] == t.text.split() for t in timed)
 
 
+def test_clips_of_like_length_are_transcribed_together(tiny_model) -> None:
+    """Beside a long one a short one would take its memory. The order is that of the clips."""
+    given: list[list[int]] = []
+    plain = open_recognizer(str(tiny_model), "cpu")
+
+    def transcribe(clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
+        given.append([len(clip) for clip in clips])
+        return [Transcript(str(len(clip)), [2], False) for clip in clips]
+
+    found = replace(plain, transcribe=transcribe)
+    long, short = np.zeros(28 * 16_000, np.float32), np.zeros(16_000, np.float32)
+    some = [long, *[short] * 20, long[:-1], short[:-1]]
+    assert [t.text for t in found(some)] == [str(len(clip)) for clip in some]
+    assert sorted(itertools.chain(*given)) == sorted(map(len, some))
+    assert max(map(len, given)) == 21
+    assert all(len(batch) * max(batch) <= 160 * 16_000 for batch in given)
+    assert found([]) == []
+    mixed = [noise(1, 3.0), *(noise(i, 0.5) for i in range(3)), noise(4, 2.0)]
+    assert plain(mixed) == [plain([clip])[0] for clip in mixed]
+
+
 def test_a_runs_calibration_is_taken_with_it_where_words_have_confidences(run, tiny_model) -> None:
     def sure(what: Path, **more: Any) -> Calibration | None:
-        return open_recognizer(str(what), "cpu", decoding="consensus", **more).calibration
+        return open_recognizer(str(what), "cpu", **{"decoding": "consensus", **more}).calibration
 
     own, made = Calibration(-0.5, 0.8, own=True), RunDir(run)
     assert sure(run) == Calibration()
@@ -79,6 +110,14 @@ def test_a_runs_calibration_is_taken_with_it_where_words_have_confidences(run, t
     made.finish_stage("evaluate", {})
     assert sure(run) == own
     assert sure(run, model_id=str(tiny_model)) == sure(run / "lora_adapter") == Calibration()
+    assert sure(run, decoding="thorough") == own  # nothing tells how its words were decoded
+    fitted = replace(own, decoding="consensus")
+    write_calibration(made.confidence, fitted)
+    assert sure(run) == fitted
+    other = sure(run, decoding="thorough")
+    assert other is not None
+    assert (other.own, other(0.3)) == (False, 0.3)
+    assert "is of --decoding consensus, not thorough" in other.says
     [transcript, _] = open_recognizer(str(run), "cpu", decoding="consensus")(CLIPS)
     assert transcript.confidences is not None
     assert len(transcript.confidences) == len(transcript.text.split())
@@ -88,6 +127,23 @@ def test_a_runs_calibration_is_taken_with_it_where_words_have_confidences(run, t
     with pytest.raises(UserError, match=r"confidence\.json: is damaged.*; delete it.*evaluate"):
         sure(run)
     assert said(run)  # greedy decoding needs none of it
+
+
+def test_an_older_runs_calibration_is_of_the_decoding_that_it_was_set_to(run) -> None:
+    """Where the file does not tell."""
+    made, own = RunDir(run), Calibration(-0.5, 0.8, own=True)
+    config = made.config()
+    made.save_config(replace(config, eval=replace(config.eval, decoding="thorough")))
+    write_calibration(made.confidence, own)
+    made.finish_stage("evaluate", {})
+
+    def sure(decoding: Decoding) -> Calibration | None:
+        return open_recognizer(str(run), "cpu", decoding=decoding).calibration
+
+    assert sure("thorough") == replace(own, decoding="thorough")
+    found = sure("consensus")
+    assert found is not None
+    assert not found.own
 
 
 def test_a_merged_folder_says_what_the_adapter_says(run, tiny_model, tmp_path) -> None:

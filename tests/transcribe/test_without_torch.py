@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,18 @@ from builders import noise
 from choices import assert_decided
 from safetensors.torch import load_file, save_file
 
+from moontune.cli.dispatch import main
 from moontune.config.schema import LoraConfig, TokenCap
 from moontune.data.audio import read_audio, write_flac
 from moontune.models import arrays
+from moontune.models import transcriber as transcribing
 from moontune.models.adapter import attach_lora, load_adapter, save_adapter, save_processor
 from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.base_model import load_base
 from moontune.models.onnx import OnnxTranscriber
+from moontune.models.packed.beams import Beam
 from moontune.models.transcriber import Transcriber
+from moontune.transcribe.mending import MendedGreedy
 from moontune.transcribe.recognizer import open_recognizer
 
 CAP = TokenCap(6.5, 8)
@@ -64,19 +69,78 @@ def run_without(code: str, *words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(given, capture_output=True, text=True)
 
 
+def ending(tiny_model: Path, adapter: Path, clip: np.ndarray, to: Path) -> Path:
+    """The tiny model with the end where the adapter writes its fifth token of the clip: by itself
+    it writes until the cap, which is mended with PyTorch."""
+    base = load_base(str(tiny_model), None, "cpu")
+    load_adapter(base, adapter)
+    [written] = Transcriber(base, mends_loops=False)([clip], CAP)
+    folder = shutil.copytree(tiny_model, to)
+    edit("config.json", eos_token_id=written.tokens[4])(folder)
+    return folder
+
+
 def test_transcribe_works_where_the_training_stack_cannot_be_imported(
     tmp_path, tiny_model, adapter
 ) -> None:
-    write_flac(tmp_path / "clip.flac", CLIPS[0])
+    write_flac(tmp_path / "clip.flac", noise(0, 1.0))
+    clip = read_audio(tmp_path / "clip.flac")
+    model = ending(tiny_model, adapter, clip, tmp_path / "ending")
     code = "from moontune.cli.dispatch import main\nsys.exit(main(sys.argv[1:]))\n"
     words = ["transcribe", tmp_path / "clip.flac", "--device", "cpu"]
-    for model in (tiny_model, adapter):
-        done = run_without(code, *words, "--speech-threshold", "1e-6", "--model", model)
-        assert done.returncode == 0, done.stderr
-        assert "loading" not in done.stdout + done.stderr  # for terminals alone
-        clip = read_audio(tmp_path / "clip.flac")
-        [wanted] = open_recognizer(str(model), "cpu")([clip], CAP)
-        assert done.stdout.split() == wanted.text.split()
+    words += ["--model", adapter, "--model-id", model]
+    done = run_without(code, *words, "--speech-threshold", "1e-6")
+    assert done.returncode == 0, done.stderr
+    assert "loading" not in done.stdout + done.stderr  # for terminals alone
+    [wanted] = open_recognizer(str(adapter), "cpu", model_id=str(model))([clip], CAP)
+    assert not wanted.truncated
+    assert done.stdout.split() == wanted.text.split() != []
+
+
+def with_consensus(monkeypatch: pytest.MonkeyPatch, tiny_model: Path, text: str) -> None:
+    """Whatever beams are searched, they say so."""
+    base = load_base(str(tiny_model), None, "cpu")
+    ids: Any = base.tokenizer(text, add_special_tokens=False)["input_ids"]
+    beam = Beam([*ids, base.net.config.eos_token_id], -1.0)
+    monkeypatch.setattr(transcribing, "beams", lambda _, keys, caps, width: [[beam]] * len(caps))
+
+
+def test_a_transcript_without_an_end_is_mended_as_with_pytorch(
+    monkeypatch, tiny_model, adapter
+) -> None:
+    """The tiny model writes until the cap. It is loaded once for all that are to be mended."""
+    with_consensus(monkeypatch, tiny_model, "Hard to starboard.")
+    for of in (tiny_model, adapter):
+        plain, timed = (
+            open_recognizer(str(of), "cpu", word_times=asked) for asked in (False, True)
+        )
+        assert isinstance(plain.transcribe, MendedGreedy)
+        loaded = counted_calls(monkeypatch, "moontune.models.base_model.load_base")
+        found = plain(CLIPS, CAP), plain(CLIPS[:1], CAP)
+        assert len(loaded) == 1
+        assert [t.text for t in found[0]] == ["Hard to starboard."] * 3
+        assert found[1] == found[0][:1]
+        assert [replace(t, words=None) for t in timed(CLIPS, CAP)] == found[0]
+
+
+def counted_calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[Any]:
+    """The arguments of every call from now on."""
+    module, _, function = name.rpartition(".")
+    real, calls = getattr(sys.modules[module], function), []
+    monkeypatch.setattr(name, lambda *given: (calls.append(given), real(*given))[1])
+    return calls
+
+
+def test_the_words_are_the_same_in_every_format(monkeypatch, tmp_path, tiny_model, capsys) -> None:
+    """Also of a recording that loops: it is not heard again in halves for one of them."""
+    with_consensus(monkeypatch, tiny_model, "Hard to starboard.")
+    write_flac(tmp_path / "loops.flac", noise(5, 3.0))
+    words = ["transcribe", str(tmp_path / "loops.flac"), "--model", str(tiny_model)]
+    words += ["--device", "cpu", "--speech-threshold", "1e-6", "--format"]
+    for form in ("text", "jsonl", "srt", "vtt"):
+        assert main([*words, form]) == 0
+        said = capsys.readouterr().out
+        assert said.count("Hard to starboard.") == 1, form
 
 
 @pytest.mark.parametrize(
@@ -112,8 +176,8 @@ def test_the_tokens_are_pytorchs(tiny_model, adapter) -> None:
         assert_decided(base, CLIPS, wanted)
         assert OnnxTranscriber.of_arrays(read_arrays(tiny_model, of))(CLIPS, CAP) == wanted
         found = open_recognizer(str(of or tiny_model), "cpu")
-        assert isinstance(found.transcribe, OnnxTranscriber)  # through arrays
-        assert found(CLIPS, CAP) == wanted
+        assert isinstance(found.transcribe, MendedGreedy)  # through arrays
+        assert found(CLIPS, CAP) == Transcriber(base)(CLIPS, CAP)
 
 
 def test_what_a_clip_is_written_as_does_not_depend_on_the_clips_beside_it(
@@ -245,7 +309,7 @@ def test_what_is_unplain_is_still_heard(tmp_path, tiny_model, monkeypatch) -> No
     wanted = open_recognizer(str(tiny_model), "cpu")(CLIPS, CAP)
     monkeypatch.setattr("moontune.transcribe.recognizer.read_arrays", refuse)
     found = open_recognizer(str(tiny_model), "cpu")
-    assert not isinstance(found.transcribe, OnnxTranscriber)
+    assert not isinstance(found.transcribe, MendedGreedy)
     assert [t.tokens for t in found(CLIPS, CAP)] == [t.tokens for t in wanted]
 
 

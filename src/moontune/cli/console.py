@@ -299,7 +299,7 @@ class ConsoleUi:
             for kind, counts in words:
                 listed = ", ".join(f"{word} {count}" for word, count in counts) or "none"
                 self.note(f"{comparison.unit}s {kind}: {listed}")
-            for text in comparison.sentences.values():
+            for text in [*comparison.sentences.values(), *text_lines(comparison, each=card.each)]:
                 self.note(text)
         if card.key_terms is not None:
             self.key_terms(card.key_terms, names)
@@ -346,11 +346,13 @@ class ConsoleUi:
         self.console.print()
 
 
-def text_lines(comparison: Comparison) -> list[str]:
+def text_lines(
+    comparison: Comparison, names: tuple[str, str] | None = None, each: str = "fold"
+) -> list[str]:
     """What a text of the domain changes, a sentence a model; nothing without one."""
-    from moontune.report.domain_text import text_sentences
+    from moontune.report.domain_text import MODELS, text_sentences
 
-    return text_sentences(comparison)
+    return text_sentences(comparison, names or MODELS, each)
 
 
 def term_lines_of(found: RunMetrics | CrossvalResults) -> list[str]:

@@ -219,7 +219,7 @@ def _score(argv: list[str]) -> None:
 
 
 def _compare(argv: list[str]) -> None:
-    from moontune.cli.console import ConsoleUi
+    from moontune.cli.console import ConsoleUi, text_lines
     from moontune.pipeline.experiments.compare_runs import CompareArgs, compare_runs
 
     runs, page = compare_runs(parse(CompareArgs, argv, prog="moontune compare"))
@@ -227,7 +227,7 @@ def _compare(argv: list[str]) -> None:
     ui.figures(runs.comparison, runs.names)
     if runs.key_terms is not None:
         ui.key_terms(runs.key_terms, runs.names)
-    for line in [runs.plain, *runs.findings]:
+    for line in [runs.plain, *runs.findings, *text_lines(runs.comparison, runs.names)]:
         ui.note(line)
     print(f"written: {page} and {page.with_suffix('.md').name}")
     ui.next_steps(runs.next_steps)

@@ -12,11 +12,15 @@ from moontune.languages.table import Language, current, is_named
 _KANA, _HAN = r"\u3041-\u30fa\u30fd-\u30ff\uff66-\uff9d", r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _OTHER_UNSPACED = {"th": r"\u0e01-\u0e4e", "lo": r"\u0e81-\u0ecd", "km": r"\u1780-\u17d3"}
 _OTHER_UNSPACED |= {"my": r"\u1000-\u109f", "bo": r"\u0f40-\u0fbc"}
-_UNSPACED = re.compile(f"[{_KANA}{_HAN}{''.join(_OTHER_UNSPACED.values())}]")
 # Scripts of one language before all others; Japanese, which writes Han letters too, by its kana.
 _SCRIPTS = {"ko": r"\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3", **_OTHER_UNSPACED}
 _SCRIPTS |= {"zh": _KANA + _HAN, "ar": r"\u0620-\u063f\u0641-\u064a\u066e-\u06d3"}
 _LETTERS = {code: re.compile(f"[{script}]") for code, script in _SCRIPTS.items()}
+_UNSPACED = ("zh", *_OTHER_UNSPACED)
+_WORD = re.compile(r"[^\W\d_]+")
+# Letters of a word, about, by which words are counted also where no space separates them.
+_A_WORD = {"zh": 2, "ko": 3}
+_A_WORD_ELSE = 4
 # Letters that Ukrainian and Vietnamese have before others of their scripts, and letters of these
 # others: Persian and Urdu; Russian, Belarusian and Kazakh.
 _OWN = {
@@ -30,7 +34,6 @@ _OF_OTHERS = {
 # The letters that such a language is written in, and the least share of them: Vietnamese by those
 # with marks. A name of it in texts of another language is less.
 _WRITTEN_IN = {"uk": (r"[\u0400-\u052f]", 0.5), "vi": (r"[\u00c0-\u024f\u1e00-\u1eff]", 0.2)}
-_LEAST = 4  # one letter of so many is of the script: foreign words have more letters each
 _LEAST_OWN, _LEAST_KANA = 0.005, 0.03  # of all letters
 _LOOKED_AT = 2_000  # texts
 
@@ -43,15 +46,26 @@ def is_latin(text: str) -> bool:
 
 def separates_no_words(text: str) -> bool:
     """Whether it is written in scripts without spaces between words, but for foreign ones."""
-    return _LEAST * len(_UNSPACED.findall(text)) > sum(map(str.isalpha, text))
+    return _most_words(text, _UNSPACED)
+
+
+def _most_words(text: str, codes: Iterable[str]) -> bool:
+    """Whether more words of a text are written in these scripts than in others. By letters alone a
+    Chinese name of a few would outweigh the English sentence that it stands in, or the other way
+    round: a Chinese word is of two letters, an English one of five."""
+    words, rest = 0.0, text
+    for code in codes:
+        rest, letters = _LETTERS[code].subn(" ", rest)
+        words += letters / _A_WORD.get(code, _A_WORD_ELSE)
+    return words > len(_WORD.findall(rest))
 
 
 def looks_like(texts: Iterable[str]) -> Language | None:
     """The language that the letters of texts tell; None where several are written in them."""
-    text = unicodedata.normalize("NFC", "".join(islice(texts, _LOOKED_AT)))
+    text = unicodedata.normalize("NFC", " ".join(islice(texts, _LOOKED_AT)))
     letters = sum(map(str.isalpha, text))
-    for code, script in _LETTERS.items():
-        if _LEAST * len(script.findall(text)) > letters:
+    for code in _LETTERS:
+        if _most_words(text, [code]):
             if code == "zh" and len(re.findall(f"[{_KANA}]", text)) > _LEAST_KANA * letters:
                 return Language("ja")
             return _unless_of_others(code, text)

@@ -84,13 +84,30 @@ class Transcriber:
         """Greedy transcripts of encoded clips, each under its own token cap."""
         caps = [cap(seconds) for seconds in durations_s]
         found = [self._transcript(ids) for ids in greedy(self.packed, cross_keys, caps)]
-        again = [i for i, t in enumerate(found) if self._mends_loops and endless(t)]
+        return self._mended(found, cross_keys, durations_s, cap) if self._mends_loops else found
+
+    def _mended(
+        self,
+        transcripts: Sequence[Transcript],
+        cross_keys: CrossKeys,
+        durations_s: Sequence[float],
+        cap: TokenCap,
+    ) -> list[Transcript]:
+        """Greedy transcripts of encoded clips, those mended that come to no end."""
+        found = list(transcripts)
+        again = [i for i, t in enumerate(found) if endless(t)]
         if again:
             keys, seconds = some_of(cross_keys, again), [durations_s[i] for i in again]
             for i, mended in zip(again, self.consensus(keys, seconds, cap), strict=True):
                 if not endless(mended):
                     found[i] = replace(mended, greedy=found[i], confidences=None)
         return found
+
+    def mended_clips(
+        self, transcripts: Sequence[Transcript], clips: Sequence[np.ndarray], cap: TokenCap
+    ) -> list[Transcript]:
+        """The same of clips whose greedy transcripts another runtime wrote."""
+        return self._mended(transcripts, self.encode(clips), seconds_of(clips), cap)
 
     def consensus(
         self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap

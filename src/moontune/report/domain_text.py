@@ -13,9 +13,14 @@ from moontune.system.formatting import agreeing, counted
 TITLE = "Your text"
 
 
-def text_sentences(comparison: Comparison) -> list[str]:
-    """One of the base and one of the tuned model, and how far they hold; none where there is no
-    text."""
+MODELS = ("the base", "the tuned model")
+
+
+def text_sentences(
+    comparison: Comparison, names: tuple[str, str] = MODELS, each: str = "fold"
+) -> list[str]:
+    """One of either model, and how far they hold; none where there is no text. `each`: what has a
+    weight of its own where there are several."""
     found = comparison.domain_text
     if found is None:
         return []
@@ -23,21 +28,20 @@ def text_sentences(comparison: Comparison) -> list[str]:
     n, clips = found.use.known, counted(comparison.utterances, "test clip")
     known = f"{n} of the {clips} {agreeing(n, 'stands', 'stand')} in your text word for word"
     return [
-        _sentence("base", change.before, chosen.before, comparison),
-        _sentence("tuned model", change.after, chosen.after, comparison),
+        _sentence(names[0], change.before, _weights(chosen.before, comparison, each), comparison),
+        _sentence(names[1], change.after, _weights(chosen.after, comparison, each), comparison),
         *([f"{known}; of others expect less."] if n else []),
     ]
 
 
-def text_section(comparison: Comparison) -> list[str]:
+def text_section(comparison: Comparison, names: tuple[str, str] = MODELS) -> list[str]:
     """The same as Markdown."""
-    sentences = text_sentences(comparison)
+    sentences = text_sentences(comparison, names)
     return ["\n\n".join([f"### {TITLE}", *map(cell, sentences)])] if sentences else []
 
 
-def _sentence(name: str, m: Measure, chosen: Sequence[ChosenWeight], comparison: Comparison) -> str:
-    changed, weights = _change(m, comparison), _weights(chosen, comparison.unit)
-    return f"Your text in the consensus of the {name}: {changed}; {weights}."
+def _sentence(name: str, m: Measure, weights: str, comparison: Comparison) -> str:
+    return f"Your text in the consensus of {name}: {_change(m, comparison)}; {weights}."
 
 
 def _change(m: Measure, comparison: Comparison) -> str:
@@ -54,10 +58,10 @@ def _change(m: Measure, comparison: Comparison) -> str:
     )
 
 
-def _weights(chosen: Sequence[ChosenWeight], unit: str) -> str:
+def _weights(chosen: Sequence[ChosenWeight], comparison: Comparison, each: str) -> str:
     if len(chosen) == 1:
         return chosen[0].says
     listed = ", ".join(f"{one.weight:g}" for one in chosen)
     few = any(one.words < FEWEST for one in chosen)
-    usual = f", the usual one where these have fewer than {FEWEST} {unit}s" * few
-    return f"weight of each fold, by its own validation clips{usual}: {listed}"
+    usual = f", the usual one where these have fewer than {FEWEST} {comparison.unit}s" * few
+    return f"weight of each {each}, by its own validation clips{usual}: {listed}"

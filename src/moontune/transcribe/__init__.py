@@ -5,6 +5,7 @@ In reading order:
     command       `moontune transcribe`: recordings of any length to text with times
     recognizer    Any model as one that turns clips into text: a run, an adapter, a folder, a hub
                   id, ONNX
+    mending       Greedy transcripts without PyTorch, which is loaded for one that comes to no end
     own_words     (a folder) A user's key terms and text that a model is given: those asked for, or
                   its own
     recordings    The recordings a command line names, and the names of their transcripts

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moontune.config.schema import Decoding, EvalConfig, TokenCap
+from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, Language, language_named
 from moontune.models.arrays import Unplain, read_arrays
 from moontune.models.confidence.calibration import Calibration, read_calibration
-from moontune.models.decoding import TextLosses, Transcribe, Transcript
+from moontune.models.decoding import TextLosses, Transcribe, Transcript, length_batches
 from moontune.models.key_terms.weighing import KeyTerms
 from moontune.models.language_model import LanguageModel
 from moontune.models.locate import (
@@ -34,9 +35,11 @@ from moontune.models.provenance import (
 from moontune.models.standalone import DECODER, ENCODER, graph_file
 from moontune.system.device import choose_device, gpu_in_sight
 from moontune.system.files import user_path
+from moontune.transcribe.mending import MendedGreedy
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
+    from moontune.models.transcriber import Transcriber
     from moontune.pipeline.run_folder.run_dir import RunDir
 
 WHAT_MODEL_MAY_BE = (
@@ -65,7 +68,13 @@ class Recognizer:
     def __call__(
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
     ) -> list[Transcript]:
-        return self.transcribe(clips, cap or self.cap)
+        """Their transcripts, in the same order. Clips of like length are transcribed together,
+        which bounds the memory: each takes as much as the longest beside it."""
+        found: list[tuple[int, Transcript]] = []
+        for indices in length_batches([len(clip) / SAMPLE_RATE_HZ for clip in clips]):
+            transcripts = self.transcribe([clips[i] for i in indices], cap or self.cap)
+            found += zip(indices, transcripts, strict=True)
+        return [transcript for _, transcript in sorted(found, key=lambda pair: pair[0])]
 
 
 def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its own name
@@ -242,7 +251,7 @@ def _parts_of_adapter(folder: Path) -> _Parts:
 
 
 def _loaded(what: str, kind: str, parts: _Parts, how: _Listening) -> Recognizer:
-    calibration = _calibration(parts.run) if how.decoding != "greedy" else None
+    calibration = _calibration(parts.run, how.decoding) if how.decoding != "greedy" else None
     try:
         folder = locate(parts.base, parts.revision).folder
         parts = _with_language(parts)
@@ -298,14 +307,19 @@ def _cap(language: Language) -> TokenCap:
     return TokenCap(language.tokens_per_second, EvalConfig.token_margin)
 
 
-def _calibration(run: RunDir | None) -> Calibration:
-    """The run's own, or the default where it has none, or none yet of the adapter that is there.
+def _calibration(run: RunDir | None, decoding: Decoding) -> Calibration:
+    """The run's own, or the default where it has none, or none yet of the adapter that is there, or
+    one of another decoding.
 
     Raises UserError for a damaged one.
     """
     if run is None or "evaluate" not in run.stages() or not run.confidence.is_file():
         return Calibration()
-    return read_calibration(run.confidence, run.confidence_remedy)
+    found = read_calibration(run.confidence, run.confidence_remedy)
+    of_run = run.config().eval.decoding
+    if found.decoding is None and of_run != "greedy":  # an older run: it decoded so
+        found = dataclasses.replace(found, decoding=of_run)
+    return found.of(decoding)
 
 
 def _base(parts: _Parts, device: str) -> Base:
@@ -322,8 +336,16 @@ def _through_arrays(what: str, kind: str, parts: _Parts, folder: Path) -> Recogn
     """
     from moontune.models.onnx import OnnxTranscriber
 
+    def with_torch() -> Transcriber:
+        from moontune.models.adapter import load_adapted
+        from moontune.models.base_model import load_base
+        from moontune.models.transcriber import Transcriber
+
+        base = load_base(str(folder), None, "cpu")
+        return Transcriber(load_adapted(base, parts.adapter, parts.processor)[0])
+
     arrays = read_arrays(folder, parts.adapter, parts.processor)
-    transcriber = OnnxTranscriber.of_arrays(arrays)
+    transcriber = MendedGreedy(OnnxTranscriber.of_arrays(arrays), with_torch)
     note = None
     if parts.adapter is not None and trained_on(parts.adapter):
         note = other_weights(parts.adapter, weights_sha256(folder))

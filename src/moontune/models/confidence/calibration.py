@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from moontune.config.schema import Decoding
 from moontune.languages.table import current
 from moontune.models.confidence.agreement import Evidence
 from moontune.models.consensus import BEAMS
@@ -66,6 +67,9 @@ class Calibration:
     slope: float = 1.0  # above 0
     own: bool = False  # of the clips of a run
     origin: Origin | None = None  # None: no clips were asked for
+    # How the words of its clips were decoded; None: in runs older than this record.
+    decoding: Decoding | None = None
+    remark: str = ""  # why the default is used although a run has one of its own
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.intercept) and 0 < self.slope < math.inf):
@@ -80,13 +84,22 @@ class Calibration:
     def says(self) -> str:
         """What confidences rest on, in words."""
         if self.origin is None:
-            return NOT_YOURS
+            return f"{NOT_YOURS}: {self.remark}" if self.remark else NOT_YOURS
         of = f"{counted(self.origin.words, current().unit)} of {counted(self.origin.clips, 'clip')}"
         return f"calibrated on {of}" if self.own else f"{NOT_YOURS}: {self.origin.remark}"
 
+    def of(self, decoding: Decoding) -> Calibration:
+        """What words of a decoding go by: this one, or the default where it was fitted to words of
+        another, whose confidences by default mean something else."""
+        if not self.own or self.decoding in (None, decoding):
+            return self
+        remark = f"its run's calibration is of --decoding {self.decoding}, not {decoding}"
+        return Calibration(remark=remark)
+
     def to_json(self) -> dict[str, Any]:
         method = "Platt scaling drawn to the default" if self.own else "default"
-        return {"method": method, **asdict(self)}
+        row = {"method": method, **asdict(self)}
+        return {key: value for key, value in row.items() if key != "remark"}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Calibration:
@@ -94,7 +107,11 @@ class Calibration:
         if origin is not None:
             pairs = {k: (float(origin[k][0]), float(origin[k][1])) for k in ("brier", "ece")}
             origin = Origin(**{**origin, **pairs})
-        return cls(float(row["intercept"]), float(row["slope"]), row["own"] is True, origin)
+        decoding = row.get("decoding")
+        if decoding not in (None, *get_args(Decoding)):
+            raise ValueError(f"no decoding: {decoding}")
+        values = float(row["intercept"]), float(row["slope"]), row["own"] is True
+        return cls(*values, origin, decoding)
 
 
 def write_calibration(file: Path, calibration: Calibration) -> None:

@@ -12,14 +12,18 @@ from moontune.config.validation import check_values
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions
+from moontune.evaluation.domain_text.results import with_domain_text
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
-from moontune.evaluation.predictions import PredictionRow, prediction_row
+from moontune.evaluation.measures import TextUse
+from moontune.evaluation.predictions import PredictionRow, consensus_row, prediction_row
 from moontune.languages.table import speaking
+from moontune.pipeline.consensus.figures import text_of, use_of_both
 from moontune.pipeline.experiments.final import doubts_of, open_crossval
 from moontune.pipeline.run_folder.commands import final_command
 from moontune.pipeline.run_folder.opening import evaluated_run
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import use_base, use_it
+from moontune.report.domain_text import text_section
 from moontune.report.html.contents import comparison_page
 from moontune.report.key_terms import compared_terms_section
 from moontune.report.markdown import cell
@@ -73,18 +77,32 @@ def _compared(
     before, after = (compared_run(run, name) for run, name in zip(runs, names, strict=True))
     rows, mended = newer_references(before.predictions, after.predictions)
     before = replace(before, predictions=rows)
+    by = [run.config.eval.decoding for run in (before, after)]
+    texts = [text_of(run, "tuned") for run in runs]
+    use: TextUse | None = None
+    if by[0] == by[1] and texts[0] and texts[1]:
+        use = use_of_both(texts[0], texts[1])
+        before, after = (
+            replace(run, predictions=with_domain_text(run.predictions, text.texts))
+            for run, text in ((before, texts[0]), (after, texts[1]))
+        )
     try:
-        comparison = compare(before.predictions, after.predictions, args.seed)
+        comparison = compare(before.predictions, after.predictions, args.seed, use)
     except UserError as error:
         raise UserError(f"{names[0]} and {names[1]} cannot be compared: {error}") from None
     if "loss" not in comparison.measures:
         what = "training texts differ" if mended else "labels differ in style"
         remarks.insert(0, f"Their {what}, so losses are not compared.")
-    by = [run.config.eval.decoding for run in (before, after)]
     if by[0] != by[1]:
         remarks.append(
             f"{names[0]} was measured with --decoding {by[0]} and {names[1]} with --decoding "
             f"{by[1]}, so their greedy transcripts alone are compared."
+        )
+    elif any(texts) and use is None:
+        name = names[0] if texts[0] else names[1]
+        remarks.append(
+            f"{name} alone was measured with a text of the domain, so what that changes is not "
+            "compared; the run's own report has it."
         )
     if mended:
         remarks.insert(
@@ -161,6 +179,9 @@ def newer_references(
             "edits": again["edits"],
             "characters": again["characters"],
         }
+        if "consensus" in row:
+            text = row["consensus"]["hypothesis"]
+            scored["consensus"] = {**row["consensus"], **consensus_row(reference, text)}
         rows.append(scored)
     return rows, mended
 
@@ -254,6 +275,7 @@ def _markdown(runs: RunComparison) -> str:
         bootstrap_note(comparison),
         groups(comparison, names),
         words(comparison),
+        *text_section(comparison, names),
         *compared_terms_section(runs.key_terms, names),
         changed(runs.before.predictions, runs.after.predictions, names),
     ]

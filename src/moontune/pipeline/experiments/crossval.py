@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import stage_named
 from moontune.pipeline.stages.split import split_by_of
+from moontune.pipeline.stages.verdict import has_general
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import new_folder, remove_folder, write_json
 from moontune.system.formatting import counted
@@ -199,6 +201,33 @@ def check_unchanged(run: RunDir) -> None:
                     f"{path}: has another {called} than the cross-validation; redo it with "
                     f"--{setting.replace('_', '-')} {mine}, or start over with --overwrite"
                 )
+
+
+def check_alike(folds: Sequence[RunDir]) -> None:
+    """Raises UserError where folds that are measured have different bases, or general speech that
+    others have not, or where what they measured on that is missing or damaged."""
+    first, again = folds[0], "start the cross-validation over with --overwrite"
+    bases = [fold.stages()["evaluate"]["base"]["sha256"] for fold in folds]
+    measured = [_general_audio(fold) for fold in folds]
+    for fold, base, audio in zip(folds, bases, measured, strict=True):
+        if base != bases[0]:
+            weights = f"weights {base[:12]}, there {bases[0][:12]}"
+            raise UserError(
+                f"{fold.path}: is on another base than {first.path.name} ({weights}); {again}"
+            )
+        if audio != measured[0]:
+            raise UserError(
+                f"{fold.path}: was measured on other general speech than {first.path.name}; {again}"
+            )
+
+
+def _general_audio(fold: RunDir) -> str | None:
+    """A hash of the general speech that a fold was measured on; None where it has none."""
+    if not has_general(fold):
+        return None
+    for which in ("base", "tuned"):
+        fold.predictions(which, "general_")
+    return fold.read("general_eval_base.json").get("audio")
 
 
 def _content(file: Path) -> bytes:

@@ -23,6 +23,7 @@ from moontune.evaluation.phrasing import plainly, show
 from moontune.evaluation.predictions import PredictionRow
 from moontune.languages.table import RATES, current
 from moontune.pipeline.consensus.figures import text_use_of, weighed_predictions
+from moontune.pipeline.experiments.crossval import check_alike
 from moontune.pipeline.experiments.final import doubts
 from moontune.pipeline.key_terms.figures import key_terms_of, rare_words_of
 from moontune.pipeline.run_folder.commands import final_command
@@ -99,6 +100,7 @@ class FoldResults:
 def pool(run: RunDir, config: RunConfig) -> CrossvalResults:
     """Write the folds together: files as a run has them, crossval.json and the report."""
     folds = [_read(RunDir(run / f"fold-{n}")) for n in range(1, run.record()["folds"] + 1)]
+    check_alike([fold.run for fold in folds])
     before, after = (_pool_predictions(run, folds, which) for which in ("base", "tuned"))
     write_json(run / "eval_base.json", _together([fold.before for fold in folds]))
     write_json(run / "eval_tuned.json", _together([fold.after for fold in folds]))
@@ -349,7 +351,7 @@ def _cautions(comparison: Comparison, folds: list[FoldResults]) -> list[str]:
     for fold in folds:
         remarks = fold.run.stages()["labels"].get("remarks", [])
         texts += [f"In {fold.run.path.name}: {text}." for text in remarks]
-    if folds[0].run.stages()["labels"]["used"] == "as-written":
+    if any(fold.run.stages()["labels"]["used"] == "as-written" for fold in folds):
         texts += typography_taught(comparison)
     if comparison.collapsed:
         texts.append(f"Caution: the tuned models collapsed: {comparison.collapsed}.")

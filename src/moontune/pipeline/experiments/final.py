@@ -33,7 +33,12 @@ from moontune.evaluation.phrasing import show
 from moontune.languages.table import speaking
 from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.consensus.domain_text import take_over_weight, weighed_text
-from moontune.pipeline.experiments.crossval import BEFORE, OF_A_FOLD, check_unchanged
+from moontune.pipeline.experiments.crossval import (
+    BEFORE,
+    OF_A_FOLD,
+    check_alike,
+    check_unchanged,
+)
 from moontune.pipeline.general_speech import general_speech
 from moontune.pipeline.key_terms.writing import take_over_bonus, written_terms
 from moontune.pipeline.preflight import check_model, check_room
@@ -277,9 +282,7 @@ def _check_measured(crossval: FinishedCrossval) -> None:
                 written_terms(fold, which)
             if terms.has_text:
                 weighed_text(fold, which)
-    if has_general(first := crossval.folds[0]):
-        first.predictions("base", "general_")
-        first.read(_GENERAL_BASE[0])
+    check_alike(crossval.folds)
 
 
 def _check_audio(run: RunDir) -> None:
@@ -376,9 +379,9 @@ def _cached(run: RunDir, crossval: FinishedCrossval) -> BaseCache:
 
 def _takes_over_baseline(run: RunDir, crossval: FinishedCrossval) -> bool:
     """Take over the base's figures on general speech from a fold that labelled it alike."""
-    fold = crossval.folds[0]
-    texts = [manifest_hash(general_speech(r, "general")) for r in (run, fold)]
-    if texts[0] != texts[1]:
+    wanted = manifest_hash(general_speech(run, "general"))
+    alike = (f for f in crossval.folds if manifest_hash(general_speech(f, "general")) == wanted)
+    if (fold := next(alike, None)) is None:
         return False
     for name in _GENERAL_BASE:
         if has_general(run):

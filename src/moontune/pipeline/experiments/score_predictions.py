@@ -15,11 +15,13 @@ from moontune.config.validation import check_values
 from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.evaluation.comparison import compare, differing_conditions, why_no_consensus
+from moontune.evaluation.domain_text.results import with_domain_text
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
-from moontune.evaluation.measures import Comparison
+from moontune.evaluation.measures import Comparison, Sides, TextUse
 from moontune.evaluation.predictions import PredictionRow, read_predictions
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, Language, language_named, speaking
+from moontune.pipeline.consensus.figures import text_of
 from moontune.pipeline.run_folder.opening import evaluated_run
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import check_output, real_path, refuse_counted_twice
@@ -51,6 +53,7 @@ class Scorecard:
     names: tuple[str, str] | None  # None: one model, nothing is compared
     remarks: list[str]
     key_terms: TermFigures | None = None
+    each: str = "fold"  # what a text has a weight of its own for, where there are several
 
     def to_json(self) -> dict[str, Any]:
         row = self.comparison.to_json()
@@ -93,9 +96,13 @@ def score(args: ScoreArgs) -> Scorecard:
         others = _pool(before, remarks, remedies) if names else rows
         if line := why_no_consensus([*others, *rows]):
             remarks.append(line)
-        compared = compare(others, rows, args.seed)
+        use = None
+        if runs:
+            others, rows, use = _with_texts(runs, others, rows, remarks)
+        compared = compare(others, rows, args.seed, use)
         counted_terms = term_figures(terms, others, rows, args.seed) if terms else None
-        return Scorecard(compared, names, remarks, counted_terms)
+        each = "run" if len(runs) > 1 else "fold"
+        return Scorecard(compared, names, remarks, counted_terms, each)
 
 
 def _refuse_parts(folders: Sequence[Path]) -> None:
@@ -138,6 +145,32 @@ def _bases(runs: Sequence[RunDir]) -> list[str]:
         f"These runs adapt {len(bases)} different bases (weights {', '.join(bases)}): what stands "
         "under base is of all of them, and no figure is of one model."
     ]
+
+
+def _with_texts(
+    runs: Sequence[RunDir],
+    before: list[PredictionRow],
+    after: list[PredictionRow],
+    remarks: list[str],
+) -> tuple[list[PredictionRow], list[PredictionRow], TextUse | None]:
+    """The pooled rows of base and tuned models, also with what their runs' texts make of them where
+    all have one, by one decoding, and how. Raises UserError where a text is another by now."""
+    of_base, of_tuned = ([text_of(run, which) for run in runs] for which in ("base", "tuned"))
+    own = [one for one in of_base if one is not None]
+    if len(own) < len(runs) or why_no_consensus([*before, *after]):
+        if own:
+            remarks.append(
+                "Not all were measured with a text of the domain, by one decoding, so what that "
+                "changes is not pooled."
+            )
+        return before, after, None
+    with_texts, chosen = [], []
+    for rows, found in ((before, of_base), (after, of_tuned)):
+        texts = {clip: text for one in found if one for clip, text in one.texts.items()}
+        with_texts.append(with_domain_text(rows, texts))
+        chosen.append(tuple(weight for one in found if one for weight in one.chosen))
+    known = sum(len(one.known) for one in own)
+    return with_texts[0], with_texts[1], TextUse(Sides(*chosen), known)
 
 
 def _references(files: Sequence[Path]) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from moontune.config.schema import Decoding
 from moontune.evaluation.comparison import groups_of
 from moontune.evaluation.confidence.fitting import fit_calibration
 from moontune.evaluation.confidence.judged import JudgedWord, judged_row, judged_words
@@ -22,13 +24,13 @@ from moontune.system.formatting import counted
 from moontune.system.progress import Ui
 
 
-def calibrate(run: RunDir, ui: Ui, validation: Sequence[SearchedClip]) -> None:
-    """Calibrate the tuned model's confidences on the validation clips."""
+def calibrate(run: RunDir, ui: Ui, validation: Sequence[SearchedClip], decoding: Decoding) -> None:
+    """Calibrate the tuned model's confidences on the validation clips, so decoded."""
     clips = [
         judged_words(clip.utterance.text, clip.consensus.text, clip.consensus.confidences or ())
         for clip in validation
     ]
-    calibration = fit_calibration(clips)
+    calibration = replace(fit_calibration(clips), decoding=decoding)
     write_calibration(run.confidence, calibration)
     ui.note(f"confidences of {current().unit}s: {calibration.says}")
 
@@ -40,7 +42,8 @@ def calibrate_on_folds(run: RunDir, folds: RunDir) -> None:
     if clips is None:
         run.confidence.unlink(missing_ok=True)
     else:
-        write_calibration(run.confidence, fit_calibration(clips))
+        found = replace(fit_calibration(clips), decoding=folds.config().eval.decoding)
+        write_calibration(run.confidence, found)
 
 
 def confidence_of(runs: Sequence[RunDir], seed: int) -> WordConfidence | None:

@@ -73,7 +73,7 @@ def _by_consensus(
     elif group.is_main:
         run.words.domain_text.unlink(missing_ok=True)
     if calibrates:
-        group.on_main(lambda: calibrate(run, ui, validation))
+        group.on_main(lambda: calibrate(run, ui, validation, config.eval.decoding))
     elif group.is_main and which == "tuned":
         run.confidence.unlink(missing_ok=True)
 

@@ -30,7 +30,7 @@ from moontune.report.confidence import (
     reliability_rows,
     reliability_sentence,
 )
-from moontune.report.domain_text import text_sentences
+from moontune.report.domain_text import MODELS, text_sentences
 from moontune.report.final_adapter import expectation
 from moontune.report.html.changed_clips import (
     ChangedClip,
@@ -74,6 +74,7 @@ from moontune.report.results import (
 )
 from moontune.report.suspicion import row_of, suspicion, used_for
 
+OWN_NAMES = ("base", "tuned")  # of a run's own models
 _SHORT = 14  # characters of a name that fits into a plot
 _CURVE_POINTS = 50
 _SUSPECTS = 12  # shown at least, if only as text
@@ -138,7 +139,7 @@ class Page:
     comparison: Comparison
     predictions: tuple[list[PredictionRow], list[PredictionRow]]  # of the same clips
     audio: Mapping[str, Path | AudioPart]  # the clips' files by id
-    names: tuple[str, str] = ("base", "tuned")
+    names: tuple[str, str] = OWN_NAMES
     badge: Badge | None = None  # None: there is nothing to judge
     rule: str = ""  # whether the plan's rule is met
     next_steps: Sequence[NextStep] = ()
@@ -173,7 +174,7 @@ def render_page(page: Page, clips: int) -> str:
         "cards": measure_cards(comparison, labels),
         "parts_of_loss": loss_parts(comparison),
         "errors": word_errors(comparison),
-        "text": text_sentences(comparison),
+        "text": text_sentences(comparison, MODELS if page.names == OWN_NAMES else labels),
         "terms": shown_terms(page, labels, clips),
         "rare": rare_sentences(page.rare_words, RARE_NAMES) if page.rare_words else [],
         "sure": shown_confidence(page.confidence) if page.confidence else None,
