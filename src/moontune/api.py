@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from moontune.data.manifest import Utterance
     from moontune.evaluation.evaluate import Evaluation
     from moontune.models.base_model import Base
-    from moontune.report.results import FinalResults, RunResults
+    from moontune.report.results.final import FinalResults
+    from moontune.report.results.run import RunResults
     from moontune.transcribe.recognizer import Recognizer
 
 

@@ -15,7 +15,7 @@ from moontune.evaluation.comparison import compare
 from moontune.export.base_facts import Licence, licence_of, licence_text
 from moontune.export.model_card import card, held_out
 from moontune.languages.table import Language, speaking
-from moontune.report.results import RunMetrics
+from moontune.report.results.metrics import RunMetrics
 
 
 def measured() -> RunMetrics:

@@ -18,7 +18,7 @@ from moontune.data.normalizer import normalize
 from moontune.languages.table import Language, speaking
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.report import COLLECTED
-from moontune.report.results import RunResults
+from moontune.report.results.run import RunResults
 
 
 def data_set(folder: Path, code: str) -> Path:

@@ -18,7 +18,7 @@ from moontune.evaluation.domain_text.weight import ChosenWeight
 from moontune.evaluation.measures import Measure, Sides, TextChange, TextUse
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.next_steps import next_steps
-from moontune.report.results import NextStep
+from moontune.report.results.metrics import NextStep
 
 
 @pytest.fixture

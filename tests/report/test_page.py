@@ -33,7 +33,8 @@ from moontune.report.html.page import Badge, Heading, render_page, short_names
 from moontune.report.html.reliability_picture import reliability_picture
 from moontune.report.html.templating import breakable, prose
 from moontune.report.provenance import Section
-from moontune.report.results import GeneralSpeech, LossHistory, NextStep
+from moontune.report.results.metrics import GeneralSpeech, NextStep
+from moontune.report.results.run import LossHistory
 
 LOADING = {"src", "href", "srcset", "poster", "data", "action", "xlink:href"}
 HOSTILE = [

@@ -22,7 +22,8 @@ from moontune.report.public import (
     public_comparison,
     public_settings,
 )
-from moontune.report.results import ArtifactClip, ArtifactTest, GeneralSpeech, RunResults
+from moontune.report.results.metrics import GeneralSpeech
+from moontune.report.results.run import ArtifactClip, ArtifactTest, RunResults
 from moontune.report.run_markdown import render, render_public
 
 SECRET = "quixotic"  # stands in all that is somebody's

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from moontune.config.schema import TokenCap
-from moontune.report.results import EvaluationFigures, GeneralSpeech
+from moontune.report.results.metrics import EvaluationFigures, GeneralSpeech
 from moontune.training.summary import ReversedClips, TrainingSummary
 
 

@@ -16,18 +16,10 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.html.contents import comparison_page, crossval_page, run_page
 from moontune.report.provenance import setting_facts, shared_text
-from moontune.report.results import (
-    ComparedRun,
-    CrossvalResults,
-    FoldFigures,
-    GeneralSpeech,
-    LossHistory,
-    NextStep,
-    RunComparison,
-    RunResults,
-    StepLoss,
-    ValidationLoss,
-)
+from moontune.report.results.compared import ComparedRun, RunComparison
+from moontune.report.results.crossval import CrossvalResults, FoldFigures
+from moontune.report.results.metrics import GeneralSpeech, NextStep
+from moontune.report.results.run import LossHistory, RunResults, StepLoss, ValidationLoss
 from moontune.report.run_markdown import render
 
 

@@ -23,19 +23,17 @@ from moontune.evaluation.key_terms.results import KeyTermResults, key_term_resul
 from moontune.evaluation.measures import Comparison, Sides
 from moontune.report.html.page import Badge, Heading, Page
 from moontune.report.provenance import Section
-from moontune.report.results import (
-    ArtifactTest,
+from moontune.report.results.metrics import (
     BaseOrigin,
     Corpus,
     Environment,
     EvaluationFigures,
     GeneralSpeech,
-    LossHistory,
     NextStep,
     RunData,
     RunMetrics,
-    RunResults,
 )
+from moontune.report.results.run import ArtifactTest, LossHistory, RunResults
 from moontune.system.device import Device
 from moontune.training.summary import ReversedClips, TrainingFigures, TrainingSummary
 

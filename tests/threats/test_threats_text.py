@@ -32,7 +32,7 @@ from moontune.export.base_facts import Licence
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages.report import section_key, with_section_first
 from moontune.report.markdown import cell, code, table
-from moontune.report.results import NextStep, RunMetrics
+from moontune.report.results.metrics import NextStep, RunMetrics
 from moontune.transcribe.long_form import SegmentTranscript
 from moontune.transcribe.recordings import Recording
 from moontune.transcribe.segmentation import FRAME, Segment, SegmentationConfig

@@ -21,13 +21,9 @@ if TYPE_CHECKING:
     from moontune.evaluation.key_terms.results import KeyTermResults
     from moontune.pipeline.experiments.score_predictions import Scorecard
     from moontune.pipeline.experiments.sweep_report import SweepResult
-    from moontune.report.results import (
-        CrossvalResults,
-        FinalMetrics,
-        FinalResults,
-        NextStep,
-        RunMetrics,
-    )
+    from moontune.report.results.crossval import CrossvalResults
+    from moontune.report.results.final import FinalMetrics, FinalResults
+    from moontune.report.results.metrics import NextStep, RunMetrics
 
 _PLAIN_EVERY_S = 15.0
 

@@ -17,7 +17,7 @@ from moontune.export.vendor_runtime import TINY
 from moontune.languages.table import LATIN_RATE, current
 from moontune.models.locate import is_hub_id
 from moontune.report.markdown import cell, table
-from moontune.report.results import BaseOrigin, Corpus
+from moontune.report.results.metrics import BaseOrigin, Corpus
 from moontune.system.formatting import counted, percent
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from moontune.report.final_adapter import expectation
 from moontune.report.markdown import cell, code, table
 from moontune.report.markdown_tables import bootstrap_note, measures, rates_named
 from moontune.report.public import public_cautions
-from moontune.report.results import (
+from moontune.report.results.final import FinalMetrics
+from moontune.report.results.metrics import (
     BaseOrigin,
     Corpus,
     Environment,
-    FinalMetrics,
     GeneralSpeech,
     RunMetrics,
 )

@@ -2,8 +2,7 @@
 
 In reading order:
 
-    results          The values that reports are made of: one run's results, two runs compared, a
-                     cross-validation, its adapter
+    results          (a folder) The values that reports are made of
     markdown         Markdown that holds any text without letting it become markup
     markdown_tables  A comparison with its intervals in Markdown tables
     provenance       The provenance of a run as tables: its data, artifact, commands, settings

@@ -27,7 +27,8 @@ from moontune.report.provenance import (
     setting_facts,
 )
 from moontune.report.public import Place, public_commands, public_final, public_settings
-from moontune.report.results import Expectation, FinalMetrics, FinalResults, GeneralSpeech
+from moontune.report.results.final import Expectation, FinalMetrics, FinalResults
+from moontune.report.results.metrics import GeneralSpeech
 from moontune.report.run_markdown import next_steps_text, section_text
 from moontune.system.formatting import agreeing, counted
 

@@ -12,7 +12,7 @@ from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.languages.table import current
 from moontune.report.markdown import cell, table
-from moontune.report.results import RunMetrics
+from moontune.report.results.metrics import RunMetrics
 from moontune.report.suspicion import row_of, suspicion, used_for
 from moontune.system.formatting import counted, percent
 

@@ -13,7 +13,9 @@ from moontune.config.validation import in_effect, without_effect
 from moontune.data.recordings import KeptTogether
 from moontune.data.sources.base import DataOrigin
 from moontune.languages.table import current
-from moontune.report.results import ArtifactTest, FinalMetrics, RunMetrics, RunResults
+from moontune.report.results.final import FinalMetrics
+from moontune.report.results.metrics import RunMetrics
+from moontune.report.results.run import ArtifactTest, RunResults
 from moontune.system.formatting import counted, percent
 
 _NAMED = 4  # settings in the title of a folded table

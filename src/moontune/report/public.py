@@ -22,12 +22,11 @@ from moontune.evaluation.acceptance import Check, Verdict
 from moontune.evaluation.measures import Comparison
 from moontune.report.key_terms import public_key_terms
 from moontune.report.provenance import Section, command_facts, setting_facts
-from moontune.report.results import (
+from moontune.report.results.final import Expectation, FinalMetrics
+from moontune.report.results.metrics import (
     BaseOrigin,
     Corpus,
     Environment,
-    Expectation,
-    FinalMetrics,
     GeneralSpeech,
     RunData,
     RunMetrics,

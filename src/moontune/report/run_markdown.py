@@ -28,7 +28,8 @@ from moontune.report.provenance import (
     provenance_of,
 )
 from moontune.report.public import Place, public_commands, public_metrics, public_settings
-from moontune.report.results import LossHistory, NextStep, RunMetrics, RunResults
+from moontune.report.results.metrics import NextStep, RunMetrics
+from moontune.report.results.run import LossHistory, RunResults
 
 
 def render(results: RunResults) -> str:

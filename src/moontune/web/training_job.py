@@ -21,7 +21,7 @@ from starlette.requests import Request
 
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
 from moontune.pipeline.run_folder.opening import open_run
-from moontune.report.results import RunMetrics
+from moontune.report.results.metrics import RunMetrics
 from moontune.web.next_training import NextTraining
 from moontune.web.requests import Refused
 

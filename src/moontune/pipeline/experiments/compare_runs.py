@@ -28,7 +28,8 @@ from moontune.report.html.contents import comparison_page
 from moontune.report.key_terms import compared_terms_section
 from moontune.report.markdown import cell
 from moontune.report.markdown_tables import bootstrap_note, changed, edits, groups, measures, words
-from moontune.report.results import ComparedRun, NextStep, RunComparison
+from moontune.report.results.compared import ComparedRun, RunComparison
+from moontune.report.results.metrics import NextStep
 from moontune.report.run_markdown import next_steps_text
 from moontune.system.files import check_output, file_sha256, real_path, write_text
 from moontune.system.formatting import counted

@@ -71,14 +71,9 @@ from moontune.report.public import (
     public_origin,
     public_settings,
 )
-from moontune.report.results import (
-    CrossvalResults,
-    FoldFigures,
-    FoldTraining,
-    GeneralSpeech,
-    LossHistory,
-    NextStep,
-)
+from moontune.report.results.crossval import CrossvalResults, FoldFigures, FoldTraining
+from moontune.report.results.metrics import GeneralSpeech, NextStep
+from moontune.report.results.run import LossHistory
 from moontune.report.run_markdown import next_steps_text, section_text
 from moontune.system.files import write_json, write_jsonl
 from moontune.system.formatting import counted

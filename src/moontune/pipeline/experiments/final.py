@@ -54,7 +54,7 @@ from moontune.pipeline.stages.confidence import calibrate_on_folds
 from moontune.pipeline.stages.report import check_report_file, collected_report
 from moontune.pipeline.stages.train import TrainOptions, UnvalidatedTraining
 from moontune.pipeline.stages.verdict import has_general
-from moontune.report.results import KeptUpdate
+from moontune.report.results.final import KeptUpdate
 from moontune.system.distributed import SINGLE, ProcessGroup
 from moontune.system.files import damage_as_user_error, new_folder, read_json, write_jsonl
 from moontune.system.progress import Ui

@@ -24,13 +24,9 @@ from moontune.pipeline.stages.report import Rendered, write_report
 from moontune.pipeline.stages.verdict import general_comparison, general_row, mps_fallbacks
 from moontune.report.final_adapter import render_final, render_final_public, statement
 from moontune.report.html.contents import final_page
-from moontune.report.results import (
-    ArtifactTest,
-    Expectation,
-    FinalMetrics,
-    FinalResults,
-    NextStep,
-)
+from moontune.report.results.final import Expectation, FinalMetrics, FinalResults
+from moontune.report.results.metrics import NextStep
+from moontune.report.results.run import ArtifactTest
 from moontune.system.files import damage_as_user_error, write_json
 from moontune.system.formatting import counted
 from moontune.training.stability import unsteady

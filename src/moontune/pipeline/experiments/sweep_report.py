@@ -43,14 +43,9 @@ from moontune.report.public import (
     public_origin,
     public_settings,
 )
-from moontune.report.results import (
-    Advice,
-    NextStep,
-    RunComparison,
-    RunMetrics,
-    SweepTrials,
-    TrialFigures,
-)
+from moontune.report.results.compared import RunComparison
+from moontune.report.results.crossval import Advice, SweepTrials, TrialFigures
+from moontune.report.results.metrics import NextStep, RunMetrics
 from moontune.report.run_markdown import next_steps_text, section_text
 from moontune.system.files import write_json
 

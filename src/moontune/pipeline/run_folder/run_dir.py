@@ -13,7 +13,9 @@ from moontune.errors import UserError
 from moontune.pipeline.run_folder.commands import final_command
 from moontune.pipeline.run_folder.files import TRAIN_LOG, RunFiles
 from moontune.pipeline.run_folder.words import RunWords
-from moontune.report.results import ArtifactTest, FinalMetrics, LossHistory, RunMetrics, RunResults
+from moontune.report.results.final import FinalMetrics
+from moontune.report.results.metrics import RunMetrics
+from moontune.report.results.run import ArtifactTest, LossHistory, RunResults
 from moontune.system.files import damage_as_user_error, write_text
 
 # Settings that are paths, relative to the folder that a run began in.

@@ -12,7 +12,7 @@ from moontune.evaluation.acceptance import Verdict
 from moontune.evaluation.measures import Comparison, Measure
 from moontune.evaluation.phrasing import effect_shown
 from moontune.pipeline.run_folder.run_dir import PATHS, RunDir
-from moontune.report.results import NextStep, RunMetrics
+from moontune.report.results.metrics import NextStep, RunMetrics
 from moontune.system.formatting import counted, percent
 
 _TIMES = {1: "two to three times", 3: "five to six times"}  # greedy's, by the speeds heard

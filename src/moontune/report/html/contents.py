@@ -13,14 +13,11 @@ from moontune.evaluation.phrasing import plainly
 from moontune.report.final_adapter import sections_of
 from moontune.report.html.page import Badge, Heading, Page, render_final_page, render_page
 from moontune.report.provenance import Section, command_facts, provenance_of
-from moontune.report.results import (
-    CrossvalResults,
-    FinalResults,
-    RunComparison,
-    RunMetrics,
-    RunResults,
-    SweepTrials,
-)
+from moontune.report.results.compared import RunComparison
+from moontune.report.results.crossval import CrossvalResults, SweepTrials
+from moontune.report.results.final import FinalResults
+from moontune.report.results.metrics import RunMetrics
+from moontune.report.results.run import RunResults
 
 _OUTCOMES = {"better": "better", "smoke": "better", "undecided": "undecided"}
 

@@ -11,7 +11,7 @@ from moontune.evaluation.measures import Comparison, GroupRow, Measure, Sides
 from moontune.evaluation.phrasing import at_speeds, effect_shown
 from moontune.report.html import svg
 from moontune.report.html.templating import FIXED_SPACE
-from moontune.report.results import SweepTrials, TrialFigures
+from moontune.report.results.crossval import SweepTrials, TrialFigures
 
 _TITLES = {
     "wer": "Word error rate",

@@ -23,6 +23,7 @@ from moontune.evaluation.key_terms.phrasing import (
 )
 from moontune.evaluation.key_terms.rare_words import RareWords
 from moontune.evaluation.key_terms.results import KeyTermResults
+from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow
 from moontune.evaluation.screening.suspects import Suspect
 from moontune.report.confidence import (
@@ -61,17 +62,10 @@ from moontune.report.key_terms import (
 )
 from moontune.report.markdown_tables import endings
 from moontune.report.provenance import Section
-from moontune.report.results import (
-    Comparison,
-    FinalResults,
-    FoldTraining,
-    GeneralSpeech,
-    LossHistory,
-    NextStep,
-    StepLoss,
-    SweepTrials,
-    ValidationLoss,
-)
+from moontune.report.results.crossval import FoldTraining, SweepTrials
+from moontune.report.results.final import FinalResults
+from moontune.report.results.metrics import GeneralSpeech, NextStep
+from moontune.report.results.run import LossHistory, StepLoss, ValidationLoss
 from moontune.report.suspicion import row_of, suspicion, used_for
 
 OWN_NAMES = ("base", "tuned")  # of a run's own models
