@@ -445,6 +445,18 @@ def test_the_only_text_is_of_the_only_recording(
         assert said in result.imported.sources[0].taken_for
 
 
+def test_subtitles_are_taken_before_the_json_of_a_service(tmp_path: Path) -> None:
+    """They may be its text as somebody corrected it; and it is read only since it is known."""
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.srt").write_text(srt(*timed()))
+    rows = [{"word": f"um {t}", "start": s, "end": e} for s, e, t in words()]
+    document = {"results": {"channels": [{"alternatives": [{"words": rows}]}]}}
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert result.reasons == [("talk.json", "another text")]
+
+
 def test_a_text_whose_recording_is_not_known_is_left_out(tmp_path: Path) -> None:
     recording(tmp_path)
     (tmp_path / "talk.srt").write_text(srt(*timed()))

@@ -17,7 +17,7 @@ from moontune.importing.timed.elan import EAF
 from moontune.importing.timed.labels import LABELS
 from moontune.importing.timed.nist import CTM, STM
 from moontune.importing.timed.otranscribe import OTRANSCRIBE
-from moontune.importing.timed.recognisers.kinds import JSON_KINDS
+from moontune.importing.timed.recognisers.kinds import OF_SERVICES, WHISPER
 from moontune.importing.timed.recognisers.whisper_tsv import WHISPER_TSV
 from moontune.importing.timed.subtitles.sbv import SBV
 from moontune.importing.timed.subtitles.srt_vtt import SRT, VTT
@@ -27,11 +27,13 @@ from moontune.importing.timed.textgrid import TEXTGRID
 from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, left_out
 
 # Of several beside one recording the first is taken: what people made before what programs did,
-# and what has finer times before what has coarser.
+# and what has finer times before what has coarser. Subtitles beside a service's JSON may be its
+# text as somebody corrected it.
 KINDS: tuple[TimedKind, ...] = (
     *(EAF, TEXTGRID),
-    *(*JSON_KINDS, WHISPER_TSV),
+    *(WHISPER, WHISPER_TSV),
     *(VTT, SRT, SUBSTATION, TTML, SBV),
+    *OF_SERVICES,
     *(STM, CTM, LABELS, OTRANSCRIBE),
 )
 MANY = (STM, CTM)  # of several recordings, which they name
