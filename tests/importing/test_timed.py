@@ -445,6 +445,26 @@ def test_the_only_text_is_of_the_only_recording(
         assert said in result.imported.sources[0].taken_for
 
 
+def test_texts_of_several_kinds_are_of_the_only_recording(tmp_path: Path) -> None:
+    """As YouTube gives captions for download, and one that only newer versions read."""
+    source = tmp_path / "in"
+    samples = recording(source)
+    (source / "captions.srt").write_text(srt(*timed()))
+    of_sbv = [f"{clock(s, '.')},{clock(e, '.')}\n{t}\n" for s, e, t in timed()]
+    (source / "captions.sbv").write_text("\n".join(of_sbv))
+    rows = [{"word": t, "start": s, "end": e} for s, e, t in words()]
+    document = {"results": {"channels": [{"alternatives": [{"words": rows}]}]}}
+    (source / "response.json").write_text(json.dumps(document))
+    for name in ("", "captions.srt"):
+        result = run_import(source / name, output=tmp_path / f"out{name}")
+        assert tuple(result.texts) == WHOLE
+        cut_as_wanted(result, samples)
+        assert result.imported.sources[0].formats == ("srt",)
+    (source / "second.srt").write_text(srt(*timed()))  # which of the two is not known
+    with pytest.raises(UserError, match=r"captions\.srt has times, and no recording captions is"):
+        run_import(source, output=tmp_path / "none")
+
+
 def test_subtitles_are_taken_before_the_json_of_a_service(tmp_path: Path) -> None:
     """They may be its text as somebody corrected it; and it is read only since it is known."""
     recording(tmp_path / "in")
