@@ -315,6 +315,24 @@ def test_a_long_segment_with_times_of_words_is_cut_between_them(tmp_path: Path) 
     cut_as_wanted(result, samples)
 
 
+@pytest.mark.parametrize("unknown", [{}, {"start": None, "end": None}])
+def test_a_word_without_times_at_a_segments_edge_is_in_its_clip(
+    tmp_path: Path, unknown: dict
+) -> None:
+    """As whisperx leaves figures that it could not align."""
+    samples = recording(tmp_path / "in")
+    segments = []
+    for s, e, text in timed():
+        parts = [w for w in words() if s <= w[0] < e]
+        spoken = [{"word": w, "start": a, "end": b} for a, b, w in parts]
+        spoken[0] = spoken[-1] = {"word": "1984"} | unknown
+        segments.append({"start": s, "end": e, "text": text, "words": spoken})
+    (tmp_path / "in/talk.json").write_text(json.dumps({"segments": segments}))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+
+
 def test_tiers_of_two_speakers_overlap_only_where_they_do(tmp_path: Path) -> None:
     recording(tmp_path)
     ann = [(0.5, 3.0, "Ann alone."), (8.0, 9.5, "Both at once.")]
