@@ -309,6 +309,29 @@ def test_a_segment_that_is_not_understood_is_left_out(
     assert result.reasons == [("talk.json:segment 1", reason)]
 
 
+UNUSUAL = {
+    "assemblyai": (assemblyai(), "utterances", {"start": None, "end": 1, "text": "?",
+                                                "confidence": 0}),
+    "azure": (azure("iso"), "recognizedPhrases", {"offset": "PT0S", "duration": "PT1S",
+                                                  "nBest": []}),
+    "rev": (rev(), "monologues", {"speaker": 0, "elements": []}),
+    "speechmatics": (speechmatics(), "results", {"type": "speaker_change", "start_time": 0}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_a_first_part_without_speech_does_not_hide_the_others(tmp_path: Path, name: str) -> None:
+    document, parts, first = UNUSUAL[name]
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.json").write_text(
+        json.dumps({**document, parts: [first, *document[parts]]})
+    )
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    known = {"assemblyai": ["bad row"], "azure": ["bad row"]}
+    assert [reason for _, reason in result.reasons] == known.get(name, [])
+
+
 @pytest.mark.parametrize(
     "content",
     [

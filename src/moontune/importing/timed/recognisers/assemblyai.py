@@ -32,8 +32,8 @@ def _parts(document: Any) -> list[Any] | None:
 
 
 def _in_ms(part: dict[str, Any]) -> bool:
-    """Whether times are whole milliseconds: seconds have parts."""
-    times = (part.get("start"), part.get("end"))
+    """Whether times, where there are any, are whole milliseconds: seconds have parts."""
+    times = [time for time in (part.get("start"), part.get("end")) if time is not None]
     return all(isinstance(time, int) and not isinstance(time, bool) for time in times)
 
 
