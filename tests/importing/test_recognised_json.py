@@ -282,6 +282,22 @@ def test_channels_are_read_apart_and_each_has_numbers_of_its_own(
     assert len({u.speaker for u in result.rows}) == 2
 
 
+def test_letters_of_several_channels_are_no_people_in_other_recordings(tmp_path: Path) -> None:
+    """AssemblyAI's of channels are `1A`."""
+    for name in ("monday", "friday"):
+        write(tmp_path / f"in/{name}.wav", np.stack([speech(), speech()], axis=1))
+        rows = [
+            {"start": ms(s), "end": ms(e), "channel": str(1 + who), "text": t, "confidence": 1,
+             "speaker": f"{1 + who}A"}
+            for who, (s, e, t) in zip(WHO, timed(), strict=True)
+        ]  # fmt: skip
+        (tmp_path / f"in/{name}.json").write_text(json.dumps({"utterances": rows}))
+    one = run_import(tmp_path / "in/monday.json", output=tmp_path / "one", link=True)
+    assert {u.speaker for u in one.rows} == {"Speaker 1-A", "Speaker 2-A"}
+    both = run_import(tmp_path / "in", output=tmp_path / "both", link=True)
+    assert {u.speaker for u in both.rows} == {None}
+
+
 @pytest.mark.parametrize(
     ("part", "reason"),
     [

@@ -11,7 +11,8 @@ from moontune.data.manifest import Utterance
 from moontune.system.formatting import counted
 
 _NUMBERED = re.compile(
-    r"\[?(?:speaker|spkr?|voice|person)[ _-]?(?:\d{1,3}(?:-\d{1,3})?|[a-z])\]?|[a-z]|unknown",
+    r"\[?(?:speaker|spkr?|voice|person)[ _-]?(?:\d{1,3}(?:-(?:\d{1,3}|[a-z]))?|[a-z])\]?"
+    r"|[a-z]|unknown",
     re.IGNORECASE,
 )
 _RECORDING = "recording"  # of SESSION_FIELDS: what `moontune import` writes
