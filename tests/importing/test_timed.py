@@ -495,6 +495,20 @@ def test_subtitles_are_taken_before_the_json_of_a_service(tmp_path: Path) -> Non
     assert result.reasons == [("talk.json", "another text")]
 
 
+@pytest.mark.parametrize(("content", "count"), [("<tt><body/></tt>\n", 1), (" \n", 0)])
+def test_an_srt_that_is_something_else_is_not_passed_over(
+    tmp_path: Path, content: str, count: int
+) -> None:
+    """An empty one is what Whisper writes where nobody speaks."""
+    for name in ("talk", "other"):
+        recording(tmp_path / "in", f"{name}.wav")
+    (tmp_path / "in/talk.srt").write_text(srt(*timed()))
+    (tmp_path / "in/other.srt").write_text(content)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert result.reasons == [("other.srt", "bad row")] * count
+
+
 def test_a_text_whose_recording_is_not_known_is_left_out(tmp_path: Path) -> None:
     recording(tmp_path)
     (tmp_path / "talk.srt").write_text(srt(*timed()))

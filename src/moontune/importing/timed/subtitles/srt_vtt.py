@@ -55,6 +55,12 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
             captions.append(Caption(where, start, end, words, _voice(cue.raw_text)))
     lost = len(lines) - len(parsed.captions)
     left = (left_out(name, name, BAD_ROW, f"{lost} captions are not written as such"),) * (lost > 0)
+    if added and not lines and text.strip() != _HEAD.strip():
+        detail = (
+            "has no line such as 00:00:01,000 --> 00:00:02,000, as SRT has; give it the suffix of "
+            "what it is, or export it again"
+        )
+        left = (left_out(name, name, BAD_ROW, detail),)
     return Captioned(tuple(captions), left_out=left)
 
 
