@@ -298,6 +298,16 @@ def test_letters_of_several_channels_are_no_people_in_other_recordings(tmp_path:
     assert {u.speaker for u in both.rows} == {None}
 
 
+def test_what_rev_did_not_understand_stands_apart_from_words(tmp_path: Path) -> None:
+    """Letters between brackets at a word are an editor's: `[H]e said`."""
+    recording(tmp_path / "in")
+    document = rev()
+    document["monologues"][2]["elements"].insert(0, {"type": "unknown", "value": "<foreign>"})
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts[1] == f"[foreign] {WHOLE[1]}"
+
+
 @pytest.mark.parametrize(
     ("part", "reason"),
     [

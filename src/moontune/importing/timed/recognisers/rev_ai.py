@@ -60,7 +60,7 @@ def _words(monologue: dict[str, Any], who: str | None) -> Iterator[_Word]:
     for element in dicts(monologue.get("elements")) or ():
         text, kind = str(element.get("value") or ""), element.get("type")
         if kind == "unknown":
-            text = f" [{text.strip('<>[] ') or 'inaudible'}]"
+            text = f" [{text.strip('<>[] ') or 'inaudible'}] "
         if kind == "text" and element.get("ts") is not None:
             if word is not None:
                 yield word
