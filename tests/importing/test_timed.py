@@ -303,6 +303,25 @@ def test_captions_that_roll_up_are_said_once(tmp_path: Path) -> None:
     cut_as_wanted(result, samples)
 
 
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_a_caption_that_is_shown_again_for_each_word_lasts_as_long_as_all(
+    tmp_path: Path, gap: str
+) -> None:
+    """Whisper's `--highlight_words True`, of captions of one line and of two."""
+    samples = recording(tmp_path / "in")
+    cues = []
+    for s, e, text in timed():
+        parts = text.split()
+        for i, (a, b, word) in enumerate(w for w in words() if s <= w[0] < e):
+            shown = [*parts[:i], f"<u>{word}</u>", *parts[i + 1 :]]
+            first, *rest = shown
+            cues.append((a, b, f"{first}{gap or ' '}{' '.join(rest)}"))
+    (tmp_path / "in/talk.srt").write_text(srt(*cues))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+
+
 def test_a_long_segment_with_times_of_words_is_cut_between_them(tmp_path: Path) -> None:
     samples = recording(tmp_path)
     segment = {
