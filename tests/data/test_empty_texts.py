@@ -64,6 +64,8 @@ def test_a_word_that_is_said_elsewhere_is_a_text(texts: list[str], word: str) ->
         (["nan", "yes", "no", "stop"], "nan"),  # no command is called so
         (["None", "yes", "no", "stop"], "None"),  # of small letters
         (["NULL", "null", "eins", "zwei"], "NULL"),
+        (["null", "你好。", "没有", "我们走吧。"], "null"),  # of no letters, small or large
+        (["None", "你好。", "没有", "我们走吧。"], "None"),
         (["None", "None", "None", "none of it", "None left.", "none, he said"], "None"),
         (["nan", "nan bread", *SENTENCES], "nan"),
         (["None"], "None"),

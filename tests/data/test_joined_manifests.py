@@ -318,6 +318,14 @@ def test_numbers_of_a_whole_corpus_or_of_one_recording_stay_people(tmp_path: Pat
         *({"audio": f"{i}.wav", "speaker": "spk01", "recording": f"r{i}"} for i in range(2)),
     )
     more = talk(tmp_path / "b.jsonl", "r2", "spk01")
+    train = written(
+        tmp_path / "train.jsonl",
+        *({"audio": f"t{i}.wav", "speaker": f"spk0{1 + i // 2}", "recording": f"r{i}"}
+          for i in range(3)),
+    )  # fmt: skip
+    test = talk(tmp_path / "test.jsonl", "r7", "spk02")  # of one recording in each
+    speakers = [u.speaker for u in sample_manifests([train, test], None, 1).utterances]
+    assert speakers == ["spk01", "spk01", "spk02", "spk02"]
     again = talk(tmp_path / "c.jsonl", "r2", "spk01", "spk01")
     clips = written(tmp_path / "d.jsonl", {"audio": "x.wav", "speaker": "speaker_01"})
     others = written(tmp_path / "e.jsonl", {"audio": "y.wav", "speaker": "speaker_01"})

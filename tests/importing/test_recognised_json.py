@@ -282,6 +282,32 @@ def test_channels_are_read_apart_and_each_has_numbers_of_its_own(
     assert len({u.speaker for u in result.rows}) == 2
 
 
+def test_letters_of_several_channels_are_no_people_in_other_recordings(tmp_path: Path) -> None:
+    """AssemblyAI's of channels are `1A`."""
+    for name in ("monday", "friday"):
+        write(tmp_path / f"in/{name}.wav", np.stack([speech(), speech()], axis=1))
+        rows = [
+            {"start": ms(s), "end": ms(e), "channel": str(1 + who), "text": t, "confidence": 1,
+             "speaker": f"{1 + who}A"}
+            for who, (s, e, t) in zip(WHO, timed(), strict=True)
+        ]  # fmt: skip
+        (tmp_path / f"in/{name}.json").write_text(json.dumps({"utterances": rows}))
+    one = run_import(tmp_path / "in/monday.json", output=tmp_path / "one", link=True)
+    assert {u.speaker for u in one.rows} == {"Speaker 1-A", "Speaker 2-A"}
+    both = run_import(tmp_path / "in", output=tmp_path / "both", link=True)
+    assert {u.speaker for u in both.rows} == {None}
+
+
+def test_what_rev_did_not_understand_stands_apart_from_words(tmp_path: Path) -> None:
+    """Letters between brackets at a word are an editor's: `[H]e said`."""
+    recording(tmp_path / "in")
+    document = rev()
+    document["monologues"][2]["elements"].insert(0, {"type": "unknown", "value": "<foreign>"})
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts[1] == f"[foreign] {WHOLE[1]}"
+
+
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
@@ -307,6 +333,29 @@ def test_a_segment_that_is_not_understood_is_left_out(
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert tuple(result.texts) == WHOLE
     assert result.reasons == [("talk.json:segment 1", reason)]
+
+
+UNUSUAL = {
+    "assemblyai": (assemblyai(), "utterances", {"start": None, "end": 1, "text": "?",
+                                                "confidence": 0}),
+    "azure": (azure("iso"), "recognizedPhrases", {"offset": "PT0S", "duration": "PT1S",
+                                                  "nBest": []}),
+    "rev": (rev(), "monologues", {"speaker": 0, "elements": []}),
+    "speechmatics": (speechmatics(), "results", {"type": "speaker_change", "start_time": 0}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_a_first_part_without_speech_does_not_hide_the_others(tmp_path: Path, name: str) -> None:
+    document, parts, first = UNUSUAL[name]
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.json").write_text(
+        json.dumps({**document, parts: [first, *document[parts]]})
+    )
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    known = {"assemblyai": ["bad row"], "azure": ["bad row"]}
+    assert [reason for _, reason in result.reasons] == known.get(name, [])
 
 
 @pytest.mark.parametrize(

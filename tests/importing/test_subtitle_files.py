@@ -198,6 +198,8 @@ def test_paragraphs_of_a_ttml_have_spans_breaks_and_people(tmp_path: Path) -> No
             600.0,
         ),
         ("", "00:00:10:15", 10.5),
+        ("", "0:00:10.5", 10.5),
+        ("", "00:00:10,500", 10.5),
         ("", "0.25h", 900.0),
         ("", "1.5m", 90.0),
         ('ttp:frameRate="25"', "50f", 2.0),

@@ -303,6 +303,25 @@ def test_captions_that_roll_up_are_said_once(tmp_path: Path) -> None:
     cut_as_wanted(result, samples)
 
 
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_a_caption_that_is_shown_again_for_each_word_lasts_as_long_as_all(
+    tmp_path: Path, gap: str
+) -> None:
+    """Whisper's `--highlight_words True`, of captions of one line and of two."""
+    samples = recording(tmp_path / "in")
+    cues = []
+    for s, e, text in timed():
+        parts = text.split()
+        for i, (a, b, word) in enumerate(w for w in words() if s <= w[0] < e):
+            shown = [*parts[:i], f"<u>{word}</u>", *parts[i + 1 :]]
+            first, *rest = shown
+            cues.append((a, b, f"{first}{gap or ' '}{' '.join(rest)}"))
+    (tmp_path / "in/talk.srt").write_text(srt(*cues))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+
+
 def test_a_long_segment_with_times_of_words_is_cut_between_them(tmp_path: Path) -> None:
     samples = recording(tmp_path)
     segment = {
@@ -311,6 +330,24 @@ def test_a_long_segment_with_times_of_words_is_cut_between_them(tmp_path: Path) 
     }  # fmt: skip
     (tmp_path / "talk.json").write_text(json.dumps({"segments": [segment]}))
     result = run_import(tmp_path / "talk.json", output=tmp_path / "out", max_clip_s=5)
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+
+
+@pytest.mark.parametrize("unknown", [{}, {"start": None, "end": None}])
+def test_a_word_without_times_at_a_segments_edge_is_in_its_clip(
+    tmp_path: Path, unknown: dict
+) -> None:
+    """As whisperx leaves figures that it could not align."""
+    samples = recording(tmp_path / "in")
+    segments = []
+    for s, e, text in timed():
+        parts = [w for w in words() if s <= w[0] < e]
+        spoken = [{"word": w, "start": a, "end": b} for a, b, w in parts]
+        spoken[0] = spoken[-1] = {"word": "1984"} | unknown
+        segments.append({"start": s, "end": e, "text": text, "words": spoken})
+    (tmp_path / "in/talk.json").write_text(json.dumps({"segments": segments}))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert tuple(result.texts) == WHOLE
     cut_as_wanted(result, samples)
 
@@ -443,6 +480,52 @@ def test_the_only_text_is_of_the_only_recording(
         cut_as_wanted(result, samples)
         said = 'recording: "talk.wav", the only one beside it'
         assert said in result.imported.sources[0].taken_for
+
+
+def test_texts_of_several_kinds_are_of_the_only_recording(tmp_path: Path) -> None:
+    """As YouTube gives captions for download, and one that only newer versions read."""
+    source = tmp_path / "in"
+    samples = recording(source)
+    (source / "captions.srt").write_text(srt(*timed()))
+    of_sbv = [f"{clock(s, '.')},{clock(e, '.')}\n{t}\n" for s, e, t in timed()]
+    (source / "captions.sbv").write_text("\n".join(of_sbv))
+    rows = [{"word": t, "start": s, "end": e} for s, e, t in words()]
+    document = {"results": {"channels": [{"alternatives": [{"words": rows}]}]}}
+    (source / "response.json").write_text(json.dumps(document))
+    for name in ("", "captions.srt"):
+        result = run_import(source / name, output=tmp_path / f"out{name}")
+        assert tuple(result.texts) == WHOLE
+        cut_as_wanted(result, samples)
+        assert result.imported.sources[0].formats == ("srt",)
+    (source / "second.srt").write_text(srt(*timed()))  # which of the two is not known
+    with pytest.raises(UserError, match=r"captions\.srt has times, and no recording captions is"):
+        run_import(source, output=tmp_path / "none")
+
+
+def test_subtitles_are_taken_before_the_json_of_a_service(tmp_path: Path) -> None:
+    """They may be its text as somebody corrected it; and it is read only since it is known."""
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.srt").write_text(srt(*timed()))
+    rows = [{"word": f"um {t}", "start": s, "end": e} for s, e, t in words()]
+    document = {"results": {"channels": [{"alternatives": [{"words": rows}]}]}}
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert result.reasons == [("talk.json", "another text")]
+
+
+@pytest.mark.parametrize(("content", "count"), [("<tt><body/></tt>\n", 1), (" \n", 0)])
+def test_an_srt_that_is_something_else_is_not_passed_over(
+    tmp_path: Path, content: str, count: int
+) -> None:
+    """An empty one is what Whisper writes where nobody speaks."""
+    for name in ("talk", "other"):
+        recording(tmp_path / "in", f"{name}.wav")
+    (tmp_path / "in/talk.srt").write_text(srt(*timed()))
+    (tmp_path / "in/other.srt").write_text(content)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert result.reasons == [("other.srt", "bad row")] * count
 
 
 def test_a_text_whose_recording_is_not_known_is_left_out(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from moontune.importing.audio_files import is_audio
 from moontune.importing.tables.delimited import dialects_of, table_of
 from moontune.importing.text_files import Decoded, decode
+from moontune.importing.timed.beside import kind_of, no_recording_of
 
 _HEAD_BYTES = 65_536
 _LARGEST_JSON = 50_000_000  # bytes
@@ -147,6 +148,10 @@ def shown_of(files: Iterator[Path], most: int) -> list[str]:
         suffix = file.suffix.lower()
         if len(found) >= most:
             break
-        if suffix not in found and not is_audio(file) and (words := in_words(file)) is not None:
+        if suffix in found or is_audio(file):
+            continue
+        timed = kind_of(file) is not None
+        words = f"has times, and {no_recording_of(file)}" if timed else in_words(file)
+        if words is not None:
             found[suffix] = f"{file.name} {words}"
     return [*found.values()]

@@ -30,8 +30,13 @@ def _said(spelling: str, texts: list[str]) -> bool:
     if among >= _FEWEST and among > texts.count(spelling):
         return True
     single = [text for text in others if len(text.split()) == 1]
-    alike = sum(text[:1].isupper() == spelling[:1].isupper() for text in single)
+    alike = sum(_case(text) == _case(spelling) for text in single)
     return spelling != "nan" and alike > _SINGLE * len(others) > 0
+
+
+def _case(text: str) -> tuple[bool, bool]:
+    """Whether it begins with a capital or a small letter; of scripts without these neither."""
+    return text[:1].isupper(), text[:1].islower()
 
 
 def _words(text: str) -> set[str]:

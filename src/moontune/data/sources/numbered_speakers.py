@@ -11,7 +11,8 @@ from moontune.data.manifest import Utterance
 from moontune.system.formatting import counted
 
 _NUMBERED = re.compile(
-    r"\[?(?:speaker|spkr?|voice|person)[ _-]?(?:\d{1,3}(?:-\d{1,3})?|[a-z])\]?|[a-z]|unknown",
+    r"\[?(?:speaker|spkr?|voice|person)[ _-]?(?:\d{1,3}(?:-(?:\d{1,3}|[a-z]))?|[a-z])\]?"
+    r"|[a-z]|unknown",
     re.IGNORECASE,
 )
 _RECORDING = "recording"  # of SESSION_FIELDS: what `moontune import` writes
@@ -52,14 +53,15 @@ def without_numbered(
 
 
 def numbered_once(utterances: Sequence[Utterance]) -> set[str]:
-    """Ids of the clips, of several manifests' rows, whose speaker is numbered and of one recording
-    in each manifest: what names a speaker for a whole corpus has several."""
+    """Ids of the clips, of several manifests' rows, whose speaker is numbered for one recording: a
+    manifest that has one of several numbers all of its speakers for a whole corpus."""
     of_manifest: dict[tuple[str, str], set[str]] = defaultdict(set)
     numbered = [u for u in utterances if u.speaker and u.where and is_numbered(u)]
     for u in numbered:
         of_manifest[_manifest_of(u), u.speaker or ""].add(_recording_of(u))
-    several = {name for (_, name), found in of_manifest.items() if len(found) > 1}
-    return {u.id for u in numbered if u.speaker not in several}
+    several = [key for key, found in of_manifest.items() if len(found) > 1]
+    corpora, people = {manifest for manifest, _ in several}, {name for _, name in several}
+    return {u.id for u in numbered if u.speaker not in people and _manifest_of(u) not in corpora}
 
 
 def is_numbered(u: Utterance) -> bool:

@@ -114,13 +114,14 @@ def _sheets(place: Place) -> list[_Chosen]:
             name = f"{place.name_of(place.path)}[{sheet.title}]"
             told = (f'sheet: "{sheet.title}"', *columns.in_words, *passed_over)
             table = Table(name, place.path.parent, records, hidden=sheet.hidden)
-            chosen.append(_Chosen(table, columns, (*told, *_how_shown(sheet, table))))
+            shown = _how_shown(sheet, records[columns.has_head :])
+            chosen.append(_Chosen(table, columns, (*told, *shown)))
     return chosen
 
 
-def _how_shown(sheet: Sheet, table: Table) -> Iterator[str]:
+def _how_shown(sheet: Sheet, body: Records) -> Iterator[str]:
     """What is made of hidden rows and merged cells, in words."""
-    if hidden := sum(line in table.hidden and any(cells) for line, cells in table.records):
+    if hidden := sum(line in sheet.hidden and any(cells) for line, cells in body):
         yield f"left out: {counted(hidden, 'hidden row')}, show them in Excel to have them"
     if sheet.merged:
         yield f"merged: {counted(sheet.merged, 'cell')}, whose value each of its rows has"

@@ -17,7 +17,7 @@ from moontune.importing.timed.elan import EAF
 from moontune.importing.timed.labels import LABELS
 from moontune.importing.timed.nist import CTM, STM
 from moontune.importing.timed.otranscribe import OTRANSCRIBE
-from moontune.importing.timed.recognisers.kinds import JSON_KINDS
+from moontune.importing.timed.recognisers.kinds import OF_SERVICES, WHISPER
 from moontune.importing.timed.recognisers.whisper_tsv import WHISPER_TSV
 from moontune.importing.timed.subtitles.sbv import SBV
 from moontune.importing.timed.subtitles.srt_vtt import SRT, VTT
@@ -27,11 +27,13 @@ from moontune.importing.timed.textgrid import TEXTGRID
 from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, left_out
 
 # Of several beside one recording the first is taken: what people made before what programs did,
-# and what has finer times before what has coarser.
+# and what has finer times before what has coarser. Subtitles beside a service's JSON may be its
+# text as somebody corrected it.
 KINDS: tuple[TimedKind, ...] = (
     *(EAF, TEXTGRID),
-    *(*JSON_KINDS, WHISPER_TSV),
+    *(WHISPER, WHISPER_TSV),
     *(VTT, SRT, SUBSTATION, TTML, SBV),
+    *OF_SERVICES,
     *(STM, CTM, LABELS, OTRANSCRIBE),
 )
 MANY = (STM, CTM)  # of several recordings, which they name
@@ -102,8 +104,10 @@ def beside(folder: Path) -> Beside:
             many.append((kind, file))
         elif recordings and not is_audio(file) and (kind := kind_of(file)) is not None:
             lost.append((kind, file))
-    if len(recordings) == len(lost) == 1 and not (many or of_recording):  # of whatever names
-        of_recording[recordings[0]].append(lost.pop())
+    apart = len({kind for kind, _ in lost}) == len(lost)
+    if len(recordings) == 1 and lost and apart and not (many or of_recording):  # of whatever names
+        of_recording[recordings[0]] += lost
+        lost = []
     timed, plain, over = [*many], [], []
     for recording, found in of_recording.items():
         found.sort(key=_rank)
@@ -119,13 +123,14 @@ def beside(folder: Path) -> Beside:
 
 def recording_beside(file: Path, named: Sequence[str] = ()) -> Path | None:
     """The recording in a timed text's folder that has its name, or one that is `named` in it; of a
-    text that names none the only one there, where nothing else says what is said in it."""
+    text that names none the only one there, where none of its name says what is said in it."""
     names = {name.lower() for name in (*named, *stems(file))}
     recordings = [f for f in sorted(file.parent.iterdir()) if is_audio(f) and not is_hidden(f.name)]
     found = [f for f in recordings if names & {f.stem.lower(), f.name.lower()}]
     if not found and not named and len(recordings) == 1:
-        taken = any(file == other for _, other in beside(file.parent).timed)
-        return recordings[0] if taken else None
+        there = beside(file.parent)
+        texts = (*(one for _, one in there.timed), *(one for one, _ in there.passed_over))
+        return recordings[0] if file in texts else None
     return found[0] if found else None
 
 

@@ -1,7 +1,8 @@
 """AssemblyAI's JSON: `utterances` where speakers are told apart, else `words`; milliseconds.
 
-https://www.assemblyai.com/docs/api-reference/transcripts/get: speakers are letters. What asks for
-`/sentences` or `/paragraphs` gets a list of these.
+https://www.assemblyai.com/docs/api-reference/transcripts/get: speakers are letters, of
+several channels each with the channel's number before it. What asks for `/sentences` or
+`/paragraphs` gets a list of these.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def _parts(document: Any) -> list[Any] | None:
 
 
 def _in_ms(part: dict[str, Any]) -> bool:
-    """Whether times are whole milliseconds: seconds have parts."""
-    times = (part.get("start"), part.get("end"))
+    """Whether times, where there are any, are whole milliseconds: seconds have parts."""
+    times = [time for time in (part.get("start"), part.get("end")) if time is not None]
     return all(isinstance(time, int) and not isinstance(time, bool) for time in times)
 
 
@@ -43,9 +44,11 @@ def _segment(part: dict[str, Any]) -> Segment:
         Word(w["start"] / 1000, w["end"] / 1000, text_of(w["text"]))
         for w in part.get("words") or ()
     ]
-    channel = part.get("channel")
+    channel, who = part.get("channel"), part.get("speaker")
+    if channel is not None and isinstance(who, str):
+        who = who.removeprefix(str(channel))
     return Segment(
-        start, end, text_of(part["text"]), speaker_of(part.get("speaker")),
+        start, end, text_of(part["text"]), speaker_of(who),
         int(channel) - 1 if channel is not None else None, words, part["is_word"],
     )  # fmt: skip
 

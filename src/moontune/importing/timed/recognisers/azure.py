@@ -29,9 +29,8 @@ def _parts(document: Any) -> list[Any] | None:
     small = _small(document)
     found = dicts(inside(small, "recognizedphrases")) or dicts(inside(small, "phrases"))
     said = [one for one in map(_small, found or ()) if _said(one)]
-    if not (said and _has_times(said[0]) and {"display", "text"} & _best(said[0]).keys()):
-        return None
-    return said
+    known = any(_has_times(one) and {"display", "text"} & _best(one).keys() for one in said)
+    return said if known else None
 
 
 def _best(phrase: dict[str, Any]) -> dict[str, Any]:

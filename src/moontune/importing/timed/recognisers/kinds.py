@@ -66,4 +66,4 @@ def _kind(service: Service) -> TimedKind:
     return TimedKind(service.name, service.title, (".json",), read, is_one)
 
 
-JSON_KINDS = tuple(map(_kind, SERVICES))
+WHISPER, *OF_SERVICES = map(_kind, SERVICES)

@@ -34,11 +34,11 @@ class _Word:
 
 def _parts(document: Any) -> list[Any] | None:
     monologues = dicts(inside(document, "monologues"))
-    if monologues is None or dicts(monologues[0].get("elements")) is None:
+    if not any(dicts(one.get("elements")) for one in monologues or ()):
         return None
     names = {one.get("id"): one.get("name") for one in dicts(inside(document, "speakers")) or ()}
     words: list[_Word] = []
-    for monologue in monologues:
+    for monologue in monologues or ():
         for word in _words(monologue, _name(monologue, names)):
             _meet(words[-1] if words else _Word(0.0, 0.0, "", None), word)
             words.append(word)
@@ -60,7 +60,7 @@ def _words(monologue: dict[str, Any], who: str | None) -> Iterator[_Word]:
     for element in dicts(monologue.get("elements")) or ():
         text, kind = str(element.get("value") or ""), element.get("type")
         if kind == "unknown":
-            text = f" [{text.strip('<>[] ') or 'inaudible'}]"
+            text = f" [{text.strip('<>[] ') or 'inaudible'}] "
         if kind == "text" and element.get("ts") is not None:
             if word is not None:
                 yield word

@@ -18,12 +18,14 @@ from moontune.importing.timed.recognisers.documents import (
 )
 
 _NOBODY = "UU"
+_KEYS = {"alternatives", "start_time", "type"}
 
 
 def _parts(document: Any) -> list[Any] | None:
     results = dicts(inside(document, "results"))
-    if results is None or not {"alternatives", "start_time", "type"} <= results[0].keys():
+    if not any(one.keys() >= _KEYS for one in results or ()):
         return None
+    results = [one for one in results or () if "alternatives" in one]  # no `speaker_change`
     channels = sorted({str(one.get("channel")) for one in results})
     parts: list[Any] = []
     for number, channel in enumerate(channels):

@@ -1,7 +1,7 @@
 """JSON of Whisper and its like: whisper, whisperx, faster-whisper, whisper.cpp, transformers.
 
 All have a list of segments with begin, end and text. Where words have times, these are the finer
-ones: a segment begins with its first word and ends with its last.
+ones: a segment begins with its first word and ends with its last, if these have theirs.
 """
 
 from __future__ import annotations
@@ -33,14 +33,18 @@ def _segment(segment: dict[str, Any]) -> Segment:
     words = [w for w in segment.get("words") or () if isinstance(w, dict)]
     timed = [
         Word(float(w["start"]), float(w["end"]), text_of(w.get("word") or w.get("text")))
-        for w in words
-        if w.get("start") is not None and w.get("end") is not None
+        for w in filter(_is_timed, words)
     ]
     if timed:
-        start, end = timed[0].start_s, timed[-1].end_s
+        start = timed[0].start_s if _is_timed(words[0]) else min(start, timed[0].start_s)
+        end = timed[-1].end_s if _is_timed(words[-1]) else max(end, timed[-1].end_s)
     whole = timed if len(timed) == len(words) else ()
     text = text_of(segment["text"])
     return Segment(start, end, text, speaker_of(segment.get("speaker")), words=whole)
+
+
+def _is_timed(word: dict[str, Any]) -> bool:
+    return word.get("start") is not None and word.get("end") is not None
 
 
 def _times(segment: dict[str, Any]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import html
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from moontune.importing.text_files import read_text
@@ -17,6 +18,7 @@ _ARROW = re.compile(r"^\s*[\d:.,]+\s*-->\s*[\d:.,]+")
 _STYLES = re.compile(r"\{\\[^{}]*\}")  # {\an8}, of SubStation
 _VOICE = re.compile(r"<v(?:\.[^\s>]+)*\s+([^>]+)>")
 _FEWEST, _ROLLING = 4, 0.4  # cues, and the share of them that begin with the last one's end
+_SHOWN_ON_S = 1.0  # so soon after itself a caption is the same one
 _HEAD = "WEBVTT\n\n"
 
 
@@ -53,8 +55,16 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
         where = f"{name}:{next(wheres, added) - added}"
         if words is not None:
             captions.append(Caption(where, start, end, words, _voice(cue.raw_text)))
+        elif captions and 0 <= start - captions[-1].end_s < _SHOWN_ON_S:
+            captions[-1] = replace(captions[-1], end_s=max(end, captions[-1].end_s))
     lost = len(lines) - len(parsed.captions)
     left = (left_out(name, name, BAD_ROW, f"{lost} captions are not written as such"),) * (lost > 0)
+    if added and not lines and text.strip() != _HEAD.strip():
+        detail = (
+            "has no line such as 00:00:01,000 --> 00:00:02,000, as SRT has; give it the suffix of "
+            "what it is, or export it again"
+        )
+        left = (left_out(name, name, BAD_ROW, detail),)
     return Captioned(tuple(captions), left_out=left)
 
 
@@ -70,13 +80,18 @@ def _lines(text: str) -> list[str]:
 
 def _unrolled(cues: list[list[str]]) -> list[str | None]:
     """Each cue's text; without the lines that the one before it had already, where captions roll
-    up, as YouTube's do, and None where nothing else is in it."""
-    again = [bool(a and b) and b[0] == a[-1] for a, b in itertools.pairwise(cues)]
+    up, as YouTube's do, and None where nothing else is in it, as where Whisper shows a caption
+    again for each of its words."""
+    again = [bool(a and b) and (b[0] == a[-1] or a == b) for a, b in itertools.pairwise(cues)]
     rolling = len(again) >= _FEWEST and sum(again) > _ROLLING * len(again)
     texts: list[str | None] = []
     for i, lines in enumerate(cues):
         repeated = rolling and i > 0 and again[i - 1]
-        texts.append((joined_lines(lines[1:]) or None) if repeated else joined_lines(lines))
+        if repeated:
+            new = [] if lines == cues[i - 1] else lines[1:]
+            texts.append(joined_lines(new) or None)
+        else:
+            texts.append(joined_lines(lines))
     return texts
 
 

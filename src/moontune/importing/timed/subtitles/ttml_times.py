@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-_CLOCK = re.compile(r"(\d{2,}):(\d{2}):(\d{2})(\.\d+|:\d{2,}(?:\.\d+)?)?")
+# An hour of one digit and a comma are no TTML, but what programs write that make it of other kinds.
+_CLOCK = re.compile(r"(\d+):(\d{2}):(\d{2})([.,]\d+|:\d{2,}(?:\.\d+)?)?")
 _OFFSET = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|f|t)")
 _SECONDS = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1), "ms": Fraction(1, 1000)}
 _USUAL_FRAMES = 30
@@ -52,8 +53,8 @@ class Clock:
         if (found := _CLOCK.fullmatch(time)) is None:
             raise ValueError(f"{time[:40]!r} is no time")
         whole, rest = 3600 * int(found[1]) + 60 * int(found[2]) + int(found[3]), found[4] or ""
-        if rest.startswith("."):
-            return float(whole + Fraction(f"0{rest}"))
+        if rest.startswith((".", ",")):
+            return float(whole + Fraction(f"0.{rest[1:]}"))
         frames = Fraction(rest[1:] or 0)
         if not self.by_frames:
             return float(whole + frames / self.frames_a_second)
