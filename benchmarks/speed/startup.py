@@ -41,7 +41,7 @@ def startup(
 ) -> Startup:
     """Prepare a run of the whole manifest in `folder`, then launch its training `rounds` times.
 
-    The last one is left to make `updates` updates, with a validation before and after.
+    Another is left to make `updates` updates, with a validation before and after.
     """
     helps = []
     for _ in range(5):
@@ -49,7 +49,8 @@ def startup(
         _moontune(["--help"], env)
         helps.append(time.perf_counter() - begun)
     run = _prepared(manifest, model_id, folder, env)
-    firsts = [_train(run, updates, env, finish=i == rounds - 1) for i in range(rounds)]
+    firsts = [_train(run, updates, env, finish=False) for _ in range(rounds)]
+    _train(run, updates, env, finish=True)
     done = json.loads((run / "train.json").read_text(encoding="utf-8"))
     return Startup(
         help_s=median(helps),
@@ -85,10 +86,11 @@ def _prepared(manifest: Path, model_id: str, folder: Path, env: dict[str, str]) 
 
 
 def _train(run: Path, updates: int, env: dict[str, str], *, finish: bool) -> float:
-    """Seconds until the first update stands in the log; the training is then ended or awaited."""
+    """Seconds until the first update stands in the log; the training, by the run's own settings, is
+    then ended, or that of so many updates awaited."""
     log = run / "train_log.jsonl"
     log.unlink(missing_ok=True)
-    steps = ["--max-steps", str(updates), "--eval-every-steps", str(updates)]
+    steps = ["--max-steps", str(updates), "--eval-every-steps", str(updates)] if finish else []
     begun = time.perf_counter()
     with subprocess.Popen(
         [*MOONTUNE, "train", str(run), *steps, "--overwrite"],
