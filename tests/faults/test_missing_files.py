@@ -197,7 +197,7 @@ def test_what_a_fold_heard_of_general_speech_is_looked_at_before_a_training_on_a
     sampled = record["stages"]["sample"]
     sampled["general"] = sampled["origin"]
     (fold / "run.json").write_text(json.dumps(record))
-    for one in ("eval_base.json", "predictions_base.jsonl"):
+    for one in ("eval_base.json", "predictions_base.jsonl", "predictions_tuned.jsonl"):
         shutil.copy(fold / one, fold / f"general_{one}")
     damage(fold / f"general_{file}")
     said = refused(["final", str(crossval), "--anyway"], capsys)
