@@ -252,6 +252,23 @@ def test_dropout_leaves_out_its_share_and_changes_nothing_else(dtype: torch.dtyp
     assert dropout_mask(x.shape, 0.0, dtype, x.device) is None
 
 
+def test_dropout_draws_anew_each_time_and_by_the_random_state_alone() -> None:
+    """What two draws leave out has no more in common than chance would have it, nor do the columns
+    of one; a draw of more values than ever before changes nothing for those after it."""
+    shape, more, device = torch.Size((1000, 400)), torch.Size((4097, 2048)), torch.device("cpu")
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    first, second = (dropout_mask(shape, 0.1, torch.bfloat16, device) == 0 for _ in range(2))
+    assert float((first & second).float().mean()) == pytest.approx(0.01, abs=0.001)
+    assert float((first[:, :-1] & first[:, 1:]).float().mean()) == pytest.approx(0.01, abs=0.001)
+    torch.set_rng_state(state)
+    assert torch.equal(dropout_mask(shape, 0.1, torch.bfloat16, device) == 0, first)
+    left_out = dropout_mask(more, 0.1, torch.bfloat16, device) == 0
+    assert float(left_out.float().mean()) == pytest.approx(0.1, abs=0.001)
+    torch.set_rng_state(state)
+    assert torch.equal(dropout_mask(shape, 0.1, torch.bfloat16, device) == 0, first)
+
+
 def test_dropout_acts_in_training_only_and_on_the_adapter_only(fresh_base) -> None:
     adapted(fresh_base, LoraConfig(lora_dropout=0.5))
     packed, clips, labels = (
