@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import soundfile
 from builders import noise
 
 from moontune.config.schema import CleanConfig
+from moontune.data import cleaning
 from moontune.data.audio import write_flac
 from moontune.data.cleaning import clean
 from moontune.data.manifest import Utterance
@@ -103,3 +106,20 @@ def test_of_two_texts_in_one_manifest_neither_is_believed(tmp_path: Path) -> Non
         ("my.jsonl:1", "my.jsonl:2"),
         ("my.jsonl:2", "my.jsonl:1"),
     ]
+
+
+def test_few_clips_are_read_ahead_and_come_in_order() -> None:
+    """A hundred hours would else all wait at once."""
+    asked: list[int] = []
+
+    def asking() -> Iterator[Future[int]]:
+        for i in range(1000):
+            asked.append(i)
+            future: Future[int] = Future()
+            future.set_result(i)
+            yield future
+
+    found = cleaning._in_order(asking())
+    assert next(found) == 0
+    assert len(asked) < 100
+    assert list(found) == list(range(1, 1000))

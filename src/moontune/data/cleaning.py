@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from moontune.data.rows.empty_texts import empty_spellings, in_words
 from moontune.data.sound.bandwidth import is_narrow
 from moontune.data.sound.stereo import TwoChannels
 from moontune.system.progress import Progress, no_progress
+
+_T = TypeVar("_T")
+_AHEAD = 64  # clips that are read before they are asked for
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def clean(
         return _check(u, config, keep_silence)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        found = pool.map(look, spoken, [u.text for u in utterances])
+        asked = zip(spoken, utterances, strict=True)
+        found = _in_order(pool.submit(look, u, as_written.text) for u, as_written in asked)
         for done, seen in enumerate(found, start=1):
             u = seen.utterance
             if seen.digest is None:
@@ -102,6 +107,21 @@ def clean(
         [u for u in two_people if u.id not in gone],
         len(narrow - gone),
     )
+
+
+def _in_order(asked: Iterable[Future[_T]]) -> Iterator[_T]:
+    """What was asked for, in order; a few are asked for ahead, so that no more than these wait."""
+    waiting: deque[Future[_T]] = deque()
+    try:
+        for future in asked:
+            waiting.append(future)
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _contradicted(utterances: Sequence[Utterance], digests: dict[str, str]) -> list[Dropped]:
@@ -141,7 +161,8 @@ def _spoken(
     if config.keep_annotations:
         return list(utterances), {}
     texts, counts = without_annotations([u.text for u in utterances])
-    spoken = [replace(u, text=text) for u, text in zip(utterances, texts, strict=True)]
+    pairs = zip(utterances, texts, strict=True)
+    spoken = [u if u.text == text else replace(u, text=text) for u, text in pairs]
     return spoken, dict(counts.most_common())
 
 
