@@ -112,9 +112,27 @@ def test_lines_of_two_encodings_are_each_read_for_themselves() -> None:
     assert "line by line" in decode(content).encoding
 
 
-def test_other_old_encodings_are_guessed() -> None:
-    text = "Тихо идёт снег, и никто не говорит ни слова до самого утра. " * 20
-    assert decode(text.encode("cp1251")).text == text
+@pytest.mark.parametrize(
+    ("encoding", "spoken"),
+    [
+        ("cp1251", "Тихо идёт снег."),
+        ("koi8_r", "Тихо идёт снег, и никто не говорит ни слова."),
+        ("koi8_u", "Сьогодні вранці ми пішли на ринок."),
+        ("cp1253", "Σήμερα το πρωί πήγαμε στην αγορά."),
+        ("cp1255", "הלכנו הבוקר לשוק וקנינו תפוחים טריים. אחר כך ירד גשם וחזרנו הביתה."),
+        ("cp1256", "ذهبنا هذا الصباح إلى السوق واشترينا تفاحا."),
+        ("gb18030", "今天早上我们去市场买了新鲜的苹果。"),
+        ("big5", "今天早上我們去市場買了新鮮的蘋果。"),
+        ("cp932", "今朝、市場に行って新鮮なりんごを買いました。"),
+        ("cp949", "오늘 아침 우리는 시장에 가서 신선한 사과를 샀습니다."),
+        ("cp1252", "« Été », dit-elle : l’été s’en va… Mañana, größer."),
+    ],
+)
+def test_old_encodings_of_other_scripts_are_told_by_a_line_or_two(
+    encoding: str, spoken: str
+) -> None:
+    for text in (spoken, f"1\n00:00:01,000 --> 00:00:02,500\n<i>{spoken}</i>\n"):
+        assert decode(text.encode(encoding)).text == text
 
 
 def test_rows_that_cannot_be_used_each_have_a_reason(tmp_path: Path) -> None:

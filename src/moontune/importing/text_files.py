@@ -26,6 +26,12 @@ _MARKS = (  # the longer first: that of UTF-32 begins as that of UTF-16
 _OLD = ["cp1252", "mac_roman", "cp1250", "cp1251", "cp1253", "cp1254", "cp850", "latin_1"]
 _USUAL = "cp1252"
 _FEW = 400  # bytes beyond ASCII; with fewer, a guess is worse than the usual
+# Of scripts other than Latin: their bytes beyond ASCII stand next to each other, which tells them
+# from the few accents of Latin letters, and charset-normalizer needs no more than a line of them.
+_OTHER_SCRIPTS = ["cp1251", "koi8_r", "koi8_u", "cp866", "cp1253", "cp1255", "cp1256"]
+_OTHER_SCRIPTS += ["gb18030", "big5", "cp932", "cp949"]
+_NEIGHBOURS = re.compile(rb"[\x80-\xff]{2,}")
+_MOSTLY = 0.6
 
 
 @dataclass(frozen=True)
@@ -107,11 +113,18 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _guessed(content: bytes) -> str:
-    if sum(byte > 127 for byte in content[:100_000]) < _FEW:
+    lines = [line for line in content[:1_000_000].splitlines() if not line.isascii()]
+    foreign = b"\n".join(lines)
+    beyond = sum(byte > 127 for byte in foreign)
+    if sum(map(len, _NEIGHBOURS.findall(foreign))) > _MOSTLY * beyond:
+        candidates = _OTHER_SCRIPTS
+    elif beyond < _FEW:
         return _USUAL
+    else:
+        candidates = _OLD
     from charset_normalizer import from_bytes
 
-    best = from_bytes(content[:1_000_000], cp_isolation=_OLD).best()
+    best = from_bytes(foreign, cp_isolation=candidates).best()
     return best.encoding if best is not None else _USUAL
 
 
