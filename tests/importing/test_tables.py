@@ -128,7 +128,7 @@ def test_lines_of_two_encodings_are_each_read_for_themselves() -> None:
         ("cp1252", "« Été », dit-elle : l’été s’en va… Mañana, größer."),
     ],
 )
-def test_old_encodings_of_other_scripts_are_told_by_a_line_or_two(
+def test_old_encodings_of_other_scripts_are_told_by_a_line(
     encoding: str, spoken: str
 ) -> None:
     for text in (spoken, f"1\n00:00:01,000 --> 00:00:02,500\n<i>{spoken}</i>\n"):
