@@ -255,10 +255,10 @@ def _attend_backward(
             for to, part in zip((to_q, to_k, to_v), parts, strict=True):
                 to.copy_(part[0])
             continue
-        to_v.copy_(torch.bmm(weights.mT, g))
+        torch.bmm(weights.mT, g, out=to_v)
         of_scores = torch.ops.aten._softmax_backward_data(
             torch.bmm(g, v.mT), weights, -1, torch.float32
         )
-        to_q.copy_(torch.bmm(of_scores, k))
-        to_k.copy_(torch.bmm(of_scores.mT, q))
+        torch.bmm(of_scores, k, out=to_q)
+        torch.bmm(of_scores.mT, q, out=to_k)
     grads[0].mul_(seen[0].shape[2] ** -0.5)
