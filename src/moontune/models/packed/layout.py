@@ -43,7 +43,7 @@ class Layout:
         assert self.rows == self.count
         count, longest = len(self.lengths), max(self.lengths)
         padded = rows.new_zeros(count * longest, rows.shape[1])
-        return padded.index_copy(0, self._places, rows).view(count, longest, -1)
+        return padded.index_copy_(0, self._places, rows).view(count, longest, -1)
 
     def unpad(self, padded: torch.Tensor) -> torch.Tensor:
         """(clips, longest, width) as (rows, width)."""
