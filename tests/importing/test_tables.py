@@ -155,6 +155,13 @@ def test_accents_and_quotes_that_meet_are_no_other_script(spoken: str) -> None:
         assert decode(text.encode("cp1252")) == Decoded(text, "cp1252")
 
 
+def test_a_long_file_of_characters_of_two_bytes_is_told() -> None:
+    """Its first million bytes end in the middle of one."""
+    text = "今天早上我们去市场买了新鲜的苹果。\n" * 28_573
+    assert len(text.encode("gb18030")[:1_000_000].splitlines()[-1]) % 2
+    assert decode(text.encode("gb18030")) == Decoded(text, "gb18030")
+
+
 def test_a_line_that_is_utf8_by_chance_leaves_the_others_as_they_are() -> None:
     """As "Её" is in cp1251 and "一" in gb18030."""
     russian = "Кто там?\nЕё\nЯ не знаю, что ты делаешь.\n"

@@ -25,6 +25,7 @@ _MARKS = (  # the longer first: that of UTF-32 begins as that of UTF-16
 # What people have where it is no Unicode; charset-normalizer says which.
 _OLD = ["cp1252", "mac_roman", "cp1250", "cp1251", "cp1253", "cp1254", "cp850", "latin_1"]
 _USUAL = "cp1252"
+_HEAD = 1_000_000  # bytes of a file that are looked at
 _FEW = 400  # bytes beyond ASCII; with fewer, a guess is worse than the usual
 # Of scripts other than Latin: their bytes beyond ASCII stand by threes and more, which tells them
 # from the few accents of Latin letters, and charset-normalizer needs no more than a line of them.
@@ -126,8 +127,10 @@ def _is_utf8(line: bytes) -> bool:
 
 def _other_script(content: bytes) -> str | None:
     """The encoding of text in another script than Latin; None where it is in none."""
-    lines = [line for line in content[:1_000_000].splitlines() if not line.isascii()]
-    foreign = b"\n".join(lines)
+    lines = content[:_HEAD].splitlines()
+    if len(content) > _HEAD:
+        lines.pop()  # which may end in the middle of a character
+    foreign = b"\n".join(line for line in lines if not line.isascii())
     beyond, neighbours = _beyond_ascii(foreign), sum(map(len, _NEIGHBOURS.findall(foreign)))
     if beyond < _A_LINE or neighbours <= _MOSTLY * beyond:
         return None
@@ -141,7 +144,7 @@ def _other_script(content: bytes) -> str | None:
 def _of_latin_letters(content: bytes) -> str:
     if _beyond_ascii(content[:100_000]) < _FEW:
         return _USUAL
-    return next(iter(_likely(content[:1_000_000], _OLD)), _USUAL)
+    return next(iter(_likely(content[:_HEAD], _OLD)), _USUAL)
 
 
 def _likely(content: bytes, candidates: list[str]) -> list[str]:
