@@ -40,6 +40,8 @@ _LETTER = r"(?![a-zA-Z])[^\W\d_]"
 _LETTERS = re.compile(_LETTER)
 _ODD = re.compile(rf"[a-zA-Z](?={_LETTER})|{_LETTER}(?=[a-zA-Z])|[\uff61-\uff9f]")
 _SELDOM = 0.25
+# Hebrew reads as Cyrillic without capitals, full of what its yod, shin and tav are in it.
+_CAPITAL, _YOD_SHIN_TAV, _MANY = re.compile("[А-Я]"), re.compile("[йщъ]"), 0.1
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,11 @@ def _other_script(content: bytes) -> str | None:
         return None
     for encoding in _likely(foreign, _OTHER_SCRIPTS):
         text = _old(foreign, encoding)
-        if len(_ODD.findall(text)) < _SELDOM * len(_LETTERS.findall(text)):
-            return encoding
+        letters = len(_LETTERS.findall(text))
+        if len(_ODD.findall(text)) >= _SELDOM * letters:
+            continue
+        hebrew = len(_YOD_SHIN_TAV.findall(text)) > _MANY * letters and not _CAPITAL.search(text)
+        return "cp1255" if encoding == "cp1251" and hebrew else encoding
     return None
 
 
