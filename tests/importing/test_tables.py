@@ -21,7 +21,7 @@ from imports import TEXTS, clips, run_import, sound, write
 from moontune.errors import UserError
 from moontune.importing.audio_files import AudioFinder, NotFoundError
 from moontune.importing.tables import delimited
-from moontune.importing.text_files import decode
+from moontune.importing.text_files import Decoded, decode
 
 NAMES = ("a.wav", "b.wav", "c.wav")
 NO_CHANNEL = "channel must be a number from 0 on, left or right: 'agent'"
@@ -120,6 +120,8 @@ def test_lines_of_two_encodings_are_each_read_for_themselves() -> None:
         ("koi8_u", "Сьогодні вранці ми пішли на ринок."),
         ("cp1253", "Σήμερα το πρωί πήγαμε στην αγορά."),
         ("cp1255", "הלכנו הבוקר לשוק וקנינו תפוחים טריים. אחר כך ירד גשם וחזרנו הביתה."),
+        ("cp1255", "שלום, מה שלומך היום?"),
+        ("cp1251", "мой дом стоит у самой реки"),
         ("cp1256", "ذهبنا هذا الصباح إلى السوق واشترينا تفاحا."),
         ("gb18030", "今天早上我们去市场买了新鲜的苹果。"),
         ("big5", "今天早上我們去市場買了新鮮的蘋果。"),
@@ -128,11 +130,52 @@ def test_lines_of_two_encodings_are_each_read_for_themselves() -> None:
         ("cp1252", "« Été », dit-elle : l’été s’en va… Mañana, größer."),
     ],
 )
-def test_old_encodings_of_other_scripts_are_told_by_a_line(
-    encoding: str, spoken: str
-) -> None:
+def test_old_encodings_of_other_scripts_are_told_by_a_line(encoding: str, spoken: str) -> None:
     for text in (spoken, f"1\n00:00:01,000 --> 00:00:02,500\n<i>{spoken}</i>\n"):
         assert decode(text.encode(encoding)).text == text
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        "“Wait…”",
+        "“‘Hello’, he said.”",
+        "Confirmação da ação",
+        "AÇÕES, CORAÇÕES E SITUAÇÕES",
+        "Hyvää päivää! Täällä pää on jäässä.",
+        "Jäääär, õhtuöö ja töö ööd",
+        "«\xa0Non\xa0»",
+        "«\xa0Où\xa0?\xa0»\n—\xa0Là…\xa0!",
+        "¿¡Qué!? ¿Él? ¡Ámbar!",
+        "»Übung« und »Äpfel« für „Öl“",
+        "ÉTÉ À ÇA",
+        "Öö… ÄÄNI ÖÖ",
+    ],
+)
+def test_accents_and_quotes_that_meet_are_no_other_script(spoken: str) -> None:
+    for text in (spoken, f"1\n00:00:01,000 --> 00:00:02,500\n{spoken}\n" * 3):
+        assert decode(text.encode("cp1252")) == Decoded(text, "cp1252")
+
+
+def test_a_long_file_of_characters_of_two_bytes_is_told() -> None:
+    """Its first million bytes end in the middle of one."""
+    text = "今天早上我们去市场买了新鲜的苹果。\n" * 28_573
+    assert len(text.encode("gb18030")[:1_000_000].splitlines()[-1]) % 2
+    assert decode(text.encode("gb18030")) == Decoded(text, "gb18030")
+
+
+def test_a_line_that_is_utf8_by_chance_leaves_the_others_as_they_are() -> None:
+    """As "Её" is in cp1251 and "一" in gb18030."""
+    russian = "Кто там?\nЕё\nЯ не знаю, что ты делаешь.\n"
+    assert decode(russian.encode("cp1251")) == Decoded(russian, "cp1251")
+    chinese = "今天早上我们去市场买了新鲜的苹果。\n一\n后来下雨了，我们就回家了。\n"
+    assert decode(chinese.encode("gb18030")) == Decoded(chinese, "gb18030")
+
+
+def test_lines_of_utf8_among_those_of_another_script_are_read_for_themselves() -> None:
+    line = "Я не знаю, что ты делаешь.\n"
+    mixed = decode(line.encode() + line.encode("cp1251"))
+    assert mixed == Decoded(line * 2, "UTF-8 and cp1251, line by line")
 
 
 def test_rows_that_cannot_be_used_each_have_a_reason(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from moontune.data.manifest import Utterance, read_manifest
 from moontune.models.adapter import attach_lora
 from moontune.models.architectures.registry import packed_forward
 from moontune.models.base_model import Base, target_ids
-from moontune.models.packed import attention, front_end, greedy
+from moontune.models.packed import attention, front_end, greedy, lora_linear
 from moontune.models.packed.attention import (
     cross_attention,
     padded_cross_attention,
@@ -267,6 +267,16 @@ def test_dropout_draws_anew_each_time_and_by_the_random_state_alone() -> None:
     assert float(left_out.float().mean()) == pytest.approx(0.1, abs=0.001)
     torch.set_rng_state(state)
     assert torch.equal(dropout_mask(shape, 0.1, torch.bfloat16, device) == 0, first)
+
+
+def test_of_dropouts_tables_those_of_another_probability_are_not_kept() -> None:
+    """A search for the best dropout would keep some of every trial."""
+    for shape in [(1000, 400), (4097, 2048), (1000, 400)]:
+        for p in [0.1, 0.2, 0.3]:
+            for dtype in [torch.float32, torch.bfloat16]:
+                dropout_mask(torch.Size(shape), p, dtype, torch.device("cpu"))
+    assert {p for p, _ in lora_linear._tables} == {0.3}
+    assert len(lora_linear._tables) == 2
 
 
 def test_dropout_acts_in_training_only_and_on_the_adapter_only(fresh_base) -> None:

@@ -25,13 +25,23 @@ _MARKS = (  # the longer first: that of UTF-32 begins as that of UTF-16
 # What people have where it is no Unicode; charset-normalizer says which.
 _OLD = ["cp1252", "mac_roman", "cp1250", "cp1251", "cp1253", "cp1254", "cp850", "latin_1"]
 _USUAL = "cp1252"
+_HEAD = 1_000_000  # bytes of a file that are looked at
 _FEW = 400  # bytes beyond ASCII; with fewer, a guess is worse than the usual
-# Of scripts other than Latin: their bytes beyond ASCII stand next to each other, which tells them
+# Of scripts other than Latin: their bytes beyond ASCII stand by threes and more, which tells them
 # from the few accents of Latin letters, and charset-normalizer needs no more than a line of them.
 _OTHER_SCRIPTS = ["cp1251", "koi8_r", "koi8_u", "cp866", "cp1253", "cp1255", "cp1256"]
 _OTHER_SCRIPTS += ["gb18030", "big5", "cp932", "cp949"]
-_NEIGHBOURS = re.compile(rb"[\x80-\xff]{2,}")
+_NEIGHBOURS = re.compile(rb"[\x80-\xff]{3,}")
 _MOSTLY = 0.6
+_A_LINE = 12  # bytes beyond ASCII; fewer may be an "Äää…”"
+# Latin text that has such threes, read in another script, has letters of it next to Latin ones, as
+# "Hyvдд" for "Hyvää", or the narrow katakana that no one writes.
+_LETTER = r"(?![a-zA-Z])[^\W\d_]"
+_LETTERS = re.compile(_LETTER)
+_ODD = re.compile(rf"[a-zA-Z](?={_LETTER})|{_LETTER}(?=[a-zA-Z])|[\uff61-\uff9f]")
+_SELDOM = 0.25
+# Hebrew reads as Cyrillic without capitals, full of what its yod, shin and tav are in it.
+_CAPITAL, _YOD_SHIN_TAV, _MANY = re.compile("[А-Я]"), re.compile("[йщъ]"), 0.1
 
 
 @dataclass(frozen=True)
@@ -87,10 +97,15 @@ def decode(content: bytes) -> Decoded:
     except UnicodeDecodeError:
         pass
     lines = content.splitlines(keepends=True)
-    if any(not line.isascii() and _is_utf8(line) for line in lines):
-        text = "".join(line.decode() if _is_utf8(line) else _old(line, _USUAL) for line in lines)
-        return Decoded(text, f"UTF-8 and {_USUAL}, line by line")
-    encoding = _guessed(content)
+    others = b"".join(line for line in lines if not _is_utf8(line))
+    script = _other_script(others)
+    # A line such as "Её" in cp1251 is UTF-8 by chance.
+    by_chance = _SELDOM * _beyond_ascii(others) if script is not None else 0
+    if _beyond_ascii(content) - _beyond_ascii(others) > by_chance:
+        old = script or _USUAL
+        text = "".join(line.decode() if _is_utf8(line) else _old(line, old) for line in lines)
+        return Decoded(text, f"UTF-8 and {old}, line by line")
+    encoding = script or _of_latin_letters(content)
     return Decoded(_old(content, encoding), encoding)
 
 
@@ -112,20 +127,40 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _guessed(content: bytes) -> str:
-    lines = [line for line in content[:1_000_000].splitlines() if not line.isascii()]
-    foreign = b"\n".join(lines)
-    beyond = sum(byte > 127 for byte in foreign)
-    if sum(map(len, _NEIGHBOURS.findall(foreign))) > _MOSTLY * beyond:
-        candidates = _OTHER_SCRIPTS
-    elif beyond < _FEW:
+def _other_script(content: bytes) -> str | None:
+    """The encoding of text in another script than Latin; None where it is in none."""
+    lines = content[:_HEAD].splitlines()
+    if len(content) > _HEAD:
+        lines.pop()  # which may end in the middle of a character
+    foreign = b"\n".join(line for line in lines if not line.isascii())
+    beyond, neighbours = _beyond_ascii(foreign), sum(map(len, _NEIGHBOURS.findall(foreign)))
+    if beyond < _A_LINE or neighbours <= _MOSTLY * beyond:
+        return None
+    for encoding in _likely(foreign, _OTHER_SCRIPTS):
+        text = _old(foreign, encoding)
+        letters = len(_LETTERS.findall(text))
+        if len(_ODD.findall(text)) >= _SELDOM * letters:
+            continue
+        hebrew = len(_YOD_SHIN_TAV.findall(text)) > _MANY * letters and not _CAPITAL.search(text)
+        return "cp1255" if encoding == "cp1251" and hebrew else encoding
+    return None
+
+
+def _of_latin_letters(content: bytes) -> str:
+    if _beyond_ascii(content[:100_000]) < _FEW:
         return _USUAL
-    else:
-        candidates = _OLD
+    return next(iter(_likely(content[:_HEAD], _OLD)), _USUAL)
+
+
+def _likely(content: bytes, candidates: list[str]) -> list[str]:
+    """The encodings that text may be in, the likeliest first."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(foreign, cp_isolation=candidates).best()
-    return best.encoding if best is not None else _USUAL
+    return [match.encoding for match in from_bytes(content, cp_isolation=candidates)]
+
+
+def _beyond_ascii(content: bytes) -> int:
+    return len(content.translate(None, bytes(range(128))))
 
 
 def _old(content: bytes, encoding: str) -> str:

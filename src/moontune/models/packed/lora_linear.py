@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ _RANDOM_LEVELS = 2**16  # dropout draws 16 bits a value
 # From so many rows on a LoRA is added to a float32 weight for a pass: below, the copy costs more.
 _MERGED_FROM = 512
 _MASKS = 2**22  # values of the table that masks are taken from, more for larger layers
+_tables: dict[tuple[float, torch.dtype], torch.Tensor] = {}
 _BITS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float32: torch.int32}
 
 
@@ -176,10 +176,18 @@ def dropout_mask(
     return table[start : start + count].view(shape)
 
 
-@cache
 def _masks(p: float, bits: torch.dtype, count: int) -> torch.Tensor:
     """So many values of integers, each zero with probability `p`, else all bits set; a longer table
-    begins as a shorter one does."""
+    begins as a shorter one does, so the longest is kept: of one `p`, since a search tries many."""
+    table = _tables.get((p, bits))
+    if table is None or len(table) < count:
+        for other in [key for key in _tables if key[0] != p]:
+            _tables.pop(other, None)
+        table = _tables[p, bits] = _drawn(p, bits, count)
+    return table[:count]
+
+
+def _drawn(p: float, bits: torch.dtype, count: int) -> torch.Tensor:
     draws = torch.empty((count + 3) // 4, dtype=torch.int64)
     source = torch.Generator().manual_seed(0)
     draws.random_(torch.iinfo(torch.int64).min, None, generator=source)  # type: ignore[arg-type]
