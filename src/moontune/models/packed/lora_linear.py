@@ -163,7 +163,7 @@ def dropout_mask(
 
     On a CPU the bits of a value, all set or none, since a pass over them takes a third of what
     multiplying takes: a stretch, from a random place on, of a table that is drawn once (as the
-    noise of Salimans et al. 2017, arXiv 1703.03864, is). To draw every value took a third of an
+    noise of Salimans et al. 2017, arXiv 1703.03864, is). To draw every value took a tenth of an
     update. What is given hangs on torch's random state and the shape alone.
     """
     if p == 0:
