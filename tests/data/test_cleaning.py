@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from threading import Event
 
 import numpy as np
+import pytest
 import soundfile
 from builders import noise
 
@@ -123,3 +125,24 @@ def test_few_clips_are_read_ahead_and_come_in_order() -> None:
     assert next(found) == 0
     assert len(asked) < 100
     assert list(found) == list(range(1, 1000))
+
+
+def test_an_end_in_between_reads_no_clips_that_wait(tmp_path: Path, monkeypatch) -> None:
+    write_flac(tmp_path / "a.flac", noise(1, 1.0))
+    rows = [Utterance(str(i), tmp_path / "a.flac", "Two words.", None, None) for i in range(200)]
+    begun, goes_on = [], Event()
+    check = cleaning._check
+
+    def slow(u: Utterance, *more) -> cleaning._Look:
+        begun.append(u.id)
+        if u.id != "0":
+            goes_on.wait(0.2)
+        return check(u, *more)
+
+    def stopped(*_) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cleaning, "_check", slow)
+    with pytest.raises(KeyboardInterrupt):
+        clean(rows, CleanConfig(), progress=stopped)
+    assert len(begun) < 20

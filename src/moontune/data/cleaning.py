@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
@@ -83,9 +84,11 @@ def clean(
             return _Look(u, None, "no speech in the text", f"nothing is said in {written[:40]!r}")
         return _check(u, config, keep_silence)
 
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = zip(spoken, utterances, strict=True)
-        found = _in_order(pool.submit(look, u, as_written.text) for u, as_written in asked)
+    asked = zip(spoken, utterances, strict=True)
+    with (
+        ThreadPoolExecutor(max_workers=2) as pool,
+        closing(_in_order(pool.submit(look, u, written.text) for u, written in asked)) as found,
+    ):
         for done, seen in enumerate(found, start=1):
             u = seen.utterance
             if seen.digest is None:
@@ -109,7 +112,7 @@ def clean(
     )
 
 
-def _in_order(asked: Iterable[Future[_T]]) -> Iterator[_T]:
+def _in_order(asked: Iterable[Future[_T]]) -> Generator[_T]:
     """What was asked for, in order; a few are asked for ahead, so that no more than these wait."""
     waiting: deque[Future[_T]] = deque()
     try:
