@@ -677,3 +677,15 @@ def test_numbers_that_are_said_are_no_labels(tmp_path: Path, said: list[str]) ->
     recording(tmp_path / "in")
     (tmp_path / "in/talk.txt").write_text("\n".join(said))
     assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [" ".join(said)]
+
+
+def test_old_encodings_of_subtitles_are_told(tmp_path: Path) -> None:
+    """A text that was misread is seen by whom it is told what it was read as."""
+    texts = {"a": ("Née là.", "cp1252"), "b": ("Où ça ?", "cp1252"), "c": ("Déjà vu.", "utf-8")}
+    place = tmp_path / "talks"
+    place.mkdir()
+    for name, (text, encoding) in texts.items():
+        write(place / f"{name}.wav", speech(((0.5, 2.5),), 3.0))
+        (place / f"{name}.srt").write_bytes(srt((0.5, 2.5, text)).encode(encoding))
+    result = run_import(place, output=tmp_path / "out")
+    assert result.imported.sources[0].taken_for == ("text read as cp1252 in a.srt and 1 more",)

@@ -6,7 +6,7 @@ import importlib.metadata
 import itertools
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from moontune.importing.audio_files import AudioFinder, is_audio
 from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to_copy, whole
 from moontune.importing.formats import pairs
 from moontune.importing.recognise import format_named, recognise, summary_of
+from moontune.importing.text_files import old_encodings
 from moontune.importing.timed.beside import KINDS, MANY, is_script, kind_of
 from moontune.importing.timed.cutting import is_given_for, of_recording
 from moontune.importing.unpacking import is_archive, unpack
@@ -162,6 +163,18 @@ def _with_scripts(sources: Sequence[Path]) -> Iterator[tuple[Path, Path | None]]
         yield source, script
 
 
+def _remarks(encodings: Mapping[Path, str]) -> list[str]:
+    """How text files are encoded that are not in UTF-8, each encoding with a file of it."""
+    counts = Counter(encodings.values())
+    first: dict[str, str] = {}
+    for path, remark in encodings.items():
+        first.setdefault(remark, path.name)
+    return [
+        f"{remark} in {first[remark]}" + (f" and {n - 1} more" if n > 1 else "")
+        for remark, n in counts.items()
+    ]
+
+
 class _Made:
     """A data set while it is made."""
 
@@ -187,6 +200,10 @@ class _Made:
 
     def add(self, source: Path, script: Path | None = None) -> None:
         """The rows of one source, or of a recording and its script. Raises UserError."""
+        with old_encodings() as encodings:
+            self._add(source, script, encodings)
+
+    def _add(self, source: Path, script: Path | None, encodings: Mapping[Path, str]) -> None:
         damaged: list[str] = []
         archive = is_archive(source)
         place = self._unpacked(source, damaged) if archive else source
@@ -201,7 +218,9 @@ class _Made:
         if taken_for:
             self._tell(f"  {', '.join(taken_for)}")
         placed = self._placed(source, found, damaged, link=self._request.link and not archive)
-        if after := tuple(dict.fromkeys(text for one in found for text in one.told_after())):
+        after = [text for one in found for text in one.told_after()]
+        after += _remarks({f: told for f, told in encodings.items() if told not in taken_for})
+        if after := tuple(dict.fromkeys(after)):
             self._tell(f"  {', '.join(after)}")
             taken_for += after
         placed.sort(key=lambda one: one[0])

@@ -6,6 +6,9 @@ import codecs
 import gzip
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +46,8 @@ _SELDOM = 0.25
 # Hebrew reads as Cyrillic without capitals, full of what its yod, shin and tav are in it.
 _CAPITAL, _YOD_SHIN_TAV, _MANY = re.compile("[А-Я]"), re.compile("[йщъ]"), 0.1
 
+_noted: ContextVar[dict[Path, str] | None] = ContextVar("noted", default=None)
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -55,6 +60,18 @@ class Decoded:
     def remark(self) -> str | None:
         """The encoding in words, where it is not UTF-8."""
         return None if self.encoding.startswith("utf-8") else f"text read as {self.encoding}"
+
+
+@contextmanager
+def old_encodings() -> Iterator[dict[Path, str]]:
+    """The remarks on those text files that are read within the block and whose encoding is a guess,
+    for who imports them."""
+    noted: dict[Path, str] = {}
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
 
 
 def read_text(path: Path) -> Decoded:
@@ -72,7 +89,11 @@ def read_text(path: Path) -> Decoded:
         raise DamagedSourceError(f"{path}: cannot be read ({why(error)})") from None
     if len(content) > LARGEST_BYTES:
         raise DamagedSourceError(f"{path}: is over 1 GB of text; divide it")
-    return decode(content)
+    decoded = decode(content)
+    guessed = not decoded.encoding.startswith("utf-")
+    if decoded.remark and guessed and (noted := _noted.get()) is not None:
+        noted[path] = decoded.remark
+    return decoded
 
 
 def lines_of(text: str) -> list[str]:
