@@ -26,7 +26,7 @@ def retired(settings: dict[str, Any]) -> dict[str, str]:
     if settings.get(_KEEP_BEST_BY, "loss") != "loss":
         reasons[_KEEP_BEST_BY] = "the update with the least validation loss is kept"
     if settings.get(_AUGMENT) not in (None, "none", [], ["none"]):
-        reasons[_AUGMENT] = "no change of the audio heard better (docs/recipe.md)"
+        reasons[_AUGMENT] = "no change of the audio heard better (docs/experiments.md)"
     if settings.get("lora_variant") in _RETIRED_VARIANTS:
         reasons["lora_variant"] = "DoRA took twice the time, PiSSA heard no better"
     return {

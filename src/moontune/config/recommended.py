@@ -1,6 +1,6 @@
 """Settings recommended for a run's data where no flag says otherwise, and why.
 
-The rules stand in docs/recipe.md beside what they were made from.
+The rules stand in docs/recipe.md, what they were made from in docs/experiments.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The transcript with the least mean word distance to the others is the one with the least expected
 error (minimum Bayes risk: Kumar and Byrne 2004). By their probabilities the likeliest would decide
 alone, and they are too short; equal weights heed the inventions that a model makes of what it does
-not understand. So they weigh by how likely they are a word (docs/recipe.md).
+not understand. So they weigh by how likely they are a word (docs/experiments.md).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 from moontune.data.normalizer import normalize
 from moontune.languages.table import current
 
-WEIGHT = 0.1  # nats of a beam for each nat; measured in docs/recipe.md
+WEIGHT = 0.1  # nats of a beam for each nat; measured in docs/experiments.md
 _ORDER, _WORDS = 3, 30_000  # words of a history and the next; words there are
 _Place = tuple[tuple[str, ...], str]  # a history, and the word behind it; "" begins and ends
 _Counts = dict[tuple[str, ...], tuple[Counter[str], int]]  # words behind a history, and how many

@@ -79,7 +79,7 @@ class TranscribeArgs:
     greedy, and consensus for --draft."""
     domain_text: Path | None = None
     """With --decoding consensus, text as what is said is worded, or a manifest: words that follow
-    one another there are likelier (docs/recipe.md). Default: the run's own, if it has one."""
+    one another there are likelier (docs/experiments.md). Default: the run's own, if it has one."""
     no_domain_text: bool = False
     """Leave the run's own text out."""
     key_terms: Path | None = None

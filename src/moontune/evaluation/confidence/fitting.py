@@ -1,7 +1,7 @@
 """A calibration fitted to words of which it is known whether they are right.
 
 Two numbers, by maximum likelihood with a normal prior about the default's: with the words of some
-ten clips nothing that bends more holds on other clips (docs/recipe.md).
+ten clips nothing that bends more holds on other clips (docs/experiments.md).
 """
 
 from __future__ import annotations
