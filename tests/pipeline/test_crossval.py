@@ -24,8 +24,10 @@ from moontune.evaluation.acceptance import forgetting
 from moontune.evaluation.measures import Comparison
 from moontune.evaluation.predictions import PredictionRow
 from moontune.models.transcriber import Transcriber
-from moontune.pipeline.experiments import crossval_report as pooled
-from moontune.pipeline.experiments.crossval_report import FoldResults, compare_over_folds
+from moontune.pipeline.experiments.crossval.cautions import cautions_of
+from moontune.pipeline.experiments.crossval.general_speech import compare_over_folds
+from moontune.pipeline.experiments.crossval.pooling import pool
+from moontune.pipeline.experiments.crossval.results import FoldResults
 from moontune.pipeline.experiments.final import open_crossval
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import read_jsonl, write_json, write_jsonl
@@ -247,7 +249,7 @@ def test_what_the_folds_kept_of_general_speech_is_shown_and_told(
         for which, text in (("base", said), ("tuned", "The red boat.")):
             rows = [row(f"g{i}", said, text, f"s{i}") for i in range(10)]
             write_jsonl(fold / f"general_predictions_{which}.jsonl", rows)
-    results = pooled.pool(run, run.config())
+    results = pool(run, run.config())
     told = "WER is worse: 0.00 % -> 40.00 %"
     assert told in (run / "report.md").read_text()
     assert "heard each of them; the figures are of all" in (run / "report.html").read_text()
@@ -268,7 +270,7 @@ def test_folds_that_collapsed_or_exploded_are_told(finished_crossval, tmp_path) 
     refused = training(best_step=0, collapsed="of 9 transcripts 8 are empty")
     folds = [FoldResults(RunDir(fold), refused, {}, {}, None)]
     collapsed = replace(comparison, collapsed="of 24 transcripts 20 are empty")
-    told = pooled._cautions(collapsed, folds)
+    told = cautions_of(collapsed, folds)
     assert "Caution: the tuned models collapsed: of 24 transcripts 20 are empty." in told
     assert any("in fold-1 gradients exploded in 1 update" in text for text in told)
     assert any("in fold-1 the base was kept, not the update" in text for text in told)

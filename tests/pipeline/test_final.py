@@ -23,8 +23,8 @@ from moontune.export.base_facts import Licence
 from moontune.export.model_card import final_card
 from moontune.models.transcriber import load_audio
 from moontune.pipeline.experiments import final as final_module
-from moontune.pipeline.experiments.crossval_report import next_step
-from moontune.pipeline.experiments.final import FinishedCrossval, doubts, open_crossval
+from moontune.pipeline.experiments.crossval.cautions import doubts, next_step
+from moontune.pipeline.experiments.final import FinishedCrossval, open_crossval
 from moontune.pipeline.experiments.final_report import final_results
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.screening import write_suspects

@@ -17,7 +17,8 @@ from builders import flags
 from moontune.cli.dispatch import main
 from moontune.cli.new_run import work as work_verb
 from moontune.errors import UserError
-from moontune.pipeline.experiments import crossval, sweep
+from moontune.pipeline.experiments import sweep
+from moontune.pipeline.experiments.crossval import folds as folds_module
 from moontune.pipeline.experiments.help_out import run_to_help
 from moontune.pipeline.run_folder.lock import claimed, exclusive_run, helped
 from moontune.pipeline.run_folder.run_dir import RunDir
@@ -35,7 +36,7 @@ def stopped(*_: object, **__: object) -> None:
 def begun(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     """A run with its parts prepared, and none of them done."""
     with monkeypatch.context() as patch:
-        patch.setattr(crossval, "do_folds", stopped)
+        patch.setattr(folds_module, "do_folds", stopped)
         patch.setattr(sweep, "do_trials", stopped)
         assert main(words) == 130
 

@@ -52,8 +52,8 @@ def sample(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
 
 def crossval(argv: list[str], group: ProcessGroup, held: ExitStack) -> int:
     """A run for every fold of speakers, and their figures together."""
-    from moontune.pipeline.experiments.crossval import BEFORE, Crossval, do_folds, make_folds
-    from moontune.pipeline.experiments.crossval_report import pool
+    from moontune.pipeline.experiments.crossval.folds import BEFORE, Crossval, do_folds, make_folds
+    from moontune.pipeline.experiments.crossval.pooling import pool
 
     def begun() -> tuple[RunDir, RunConfig]:
         args = _parsed(CrossvalArgs, argv, "crossval")

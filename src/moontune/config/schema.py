@@ -267,7 +267,8 @@ class TermsConfig:
     and each also writes them where what is heard sounds like one (docs/key_terms.md)."""
     domain_text: Path | None = None
     """With --decoding consensus, text as what is said is worded, or a manifest: words that follow
-    one another there are likelier, by a weight chosen on the validation clips (docs/experiments.md)."""
+    one another there are likelier, by a weight chosen on the validation clips
+    (docs/experiments.md)."""
     own_text: bool = False
     """The same by the transcripts of the run's own training and validation clips."""
 

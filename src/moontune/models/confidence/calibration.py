@@ -1,10 +1,10 @@
 """From what a clip's beams tell of a word to the chance that the word is right.
 
-The default adds log odds, with weights measured on the base's beams (docs/experiments.md), of a clip
-heard once and of one heard at several speeds, whose beams differ more: those of the
-beams' vote, to which half a beam for and half a beam against is added, and how likely the model
-finds the whole transcript. A run's own calibration moves and stretches these log odds to what its
-validation clips show (Platt 1999), and never turns the order of two words around.
+The default adds log odds, with weights measured on the base's beams (docs/experiments.md), of a
+clip heard once and of one heard at several speeds, whose beams differ more: those of the beams'
+vote, to which half a beam for and half a beam against is added, and how likely the model finds the
+whole transcript. A run's own calibration moves and stretches these log odds to what its validation
+clips show (Platt 1999), and never turns the order of two words around.
 """
 
 from __future__ import annotations

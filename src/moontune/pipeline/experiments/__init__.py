@@ -2,8 +2,7 @@
 
 In reading order:
 
-    crossval           `moontune crossval`: a run for every fold, each trained and measured
-    crossval_report    The folds of a cross-validation together: figures, cautions, report
+    crossval           `moontune crossval`: a run for every fold, then the folds together
     final              `moontune final`: one adapter trained on all clips of a cross-validation,
                        to be used
     final_report       The report of an adapter trained on all clips: its checks, final.json,

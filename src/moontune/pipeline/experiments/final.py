@@ -28,12 +28,12 @@ from moontune.data.manifest import (
 from moontune.errors import UserError
 from moontune.evaluation.error_rates import evaluated_rate, leading_rate
 from moontune.evaluation.key_terms.results import KeyTermResults
-from moontune.evaluation.measures import Comparison, Measure
-from moontune.evaluation.phrasing import show
+from moontune.evaluation.measures import Comparison
 from moontune.languages.table import speaking
 from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.consensus.domain_text import take_over_weight, weighed_text
-from moontune.pipeline.experiments.crossval import (
+from moontune.pipeline.experiments.crossval.cautions import doubts
+from moontune.pipeline.experiments.crossval.folds import (
     BEFORE,
     OF_A_FOLD,
     check_alike,
@@ -175,27 +175,6 @@ def _figures(fold: RunDir) -> tuple[float | None, float, float]:
     """Error rate and loss of a fold's adapter, and the update that was kept."""
     tuned = fold.read("eval_tuned.json")
     return evaluated_rate(tuned), tuned["loss"], _training(fold).figures.best_step
-
-
-def doubts(comparison: Comparison, kept: list[int]) -> list[str]:
-    """Reasons not to train on everything, a phrase each: what the folds say against it.
-
-    `kept`: the update that each fold kept, 0 for the base.
-    """
-    found = []
-    of_base = sum(not step for step in kept)
-    if 2 * of_base >= len(kept):
-        found.append(f"{of_base} of the {len(kept)} folds kept the base, no update being better")
-    name = comparison.rate if comparison.error_rate.measured else "loss"
-    measure = comparison.measures.get(name, Measure())
-    before, after = measure.before, measure.after
-    if before is not None and after is not None and after >= before:
-        label = "loss" if name == "loss" else comparison.rate_label
-        change = f"{show(name, before)} -> {show(name, after)}"
-        found.append(f"in the cross-validation the {label} did not fall ({change})")
-    if comparison.collapsed:
-        found.append(f"the folds' adapters stopped writing speech ({comparison.collapsed})")
-    return found
 
 
 def doubts_of(crossval: FinishedCrossval) -> list[str]:

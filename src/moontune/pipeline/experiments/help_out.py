@@ -8,7 +8,7 @@ from pathlib import Path
 from moontune.config.flag_marks import Positional
 from moontune.errors import UserError
 from moontune.languages.table import speaking
-from moontune.pipeline.experiments.crossval import do_folds
+from moontune.pipeline.experiments.crossval.folds import do_folds
 from moontune.pipeline.experiments.sweep import BEFORE, do_trials
 from moontune.pipeline.run_folder.lock import require_locks
 from moontune.pipeline.run_folder.opening import open_run

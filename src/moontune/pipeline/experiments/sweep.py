@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
-from moontune.pipeline.experiments.crossval import POLL_S
+from moontune.pipeline.experiments.crossval.folds import POLL_S
 from moontune.pipeline.experiments.search import Pruner, Search
 from moontune.pipeline.experiments.search_space import Dimension, configured, dimensions
 from moontune.pipeline.experiments.trial import (
