@@ -403,6 +403,22 @@ def test_the_fresh_process_gets_the_commit_that_was_evaluated(tmp_path, finished
     assert pinned_revision(run, run.config()) == "a" * 40
 
 
+def test_every_fold_gets_the_commit_that_the_first_one_took(tmp_path, finished_crossval) -> None:
+    """Else a hub that moves on within hours would be noticed at the end, and cost them."""
+    from moontune.pipeline.run_folder.opening import open_run, pinned_revision
+
+    shutil.copytree(finished_crossval / "outputs/cv", tmp_path / "cv")
+    first, third = (open_run(tmp_path / "cv" / name) for name in ("fold-1", "fold-3"))
+    assert pinned_revision(third, third.config()) is None
+    facts = first.stages()["labels"]
+    facts["base"] |= {"from_hub": True, "revision": "a" * 40}
+    first.finish_stage("labels", facts)
+    assert pinned_revision(third, third.config()) == "a" * 40
+    shutil.copytree(third.path, tmp_path / "alone")
+    alone = open_run(tmp_path / "alone")
+    assert pinned_revision(alone, alone.config()) is None
+
+
 def test_a_tampered_adapter_fails_the_artifact_test(tmp_path, monkeypatch, finished_run) -> None:
     """The fresh process must compare, not assume: other weights give other words."""
     from safetensors.torch import load_file, save_file

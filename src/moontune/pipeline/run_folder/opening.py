@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 from moontune.config.schema import RunConfig
 from moontune.errors import UserError
@@ -70,10 +71,22 @@ def adapter_run(path: Path) -> RunDir:
 
 
 def pinned_revision(run: RunDir, config: RunConfig) -> str | None:
-    """The hub's commit that the run's stages used: the newest may be another by now. Else the one
-    asked for."""
-    used = (facts["base"] for facts in run.stages().values() if "base" in facts)
+    """The hub's commit that the run's stages used, or those of another fold of the same
+    cross-validation: the newest may be another by now. Else the one asked for."""
+    used = (facts["base"] for one in (run, *_folds_beside(run)) for facts in _on_a_base(one))
     return next((base["revision"] for base in used if base["from_hub"]), config.model.revision)
+
+
+def _on_a_base(run: RunDir) -> list[dict[str, Any]]:
+    return [facts for facts in run.stages().values() if "base" in facts]
+
+
+def _folds_beside(run: RunDir) -> list[RunDir]:
+    """The folds of the cross-validation that a run is part of; none if it is of none."""
+    whole = RunDir(run.path.resolve().parent)
+    if not (whole / "run.json").is_file() or whole.kind != "crossval":
+        return []
+    return [RunDir(file.parent) for file in sorted(whole.path.glob("fold-*/run.json"))]
 
 
 def _to_evaluate(run: RunDir) -> str:
