@@ -437,6 +437,15 @@ def test_a_sweep_tells_what_the_text_changes_in_its_winner(
     assert told in capsys.readouterr().out
     assert any(one.startswith(told) for one in sweep.read("sweep.json")["domain_text"])
 
+    shutil.copytree(measured.path, trial_folder(sweep, 1))
+    trials.append(Trial(1, {"lr": 1e-3}, "finished", 2.0, 6, 6, {6: 2.0}))
+    write_sweep_report(sweep, sweep.config(), trials)
+    compared = sweep.read("sweep.json")["comparison"]["measures"]
+    tuned = measured.read("metrics.json")["comparison"]["measures"]["wer_consensus_text"]["after"]
+    assert compared["wer_consensus_text"]["before"] == tuned
+    against_own = (sweep / "report.md").read_text().partition("### trial-1 against the base")[0]
+    assert "| WER, consensus with your text |" in against_own
+
 
 @pytest.mark.parametrize("weight", ["x", None, -1, float("inf"), [0.1]])
 def test_a_weight_that_is_none_is_damage_and_told_in_a_line(folds, capsys, weight) -> None:

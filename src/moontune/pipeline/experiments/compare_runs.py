@@ -17,7 +17,7 @@ from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.measures import TextUse
 from moontune.evaluation.predictions import PredictionRow, consensus_row, prediction_row
 from moontune.languages.table import speaking
-from moontune.pipeline.consensus.figures import text_of, use_of_both
+from moontune.pipeline.consensus.figures import TextOfModel, text_of, use_of_both
 from moontune.pipeline.experiments.final import doubts_of, open_crossval
 from moontune.pipeline.run_folder.commands import final_command
 from moontune.pipeline.run_folder.opening import evaluated_run
@@ -81,12 +81,8 @@ def _compared(
     by = [run.config.eval.decoding for run in (before, after)]
     texts = [text_of(run, "tuned") for run in runs]
     use: TextUse | None = None
-    if by[0] == by[1] and texts[0] and texts[1]:
-        use = use_of_both(texts[0], texts[1])
-        before, after = (
-            replace(run, predictions=with_domain_text(run.predictions, text.texts))
-            for run, text in ((before, texts[0]), (after, texts[1]))
-        )
+    if by[0] == by[1]:
+        before, after, use = with_texts((before, after), texts)
     try:
         comparison = compare(before.predictions, after.predictions, args.seed, use)
     except UserError as error:
@@ -120,6 +116,21 @@ def _compared(
     write_text(page, comparison_page(result, args.report_clips))
     write_text(page.with_suffix(".md"), _markdown(result))
     return result, page
+
+
+def with_texts(
+    sides: tuple[ComparedRun, ComparedRun], texts: Sequence[TextOfModel | None]
+) -> tuple[ComparedRun, ComparedRun, TextUse | None]:
+    """Both runs with what their own texts make of what they wrote, and how these have a say; as
+    they are where one has none."""
+    before, after = texts
+    if before is None or after is None:
+        return *sides, None
+    one, other = (
+        replace(run, predictions=with_domain_text(run.predictions, text.texts))
+        for run, text in zip(sides, (before, after), strict=True)
+    )
+    return one, other, use_of_both(before, after)
 
 
 def compared_terms(

@@ -15,7 +15,12 @@ from moontune.evaluation.comparison import compare
 from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.measures import Comparison
 from moontune.languages.table import RateName
-from moontune.pipeline.experiments.compare_runs import compared_run, compared_terms
+from moontune.pipeline.consensus.figures import text_of
+from moontune.pipeline.experiments.compare_runs import (
+    compared_run,
+    compared_terms,
+    with_texts,
+)
 from moontune.pipeline.experiments.search_space import configured, value_of
 from moontune.pipeline.experiments.trial import Trial, best_of, described, trial_folder
 from moontune.pipeline.run_folder.run_dir import RunDir
@@ -161,7 +166,9 @@ def write_sweep_report(run: RunDir, config: RunConfig, trials: list[Trial]) -> S
     if winner:
         names = (OWN, f"trial-{winner}")
         before, after = (compared_run(t, name) for t, name in zip(tested, names, strict=True))
-        comparison = compare(before.predictions, after.predictions, config.output.seed)
+        texts = [text_of(trial, "tuned") for trial in tested]
+        before, after, use = with_texts((before, after), texts)
+        comparison = compare(before.predictions, after.predictions, config.output.seed, use)
         terms = compared_terms(config.terms.key_terms, before, after, config.output.seed)
         pair = RunComparison(before, after, comparison, [], key_terms=terms)
     record = run.record()
