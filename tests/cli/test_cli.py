@@ -194,8 +194,12 @@ def scored(**kwargs) -> subprocess.CompletedProcess:
     return subprocess.run(["sh", "-c", command], capture_output=True, check=False, **kwargs)
 
 
-def test_a_terminal_without_the_letters_that_are_said_gets_escapes() -> None:
-    run = scored(env=os.environ | {"PYTHONIOENCODING": "ascii"})
+_IN_ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+
+@pytest.mark.parametrize("said", [{"PYTHONIOENCODING": "ascii"}, _IN_ASCII])
+def test_a_terminal_without_the_letters_that_are_said_gets_escapes(said: dict[str, str]) -> None:
+    run = scored(env=os.environ | said)
     assert (run.returncode, run.stderr) == (0, b"")
     assert rb"Zo\xeb" in run.stdout
 

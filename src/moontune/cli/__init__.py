@@ -20,6 +20,7 @@ In reading order:
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -43,5 +44,13 @@ def _make_streams_usable() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-        elif mode == "w" and isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper) and _lacks_letters(stream):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _lacks_letters(stream: io.TextIOWrapper) -> bool:
+    """Whether what its encoding lacks would be an error. In the C locale names of files that are
+    no text are written as they are (`surrogateescape`), but for a letter it has no place either."""
+    if stream.errors == "surrogateescape":
+        return codecs.lookup(stream.encoding).name != "utf-8"
+    return stream.errors == "strict"
