@@ -14,7 +14,7 @@ from moontune.data.manifest import (
 )
 from moontune.data.sources.base import DataOrigin
 from moontune.data.sources.general_speech import sample_general, sample_replay
-from moontune.data.splitting import resolved_split
+from moontune.data.splitting import SplitBy
 from moontune.errors import UserError
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.cache import cache_dir
@@ -71,15 +71,18 @@ class _Part:
         return {u.speaker for u in self.utterances if u.speaker is not None}
 
 
-def clean_general_speech(run: RunDir, config: RunConfig, ui: Ui, own: Cleaned) -> str | None:
-    """Clean the clips for both uses, and leave out what another part of the run has.
+def clean_general_speech(
+    run: RunDir, config: RunConfig, ui: Ui, own: Cleaned, split_by: SplitBy
+) -> str | None:
+    """Clean the clips for both uses, and leave out what another part of the run has, whose own
+    clips are to be split by that.
 
     Returns a remark where nothing is left to check. Raises UserError where nothing is left of
     what was asked for.
     """
     own_part = _Part(set(own.audio_sha256.values()), own.utterances)
     check, remark = _clean_check(run, config, ui, own_part)
-    _clean_replay(run, config, ui, [own_part, check])
+    _clean_replay(run, config, ui, [own_part, check], split_by)
     return remark
 
 
@@ -96,12 +99,12 @@ def _clean_check(run: RunDir, config: RunConfig, ui: Ui, own: _Part) -> tuple[_P
     return check, remark
 
 
-def _clean_replay(run: RunDir, config: RunConfig, ui: Ui, others: list[_Part]) -> None:
+def _clean_replay(
+    run: RunDir, config: RunConfig, ui: Ui, others: list[_Part], split_by: SplitBy
+) -> None:
     """Where the split keeps speakers whole, one that is replayed might be in the test split."""
     sampled = _read(run, "replay_sampled")
-    own = run.utterances("sampled")
-    by_speaker = resolved_split(own, config.split.split_by) == "speaker"
-    same_speakers = not by_speaker and not _own_corpus(run, "replay")
+    same_speakers = split_by != "speaker" and not _own_corpus(run, "replay")
     replay = _clean(run, config, ui, "replay", others, same_speakers=same_speakers)
     if sampled and not replay.utterances:
         raise _nothing_left("replay")

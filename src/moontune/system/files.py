@@ -48,12 +48,17 @@ def accents_written_alike(path: str) -> list[str]:
 def write_bytes(path: Path, content: bytes, mode: int | None = None) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of it, also after
     a power cut. Its permissions are `mode`; None: what the umask leaves."""
+    write_pieces(path, [content], mode)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -> None:
+    """The same of a file's pieces, which need not be in memory together."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}~", path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            stream.writelines(pieces)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~UMASK if mode is None else mode)
@@ -90,7 +95,7 @@ def json_line(row: Any) -> bytes:
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    write_bytes(path, b"".join(json_line(row) + b"\n" for row in rows))
+    write_pieces(path, (json_line(row) + b"\n" for row in rows))
 
 
 def refuse_counted_twice(paths: Iterable[Path]) -> None:

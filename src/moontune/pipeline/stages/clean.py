@@ -69,7 +69,7 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
     for remark in remarks:
         ui.warn(remark)
     write_manifest(run.manifest("clean"), cleaned.utterances, keep_where=True)
-    remark = clean_general_speech(run, config, ui, cleaned)
+    remark = clean_general_speech(run, config, ui, cleaned, split_by)
     return {
         "utterances": len(cleaned.utterances),
         "minutes": round(minutes, 2),
