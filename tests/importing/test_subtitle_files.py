@@ -11,7 +11,10 @@ import pytest
 from imports import run_import
 from timed_talk import SAID, WANTED, WHOLE, clock, cut_as_wanted, recording, timed
 
+from moontune.config.schema import DataConfig, ModelConfig, OutputConfig, RunConfig
+from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
+from moontune.importing.on_the_way import with_imported
 from moontune.importing.timed.subtitles.ttml_times import Clock
 
 HEAD = "[Script Info]\nTitle: Dialogue: none\n\n[V4+ Styles]\nStyle: Default,Arial,20\n\n[Events]\n"
@@ -289,3 +292,91 @@ def test_an_otr_without_times_is_refused(tmp_path: Path, content: str, says: str
     (tmp_path / "in/talk.otr").write_text(content)
     with pytest.raises(UserError, match=says):
         run_import(tmp_path / "in/talk.otr", output=tmp_path / "out")
+
+
+GERMAN = ("Das rote Boot segelt", "heim.", "Vögel singen.", "Ein Wind", "weht.")
+CHINESE = ("红船航行", "回到码头。", "七只鸟唱歌。", "冷风", "吹向北方。")
+
+
+def translated(texts: Sequence[str]) -> list[Cue]:
+    return [(s, e, text) for (s, e, _), text in zip(CUES, texts, strict=True)]
+
+
+def two_styles(texts: Sequence[str], second: str = "Top") -> str:
+    """An ASS whose second style has a translation, a tenth of a second later."""
+    other = [dialogue(s + 0.1, e + 0.1, t, style=second) for s, e, t in translated(texts)]
+    return ass(CUES) + "".join(other)
+
+
+def two_divs(texts: Sequence[str], tag: str) -> str:
+    first = paragraphs(CUES, "clock")
+    second = paragraphs(translated(texts), "clock")
+    return (
+        ttml(first)
+        .replace("<div>", '<div xml:lang="en">')
+        .replace("</body>", f'<div xml:lang="{tag}">{second}</div></body>')
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "language", "texts"),
+    [
+        ("talk.ttml", two_divs(GERMAN, "de-DE"), None, WHOLE),
+        ("talk.ttml", two_divs(GERMAN, "de-DE"), "en", WHOLE),
+        ("talk.ttml", two_divs(GERMAN, "de-DE"), "de",
+         ("Das rote Boot segelt heim.", "Vögel singen.", "Ein Wind weht.")),
+        ("talk.ass", two_styles(GERMAN), None, WHOLE),
+        ("talk.ass", two_styles(CHINESE), "en", WHOLE),
+        ("talk.ass", two_styles(CHINESE), "zh",
+         ("红船航行回到码头。", "七只鸟唱歌。", "冷风吹向北方。")),
+    ],
+)  # fmt: skip
+def test_of_two_languages_at_once_the_one_that_is_spoken_is_taken(
+    tmp_path: Path, name: str, content: str, language: str | None, texts: tuple[str, ...]
+) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in" / name).write_text(content, encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language=language)
+    assert tuple(result.texts) == texts
+    assert [row["reason"] for row in result.left_out] == ["another text"] * len(CUES)
+    [told] = [line for line in result.told if "at the same times" in line]
+    assert f"left out: {len(CUES)} lines" in told
+
+
+def test_a_language_that_is_not_among_those_at_once_is_refused(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.ttml").write_text(two_divs(GERMAN, "de"), encoding="utf-8")
+    with pytest.raises(UserError, match=r'languages "en" and "de" .* none in --language es'):
+        run_import(tmp_path / "in", output=tmp_path / "out", language="es")
+
+
+def test_of_two_languages_a_run_has_that_of_its_base(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    longer = [f"{text} und noch viel mehr" for text in GERMAN]
+    (tmp_path / "in/talk.ttml").write_text(two_divs(longer, "de"), encoding="utf-8")
+    data = DataConfig(manifest=(tmp_path / "in",))
+    found = []
+    for model in (ModelConfig("bundled"), ModelConfig("bundled", language="de"), ModelConfig()):
+        config = RunConfig(data=data, model=model, output=OutputConfig(output_dir=tmp_path))
+        made = with_imported(config, lambda text: None).data.manifest
+        assert made
+        found.append(read_manifest(made[0])[0][0].text)
+    assert found == [WHOLE[0], longer[0], longer[0]]
+
+
+def test_languages_that_take_turns_are_all_said(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    content = ttml(paragraphs(CUES, "clock")).replace("<p ", '<p xml:lang="fr" ', 2)
+    (tmp_path / "in/talk.ttml").write_text(content)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert not result.left_out
+
+
+def test_a_style_that_interrupts_another_is_no_translation(tmp_path: Path) -> None:
+    """Somebody who says yes while somebody speaks: what both say is left out, as ever."""
+    recording(tmp_path / "in")
+    yes = dialogue(2.0, 2.4, "Yes.", style="Bob")
+    (tmp_path / "in/talk.ass").write_text(ass(CUES) + yes)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert [row["reason"] for row in result.left_out] == ["overlapping"] * 2

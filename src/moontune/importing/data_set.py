@@ -246,11 +246,13 @@ class _Made:
         )
 
     def _recognised(self, place: Path, script: Path | None, *, confined: bool) -> list[Recognised]:
-        longest_s = self._request.longest_s
+        longest_s, spoken = self._request.longest_s, self._request.language
         if script is None:
-            return recognise(place, longest_s, self._only, confined=confined, ear=self._ear)
+            return recognise(
+                place, longest_s, self._only, confined=confined, ear=self._ear, language=spoken
+            )
         finder = AudioFinder(place.parent)
-        at = Place(script, script.parent, finder, longest_s, self._ear)
+        at = Place(script, script.parent, finder, longest_s, self._ear, spoken)
         kind = kind_of(script)
         return [pairs.pair(at, place) if kind is None else of_recording(kind, at, place)]
 
