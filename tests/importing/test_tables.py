@@ -281,6 +281,49 @@ def test_excel_a_merged_cell_is_of_all_its_rows_and_a_title_of_one(tmp_path: Pat
     assert "merged: 1 cell, whose value each of its rows has" in result.told[1]
 
 
+def merged_audio(folder: Path, rows: list[tuple[str | None, ...]], cells: str) -> Path:
+    """A table of path, who and text in which a cell of audio is over several rows."""
+    path = xlsx(folder / "t.xlsx", ("path", "speaker", "text"), *rows)
+    book = openpyxl.load_workbook(path)
+    book["Tabelle1"].merge_cells(cells)
+    book.save(path)
+    return path
+
+
+def test_excel_the_texts_beside_one_cell_of_audio_are_one(tmp_path: Path) -> None:
+    """A recording has one transcript: its lines are in rows of their own."""
+    sounds = clips(tmp_path, *NAMES)
+    rows = [(NAMES[0], "ann", TEXTS[0]), (None, "bob", TEXTS[1]), (NAMES[2], "ann", TEXTS[2])]
+    result = run_import(merged_audio(tmp_path, rows, "A2:A3"), output=tmp_path / "out")
+    result.holds((f"{TEXTS[0]} {TEXTS[1]}", TEXTS[2]), [sounds[0], sounds[2]])
+    assert [u.speaker for u in result.rows] == [None, "ann"]
+    assert "joined: the texts beside 1 merged cell of audio" in result.told[1]
+    assert not result.left_out
+
+
+def test_excel_versions_of_one_text_beside_a_cell_of_audio_are_left_out(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    other = TEXTS[0].replace("boat", "ship")
+    rows = [(NAMES[0], "a", TEXTS[0]), (None, "b", other), (NAMES[2], "a", TEXTS[2])]
+    result = run_import(merged_audio(tmp_path, rows, "A2:A3"), output=tmp_path / "out")
+    result.holds(TEXTS[2:], sounds[2:])
+    assert [reason for _, reason in result.reasons] == ["another text"] * 2
+    assert "left out: 2 rows beside merged cells of audio" in result.told[1]
+
+
+def test_excel_rows_with_times_beside_a_cell_of_audio_are_a_clip_each(tmp_path: Path) -> None:
+    clips(tmp_path, *NAMES)
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (("path", "start", "end", "text"), (NAMES[0], 0, 0.2, TEXTS[0]),
+                (None, 0.2, 0.4, TEXTS[1])):  # fmt: skip
+        book.active.append(row)
+    book.active.merge_cells("A2:A3")
+    book.save(tmp_path / "t.xlsx")
+    result = run_import(tmp_path / "t.xlsx", output=tmp_path / "out", link=True)
+    assert [(u.text, u.offset) for u in result.rows] == [(TEXTS[0], 0.0), (TEXTS[1], 0.2)]
+
+
 def test_excel_hidden_rows_are_left_out_and_folded_ones_are_not(tmp_path: Path) -> None:
     sounds = clips(tmp_path, *NAMES)
     xlsx(tmp_path / "t.xlsx", ("path", "text"), *zip(NAMES, TEXTS, strict=True))
