@@ -13,6 +13,6 @@ In reading order:
     xml_files     XML that others wrote, without entities
     beside        Which file beside a recording says what is said in it
     joining       Captions joined to sentences, and those left out that cannot be cut out
-    pauses        Where a recording is cut: at the captions' times, moved into the pause nearby
+    scripted      Texts of which only the begin is told, cut by ear where they are too long
     cutting       Files with timed texts as rows: captions joined and cut in the pauses
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 from moontune.data.audio import AudioError, audio_blocks
 from moontune.data.manifest import Dropped
 from moontune.importing.audio_files import NotFoundError
+from moontune.importing.pauses import Loudness, cut_times
 from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.timed.beside import (
     KINDS,
@@ -20,9 +21,9 @@ from moontune.importing.timed.beside import (
     no_recording_of,
     recording_beside,
 )
-from moontune.importing.timed.captions import Captioned, TimedKind
+from moontune.importing.timed.captions import Caption, Captioned, TimedKind
 from moontune.importing.timed.joining import sentences, sort_out, with_speakers
-from moontune.importing.timed.pauses import Loudness, cut_times
+from moontune.importing.timed.scripted import rows_of_stretches, runs_of
 from moontune.importing.values import (
     NO_AUDIO,
     TOO_LONG,
@@ -117,12 +118,23 @@ def _cut(
     sorted_out = sort_out(with_speakers(captioned.captions), loudness.seconds)
     yield from sorted_out.left_out
     said = sentences(sorted_out.usable, place.longest_s)
-    others = [(caption.start_s, caption.end_s) for caption in sorted_out.clashing]
-    times = cut_times([(c.start_s, c.end_s) for c in said], loudness, others)
+    long = [i for i, one in enumerate(said) if one.to_next and _is_too_long(one, place.longest_s)]
+    runs = [*runs_of(long)]
+    of_ear = rows_of_stretches([(r[0] + 1, [said[i] for i in r]) for r in runs], recording, place)
+    others = [*sorted_out.clashing, *(said[i] for i in long)]
+    usable = [one for i, one in enumerate(said) if i not in long]
+    times = cut_times(
+        [(c.start_s, c.end_s) for c in usable], loudness, [(c.start_s, c.end_s) for c in others]
+    )
+    cut = dict(zip(map(id, usable), times, strict=True))
     stem = clip_name(place, recording)
-    for number, (caption, (start, end)) in enumerate(zip(said, times, strict=True), start=1):
-        length = caption.end_s - caption.start_s
-        if length > place.longest_s + _FRAME_S:
+    for number, caption in enumerate(said, start=1):
+        yield from of_ear.get(number, ())
+        if id(caption) not in cut:
+            continue
+        start, end = cut[id(caption)]
+        if _is_too_long(caption, place.longest_s):
+            length = caption.end_s - caption.start_s
             detail = f"lasts {length:.1f} s; --max-clip-s takes up to 30"
             yield left_out(caption.where, caption.text[:60], TOO_LONG, detail)
             continue
@@ -131,6 +143,10 @@ def _cut(
             round(end - start, 3), captioned.channel, caption.speaker,
             (("recording", stem),),
         )  # fmt: skip
+
+
+def _is_too_long(caption: Caption, longest_s: float) -> bool:
+    return caption.end_s - caption.start_s > longest_s + _FRAME_S
 
 
 def _recording(captioned: Captioned, place: Place) -> Path:
