@@ -125,6 +125,20 @@ def test_lines_of_two_encodings_are_each_read_for_themselves() -> None:
         ("cp1256", "ذهبنا هذا الصباح إلى السوق واشترينا تفاحا."),
         ("gb18030", "今天早上我们去市场买了新鲜的苹果。"),
         ("big5", "今天早上我們去市場買了新鮮的蘋果。"),
+        ("euc_jp", "今朝、市場に行って新鮮なりんごを買いました。"),
+        ("mac_roman", "Die Schüler fährt später nach Köln zurück."),
+        ("mac_roman", "La forêt était très belle, façonnée après l’été."),
+        ("cp850", "Die Schüler fährt später nach Köln zurück."),
+        ("cp850", "Cette forêt était très belle, façonnée après l'été."),
+        ("cp1250", "Chciałbym się dowiedzieć, gdzie są moje książki."),
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy; řekni to ještě."),
+        (
+            "cp1250",
+            "Jó reggelt! Az erdő közelében állnak már a régi házak, és szépen süt a nap; "
+            "a nagyszülők örülnek, mert végre látják az unokájukat.",
+        ),
+        ("cp1250", "Včeraj je bila cesta še čista, žal pa danes ni več tako; začeli smo čakati."),
+        ("cp1254", "Bugün hava çok güzel, dışarı çıkıp yürüyüş yapmalıyız."),
         ("cp932", "今朝、市場に行って新鮮なりんごを買いました。"),
         ("cp949", "오늘 아침 우리는 시장에 가서 신선한 사과를 샀습니다."),
         ("cp1252", "« Été », dit-elle : l’été s’en va… Mañana, größer."),
@@ -150,11 +164,42 @@ def test_old_encodings_of_other_scripts_are_told_by_a_line(encoding: str, spoken
         "»Übung« und »Äpfel« für „Öl“",
         "ÉTÉ À ÇA",
         "Öö… ÄÄNI ÖÖ",
+        "Seán McÉire agus Síle",
+        "Žižek è qui, e Škoda è là; Dvořan, più.".replace("ř", "r"),
+        "Guðmundur Þór þýddi bókina fyrir François Müller.",
+        "Õunpuu ja Müller läksid José juurde, õues oli külm.",
+        "Zeg het s.v.p. niet: nº 3, 20 °C, 5€, §5",
+        "Après Žižek, où Škoda naïf…",
     ],
 )
 def test_accents_and_quotes_that_meet_are_no_other_script(spoken: str) -> None:
     for text in (spoken, f"1\n00:00:01,000 --> 00:00:02,500\n{spoken}\n" * 3):
         assert decode(text.encode("cp1252")) == Decoded(text, "cp1252")
+
+
+def test_an_encoding_that_is_told_is_believed(tmp_path: Path) -> None:
+    """A word of Polish, which nothing tells from Western letters; a table in UTF-8 stays it."""
+    clips(tmp_path, "a.wav", "b.wav")
+    (tmp_path / "a.txt").write_bytes("Jeść".encode("cp1250"))
+    (tmp_path / "b.txt").write_bytes("Już późno, idę spać.".encode())
+    guessed = run_import(tmp_path, output=tmp_path.parent / "guessed")
+    assert guessed.texts[0] == "Jeœæ"
+    assert any("--encoding NAME` says another" in line for line in guessed.told)
+    told = run_import(tmp_path, output=tmp_path.parent / "told", encoding="windows-1250")
+    assert told.texts == ["Jeść", "Już późno, idę spać."]
+    assert not any("--encoding" in line for line in told.told)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "says"),
+    [("cp12520", "--encoding cp12520: is unknown"), ("base64", "--encoding base64: is unknown"),
+     ("euc_jp", "a.txt: is not in euc_jp, as --encoding says")],
+)  # fmt: skip
+def test_an_encoding_that_is_none_is_refused(tmp_path: Path, encoding: str, says: str) -> None:
+    clips(tmp_path, "a.wav")
+    (tmp_path / "a.txt").write_bytes("Café bleu à midi".encode("cp1252"))
+    with pytest.raises(UserError, match=says):
+        run_import(tmp_path, output=tmp_path.parent / "out", encoding=encoding)
 
 
 def test_a_long_file_of_characters_of_two_bytes_is_told() -> None:

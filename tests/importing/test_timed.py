@@ -688,4 +688,7 @@ def test_old_encodings_of_subtitles_are_told(tmp_path: Path) -> None:
         write(place / f"{name}.wav", speech(((0.5, 2.5),), 3.0))
         (place / f"{name}.srt").write_bytes(srt((0.5, 2.5, text)).encode(encoding))
     result = run_import(place, output=tmp_path / "out")
-    assert result.imported.sources[0].taken_for == ("text read as cp1252 in a.srt and 1 more",)
+    assert result.imported.sources[0].taken_for == (
+        "text read as cp1252 in a.srt and 1 more",
+        "a guess: `moontune import --encoding NAME` says another",
+    )

@@ -15,6 +15,7 @@ In reading order:
     pauses       Where a recording is cut: at the captions' times, moved into the pause nearby
     audio_files  The audio file that a table means: by its path, else by its name
     text_files   Text files of any encoding as text
+    old_latin    Which old encoding a text in Latin letters is in
     unpacking    Archives unpacked into a folder of their own: nothing outside of it, no bombs
     clips        Rows' audio as clips of a data set: FLAC files, or stretches of the user's files
 """
