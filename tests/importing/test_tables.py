@@ -177,29 +177,43 @@ def test_accents_and_quotes_that_meet_are_no_other_script(spoken: str) -> None:
         assert decode(text.encode("cp1252")) == Decoded(text, "cp1252")
 
 
+def test_words_letter_by_letter_are_no_text(tmp_path: Path) -> None:
+    """FLEURS has them in a column without a name."""
+    sounds = clips(tmp_path / "in/audio/train", "1.wav", "2.wav")
+    rows = [
+        "\t".join([str(i), f"{i}.wav", text, text.lower(), " | ".join(map(" ".join, text.split()))])
+        for i, text in enumerate(TEXTS[:2], 1)
+    ]
+    (tmp_path / "in/train.tsv").write_text("\n".join(rows))
+    run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)
+
+
 def test_an_encoding_that_is_told_is_believed(tmp_path: Path) -> None:
-    """A word of Polish, which nothing tells from Western letters; a table in UTF-8 stays it."""
-    clips(tmp_path, "a.wav", "b.wav")
-    (tmp_path / "a.txt").write_bytes("Jeść".encode("cp1250"))
-    (tmp_path / "b.txt").write_bytes("Już późno, idę spać.".encode())
-    guessed = run_import(tmp_path, output=tmp_path.parent / "guessed")
+    """A word of Polish, which nothing tells from Western letters; a text in UTF-8 stays it."""
+    clips(tmp_path / "in", "a.wav", "b.wav")
+    (tmp_path / "in/a.txt").write_bytes("Jeść".encode("cp1250"))
+    (tmp_path / "in/b.txt").write_bytes("Już późno, idę spać.".encode())
+    guessed = run_import(tmp_path / "in", output=tmp_path / "guessed")
     assert guessed.texts[0] == "Jeœæ"
     assert any("--encoding NAME` says another" in line for line in guessed.told)
-    told = run_import(tmp_path, output=tmp_path.parent / "told", encoding="windows-1250")
+    told = run_import(tmp_path / "in", output=tmp_path / "told", encoding="windows-1250")
     assert told.texts == ["Jeść", "Już późno, idę spać."]
     assert not any("--encoding" in line for line in told.told)
 
 
 @pytest.mark.parametrize(
     ("encoding", "says"),
-    [("cp12520", "--encoding cp12520: is unknown"), ("base64", "--encoding base64: is unknown"),
-     ("euc_jp", "a.txt: is not in euc_jp, as --encoding says")],
-)  # fmt: skip
+    [
+        ("cp12520", "--encoding cp12520: is unknown"),
+        ("base64", "--encoding base64: is unknown"),
+        ("euc_jp", "a.txt: is not in euc_jp, as --encoding says"),
+    ],
+)
 def test_an_encoding_that_is_none_is_refused(tmp_path: Path, encoding: str, says: str) -> None:
-    clips(tmp_path, "a.wav")
-    (tmp_path / "a.txt").write_bytes("Café bleu à midi".encode("cp1252"))
+    clips(tmp_path / "in", "a.wav")
+    (tmp_path / "in/a.txt").write_bytes("Café bleu à midi".encode("cp1252"))
     with pytest.raises(UserError, match=says):
-        run_import(tmp_path, output=tmp_path.parent / "out", encoding=encoding)
+        run_import(tmp_path / "in", output=tmp_path / "out", encoding=encoding)
 
 
 def test_a_long_file_of_characters_of_two_bytes_is_told() -> None:

@@ -40,6 +40,7 @@ FORMATS: tuple[Format, ...] = (
     hugging_face.PARQUET,
     table.FORMAT,
     *cutting.FORMATS,
+    prompts.LIST,
     pairs.FORMAT,
 )
 ORIGIN = "origin.json"  # of a data set that was made on the way to a run
