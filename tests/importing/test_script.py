@@ -375,12 +375,48 @@ def test_times_that_others_write_before_what_is_said_are_not_said(
         times = ("0:01", "0:02", "0:04")
         text = "".join(form.format(*pair) for pair in zip(times, said, strict=True))
         (tmp_path / "in/a.txt").write_text(text)
+        if "-->" in form and not there:  # which nobody says
+            with pytest.raises(UserError, match="has times in a form that is not read"):
+                run_import(tmp_path / "in", output=tmp_path / "refused")
+            continue
         result = run_import(tmp_path / "in", output=tmp_path / f"out{seconds:g}")
         assert (result.texts == [" ".join(said)]) == there
         line = "not said: 3 times on lines of 1 text"
         assert (f"  {line}" in result.told, line in result.imported.sources[0].taken_for) == (
             there, there,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Speaker 1 [00:00:0{0}]: {1}\n\n",  # Sonix
+        "[00:00:0{0}.10] - Speaker 1\n{1}\n\n",  # Happy Scribe
+        "{1} #00:00:0{0}-4#\n",  # F4, easytranscript
+    ],
+)
+def test_times_and_people_of_programs_around_what_is_said(tmp_path: Path, form: str) -> None:
+    write(tmp_path / "in/a.wav", sound(1, 12.0))
+    text = "".join(form.format(i, said) for i, said in enumerate(SAID))
+    (tmp_path / "in/a.txt").write_text(text)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [" ".join(SAID)]
+    assert f"  not said: {len(SAID)} times on lines of 1 text" in result.told
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Ann\t00:00:0{0}.500\t{0}.500\t{1}\n",  # ELAN's text
+        "0:0{0}.0 - 0:0{0}.9\t{1}\tAnn\n",  # NVivo's
+        "00:00:0{0}:12 - 00:00:0{0}:20\nSpeaker 1\n{1}\n\n",  # Premiere's
+    ],
+)
+def test_a_text_with_times_of_another_form_is_left_out(tmp_path: Path, form: str) -> None:
+    write(tmp_path / "in/a.wav", sound(1, 12.0))
+    (tmp_path / "in/a.txt").write_text("".join(form.format(*pair) for pair in enumerate(SAID)))
+    with pytest.raises(UserError, match="has times in a form that is not read; export it as SRT"):
+        run_import(tmp_path / "in", output=tmp_path / "out")
 
 
 @pytest.mark.parametrize(
