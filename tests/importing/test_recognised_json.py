@@ -572,6 +572,19 @@ def test_a_list_with_durations_is_read_as_whispers_segments(tmp_path: Path) -> N
     cut_as_wanted(result, samples)
 
 
+def test_words_alone_have_the_marks_of_the_text(tmp_path: Path) -> None:
+    """As OpenAI writes it where times of words are asked for."""
+    samples = recording(tmp_path / "in")
+    rows = [
+        {"word": w.strip("."), "start": s, "end": e} for _, part in spoken() for s, e, w in part
+    ]
+    document = {"task": "transcribe", "duration": 14.0, "text": " ".join(SAID), "words": rows}
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+
+
 def test_captions_that_stay_while_the_next_is_said_are_cut_at_its_begin(tmp_path: Path) -> None:
     """Captions that YouTube made, two lines at a time."""
     recording(tmp_path / "in")

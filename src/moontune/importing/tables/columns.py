@@ -159,6 +159,11 @@ def plain(head: str) -> str:
     return re.sub(r"[^\w]+", "_", head.strip().casefold()).strip("_")
 
 
+def fields_of(heads: Sequence[str]) -> dict[str, int]:
+    """Places of columns by what their names say."""
+    return _by_name(heads)
+
+
 def looks_like_audio(cell: Cell) -> bool:
     """Whether a cell ends as the name of an audio file does."""
     return bool(cell) and PurePosixPath(str(cell).strip()).suffix.lower() in SUFFIXES

@@ -9,6 +9,7 @@ In reading order:
     labels        Audacity's labels: a line of begin, end and text, divided by tabs
     otranscribe   oTranscribe's `.otr`: times, each the begin of what follows
     recognisers   (a folder) What programs and services write that recognise speech
+    timed_table   Tables of times and texts beside their recording
     nist          CTM and STM, of NIST's scoring toolkit
     xml_files     XML that others wrote, without entities
     beside        Which file beside a recording says what is said in it

@@ -24,6 +24,7 @@ from moontune.importing.timed.subtitles.srt_vtt import SRT, VTT
 from moontune.importing.timed.subtitles.substation import SUBSTATION
 from moontune.importing.timed.subtitles.ttml import TTML
 from moontune.importing.timed.textgrid import TEXTGRID
+from moontune.importing.timed.timed_table import TIMED_TABLE
 from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, left_out
 
 # Of several beside one recording the first is taken: what people made before what programs did,
@@ -32,7 +33,7 @@ from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, le
 KINDS: tuple[TimedKind, ...] = (
     *(EAF, TEXTGRID),
     *(WHISPER, WHISPER_TSV),
-    *(VTT, SRT, SUBSTATION, TTML, SBV),
+    *(VTT, SRT, SUBSTATION, TTML, SBV, TIMED_TABLE),
     *OF_SERVICES,
     *(STM, CTM, LABELS, OTRANSCRIBE),
 )
