@@ -380,3 +380,48 @@ def test_a_style_that_interrupts_another_is_no_translation(tmp_path: Path) -> No
     (tmp_path / "in/talk.ass").write_text(ass(CUES) + yes)
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert [row["reason"] for row in result.left_out] == ["overlapping"] * 2
+
+
+def srt(cues: list[Cue]) -> str:
+    return "".join(
+        f"{i}\n{clock(s, ',')} --> {clock(e, ',')}\n{t}\n\n" for i, (s, e, t) in enumerate(cues, 1)
+    )
+
+
+IN_TWO_SCRIPTS = {
+    "lines": [(s, e, f"{t}\n{other}") for (s, e, t), (*_, other) in
+              zip(CUES, translated(CHINESE), strict=True)],
+    "cues": [cue for pair in zip(CUES, translated(CHINESE), strict=True) for cue in pair],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_TWO_SCRIPTS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_of_lines_in_two_scripts_those_that_are_spoken_are_taken(
+    tmp_path: Path, name: str, language: str
+) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.srt").write_text(srt(IN_TWO_SCRIPTS[name]), encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language=language)
+    chinese = ("红船航行回到码头。", "七只鸟唱歌。", "冷风吹向北方。")
+    assert tuple(result.texts) == (WHOLE if language == "en" else chinese)
+    assert [row["reason"] for row in result.left_out] == ["another text"] * len(CUES)
+    assert any("--language CODE says which" in line for line in result.told)
+
+
+def test_of_a_folders_files_each_that_has_two_languages_is_told(tmp_path: Path) -> None:
+    for name, content in (("a", srt(CUES)), ("b", srt(IN_TWO_SCRIPTS["lines"]))):
+        recording(tmp_path / "in", f"{name}.wav")
+        (tmp_path / f"in/{name}.srt").write_text(content, encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language="en")
+    assert tuple(result.texts) == WHOLE * 2
+    assert any("at the same times" in line for line in result.told)
+
+
+def test_a_foreign_line_now_and_then_is_said_too(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    cues = [(s, e, f"{t}\n北京" if i == 2 else t) for i, (s, e, t) in enumerate(CUES)]
+    (tmp_path / "in/talk.srt").write_text(srt(cues), encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts[1] == f"{SAID[2]} 北京"
+    assert not result.left_out

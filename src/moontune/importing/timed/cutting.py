@@ -37,6 +37,7 @@ from moontune.importing.values import (
     left_out,
 )
 
+_MOST_TOLD = 5  # lines on what was taken for what, of a folder's files
 _FRAME_S = 0.05  # that a clip may be longer than asked for its pauses
 
 
@@ -45,10 +46,15 @@ def _folder(kind: TimedKind, place: Place) -> Recognised | None:
     files = [file for of, file in there.timed if of is kind]
     if not files:
         return None
-    parts = [partial(rows_of, kind, place.at(file)) for file in files]
+    noted: dict[str, None] = {}  # of all files, once they are read
+    parts = [partial(rows_of, kind, place.at(file), noted=noted) for file in files]
     rest = [partial(there.left_out, place)] if kind is there.teller else []
     told = _told(kind, place.at(files[0]))
-    return Recognised(kind.name, place.path, (*parts, *rest), told, whole=False)
+
+    def told_after() -> tuple[str, ...]:
+        return tuple(text for text in noted if text not in told)[:_MOST_TOLD]
+
+    return Recognised(kind.name, place.path, (*parts, *rest), told, False, told_after)
 
 
 def _file(kind: TimedKind, place: Place) -> Recognised | None:
@@ -88,10 +94,17 @@ def is_given_for(path: Path, recording: Path, *, alone: bool) -> bool:
     return has_its_name(path, recording) or (alone and not has_text(recording))
 
 
-def rows_of(kind: TimedKind, place: Place, recording: Path | None = None) -> Iterator[Found]:
+def rows_of(
+    kind: TimedKind,
+    place: Place,
+    recording: Path | None = None,
+    noted: dict[str, None] | None = None,
+) -> Iterator[Found]:
     """The clips of a file with timed texts, and what is left out; of its own recording where none
-    is given. Raises DamagedSourceError."""
+    is given. `noted` gets what was taken for what. Raises DamagedSourceError."""
     for captioned in kind.read(place.path, place):
+        if noted is not None and kind.tells:
+            noted.update(dict.fromkeys(captioned.told))
         yield from captioned.left_out
         if captioned.captions:
             yield from _clips(captioned, place, recording)

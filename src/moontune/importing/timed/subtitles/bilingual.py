@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import bisect
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moontune.data.manifest import Dropped
 from moontune.importing.timed.captions import Caption
 from moontune.importing.values import ANOTHER_TEXT, left_out
 from moontune.languages.letters import is_latin, looks_like, words_about
 from moontune.languages.table import language_named
+from moontune.languages.words import joined_lines
 from moontune.system.formatting import counted
 
 _AT_ONCE = 0.6  # of the captions of each are shown while the other has one
 _COVERED = 0.5  # of a caption's time
 _SHOWN_S = 0.5  # a caption of which only the begin is told, at least
+
+_LANGUAGE, _SCRIPT = "language", "script"  # kinds of groups that --language tells apart
+_LATIN, _OTHER = "Latin letters", "other letters"
 
 Groups = Mapping[str, Sequence[Caption]]
 CodeOf = Callable[[str], str | None]
@@ -58,6 +63,32 @@ def spoken(groups: Groups, asked: str | None, code_of: CodeOf, kind: str) -> Spo
     return Spoken(frozenset(kept), tuple(rest), tuple(told))
 
 
+def in_one_script(captions: Sequence[Caption], asked: str | None) -> tuple[list[Caption], Spoken]:
+    """Captions of which each has a line in Latin letters and one in others, or that come in pairs
+    of such, with the lines that are said; all others as they are. Raises ValueError as `spoken`.
+    """
+    groups: dict[str, list[Caption]] = defaultdict(list)
+    for caption in captions:
+        for name, lines in _by_script(caption).items():
+            groups[name].append(replace(caption, text=joined_lines(lines), lines=tuple(lines)))
+    said = spoken(groups, asked, lambda name: None, _SCRIPT)
+    if len(groups) < 2 or not said.left_out:
+        return [*captions], Spoken(frozenset(groups))
+    [name] = said.names
+    return groups[name], said
+
+
+def _by_script(caption: Caption) -> dict[str, list[str]]:
+    """A caption's lines by their letters; those without any belong to what is before them."""
+    found: dict[str, list[str]] = {}
+    name = _LATIN
+    for line in caption.lines or (caption.text,):
+        if any(map(str.isalpha, line)):
+            name = _LATIN if is_latin(line) else _OTHER
+        found.setdefault(name, []).append(line)
+    return found
+
+
 def _rivals(groups: Groups) -> list[list[str]]:
     """Names of groups, those together that are shown at the same times."""
     found: list[list[str]] = []
@@ -70,7 +101,8 @@ def _rivals(groups: Groups) -> list[list[str]]:
 
 def _told(best: str, other: str, captions: Sequence[Caption], kind: str) -> str:
     """What is left out, and how to have it instead."""
-    remedy = "--language CODE says which" if kind == "language" else f'delete "{best}" to have them'
+    told = kind in (_LANGUAGE, _SCRIPT)
+    remedy = "--language CODE says which" if told else f'delete "{best}" to have them'
     lines = counted(len(captions), "line")
     return f'{kind}: "{best}"; left out: {lines} of "{other}" at the same times, {remedy}'
 
