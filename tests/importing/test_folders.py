@@ -409,3 +409,13 @@ def test_a_line_of_a_list_that_names_no_recording_is_left_out(tmp_path: Path) ->
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert len(result.rows) == 5
     assert result.reasons == [("texts.txt:6", "no audio")]
+
+
+def test_clips_and_texts_of_the_same_names_in_each_speakers_folder(tmp_path: Path) -> None:
+    """As L2-ARCTIC has them."""
+    sounds = []
+    for who, text in (("ABA", TEXTS[0]), ("SKA", TEXTS[1])):
+        sounds += clips(tmp_path / f"in/{who}/wav", "arctic_a0001.wav")
+        (tmp_path / f"in/{who}/transcript").mkdir()
+        (tmp_path / f"in/{who}/transcript/arctic_a0001.txt").write_text(text)
+    run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)

@@ -425,3 +425,17 @@ def test_a_foreign_line_now_and_then_is_said_too(tmp_path: Path) -> None:
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert result.texts[1] == f"{SAID[2]} 北京"
     assert not result.left_out
+
+
+def test_names_between_brackets_before_lines_of_an_sbv_are_speakers(tmp_path: Path) -> None:
+    """As Google Meet writes them."""
+    recording(tmp_path / "in")
+    cues = [(s, e, f"(Ann Lee)\n{t}") for s, e, t in CUES]
+    (tmp_path / "in/talk.sbv").write_text(sbv(cues))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert [(u.text, u.speaker) for u in result.rows] == [(t, "Ann Lee") for t in WHOLE]
+    cues = [(s, e, f"(laughs)\n{t}" if i == 2 else t) for i, (s, e, t) in enumerate(CUES)]
+    (tmp_path / "in/talk.sbv").write_text(sbv(cues))
+    result = run_import(tmp_path / "in", output=tmp_path / "sounds")
+    assert result.texts[1] == f"(laughs) {SAID[2]}"
+    assert {u.speaker for u in result.rows} == {None}

@@ -142,7 +142,8 @@ def _seconds(recording: Path) -> float:
 
 
 def _tree(place: Place) -> Recognised | None:
-    """Recordings in one folder and texts in another, as VCTK has them: by names that are single."""
+    """Recordings in one folder and texts in another, as VCTK has them: by names that are
+    single, in all of it or in a speaker's folder."""
     audio: dict[str, list[Path]] = defaultdict(list)
     texts: dict[str, list[Path]] = defaultdict(list)
     recordings: list[Path] = []
@@ -154,12 +155,26 @@ def _tree(place: Place) -> Recognised | None:
     for file in recordings:
         stem = file.stem
         audio[stem if stem in texts else stem.removesuffix(_FIRST_OF_TWO)].append(file)
-    shared = [stem for stem in texts if len(texts[stem]) == len(audio.get(stem, ())) == 1]
-    if not shared or len(shared) < _MOST * len(texts):
+    shared = [pair for stem in texts for pair in _of_name(audio.get(stem, []), texts[stem])]
+    if not shared or len(shared) < _MOST * sum(map(len, texts.values())):
         return None
-    pairs = tuple((audio[stem][0], texts[stem][0]) for stem in shared)
+    pairs = tuple(shared)
     told = ("text: the file of the recording's name in another folder",)
     return _recognised(place, pairs, told)
+
+
+def _of_name(audio: list[Path], texts: list[Path]) -> list[tuple[Path, Path]]:
+    """Recordings and texts of one name: one of each, or one of each in a speaker's folder, as
+    L2-ARCTIC has them (`ABA/wav`, `ABA/transcript`)."""
+    if len(audio) == len(texts) == 1:
+        return [(audio[0], texts[0])]
+    of_folder: dict[Path, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+    for file in audio:
+        of_folder[file.parent.parent][0].append(file)
+    for file in texts:
+        of_folder[file.parent.parent][1].append(file)
+    both = of_folder.values()
+    return [(mine[0], said[0]) for mine, said in both if len(mine) == len(said) == 1]
 
 
 FORMAT = Format(
