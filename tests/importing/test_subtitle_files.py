@@ -439,3 +439,18 @@ def test_names_between_brackets_before_lines_of_an_sbv_are_speakers(tmp_path: Pa
     result = run_import(tmp_path / "in", output=tmp_path / "sounds")
     assert result.texts[1] == f"(laughs) {SAID[2]}"
     assert {u.speaker for u in result.rows} == {None}
+
+
+@pytest.mark.parametrize(("language", "taken"), [(None, "de"), ("en", "en"), ("de", "de")])
+def test_of_files_in_two_languages_the_one_that_is_asked_for_is_taken(
+    tmp_path: Path, language: str | None, taken: str
+) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.de.srt").write_text(srt(translated(GERMAN)), encoding="utf-8")
+    (tmp_path / "in/talk.en.srt").write_text(srt(CUES))
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language=language)
+    assert result.texts[-1] == {"de": "Ein Wind weht.", "en": WHOLE[-1]}[taken]
+    other = {"de": "en", "en": "de"}[taken]
+    assert result.reasons == [(f"talk.{other}.srt", "another text")]
+    said = f"talk.{taken}.srt and not talk.{other}.srt, --language CODE says which is spoken"
+    assert any(said in line for line in result.told)

@@ -138,7 +138,7 @@ def _of_file(place: Place, formats: Sequence[Format]) -> list[Recognised]:
     path = place.path
     if is_audio(path):  # what is beside it says what is said in it
         mine = {path.stem.lower(), path.name.lower()}
-        there = beside(path.parent)
+        there = beside(path.parent, place.language)
         texts = [file for _, file in there.timed if _stem_in(file, mine)]
         texts += [file for recording, file in there.plain if recording == path]
         return [found for file in texts for found in _of_file(place.at(file), formats)]

@@ -63,11 +63,12 @@ class _Times:
 
 
 def _folder(place: Place) -> Recognised | None:
-    there = beside(place.path)
+    there = beside(place.path, place.language)
     if not there.plain:
         return None
     rest = (partial(there.left_out, place),) if there.teller is None else ()
-    return _recognised(place, there.plain, rest=rest, whole=False)
+    told = there.told() if there.teller is None else ()
+    return _recognised(place, there.plain, told, rest, whole=False)
 
 
 def _recognised(

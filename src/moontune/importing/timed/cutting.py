@@ -42,14 +42,14 @@ _FRAME_S = 0.05  # that a clip may be longer than asked for its pauses
 
 
 def _folder(kind: TimedKind, place: Place) -> Recognised | None:
-    there = beside(place.path)
+    there = beside(place.path, place.language)
     files = [file for of, file in there.timed if of is kind]
     if not files:
         return None
     noted: dict[str, None] = {}  # of all files, once they are read
     parts = [partial(rows_of, kind, place.at(file), noted=noted) for file in files]
     rest = [partial(there.left_out, place)] if kind is there.teller else []
-    told = _told(kind, place.at(files[0]))
+    told = _told(kind, place.at(files[0])) + (there.told() if kind is there.teller else ())
 
     def told_after() -> tuple[str, ...]:
         return tuple(text for text in noted if text not in told)[:_MOST_TOLD]
