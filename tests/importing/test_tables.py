@@ -906,3 +906,14 @@ def test_of_rows_that_are_alike_a_few_are_looked_at(monkeypatch) -> None:
     records = delimited.table_of("\n".join(rows), delimited.Dialect(",", quoted=True))
     assert records[-1] == (3001, ["last.wav", "Oh, no", "ann"])
     assert len(looked) < 1000
+
+
+def test_audio_that_was_given_to_label_studio_is_found_by_its_own_name(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "in", "a.wav", "b.wav")
+    head = "annotation_id,annotator,audio,created_at,id,lead_time,transcription,updated_at"
+    rows = [
+        f"{i},1,/data/upload/3/ab12cd3{i}-{name}.wav,2024-01-01T00:00:00Z,{i},3.2,{TEXTS[i]},x"
+        for i, name in enumerate("ab")
+    ]
+    (tmp_path / "in/project-3.csv").write_text("\n".join([head, *rows]))
+    run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)

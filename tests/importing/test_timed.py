@@ -729,3 +729,14 @@ def test_rows_of_a_table_of_times_that_are_not_understood_are_left_out(tmp_path:
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert tuple(result.texts) == WHOLE
     assert result.reasons == [("talk.csv:7", "bad times"), ("talk.csv:8", "bad times")]
+
+
+def test_labels_may_have_names_of_columns_and_how_long_each_lasts(tmp_path: Path) -> None:
+    """ELAN's tab-delimited text with the columns that it proposes."""
+    samples = recording(tmp_path / "in")
+    rows = [f"{s:.3f}\t{e:.3f}\t{e - s:.3f}\t{t}" for s, e, t in timed()]
+    head = "Begin Time - ss.msec\tEnd Time - ss.msec\tDuration - ss.msec\tann"
+    (tmp_path / "in/talk.txt").write_text("\n".join([head, *rows]))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
