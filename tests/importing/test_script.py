@@ -469,3 +469,13 @@ def test_times_that_are_said_stay(tmp_path: Path) -> None:
     said = ["10:30 is the time.", "It was 9:15", "It was 9:20", "It left.", "11:00 came.", "Oh."]
     (tmp_path / "a.txt").write_text("\n".join(said))
     assert [line for _, line in script_lines(tmp_path / "a.txt")] == said
+
+
+def test_a_word_file_of_a_table_alone_says_that_tables_are_not_read(tmp_path: Path) -> None:
+    """As NVivo exports transcripts."""
+    write(tmp_path / "in/a.wav", sound(1, 4.0))
+    document = docx.Document()
+    document.add_table(1, 1).rows[0].cells[0].text = SAID[0]
+    document.save(str(tmp_path / "in/a.docx"))
+    with pytest.raises(UserError, match="tables, which are not read; save it as .txt or .xlsx"):
+        run_import(tmp_path / "in", output=tmp_path / "out")

@@ -95,7 +95,10 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...], times: _Times) -> 
                 continue
             yield from passages.rows_of(recording, file, lines, place.ear, place)
         elif not (text := _without_samples("\n".join(_lines(file, seconds, times)), seconds)):
-            yield left_out(where, name, NO_TEXT, "the text is empty")
+            in_table = ", but for tables, which are not read; save it as .txt or .xlsx"
+            is_word = file.suffix.lower() in WORD
+            detail = "the text is empty" + (in_table if is_word else "")
+            yield left_out(where, name, NO_TEXT, detail)
         elif has_times(file):
             detail = "has times in HTK's units, which are not read; save it as a TextGrid"
             yield left_out(where, name, BAD_ROW, detail)
