@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moontune.importing.pauses import MOST_S, Loudness, cut_times
 from moontune.importing.timed.captions import Caption
 from moontune.importing.timed.joining import sentences, sort_out
-from moontune.importing.timed.pauses import MOST_S, Loudness, cut_times
 
 TEXTS = ("one.", "two", "three?", "four...", "", "Five", "[laughs]")
 captions = st.lists(

@@ -387,3 +387,35 @@ def test_what_is_not_known_is_told_by_what_it_looks_like(
         assert says.removeprefix(f"{name} ") in str(told.value)
         assert "\n" not in str(told.value)
         assert len(str(told.value)) < len(str(source)) + 250
+
+
+@pytest.mark.parametrize("form", ["{0}: {1}", "{0}.wav {1}", "{0}\t{1}", "{0} - {1}"])
+def test_a_list_of_names_and_what_is_said(tmp_path: Path, form: str) -> None:
+    """As people write it beside what their recorder made."""
+    names = [f"ZOOM000{i}" for i in (1, 2, 3)]
+    sounds = clips(tmp_path / "in/audio", *(f"{name}.wav" for name in names))
+    lines = [form.format(name, text) for name, text in zip(names, TEXTS, strict=True)]
+    (tmp_path / "in/texts.txt").write_text("\n".join(lines))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    result.holds(TEXTS, sounds)
+    assert not result.left_out
+
+
+def test_a_line_of_a_list_that_names_no_recording_is_left_out(tmp_path: Path) -> None:
+    names = [f"a{i}" for i in range(5)]
+    clips(tmp_path / "in", *(f"{name}.wav" for name in names))
+    lines = [*(f"{name}: {text}" for name, text in zip(names, TEXTS * 2, strict=False)), "b: Gone."]
+    (tmp_path / "in/texts.txt").write_text("\n".join(lines))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert len(result.rows) == 5
+    assert result.reasons == [("texts.txt:6", "no audio")]
+
+
+def test_clips_and_texts_of_the_same_names_in_each_speakers_folder(tmp_path: Path) -> None:
+    """As L2-ARCTIC has them."""
+    sounds = []
+    for who, text in (("ABA", TEXTS[0]), ("SKA", TEXTS[1])):
+        sounds += clips(tmp_path / f"in/{who}/wav", "arctic_a0001.wav")
+        (tmp_path / f"in/{who}/transcript").mkdir()
+        (tmp_path / f"in/{who}/transcript/arctic_a0001.txt").write_text(text)
+    run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)

@@ -191,6 +191,89 @@ def elevenlabs() -> dict[str, Any]:
     return {"language_code": "eng", "text": "All.", "words": words}
 
 
+def gladia(kind: str) -> dict[str, Any]:
+    said = [
+        {
+            "text": text,
+            "language": "en",
+            "start": s,
+            "end": e,
+            "confidence": 0.9,
+            "channel": 0,
+            "speaker": who,
+            "words": [{"word": f" {w}", "start": a, "end": b, "confidence": 1} for a, b, w in part],
+        }
+        for (who, part), (s, e, text) in zip(spoken(), timed(), strict=True)
+    ]
+    if kind == "v1":
+        return {"prediction": [
+            {"transcription": one["text"], "language": "en", "time_begin": one["start"],
+             "time_end": one["end"], "speaker": one["speaker"], "channel": "channel_0",
+             "words": [{"word": w["word"], "time_begin": w["start"], "time_end": w["end"]}
+                       for w in one["words"]]}
+            for one in said
+        ], "prediction_raw": {}}  # fmt: skip
+    other = {"success": True, "results": [{"utterances": said[:1]}]}
+    result = {"transcription": {"utterances": said, "full_transcript": "x"}, "translation": other}
+    return {"id": "x", "status": "done", "result": result} if kind == "job" else result
+
+
+def soniox(kind: str) -> dict[str, Any]:
+    tokens: list[dict[str, Any]] = []
+    for who, part in spoken():
+        for s, e, word in part:
+            half = max(1, len(word) // 2)  # a word is in several tokens
+            middle = (s + e) / 2
+            pieces = [(f" {word[:half]}" if tokens else word[:half], s, middle)]
+            pieces += [(word[half:], middle, e)] if word[half:] else []
+            tokens += [
+                {"text": t, "start_ms": ms(a), "end_ms": ms(b), "confidence": 1,
+                 "speaker": str(who + 1)} for t, a, b in pieces
+            ]  # fmt: skip
+        translated = {"text": " Rot", "speaker": str(who + 1)}
+        tokens.append({**translated, "translation_status": "translation"})
+    if kind == "old":
+        words = [t for t in tokens if "start_ms" in t]
+        for t in words:
+            t["duration_ms"] = t.pop("end_ms") - t["start_ms"]
+        return {"words": words}
+    return {"id": "x", "text": "All.", "tokens": tokens}
+
+
+def watson(speakers: bool = True) -> dict[str, Any]:
+    runs = [spoken()[:3], spoken()[3:]]  # two people speak in the first result
+    results, labels = [], []
+    for run in runs:
+        stamps = [[w, s, e] for _, part in run for s, e, w in part]
+        text = " ".join(w for w, *_ in stamps) + " "
+        results.append({"final": True, "alternatives": [
+            {"transcript": text, "confidence": 0.9, "timestamps": stamps}, {"transcript": "Else "}
+        ]})  # fmt: skip
+        labels += [
+            {"from": s, "to": e, "speaker": who, "final": True}
+            for who, part in run for s, e, _ in part
+        ]  # fmt: skip
+    interim = {"final": False, "alternatives": [{"transcript": "the red", "timestamps": []}]}
+    document = {"result_index": 0, "results": [interim, *results]}
+    return {**document, "speaker_labels": labels} if speakers else document
+
+
+def call_analytics() -> dict[str, Any]:
+    turns = []
+    for (who, part), (s, e, text) in zip(spoken(), timed(), strict=True):
+        items: list[dict[str, Any]] = []
+        for a, b, word in part:
+            bare, mark = split_mark(word)
+            times = {"BeginOffsetMillis": ms(a), "EndOffsetMillis": ms(b)}
+            items.append({"Type": "pronunciation", "Content": bare, **times})
+            if mark:
+                items.append({"Type": "punctuation", "Content": mark})
+        role = ("AGENT", "CUSTOMER")[who]
+        times = {"BeginOffsetMillis": ms(s), "EndOffsetMillis": ms(e)}
+        turns.append({"Content": text, **times, "ParticipantRole": role, "Items": items})
+    return {"JobStatus": "COMPLETED", "Channel": "VOICE", "Transcript": turns}
+
+
 NUMBERED, LETTERED = ("Speaker 0", "Speaker 1"), ("Speaker A", "Speaker B")
 FROM_ONE, NOBODY = ("Speaker 1", "Speaker 2"), (None, None)
 OF_AWS = ("spk_0", "spk_1")
@@ -213,6 +296,13 @@ SOURCES: dict[str, tuple[str, Any, tuple[str | None, str | None]]] = {
     "rev": ("rev-ai", rev(), ("Ann", "Speaker 1")),
     "speechmatics": ("speechmatics", speechmatics(), FROM_ONE),
     "elevenlabs": ("elevenlabs", elevenlabs(), ("speaker_0", "speaker_1")),
+    "gladia job": ("gladia", gladia("job"), NUMBERED),
+    "gladia result": ("gladia", gladia("result"), NUMBERED),
+    "gladia of old": ("gladia", gladia("v1"), NUMBERED),
+    "soniox": ("soniox", soniox("v1"), FROM_ONE),
+    "soniox of old": ("soniox", soniox("old"), FROM_ONE),
+    "watson": ("watson", watson(), NUMBERED),
+    "call analytics": ("aws-call-analytics", call_analytics(), ("AGENT", "CUSTOMER")),
 }
 
 
@@ -231,6 +321,92 @@ def test_each_service_is_cut_into_the_same_sentences(
     assert [u.speaker for u in result.rows] == [people[0], people[1], people[0]]
     assert result.imported.sources[0].formats == (kind,)
     assert not result.left_out
+
+
+def vosk() -> list[dict[str, Any]]:
+    """A result for each sentence, and an empty one at the end."""
+    results = []
+    for run in (spoken()[:2], spoken()[2:3], spoken()[3:]):
+        part = [word for _, words in run for word in words]
+        bare = [{"conf": 1, "start": s, "end": e, "word": w.lower().strip(".")} for s, e, w in part]
+        results.append({"result": bare, "text": " ".join(word["word"] for word in bare)})
+    return [*results, {"text": ""}]
+
+
+def as_vosk_transcriber(results: list[dict[str, Any]]) -> dict[str, Any]:
+    monologues = [
+        {"speaker": {"id": "unknown", "name": None}, "terms": [
+            {"confidence": 1, "start": w["start"], "end": w["end"], "text": w["word"],
+             "type": "WORD"} for w in one["result"]
+        ]} for one in results if "result" in one
+    ]  # fmt: skip
+    return {"schemaVersion": "2.0", "monologues": monologues, "text": ["x"]}
+
+
+def with_guesses(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"alternatives": [{"confidence": 1, **one}, {"text": "else"}]} for one in results]
+
+
+VOSK = {
+    "list": json.dumps(vosk()),
+    "one behind another": "\n".join(json.dumps(one, indent=2) for one in vosk()),
+    "lines": "".join(json.dumps(one) + "\n" for one in vosk()),
+    "guesses": json.dumps(with_guesses(vosk())),
+    "transcriber": json.dumps(as_vosk_transcriber(vosk())),
+}
+
+
+@pytest.mark.parametrize("name", VOSK)
+def test_results_of_vosk_are_cut_into_what_stands_between_pauses(tmp_path: Path, name: str) -> None:
+    samples = recording(tmp_path / "in")
+    (tmp_path / "in/talk.json").write_text(VOSK[name])
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [text.lower().strip(".") for text in WHOLE]
+    cut_as_wanted(result, samples)
+    assert result.imported.sources[0].formats == ("vosk",)
+    assert not result.left_out
+
+
+def test_a_result_of_vosk_without_words_is_left_out(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    results = [{"text": "no times"}, *vosk()]
+    (tmp_path / "in/talk.json").write_text(json.dumps(results))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert len(result.rows) == 3
+    assert result.reasons == [("talk.json:segment 1", "bad times")]
+
+
+def test_watsons_numbers_in_figures_are_of_one_speakers_result(tmp_path: Path) -> None:
+    """Smart formatting writes fewer words than have times."""
+    recording(tmp_path / "in")
+    document = watson(speakers=False)
+    *_, last = document["results"]
+    last["alternatives"][0]["transcript"] = "A %HESITATION wind of 20 knots. "
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [f"{WHOLE[0]} {WHOLE[1]}", "A wind of 20 knots."]
+    assert {u.speaker for u in result.rows} == {None}
+
+
+def test_japanese_tokens_of_soniox_are_words_each(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    tokens = [
+        {"text": text, "start_ms": ms(s + 0.1 * i), "end_ms": ms(s + 0.1 * (i + 1))}
+        for (s, _), said in zip(WANTED, ("あかい船。", "鳥がなく。", "風がふく。"), strict=True)
+        for i, text in enumerate(said)
+    ]
+    (tmp_path / "in/talk.json").write_text(json.dumps({"text": "x", "tokens": tokens}))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == ["あかい船。", "鳥がなく。", "風がふく。"]
+
+
+def test_agents_of_several_calls_are_not_one_person(tmp_path: Path) -> None:
+    for name in ("monday", "friday"):
+        recording(tmp_path / "in", f"{name}.wav")
+        (tmp_path / f"in/{name}.json").write_text(json.dumps(call_analytics()))
+    result = run_import(tmp_path / "in", output=tmp_path / "out", link=True)
+    assert {u.speaker for u in result.rows} == {None}
+    assert any("AGENT" in line for line in result.told)
 
 
 def test_a_result_without_times_of_words_begins_where_the_last_one_ends(tmp_path: Path) -> None:
@@ -369,6 +545,12 @@ def test_a_first_part_without_speech_does_not_hide_the_others(tmp_path: Path, na
         json.dumps({"utterances": [{"start": 0.5, "end": 1, "text": "Seconds?", "confidence": 1}]}),
         json.dumps({"recognizedPhrases": [{"recognitionStatus": "Failure"}]}),
         json.dumps({"monologues": [{"speaker": 0}]}),
+        json.dumps({"monologues": [{"terms": []}]}),
+        json.dumps([{"text": "no words"}, {"text": ""}]),
+        json.dumps({"results": [{"final": True, "alternatives": [{"transcript": "no times"}]}]}),
+        json.dumps({"Transcript": [{"Content": "no times"}]}),
+        json.dumps({"tokens": [{"text": "no times"}]}),
+        json.dumps(vosk()[0]) + json.dumps(vosk()[1])[:-9],
         "[" * 5_000,
     ],
 )
@@ -385,6 +567,19 @@ def test_a_list_with_durations_is_read_as_whispers_segments(tmp_path: Path) -> N
     samples = recording(tmp_path / "in")
     rows = [{"text": t, "start": s, "duration": e - s} for s, e, t in timed()]
     (tmp_path / "in/talk.json").write_text(json.dumps(rows))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+
+
+def test_words_alone_have_the_marks_of_the_text(tmp_path: Path) -> None:
+    """As OpenAI writes it where times of words are asked for."""
+    samples = recording(tmp_path / "in")
+    rows = [
+        {"word": w.strip("."), "start": s, "end": e} for _, part in spoken() for s, e, w in part
+    ]
+    document = {"task": "transcribe", "duration": 14.0, "text": " ".join(SAID), "words": rows}
+    (tmp_path / "in/talk.json").write_text(json.dumps(document))
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert tuple(result.texts) == WHOLE
     cut_as_wanted(result, samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import docx
@@ -10,8 +11,9 @@ import pytest
 from imports import run_import, sound, write
 
 from moontune.data.audio import SAMPLE_RATE_HZ, read_audio
-from moontune.data.manifest import read_manifest
+from moontune.data.manifest import Dropped, read_manifest
 from moontune.errors import UserError
+from moontune.importing.audio_files import AudioFinder
 from moontune.importing.data_set import MANIFEST
 from moontune.importing.script.alignment import align
 from moontune.importing.script.anchors import anchors, bands
@@ -20,7 +22,9 @@ from moontune.importing.script.listening import Listener
 from moontune.importing.script.passages import cut_up
 from moontune.importing.script.reading import script_lines
 from moontune.importing.script.words import script_of, sound_of
-from moontune.importing.values import Piece
+from moontune.importing.timed.cutting import rows_of
+from moontune.importing.timed.otranscribe import OTRANSCRIBE
+from moontune.importing.values import Piece, Place, SourceRow
 from moontune.system.files import read_jsonl
 
 SAID = (
@@ -267,6 +271,64 @@ def test_what_a_foreign_piece_may_have_said_is_not_given_to_its_neighbour() -> N
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
+def otr(parts: list[tuple[float, str]]) -> str:
+    """What oTranscribe writes."""
+    text = "".join(
+        f'<p><span class="timestamp" data-timestamp="{time}">0:00</span>{said}</p>'
+        for time, said in parts
+    )
+    return json.dumps({"text": text, "media": "talk.wav"})
+
+
+def test_a_text_that_is_too_long_up_to_the_next_time_is_cut_by_ear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time at the begin, and one before the last sentence, which is cut by that."""
+    talk(tmp_path / "d", SAID, monkeypatch)
+    first = "<br>".join(
+        f"{who}: {text}" for who, text in zip(("Ann", "Bob") * 2 + ("Ann",), SAID[:5], strict=True)
+    )
+    (tmp_path / "d/talk.otr").write_text(otr([(0.2, first), (17.8, SAID[5])]))
+    result = run_import(tmp_path / "d", output=tmp_path / "out", link=True)
+    assert result.texts == list(SAID)
+    for i, u in enumerate(result.rows):
+        assert (u.offset or 0) <= 3.5 * i + 0.5
+        assert (u.offset or 0) + (u.duration or 0) >= 3.5 * i + 3.5
+    rows = read_jsonl(result.folder / MANIFEST)
+    assert [row["where"] for row in rows] == ["talk.otr:time 1"] * 5 + ["talk.otr:time 2"]
+    assert len({u.id for u in result.rows}) == len(SAID)
+    assert not result.left_out
+
+
+def test_a_run_hears_no_text_that_is_too_long_and_says_who_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(tmp_path / "d", SAID, monkeypatch)
+    (tmp_path / "d/talk.otr").write_text(otr([(0.2, " ".join(SAID[:5])), (17.8, SAID[5])]))
+    place = Place(tmp_path / "d/talk.otr", tmp_path / "d", AudioFinder(tmp_path / "d"), 15.0)
+    lost, taken = rows_of(OTRANSCRIBE, place)
+    assert isinstance(lost, Dropped)
+    assert lost.reason == "too long"
+    assert "`moontune import` hears where it can be cut" in lost.detail
+    assert isinstance(taken, SourceRow)
+    assert taken.text == SAID[5]
+
+
+def test_without_a_base_a_text_that_is_too_long_is_left_out_with_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(tmp_path / "d", SAID, monkeypatch)
+
+    def hear(self: Listener, recording: Path, longest_s: float) -> list[Piece]:
+        raise UserError("--model-id x: no such base")
+
+    monkeypatch.setattr(Listener, "hear", hear)
+    (tmp_path / "d/talk.otr").write_text(otr([(0.2, " ".join(SAID[:5])), (17.8, SAID[5])]))
+    result = run_import(tmp_path / "d", output=tmp_path / "out")
+    assert result.texts == [SAID[5]]
+    assert "no such base" in result.left_out[0]["detail"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "models/moonshine-tiny").is_dir(), reason="no ../shared")
 def test_real_speech_is_cut_with_its_own_words(tmp_path: Path) -> None:
@@ -313,12 +375,48 @@ def test_times_that_others_write_before_what_is_said_are_not_said(
         times = ("0:01", "0:02", "0:04")
         text = "".join(form.format(*pair) for pair in zip(times, said, strict=True))
         (tmp_path / "in/a.txt").write_text(text)
+        if "-->" in form and not there:  # which nobody says
+            with pytest.raises(UserError, match="has times in a form that is not read"):
+                run_import(tmp_path / "in", output=tmp_path / "refused")
+            continue
         result = run_import(tmp_path / "in", output=tmp_path / f"out{seconds:g}")
         assert (result.texts == [" ".join(said)]) == there
         line = "not said: 3 times on lines of 1 text"
         assert (f"  {line}" in result.told, line in result.imported.sources[0].taken_for) == (
             there, there,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Speaker 1 [00:00:0{0}]: {1}\n\n",  # Sonix
+        "[00:00:0{0}.10] - Speaker 1\n{1}\n\n",  # Happy Scribe
+        "{1} #00:00:0{0}-4#\n",  # F4, easytranscript
+    ],
+)
+def test_times_and_people_of_programs_around_what_is_said(tmp_path: Path, form: str) -> None:
+    write(tmp_path / "in/a.wav", sound(1, 12.0))
+    text = "".join(form.format(i, said) for i, said in enumerate(SAID))
+    (tmp_path / "in/a.txt").write_text(text)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [" ".join(SAID)]
+    assert f"  not said: {len(SAID)} times on lines of 1 text" in result.told
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Ann\t00:00:0{0}.500\t{0}.500\t{1}\n",  # ELAN's text
+        "0:0{0}.0 - 0:0{0}.9\t{1}\tAnn\n",  # NVivo's
+        "00:00:0{0}:12 - 00:00:0{0}:20\nSpeaker 1\n{1}\n\n",  # Premiere's
+    ],
+)
+def test_a_text_with_times_of_another_form_is_left_out(tmp_path: Path, form: str) -> None:
+    write(tmp_path / "in/a.wav", sound(1, 12.0))
+    (tmp_path / "in/a.txt").write_text("".join(form.format(*pair) for pair in enumerate(SAID)))
+    with pytest.raises(UserError, match="has times in a form that is not read; export it as SRT"):
+        run_import(tmp_path / "in", output=tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -371,3 +469,13 @@ def test_times_that_are_said_stay(tmp_path: Path) -> None:
     said = ["10:30 is the time.", "It was 9:15", "It was 9:20", "It left.", "11:00 came.", "Oh."]
     (tmp_path / "a.txt").write_text("\n".join(said))
     assert [line for _, line in script_lines(tmp_path / "a.txt")] == said
+
+
+def test_a_word_file_of_a_table_alone_says_that_tables_are_not_read(tmp_path: Path) -> None:
+    """As NVivo exports transcripts."""
+    write(tmp_path / "in/a.wav", sound(1, 4.0))
+    document = docx.Document()
+    document.add_table(1, 1).rows[0].cells[0].text = SAID[0]
+    document.save(str(tmp_path / "in/a.docx"))
+    with pytest.raises(UserError, match="tables, which are not read; save it as .txt or .xlsx"):
+        run_import(tmp_path / "in", output=tmp_path / "out")

@@ -11,7 +11,10 @@ import pytest
 from imports import run_import
 from timed_talk import SAID, WANTED, WHOLE, clock, cut_as_wanted, recording, timed
 
+from moontune.config.schema import DataConfig, ModelConfig, OutputConfig, RunConfig
+from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
+from moontune.importing.on_the_way import with_imported
 from moontune.importing.timed.subtitles.ttml_times import Clock
 
 HEAD = "[Script Info]\nTitle: Dialogue: none\n\n[V4+ Styles]\nStyle: Default,Arial,20\n\n[Events]\n"
@@ -289,3 +292,165 @@ def test_an_otr_without_times_is_refused(tmp_path: Path, content: str, says: str
     (tmp_path / "in/talk.otr").write_text(content)
     with pytest.raises(UserError, match=says):
         run_import(tmp_path / "in/talk.otr", output=tmp_path / "out")
+
+
+GERMAN = ("Das rote Boot segelt", "heim.", "Vögel singen.", "Ein Wind", "weht.")
+CHINESE = ("红船航行", "回到码头。", "七只鸟唱歌。", "冷风", "吹向北方。")
+
+
+def translated(texts: Sequence[str]) -> list[Cue]:
+    return [(s, e, text) for (s, e, _), text in zip(CUES, texts, strict=True)]
+
+
+def two_styles(texts: Sequence[str], second: str = "Top") -> str:
+    """An ASS whose second style has a translation, a tenth of a second later."""
+    other = [dialogue(s + 0.1, e + 0.1, t, style=second) for s, e, t in translated(texts)]
+    return ass(CUES) + "".join(other)
+
+
+def two_divs(texts: Sequence[str], tag: str) -> str:
+    first = paragraphs(CUES, "clock")
+    second = paragraphs(translated(texts), "clock")
+    return (
+        ttml(first)
+        .replace("<div>", '<div xml:lang="en">')
+        .replace("</body>", f'<div xml:lang="{tag}">{second}</div></body>')
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "language", "texts"),
+    [
+        ("talk.ttml", two_divs(GERMAN, "de-DE"), None, WHOLE),
+        ("talk.ttml", two_divs(GERMAN, "de-DE"), "en", WHOLE),
+        ("talk.ttml", two_divs(GERMAN, "de-DE"), "de",
+         ("Das rote Boot segelt heim.", "Vögel singen.", "Ein Wind weht.")),
+        ("talk.ass", two_styles(GERMAN), None, WHOLE),
+        ("talk.ass", two_styles(CHINESE), "en", WHOLE),
+        ("talk.ass", two_styles(CHINESE), "zh",
+         ("红船航行回到码头。", "七只鸟唱歌。", "冷风吹向北方。")),
+    ],
+)  # fmt: skip
+def test_of_two_languages_at_once_the_one_that_is_spoken_is_taken(
+    tmp_path: Path, name: str, content: str, language: str | None, texts: tuple[str, ...]
+) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in" / name).write_text(content, encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language=language)
+    assert tuple(result.texts) == texts
+    assert [row["reason"] for row in result.left_out] == ["another text"] * len(CUES)
+    [told] = [line for line in result.told if "at the same times" in line]
+    assert f"left out: {len(CUES)} lines" in told
+
+
+def test_a_language_that_is_not_among_those_at_once_is_refused(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.ttml").write_text(two_divs(GERMAN, "de"), encoding="utf-8")
+    with pytest.raises(UserError, match=r'languages "en" and "de" .* none in --language es'):
+        run_import(tmp_path / "in", output=tmp_path / "out", language="es")
+
+
+def test_of_two_languages_a_run_has_that_of_its_base(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    longer = [f"{text} und noch viel mehr" for text in GERMAN]
+    (tmp_path / "in/talk.ttml").write_text(two_divs(longer, "de"), encoding="utf-8")
+    data = DataConfig(manifest=(tmp_path / "in",))
+    found = []
+    for model in (ModelConfig("bundled"), ModelConfig("bundled", language="de"), ModelConfig()):
+        config = RunConfig(data=data, model=model, output=OutputConfig(output_dir=tmp_path))
+        made = with_imported(config, lambda text: None).data.manifest
+        assert made
+        found.append(read_manifest(made[0])[0][0].text)
+    assert found == [WHOLE[0], longer[0], longer[0]]
+
+
+def test_languages_that_take_turns_are_all_said(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    content = ttml(paragraphs(CUES, "clock")).replace("<p ", '<p xml:lang="fr" ', 2)
+    (tmp_path / "in/talk.ttml").write_text(content)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert not result.left_out
+
+
+def test_a_style_that_interrupts_another_is_no_translation(tmp_path: Path) -> None:
+    """Somebody who says yes while somebody speaks: what both say is left out, as ever."""
+    recording(tmp_path / "in")
+    yes = dialogue(2.0, 2.4, "Yes.", style="Bob")
+    (tmp_path / "in/talk.ass").write_text(ass(CUES) + yes)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert [row["reason"] for row in result.left_out] == ["overlapping"] * 2
+
+
+def srt(cues: list[Cue]) -> str:
+    return "".join(
+        f"{i}\n{clock(s, ',')} --> {clock(e, ',')}\n{t}\n\n" for i, (s, e, t) in enumerate(cues, 1)
+    )
+
+
+IN_TWO_SCRIPTS = {
+    "lines": [(s, e, f"{t}\n{other}") for (s, e, t), (*_, other) in
+              zip(CUES, translated(CHINESE), strict=True)],
+    "cues": [cue for pair in zip(CUES, translated(CHINESE), strict=True) for cue in pair],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_TWO_SCRIPTS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_of_lines_in_two_scripts_those_that_are_spoken_are_taken(
+    tmp_path: Path, name: str, language: str
+) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.srt").write_text(srt(IN_TWO_SCRIPTS[name]), encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language=language)
+    chinese = ("红船航行回到码头。", "七只鸟唱歌。", "冷风吹向北方。")
+    assert tuple(result.texts) == (WHOLE if language == "en" else chinese)
+    assert [row["reason"] for row in result.left_out] == ["another text"] * len(CUES)
+    assert any("--language CODE says which" in line for line in result.told)
+
+
+def test_of_a_folders_files_each_that_has_two_languages_is_told(tmp_path: Path) -> None:
+    for name, content in (("a", srt(CUES)), ("b", srt(IN_TWO_SCRIPTS["lines"]))):
+        recording(tmp_path / "in", f"{name}.wav")
+        (tmp_path / f"in/{name}.srt").write_text(content, encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language="en")
+    assert tuple(result.texts) == WHOLE * 2
+    assert any("at the same times" in line for line in result.told)
+
+
+def test_a_foreign_line_now_and_then_is_said_too(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    cues = [(s, e, f"{t}\n北京" if i == 2 else t) for i, (s, e, t) in enumerate(CUES)]
+    (tmp_path / "in/talk.srt").write_text(srt(cues), encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts[1] == f"{SAID[2]} 北京"
+    assert not result.left_out
+
+
+def test_names_between_brackets_before_lines_of_an_sbv_are_speakers(tmp_path: Path) -> None:
+    """As Google Meet writes them."""
+    recording(tmp_path / "in")
+    cues = [(s, e, f"(Ann Lee)\n{t}") for s, e, t in CUES]
+    (tmp_path / "in/talk.sbv").write_text(sbv(cues))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert [(u.text, u.speaker) for u in result.rows] == [(t, "Ann Lee") for t in WHOLE]
+    cues = [(s, e, f"(laughs)\n{t}" if i == 2 else t) for i, (s, e, t) in enumerate(CUES)]
+    (tmp_path / "in/talk.sbv").write_text(sbv(cues))
+    result = run_import(tmp_path / "in", output=tmp_path / "sounds")
+    assert result.texts[1] == f"(laughs) {SAID[2]}"
+    assert {u.speaker for u in result.rows} == {None}
+
+
+@pytest.mark.parametrize(("language", "taken"), [(None, "de"), ("en", "en"), ("de", "de")])
+def test_of_files_in_two_languages_the_one_that_is_asked_for_is_taken(
+    tmp_path: Path, language: str | None, taken: str
+) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.de.srt").write_text(srt(translated(GERMAN)), encoding="utf-8")
+    (tmp_path / "in/talk.en.srt").write_text(srt(CUES))
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language=language)
+    assert result.texts[-1] == {"de": "Ein Wind weht.", "en": WHOLE[-1]}[taken]
+    other = {"de": "en", "en": "de"}[taken]
+    assert result.reasons == [(f"talk.{other}.srt", "another text")]
+    said = f"talk.{taken}.srt and not talk.{other}.srt, --language CODE says which is spoken"
+    assert any(said in line for line in result.told)

@@ -125,6 +125,20 @@ def test_lines_of_two_encodings_are_each_read_for_themselves() -> None:
         ("cp1256", "ذهبنا هذا الصباح إلى السوق واشترينا تفاحا."),
         ("gb18030", "今天早上我们去市场买了新鲜的苹果。"),
         ("big5", "今天早上我們去市場買了新鮮的蘋果。"),
+        ("euc_jp", "今朝、市場に行って新鮮なりんごを買いました。"),
+        ("mac_roman", "Die Schüler fährt später nach Köln zurück."),
+        ("mac_roman", "La forêt était très belle, façonnée après l’été."),
+        ("cp850", "Die Schüler fährt später nach Köln zurück."),
+        ("cp850", "Cette forêt était très belle, façonnée après l'été."),
+        ("cp1250", "Chciałbym się dowiedzieć, gdzie są moje książki."),
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy; řekni to ještě."),
+        (
+            "cp1250",
+            "Jó reggelt! Az erdő közelében állnak már a régi házak, és szépen süt a nap; "
+            "a nagyszülők örülnek, mert végre látják az unokájukat.",
+        ),
+        ("cp1250", "Včeraj je bila cesta še čista, žal pa danes ni več tako; začeli smo čakati."),
+        ("cp1254", "Bugün hava çok güzel, dışarı çıkıp yürüyüş yapmalıyız."),
         ("cp932", "今朝、市場に行って新鮮なりんごを買いました。"),
         ("cp949", "오늘 아침 우리는 시장에 가서 신선한 사과를 샀습니다."),
         ("cp1252", "« Été », dit-elle : l’été s’en va… Mañana, größer."),
@@ -150,11 +164,56 @@ def test_old_encodings_of_other_scripts_are_told_by_a_line(encoding: str, spoken
         "»Übung« und »Äpfel« für „Öl“",
         "ÉTÉ À ÇA",
         "Öö… ÄÄNI ÖÖ",
+        "Seán McÉire agus Síle",
+        "Žižek è qui, e Škoda è là; Dvořan, più.".replace("ř", "r"),
+        "Guðmundur Þór þýddi bókina fyrir François Müller.",
+        "Õunpuu ja Müller läksid José juurde, õues oli külm.",
+        "Zeg het s.v.p. niet: nº 3, 20 °C, 5€, §5",
+        "Après Žižek, où Škoda naïf…",
     ],
 )
 def test_accents_and_quotes_that_meet_are_no_other_script(spoken: str) -> None:
     for text in (spoken, f"1\n00:00:01,000 --> 00:00:02,500\n{spoken}\n" * 3):
         assert decode(text.encode("cp1252")) == Decoded(text, "cp1252")
+
+
+def test_words_letter_by_letter_are_no_text(tmp_path: Path) -> None:
+    """FLEURS has them in a column without a name."""
+    sounds = clips(tmp_path / "in/audio/train", "1.wav", "2.wav")
+    rows = [
+        "\t".join([str(i), f"{i}.wav", text, text.lower(), " | ".join(map(" ".join, text.split()))])
+        for i, text in enumerate(TEXTS[:2], 1)
+    ]
+    (tmp_path / "in/train.tsv").write_text("\n".join(rows))
+    run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)
+
+
+def test_an_encoding_that_is_told_is_believed(tmp_path: Path) -> None:
+    """A word of Polish, which nothing tells from Western letters; a text in UTF-8 stays it."""
+    clips(tmp_path / "in", "a.wav", "b.wav")
+    (tmp_path / "in/a.txt").write_bytes("Jeść".encode("cp1250"))
+    (tmp_path / "in/b.txt").write_bytes("Już późno, idę spać.".encode())
+    guessed = run_import(tmp_path / "in", output=tmp_path / "guessed")
+    assert guessed.texts[0] == "Jeœæ"
+    assert any("--encoding NAME` says another" in line for line in guessed.told)
+    told = run_import(tmp_path / "in", output=tmp_path / "told", encoding="windows-1250")
+    assert told.texts == ["Jeść", "Już późno, idę spać."]
+    assert not any("--encoding" in line for line in told.told)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "says"),
+    [
+        ("cp12520", "--encoding cp12520: is unknown"),
+        ("base64", "--encoding base64: is unknown"),
+        ("euc_jp", "a.txt: is not in euc_jp, as --encoding says"),
+    ],
+)
+def test_an_encoding_that_is_none_is_refused(tmp_path: Path, encoding: str, says: str) -> None:
+    clips(tmp_path / "in", "a.wav")
+    (tmp_path / "in/a.txt").write_bytes("Café bleu à midi".encode("cp1252"))
+    with pytest.raises(UserError, match=says):
+        run_import(tmp_path / "in", output=tmp_path / "out", encoding=encoding)
 
 
 def test_a_long_file_of_characters_of_two_bytes_is_told() -> None:
@@ -279,6 +338,49 @@ def test_excel_a_merged_cell_is_of_all_its_rows_and_a_title_of_one(tmp_path: Pat
     result.holds(TEXTS, sounds)
     assert [u.speaker for u in result.rows] == ["ann", "ann", "bob"]
     assert "merged: 1 cell, whose value each of its rows has" in result.told[1]
+
+
+def merged_audio(folder: Path, rows: list[tuple[str | None, ...]], cells: str) -> Path:
+    """A table of path, who and text in which a cell of audio is over several rows."""
+    path = xlsx(folder / "t.xlsx", ("path", "speaker", "text"), *rows)
+    book = openpyxl.load_workbook(path)
+    book["Tabelle1"].merge_cells(cells)
+    book.save(path)
+    return path
+
+
+def test_excel_the_texts_beside_one_cell_of_audio_are_one(tmp_path: Path) -> None:
+    """A recording has one transcript: its lines are in rows of their own."""
+    sounds = clips(tmp_path, *NAMES)
+    rows = [(NAMES[0], "ann", TEXTS[0]), (None, "bob", TEXTS[1]), (NAMES[2], "ann", TEXTS[2])]
+    result = run_import(merged_audio(tmp_path, rows, "A2:A3"), output=tmp_path / "out")
+    result.holds((f"{TEXTS[0]} {TEXTS[1]}", TEXTS[2]), [sounds[0], sounds[2]])
+    assert [u.speaker for u in result.rows] == [None, "ann"]
+    assert "joined: the texts beside 1 merged cell of audio" in result.told[1]
+    assert not result.left_out
+
+
+def test_excel_versions_of_one_text_beside_a_cell_of_audio_are_left_out(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    other = TEXTS[0].replace("boat", "ship")
+    rows = [(NAMES[0], "a", TEXTS[0]), (None, "b", other), (NAMES[2], "a", TEXTS[2])]
+    result = run_import(merged_audio(tmp_path, rows, "A2:A3"), output=tmp_path / "out")
+    result.holds(TEXTS[2:], sounds[2:])
+    assert [reason for _, reason in result.reasons] == ["another text"] * 2
+    assert "left out: 2 rows beside merged cells of audio" in result.told[1]
+
+
+def test_excel_rows_with_times_beside_a_cell_of_audio_are_a_clip_each(tmp_path: Path) -> None:
+    clips(tmp_path, *NAMES)
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (("path", "start", "end", "text"), (NAMES[0], 0, 0.2, TEXTS[0]),
+                (None, 0.2, 0.4, TEXTS[1])):  # fmt: skip
+        book.active.append(row)
+    book.active.merge_cells("A2:A3")
+    book.save(tmp_path / "t.xlsx")
+    result = run_import(tmp_path / "t.xlsx", output=tmp_path / "out", link=True)
+    assert [(u.text, u.offset) for u in result.rows] == [(TEXTS[0], 0.0), (TEXTS[1], 0.2)]
 
 
 def test_excel_hidden_rows_are_left_out_and_folded_ones_are_not(tmp_path: Path) -> None:
@@ -804,3 +906,14 @@ def test_of_rows_that_are_alike_a_few_are_looked_at(monkeypatch) -> None:
     records = delimited.table_of("\n".join(rows), delimited.Dialect(",", quoted=True))
     assert records[-1] == (3001, ["last.wav", "Oh, no", "ann"])
     assert len(looked) < 1000
+
+
+def test_audio_that_was_given_to_label_studio_is_found_by_its_own_name(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "in", "a.wav", "b.wav")
+    head = "annotation_id,annotator,audio,created_at,id,lead_time,transcription,updated_at"
+    rows = [
+        f"{i},1,/data/upload/3/ab12cd3{i}-{name}.wav,2024-01-01T00:00:00Z,{i},3.2,{TEXTS[i]},x"
+        for i, name in enumerate("ab")
+    ]
+    (tmp_path / "in/project-3.csv").write_text("\n".join([head, *rows]))
+    run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)

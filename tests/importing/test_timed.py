@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -688,4 +689,54 @@ def test_old_encodings_of_subtitles_are_told(tmp_path: Path) -> None:
         write(place / f"{name}.wav", speech(((0.5, 2.5),), 3.0))
         (place / f"{name}.srt").write_bytes(srt((0.5, 2.5, text)).encode(encoding))
     result = run_import(place, output=tmp_path / "out")
-    assert result.imported.sources[0].taken_for == ("text read as cp1252 in a.srt and 1 more",)
+    assert result.imported.sources[0].taken_for == (
+        "text read as cp1252 in a.srt and 1 more",
+        "a guess: `moontune import --encoding NAME` says another",
+    )
+
+
+def in_ms(seconds: float) -> str:
+    return str(round(1000 * seconds))
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("start,end,text", lambda s, e, t: f'{in_ms(s)},{in_ms(e)},"{t}"'),  # whisper.cpp
+        ("Start;End;Text", lambda s, e, t: f"{s};{e};{t}"),
+        ("Speaker,Start Time,End Time,Text", lambda s, e, t: f"A,{clock(s, '.')},0:{e},{t}"),
+        ("start_ms\tend_ms\ttext", lambda s, e, t: f"{in_ms(s)}\t{in_ms(e)}\t{t}"),
+        ("begin,duration,text", lambda s, e, t: f"{s},{e - s:.3f},{t}"),
+    ],
+)  # fmt: skip
+def test_a_table_of_times_beside_its_recording(
+    tmp_path: Path, head: str, row: Callable[[float, float, str], str]
+) -> None:
+    samples = recording(tmp_path / "in")
+    table = "\n".join([head, *(row(*one) for one in timed())])
+    (tmp_path / "in/talk.csv").write_text(table)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    assert result.imported.sources[0].formats == ("timed-table",)
+
+
+def test_rows_of_a_table_of_times_that_are_not_understood_are_left_out(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    rows = [f"{s},{e},{t}" for s, e, t in timed()]
+    table = "\n".join(["start,end,text", *rows, "00:00:12;04,13,Frames.", ",13,When?"])
+    (tmp_path / "in/talk.csv").write_text(table)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    assert result.reasons == [("talk.csv:7", "bad times"), ("talk.csv:8", "bad times")]
+
+
+def test_labels_may_have_names_of_columns_and_how_long_each_lasts(tmp_path: Path) -> None:
+    """ELAN's tab-delimited text with the columns that it proposes."""
+    samples = recording(tmp_path / "in")
+    rows = [f"{s:.3f}\t{e:.3f}\t{e - s:.3f}\t{t}" for s, e, t in timed()]
+    head = "Begin Time - ss.msec\tEnd Time - ss.msec\tDuration - ss.msec\tann"
+    (tmp_path / "in/talk.txt").write_text("\n".join([head, *rows]))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)

@@ -16,6 +16,7 @@ from moontune.config.schema import TokenCap, TrainConfig
 from moontune.data.audio import read_audio, write_flac
 from moontune.data.manifest import Utterance, read_run_manifest, to_row
 from moontune.data.sources.bundled_speech import sample_bundled_speech
+from moontune.errors import UserError
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.training import reversed_clips as module
@@ -185,3 +186,26 @@ def test_what_labels_heard_a_training_does_not_hear_again(
     cap = run.config().eval.token_cap
     assert run.reversed_transcripts(cap)
     assert run.reversed_transcripts(replace(cap, margin=99)) == {}
+
+
+@pytest.mark.parametrize("transcripts", [{"a": 7}, {"a": ["b"]}, ["a"], "a", None])
+def test_a_wrong_transcript_is_told_with_what_makes_it_again(
+    finished_run, tmp_path, monkeypatch, capsys, transcripts: object
+) -> None:
+    """As a file that somebody has edited has it."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
+    path = Path("outputs/r/reversed_transcripts.json")
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps({**saved, "transcripts": transcripts}))
+    assert main(["train", "outputs/r", "--overwrite"]) == 2
+    [told] = capsys.readouterr().err.splitlines()[-1:]
+    assert "reversed_transcripts.json: is damaged" in told
+    assert told.endswith("again: moontune labels outputs/r --overwrite")
+
+
+def test_a_wrong_transcript_of_the_base_is_told(finished_run, tmp_path) -> None:
+    shutil.copytree(finished_run[0] / "outputs/r", tmp_path / "r")
+    (tmp_path / "r/base_transcripts.json").write_text(json.dumps({"a": None}))
+    with pytest.raises(UserError, match=r"base_transcripts.json: is damaged .*moontune labels"):
+        RunDir(tmp_path / "r").base_words()

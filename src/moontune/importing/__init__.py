@@ -12,8 +12,10 @@ In reading order:
     timed        (a folder) Long recordings with timed texts
     tables       (a folder) Tables, whatever they are written as
     values       What a source says of its utterances, and what a way of reading one is
+    pauses       Where a recording is cut: at the captions' times, moved into the pause nearby
     audio_files  The audio file that a table means: by its path, else by its name
     text_files   Text files of any encoding as text
+    old_latin    Which old encoding a text in Latin letters is in
     unpacking    Archives unpacked into a folder of their own: nothing outside of it, no bombs
     clips        Rows' audio as clips of a data set: FLAC files, or stretches of the user's files
 """

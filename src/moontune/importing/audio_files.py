@@ -16,6 +16,8 @@ from moontune.transcribe.recordings import SUFFIXES
 
 MOST_FILES = 2_000_000  # of a tree that is searched
 _MOST_FOLDERS = 10_000  # whose names are kept
+# What Label Studio calls a file that was given to it: eight signs before its own name.
+_UPLOADED = re.compile(r".*/upload/(?:\d+/)?[0-9a-f]{8}-([^/]+)")
 _FOLDERS = ("", "clips", "wavs", "wav", "audio", "audios", "data", "recordings", "sounds", "flac")
 
 
@@ -41,7 +43,7 @@ class AudioFinder:
         A path is tried as it is, with `\\` as `/`, in the folders where corpora keep their clips,
         with the suffixes of audio, by the file's name alone, where one file has it and the path's
         folder is none that is here, and last, of a clip that was converted, as what it was
-        converted to.
+        converted to, and of one that was given to Label Studio by the name that it had.
         """
         named = _without_scheme(named.strip())
         if not named or "\0" in named:
@@ -55,6 +57,8 @@ class AudioFinder:
         if not here and (path := self._by_name(named)) is not None:
             return path
         if (path := self._converted(named, folder)) is not None:
+            return path
+        if (found := _UPLOADED.fullmatch(named)) and (path := self._by_name(found[1])) is not None:
             return path
         raise NotFoundError(f"{named}: no such file")
 

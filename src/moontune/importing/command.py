@@ -12,6 +12,7 @@ from moontune.config.schema import ModelConfig
 from moontune.errors import UserError
 from moontune.importing.data_set import Imported, Request, make_data_set
 from moontune.importing.script.listening import Listener
+from moontune.importing.text_files import encoding_named
 from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.pipeline.run_folder.lock import one_at_a_time
 from moontune.system.files import new_folder, refuse_counted_twice, remove_left_over
@@ -51,6 +52,9 @@ class ImportArgs:
     language: str | None = None
     """What is spoken, as a code of ISO 639-1: ar, ja, ko, zh, uk, vi, es, en. Default: that of
     --model-id where one is given, else what the letters of the texts tell."""
+    encoding: str | None = None
+    """How text files are written that are no Unicode: cp1252, cp1250, mac_roman, koi8_r, gb18030,
+    ... Default: told by their content, which is a guess where they are short."""
 
 
 def _told(args: ImportArgs) -> Language | None:
@@ -92,7 +96,10 @@ def import_sources(
     told = _told(args)
     code = None if told is None else told.code
     options = (args.link, args.format, args.keep_going, args.max_clip_s)
-    request = Request(args.sources, *options, model_id=_base(args), language=code)
+    encoding = None if args.encoding is None else encoding_named(args.encoding)
+    request = Request(
+        args.sources, *options, model_id=_base(args), language=code, encoding=encoding
+    )
     listener = Listener(args.model_id, tell, progress)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(args.output, "wait for it to end, or name another --output"):

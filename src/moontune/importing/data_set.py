@@ -43,6 +43,7 @@ from moontune.system.progress import Progress, no_progress
 MANIFEST, RECORD, LEFT_OUT, AUDIO = "manifest.jsonl", "import.json", "left_out.jsonl", "audio"
 _LONGEST_TEXT = 20_000  # characters, as in a manifest
 _UNPACKED = ".unpacked"
+_HOW_TO_TELL = "a guess: `moontune import --encoding NAME` says another"
 # What names its speakers for one recording; tables and corpora name them for all of theirs.
 _OF_ONE = frozenset(kind.name for kind in KINDS if kind not in MANY)
 
@@ -58,6 +59,7 @@ class Request:
     longest_s: float = 15.0  # of a clip cut out of a longer recording
     model_id: str | None = None  # the base that was asked for
     language: str | None = None  # a code, where one was asked for
+    encoding: str | None = None  # of text that is no Unicode; None: it is guessed
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ class _Made:
 
     def add(self, source: Path, script: Path | None = None) -> None:
         """The rows of one source, or of a recording and its script. Raises UserError."""
-        with old_encodings() as encodings:
+        with old_encodings(self._request.encoding) as encodings:
             self._add(source, script, encodings)
 
     def _add(self, source: Path, script: Path | None, encodings: Mapping[Path, str]) -> None:
@@ -220,6 +222,8 @@ class _Made:
         placed = self._placed(source, found, damaged, link=self._request.link and not archive)
         after = [text for one in found for text in one.told_after()]
         after += _remarks({f: told for f, told in encodings.items() if told not in taken_for})
+        if encodings and self._request.encoding is None:
+            after.append(_HOW_TO_TELL)
         if after := tuple(dict.fromkeys(after)):
             self._tell(f"  {', '.join(after)}")
             taken_for += after
@@ -246,11 +250,13 @@ class _Made:
         )
 
     def _recognised(self, place: Path, script: Path | None, *, confined: bool) -> list[Recognised]:
-        longest_s = self._request.longest_s
+        longest_s, spoken = self._request.longest_s, self._request.language
         if script is None:
-            return recognise(place, longest_s, self._only, confined=confined, ear=self._ear)
+            return recognise(
+                place, longest_s, self._only, confined=confined, ear=self._ear, language=spoken
+            )
         finder = AudioFinder(place.parent)
-        at = Place(script, script.parent, finder, longest_s, self._ear)
+        at = Place(script, script.parent, finder, longest_s, self._ear, spoken)
         kind = kind_of(script)
         return [pairs.pair(at, place) if kind is None else of_recording(kind, at, place)]
 

@@ -7,10 +7,11 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from moontune.config.schema import RunConfig
+from moontune.config.schema import ModelConfig, RunConfig
 from moontune.errors import UserError
 from moontune.importing.audio_files import files_below
 from moontune.importing.data_set import MANIFEST, RECORD, Imported, Request, make_data_set
@@ -18,6 +19,7 @@ from moontune.importing.formats.manifest import is_manifest
 from moontune.importing.recognise import ORIGIN, recognise
 from moontune.importing.unpacking import is_archive
 from moontune.importing.values import DamagedSourceError
+from moontune.models.locate import stated_language
 from moontune.system.cache import build_once
 from moontune.system.files import write_json
 
@@ -39,10 +41,23 @@ def with_imported(
         return config
     known = _origins(saved)
     runs = config.output.output_dir
-    manifests = tuple(known.get(_key(path)) or _manifest_of(path, runs, tell) for path in named)
+    spoken = _spoken(config.model)
+    manifests = tuple(
+        known.get(_key(path)) or _manifest_of(path, runs, spoken, tell) for path in named
+    )
     if manifests == named:
         return config
     return replace(config, data=replace(config.data, manifest=manifests))
+
+
+def _spoken(model: ModelConfig) -> str | None:
+    """The code of the language that was asked for, else of a base that was, as far as that is known
+    by now."""
+    if model.language is not None or model.model_id == ModelConfig.model_id:
+        return model.language
+    with suppress(UserError):  # told once the base is loaded
+        return stated_language(model.model_id, model.revision, ask_hub=False)
+    return None
 
 
 def _origins(saved: RunConfig | None) -> dict[str, Path]:
@@ -59,7 +74,7 @@ def _key(path: Path) -> str:
     return str(path.expanduser().resolve())
 
 
-def _manifest_of(path: Path, runs: Path, tell: Callable[[str], object]) -> Path:
+def _manifest_of(path: Path, runs: Path, spoken: str | None, tell: Callable[[str], object]) -> Path:
     """A source's manifest: itself where it is one, or where it is of no known kind."""
     if path.is_dir():
         if (path / RECORD).is_file() and (path / MANIFEST).is_file():
@@ -68,20 +83,21 @@ def _manifest_of(path: Path, runs: Path, tell: Callable[[str], object]) -> Path:
         return path
     elif not is_archive(path):
         try:
-            recognise(path, Request.longest_s)
+            recognise(path, Request.longest_s, language=spoken)
         except DamagedSourceError:
             raise
         except UserError:
             return path  # what is wrong with it as a manifest is told by who reads it
-    return _imported(path, runs, tell)
+    return _imported(path, runs, spoken, tell)
 
 
-def _imported(path: Path, runs: Path, tell: Callable[[str], object]) -> Path:
-    folder = runs / FOLDER / f"{path.resolve().stem[:_LONGEST_NAME]}-{_fingerprint(path, runs)}"
+def _imported(path: Path, runs: Path, spoken: str | None, tell: Callable[[str], object]) -> Path:
+    name = f"{path.resolve().stem[:_LONGEST_NAME]}-{_fingerprint(path, runs)}"
+    folder = runs / FOLDER / (name if spoken is None else f"{name}-{spoken}")
 
     def build(empty: Path) -> None:
         tell(f"importing {path}, which is no manifest ...")
-        make_data_set(Request((path,), link=True), empty)
+        make_data_set(Request((path,), link=True, language=spoken), empty)
         write_json(empty / ORIGIN, {"source": _key(path)})
 
     build_once(folder, build)

@@ -40,6 +40,7 @@ FORMATS: tuple[Format, ...] = (
     hugging_face.PARQUET,
     table.FORMAT,
     *cutting.FORMATS,
+    prompts.LIST,
     pairs.FORMAT,
 )
 ORIGIN = "origin.json"  # of a data set that was made on the way to a run
@@ -67,11 +68,12 @@ def recognise(
     *,
     confined: bool = False,
     ear: Ear | None = None,
+    language: str | None = None,
 ) -> list[Recognised]:
     """What a file or folder is, and what is in its folders. Raises UserError where it is nothing.
 
     `longest_s` is of clips that are cut; `confined`: no file outside of it is opened; `ear` is for
-    scripts without times.
+    scripts without times; `language` is the code of what is spoken, where it was asked for.
     """
     if not source.exists():
         raise UserError(f"{source}: no such file or folder; check the path")
@@ -79,7 +81,7 @@ def recognise(
         raise UserError(f"{source}: is a pipe or a device; give a file or a folder")
     formats = FORMATS if only is None else (only,)
     root = source if source.is_dir() else source.parent
-    place = Place(source, root, AudioFinder(root, confined=confined), longest_s, ear)
+    place = Place(source, root, AudioFinder(root, confined=confined), longest_s, ear, language)
     found = [*_in_folders(place, formats)] if source.is_dir() else _of_file(place, formats)
     if not found and source.is_dir():
         trees = (one.of_tree(place) for one in formats if one.of_tree is not None)
@@ -136,7 +138,7 @@ def _of_file(place: Place, formats: Sequence[Format]) -> list[Recognised]:
     path = place.path
     if is_audio(path):  # what is beside it says what is said in it
         mine = {path.stem.lower(), path.name.lower()}
-        there = beside(path.parent)
+        there = beside(path.parent, place.language)
         texts = [file for _, file in there.timed if _stem_in(file, mine)]
         texts += [file for recording, file in there.plain if recording == path]
         return [found for file in texts for found in _of_file(place.at(file), formats)]

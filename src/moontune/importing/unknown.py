@@ -67,7 +67,7 @@ def in_words(path: Path) -> str | None:
         if known is not None:
             return f"looks like {known[0]}; it is not read: {known[1]}"
         return _text_in_words(path, decode(head))
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -101,6 +101,7 @@ class Place:
     finder: AudioFinder
     longest_s: float  # of a clip that is cut out of a longer recording
     ear: Ear | None = None  # for scripts without times; None: such are left out
+    language: str | None = None  # code of what is spoken, where it was asked for
 
     def name_of(self, path: Path) -> str:
         """A file's name as rows and messages have it: below the source, else whole."""
@@ -110,7 +111,7 @@ class Place:
 
     def at(self, path: Path) -> Place:
         """The same of another file or folder."""
-        return Place(path, self.root, self.finder, self.longest_s, self.ear)
+        return replace(self, path=path)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,15 @@ def _most_words(text: str, codes: Iterable[str]) -> bool:
     return words > len(_WORD.findall(rest))
 
 
+def words_about(text: str) -> float:
+    """How many words a text has, about, in scripts without spaces between them too."""
+    words, rest = 0.0, text
+    for code, letters in _LETTERS.items():
+        rest, n = letters.subn(" ", rest)
+        words += n / _A_WORD.get(code, _A_WORD_ELSE)
+    return words + len(_WORD.findall(rest))
+
+
 def looks_like(texts: Iterable[str]) -> Language | None:
     """The language that the letters of texts tell; None where several are written in them."""
     text = unicodedata.normalize("NFC", " ".join(islice(texts, _LOOKED_AT)))

@@ -204,7 +204,7 @@ def _of_test(
     judgement = Judgement.of("tuned model", [u.id for u in utterances], fits)
     if judgement.share > MOST:
         return None
-    written = group.on_main(lambda: run.read(BASE_WORDS))
+    written = group.on_main(lambda: run.texts(BASE_WORDS))
     return _suspects({"test": utterances}, {"test": judgement}, written)
 
 

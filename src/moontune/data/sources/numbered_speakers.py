@@ -1,4 +1,5 @@
-"""Speakers whom a program numbered in one recording, who may be others in the next."""
+"""Speakers whom a program numbered in one recording, or told by their part in a call, who may be
+others in the next."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from moontune.system.formatting import counted
 
 _NUMBERED = re.compile(
     r"\[?(?:speaker|spkr?|voice|person)[ _-]?(?:\d{1,3}(?:-(?:\d{1,3}|[a-z]))?|[a-z])\]?"
-    r"|[a-z]|unknown",
+    r"|[a-z]|unknown|agent|customer",
     re.IGNORECASE,
 )
 _RECORDING = "recording"  # of SESSION_FIELDS: what `moontune import` writes
@@ -37,7 +38,7 @@ def without_numbered(
     going = shared if by_name else where  # of no use beside nobody
     names, recordings = sorted(going), set().union(*going.values())
     shown = ", ".join(names[:_SHOWN]) + (" and so on" if len(names) > _SHOWN else "")
-    each = f"as {counted(len(recordings), 'recording')} each have numbers of their own"
+    each = f"as {counted(len(recordings), 'recording')} each have such of their own"
     if by_name:
         first = f"{min(going[names[0]])}/{names[0]}"
         line = (
@@ -65,7 +66,7 @@ def numbered_once(utterances: Sequence[Utterance]) -> set[str]:
 
 
 def is_numbered(u: Utterance) -> bool:
-    """Whether its speaker may be one of a recording's, by a number or a letter."""
+    """Whether its speaker may be one of a recording's, by a number, a letter or a part."""
     return bool(u.speaker and _recording_of(u) and _NUMBERED.fullmatch(u.speaker))
 
 

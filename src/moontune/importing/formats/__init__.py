@@ -8,7 +8,7 @@ In reading order:
     kaldi         Kaldi: `wav.scp`, `text`, and where they are there `segments` and `utt2spk`
     manifest      A manifest: moontune's own, NeMo's, and a folder that `moontune import` made
     lhotse        Lhotse: cuts, or recordings and supervisions, as JSON lines
-    prompts       VoxForge and LibriSpeech: a line for each clip, its name and what is said
+    prompts       VoxForge, LibriSpeech and lists: a line for each clip, its name and what is said
     table         Any table with a column of audio files and one of texts: CSV, TSV, .xlsx
     pairs         Pairs of a recording and its text: `a.wav` and `a.txt`
 """

@@ -13,7 +13,7 @@ from moontune.config.schema import CleanConfig
 from moontune.data.audio import AudioError, header_duration_s
 from moontune.importing.audio_files import files_below, is_audio
 from moontune.importing.script import passages
-from moontune.importing.script.reading import script_lines, without_times
+from moontune.importing.script.reading import has_unread_times, script_lines, without_times
 from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.text_files import MARKDOWN, WORD, lines_of, read_text
 from moontune.importing.timed.beside import PLAIN, beside
@@ -30,10 +30,14 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
+from moontune.languages.words import joined_lines
 from moontune.system.formatting import counted
 
 _LONGEST_S = 60.0  # of a clip that has no times in its text
 _CUT_S = CleanConfig.max_duration_s  # a run takes none that is longer, so it is cut
+_UNREAD = (
+    "has times in a form that is not read; export it as SRT or WebVTT, or as text without times"
+)
 _MOST = 0.5  # of the texts must have a recording
 _SAMPLES = re.compile(r"0 (\d{3,9}) (?=\S)")
 _FIRST_OF_TWO = "_mic1"  # VCTK's microphones
@@ -59,11 +63,12 @@ class _Times:
 
 
 def _folder(place: Place) -> Recognised | None:
-    there = beside(place.path)
+    there = beside(place.path, place.language)
     if not there.plain:
         return None
     rest = (partial(there.left_out, place),) if there.teller is None else ()
-    return _recognised(place, there.plain, rest=rest, whole=False)
+    told = there.told() if there.teller is None else ()
+    return _recognised(place, there.plain, told, rest, whole=False)
 
 
 def _recognised(
@@ -85,23 +90,33 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...], times: _Times) -> 
         seconds = _seconds(recording)
         if seconds > _CUT_S and place.ear is not None and not has_times(file):
             lines = script_lines(file, seconds, times.add)
+            if has_unread_times([line for _, line in lines]):
+                yield left_out(where, name, BAD_ROW, _UNREAD)
+                continue
             yield from passages.rows_of(recording, file, lines, place.ear, place)
-        elif not (text := _without_samples(_text(file, seconds, times), seconds)):
-            yield left_out(where, name, NO_TEXT, "the text is empty")
+        elif not (text := _without_samples("\n".join(_lines(file, seconds, times)), seconds)):
+            in_table = ", but for tables, which are not read; save it as .txt or .xlsx"
+            is_word = file.suffix.lower() in WORD
+            detail = "the text is empty" + (in_table if is_word else "")
+            yield left_out(where, name, NO_TEXT, detail)
         elif has_times(file):
             detail = "has times in HTK's units, which are not read; save it as a TextGrid"
             yield left_out(where, name, BAD_ROW, detail)
+        elif has_unread_times(lines_of(text)):
+            yield left_out(where, name, BAD_ROW, _UNREAD)
         elif seconds > _LONGEST_S:
             detail = f"lasts {seconds:.0f} s, and its text has no times; `moontune import` cuts it"
             yield left_out(where, name, TOO_LONG, detail)
         else:
-            yield SourceRow(where, text, recording, name)
+            yield SourceRow(where, joined_lines(lines_of(text)), recording, name)
 
 
-def _text(file: Path, seconds: float, times: _Times) -> str:
+def _lines(file: Path, seconds: float, times: _Times) -> list[str]:
     if file.suffix.lower() in (*MARKDOWN, *WORD):
-        return " ".join(line for _, line in script_lines(file, seconds, times.add))
-    return tidy("\n".join(without_times(lines_of(read_text(file).text), seconds, times.add)))
+        lines = [line for _, line in script_lines(file, seconds, times.add)]
+    else:
+        lines = without_times(lines_of(read_text(file).text), seconds, times.add)
+    return [line for line in map(tidy, lines) if line]
 
 
 def _without_samples(text: str, seconds: float) -> str:
@@ -131,7 +146,8 @@ def _seconds(recording: Path) -> float:
 
 
 def _tree(place: Place) -> Recognised | None:
-    """Recordings in one folder and texts in another, as VCTK has them: by names that are single."""
+    """Recordings in one folder and texts in another, as VCTK has them: by names that are
+    single, in all of it or in a speaker's folder."""
     audio: dict[str, list[Path]] = defaultdict(list)
     texts: dict[str, list[Path]] = defaultdict(list)
     recordings: list[Path] = []
@@ -143,12 +159,26 @@ def _tree(place: Place) -> Recognised | None:
     for file in recordings:
         stem = file.stem
         audio[stem if stem in texts else stem.removesuffix(_FIRST_OF_TWO)].append(file)
-    shared = [stem for stem in texts if len(texts[stem]) == len(audio.get(stem, ())) == 1]
-    if not shared or len(shared) < _MOST * len(texts):
+    shared = [pair for stem in texts for pair in _of_name(audio.get(stem, []), texts[stem])]
+    if not shared or len(shared) < _MOST * sum(map(len, texts.values())):
         return None
-    pairs = tuple((audio[stem][0], texts[stem][0]) for stem in shared)
+    pairs = tuple(shared)
     told = ("text: the file of the recording's name in another folder",)
     return _recognised(place, pairs, told)
+
+
+def _of_name(audio: list[Path], texts: list[Path]) -> list[tuple[Path, Path]]:
+    """Recordings and texts of one name: one of each, or one of each in a speaker's folder, as
+    L2-ARCTIC has them (`ABA/wav`, `ABA/transcript`)."""
+    if len(audio) == len(texts) == 1:
+        return [(audio[0], texts[0])]
+    of_folder: dict[Path, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+    for file in audio:
+        of_folder[file.parent.parent][0].append(file)
+    for file in texts:
+        of_folder[file.parent.parent][1].append(file)
+    both = of_folder.values()
+    return [(mine[0], said[0]) for mine, said in both if len(mine) == len(said) == 1]
 
 
 FORMAT = Format(

@@ -15,6 +15,7 @@ from moontune.importing.tables.columns import (
     looks_like_audio,
 )
 from moontune.importing.tables.delimited import Records, dialects_of, stand_quoted, table_of
+from moontune.importing.tables.merged import joined
 from moontune.importing.tables.spreadsheet import Sheet, sheets_of
 from moontune.importing.tables.table_rows import Table, rows_of
 from moontune.importing.text_files import read_text
@@ -113,9 +114,13 @@ def _sheets(place: Place) -> list[_Chosen]:
         if columns is not None:
             name = f"{place.name_of(place.path)}[{sheet.title}]"
             told = (f'sheet: "{sheet.title}"', *columns.in_words, *passed_over)
-            table = Table(name, place.path.parent, records, hidden=sheet.hidden)
+            as_one = joined(records, sheet.merged, columns, sheet.hidden)
+            table = Table(
+                name, place.path.parent, as_one.records,
+                hidden=sheet.hidden, several=as_one.several,
+            )  # fmt: skip
             shown = _how_shown(sheet, records[columns.has_head :])
-            chosen.append(_Chosen(table, columns, (*told, *shown)))
+            chosen.append(_Chosen(table, columns, (*told, *shown, *as_one.told)))
     return chosen
 
 
@@ -124,7 +129,7 @@ def _how_shown(sheet: Sheet, body: Records) -> Iterator[str]:
     if hidden := sum(line in sheet.hidden and any(cells) for line, cells in body):
         yield f"left out: {counted(hidden, 'hidden row')}, show them in Excel to have them"
     if sheet.merged:
-        yield f"merged: {counted(sheet.merged, 'cell')}, whose value each of its rows has"
+        yield f"merged: {counted(len(sheet.merged), 'cell')}, whose value each of its rows has"
 
 
 def _from_head(records: Records) -> tuple[Records, tuple[str, ...]]:

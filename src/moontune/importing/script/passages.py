@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from moontune.data.audio import AudioError, audio_blocks
 from moontune.data.manifest import Dropped
+from moontune.importing.pauses import Loudness, cut_times
 from moontune.importing.script.alignment import align
 from moontune.importing.script.cutting import NOT_SPOKEN, Passage, passages
 from moontune.importing.script.unheard import with_unheard
 from moontune.importing.script.words import Script, script_of, sound_of
 from moontune.importing.tables.table_rows import clip_name
-from moontune.importing.timed.pauses import Loudness, cut_times
 from moontune.importing.values import (
     ANOTHER_TEXT,
     NO_TEXT,
@@ -29,6 +30,19 @@ from moontune.languages.words import written_words
 _FEWEST = 0.1  # of the letters heard must be in clips, or the script is another's
 
 
+@dataclass(frozen=True)
+class Written:
+    """What is written for a recording or a stretch of it, and what its clips are called."""
+
+    recording: Path
+    lines: Sequence[tuple[int, str]]
+    where: str  # the file
+    name: str  # of the clips, before their number
+    whole: str  # name of the recording
+    place_of: Callable[[int], str]  # of a line's number
+    speakers: Mapping[int, str] = field(default_factory=dict)  # by line
+
+
 def rows_of(
     recording: Path, file: Path, lines: Sequence[tuple[int, str]], ear: Ear, place: Place
 ) -> Iterator[Found]:
@@ -37,23 +51,33 @@ def rows_of(
     Raises UserError where there is no base to hear it with.
     """
     where, name = place.name_of(file), clip_name(place, recording)
-    script = script_of(lines)
-    if not script.texts:
-        yield left_out(where, name, NO_TEXT, "the script is empty")
-        return
+    written = Written(recording, lines, where, name, name, lambda line: f"{where}:{line}")
     try:
-        pieces = ear.hear(recording, place.longest_s)
-        found = cut_up(pieces, script, place.longest_s)
-        if (problem := _another(pieces, found, script)) is not None:
-            yield left_out(where, name, ANOTHER_TEXT, problem)
-            return
-        found = with_unheard(found, pieces, script, recording, ear, place.longest_s)
-        loudness = Loudness.of(audio_blocks(recording))
+        pieces = ear.hear(recording, place.longest_s) if lines else []
+        yield from rows_of_pieces(written, pieces, ear, place.longest_s)
     except AudioError as error:
         yield left_out(where, name, UNREADABLE, f"{recording}: {error}")
+
+
+def rows_of_pieces(
+    written: Written, pieces: Sequence[Piece], ear: Ear, longest_s: float
+) -> Iterator[Found]:
+    """The clips of what was heard, with the words that are written for it, and what is left out.
+
+    Raises AudioError.
+    """
+    script = script_of(written.lines)
+    if not script.texts:
+        yield left_out(written.where, written.name, NO_TEXT, "the script is empty")
         return
-    yield from _rows(recording, where, name, script, found, loudness)
-    yield from _not_spoken(where, name, script, found)
+    found = cut_up(pieces, script, longest_s)
+    if (problem := _another(pieces, found, script)) is not None:
+        yield left_out(written.where, written.name, ANOTHER_TEXT, problem)
+        return
+    found = with_unheard(found, pieces, script, written.recording, ear, longest_s)
+    loudness = Loudness.of(audio_blocks(written.recording))
+    yield from _rows(written, script, found, loudness)
+    yield from _not_spoken(written, script, found)
 
 
 def cut_up(pieces: Sequence[Piece], script: Script, longest_s: float) -> list[Passage]:
@@ -79,9 +103,8 @@ def _another(pieces: Sequence[Piece], found: Sequence[Passage], script: Script) 
 
 
 def _rows(
-    recording: Path, where: str, name: str, script: Script, found: Sequence[Passage],
-    loudness: Loudness,
-) -> Iterator[SourceRow | Dropped]:  # fmt: skip
+    written: Written, script: Script, found: Sequence[Passage], loudness: Loudness
+) -> Iterator[SourceRow | Dropped]:
     clips = [one for one in found if one.reason is None]
     others = [(one.start_s, one.end_s) for one in found if one.reason is not None]
     times = cut_times([(one.start_s, one.end_s) for one in clips], loudness, others)
@@ -89,28 +112,29 @@ def _rows(
     number = 0
     for one in found:
         if one.reason is not None:
-            at = f"{recording.name}:{one.start_s:.2f}-{one.end_s:.2f}"
+            at = f"{written.recording.name}:{one.start_s:.2f}-{one.end_s:.2f}"
             text = script.text(one.first, one.end)
             script_says = f"; the script: {text[:60]}" if text else ""
-            yield left_out(at, name, one.reason, f"{one.detail}{script_says}")
+            yield left_out(at, written.name, one.reason, f"{one.detail}{script_says}")
             continue
         number += 1
         start, end = cut[id(one)]
+        voices = {written.speakers.get(line) for line in script.lines[one.first : one.end]}
         yield SourceRow(
-            f"{where}:{script.lines[one.first]}", script.text(one.first, one.end), recording,
-            f"{name}/{number:04}", start, round(end - start, 3),
-            recorded=(("recording", name), ("confidence", f"{one.confidence:.2f}")),
+            written.place_of(script.lines[one.first]), script.text(one.first, one.end),
+            written.recording, f"{written.name}/{number:04}", start, round(end - start, 3),
+            speaker=voices.pop() if len(voices) == 1 else None,
+            recorded=(("recording", written.whole), ("confidence", f"{one.confidence:.2f}")),
         )  # fmt: skip
 
 
-def _not_spoken(
-    where: str, name: str, script: Script, found: Sequence[Passage]
-) -> Iterator[Dropped]:
+def _not_spoken(written: Written, script: Script, found: Sequence[Passage]) -> Iterator[Dropped]:
     """Stretches of the script that no piece says, by line."""
     at = 0
     for first, end in [*((one.first, one.end) for one in found), (len(script.texts),) * 2]:
         if first > at:
             text = script.text(at, first)
             detail = f"{first - at} words are not heard: {text[:60]}"
-            yield left_out(f"{where}:{script.lines[at]}", name, NOT_SPOKEN, detail)
+            where = written.place_of(script.lines[at])
+            yield left_out(where, written.name, NOT_SPOKEN, detail)
         at = max(at, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zipfile
 from collections.abc import Callable, Sequence
@@ -27,7 +28,16 @@ _STAMP = re.compile(rf"\s*(?:{_NAME})?{_TIME}\s*:?\s*\Z")  # a line of its own: 
 _STAMPED = re.compile(rf"\s*{_TIME}\s*[-\u2013:]?\s+(?=\S)")  # `0:04 and so on`
 _OTTERS_TURN = re.compile(rf"\s*(?:{_WORD} ){{0,3}}{_WORD}(?: {{2,}}|\t){_CLOCK}\s*")
 _OTTERS_END = re.compile(r"\s*Transcribed by https?://otter\.ai/?\s*", re.IGNORECASE)
+_TURN = re.compile(rf"\s*{_NAME}[\[(]{_CLOCK}[\])]\s*:\s*(?=\S)")  # `Ann Lee [0:04]: and so on`
+# A line of its own of a time and who speaks: `[00:00:04.10] - Ann Lee`.
+_STAMP_OF = re.compile(
+    rf"\s*[\[(]({_CLOCK})[\])]\s*[-\u2013]?\s*(?:{_WORD}\s+){{0,3}}{_WORD}\s*:?\s*\Z"
+)
+_MARK = re.compile(r"\s*#\d{1,2}:\d{2}:\d{2}[-.,:]\d{1,3}#\s*")  # of F4 and easytranscript
+# Times with seconds or parts of these, which nobody reads out.
+_EXACT = re.compile(r"\b\d{1,2}:\d{2}:\d{2}\b|\b\d{1,3}:\d{2}[.,]\d")
 _FEWEST = 3  # lines with times that never go back
+_OF_TURNS, _UNREAD = 0.5, 0.2  # of the lines
 _BEHIND_S = 1.0  # that the last may be behind the recording's end
 _SHARES = ((_STAMP, 0.1), (_STAMPED, 0.5))  # of the lines
 _HEAD = re.compile(r"\A\s*---\n.*?\n---\n", re.DOTALL)
@@ -64,7 +74,7 @@ def without_times(
 
     `tell` is given how many there are.
     """
-    lines = _without_otters(lines, seconds, tell)
+    lines = _without_turns(_without_otters(lines, seconds, tell), tell)
     for pattern, share in _SHARES:
         found = [match for line in lines if (match := pattern.match(line))]
         times = [[int(part or 0) for part in match.groups()] for match in found]
@@ -72,6 +82,31 @@ def without_times(
         if len(times) >= fewest and _go_along(times, seconds):
             lines = [pattern.sub("", line, count=1) for line in lines]
             tell(len(times))
+    return list(lines)
+
+
+def has_unread_times(lines: Sequence[str]) -> bool:
+    """Whether lines without times still have many, which are of no form that is known."""
+    there = [line for line in lines if line.strip()]
+    return sum(bool(_EXACT.search(line)) for line in there) >= max(_FEWEST, _UNREAD * len(there))
+
+
+def _without_turns(lines: Sequence[str], tell: Callable[[int], object]) -> list[str]:
+    """Lines without F4's marks, and without who speaks and when before each turn as Sonix writes
+    it, or on the line before it as Happy Scribe does."""
+    if marks := sum(len(_MARK.findall(line)) for line in lines):
+        tell(marks)
+        lines = [_MARK.sub(" ", line).strip() for line in lines]
+    there = [i for i, line in enumerate(lines) if line.strip()]
+    turns = [i for i in there if _TURN.match(lines[i])]
+    if len(turns) >= max(_FEWEST, _OF_TURNS * len(there)):
+        tell(len(turns))
+        return [_TURN.sub("", line, count=1) for line in lines]
+    stamps = {i for i in there if _STAMP_OF.match(lines[i])}
+    alone = not any(a in stamps and b in stamps for a, b in itertools.pairwise(there))
+    if alone and len(stamps) >= _FEWEST and there[-1] not in stamps:
+        tell(len(stamps))
+        return ["" if i in stamps else line for i, line in enumerate(lines)]
     return list(lines)
 
 
@@ -114,7 +149,7 @@ def _of_word(path: Path) -> list[str]:
 
     try:
         document = docx.Document(str(path))
-        return [p.text for p in document.paragraphs]
+        return [line for p in document.paragraphs for line in p.text.split("\n")]
     except (PackageNotFoundError, zipfile.BadZipFile, KeyError, ValueError, SyntaxError, OSError):
         raise DamagedSourceError(
             f"{path}: cannot be read as a Word file; save it again, or as plain text"

@@ -52,6 +52,8 @@ _MOST = 0.6  # of the looked at
 _OF_PEOPLE = 0.5  # of the words that a model wrote: as many at least has a text of people
 _MOST_ABOVE = 10  # lines that may stand above a table's head
 
+_SPELT = 0.9  # of a column's words are single letters
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -157,6 +159,11 @@ def plain(head: str) -> str:
     return re.sub(r"[^\w]+", "_", head.strip().casefold()).strip("_")
 
 
+def fields_of(heads: Sequence[str]) -> dict[str, int]:
+    """Places of columns by what their names say."""
+    return _by_name(heads)
+
+
 def looks_like_audio(cell: Cell) -> bool:
     """Whether a cell ends as the name of an audio file does."""
     return bool(cell) and PurePosixPath(str(cell).strip()).suffix.lower() in SUFFIXES
@@ -236,7 +243,7 @@ def _text_column(
 
     def words(place: int) -> float:
         letters = [cell for cell in cells[place] if any(c.isalpha() for c in cell)]
-        if place == audio or len(letters) < _MOST * max(1, len(cells[place])):
+        if place == audio or len(letters) < _MOST * max(1, len(cells[place])) or _is_spelt(letters):
             return 0.0
         return sum(len(cell.split()) for cell in letters) / max(1, len(cells[place]))
 
@@ -246,3 +253,9 @@ def _text_column(
     if words(other) >= _OF_PEOPLE * words(best):  # else a remark on what a model wrote
         best = other
     return best if words(best) > 0 and len(cells[best]) else None
+
+
+def _is_spelt(cells: Sequence[str]) -> bool:
+    """Whether words are written letter by letter, as FLEURS has them beside the text."""
+    parts = [part for cell in cells for part in cell.split()]
+    return len(parts) > len(cells) and sum(len(p) == 1 for p in parts) > _SPELT * len(parts)

@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from moontune.importing.tables.columns import Cell
+from moontune.importing.tables.merged import MergedCell
 from moontune.importing.values import DamagedSourceError
 
 LARGEST_BYTES = 2**30  # of all that is packed in the file
@@ -27,7 +28,7 @@ class Sheet:
     title: str
     records: list[tuple[int, Sequence[Cell]]]  # numbered as Excel does
     hidden: frozenset[int] = frozenset()  # rows that a filter or somebody has hidden
-    merged: int = 0  # cells that are one over several rows
+    merged: tuple[MergedCell, ...] = ()
 
 
 def sheets_of(path: Path) -> Iterator[Sheet]:
@@ -50,8 +51,9 @@ def sheets_of(path: Path) -> Iterator[Sheet]:
                     table = _to_last(rows)
                     hidden, ranges = _shown(packed, vars(sheet)["_worksheet_path"])
                     filled = [any(row) for row in table]
-                    merged = sum(_fill(table, one, filled) for one in ranges)
-                    yield Sheet(sheet.title, _as_wide(table), hidden, merged)
+                    merged = [_fill(table, one, filled) for one in ranges]
+                    cells = tuple(cell for cell in merged if cell is not None)
+                    yield Sheet(sheet.title, _as_wide(table), hidden, cells)
             finally:
                 book.close()
     except DamagedSourceError:
@@ -81,11 +83,11 @@ def _shown(packed: zipfile.ZipFile, name: str) -> tuple[frozenset[int], list[str
     return frozenset(hidden), ranges
 
 
-def _fill(table: list[list[Cell]], merged: str, filled: Sequence[bool]) -> bool:
-    """Write the value of a merged cell in the rows below it that have others, and tell whether
-    there are any."""
+def _fill(table: list[list[Cell]], merged: str, filled: Sequence[bool]) -> MergedCell | None:
+    """Write the value of a merged cell in the rows below it that have others; None where there are
+    none."""
     if (found := _DOWN.fullmatch(merged)) is None:
-        return False
+        return None
     column = 0
     for letter in found[1]:
         column = 26 * column + ord(letter) - ord("A") + 1
@@ -93,11 +95,11 @@ def _fill(table: list[list[Cell]], merged: str, filled: Sequence[bool]) -> bool:
     head = table[first - 1] if first <= last else []
     rows = [row for row, has in zip(table[first:last], filled[first:last], strict=True) if has]
     if len(head) < column or not head[column - 1]:
-        return False
+        return None
     for row in rows:
         row += [None] * (column - len(row))
         row[column - 1] = head[column - 1]
-    return bool(rows)
+    return MergedCell(column - 1, first, last) if rows else None
 
 
 def _check_size(path: Path) -> None:

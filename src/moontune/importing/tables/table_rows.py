@@ -12,6 +12,7 @@ from moontune.importing.tables.beyond import Places
 from moontune.importing.tables.columns import Cell, Columns
 from moontune.importing.tables.stretches import reason_of, stretch_of
 from moontune.importing.values import (
+    ANOTHER_TEXT,
     BAD_ROW,
     HIDDEN,
     NO_AUDIO,
@@ -33,6 +34,7 @@ class Table:
     delimiter: str = ", "
     quoted: bool = False  # texts with a delimiter in them stand between quotes
     hidden: frozenset[int] = frozenset()  # rows that are not shown
+    several: frozenset[int] = frozenset()  # rows that have one recording, and texts that are alike
 
 
 def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
@@ -49,6 +51,9 @@ def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
         if any(cells) and line in table.hidden:
             named = cells[columns.audio] if columns.audio < len(cells) else None
             yield left_out(where, named or where, HIDDEN, "is not shown in Excel")
+        elif line in table.several:
+            detail = "is one of several rows of a merged cell of audio, whose texts are alike"
+            yield left_out(where, cells[columns.audio] or where, ANOTHER_TEXT, detail)
         elif any(cells):
             if len(cells) > len(columns.heads) and behind.are_a_note(cells):
                 cells = cells[: len(columns.heads)]

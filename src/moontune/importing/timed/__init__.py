@@ -9,10 +9,11 @@ In reading order:
     labels        Audacity's labels: a line of begin, end and text, divided by tabs
     otranscribe   oTranscribe's `.otr`: times, each the begin of what follows
     recognisers   (a folder) What programs and services write that recognise speech
+    timed_table   Tables of times and texts beside their recording
     nist          CTM and STM, of NIST's scoring toolkit
     xml_files     XML that others wrote, without entities
     beside        Which file beside a recording says what is said in it
     joining       Captions joined to sentences, and those left out that cannot be cut out
-    pauses        Where a recording is cut: at the captions' times, moved into the pause nearby
+    scripted      Texts of which only the begin is told, cut by ear where they are too long
     cutting       Files with timed texts as rows: captions joined and cut in the pauses
 """

@@ -24,7 +24,9 @@ from moontune.importing.timed.subtitles.srt_vtt import SRT, VTT
 from moontune.importing.timed.subtitles.substation import SUBSTATION
 from moontune.importing.timed.subtitles.ttml import TTML
 from moontune.importing.timed.textgrid import TEXTGRID
+from moontune.importing.timed.timed_table import TIMED_TABLE
 from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, left_out
+from moontune.languages.table import is_language
 
 # Of several beside one recording the first is taken: what people made before what programs did,
 # and what has finer times before what has coarser. Subtitles beside a service's JSON may be its
@@ -32,7 +34,7 @@ from moontune.importing.values import ANOTHER_TEXT, NO_AUDIO, NO_TEXT, Place, le
 KINDS: tuple[TimedKind, ...] = (
     *(EAF, TEXTGRID),
     *(WHISPER, WHISPER_TSV),
-    *(VTT, SRT, SUBSTATION, TTML, SBV),
+    *(VTT, SRT, SUBSTATION, TTML, SBV, TIMED_TABLE),
     *OF_SERVICES,
     *(STM, CTM, LABELS, OTRANSCRIBE),
 )
@@ -67,6 +69,14 @@ class Beside:
         for file in self.lost:
             yield left_out(place.name_of(file), file.name, NO_AUDIO, no_recording_of(file))
 
+    def told(self) -> tuple[str, ...]:
+        """That one recording has texts in several languages, where that is so."""
+        for other, taken in self.passed_over:
+            codes = language_of(other), language_of(taken)
+            if None not in codes and len({*codes}) > 1:
+                return (f"{taken.name} and not {other.name}, --language CODE says which is spoken",)
+        return ()
+
     @property
     def _many(self) -> bool:
         """Whether a file of several recordings, which may be any, is among the timed."""
@@ -86,8 +96,9 @@ def is_script(path: Path) -> bool:
     return path.suffix.lower() in PLAIN and kind_of(path) is None
 
 
-def beside(folder: Path) -> Beside:
-    """What stands beside the recordings of a folder, one file for each recording."""
+def beside(folder: Path, language: str | None = None) -> Beside:
+    """What stands beside the recordings of a folder, one file for each recording: of `a.de.srt` and
+    `a.en.srt` the one in a language that was asked for, by its code."""
     with os.scandir(folder) as entries:
         files = sorted(Path(e.path) for e in entries if e.is_file() and not is_hidden(e.name))
     audio = {stem: f for f in files if is_audio(f) for stem in (f.name.lower(), f.stem.lower())}
@@ -110,7 +121,7 @@ def beside(folder: Path) -> Beside:
         lost = []
     timed, plain, over = [*many], [], []
     for recording, found in of_recording.items():
-        found.sort(key=_rank)
+        found.sort(key=lambda one: _rank(one, language))
         (kind, file), *rest = found
         over += [(other, file) for _, other in rest]
         if kind is None:
@@ -151,9 +162,17 @@ def no_recording_of(file: Path, named: str | None = None) -> str:
     return f"no recording {named or file.stem} is beside it, such as {named or file.stem}.wav"
 
 
-def _rank(found: tuple[TimedKind | None, Path]) -> int:
+def _rank(found: tuple[TimedKind | None, Path], language: str | None) -> tuple[bool, int]:
     kind, file = found
-    return KINDS.index(kind) if kind else len(KINDS) + PLAIN.index(file.suffix.lower())
+    other = language is not None and language_of(file) not in (None, language)
+    return other, KINDS.index(kind) if kind else len(KINDS) + PLAIN.index(file.suffix.lower())
+
+
+def language_of(file: Path) -> str | None:
+    """The code of a language in a text's name, as in `a.de.srt`; None where there is none."""
+    found = _LANGUAGE.search(file.stem)
+    code = found[0][1:3].lower() if found else None
+    return code if is_language(code) else None
 
 
 def _of_many(file: Path) -> TimedKind | None:

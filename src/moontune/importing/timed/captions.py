@@ -23,6 +23,7 @@ class Caption:
     is_word: bool = False  # a single one: to be joined up to a pause
     begins: bool = False  # with who speaks, in its text or, once it is taken out, as `speaker`
     to_next: bool = False  # of which only the begin is told: it lasts to the next one's
+    lines: tuple[str, ...] = ()  # of its text, where it may be long
 
 
 @dataclass(frozen=True)

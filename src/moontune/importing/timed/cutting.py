@@ -9,6 +9,7 @@ from pathlib import Path
 from moontune.data.audio import AudioError, audio_blocks
 from moontune.data.manifest import Dropped
 from moontune.importing.audio_files import NotFoundError
+from moontune.importing.pauses import Loudness, cut_times
 from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.timed.beside import (
     KINDS,
@@ -20,9 +21,9 @@ from moontune.importing.timed.beside import (
     no_recording_of,
     recording_beside,
 )
-from moontune.importing.timed.captions import Captioned, TimedKind
+from moontune.importing.timed.captions import Caption, Captioned, TimedKind
 from moontune.importing.timed.joining import sentences, sort_out, with_speakers
-from moontune.importing.timed.pauses import Loudness, cut_times
+from moontune.importing.timed.scripted import rows_of_stretches, runs_of
 from moontune.importing.values import (
     NO_AUDIO,
     TOO_LONG,
@@ -36,18 +37,24 @@ from moontune.importing.values import (
     left_out,
 )
 
+_MOST_TOLD = 5  # lines on what was taken for what, of a folder's files
 _FRAME_S = 0.05  # that a clip may be longer than asked for its pauses
 
 
 def _folder(kind: TimedKind, place: Place) -> Recognised | None:
-    there = beside(place.path)
+    there = beside(place.path, place.language)
     files = [file for of, file in there.timed if of is kind]
     if not files:
         return None
-    parts = [partial(rows_of, kind, place.at(file)) for file in files]
+    noted: dict[str, None] = {}  # of all files, once they are read
+    parts = [partial(rows_of, kind, place.at(file), noted=noted) for file in files]
     rest = [partial(there.left_out, place)] if kind is there.teller else []
-    told = _told(kind, place.at(files[0]))
-    return Recognised(kind.name, place.path, (*parts, *rest), told, whole=False)
+    told = _told(kind, place.at(files[0])) + (there.told() if kind is there.teller else ())
+
+    def told_after() -> tuple[str, ...]:
+        return tuple(text for text in noted if text not in told)[:_MOST_TOLD]
+
+    return Recognised(kind.name, place.path, (*parts, *rest), told, False, told_after)
 
 
 def _file(kind: TimedKind, place: Place) -> Recognised | None:
@@ -87,10 +94,17 @@ def is_given_for(path: Path, recording: Path, *, alone: bool) -> bool:
     return has_its_name(path, recording) or (alone and not has_text(recording))
 
 
-def rows_of(kind: TimedKind, place: Place, recording: Path | None = None) -> Iterator[Found]:
+def rows_of(
+    kind: TimedKind,
+    place: Place,
+    recording: Path | None = None,
+    noted: dict[str, None] | None = None,
+) -> Iterator[Found]:
     """The clips of a file with timed texts, and what is left out; of its own recording where none
-    is given. Raises DamagedSourceError."""
+    is given. `noted` gets what was taken for what. Raises DamagedSourceError."""
     for captioned in kind.read(place.path, place):
+        if noted is not None and kind.tells:
+            noted.update(dict.fromkeys(captioned.told))
         yield from captioned.left_out
         if captioned.captions:
             yield from _clips(captioned, place, recording)
@@ -117,12 +131,23 @@ def _cut(
     sorted_out = sort_out(with_speakers(captioned.captions), loudness.seconds)
     yield from sorted_out.left_out
     said = sentences(sorted_out.usable, place.longest_s)
-    others = [(caption.start_s, caption.end_s) for caption in sorted_out.clashing]
-    times = cut_times([(c.start_s, c.end_s) for c in said], loudness, others)
+    long = [i for i, one in enumerate(said) if one.to_next and _is_too_long(one, place.longest_s)]
+    runs = [*runs_of(long)]
+    of_ear = rows_of_stretches([(r[0] + 1, [said[i] for i in r]) for r in runs], recording, place)
+    others = [*sorted_out.clashing, *(said[i] for i in long)]
+    usable = [one for i, one in enumerate(said) if i not in long]
+    times = cut_times(
+        [(c.start_s, c.end_s) for c in usable], loudness, [(c.start_s, c.end_s) for c in others]
+    )
+    cut = dict(zip(map(id, usable), times, strict=True))
     stem = clip_name(place, recording)
-    for number, (caption, (start, end)) in enumerate(zip(said, times, strict=True), start=1):
-        length = caption.end_s - caption.start_s
-        if length > place.longest_s + _FRAME_S:
+    for number, caption in enumerate(said, start=1):
+        yield from of_ear.get(number, ())
+        if id(caption) not in cut:
+            continue
+        start, end = cut[id(caption)]
+        if _is_too_long(caption, place.longest_s):
+            length = caption.end_s - caption.start_s
             detail = f"lasts {length:.1f} s; --max-clip-s takes up to 30"
             yield left_out(caption.where, caption.text[:60], TOO_LONG, detail)
             continue
@@ -131,6 +156,10 @@ def _cut(
             round(end - start, 3), captioned.channel, caption.speaker,
             (("recording", stem),),
         )  # fmt: skip
+
+
+def _is_too_long(caption: Caption, longest_s: float) -> bool:
+    return caption.end_s - caption.start_s > longest_s + _FRAME_S
 
 
 def _recording(captioned: Captioned, place: Place) -> Path:

@@ -81,7 +81,7 @@ def _to_next(captions: Sequence[Caption], seconds: float) -> Iterator[Caption]:
     for caption, following in itertools.zip_longest(captions, captions[1:]):
         if caption.to_next:
             end = min(following.start_s, seconds) if following is not None else seconds
-            caption = replace(caption, end_s=end, to_next=False)
+            caption = replace(caption, end_s=end)
         yield caption
 
 

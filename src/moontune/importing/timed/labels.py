@@ -16,6 +16,9 @@ from moontune.transcribe.recordings import SUFFIXES
 _NUMBER = r"\d+(?:[.,]\d+)?"
 _PARTS = r"\d+[.,]\d+"
 _LABEL = re.compile(rf"({_NUMBER})\t({_NUMBER})(?:\t(.*))?|({_PARTS}) +({_PARTS})(?: +(.*))?")
+_LENGTH = re.compile(rf"({_NUMBER})\t(.*)")  # before the text, as ELAN may write it
+_HEAD = re.compile(r"[^\d\t][^\t]*(?:\t[^\d\t][^\t]*){2,}")  # names of columns
+_SAME_S = 0.002
 _OF_HTK = re.compile(r"\d+\s+\d{5,}\s+\S.*")  # in units of 100 ns
 _MOST_BYTES = 50_000_000
 _LOOKED_AT = 5  # lines
@@ -78,15 +81,30 @@ def read_labels(path: Path, place: Place) -> list[Captioned]:
         if (label := _LABEL.fullmatch(line)) is None:
             left.append(left_out(where, line[:60], BAD_ROW, "is no label of begin, end and text"))
             continue
-        captions.append(Caption(where, *_times(label), tidy(label[3] or label[6] or "")))
+        start, end = _times(label)
+        text = _without_length(label[3] or label[6] or "", end - start)
+        captions.append(Caption(where, start, end, tidy(text)))
     return [Captioned(tuple(captions), left_out=tuple(left))]
 
 
+def _without_length(text: str, seconds: float) -> str:
+    """What is said, without how long it lasts."""
+    length = _LENGTH.fullmatch(text)
+    same = length and abs(float(length[1].replace(",", ".")) - seconds) < _SAME_S
+    return length[2] if length and same else text
+
+
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines, without those of the frequencies that a label may have (`\\\\ 100 200`)."""
-    for number, line in enumerate(lines_of(read_text(path).text), start=1):
-        if line.strip() and not line.startswith("\\"):
-            yield number, line
+    """Numbered lines, without those of the frequencies that a label may have (`\\\\ 100 200`), and
+    without names of columns above the first label."""
+    lines = [
+        (number, line)
+        for number, line in enumerate(lines_of(read_text(path).text), start=1)
+        if line.strip() and not line.startswith("\\")
+    ]
+    label = _LABEL.fullmatch(lines[1][1]) if len(lines) > 1 else None
+    has_head = label is not None and label[1] and _HEAD.fullmatch(lines[0][1])
+    yield from lines[1:] if has_head else lines
 
 
 LABELS = TimedKind("labels", "Audacity labels", (".txt",), read_labels, is_labels)

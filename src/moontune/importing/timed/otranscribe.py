@@ -65,7 +65,8 @@ def read_otranscribe(path: Path, place: Place) -> list[Captioned]:
         where = f"{name}:time {number}" if number else name
         start = _seconds(time)
         if start is not None:
-            captions.append(Caption(where, start, start, said, to_next=True))
+            lines = tuple(filter(None, map(tidy, "".join(parts).splitlines())))
+            captions.append(Caption(where, start, start, said, to_next=True, lines=lines))
         elif said:
             what = "stands before the first time" if not number else f"{time!r} is no time"
             left.append(left_out(where, said[:60], BAD_TIMES, what))

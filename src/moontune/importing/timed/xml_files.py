@@ -26,7 +26,10 @@ def without_entities(path: Path, remedy: str) -> str:
     content = path.read_bytes()[: LARGEST_BYTES + 1]
     if len(content) > LARGEST_BYTES:
         raise DamagedSourceError(f"{path}: is over 256 MB of XML; divide it, or {remedy}")
-    text = decode(content).text.lstrip("\ufeff")
+    try:
+        text = decode(content).text.lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        raise DamagedSourceError(f"{path}: is not in {error.encoding}; {remedy}") from None
     if _DECLARES.search(text):
         raise DamagedSourceError(f"{path}: declares entities, and is not opened; {remedy}")
     return "".join(_mended(_DECLARATION.sub("", text, count=1)))

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal
 
 from moontune.config.schema import TokenCap
@@ -128,6 +129,12 @@ class RunFiles(RunRecord):
         """Those of one of the run's files. Raises UserError."""
         return read_jsonl(self / name, self.remedy(name))
 
+    def texts(self, name: str) -> dict[str, str]:
+        """The texts by clip in one of the run's files. Raises UserError."""
+        saved = self.read(name)
+        with damage_as_user_error(self / name, self.remedy(name)):
+            return _texts_by_clip(saved, str)
+
     def utterances(self, manifest: str) -> list[Utterance]:
         """Those of a split, or of another of the run's manifests. Raises UserError."""
         remedy = self.remedy(f"manifests/{manifest}.jsonl")
@@ -160,8 +167,9 @@ class RunFiles(RunRecord):
         return [u for u in self.utterances(split) if u.id not in aside]
 
     def base_words(self) -> dict[str, str]:
-        """The base's transcripts by id, of labels' making; none where it made none."""
-        return self.read(BASE_WORDS) if (self / BASE_WORDS).is_file() else {}
+        """The base's transcripts by id, of labels' making; none where it made none. Raises
+        UserError."""
+        return self.texts(BASE_WORDS) if (self / BASE_WORDS).is_file() else {}
 
     def reversed_transcripts(self, cap: TokenCap) -> dict[str, str | None]:
         """The base's of clips heard backwards under this cap, by id, of labels' making; none of an
@@ -171,7 +179,8 @@ class RunFiles(RunRecord):
             return {}
         saved = self.read(REVERSED)
         with damage_as_user_error(file, self.remedy(REVERSED)):
-            return dict(saved["transcripts"]) if saved["token_cap"] == asdict(cap) else {}
+            found = _texts_by_clip(saved["transcripts"], str | None)
+            return found if saved["token_cap"] == asdict(cap) else {}
 
     def test_audio(self) -> dict[str, Path | AudioPart]:
         """The test split's clips by id."""
@@ -197,3 +206,13 @@ class RunFiles(RunRecord):
             "artifact test": self / "artifact_test.json",
         }
         return files | {f"{n} manifest": self.manifest(n) for n in ("train", "val", "test")}
+
+
+def _texts_by_clip(saved: Any, kinds: type | UnionType) -> dict[str, Any]:
+    """A file's texts by id. Raises TypeError."""
+    if not isinstance(saved, dict):
+        raise TypeError(f"texts by clip are {type(saved).__name__}")
+    for name, text in saved.items():
+        if not isinstance(text, kinds):
+            raise TypeError(f"the text of {name} is {type(text).__name__}")
+    return saved

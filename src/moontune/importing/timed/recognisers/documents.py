@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from moontune.data.manifest import Dropped
+from moontune.data.rows.fields import FIELD_NAMES
 from moontune.importing.text_files import read_text
 from moontune.importing.timed.captions import Caption, Captioned, tidy
 from moontune.importing.values import BAD_ROW, BAD_TIMES, DamagedSourceError, Place, left_out
 
 MOST_BYTES = 200_000_000
+_JSON = json.JSONDecoder()
+_SPACE = re.compile(r"\s*")
+_OF_AUDIO = frozenset(FIELD_NAMES["audio_filepath"])
 _BARE = re.compile(r"\d{1,3}|[A-Za-z]")  # what numbers a speaker; a name has more
 
 
@@ -57,11 +61,25 @@ class Service:
 
 
 def document_of(path: Path) -> Any:
-    """What a JSON file holds. Raises DamagedSourceError."""
+    """What a JSON file holds; of several values, one behind another, as a program writes that
+    prints each result, their list. Raises DamagedSourceError."""
     try:
-        return json.loads(read_text(path).text)
+        text = read_text(path).text.strip("\ufeff \t\r\n")
+        first, end = _JSON.raw_decode(text)
+        if end == len(text):
+            return first
+        if not isinstance(first, dict) or not _OF_AUDIO.isdisjoint(first):  # a manifest's row
+            return json.loads(text)
+        return [first, *_values(text, end)]
     except (ValueError, RecursionError) as error:
         raise DamagedSourceError(f"{path}: is no whole JSON ({error}); write it again") from None
+
+
+def _values(text: str, at: int) -> Iterator[Any]:
+    """The values in a text from a place on. Raises ValueError."""
+    while at < len(text):
+        value, at = _JSON.raw_decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]
+        yield value
 
 
 def parts_of(service: Service, document: Any) -> list[Any] | None:

@@ -6,23 +6,27 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from moontune.importing.timed.captions import TimedKind
-from moontune.importing.timed.recognisers import (
-    assemblyai,
-    aws,
-    azure,
-    deepgram,
-    elevenlabs,
-    google,
-    rev_ai,
-    speechmatics,
-    whisper_json,
-)
+from moontune.importing.timed.recognisers import vosk, whisper_json
 from moontune.importing.timed.recognisers.documents import (
     MOST_BYTES,
     Service,
     document_of,
     parts_of,
     read_document,
+)
+from moontune.importing.timed.recognisers.services import (
+    assemblyai,
+    aws,
+    azure,
+    call_analytics,
+    deepgram,
+    elevenlabs,
+    gladia,
+    google,
+    rev_ai,
+    soniox,
+    speechmatics,
+    watson,
 )
 from moontune.importing.values import DamagedSourceError
 
@@ -32,10 +36,15 @@ SERVICES: tuple[Service, ...] = (
     deepgram.SERVICE,
     google.SERVICE,
     aws.SERVICE,
+    call_analytics.SERVICE,
     azure.SERVICE,
     rev_ai.SERVICE,
     speechmatics.SERVICE,
     elevenlabs.SERVICE,
+    gladia.SERVICE,
+    soniox.SERVICE,
+    watson.SERVICE,
+    vosk.SERVICE,
 )
 
 

@@ -12,6 +12,7 @@ from moontune.importing.timed.recognisers.documents import (
     Segment,
     Service,
     Word,
+    dicts,
     speaker_of,
     text_of,
 )
@@ -22,10 +23,25 @@ _TIMES = ("start", "timestamp", "timestamps", "offsets")
 
 def _parts(document: Any) -> list[Any] | None:
     lists = document if isinstance(document, dict) else {}
+    if not any(lists.get(name) for name in _LISTS) and (words := _of_words(lists)) is not None:
+        return words
     found = next((lists[name] for name in _LISTS if isinstance(lists.get(name), list)), document)
     if not (isinstance(found, list) and found and isinstance(found[0], dict)):
         return None
-    return found if "text" in found[0] and any(name in found[0] for name in _TIMES) else None
+    if "text" in found[0] and any(name in found[0] for name in _TIMES):
+        return found
+    return None
+
+
+def _of_words(document: dict[str, Any]) -> list[Any] | None:
+    """What OpenAI gives where times of words alone are asked for: these without marks, and the
+    text, whose words they are where it has as many."""
+    words = dicts(document.get("words"))
+    if not words or not words[0].keys() >= {"word", "start", "end"} or "text" not in document:
+        return None
+    written = text_of(document["text"]).split()
+    alike = len(written) == len(words)
+    return [{**w, "text": written[i] if alike else w["word"]} for i, w in enumerate(words)]
 
 
 def _segment(segment: dict[str, Any]) -> Segment:
@@ -38,6 +54,8 @@ def _segment(segment: dict[str, Any]) -> Segment:
     if timed:
         start = timed[0].start_s if _is_timed(words[0]) else min(start, timed[0].start_s)
         end = timed[-1].end_s if _is_timed(words[-1]) else max(end, timed[-1].end_s)
+    if "word" in segment:  # one, of those that are asked for alone
+        return Segment(start, end, text_of(segment["text"]), is_word=True)
     whole = timed if len(timed) == len(words) else ()
     text = text_of(segment["text"])
     return Segment(start, end, text, speaker_of(segment.get("speaker")), words=whole)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from moontune.importing.text_files import lines_of, read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
 from moontune.importing.values import BAD_ROW, DamagedSourceError, Place, left_out
+from moontune.languages.words import joined_lines
 
 _CLOCK = r"(\d+):(\d{1,2}):(\d{1,2}(?:\.\d{1,3})?)"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*,\s*{_CLOCK}\s*")
+_NAMED = re.compile(r"\(([^()]*[^\W\d_][^()]*)\)")  # who speaks, on a line before it: Google Meet
 _BREAK = "[br]"
+_MOST = 0.5  # of the captions
 
 
 def read_sbv(path: Path, place: Place) -> list[Captioned]:
@@ -33,12 +37,24 @@ def read_sbv(path: Path, place: Place) -> list[Captioned]:
             f"{path}: has no line of begin and end, such as 0:00:01.000,0:00:02.500, as SBV has; "
             "get it again, or export it as SRT"
         )
-    return [Captioned(tuple(captions), left_out=tuple(left))]
+    return [Captioned(tuple(_with_people(captions)), left_out=tuple(left))]
 
 
 def _caption(times: tuple[str, float, float] | None, said: list[str]) -> list[Caption]:
-    text = tidy("\n".join(said).replace(_BREAK, "\n"))
-    return [Caption(*times, text)] if times is not None else []
+    lines = [tidy(line) for line in "\n".join(said).replace(_BREAK, "\n").split("\n")]
+    lines = [line for line in lines if line]
+    return [Caption(*times, joined_lines(lines), lines=tuple(lines))] if times is not None else []
+
+
+def _with_people(captions: list[Caption]) -> list[Caption]:
+    """Captions with who speaks where most begin with a line of that; else it may be a sound."""
+    people = [_NAMED.fullmatch(c.lines[0]) if len(c.lines) > 1 else None for c in captions]
+    if sum(map(bool, people)) <= _MOST * len(captions):
+        return captions
+    return [
+        replace(c, text=joined_lines(c.lines[1:]), speaker=who[1].strip(), lines=()) if who else c
+        for c, who in zip(captions, people, strict=True)
+    ]
 
 
 def _seconds(found: re.Match[str], at: int) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from moontune.importing.text_files import read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
+from moontune.importing.timed.subtitles.bilingual import in_one_script
 from moontune.importing.values import BAD_ROW, DamagedSourceError, Place, left_out
 from moontune.languages.words import joined_lines
 
@@ -48,13 +49,15 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
     name = place.name_of(path)
     lines = [n for n, line in enumerate(text.split("\n"), start=1) if _ARROW.match(line)]
     captions: list[Caption] = []
-    said = _unrolled([_lines(cue.text) for cue in parsed.captions])
+    written = [_lines(cue.text) for cue in parsed.captions]
+    said = _unrolled(written)
     wheres = iter(lines)
-    for cue, words in zip(parsed.captions, said, strict=True):
+    for cue, words, of_cue in zip(parsed.captions, said, written, strict=True):
         start, end = (_seconds(str(stamp)) for stamp in (cue.start, cue.end))
         where = f"{name}:{next(wheres, added) - added}"
         if words is not None:
-            captions.append(Caption(where, start, end, words, _voice(cue.raw_text)))
+            whole = tuple(of_cue) if words == joined_lines(of_cue) else ()
+            captions.append(Caption(where, start, end, words, _voice(cue.raw_text), lines=whole))
         elif captions and 0 <= start - captions[-1].end_s < _SHOWN_ON_S:
             captions[-1] = replace(captions[-1], end_s=max(end, captions[-1].end_s))
     lost = len(lines) - len(parsed.captions)
@@ -65,7 +68,11 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
             "what it is, or export it again"
         )
         left = (left_out(name, name, BAD_ROW, detail),)
-    return Captioned(tuple(captions), left_out=left)
+    try:
+        captions, in_script = in_one_script(captions, place.language)
+    except ValueError as error:
+        raise DamagedSourceError(f"{path}: {error}") from None
+    return Captioned(tuple(captions), left_out=(*left, *in_script.left_out), told=in_script.told)
 
 
 def _seconds(stamp: str) -> float:
@@ -101,5 +108,5 @@ def _voice(text: str) -> str | None:
     return html.unescape(voices.pop()) if len(voices) == 1 else None
 
 
-SRT = TimedKind("srt", "SubRip", (".srt",), read_srt)
-VTT = TimedKind("vtt", "WebVTT", (".vtt", ".webvtt"), read_vtt)
+SRT = TimedKind("srt", "SubRip", (".srt",), read_srt, tells=True)
+VTT = TimedKind("vtt", "WebVTT", (".vtt", ".webvtt"), read_vtt, tells=True)

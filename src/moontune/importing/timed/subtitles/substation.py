@@ -8,6 +8,7 @@ http://www.tcax.org/docs/ass-specs.htm
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from moontune.data.manifest import Dropped
 from moontune.importing.text_files import lines_of, read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
+from moontune.importing.timed.subtitles.bilingual import spoken
 from moontune.importing.values import (
     BAD_ROW,
     BAD_TIMES,
@@ -48,6 +50,7 @@ class _Line:
     caption: Caption
     placed: bool
     sign: bool  # by its style, or an effect of what is sung
+    style: str
 
 
 def read_substation(path: Path, place: Place) -> list[Captioned]:
@@ -67,9 +70,18 @@ def read_substation(path: Path, place: Place) -> list[Captioned]:
         detail = "is a sign on the picture or an effect, and is not said"
         left.append(left_out(sign.where, sign.text[:60], NO_TEXT, detail))
     where = {sign.where for sign in signs}
-    captions = tuple(line.caption for line in found if line.caption.where not in where)
+    styles: dict[str, list[Caption]] = defaultdict(list)
+    for line in found:
+        if line.caption.where not in where and line.caption.text:
+            styles[line.style].append(line.caption)
+    try:
+        said = spoken(styles, place.language, lambda style: None, "style")
+    except ValueError as error:
+        raise DamagedSourceError(f"{path}: {error}") from None
+    over = where | {one.where for one in said.left_out}
+    captions = tuple(line.caption for line in found if line.caption.where not in over)
     told = (f"not said: {counted(len(signs), 'line')} of signs and effects",) if signs else ()
-    return [Captioned(captions, left_out=tuple(left), told=told)]
+    return [Captioned(captions, left_out=(*left, *said.left_out), told=(*told, *said.told))]
 
 
 def _lines(lines: list[str], path: Path, name: str) -> Iterator[_Line | Dropped]:
@@ -110,10 +122,12 @@ def _line(cells: dict[str, str], where: str) -> _Line | Dropped:
     start, end = (_seconds(time) for time in times if time)
     who = (cells.get("name") or cells.get("actor") or "").strip()
     effect = _MADE.match(cells.get("effect", "")) is not None
+    style = cells.get("style", "").strip().removeprefix("*")
     return _Line(
         Caption(where, start, end, text, who if who.lower() not in _NOBODY else None),
         _PLACED.search(cells["text"]) is not None,
-        effect or _SIGNS.search(cells.get("style", "").replace("_", " ")) is not None,
+        effect or _SIGNS.search(style.replace("_", " ")) is not None,
+        style,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +16,18 @@ from xml.etree import ElementTree
 from moontune.data.manifest import Dropped
 from moontune.importing.text_files import decode
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
+from moontune.importing.timed.subtitles.bilingual import spoken
 from moontune.importing.timed.subtitles.ttml_times import Clock
 from moontune.importing.timed.xml_files import without_entities
 from moontune.importing.values import BAD_TIMES, DamagedSourceError, Place, left_out
+from moontune.languages.table import is_language
 
 _ROOT = re.compile(r"<(?:[\w.-]+:)?tt[\s>]")
 _HEAD_BYTES = 4096
 _NO_TEXT = ("metadata", "title", "desc", "copyright", "agent", "name", "actor")
 _RUBY = ("text", "textContainer", "delimiter")  # how what stands below it is read
 _REMEDY = "export it as SRT or WebVTT"
+_PARAGRAPH = "p "
 
 
 def is_ttml(path: Path) -> bool:
@@ -41,17 +45,18 @@ class _Span:
     start_s: float = 0.0
     end_s: float | None = None  # not told
     speaker: str | None = None
+    language: str = ""  # as `xml:lang` tells it
 
 
 def read_ttml(path: Path, place: Place) -> list[Captioned]:
     """The captions of a TTML. Raises DamagedSourceError."""
     try:
-        return [_captioned(path, place.name_of(path))]
+        return [_captioned(path, place)]
     except RecursionError:
         raise DamagedSourceError(f"{path}: is nested too deep for TTML; {_REMEDY}") from None
 
 
-def _captioned(path: Path, name: str) -> Captioned:
+def _captioned(path: Path, place: Place) -> Captioned:
     try:
         root = ElementTree.fromstring(without_entities(path, _REMEDY))
     except ElementTree.ParseError as error:
@@ -70,14 +75,31 @@ def _captioned(path: Path, name: str) -> Captioned:
     except (ValueError, ZeroDivisionError) as error:
         raise DamagedSourceError(f"{path}: has {error}, which is not read; {_REMEDY}") from None
     agents = _agents(root)
-    captions: list[Caption] = []
+    languages: dict[str, list[Caption]] = defaultdict(list)
     left: list[Dropped] = []
+    span = _Span(language=_told(root).get("lang", ""))
     for body in (element for element in root if _local(element.tag) == "body"):
-        for one in _captions(body, _Span(), clock, agents):
-            (left if isinstance(one, Dropped) else captions).append(one)  # type: ignore[arg-type]
-    numbered = [replace(c, where=f"{name}:{c.where}") for c in _shown_together(captions)]
-    left = [replace(one, where=f"{name}:{one.where}") for one in left]
-    return Captioned(tuple(numbered), left_out=tuple(left))
+        for language, one in _captions(body, span, clock, agents):
+            if isinstance(one, Dropped):
+                left.append(one)
+            else:
+                languages[language].append(one)
+    try:
+        said = spoken(languages, place.language, _code_of, "language")
+    except ValueError as error:
+        raise DamagedSourceError(f"{path}: {error}") from None
+    captions = [one for name in said.names for one in _shown_together(languages[name])]
+    captions.sort(key=lambda one: int(one.where.removeprefix(_PARAGRAPH)))
+    name = place.name_of(path)
+    numbered = [replace(one, where=f"{name}:{one.where}") for one in captions]
+    left = [replace(one, where=f"{name}:{one.where}") for one in (*left, *said.left_out)]
+    return Captioned(tuple(numbered), left_out=tuple(left), told=said.told)
+
+
+def _code_of(tag: str) -> str | None:
+    """The code of a language's tag, such as `en-US`; None where it has none of ISO 639-1."""
+    code = tag.replace("_", "-").partition("-")[0].lower()
+    return code if is_language(code) else None
 
 
 def _local(tag: object) -> str:
@@ -106,27 +128,27 @@ def _numbered(name: str) -> str:
 
 def _captions(
     body: ElementTree.Element, span: _Span, clock: Clock, agents: dict[str, str]
-) -> Iterator[Caption | Dropped]:
-    """Of the paragraphs below an element, numbered through the document."""
+) -> Iterator[tuple[str, Caption | Dropped]]:
+    """Of the paragraphs below an element, numbered through the document, each with its language."""
     numbers = itertools.count(1)
 
-    def below(element: ElementTree.Element, span: _Span) -> Iterator[Caption | Dropped]:
+    def below(element: ElementTree.Element, span: _Span) -> Iterator[tuple[str, Caption | Dropped]]:
         is_paragraph = _local(element.tag) == "p"
-        where = f"p {next(numbers)}" if is_paragraph else ""
+        where = f"{_PARAGRAPH}{next(numbers)}" if is_paragraph else ""
         try:
             inside = _inside(element, span, clock, agents)
         except ValueError as error:
             text = _text(element)
-            yield left_out(where or "div", text[:60], BAD_TIMES, str(error))
+            yield "", left_out(where or "div", text[:60], BAD_TIMES, str(error))
             return
         if not is_paragraph:
             for child in element:
                 yield from below(child, inside)
             return
         try:
-            yield _paragraph(element, inside, where, clock, agents)
+            yield inside.language, _paragraph(element, inside, where, clock, agents)
         except ValueError as error:
-            yield left_out(where, _text(element)[:60], BAD_TIMES, str(error))
+            yield "", left_out(where, _text(element)[:60], BAD_TIMES, str(error))
 
     yield from below(body, span)
 
@@ -141,7 +163,8 @@ def _inside(
     ends += [span.start_s + clock.seconds(told["end"])] if "end" in told else []
     ends += [start + clock.seconds(told["dur"])] if "dur" in told else []
     who = " ".join(agents.get(one, _numbered(one)) for one in told.get("agent", "").split())
-    return _Span(start, min(ends, default=None), who or span.speaker)
+    language = told.get("lang", span.language)
+    return _Span(start, min(ends, default=None), who or span.speaker, language)
 
 
 def _paragraph(
@@ -150,7 +173,7 @@ def _paragraph(
     """A paragraph's caption; one without times of its own has those of the spans in it."""
     spans = [_inside(e, span, clock, agents) for e in element.iter() if _local(e.tag) == "span"]
     told = _told(element).keys()
-    timed = [one for one in spans if one != replace(span, speaker=one.speaker)]
+    timed = [one for one in spans if (one.start_s, one.end_s) != (span.start_s, span.end_s)]
     if timed and not {"begin", "end", "dur"} & told:
         ends = [one.end_s for one in timed if one.end_s is not None]
         start = min(one.start_s for one in timed)
@@ -188,4 +211,4 @@ def _shown_together(captions: list[Caption]) -> Iterator[Caption]:
         yield replace(first, text=text)
 
 
-TTML = TimedKind("ttml", "TTML", (".ttml", ".dfxp", ".itt", ".xml"), read_ttml, is_ttml)
+TTML = TimedKind("ttml", "TTML", (".ttml", ".dfxp", ".itt", ".xml"), read_ttml, is_ttml, tells=True)
