@@ -477,5 +477,5 @@ def test_a_word_file_of_a_table_alone_says_that_tables_are_not_read(tmp_path: Pa
     document = docx.Document()
     document.add_table(1, 1).rows[0].cells[0].text = SAID[0]
     document.save(str(tmp_path / "in/a.docx"))
-    with pytest.raises(UserError, match="tables, which are not read; save it as .txt or .xlsx"):
+    with pytest.raises(UserError, match=r"tables, which are not read; save it as \.txt or \.xlsx"):
         run_import(tmp_path / "in", output=tmp_path / "out")
