@@ -22,7 +22,10 @@ _UPPER = r"[À-ÖØ-ÞŒŠŽŸĂĄĆČĎĐĘĚĞİĹĽŁŃŇŐŘŚŞŤŢŮŰŹŻ
 _MARKED = rf"{_LOWER}[{_MARKS}](?={_LOWER})|{_LOWER}[ˆ˜‡†‰¸\x81-\x9f]|[\x81\x8d\x8f\x90\x9d\ufffd]"
 # A capital between small letters, but for one as in McÉire, where it is evidence.
 _STRANGE = re.compile(rf"{_MARKED}|{_LOWER}[ŠŒŽŸ](?={_LOWER})")
-_ODD = re.compile(rf"{_MARKED}|{_LOWER}{_UPPER}(?={_LOWER})")
+# As much as these is no evidence: what people write for an apostrophe, or without a space.
+_TYPED = re.compile(r".[‘•¿¡ªº]|.[†‡‰](?=[^a-zß-ÿ]|\Z)")
+_LETTER = rf"(?:{_LOWER}|{_UPPER}|[A-Z])"
+_ODD = re.compile(rf"{_MARKED}|{_LETTER}[{_MARKS}](?={_LOWER})|{_LOWER}{_UPPER}(?!{_UPPER})")
 _WITHIN_WORDS = 0.75  # of such letters
 _FEWEST = 2
 _FEWER = 4  # times, strange places in another encoding
@@ -36,7 +39,8 @@ _HUNGARIAN_NOT = frozenset("ãçêàâäèôåæøñðþ")
 def of_latin_letters(content: bytes) -> str:
     """The encoding of text in Latin letters."""
     text = content.decode(USUAL, errors="replace")
-    if strange := len(_STRANGE.findall(text)):
+    found = [match[0] + text[match.end() : match.end() + 1] for match in _STRANGE.finditer(text)]
+    if (strange := len(found)) and not all(map(_TYPED.match, found)):
         counts = {name: _strange_in(content, name) for name in _WITHIN}
         best = min(counts, key=lambda name: counts[name])
         return best if _FEWER * counts[best] < strange else USUAL
