@@ -170,6 +170,12 @@ def test_old_encodings_of_other_scripts_are_told_by_a_line(encoding: str, spoken
         "Õunpuu ja Müller läksid José juurde, õues oli külm.",
         "Zeg het s.v.p. niet: nº 3, 20 °C, 5€, §5",
         "Après Žižek, où Škoda naïf…",
+        "Wie geht‘s dir? So ist‘s, Müller.",
+        "Rock‘n‘roll, don‘t, hawai‘i, bo‘ldi",
+        "È così, qualcos‘altro: perché no?",
+        "¿Qué tal, señor Muñoz? hola¿qué?",
+        "Der alte Müller† starb 1920.",
+        "milk•eggs and crème",
     ],
 )
 def test_accents_and_quotes_that_meet_are_no_other_script(spoken: str) -> None:
@@ -186,6 +192,23 @@ def test_words_letter_by_letter_are_no_text(tmp_path: Path) -> None:
     ]
     (tmp_path / "in/train.tsv").write_text("\n".join(rows))
     run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("a.wav,C A T\nb.wav,D O G\n", ["C A T", "D O G"]),
+        ("cat,C A T\ndog,D O G\n", ["C A T", "D O G"]),
+        ("a|D N A|D N A\nb|U S A|U S A\n", ["D N A", "U S A"]),
+        ("file;zi\na.wav;今 天 天 气\nb.wav;很 好 吗 朋\n", ["今 天 天 气", "很 好 吗 朋"]),
+    ],
+)
+def test_single_letters_are_a_text_where_there_is_no_other(
+    tmp_path: Path, rows: str, said: list[str]
+) -> None:
+    clips(tmp_path / "in", *(("cat.wav", "dog.wav") if "cat," in rows else ("a.wav", "b.wav")))
+    (tmp_path / "in/t.csv").write_text(rows, encoding="utf-8")
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == said
 
 
 def test_an_encoding_that_is_told_is_believed(tmp_path: Path) -> None:
@@ -362,7 +385,7 @@ def test_excel_the_texts_beside_one_cell_of_audio_are_one(tmp_path: Path) -> Non
 
 def test_excel_versions_of_one_text_beside_a_cell_of_audio_are_left_out(tmp_path: Path) -> None:
     sounds = clips(tmp_path, *NAMES)
-    other = TEXTS[0].replace("boat", "ship")
+    other = f"Well, {TEXTS[0].lower()}".replace(" ", ", ").rstrip(".") + "!"
     rows = [(NAMES[0], "a", TEXTS[0]), (None, "b", other), (NAMES[2], "a", TEXTS[2])]
     result = run_import(merged_audio(tmp_path, rows, "A2:A3"), output=tmp_path / "out")
     result.holds(TEXTS[2:], sounds[2:])

@@ -240,10 +240,11 @@ def _text_column(
 ) -> int | None:
     if named is not None and named != audio:
         return named  # else the most words, those of columns that are `less` by half
+    spelt = _spelt(cells, audio)
 
     def words(place: int) -> float:
         letters = [cell for cell in cells[place] if any(c.isalpha() for c in cell)]
-        if place == audio or len(letters) < _MOST * max(1, len(cells[place])) or _is_spelt(letters):
+        if place == audio or place in spelt or len(letters) < _MOST * max(1, len(cells[place])):
             return 0.0
         return sum(len(cell.split()) for cell in letters) / max(1, len(cells[place]))
 
@@ -255,7 +256,30 @@ def _text_column(
     return best if words(best) > 0 and len(cells[best]) else None
 
 
-def _is_spelt(cells: Sequence[str]) -> bool:
-    """Whether words are written letter by letter, as FLEURS has them beside the text."""
+def _spelt(cells: Sequence[Sequence[str]], audio: int | None) -> set[int]:
+    """Columns that have the words of another letter by letter, as FLEURS has them."""
+    single = [_are_single(column) for column in cells]
+    whole = [
+        [*map(_letters, column)]
+        for place, column in enumerate(cells)
+        if place != audio and not single[place]
+    ]
+    return {
+        place
+        for place, column in enumerate(cells)
+        if single[place] and any(_are_same([*map(_letters, column)], other) for other in whole)
+    }
+
+
+def _are_single(cells: Sequence[str]) -> bool:
     parts = [part for cell in cells for part in cell.split()]
-    return len(parts) > len(cells) and sum(len(p) == 1 for p in parts) > _SPELT * len(parts)
+    return sum(len(part) == 1 for part in parts) > _SPELT * len(parts)
+
+
+def _are_same(letters: Sequence[str], others: Sequence[str]) -> bool:
+    same = sum(a == b for a, b in zip(letters, others, strict=False))
+    return same >= _MOST * max(1, len(letters))
+
+
+def _letters(cell: str) -> str:
+    return "".join(filter(str.isalpha, cell.casefold()))

@@ -91,9 +91,13 @@ def _is_timed(cells: Sequence[Cell], columns: Columns) -> bool:
 
 def _alike(texts: Sequence[str]) -> bool:
     """Whether two neighbours have most words in common, in their order."""
-    words = [[word.casefold() for word in written_words(text)] for text in texts]
+    words = [[*filter(None, map(_bare, written_words(text)))] for text in texts]
     pairs = itertools.pairwise(words)
     return any(difflib.SequenceMatcher(None, a, b, False).ratio() > _ALIKE for a, b in pairs)
+
+
+def _bare(word: str) -> str:
+    return "".join(filter(str.isalnum, word.casefold()))
 
 
 def _one(rows: Sequence[Sequence[Cell]], columns: Columns) -> list[Cell]:
