@@ -471,6 +471,28 @@ def test_times_that_are_said_stay(tmp_path: Path) -> None:
     assert [line for _, line in script_lines(tmp_path / "a.txt")] == said
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["It was 12:30:15 when", "we left at 12:31:00", "and came at 13:00:00"],
+        ["John 3:16,17", "and 1:2,3", "and 20:11,4"],
+    ],
+)
+def test_times_of_the_day_and_verses_are_said(tmp_path: Path, lines: list[str]) -> None:
+    write(tmp_path / "in/a.wav", sound(1, 12.0))
+    (tmp_path / "in/a.txt").write_text("\n".join(lines))
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [" ".join(lines)]
+
+
+@pytest.mark.parametrize("words", [("Ja", "Nein", "Doch"), ("да", "нет", "да")])
+def test_a_short_line_behind_a_time_is_no_name(tmp_path: Path, words: tuple[str, ...]) -> None:
+    write(tmp_path / "in/a.wav", sound(1, 12.0))
+    text = "".join(f"[00:00:0{i}] {word}\nund so\n" for i, word in enumerate(words, 1))
+    (tmp_path / "in/a.txt").write_text(text, encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [" ".join(f"{word} und so" for word in words)]
+
+
 def test_a_word_file_of_a_table_alone_says_that_tables_are_not_read(tmp_path: Path) -> None:
     """As NVivo exports transcripts."""
     write(tmp_path / "in/a.wav", sound(1, 4.0))

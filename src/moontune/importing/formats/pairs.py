@@ -67,7 +67,7 @@ def _folder(place: Place) -> Recognised | None:
     if not there.plain:
         return None
     rest = (partial(there.left_out, place),) if there.teller is None else ()
-    told = there.told() if there.teller is None else ()
+    told = there.told(place.language) if there.teller is None else ()
     return _recognised(place, there.plain, told, rest, whole=False)
 
 
@@ -90,7 +90,7 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...], times: _Times) -> 
         seconds = _seconds(recording)
         if seconds > _CUT_S and place.ear is not None and not has_times(file):
             lines = script_lines(file, seconds, times.add)
-            if has_unread_times([line for _, line in lines]):
+            if has_unread_times([line for _, line in lines], seconds):
                 yield left_out(where, name, BAD_ROW, _UNREAD)
                 continue
             yield from passages.rows_of(recording, file, lines, place.ear, place)
@@ -102,7 +102,7 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...], times: _Times) -> 
         elif has_times(file):
             detail = "has times in HTK's units, which are not read; save it as a TextGrid"
             yield left_out(where, name, BAD_ROW, detail)
-        elif has_unread_times(lines_of(text)):
+        elif has_unread_times(lines_of(text), seconds):
             yield left_out(where, name, BAD_ROW, _UNREAD)
         elif seconds > _LONGEST_S:
             detail = f"lasts {seconds:.0f} s, and its text has no times; `moontune import` cuts it"

@@ -31,13 +31,16 @@ _OTTERS_END = re.compile(r"\s*Transcribed by https?://otter\.ai/?\s*", re.IGNORE
 _TURN = re.compile(rf"\s*{_NAME}[\[(]{_CLOCK}[\])]\s*:\s*(?=\S)")  # `Ann Lee [0:04]: and so on`
 # A line of its own of a time and who speaks: `[00:00:04.10] - Ann Lee`.
 _STAMP_OF = re.compile(
-    rf"\s*[\[(]({_CLOCK})[\])]\s*[-\u2013]?\s*(?:{_WORD}\s+){{0,3}}{_WORD}\s*:?\s*\Z"
+    rf"\s*[\[(]{_CLOCK}[\])]\s*[-\u2013]?\s*((?:{_WORD}\s+){{0,3}}{_WORD})\s*:?\s*\Z"
 )
 _MARK = re.compile(r"\s*#\d{1,2}:\d{2}:\d{2}[-.,:]\d{1,3}#\s*")  # of F4 and easytranscript
-# Times with seconds or parts of these, which nobody reads out.
-_EXACT = re.compile(r"\b\d{1,2}:\d{2}:\d{2}\b|\b\d{1,3}:\d{2}[.,]\d")
+# Times with seconds or parts of these, which hardly anybody reads out.
+_EXACT = re.compile(
+    r"\b(?:(\d{1,2}):(\d{2}):(\d{2})\b(?:[.,]\d+)?|(\d{1,3}):(\d{2})[.,]\d+)(\s*-+>|[:;]\d{2}\b)?"
+)
 _FEWEST = 3  # lines with times that never go back
 _OF_TURNS, _UNREAD = 0.5, 0.2  # of the lines
+_PEOPLE = 0.7  # as many different ones at most as there are turns; words are not said so often
 _BEHIND_S = 1.0  # that the last may be behind the recording's end
 _SHARES = ((_STAMP, 0.1), (_STAMPED, 0.5))  # of the lines
 _HEAD = re.compile(r"\A\s*---\n.*?\n---\n", re.DOTALL)
@@ -85,10 +88,14 @@ def without_times(
     return list(lines)
 
 
-def has_unread_times(lines: Sequence[str]) -> bool:
-    """Whether lines without times still have many, which are of no form that is known."""
-    there = [line for line in lines if line.strip()]
-    return sum(bool(_EXACT.search(line)) for line in there) >= max(_FEWEST, _UNREAD * len(there))
+def has_unread_times(lines: Sequence[str], seconds: float) -> bool:
+    """Whether lines without times still have many, which are of no form that is known: with frames,
+    with arrows, or such as rise within the recording. A time of the day or a verse is said."""
+    found = [match for line in lines if (match := _EXACT.search(line))]
+    if len(found) < max(_FEWEST, _UNREAD * sum(bool(line.strip()) for line in lines)):
+        return False
+    times = [[int(m[1] or 0), int(m[2] or m[4]), int(m[3] or m[5])] for m in found]
+    return any(match[6] for match in found) or _go_along(times, seconds)
 
 
 def _without_turns(lines: Sequence[str], tell: Callable[[int], object]) -> list[str]:
@@ -102,8 +109,10 @@ def _without_turns(lines: Sequence[str], tell: Callable[[int], object]) -> list[
     if len(turns) >= max(_FEWEST, _OF_TURNS * len(there)):
         tell(len(turns))
         return [_TURN.sub("", line, count=1) for line in lines]
-    stamps = {i for i in there if _STAMP_OF.match(lines[i])}
+    people = {i: who[1] for i in there if (who := _STAMP_OF.match(lines[i]))}
+    stamps, names = people.keys(), {*people.values()}
     alone = not any(a in stamps and b in stamps for a, b in itertools.pairwise(there))
+    alone = alone and len(names) <= _PEOPLE * len(stamps) and not any(n[0].islower() for n in names)
     if alone and len(stamps) >= _FEWEST and there[-1] not in stamps:
         tell(len(stamps))
         return ["" if i in stamps else line for i, line in enumerate(lines)]

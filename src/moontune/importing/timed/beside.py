@@ -69,11 +69,12 @@ class Beside:
         for file in self.lost:
             yield left_out(place.name_of(file), file.name, NO_AUDIO, no_recording_of(file))
 
-    def told(self) -> tuple[str, ...]:
-        """That one recording has texts in several languages, where that is so."""
+    def told(self, asked: str | None) -> tuple[str, ...]:
+        """That one recording has texts in several languages, where that is so and nobody asked for
+        the one that is taken, by its code."""
         for other, taken in self.passed_over:
             codes = language_of(other), language_of(taken)
-            if None not in codes and len({*codes}) > 1:
+            if None not in codes and len({*codes}) > 1 and codes[1] != asked:
                 return (f"{taken.name} and not {other.name}, --language CODE says which is spoken",)
         return ()
 

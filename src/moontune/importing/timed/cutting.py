@@ -49,7 +49,9 @@ def _folder(kind: TimedKind, place: Place) -> Recognised | None:
     noted: dict[str, None] = {}  # of all files, once they are read
     parts = [partial(rows_of, kind, place.at(file), noted=noted) for file in files]
     rest = [partial(there.left_out, place)] if kind is there.teller else []
-    told = _told(kind, place.at(files[0])) + (there.told() if kind is there.teller else ())
+    told = _told(kind, place.at(files[0])) + (
+        there.told(place.language) if kind is there.teller else ()
+    )
 
     def told_after() -> tuple[str, ...]:
         return tuple(text for text in noted if text not in told)[:_MOST_TOLD]
