@@ -419,3 +419,35 @@ def test_clips_and_texts_of_the_same_names_in_each_speakers_folder(tmp_path: Pat
         (tmp_path / f"in/{who}/transcript").mkdir()
         (tmp_path / f"in/{who}/transcript/arctic_a0001.txt").write_text(text)
     run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)
+
+
+def test_what_is_told_of_recordings_is_no_list_of_what_is_said(tmp_path: Path) -> None:
+    """Lengths, and of whose texts stand beside the recordings; of two lists the shorter texts."""
+    names = ("ann.wav", "bob.wav")
+    sounds = clips(tmp_path / "in", *names)
+    (tmp_path / "in/lengths.txt").write_text("ann 3.0\nbob 3.0\n")
+    (tmp_path / "in/texts.txt").write_text(f"ann {TEXTS[0]}\nbob {TEXTS[1]}\n")
+    (tmp_path / "in/people.txt").write_text("ann female\nbob male\n")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    result.holds(TEXTS[:2], sounds)
+    assert result.reasons == [("people.txt", "another text")]
+    (tmp_path / "in/texts.txt").unlink()
+    for name, text in zip(("ann", "bob"), TEXTS, strict=False):
+        (tmp_path / f"in/{name}.txt").write_text(text)
+    result = run_import(tmp_path / "in", output=tmp_path / "pairs")
+    result.holds(TEXTS[:2], sounds)
+
+
+def test_the_text_of_a_recording_is_no_list_of_others(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "in", "talk.wav", "one.wav", "two.wav")
+    (tmp_path / "in/talk.txt").write_text("one thing\ntwo things\n")
+    result = run_import(tmp_path / "in/talk.txt", output=tmp_path / "out")
+    result.holds(["one thing two things"], sounds[:1])
+
+
+def test_a_text_nearby_that_cannot_be_read_is_nobodys_list(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "in", "a.wav")
+    (tmp_path / "in/a.txt").write_text(TEXTS[0])
+    (tmp_path / "in/notes.lst").write_bytes(b"\x1f\x8bnot gzip")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    result.holds(TEXTS[:1], sounds)

@@ -62,6 +62,13 @@ class AudioFinder:
             return path
         raise NotFoundError(f"{named}: no such file")
 
+    def may_be(self, named: str) -> bool:
+        """Whether a file of the source is called as a path ends, whatever its suffix is; without a
+        look at the disk once all names are known."""
+        files = (PurePosixPath(form.replace("\\", "/")) for form in _written(named.strip()))
+        bare = (f.stem if f.suffix.lower() in SUFFIXES else f.name for f in files)
+        return not self._stems_of_all.isdisjoint(map(_same, bare))
+
     def _folder_is_here(self, named: str, folder: Path) -> bool:
         """Whether the path's folder is there: what it lacks is then no file of another folder."""
         parts = PurePosixPath(named).parts
@@ -128,6 +135,10 @@ class AudioFinder:
             if path.suffix.lower() in SUFFIXES and self._allowed(path):
                 names[_same(path.name)].append(path)
         return names
+
+    @cached_property
+    def _stems_of_all(self) -> frozenset[str]:
+        return frozenset(_same(f.stem) for files in self._names.values() for f in files)
 
 
 def _is_there(look: Callable[[], bool]) -> bool:

@@ -6,14 +6,18 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from moontune.importing.audio_files import NotFoundError, is_audio, is_hidden
 from moontune.importing.tables.table_rows import file_row
 from moontune.importing.text_files import lines_of, read_text
+from moontune.importing.timed.beside import PLAIN
 from moontune.importing.values import (
+    ANOTHER_TEXT,
     NO_AUDIO,
+    DamagedSourceError,
     Format,
     Found,
     Place,
@@ -73,45 +77,104 @@ def _rows(place: Place, file: Path, folder: Path, speaker: str | None) -> Iterat
         yield file_row(place, folder, named.rsplit("/", 1)[-1], said, where, make)
 
 
+@dataclass(frozen=True)
+class _List:
+    """A list, the recordings that its first lines name, and how many words each has about."""
+
+    file: Path
+    names: frozenset[str]
+    words: float
+
+
 def _list_file(place: Place) -> Recognised | None:
-    if not _is_list(place, place.path):
+    own = {file.stem.lower() for file in place.path.parent.iterdir() if is_audio(file)}
+    if place.path.stem.lower() in own or _list_of(place, place.path) is None:
         return None
     return Recognised("list", place.path, (partial(_listed, place, place.path),))
 
 
 def _list_folder(place: Place) -> Recognised | None:
-    files = sorted(f for f in place.path.iterdir() if f.suffix.lower() in _LISTS and f.is_file())
-    own = {f.stem.lower() for f in place.path.iterdir() if is_audio(f)} if files else set()
-    files = [f for f in files if not is_hidden(f.name) and f.stem.lower() not in own]
-    files = [file for file in files if _is_list(place, file)]
-    if not files:
+    """Its lists, but for those of recordings that have texts of their own; of several that name the
+    same recordings the one of most words."""
+    there = sorted(place.path.iterdir())
+    texts = {file.stem.lower() for file in there if file.suffix.lower() in PLAIN}
+    own = {file.stem.lower() for file in there if is_audio(file)}
+    lists = [
+        found
+        for file in there
+        if file.suffix.lower() in _LISTS and file.stem.lower() not in own
+        if file.is_file() and not is_hidden(file.name)
+        if (found := _list_of(place, file)) is not None
+        if 2 * len(texts & {*map(_stem, found.names)}) < len(found.names)
+    ]
+    taken: list[_List] = []
+    over: list[tuple[_List, _List]] = []
+    for one in sorted(lists, key=lambda one: -one.words):
+        rival = next((other for other in taken if not one.names.isdisjoint(other.names)), None)
+        if rival is None:
+            taken.append(one)
+        else:
+            over.append((one, rival))
+    if not taken:
         return None
-    told = (f"text: {', '.join(place.name_of(file) for file in files[:_SHOWN])}",)
-    parts = tuple(partial(_listed, place, file) for file in files)
-    return Recognised("list", place.path, parts, told, whole=False)
+    told = (f"text: {', '.join(place.name_of(one.file) for one in taken[:_SHOWN])}",)
+    parts = [partial(_listed, place, one.file) for one in taken]
+    rest = [partial(_passed_over, place, *pair) for pair in over]
+    return Recognised("list", place.path, (*parts, *rest), told, whole=False)
 
 
-def _is_list(place: Place, file: Path) -> bool:
-    """Whether nearly all lines of a text begin with the name of a recording, and no two with the
-    same one."""
-    if file.stat().st_size > _LARGEST_LIST:
-        return False
-    lines = [line for line in lines_of(read_text(file).text) if line.strip()]
+def _stem(named: str) -> str:
+    path = Path(named)
+    return (path.stem if is_audio(path) else path.name).lower()
+
+
+def _passed_over(place: Place, other: _List, taken: _List) -> Iterator[Found]:
+    detail = f"{taken.file.name}, which has more words, says what is said in the same recordings"
+    yield left_out(place.name_of(other.file), other.file.name, ANOTHER_TEXT, detail)
+
+
+def _list_of(place: Place, file: Path) -> _List | None:
+    """A text of which nearly all lines begin with the name of a recording, no two with the same
+    one, and most go on with words."""
+    try:
+        if file.stat().st_size > _LARGEST_LIST:
+            return None
+        lines = [line for line in lines_of(read_text(file).text) if line.strip()]
+    except (OSError, DamagedSourceError):
+        return None
+    found = None
     for some in (lines[:_FIRST], lines[:_LOOKED_AT]):  # a script is told by a few
-        if not _nearly_all_named(place, file.parent, some):
-            return False
-    return True
+        if (found := _nearly_all_named(place, file, some)) is None:
+            return None
+    return found
 
 
-def _nearly_all_named(place: Place, folder: Path, some: list[str]) -> bool:
-    named = [name for line in some if (name := _named(line, place, folder)[0]) is not None]
-    return len(named) == len({*named}) and len(named) >= max(_FEWEST, _MOST * len(some))
+def _nearly_all_named(place: Place, file: Path, some: list[str]) -> _List | None:
+    if len(some) < _FEWEST:
+        return None
+    names: set[str] = set()
+    words, unnamed = 0, 0
+    for line in some:
+        name, said = _named(line, place, file.parent)
+        if name is None:
+            unnamed += 1
+            if unnamed > (1 - _MOST) * len(some):
+                return None
+        elif name in names:
+            return None
+        else:
+            names.add(name)
+            words += sum(any(map(str.isalpha, word)) for word in said.split())
+    is_list = len(names) >= _FEWEST and words >= _MOST * len(names)
+    return _List(file, frozenset(names), words / len(names)) if is_list else None
 
 
 def _named(line: str, place: Place, folder: Path) -> tuple[str | None, str]:
     """The recording that a line begins with, and what stands behind it."""
     for pattern in _NAMED:
         if (found := pattern.match(line.strip())) is None:
+            continue
+        if not (set("/\\") & {*found[1]} or place.finder.may_be(found[1])):
             continue
         try:
             place.finder.find(found[1], folder)
