@@ -740,3 +740,18 @@ def test_labels_may_have_names_of_columns_and_how_long_each_lasts(tmp_path: Path
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert tuple(result.texts) == WHOLE
     cut_as_wanted(result, samples)
+
+
+@pytest.mark.parametrize("table", ["start,end,text\n", "frame,start,text\n1,red,x\n2,blue,y\n"])
+def test_a_table_without_times_takes_no_text_away(tmp_path: Path, table: str) -> None:
+    clips(tmp_path / "in", "a.wav")
+    (tmp_path / "in/a.csv").write_text(table)
+    (tmp_path / "in/a.txt").write_text("Hello you.")
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == ["Hello you."]
+
+
+def test_a_number_that_is_said_is_no_length_of_a_label(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.txt").write_text("0.5\t1.5\t1\tpear\n1.6\t2.6\t5\tapples\n")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == ["1 pear", "5 apples"]

@@ -4,7 +4,8 @@ has made them such."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from moontune.data.audio import AudioError, header_duration_s
@@ -81,17 +82,22 @@ def read_labels(path: Path, place: Place) -> list[Captioned]:
         if (label := _LABEL.fullmatch(line)) is None:
             left.append(left_out(where, line[:60], BAD_ROW, "is no label of begin, end and text"))
             continue
-        start, end = _times(label)
-        text = _without_length(label[3] or label[6] or "", end - start)
-        captions.append(Caption(where, start, end, tidy(text)))
-    return [Captioned(tuple(captions), left_out=tuple(left))]
+        captions.append(Caption(where, *_times(label), label[3] or label[6] or ""))
+    said = [replace(c, text=tidy(text)) for c, text in zip(captions, _texts(captions), strict=True)]
+    return [Captioned(tuple(said), left_out=tuple(left))]
 
 
-def _without_length(text: str, seconds: float) -> str:
-    """What is said, without how long it lasts."""
-    length = _LENGTH.fullmatch(text)
-    same = length and abs(float(length[1].replace(",", ".")) - seconds) < _SAME_S
-    return length[2] if length and same else text
+def _texts(captions: Sequence[Caption]) -> list[str]:
+    """What is said, without how long it lasts where all have that."""
+    lengths = [_LENGTH.fullmatch(caption.text) for caption in captions]
+    if all(length and _lasts(c, length[1]) for c, length in zip(captions, lengths, strict=True)):
+        return [length[2] for length in lengths if length]
+    return [caption.text for caption in captions]
+
+
+def _lasts(caption: Caption, length: str) -> bool:
+    seconds = float(length.replace(",", "."))
+    return abs(seconds - (caption.end_s - caption.start_s)) < _SAME_S
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from moontune.importing.tables.columns import Cell, fields_of
@@ -19,7 +20,7 @@ _MS = 100  # a caption that lasts as many whole seconds is one of milliseconds
 
 
 def is_timed_table(path: Path) -> bool:
-    """Whether a table's head names begin and text, and no audio."""
+    """Whether a table's head names begin and text, and no audio, and some row has a begin."""
     if path.stat().st_size > _LARGEST_BYTES:
         return False
     try:
@@ -28,7 +29,15 @@ def is_timed_table(path: Path) -> bool:
         return False
     fields = fields_of([cell or "" for cell in records[0][1]]) if records else {}
     begins = "offset" in fields or "offset_ms" in fields
-    return begins and "text" in fields and "audio" not in fields
+    return begins and "text" in fields and "audio" not in fields and _has_a_begin(records, fields)
+
+
+def _has_a_begin(records: Records, fields: dict[str, int]) -> bool:
+    for _, cells in records[1:]:
+        with suppress(ValueError):
+            _times(cells, fields, 1.0)
+            return True
+    return False
 
 
 def _records(path: Path) -> Records:
