@@ -434,11 +434,12 @@ def test_names_between_brackets_before_lines_of_an_sbv_are_speakers(tmp_path: Pa
     (tmp_path / "in/talk.sbv").write_text(sbv(cues))
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert [(u.text, u.speaker) for u in result.rows] == [(t, "Ann Lee") for t in WHOLE]
-    cues = [(s, e, f"(laughs)\n{t}" if i == 2 else t) for i, (s, e, t) in enumerate(CUES)]
-    (tmp_path / "in/talk.sbv").write_text(sbv(cues))
-    result = run_import(tmp_path / "in", output=tmp_path / "sounds")
-    assert result.texts[1] == f"(laughs) {SAID[2]}"
-    assert {u.speaker for u in result.rows} == {None}
+    for laughs in ((2,), (0, 1, 2, 3)):
+        cues = [(s, e, f"(laughs)\n{t}" if i in laughs else t) for i, (s, e, t) in enumerate(CUES)]
+        (tmp_path / "in/talk.sbv").write_text(sbv(cues))
+        result = run_import(tmp_path / "in", output=tmp_path / f"sounds{len(laughs)}")
+        assert result.texts[1] == f"(laughs) {SAID[2]}"
+        assert {u.speaker for u in result.rows} == {None}
 
 
 @pytest.mark.parametrize(("language", "taken"), [(None, "de"), ("en", "en"), ("de", "de")])
@@ -453,4 +454,25 @@ def test_of_files_in_two_languages_the_one_that_is_asked_for_is_taken(
     other = {"de": "en", "en": "de"}[taken]
     assert result.reasons == [(f"talk.{other}.srt", "another text")]
     said = f"talk.{taken}.srt and not talk.{other}.srt, --language CODE says which is spoken"
-    assert any(said in line for line in result.told)
+    assert any(said in line for line in result.told) == (language is None)
+
+
+def test_a_song_in_a_language_that_is_not_spoken_hinders_nothing(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    lines = "".join(dialogue(*cue) for cue in CUES[1:])
+    for i, sung in enumerate(("東京の空", "とうきょう")):
+        lines += dialogue(0.6, 1.2, sung, style=f"Song{i}")
+    (tmp_path / "in/talk.ass").write_text(HEAD + FORMAT + lines, encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language="en")
+    assert result.texts[-1] == WHOLE[-1]
+    assert [why for _, why in result.reasons] == ["another text"] * 2
+    assert any("none in --language en" in line for line in result.told)
+
+
+def test_who_speaks_on_a_line_in_other_letters_is_no_other_language(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    cues = [(s, e, f"ANN:\nПривет, это реплика {i}.") for i, (s, e, _) in enumerate(CUES)]
+    (tmp_path / "in/talk.srt").write_text(srt(cues), encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert {u.speaker for u in result.rows} == {"ANN"}
+    assert not result.left_out

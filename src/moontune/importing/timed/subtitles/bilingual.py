@@ -21,6 +21,7 @@ _COVERED = 0.5  # of a caption's time
 _SHOWN_S = 0.5  # a caption of which only the begin is told, at least
 
 _LANGUAGE, _SCRIPT = "language", "script"  # kinds of groups that --language tells apart
+_SPEAKS = (":", "\uff1a")
 _LATIN, _OTHER = "Latin letters", "other letters"
 
 Groups = Mapping[str, Sequence[Caption]]
@@ -41,19 +42,23 @@ def spoken(groups: Groups, asked: str | None, code_of: CodeOf, kind: str) -> Spo
     its code; else the one of most words. Groups at other times are all said.
 
     `kind` is what a group is in words, `language` or `style`, and `code_of` tells its language by
-    its name. Raises ValueError where no group of several is in the language asked for.
+    its name. Raises ValueError where nothing is left, as no group of several is in the language
+    asked for.
     """
     kept: list[str] = []
     rest: list[Dropped] = []
     told: list[str] = []
-    for names in _rivals(groups):
+    rivals = _rivals(groups)
+    for names in rivals:
         suit = {name: _suits(asked, code_of(name), groups[name]) for name in names}
         if len(names) > 1 and asked is not None and {*suit.values()} == {False}:
             there = " and ".join(f'"{name}"' for name in names)
-            raise ValueError(
-                f"has {kind}s {there} at the same times, none in --language {asked}; give the one "
-                "that is spoken"
-            )
+            none = f"{kind}s {there} at the same times, none in --language {asked}"
+            if len(rivals) == 1:
+                raise ValueError(f"has {none}; give the one that is spoken")
+            told.append(f"left out: {none}")
+            rest += [_foreign(one, name, kind) for name in names for one in groups[name]]
+            continue
         best = max(names, key=lambda name: (_rank(suit[name]), _words(groups[name])))
         kept.append(best)
         for name in names:
@@ -79,13 +84,21 @@ def in_one_script(captions: Sequence[Caption], asked: str | None) -> tuple[list[
 
 
 def _by_script(caption: Caption) -> dict[str, list[str]]:
-    """A caption's lines by their letters; those without any belong to what is before them."""
+    """A caption's lines by their letters; those without any belong to what is before them, and who
+    speaks to what is behind."""
     found: dict[str, list[str]] = {}
     name = _LATIN
+    people: list[str] = []
     for line in caption.lines or (caption.text,):
+        if line.endswith(_SPEAKS):
+            people.append(line)
+            continue
         if any(map(str.isalpha, line)):
             name = _LATIN if is_latin(line) else _OTHER
-        found.setdefault(name, []).append(line)
+        found.setdefault(name, []).extend((*people, line))
+        people.clear()
+    if people:
+        found.setdefault(name, []).extend(people)
     return found
 
 
@@ -109,6 +122,11 @@ def _told(best: str, other: str, captions: Sequence[Caption], kind: str) -> str:
 
 def _left_out(caption: Caption, best: str, other: str, kind: str) -> Dropped:
     detail = f'is of {kind} "{other}", and "{best}" has what is said at the same time'
+    return left_out(caption.where, caption.text[:60], ANOTHER_TEXT, detail)
+
+
+def _foreign(caption: Caption, name: str, kind: str) -> Dropped:
+    detail = f'is of {kind} "{name}", and not in the language of --language'
     return left_out(caption.where, caption.text[:60], ANOTHER_TEXT, detail)
 
 

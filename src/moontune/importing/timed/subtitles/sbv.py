@@ -13,7 +13,8 @@ from moontune.languages.words import joined_lines
 
 _CLOCK = r"(\d+):(\d{1,2}):(\d{1,2}(?:\.\d{1,3})?)"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*,\s*{_CLOCK}\s*")
-_NAMED = re.compile(r"\(([^()]*[^\W\d_][^()]*)\)")  # who speaks, on a line before it: Google Meet
+# Who speaks, on a line before it: Google Meet. A sound begins with a small letter.
+_NAMED = re.compile(r"\((?![a-z])([^()]*[^\W\d_][^()]*)\)")
 _BREAK = "[br]"
 _MOST = 0.5  # of the captions
 
