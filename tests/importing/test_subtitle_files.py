@@ -469,10 +469,36 @@ def test_a_song_in_a_language_that_is_not_spoken_hinders_nothing(tmp_path: Path)
     assert any("none in --language en" in line for line in result.told)
 
 
-def test_who_speaks_on_a_line_in_other_letters_is_no_other_language(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("aside", "speaker"), [("ANN:", "ANN"), ("[MUSIC]", None), ("(uh)", None)])
+def test_asides_on_lines_in_other_letters_are_no_other_language(
+    tmp_path: Path, aside: str, speaker: str | None
+) -> None:
     recording(tmp_path / "in")
-    cues = [(s, e, f"ANN:\nПривет, это реплика {i}.") for i, (s, e, _) in enumerate(CUES)]
+    cues = [(s, e, f"{aside}\nПривет {i}.") for i, (s, e, _) in enumerate(CUES)]
     (tmp_path / "in/talk.srt").write_text(srt(cues), encoding="utf-8")
     result = run_import(tmp_path / "in", output=tmp_path / "out")
-    assert {u.speaker for u in result.rows} == {"ANN"}
+    assert {u.speaker for u in result.rows} == {speaker}
+    assert all("Привет" in text for text in result.texts)
     assert not result.left_out
+
+
+def test_japanese_without_kana_is_what_was_asked_for(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    cues = [(s, e, f"東京{i}\nTokyo {i}") for i, (s, e, _) in enumerate(CUES)]
+    (tmp_path / "in/talk.srt").write_text(srt(cues), encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out", language="ja")
+    assert all("東京" in text and "Tokyo" not in text for text in result.texts)
+
+
+def test_people_who_speak_at_once_in_two_languages_are_no_translation(tmp_path: Path) -> None:
+    """Lines that share half of their time."""
+    recording(tmp_path / "in")
+    cues = [
+        (0.0, 1.0, "Hello there."),
+        (0.5, 1.5, "Привет."),
+        (2.0, 3.0, "Yes."),
+        (2.5, 3.5, "Да."),
+    ]
+    (tmp_path / "in/talk.srt").write_text(srt([*cues, (4.0, 5.0, "Fine.")]), encoding="utf-8")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == ["Fine."]

@@ -393,6 +393,17 @@ def test_excel_versions_of_one_text_beside_a_cell_of_audio_are_left_out(tmp_path
     assert "left out: 2 rows beside merged cells of audio" in result.told[1]
 
 
+def test_excel_a_merged_text_beside_a_merged_cell_of_audio_is_one_text(tmp_path: Path) -> None:
+    """Of which the speaker, or a note, is in rows of its own."""
+    sounds = clips(tmp_path, *NAMES)
+    rows = [(NAMES[0], "ann", TEXTS[0]), (None, "ann", None), (NAMES[2], "ann", TEXTS[2])]
+    book = openpyxl.load_workbook(merged_audio(tmp_path, rows, "A2:A3"))
+    book["Tabelle1"].merge_cells("C2:C3")
+    book.save(tmp_path / "t.xlsx")
+    result = run_import(tmp_path / "t.xlsx", output=tmp_path / "out")
+    result.holds((TEXTS[0], TEXTS[2]), [sounds[0], sounds[2]])
+
+
 def test_excel_rows_with_times_beside_a_cell_of_audio_are_a_clip_each(tmp_path: Path) -> None:
     clips(tmp_path, *NAMES)
     book = openpyxl.Workbook()

@@ -706,6 +706,7 @@ def in_ms(seconds: float) -> str:
         ("Start;End;Text", lambda s, e, t: f"{s};{e};{t}"),
         ("Speaker,Start Time,End Time,Text", lambda s, e, t: f"A,{clock(s, '.')},0:{e},{t}"),
         ("start_ms\tend_ms\ttext", lambda s, e, t: f"{in_ms(s)}\t{in_ms(e)}\t{t}"),
+        ("Beginn;Ende;Text", lambda s, e, t: f"{s};{e};{t}"),
         ("begin,duration,text", lambda s, e, t: f"{s},{e - s:.3f},{t}"),
     ],
 )  # fmt: skip

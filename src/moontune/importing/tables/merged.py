@@ -54,7 +54,8 @@ def joined(
     for number, group in itertools.groupby(records, lambda record: of_row.get(record[0])):
         there = [*group]
         said = [r for r in there if r[0] not in hidden and _text(r[1], columns)]
-        if number is None or len(said) < 2 or any(_is_timed(cells, columns) for _, cells in said):
+        texts = {_text(cells, columns) for _, cells in said}  # one may be a merged cell too
+        if number is None or len(texts) < 2 or any(_is_timed(cells, columns) for _, cells in said):
             rows += there
         elif _alike([_text(cells, columns) for _, cells in said]):
             several.update(line for line, _ in said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,12 @@ from moontune.languages.words import joined_lines
 from moontune.system.formatting import counted
 
 _AT_ONCE = 0.6  # of the captions of each are shown while the other has one
-_COVERED = 0.5  # of a caption's time
+_COVERED = 0.7  # of a caption's time
 _SHOWN_S = 0.5  # a caption of which only the begin is told, at least
 
 _LANGUAGE, _SCRIPT = "language", "script"  # kinds of groups that --language tells apart
-_SPEAKS = (":", "\uff1a")
+_HAN = {"zh", "ja"}  # which a few words without kana do not tell apart
+_ASIDE = re.compile(r".*[:\uff1a]|[\[(].*[\])]|[♪♫].*")  # who speaks, a sound, a song
 _LATIN, _OTHER = "Latin letters", "other letters"
 
 Groups = Mapping[str, Sequence[Caption]]
@@ -85,20 +87,20 @@ def in_one_script(captions: Sequence[Caption], asked: str | None) -> tuple[list[
 
 def _by_script(caption: Caption) -> dict[str, list[str]]:
     """A caption's lines by their letters; those without any belong to what is before them, and who
-    speaks to what is behind."""
+    speaks and remarks to what is behind."""
     found: dict[str, list[str]] = {}
     name = _LATIN
-    people: list[str] = []
+    aside: list[str] = []
     for line in caption.lines or (caption.text,):
-        if line.endswith(_SPEAKS):
-            people.append(line)
+        if _ASIDE.fullmatch(line):
+            aside.append(line)
             continue
         if any(map(str.isalpha, line)):
             name = _LATIN if is_latin(line) else _OTHER
-        found.setdefault(name, []).extend((*people, line))
-        people.clear()
-    if people:
-        found.setdefault(name, []).extend(people)
+        found.setdefault(name, []).extend((*aside, line))
+        aside.clear()
+    if aside:
+        found.setdefault(name, []).extend(aside)
     return found
 
 
@@ -145,7 +147,7 @@ def _suits(asked: str | None, code: str | None, captions: Sequence[Caption]) -> 
     if code is not None:
         return code == asked
     texts = [caption.text for caption in captions]
-    if (found := looks_like(texts)) is not None:
+    if (found := looks_like(texts)) is not None and {found.code, asked} != _HAN:
         return found.code == asked
     return None if is_latin(" ".join(texts)) == language_named(asked).latin else False
 
