@@ -15,6 +15,8 @@ from moontune.config.schema import DataConfig, ModelConfig, OutputConfig, RunCon
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
 from moontune.importing.on_the_way import with_imported
+from moontune.importing.timed.captions import Caption
+from moontune.importing.timed.subtitles import bilingual
 from moontune.importing.timed.subtitles.ttml_times import Clock
 
 HEAD = "[Script Info]\nTitle: Dialogue: none\n\n[V4+ Styles]\nStyle: Default,Arial,20\n\n[Events]\n"
@@ -502,3 +504,13 @@ def test_people_who_speak_at_once_in_two_languages_are_no_translation(tmp_path: 
     (tmp_path / "in/talk.srt").write_text(srt([*cues, (4.0, 5.0, "Fine.")]), encoding="utf-8")
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert result.texts == ["Fine."]
+
+
+def test_a_song_of_thousands_of_styles_takes_no_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few of them are compared with one another."""
+    compared = []
+    monkeypatch.setattr(bilingual, "_at_once", lambda one, other: compared.append(one))
+    styles = {f"S{i}": [Caption(f"{i}", i % 50, i % 50 + 1, "La la.")] for i in range(3000)}
+    said = bilingual.spoken(styles, None, lambda name: None, "style")
+    assert said.names == styles.keys()
+    assert len(compared) < 3000

@@ -20,6 +20,7 @@ from imports import TEXTS, clips, run_import, sound, write
 
 from moontune.errors import UserError
 from moontune.importing.audio_files import AudioFinder, NotFoundError
+from moontune.importing.command import ImportArgs, import_sources
 from moontune.importing.tables import delimited
 from moontune.importing.text_files import Decoded, decode
 
@@ -951,3 +952,13 @@ def test_audio_that_was_given_to_label_studio_is_found_by_its_own_name(tmp_path:
     ]
     (tmp_path / "in/project-3.csv").write_text("\n".join([head, *rows]))
     run_import(tmp_path / "in", output=tmp_path / "out").holds(TEXTS[:2], sounds)
+
+
+def test_a_text_in_another_encoding_than_was_told_is_told_once(tmp_path: Path) -> None:
+    clips(tmp_path / "in", "a.wav")
+    (tmp_path / "in/a.txt").write_bytes("Grüße".encode("cp1252"))
+    told: list[str] = []
+    args = ImportArgs((tmp_path / "in",), tmp_path / "out", encoding="utf-8")
+    with pytest.raises(UserError, match="is not in utf-8, as --encoding says"):
+        import_sources(args, told.append)
+    assert "ELAN" not in " ".join(told)

@@ -120,12 +120,16 @@ def _folders(folder: Path) -> list[Path]:
 def _of_folder(place: Place, formats: Sequence[Format]) -> list[Recognised]:
     """The first format that takes all of a folder, else all that take files of it."""
     shared: list[Recognised] = []
+    problems: set[str] = set()  # each told once, not by every format that reads the same file
     for one in formats:
         if one.of_folder is None:
             continue
         try:
             found = one.of_folder(place)
         except DamagedSourceError as error:  # told when its rows are read; the others' are there
+            if str(error) in problems:
+                continue
+            problems.add(str(error))
             found = Recognised(one.name, place.path, (partial(broken, error),), whole=False)
         if found is not None:
             if found.whole:

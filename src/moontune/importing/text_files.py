@@ -37,7 +37,7 @@ _OTHER_SCRIPTS = ["cp1251", "koi8_r", "koi8_u", "cp866", "cp1253", "cp1255", "cp
 _OTHER_SCRIPTS += ["gb18030", "big5", "cp932", "cp949"]
 _NEIGHBOURS = re.compile(rb"[\x80-\xff]{3,}")
 _MOSTLY = 0.6
-_LONGEST_CHARACTER = 4  # bytes
+_CUT = ("unexpected end", "incomplete multibyte", "unterminated")  # codecs, of a last character
 _BY_CHANCE = 4  # bytes that may be UTF-8 by chance, as "Её" in cp1251
 _A_LINE = 12  # bytes beyond ASCII; fewer may be an "Äää…”"
 # Latin text that has such threes, read in another script, has letters of it next to Latin ones, as
@@ -169,7 +169,7 @@ def _as_told(content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        if error.start < len(content) - _LONGEST_CHARACTER:
+        if not any(cut in error.reason for cut in _CUT):
             raise
         return content.decode(encoding, errors="replace")
 

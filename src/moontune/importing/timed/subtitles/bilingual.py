@@ -19,6 +19,7 @@ from moontune.system.formatting import counted
 
 _AT_ONCE = 0.6  # of the captions of each are shown while the other has one
 _COVERED = 0.7  # of a caption's time
+_MOST_COMPARED = 40  # groups
 _SHOWN_S = 0.5  # a caption of which only the begin is told, at least
 
 _LANGUAGE, _SCRIPT = "language", "script"  # kinds of groups that --language tells apart
@@ -105,10 +106,17 @@ def _by_script(caption: Caption) -> dict[str, list[str]]:
 
 
 def _rivals(groups: Groups) -> list[list[str]]:
-    """Names of groups, those together that are shown at the same times."""
-    found: list[list[str]] = []
-    for name, captions in groups.items():
-        mine = [one for one in found if any(_at_once(captions, groups[other]) for other in one)]
+    """Names of groups, those together that are shown at the same times; of very many, as songs
+    have styles, the largest are compared."""
+    largest = sorted(groups, key=lambda name: -len(groups[name]))[:_MOST_COMPARED]
+    found: list[list[str]] = [[name] for name in groups.keys() - largest]
+    for name in (name for name in groups if name in largest):
+        captions = groups[name]
+        mine = [
+            one
+            for one in found
+            if any(other in largest and _at_once(captions, groups[other]) for other in one)
+        ]
         found = [one for one in found if one not in mine]
         found.append([*itertools.chain.from_iterable(mine), name])
     return found
