@@ -13,6 +13,7 @@ import re
 USUAL = "cp1252"
 _WITHIN = "mac_roman", "cp850", "cp1250"  # whose letters are marks, or capitals, in the usual one
 _MARKS = r"€‚ƒ„†‡ˆ‰‹•˜™›\x81\x8d\x8f\x90\x9d¡¢£¤¥¦§¨©ª¬®¯°±²³µ¶¸¹º¼½¾¿×÷\ufffd"
+_MARKS += r"\u02c7\u02d8\u02d9\u02db\u02dd"
 _MARKS += (
     r"\u2018\u2020-\u2022\u2202-\u2265\u25a0-\u25ff\u2500-\u259f\u03a9\u03c0\uf8ff\ufb01\ufb02"
 )
@@ -23,9 +24,9 @@ _MARKED = rf"{_LOWER}[{_MARKS}](?={_LOWER})|{_LOWER}[ˆ˜‡†‰¸\x81-\x9f]|[
 # A capital between small letters, but for one as in McÉire, where it is evidence.
 _STRANGE = re.compile(rf"{_MARKED}|{_LOWER}[ŠŒŽŸ](?={_LOWER})")
 # As much as these is no evidence: what people write for an apostrophe, or without a space.
-_TYPED = re.compile(r".[‘•¿¡ªº]|.[†‡‰](?=[^a-zß-ÿ]|\Z)")
+_TYPED = re.compile(r".[‘•¿¡ªº™]|.[†‡‰](?=[^a-zß-ÿ]|\Z)")
 _LETTER = rf"(?:{_LOWER}|{_UPPER}|[A-Z])"
-_ODD = re.compile(rf"{_MARKED}|{_LETTER}[{_MARKS}](?={_LOWER})|{_LOWER}{_UPPER}(?!{_UPPER})")
+_ODD = re.compile(rf"{_MARKED}|{_LETTER}[{_MARKS}](?={_LOWER})|{_LOWER}{_UPPER}")
 _WITHIN_WORDS = 0.75  # of such letters
 _FEWEST = 2
 _FEWER = 4  # times, strange places in another encoding
