@@ -475,7 +475,7 @@ def test_times_that_are_said_stay(tmp_path: Path) -> None:
     "lines",
     [
         ["It was 12:30:15 when", "we left at 12:31:00", "and came at 13:00:00"],
-        ["John 3:16,17", "and 1:2,3", "and 20:11,4"],
+        ["John 3:16,17", "and 12:10,11", "and 20:11,4"],
     ],
 )
 def test_times_of_the_day_and_verses_are_said(tmp_path: Path, lines: list[str]) -> None:
