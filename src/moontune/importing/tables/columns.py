@@ -124,7 +124,7 @@ def choose_columns(
     heads = tuple((head or f"column {i + 1}").strip() for i, head in enumerate(named))
     body = sample[1:] if has_head else sample
     cells = [[cell for row in body if i < len(row) and (cell := row[i])] for i in range(width)]
-    places = _by_name(heads) if has_head else {}
+    places = fields_of(heads) if has_head else {}
     audio = _audio_column(places.pop("audio", None), cells, finder, folder)
     named_text = places.pop("text", None)
     names = [*map(plain, heads)]
@@ -159,7 +159,7 @@ def above_head(rows: Sequence[Sequence[Cell]]) -> int:
     for number, row in enumerate(rows[: _MOST_ABOVE + 1]):
         if any(map(looks_like_audio, row)):
             break
-        if {"audio", "text"} <= _by_name([cell or "" for cell in row]).keys():
+        if {"audio", "text"} <= fields_of([cell or "" for cell in row]).keys():
             return number
     return 0
 
@@ -175,9 +175,9 @@ def plain(head: str) -> str:
     return re.sub(r"[^\w]+", "_", head.strip().casefold()).strip("_")
 
 
-def fields_of(heads: Sequence[str]) -> dict[str, int]:
-    """Places of columns by what their names say."""
-    return _by_name(heads)
+def cell_at(cells: Sequence[Cell], at: int | None) -> str:
+    """What stands in a column; nothing where the row ends before it, or there is no such one."""
+    return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
 
 
 def looks_like_audio(cell: Cell) -> bool:
@@ -206,7 +206,7 @@ def _usual_width(sample: Sequence[Sequence[Cell]]) -> int:
     return max(counts, key=lambda width: (counts[width], width))
 
 
-def _by_name(heads: Sequence[str]) -> dict[str, int]:
+def fields_of(heads: Sequence[str]) -> dict[str, int]:
     """Places by field; of several names for one, the first in the list of names."""
     places = {plain(head): i for i, head in reversed([*enumerate(heads)])}
     found: dict[str, int] = {}

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from moontune.data.rows.empty_texts import SPELLINGS
-from moontune.importing.tables.columns import Cell, Columns
+from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.delimited import Records
 from moontune.languages.words import joined_lines, written_words
 from moontune.system.formatting import counted
@@ -76,18 +76,14 @@ def joined(
     return Joined(rows, frozenset(several), tuple(told))
 
 
-def _cell(cells: Sequence[Cell], at: int | None) -> str:
-    return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
-
-
 def _text(cells: Sequence[Cell], columns: Columns) -> str:
-    texts = (_cell(cells, at) for at in (columns.text, columns.text_else))
+    texts = (cell_at(cells, at) for at in (columns.text, columns.text_else))
     return next((text for text in texts if text and text not in SPELLINGS), "")
 
 
 def _is_timed(cells: Sequence[Cell], columns: Columns) -> bool:
     names = ("offset", "end", "duration", "offset_ms", "end_ms", "duration_ms")
-    return any(_cell(cells, getattr(columns, name)) for name in names)
+    return any(cell_at(cells, getattr(columns, name)) for name in names)
 
 
 def _alike(texts: Sequence[str]) -> bool:
@@ -105,6 +101,6 @@ def _one(rows: Sequence[Sequence[Cell]], columns: Columns) -> list[Cell]:
     """The first row with all texts; of several speakers it is nobody's."""
     row = [*rows[0]]
     row[columns.text] = joined_lines(_text(cells, columns) for cells in rows)
-    if columns.speaker is not None and len({_cell(cells, columns.speaker) for cells in rows}) > 1:
+    if columns.speaker is not None and len({cell_at(cells, columns.speaker) for cells in rows}) > 1:
         row[columns.speaker] = None
     return row

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from moontune.data.rows.empty_texts import SPELLINGS, empty_spellings, in_words
 from moontune.importing.audio_files import NotFoundError, is_audio
 from moontune.importing.tables.beyond import Places
-from moontune.importing.tables.columns import Cell, Columns
+from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.stretches import reason_of, stretch_of
 from moontune.importing.values import (
     ANOTHER_TEXT,
@@ -76,9 +77,7 @@ def _row(
     cells: Sequence[Cell],
     empty: Collection[str],
 ) -> Found:
-    def cell(at: int | None) -> str:
-        return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
-
+    cell = partial(cell_at, cells)
     texts = [at for at in (columns.text, columns.text_else) if at is not None]
     named = cell(columns.audio)
     text = next((cell(at) for at in texts if cell(at) and cell(at) not in empty), "")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from moontune.importing.tables.columns import Cell, fields_of
+from moontune.importing.tables.columns import Cell, cell_at, fields_of
 from moontune.importing.tables.delimited import Records, dialects_of, table_of
 from moontune.importing.tables.stretches import seconds_of
 from moontune.importing.text_files import read_text
@@ -54,13 +54,13 @@ def read_timed_table(path: Path, place: Place) -> list[Captioned]:
     factor = 0.001 if _in_ms([cells for _, cells in rows], fields) else 1.0
     captions, left = [], []
     for line, cells in rows:
-        where, text = f"{place.name_of(path)}:{line}", tidy(_cell(cells, fields["text"]))
+        where, text = f"{place.name_of(path)}:{line}", tidy(cell_at(cells, fields["text"]))
         try:
             start, end = _times(cells, fields, factor)
         except ValueError as error:
             left.append(left_out(where, text[:60], BAD_TIMES, str(error)))
             continue
-        who = _cell(cells, fields.get("speaker")) or None
+        who = cell_at(cells, fields.get("speaker")) or None
         captions.append(
             Caption(where, start, start if end is None else end, text, who, to_next=end is None)
         )
@@ -69,19 +69,15 @@ def read_timed_table(path: Path, place: Place) -> list[Captioned]:
     return [Captioned(tuple(captions), left_out=tuple(left), told=(*shown, *unit))]
 
 
-def _cell(cells: Sequence[Cell], at: int | None) -> str:
-    return (cells[at] or "").strip() if at is not None and at < len(cells) else ""
-
-
 def _times(
     cells: Sequence[Cell], fields: dict[str, int], factor: float
 ) -> tuple[float, float | None]:
     """Begin and end, seconds; None where no end is told. Raises ValueError."""
 
     def seconds(field: str) -> float | None:
-        if cell := _cell(cells, fields.get(f"{field}_ms")):
+        if cell := cell_at(cells, fields.get(f"{field}_ms")):
             return seconds_of(cell) / 1000
-        cell = _cell(cells, fields.get(field))
+        cell = cell_at(cells, fields.get(field))
         return seconds_of(cell) * (factor if ":" not in cell else 1.0) if cell else None
 
     start, end, length = seconds("offset"), seconds("end"), seconds("duration")
@@ -94,7 +90,7 @@ def _in_ms(rows: Sequence[Sequence[Cell]], fields: dict[str, int]) -> bool:
     """Whether times are whole milliseconds, as programs write that say nothing of it."""
     if not {"offset", "end"} <= fields.keys():
         return False
-    pairs = [(_cell(row, fields["offset"]), _cell(row, fields["end"])) for row in rows]
+    pairs = [(cell_at(row, fields["offset"]), cell_at(row, fields["end"])) for row in rows]
     pairs = [pair for pair in pairs if all(pair)]
     if not pairs or not all(cell.isdecimal() for pair in pairs for cell in pair):
         return False
