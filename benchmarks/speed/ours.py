@@ -24,6 +24,7 @@ from moontune.evaluation.evaluate import evaluate
 from moontune.models.adapter import attach_lora
 from moontune.models.base_model import Base, load_base, target_ids
 from moontune.models.packed.front_end import FrontEnd
+from moontune.system.threads.waiting import wait_well
 from moontune.training.loop import TrainingSetup, train
 
 
@@ -121,4 +122,5 @@ def run_evaluate(work: Work) -> None:
 
 if __name__ == "__main__":
     work = tyro.cli(Work, description=__doc__)
+    wait_well()
     (run_train if work.task == "train" else run_evaluate)(work)

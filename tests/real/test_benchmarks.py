@@ -25,6 +25,7 @@ SMALL: dict[str, str] = {
     " --peer-updates 1 --dtypes float32",
     "benchmarks.speed.profile_update": "--updates 1 --skip 1",
     "benchmarks.speed.streaming": "--updates 1 --turns 1",
+    "benchmarks.speed.waiting": "--rounds 1 --seconds 0.1 --dtypes float32 --beside nothing,itself",
     "benchmarks.speed.machine": "",
     "benchmarks.limits.run": "--rounds 1 --updates 1 --clips 2 --minutes 0.1 --dtypes float32"
     " --model-id REAL --manifest FEW",

@@ -17,9 +17,10 @@ from moontune.config.schema import RunConfig
 from moontune.pipeline import runner
 from moontune.pipeline.run_folder.creating import create_run
 from moontune.pipeline.stages import stage_named
-from moontune.system import device as threads
-from moontune.system.device import THREADS_ASKED, Device, Threads, free_threads
+from moontune.system.device import Device
 from moontune.system.distributed import SINGLE
+from moontune.system.threads import processors as threads
+from moontune.system.threads.processors import THREADS_ASKED, Threads, free_threads
 
 
 @pytest.mark.parametrize(
@@ -36,12 +37,20 @@ def test_threads_are_for_processors_that_others_leave(
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: machine)
     monkeypatch.setattr(threads, "usable_processors", lambda: processors)
-    monkeypatch.setattr(threads, "_busy_elsewhere", lambda: busy)
+    monkeypatch.setattr(threads, "_busy_for_a_moment", lambda: busy)
     found = free_threads()
     assert (found.count, found.processors) == (count, processors)
     assert bool(found.why) == (count < processors)
     if found.why:
         assert found.why.startswith(f"computing on {count} of {processors} processors, ")
+
+
+def test_what_is_over_in_a_moment_takes_no_thread(monkeypatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(threads, "usable_processors", lambda: 8)
+    busy = iter([6.0, 1.1, 3.0])
+    monkeypatch.setattr(threads, "_busy_for_a_moment", lambda: next(busy))
+    assert free_threads() == Threads(7, 8)
 
 
 @pytest.mark.skipif(
@@ -50,7 +59,7 @@ def test_threads_are_for_processors_that_others_leave(
 def test_another_program_at_work_is_seen() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         try:
-            assert max(threads._busy_elsewhere() for _ in range(8)) > 0.3
+            assert max(threads._busy_for_a_moment() for _ in range(8)) > 0.3
         finally:
             other.kill()
 

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from moontune.cli.arguments import asks_help, flag_value, parse, user_errors_as_exit_code
 from moontune.errors import ACCEPTED, UserError
 from moontune.pipeline.stages import STAGES
-from moontune.system.device import wait_politely
 from moontune.system.distributed import ProcessGroup, init_from_launcher, is_main_process
 from moontune.system.formatting import did_you_mean, printable
 from moontune.system.progress import PassingLine, starting
+from moontune.system.threads.waiting import wait_well
 
 _RUN_VERBS = {
     "run": "all of it, from sampling to the verdict and the report",
@@ -81,7 +81,7 @@ exit codes: 0 accepted, 1 not accepted, 2 a mistake in what was given
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of the `moontune` command; returns the exit code."""
-    wait_politely()
+    wait_well()
     argv = sys.argv[1:] if argv is None else argv
     verb, words = (argv[0], argv[1:]) if argv else ("--help", [])
     computes = verb in (*_RUN_VERBS, *_STAGE_VERBS) and verb not in ("sample", "work")

@@ -9,10 +9,12 @@ from moontune.evaluation.clip_list import SttArgs, run_stt
 from moontune.evaluation.error_rates import leading_rate
 from moontune.languages.table import language_named
 from moontune.system.formatting import printable
+from moontune.system.threads.waiting import wait_well
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry of scripts/run_stt.py."""
+    wait_well()
     with user_errors_as_exit_code() as outcome:
         args = parse(SttArgs, sys.argv[1:] if argv is None else argv, prog="run_stt.py")
         result = run_stt(args)

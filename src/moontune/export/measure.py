@@ -36,6 +36,7 @@ from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import write_jsonl
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
+from moontune.system.threads.waiting import computing_with
 
 if TYPE_CHECKING:
     from moontune.models.base_model import Base
@@ -279,8 +280,6 @@ def _own_products(
     progress: Callable[[str], Progress],
 ) -> list[Product]:
     """The tuned model in PyTorch, merged, and as ONNX where that is written; in this order."""
-    import torch
-
     from moontune.models.adapter import load_adapter
     from moontune.models.base_model import load_base
     from moontune.models.transcriber import Transcriber
@@ -307,15 +306,11 @@ def _own_products(
             ("ONNX, float32", size(folder / "onnx"), onnx("onnx")),
             ("ONNX, 8 bit", size(folder / "onnx-int8"), onnx("onnx-int8")),
         ]
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with computing_with(threads):
         return [
             measure_product(name, n, one_by_one(opener()), clips, progress(name))
             for name, n, opener in openers
         ]
-    finally:
-        torch.set_num_threads(before)
 
 
 def _vendor_products(

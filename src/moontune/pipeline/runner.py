@@ -13,16 +13,12 @@ from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stale_after
-from moontune.system.device import (
-    THREADS_ASKED,
-    choose_device,
-    free_threads,
-    usable_processors,
-)
+from moontune.system.device import choose_device
 from moontune.system.distributed import SINGLE, ProcessGroup
-from moontune.system.fast_imports import import_torch
 from moontune.system.files import damage_as_user_error
 from moontune.system.progress import Ui
+from moontune.system.threads.processors import THREADS_ASKED, free_threads, usable_processors
+from moontune.system.threads.waiting import computing_with
 
 
 def run_stage(
@@ -105,13 +101,8 @@ def _threads(
         run.whole.note(threads=(count := found.count))
     elif on_cpu and count < processors and stage.name == "train":  # the longest, gone on with
         ui.note(f"{count} of {processors} processors compute, as when it began (OMP_NUM_THREADS)")
-    torch = import_torch()
-    before = torch.get_num_threads()
-    torch.set_num_threads(min(count, processors))
-    try:
+    with computing_with(min(count, processors)):
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _watched(

@@ -14,8 +14,8 @@ In reading order:
     signals        Ctrl-C and the like while something is computed that can be finished first
     distributed    Several processes as one run: torchrun or accelerate starts them, each takes
                    its share
-    device         Which device computes and why, with how many threads, and which operators it
-                   handed back to the CPU
+    device         Which device computes and why, and which operators it handed back to the CPU
+    threads        How many threads compute, and how they wait for one another
     memory         Memory of the process: how it is given back, and when there is too little of
                    it
     fast_imports   torch, transformers and peft, imported in less time and memory than they take

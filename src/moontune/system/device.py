@@ -1,19 +1,10 @@
-"""Which device computes and why, with how many threads, and which operators it handed back to the
-CPU.
-
-Two programs of two threads each on two processors were seen ten to twenty times slower than with
-one each: a thread that waits for another keeps a processor busy, on which that other could work.
-Figures depend on the number of threads in their last bits, so a run keeps the one it began with.
-"""
+"""Which device computes and why, and which operators it handed back to the CPU."""
 
 from __future__ import annotations
 
 import ctypes
-import math
-import os
 import platform
 import re
-import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -30,10 +21,6 @@ if TYPE_CHECKING:
 
 
 DeviceName = Literal["auto", "cuda", "mps", "cpu"]
-THREADS_ASKED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # the user's own word
-_SAMPLE_S = 0.25
-_MOSTLY = 0.3  # of a processor, from which on another's work counts as one
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -163,97 +150,3 @@ def set_random_state(device: str, state: dict[str, torch.Tensor]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
     elif device.startswith("mps"):
         torch.mps.set_rng_state(state["mps"])
-
-
-@dataclass(frozen=True)
-class Threads:
-    """Threads to compute with, of so many that there are processors for."""
-
-    count: int
-    processors: int
-
-    @property
-    def why(self) -> str:
-        """A line for the user where it is not all; else nothing."""
-        if self.count == self.processors:
-            return ""
-        busy = self.processors - self.count
-        others = "the other is" if busy == 1 else f"{busy} are"
-        return (
-            f"computing on {self.count} of {self.processors} processors, {others} busy with other "
-            "programs (OMP_NUM_THREADS=N asks for N)"
-        )
-
-
-def wait_politely() -> None:
-    """Let threads that wait give their processor away. To be called before PyTorch is loaded."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def free_threads() -> Threads:
-    """As many as processors are free, at least one; takes a quarter of a second to look."""
-    processors = usable_processors()
-    if processors == 1:
-        return Threads(1, 1)
-    free = max(os.cpu_count() or 1, processors) - _busy_elsewhere()  # of the whole machine
-    return Threads(max(1, min(processors, math.floor(free + _MOSTLY))), processors)
-
-
-def usable_processors() -> int:
-    """Those that this process may use: a container or a batch system may grant fewer than there
-    are."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    return max(1, math.ceil(min(count, _quota(_CGROUP))))
-
-
-def _quota(cgroup: Path) -> float:
-    """Processors' worth of time that the control group grants; infinite where it sets no limit."""
-    return min(
-        (_granted(words) for words in (_quota_v2(cgroup), _quota_v1(cgroup)) if words),
-        default=math.inf,
-    )
-
-
-def _quota_v2(cgroup: Path) -> list[str]:
-    return _words(cgroup / "cpu.max")
-
-
-def _quota_v1(cgroup: Path) -> list[str]:
-    folder = cgroup / "cpu"
-    return _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
-
-
-def _words(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return []
-
-
-def _granted(words: list[str]) -> float:
-    """Time granted in each period; `max` (v2) and -1 (v1) are no limit."""
-    try:
-        granted, period = map(float, words)
-        share = granted / period
-    except (ValueError, ZeroDivisionError):
-        return math.inf
-    return share if share > 0 else math.inf
-
-
-def _busy_elsewhere() -> float:
-    """How many processors' worth of work others do now, as far as it stands in this one's way."""
-    import psutil
-
-    def spent() -> float:
-        times = psutil.cpu_times()
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        niced = getattr(times, "nice", 0.0)  # gives way by itself
-        return sum(times) - idle - niced - getattr(times, "guest", 0.0)
-
-    begun, spent_before, own_before = time.perf_counter(), spent(), time.process_time()
-    time.sleep(_SAMPLE_S)
-    own = time.process_time() - own_before
-    return max(0.0, (spent() - spent_before - own) / (time.perf_counter() - begun))

@@ -14,10 +14,10 @@ from moontune.languages.table import ENGLISH, current
 from moontune.pipeline.base_of_run import require_same_weights
 from moontune.pipeline.run_folder.opening import pinned_revision
 from moontune.pipeline.run_folder.run_dir import RunDir
-from moontune.system.device import THREADS_ASKED
 from moontune.system.distributed import lone_environment
 from moontune.system.files import write_json
 from moontune.system.progress import Ui
+from moontune.system.threads.processors import THREADS_ASKED
 
 
 def artifact_stage(

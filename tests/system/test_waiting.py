@@ -1,0 +1,193 @@
+"""Threads spin where nothing else is at work, and give their processor away where something is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+
+from moontune.system.threads import processors, waiting
+from moontune.system.threads.processors import THREADS_ASKED, Load
+from moontune.system.threads.waiting import WAITING_ASKED, computing_with, in_the_way, wait_well
+
+ASKED = (*WAITING_ASKED, *THREADS_ASKED)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """`wait_well` on a machine of two processors with libgomp, without a thread."""
+    for name in ASKED:
+        monkeypatch.delenv(name, raising=False)
+    found: list[str] = []
+    monkeypatch.setattr(waiting, "_computes_with_libgomp", lambda: True)
+    monkeypatch.setattr(waiting, "granted_processors", lambda: 2.0)
+    monkeypatch.setattr(waiting, "usable_processors", lambda: 2)
+    monkeypatch.setattr(waiting._Watch, "start", lambda _: found.append("watch"))
+    return found
+
+
+def policy() -> str | None:
+    return os.environ.get("OMP_WAIT_POLICY")
+
+
+def test_threads_spin_and_are_watched(started) -> None:
+    wait_well()
+    assert (started, policy()) == (["watch"], None)
+
+
+@pytest.mark.parametrize("name", WAITING_ASKED)
+def test_how_to_wait_is_the_users_to_say(started, monkeypatch, name) -> None:
+    monkeypatch.setenv(name, "1")
+    wait_well()
+    assert (started, policy()) == ([], "1" if name == "OMP_WAIT_POLICY" else None)
+
+
+@pytest.mark.parametrize("name", THREADS_ASKED)
+def test_one_thread_waits_for_none(started, monkeypatch, name) -> None:
+    monkeypatch.setenv(name, "1")
+    wait_well()
+    assert started == []
+
+
+@pytest.mark.parametrize("lacking", ["libgomp", "a whole processor"])
+def test_elsewhere_threads_always_give_way(started, monkeypatch, lacking) -> None:
+    if lacking == "libgomp":
+        monkeypatch.setattr(waiting, "_computes_with_libgomp", lambda: False)
+    else:
+        monkeypatch.setattr(waiting, "granted_processors", lambda: 1.5)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")  # so that what is set is undone after the test
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    wait_well()
+    assert (started, policy()) == ([], "PASSIVE")
+
+
+@pytest.mark.parametrize(
+    ("machine", "usable", "threads", "busy", "crowded"),
+    [
+        *((2, 2, None, 0.4, False), (2, 2, None, 0.9, True), (2, 2, 1, 0.9, False)),
+        *((8, 8, 5, 2.9, False), (8, 8, 5, 3.6, True), (64, 4, None, 50.0, False)),
+        (64, 4, None, 61.0, True),
+    ],
+)
+def test_others_are_in_the_way_where_they_want_a_processor_that_computes(
+    started, monkeypatch, machine, usable, threads, busy, crowded
+) -> None:
+    monkeypatch.setattr(waiting, "processors_of_the_machine", lambda: machine)
+    monkeypatch.setattr(waiting, "usable_processors", lambda: usable)
+    assert in_the_way(busy) == (crowded if threads is None else busy > machine - usable + 0.5)
+    if threads is not None:
+        before = torch.get_num_threads()
+        with computing_with(threads):
+            assert torch.get_num_threads() == threads
+            assert in_the_way(busy) == crowded
+        assert torch.get_num_threads() == before
+        monkeypatch.setenv(THREADS_ASKED[0], str(threads))
+        assert in_the_way(busy) == crowded
+
+
+class Looks:
+    """A load that is as told, one number a look; the last one stays."""
+
+    def __init__(self, busy: list[float]) -> None:
+        self.busy, self.seen = busy, threading.Event()
+
+    def busy_elsewhere(self) -> float:
+        if len(self.busy) == 1:
+            self.seen.set()
+            return self.busy[0]
+        return self.busy.pop(0)
+
+
+def test_threads_give_way_while_others_are_at_work_and_no_longer(started, monkeypatch) -> None:
+    said: list[str] = []
+
+    class Crowd:
+        def __init__(self) -> None:
+            said.append("come")
+
+        def leave(self) -> None:
+            said.append("leave")
+
+    # A lull of three looks is not the end.
+    looks = Looks([0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    monkeypatch.undo()
+    monkeypatch.setattr(waiting, "processors_of_the_machine", lambda: 2)
+    monkeypatch.setattr(waiting, "usable_processors", lambda: 2)
+    for name in ASKED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(waiting, "Crowd", Crowd)
+    monkeypatch.setattr(waiting, "Load", lambda: looks)
+    monkeypatch.setattr(waiting, "_LOOK_EVERY_S", 0.001)
+    watch = waiting._Watch()
+    watch.start()
+    assert looks.seen.wait(60)
+    watch.stop()
+    assert said == ["come", "leave", "come", "leave"]
+
+
+def test_a_load_counts_what_others_do_and_not_what_this_process_does(monkeypatch) -> None:
+    spent = iter([(10.0, 100.0, 5.0), (12.0, 104.0, 7.0), (13.0, 104.5, 7.6)])
+    monkeypatch.setattr(processors.Load, "_spent", staticmethod(lambda: next(spent)))
+    load = Load()
+    assert load.busy_elsewhere() == pytest.approx(1.0)
+    assert load.busy_elsewhere() == 0.0
+
+
+# What the rule is worth: seconds of processor time of the process for meetings of two threads with
+# a pause after each, in which one of them spins.
+SPUN = """
+import sys, time, torch
+from moontune.system.threads.waiting import Crowd
+torch.set_num_threads(2)
+numbers = torch.ones(1 << 18)
+def spun():
+    numbers.add_(1.0)
+    begun = time.process_time()
+    for _ in range(40):
+        numbers.add_(1.0)
+        time.sleep(0.02)
+    return time.process_time() - begun
+alone = spun()
+crowd = Crowd()
+crowded = spun()
+crowd.leave()
+print(alone, crowded, spun(), torch.get_num_threads(), numbers.sum().item())
+"""
+
+
+@pytest.mark.skipif(
+    not waiting._computes_with_libgomp() or processors.usable_processors() < 2,
+    reason="PyTorch computes with another library, or on one processor",
+)
+def test_a_crowd_of_sleeping_threads_keeps_others_from_spinning() -> None:
+    env = {k: v for k, v in os.environ.items() if k not in ASKED}
+    done = subprocess.run(
+        [sys.executable, "-c", SPUN], env=env, capture_output=True, text=True, check=True
+    )
+    alone, crowded, after, threads, total = map(float, done.stdout.split())
+    assert crowded < alone / 2
+    assert crowded < after / 2
+    assert (threads, total) == (2, (1 << 18) * 124)
+
+
+def test_the_watch_ends_with_the_program(tmp_path) -> None:
+    env = {k: v for k, v in os.environ.items() if k not in ASKED}
+    code = (
+        "import threading, time, moontune.system.threads.waiting as w\n"
+        "w._LOOK_EVERY_S, w.in_the_way = 0.01, lambda busy: True\n"
+        "w._computes_with_libgomp = lambda: True\n"
+        "w.granted_processors = w.usable_processors = lambda: 2\n"
+        "w.wait_well()\n"
+        "import torch\n"
+        "until = time.monotonic() + 60\n"
+        "while not any(t.name == 'moontune-crowd' for t in threading.enumerate()):\n"
+        "    assert time.monotonic() < until\n"
+        "    time.sleep(0.01)\n"
+        "print('done')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
