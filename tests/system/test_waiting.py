@@ -137,6 +137,17 @@ def test_a_load_counts_what_others_do_and_not_what_this_process_does(monkeypatch
     assert load.busy_elsewhere() == 0.0
 
 
+def test_where_the_system_does_not_tell_others_may_be_at_work(monkeypatch) -> None:
+    """As on a phone, where an app may not read /proc/stat."""
+
+    def refused() -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(processors.Load, "_spent", staticmethod(refused))
+    assert waiting._crowded(Load())
+    assert processors._busy_for_a_moment() == 0.0
+
+
 # What the rule is worth: seconds of processor time of the process for meetings of two threads with
 # a pause after each, in which one of them spins.
 SPUN = """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +56,13 @@ def free_threads() -> Threads:
 
 
 def _busy_for_a_moment() -> float:
+    """Nothing where the system does not tell."""
     load = Load()
     time.sleep(_SAMPLE_S)
-    return load.busy_elsewhere()
+    try:
+        return load.busy_elsewhere()
+    except OSError:
+        return 0.0
 
 
 def processors_of_the_machine() -> int:
@@ -118,13 +123,15 @@ class Load:
     """What others compute on this machine from one look to the next."""
 
     def __init__(self) -> None:
-        self._before = self._spent()
+        self._before = (0.0, 0.0, 0.0)
+        with suppress(OSError):
+            self._before = self._spent()
 
     def busy_elsewhere(self) -> float:
         """How many processors' worth of work others did since the last look, as far as it stands in
-        this process's way."""
-        (begun, all_before, own_before), self._before = self._before, self._spent()
-        now, of_all, own = self._before
+        this process's way. Raises OSError where the system does not tell."""
+        now, of_all, own = spent = self._spent()
+        (begun, all_before, own_before), self._before = self._before, spent
         others = (of_all - all_before) - (own - own_before)
         return max(0.0, others / max(now - begun, 1e-9))
 

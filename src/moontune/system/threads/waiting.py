@@ -89,6 +89,14 @@ def in_the_way(busy_elsewhere: float) -> bool:
     return busy_elsewhere > processors_of_the_machine() - threads + _IN_THE_WAY
 
 
+def _crowded(load: Load) -> bool:
+    """Where the system does not tell what others do, they may be at work."""
+    try:
+        return in_the_way(load.busy_elsewhere())
+    except OSError:
+        return True
+
+
 def _threads_asked() -> int:
     """In the environment; 0 where nothing is, or no number."""
     said = (os.environ.get(name, "") for name in THREADS_ASKED)
@@ -110,7 +118,7 @@ class _Watch(threading.Thread):
             if load is None:
                 load = Load() if "torch" in sys.modules else None
                 continue
-            quiet = 0 if in_the_way(load.busy_elsewhere()) else quiet + 1
+            quiet = 0 if _crowded(load) else quiet + 1
             if quiet == 0 and self._crowd is None:
                 self._crowd = Crowd()
             elif quiet == _QUIET_LOOKS and self._crowd is not None:
@@ -138,7 +146,7 @@ class Crowd:
         try:
             import torch
 
-            own, count = torch.get_num_threads(), (os.cpu_count() or 1) + 1
+            own, count = torch.get_num_threads(), len(os.sched_getaffinity(0)) + 1
             torch.set_num_threads(count)
             torch.ones(count * _GRAIN).add_(1.0)
             torch.set_num_threads(own)
