@@ -306,7 +306,8 @@ class _Made:
         self, source: Path, found: Sequence[Recognised], damaged: list[str]
     ) -> Iterator[Numbered | Placed]:
         """Rows with their clips' names, each once, and what the source itself leaves out."""
-        for kind, part in ((one.format, part) for one in found for part in one.parts):
+        for taken_as, part in ((one, part) for one in found for part in one.parts):
+            of_one = taken_as.of_one or taken_as.format in _OF_ONE
             rows = part()
             while True:
                 try:
@@ -318,7 +319,7 @@ class _Made:
                     break
                 self._number += 1
                 checked = self._checked(self._named(source, row))
-                if kind in _OF_ONE and isinstance(checked, Numbered):
+                if of_one and isinstance(checked, Numbered):
                     self._of_one.add(checked.name)
                 yield checked
 

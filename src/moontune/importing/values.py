@@ -124,6 +124,7 @@ class Recognised:
     taken_for: tuple[str, ...] = ()  # columns, tiers and the like, in words
     whole: bool = True  # nothing else below the folder, or in it, is looked at
     told_after: Callable[[], tuple[str, ...]] = tuple  # more in words, once its rows are read
+    of_one: bool = False  # its speakers are named for each recording by itself
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from moontune.importing.audio_files import NotFoundError, is_audio
 from moontune.importing.tables.beyond import Places
 from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.stretches import reason_of, stretch_of
+from moontune.importing.tables.texts import out_of_list
 from moontune.importing.values import (
     ANOTHER_TEXT,
     BAD_ROW,
@@ -96,6 +97,10 @@ def _row(
         offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
         return left_out(where, named, reason_of(error), str(error))
+    try:
+        text = out_of_list(text)
+    except ValueError as error:
+        return left_out(where, named, BAD_ROW, str(error))
     if said_empty and not text:
         return left_out(where, named, NO_TEXT, in_words(said_empty))
     recorded = tuple((name, cell(at)) for name, at in columns.sessions if cell(at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Sequence
 
@@ -19,6 +20,26 @@ def say_the_same(pairs: Collection[tuple[str, str]]) -> bool:
     """Whether most pairs of cells share a word: the same in other words, and not who says it."""
     shared = (bool(_words(one) & _words(other)) for one, other in pairs)
     return sum(shared) >= _SHARED * len(pairs)
+
+
+def out_of_list(cell: str) -> str:
+    """A text; of a list of one as JSON writes it, as Label Studio's CSV has it, the one in it.
+
+    Raises ValueError for a list of several: those are of parts, and a table does not tell of which.
+    """
+    if not (cell.startswith('["') and cell.endswith('"]')):
+        return cell
+    try:
+        texts = json.loads(cell)
+    except ValueError:
+        return cell
+    if not all(isinstance(text, str) for text in texts):
+        return cell
+    if len(texts) == 1:
+        return texts[0]
+    raise ValueError(
+        f"has {len(texts)} texts in a list; export it as JSON, which says of which part"
+    )
 
 
 def _words(cell: str) -> set[str]:

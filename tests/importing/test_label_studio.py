@@ -1,0 +1,225 @@
+"""Label Studio's exports: of whole recordings, of stretches, of several annotators."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imports import TEXTS, clips, run_import
+
+from moontune.errors import UserError
+
+
+def of_whole(text: str, field: str = "transcription") -> dict[str, Any]:
+    """A text of all of the audio."""
+    return {
+        "value": {"text": [text]}, "id": "all", "from_name": field, "to_name": "audio",
+        "type": "textarea", "origin": "manual",
+    }  # fmt: skip
+
+
+def of_stretch(
+    number: int, start: float, end: float, text: str | None, label: str = "Speech", channel: int = 0
+) -> list[dict[str, Any]]:
+    """What is told of a stretch: its label, and its text where there is one."""
+    stretch = {"start": start, "end": end, "channel": channel}
+    shared = {"id": f"r{number}", "to_name": "audio", "origin": "manual", "original_length": 9.0}
+    made = [
+        shared | {"value": stretch | {"labels": [label]}, "from_name": "labels", "type": "labels"}
+    ]
+    if text is not None:
+        value = stretch | {"text": [text]}
+        made.append(shared | {"value": value, "from_name": "transcription", "type": "textarea"})
+    return made
+
+
+def task(number: int, audio: str, *results: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """A task, with an annotation for each result."""
+    annotations = [
+        {"id": 100 * number + i, "result": result, "was_cancelled": False, "ground_truth": False,
+         "updated_at": f"2026-03-0{i}T10:00:00Z"}
+        for i, result in enumerate(results, start=1)
+    ]  # fmt: skip
+    data = {"audio": audio} | more.pop("data", {})
+    return {"id": number, "annotations": annotations, "predictions": [], "data": data} | more
+
+
+def export(folder: Path, *tasks: Any) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "project-1.json").write_text(json.dumps(tasks), encoding="utf-8")
+
+
+AUDIO = "/data/upload/1/0123abcd-{}"
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        AUDIO,
+        "http://localhost:8080/data/upload/1/0123abcd-{}",
+        "/data/local-files/?d=sounds%2F{}",
+        "http://localhost:8080/data/local-files/?d=sounds/{}",
+        "s3://bucket/folder/{}",
+    ],
+)
+def test_texts_of_whole_recordings(tmp_path: Path, audio: str) -> None:
+    sounds = clips(tmp_path / "ls/sounds", "a.wav", "b.wav")
+    tasks = [
+        task(i, audio.format(name), [of_whole(text)], data={"speaker_id": who})
+        for i, (name, text, who) in enumerate(
+            [("a.wav", TEXTS[0], "ann"), ("b.wav", TEXTS[1], "bob")], start=1
+        )
+    ]
+    export(tmp_path / "ls", *tasks)
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:2], sounds)
+    assert [u.speaker for u in result.rows] == ["ann", "bob"]
+    assert [u.id for u in result.rows] == ["sounds/a", "sounds/b"]
+    [source] = result.imported.sources
+    assert (source.formats, source.recognised) == (("label-studio",), "Label Studio")
+
+
+def test_texts_of_stretches(tmp_path: Path) -> None:
+    [sound] = clips(tmp_path / "ls", "a.wav")
+    rate, end = 16_000, len(sound) / 16_000
+    half = round(end / 2, 3)
+    said = [
+        *of_stretch(1, 0.0, half, TEXTS[0], "Ann"),
+        *of_stretch(2, half, end, TEXTS[1], "Bob"),
+        *of_stretch(3, 0.1, 0.2, None, "Noise"),
+    ]
+    export(tmp_path / "ls", task(1, AUDIO.format("a.wav"), said))
+    result = run_import(tmp_path / "ls")
+    at = round(half * rate)
+    result.holds(TEXTS[:2], [sound[:at], sound[at:]])
+    assert [u.speaker for u in result.rows] == ["Ann", "Bob"]
+    assert [row["reason"] for row in result.left_out] == ["no text"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "speakers"),
+    [
+        (("Speech", "Speech"), [None, None]),
+        (("Speech", "Noise"), [None, None]),
+        (("Speaker 1", "Speaker 2"), [None, None]),  # of each recording for itself
+        (("Interviewer", "Ann"), ["Interviewer", "Ann"]),
+    ],
+)
+def test_labels_are_speakers_where_they_tell_people_apart(
+    tmp_path: Path, labels: tuple[str, str], speakers: list[str | None]
+) -> None:
+    clips(tmp_path / "ls", "a.wav", "b.wav")
+    first = of_stretch(1, 0.0, 0.2, TEXTS[0], labels[0])
+    said = [*first, *of_stretch(2, 0.2, 0.4, TEXTS[1], labels[1])]
+    tasks = [task(i, AUDIO.format(name), said) for i, name in enumerate(("a.wav", "b.wav"), 1)]
+    export(tmp_path / "ls", *tasks)
+    assert [u.speaker for u in run_import(tmp_path / "ls").rows] == [*speakers, *speakers]
+
+
+def test_the_ground_truth_or_the_latest_annotation_counts_and_none_that_was_cancelled(
+    tmp_path: Path,
+) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav", "c.wav", "d.wav")
+    true = task(1, AUDIO.format("a.wav"), [of_whole(TEXTS[0])], [of_whole("Wrong.")])
+    true["annotations"][0]["ground_truth"] = True
+    late = task(2, AUDIO.format("b.wav"), [of_whole("Wrong.")], [of_whole(TEXTS[1])])
+    cancelled = task(3, AUDIO.format("c.wav"), [of_whole("Wrong.")])
+    cancelled["annotations"][0]["was_cancelled"] = True
+    guessed = task(4, AUDIO.format("d.wav"), predictions=[{"result": [of_whole("Wrong.")]}])
+    export(tmp_path / "ls", true, late, cancelled, guessed)
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:2], sounds[:2])
+    assert [(row["reason"], row["detail"]) for row in result.left_out] == [
+        ("no text", "nobody annotated it")
+    ] * 2
+    assert "2 tasks" in " ".join(result.imported.sources[0].taken_for)
+
+
+def test_of_several_texts_the_transcription_is_taken_and_the_other_told(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav")
+    said = [of_whole("Loud fan.", "remark"), of_whole(TEXTS[0])]
+    export(tmp_path / "ls", task(1, AUDIO.format("a.wav"), said))
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:1], sounds)
+    assert 'text: "transcription", not remark' in result.imported.sources[0].taken_for
+
+
+def test_both_channels_of_a_call(tmp_path: Path) -> None:
+    clips(tmp_path / "ls", "a.wav")
+    said = [
+        *of_stretch(1, 0.0, 0.2, TEXTS[0], channel=0),
+        *of_stretch(2, 0.2, 0.4, TEXTS[1], channel=1),
+    ]
+    export(tmp_path / "ls", task(1, AUDIO.format("a.wav"), said))
+    result = run_import(tmp_path / "ls")
+    assert tuple(result.texts) == TEXTS[:1]  # the file has no second channel
+    assert len(result.left_out) == 1
+
+
+def test_one_annotation_of_a_target_storage(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav")
+    one = {"id": 7, "result": [of_whole(TEXTS[0])], "was_cancelled": False,
+           "task": {"id": 1, "data": {"audio": AUDIO.format("a.wav")}}}  # fmt: skip
+    (tmp_path / "ls/7.json").write_text(json.dumps(one))
+    run_import(tmp_path / "ls").holds(TEXTS[:1], sounds)
+
+
+def least(audio: str, texts: Any) -> dict[str, Any]:
+    """A task as JSON_MIN has it."""
+    stretches = [
+        {"start": 0.0, "end": 0.2, "channel": 0, "labels": ["Speech"]},
+        {"start": 0.2, "end": 0.4, "channel": 0, "labels": ["Speech"]},
+    ]
+    return {
+        "audio": audio, "id": 1, "labels": stretches, "transcription": texts, "annotator": 1,
+        "created_at": "2026-03-01T10:00:00Z", "lead_time": 3.2,
+    }  # fmt: skip
+
+
+def test_json_min_with_stretches(tmp_path: Path) -> None:
+    [a, _] = clips(tmp_path / "ls", "a.wav", "b.wav")
+    tasks = [least(AUDIO.format("a.wav"), TEXTS[:2]), least(AUDIO.format("b.wav"), TEXTS[0])]
+    export(tmp_path / "ls", *tasks)
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:2], [a[:3200], a[3200:6400]])
+    assert [row["detail"] for row in result.left_out] == [
+        "2 stretches have 1 texts; export as JSON"
+    ]
+
+
+def test_a_list_of_texts_in_a_table_is_no_text(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav")
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(["audio", "transcription"])
+    rows.writerow(["a.wav", json.dumps(TEXTS[:2])])
+    rows.writerow(["b.wav", json.dumps([TEXTS[2]])])
+    (tmp_path / "ls/export.csv").write_text(out.getvalue(), encoding="utf-8")
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[2:3], sounds[1:])
+    assert "2 texts in a list" in result.left_out[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"result": None}, {"result": [{"value": {"start": "x", "end": 1}}]}]
+)
+def test_what_is_broken_is_left_out_with_its_reason(tmp_path: Path, broken: dict) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav")
+    bad = task(1, AUDIO.format("a.wav"), [of_whole("x")])
+    bad["annotations"][0] |= broken
+    export(tmp_path / "ls", bad, task(2, AUDIO.format("b.wav"), [of_whole(TEXTS[1])]))
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[1:2], sounds[1:])
+    assert "task 1" in result.left_out[0]["where"]
+
+
+def test_pictures_are_not_taken_for_it(tmp_path: Path) -> None:
+    picture = task(1, "x", [of_whole("a cat")])
+    picture["data"] = {"image": "/data/upload/1/a.png"}
+    export(tmp_path / "ls", picture)
+    with pytest.raises(UserError):
+        run_import(tmp_path / "ls")
