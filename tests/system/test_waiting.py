@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -146,6 +147,38 @@ def test_where_the_system_does_not_tell_others_may_be_at_work(monkeypatch) -> No
     monkeypatch.setattr(processors.Load, "_spent", staticmethod(refused))
     assert waiting._crowded(Load())
     assert processors._busy_for_a_moment() == 0.0
+
+
+@pytest.mark.parametrize("stand_in", ["", "cpu  0 0 0 0\n", "cpu  all of them are idle\n"])
+def test_a_containers_stand_in_for_the_file_does_not_tell(monkeypatch, tmp_path, stand_in) -> None:
+    import psutil
+
+    (tmp_path / "stat").write_text(stand_in, encoding="ascii")
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path), raising=False)
+    if not sys.platform.startswith("linux"):
+        pytest.skip("psutil reads no file")
+    assert waiting._crowded(Load())
+    assert processors._busy_for_a_moment() == 0.0
+
+
+class Times(NamedTuple):
+    user: float
+    nice: float
+    system: float
+    idle: float
+    guest: float  # of user
+    guest_nice: float  # of nice
+
+
+@pytest.mark.parametrize(("niceness", "counted"), [(0, 7.0), (-5, 7.0), (10, 27.0)])
+def test_what_runs_under_nice_is_in_the_way_of_what_does_too(
+    monkeypatch, niceness, counted
+) -> None:
+    import psutil
+
+    monkeypatch.setattr(psutil, "cpu_times", lambda: Times(5.0, 20.0, 2.0, 100.0, 3.0, 4.0))
+    monkeypatch.setattr(os, "nice", lambda _: niceness, raising=False)
+    assert Load._spent()[1] == counted
 
 
 # What the rule is worth: seconds of processor time of the process for meetings of two threads with
