@@ -78,11 +78,14 @@ def usable_processors() -> int:
 
 def granted_processors() -> float:
     """The same, not rounded: a container may grant one and a half."""
+    return min(allowed_processors(), _quota(_CGROUP))
+
+
+def allowed_processors() -> int:
+    """Those that the system may put this process's threads on, for however little of their time."""
     if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    return min(count, _quota(_CGROUP))
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _quota(cgroup: Path) -> float:
