@@ -53,9 +53,6 @@ def test_what_is_over_in_a_moment_takes_no_thread(monkeypatch) -> None:
     assert free_threads() == Threads(7, 8)
 
 
-@pytest.mark.skipif(
-    hasattr(os, "nice") and os.nice(0) > 0, reason="all that is started here gives way by itself"
-)
 def test_another_program_at_work_is_seen() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         try:

@@ -78,11 +78,14 @@ def usable_processors() -> int:
 
 def granted_processors() -> float:
     """The same, not rounded: a container may grant one and a half."""
+    return min(allowed_processors(), _quota(_CGROUP))
+
+
+def allowed_processors() -> int:
+    """Those that the system may put this process's threads on, for however little of their time."""
     if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    return min(count, _quota(_CGROUP))
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _quota(cgroup: Path) -> float:
@@ -140,8 +143,17 @@ class Load:
         """The time, and seconds of all processors and of this process so far."""
         import psutil
 
-        times = psutil.cpu_times()
+        try:
+            times = psutil.cpu_times()
+        except (TypeError, ValueError) as error:  # a container's stand-in for /proc/stat
+            raise OSError("the system does not tell what its processors did") from error
         idle = times.idle + getattr(times, "iowait", 0.0)
-        niced = getattr(times, "nice", 0.0)  # gives way by itself
-        spent = sum(times) - idle - niced - getattr(times, "guest", 0.0)
+        niced = getattr(times, "nice", 0.0) if _goes_first() else 0.0  # gives way by itself
+        twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+        spent = sum(times) - idle - niced - twice
         return time.perf_counter(), spent, time.process_time()
+
+
+def _goes_first() -> bool:
+    """Whether others that run under `nice` give way to this process; not where it does itself."""
+    return not hasattr(os, "nice") or os.nice(0) <= 0

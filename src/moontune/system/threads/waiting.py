@@ -23,13 +23,15 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from moontune.system.fast_imports import import_torch
 from moontune.system.threads.processors import (
     THREADS_ASKED,
     Load,
+    allowed_processors,
     granted_processors,
     processors_of_the_machine,
     usable_processors,
@@ -39,7 +41,6 @@ WAITING_ASKED = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # the user's own word
 _LOOK_EVERY_S = 0.25
 _IN_THE_WAY = 0.5  # of a processor, from which on others want one that this process computes on
 _QUIET_LOOKS = 4  # after which they are believed to be gone
-_GRAIN = 32_768  # numbers of which PyTorch gives a thread its part
 _COMPUTING: list[int] = []  # threads, the innermost `computing_with` last
 
 
@@ -47,26 +48,43 @@ def wait_well() -> None:
     """Let threads wait as fits what else is at work. To be called before PyTorch is loaded.
 
     What the user asks for in the environment comes first. Where PyTorch computes with another
-    library, or has no whole processors to itself, they always give their processor away.
+    library, or is granted less time than the processors have that its threads run on, they always
+    give their processor away.
     """
     if any(name in os.environ for name in WAITING_ASKED):
         return
     if _threads_asked() == 1:
         return
-    if not _computes_with_libgomp() or granted_processors() != usable_processors():
+    if not _computes_with_libgomp() or granted_processors() < allowed_processors():
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         return
-    _Watch().start()
+    if not any(isinstance(thread, _Watch) for thread in threading.enumerate()):
+        _Watch().start()
 
 
 def _computes_with_libgomp() -> bool:
     """Whether the PyTorch that is installed brings GCC's library for threads."""
-    found = importlib.util.find_spec("torch")
-    if found is None or not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux"):
         return False
-    folders = [Path(place) for place in found.submodule_search_locations or ()]
-    places = [place for f in folders for place in (f / "lib", f.with_name("torch.libs"))]
+    places = [place for f in _torch_folders() for place in (f / "lib", f.with_name("torch.libs"))]
     return any(any(place.glob("libgomp*.so*")) for place in places)
+
+
+def _torch_folders() -> list[Path]:
+    found = importlib.util.find_spec("torch")
+    return [Path(place) for place in found.submodule_search_locations or ()] if found else []
+
+
+def _libgomp() -> Any:
+    """What PyTorch calls for its threads, as a library of C; None before it is loaded."""
+    import ctypes
+
+    for folder in _torch_folders():
+        with suppress(OSError, AttributeError):
+            library = ctypes.CDLL(str(folder / "lib" / "libtorch_cpu.so"), os.RTLD_NOLOAD)
+            if library.GOMP_parallel and library.omp_get_thread_num:
+                return library
+    return None
 
 
 @contextmanager
@@ -113,14 +131,15 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         atexit.register(self.stop)
-        load, quiet = None, 0
+        libgomp, load, quiet = None, Load(), 0
         while not self._over.wait(_LOOK_EVERY_S):
-            if load is None:
-                load = Load() if "torch" in sys.modules else None
+            if libgomp is None:
+                libgomp, load = _libgomp() if "torch" in sys.modules else None, Load()
                 continue
             quiet = 0 if _crowded(load) else quiet + 1
             if quiet == 0 and self._crowd is None:
-                self._crowd = Crowd()
+                with suppress(RuntimeError):  # no more threads may be started
+                    self._crowd = Crowd(libgomp)
             elif quiet == _QUIET_LOOKS and self._crowd is not None:
                 self._crowd.leave()
                 self._crowd = None
@@ -135,21 +154,20 @@ class _Watch(threading.Thread):
 class Crowd:
     """More OpenMP threads than there are processors, all asleep, until they `leave`."""
 
-    def __init__(self) -> None:
+    def __init__(self, libgomp: Any) -> None:
+        self._libgomp = libgomp
         self._there, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._stay, name="moontune-crowd", daemon=True)
         self._thread.start()
         self._there.wait()
 
     def _stay(self) -> None:
-        """A team belongs to the thread that began it, and goes with it."""
+        """A team belongs to the thread that began it, and goes with it. PyTorch is not asked for
+        one: its number of threads is the whole process's, so that a thread that first computes in
+        that moment would keep the crowd's. A function without effect is all that the team does."""
         try:
-            import torch
-
-            own, count = torch.get_num_threads(), len(os.sched_getaffinity(0)) + 1
-            torch.set_num_threads(count)
-            torch.ones(count * _GRAIN).add_(1.0)
-            torch.set_num_threads(own)
+            count = allowed_processors() + 1
+            self._libgomp.GOMP_parallel(self._libgomp.omp_get_thread_num, None, count, 0)
         finally:
             self._there.set()
         self._over.wait()
