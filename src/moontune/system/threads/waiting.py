@@ -131,10 +131,12 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         atexit.register(self.stop)
-        libgomp, load, quiet = None, Load(), 0
+        libgomp, quiet = None, 0
+        load: Load | None = None
         while not self._over.wait(_LOOK_EVERY_S):
-            if libgomp is None:
-                libgomp, load = _libgomp() if "torch" in sys.modules else None, Load()
+            if load is None:
+                if "torch" in sys.modules and (libgomp := _libgomp()) is not None:
+                    load = Load()
                 continue
             quiet = 0 if _crowded(load) else quiet + 1
             if quiet == 0 and self._crowd is None:
