@@ -29,6 +29,7 @@ from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
 from moontune.system.fast_imports import quiet_libraries
+from moontune.system.threads.waiting import wait_well
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +82,7 @@ def run(
     replaces it. Ctrl-C finishes the update, saves, and raises KeyboardInterrupt.
     """
     quiet_libraries()
+    wait_well()
     if resume and overwrite:
         raise UserError("resume and overwrite exclude each other; give one of them")
     ui = _CallbackUi(on_progress)
@@ -112,6 +114,7 @@ def final(
     from moontune.pipeline.experiments.final_report import final_results, write_final_report
 
     quiet_libraries()
+    wait_well()
     ui, found = _CallbackUi(on_progress), of_final.open_crossval(Path(crossval))
     if not anyway and (reasons := of_final.reasons_against(found, overwrite)):
         raise UserError(of_final.refusal(found, reasons, "anyway=True"))

@@ -30,6 +30,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(waiting, "_computes_with_libgomp", lambda: True)
     monkeypatch.setattr(waiting, "granted_processors", lambda: 2.0)
     monkeypatch.setattr(waiting, "allowed_processors", lambda: 2)
+    monkeypatch.setattr(threading, "enumerate", list)  # one of another test may be there
     monkeypatch.setattr(waiting._Watch, "start", lambda _: found.append("watch"))
     return found
 
