@@ -1,15 +1,19 @@
-"""Tuned adapters by consensus against other recognisers, untuned, on the same clips.
+"""Tuned adapters against other recognisers, untuned, on the same clips.
+
+    uv run python -m benchmarks.decoding.peers outputs/CROSSVAL whisper-base.jsonl
 
     uv run python -m benchmarks.decoding.consensus LISTS outputs/CROSSVAL
     uv run python -m benchmarks.decoding.peers LISTS/CROSSVAL whisper-base.jsonl
 
-The first decodes the folds' test clips; the second compares what consensus makes of that with
-transcripts that `moontune score` reads. Prints Markdown: WER of both and the change, with its 95 %
-interval over speakers.
+Of a cross-validation what its folds wrote, by each decoding that it had; of what the second
+command kept, which decodes the folds' test clips, the consensus. Both are compared with transcripts
+that `moontune score` reads. Prints Markdown: WER of both and the change, with its 95 % interval
+over speakers.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +33,7 @@ class Args:
     """Tuned adapters against other recognisers."""
 
     lists: tyro.conf.Positional[Path]
-    """What `benchmarks.decoding.consensus` kept of one cross-validation."""
+    """A cross-validation, or what `benchmarks.decoding.consensus` kept of one."""
     peers: tyro.conf.Positional[tuple[Path, ...]]
     """Files of transcripts of the same clips."""
     width: int = 8
@@ -48,21 +52,42 @@ def row(clip: dict[str, Any], hypothesis: str) -> PredictionRow:
     return prediction_row(facts | {"hypothesis": hypothesis}, str(clip["id"]))
 
 
+def of_folds(folds: list[Path]) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+    """The test clips of a cross-validation's folds, and their transcripts by decoding."""
+    clips, with_text = [], {}
+    for fold in folds:
+        clips += read_jsonl(fold / "predictions_tuned.jsonl")
+        if (texts := fold / "domain_text_tuned.json").is_file():
+            with_text |= json.loads(texts.read_text(encoding="utf-8"))["texts"]
+    texts = {"greedy": [clip["hypothesis"] for clip in clips]}
+    if all("consensus" in clip for clip in clips):
+        texts["consensus"] = [clip["consensus"]["hypothesis"] for clip in clips]
+    if all(clip["id"] in with_text for clip in clips):
+        texts["with text"] = [with_text[clip["id"]] for clip in clips]
+    return clips, texts
+
+
 def main(args: Args) -> None:
-    files = sorted(args.lists.glob(f"fold-*-tuned-{args.width}.jsonl"))
-    clips = [clip for file in files for clip in read_jsonl(file)]
-    of = "thorough" if args.thorough else "beams"
-    tuned = [row(clip, chosen(clip, of)) for clip in clips]
-    print("| against | clips | WER | tuned, consensus | 95 % |\n|---|---|---|---|---|")
+    if folds := sorted(f.parent for f in args.lists.glob("fold-*/predictions_tuned.jsonl")):
+        clips, texts = of_folds(folds)
+    else:
+        files = sorted(args.lists.glob(f"fold-*-tuned-{args.width}.jsonl"))
+        clips = [clip for file in files for clip in read_jsonl(file)]
+        of = "thorough" if args.thorough else "beams"
+        texts = {"consensus": [chosen(clip, of) for clip in clips]}
+    print("| against | clips | WER | decoding | tuned | 95 % |\n|---|---|---|---|---|---|")
     for peer in args.peers:
         said = {named(other["id"]): other["hypothesis"] for other in read_jsonl(peer)}
         if lacking := [clip["id"] for clip in clips if named(clip["id"]) not in said]:
             raise SystemExit(f"{peer}: has no transcript of {len(lacking)} clips, as {lacking[0]}")
         theirs = [row(clip, said[named(clip["id"])]) for clip in clips]
-        wer = compare(theirs, tuned, 42).measures["wer"]
-        interval = show_interval("wer", wer.difference_interval)
-        cells = (peer.stem, str(len(clips)), percent(wer.before), percent(wer.after), interval)
-        print(f"| {' | '.join(cells)} |")
+        for decoding, written in texts.items():
+            tuned = [row(clip, text) for clip, text in zip(clips, written, strict=True)]
+            wer = compare(theirs, tuned, 42).measures["wer"]
+            interval = show_interval("wer", wer.difference_interval)
+            before, after = percent(wer.before), percent(wer.after)
+            cells = (peer.stem, str(len(clips)), before, decoding, after, interval)
+            print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
