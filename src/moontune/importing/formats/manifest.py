@@ -33,6 +33,7 @@ _AUDIO = re.compile(rf'"(?:{"|".join(FIELD_NAMES["audio_filepath"])})"\s*:'.enco
 
 _OF_TASKS = re.compile(rb'"(?:annotations|completions|predictions)"\s*:\s*\[')  # Label Studio's
 _DATA = re.compile(rb'"data"\s*:\s*\{')
+_TEXT = re.compile(rf'"(?:{"|".join(FIELD_NAMES["text"])})"\s*:\s*"'.encode())
 
 
 def is_manifest(path: Path) -> bool:
@@ -44,7 +45,7 @@ def is_manifest(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \r\n\t")
-            tasks = _OF_TASKS.search(head) is not None and _DATA.search(head) is not None
+            tasks = _OF_TASKS.search(head) and _DATA.search(head) and not _TEXT.search(head)
             return head.startswith(b"[") and _AUDIO.search(head) is not None and not tasks
     except OSError:
         return False
