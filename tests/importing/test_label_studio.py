@@ -439,3 +439,27 @@ def test_tasks_that_nobody_annotated_hide_no_other_texts(tmp_path: Path) -> None
     result = run_import(tmp_path / "ls")
     result.holds(TEXTS[:1], sounds)
     assert [row["detail"] for row in result.left_out] == ["nobody annotated it"]
+
+
+def test_json_min_of_several_annotators_has_a_text_for_each_recording(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav", "c.wav")
+
+    def record(number: int, when: str, text: Any) -> dict[str, Any]:
+        before = {"audio": AUDIO.format(f"{'abc'[number]}.wav"), "text": "By a model."}
+        return before | {
+            "id": number,
+            "transcription": text,
+            "annotation_id": 1,
+            "updated_at": when,
+        }
+
+    export(
+        tmp_path / "ls",
+        record(0, "2026-03-02", TEXTS[0]),
+        record(0, "2026-03-01", "Wrong."),
+        record(1, "2026-03-01", TEXTS[1]),
+        record(2, "2026-03-01", ["One.", "Two."]),
+    )
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:2], sounds[:2])
+    assert [row["reason"] for row in result.left_out] == ["listed twice", "no text"]

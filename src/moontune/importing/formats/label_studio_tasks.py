@@ -61,6 +61,8 @@ def tasks_of(document: Any, name: str) -> list[Task]:
         return []
     if any(map(_is_min, values)):
         make = _min_task
+    elif _are_of_several(values):
+        make = _min_whole
     elif any(map(_is_task, values)):
         make = _task
     else:
@@ -245,6 +247,27 @@ def _min_task(value: dict[str, Any], where: str) -> Task:
     except _LACKING as error:
         return Task(where, audio, speaker, (), f"{type(error).__name__}: {error}"[:200])
     return Task(where, audio, speaker, said, number=_number(value), rank=_rank(value))
+
+
+def _are_of_several(values: Sequence[dict[str, Any]]) -> bool:
+    """Whether they are of JSON_MIN, without stretches, and a task is there once an annotator; else
+    a manifest says as much."""
+    if not all("annotation_id" in value and "id" in value and _audios(value) for value in values):
+        return False
+    return len({_number(value) for value in values}) < len(values)
+
+
+def _min_whole(value: dict[str, Any], where: str) -> Task:
+    """A record of JSON_MIN whose text is of all of the audio."""
+    audio, problem = _audio(value)
+    names = [name for name in _by_annotators(value) if names_text(name) and value[name]]
+    texts = {name: _texts(value[name]) for name in names}
+    if [len(found) for found in texts.values()] != [1]:
+        have = f"has {sum(map(len, texts.values()))} texts in {', '.join(names) or 'no field'}"
+        problem = problem or f"{have}; export as JSON"
+    said = () if problem else (Said(tidy(texts[names[0]][0]), names[0]),)
+    number, rank = _number(value), _rank(value)
+    return Task(where, audio, _speaker(value), said, problem, number=number, rank=rank)
 
 
 def _by_annotators(value: dict[str, Any]) -> list[str]:
