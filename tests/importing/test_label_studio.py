@@ -463,3 +463,8 @@ def test_json_min_of_several_annotators_has_a_text_for_each_recording(tmp_path: 
     result = run_import(tmp_path / "ls")
     result.holds(TEXTS[:2], sounds[:2])
     assert [row["reason"] for row in result.left_out] == ["listed twice", "no text"]
+
+
+def test_a_time_beyond_all_numbers_of_samples_is_behind_the_end(tmp_path: Path) -> None:
+    [(reason, _)] = left_out_of(tmp_path / "ls", *of_stretch(1, 0.0, 1e308, TEXTS[0]))
+    assert reason == "bad times"
