@@ -8,8 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from imports import TEXTS, clips, run_import
+from imports import TEXTS, clips, run_import, sound, write
 
 from moontune.errors import UserError
 
@@ -223,3 +224,247 @@ def test_pictures_are_not_taken_for_it(tmp_path: Path) -> None:
     export(tmp_path / "ls", picture)
     with pytest.raises(UserError):
         run_import(tmp_path / "ls")
+
+
+def left_out_of(folder: Path, *results: dict[str, Any], **more: Any) -> list[tuple[str, str]]:
+    """Why the first of two tasks, which has these results, is left out: reasons and details."""
+    clips(folder, "a.wav", "b.wav")
+    first = task(1, AUDIO.format("a.wav"), [*results], **more)
+    export(folder, first, task(2, AUDIO.format("b.wav"), [of_whole(TEXTS[1])]))
+    result = run_import(folder)
+    assert result.texts == [TEXTS[1]]
+    return [(row["reason"], row["detail"]) for row in result.left_out]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"text": [None]},
+        {"text": None},
+        {"text": [5]},
+        {"text": [TEXTS[0]], "start": float("nan"), "end": 1},
+        {"text": [TEXTS[0]], "start": 0, "end": float("inf")},
+        {"text": [TEXTS[0]], "start": 0, "end": 10**400},
+        {"text": [TEXTS[0]], "start": False, "end": True},
+        {"text": [TEXTS[0]], "start": 0, "end": 0.2, "channel": [1]},
+        {"text": [TEXTS[0]], "start": 0, "end": 0.2, "channel": -1},
+    ],
+)
+def test_values_that_are_no_texts_times_or_channels_are_left_out(
+    tmp_path: Path, value: dict[str, Any]
+) -> None:
+    [(reason, detail)] = left_out_of(tmp_path / "ls", of_whole("x") | {"value": value})
+    assert reason == "no text"
+    assert "Error: " in detail
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        ({"start": "0", "end": "1", "startOffset": 2, "endOffset": 5}, "paragraphlabels"),
+        ({"start": 0, "end": 1, "text": "a span"}, "labels"),
+        ({"ranges": [{"start": 1, "end": 50}]}, "timelinelabels"),
+        ({"sequence": [{"frame": 1}], "framesCount": 50}, "videorectangle"),
+    ],
+)
+def test_a_text_of_a_part_of_something_else_is_not_what_is_said(
+    tmp_path: Path, part: dict[str, Any], kind: str
+) -> None:
+    region = of_whole("x") | {"value": part, "type": kind, "to_name": "else"}
+    note = of_whole("x") | {"value": part | {"text": [TEXTS[0]]}, "to_name": "else"}
+    [(reason, detail)] = left_out_of(tmp_path / "ls", region, note)
+    assert (reason, "a part of else" in detail) == ("bad row", True)
+
+
+def test_several_texts_of_the_same_time_are_left_out(tmp_path: Path) -> None:
+    both = [of_whole(TEXTS[0]), of_whole(TEXTS[2])]
+    [(reason, _), _] = left_out_of(tmp_path / "whole", *both)
+    assert reason == "another text"
+    at_once = [
+        *of_stretch(1, 0.0, 0.25, TEXTS[0], "Ann"),
+        *of_stretch(2, 0.1, 0.4, TEXTS[2], "Bob"),
+    ]
+    reasons = left_out_of(tmp_path / "at-once", *at_once)
+    assert [reason for reason, _ in reasons] == ["overlapping"] * 2
+
+
+def test_entries_of_one_text_are_joined_and_that_is_told(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav")
+    entries = of_whole("x") | {"value": {"text": [TEXTS[0], TEXTS[1]]}}
+    export(tmp_path / "ls", task(1, AUDIO.format("a.wav"), [entries]))
+    result = run_import(tmp_path / "ls")
+    result.holds([f"{TEXTS[0]} {TEXTS[1]}"], sounds)
+    assert "joined: 1 text" in " ".join(result.imported.sources[0].taken_for)
+
+
+def test_what_a_reviewer_rejected_does_not_count(tmp_path: Path) -> None:
+    clips(tmp_path / "ls", "a.wav", "b.wav")
+    tasks = [task(i, AUDIO.format(f"{n}.wav"), [of_whole(TEXTS[i])]) for i, n in enumerate("ab")]
+    no, yes = ({"accepted": said, "created_at": f"2026-0{1 + said}"} for said in (False, True))
+    tasks[0]["annotations"][0]["reviews"] = [no]
+    tasks[1]["annotations"][0]["reviews"] = [yes, no]
+    export(tmp_path / "ls", *tasks)
+    result = run_import(tmp_path / "ls")
+    assert result.texts == [TEXTS[1]]
+    assert "rejected" in result.left_out[0]["detail"]
+
+
+def test_the_only_channel_with_texts_is_the_one_that_is_heard(tmp_path: Path) -> None:
+    left, right = sound(1), sound(2)
+    write(tmp_path / "ls/a.wav", np.stack([left, right], axis=1))
+    export(
+        tmp_path / "ls",
+        task(1, AUDIO.format("a.wav"), of_stretch(1, 0, 0.4, TEXTS[0], channel=1)),
+    )
+    run_import(tmp_path / "ls").holds(TEXTS[:1], [right])
+
+
+def test_a_task_that_is_there_again_is_taken_once_as_it_was_last(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav")
+    for month, text in ((3, TEXTS[0]), (1, "Wrong."), (2, "Wrong too.")):
+        one = {"id": month, "result": [of_whole(text)], "updated_at": f"2026-0{month}-01",
+               "task": {"id": 1, "data": {"audio": AUDIO.format("a.wav")}}}  # fmt: skip
+        (tmp_path / f"ls/{4 - month}.json").write_text(json.dumps(one))
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:1], sounds)
+    assert [row["reason"] for row in result.left_out] == ["listed twice"] * 2
+
+
+def test_two_uploads_of_one_name_are_not_one_file(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav")
+    names = ("11111111-a.wav", "22222222-a.wav", "33333333-b.wav")
+    tasks = [
+        task(i, f"/data/upload/1/{name}", [of_whole(TEXTS[i])]) for i, name in enumerate(names)
+    ]
+    export(tmp_path / "ls", *tasks)
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[2:], sounds[1:])
+    assert [row["reason"] for row in result.left_out] == ["no audio"] * 2
+
+
+def test_of_several_audio_files_the_one_that_was_written_of(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav")
+    data = {"first": AUDIO.format("a.wav"), "second": AUDIO.format("b.wav")}
+    tasks = [
+        task(i, "", [of_whole(TEXTS[i]) | {"to_name": to}]) for i, to in enumerate(("second", "x"))
+    ]
+    for one in tasks:
+        one["data"] = data
+    export(tmp_path / "ls", *tasks)
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:1], sounds[1:])
+    assert "several audio files" in result.left_out[0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("own", "named"),
+    [
+        ("my file (1).wav", "/data/upload/1/0123abcd-my_file_1.wav"),
+        ("a.wav", "https://host/tmp/a.wav?X-Amz-Signature=1"),
+        ("a.wav", "C:\\sounds\\a.wav"),
+    ],
+)
+def test_audio_under_its_own_name(tmp_path: Path, own: str, named: str) -> None:
+    sounds = clips(tmp_path / "ls", own)
+    note = {"note": "http://[noise] is no address"}
+    export(tmp_path / "ls", task(1, named, [of_whole(TEXTS[0])], data=note))
+    run_import(tmp_path / "ls").holds(TEXTS[:1], sounds)
+
+
+def one_stretch(audio: str, before: dict[str, Any], **written: Any) -> dict[str, Any]:
+    """A task of JSON_MIN with a stretch, and what the task had before."""
+    made = before | least(audio, None) | written
+    made["labels"] = made["labels"][:1]
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def test_json_min_tells_texts_from_what_else_is_written(tmp_path: Path) -> None:
+    [a, _] = clips(tmp_path / "ls", "a.wav", "b.wav")
+    model = {"text": "By a model.", "lang": "en"}
+    [first, second] = map(AUDIO.format, ("a.wav", "b.wav"))
+    export(
+        tmp_path / "ls",
+        one_stretch(first, model, transcription="Wrong."),
+        one_stretch(first, model, transcription=TEXTS[0], updated_at="2026-04-01"),
+        one_stretch(second, model, id=2, mood="Happy"),
+    )
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:1], [a[:3200]])
+    assert [row["reason"] for row in result.left_out] == ["listed twice", "no text"]
+
+
+def test_json_min_of_which_nothing_fits_is_no_manifest(tmp_path: Path) -> None:
+    clips(tmp_path / "ls", "a.wav")
+    export(tmp_path / "ls", one_stretch(AUDIO.format("a.wav"), {"text": "By a model."}))
+    with pytest.raises(UserError, match="1 stretches have 0 texts"):
+        run_import(tmp_path / "ls")
+
+
+def test_a_text_of_stretches_in_a_table_is_not_of_all_of_the_audio(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav")
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(["audio", "label", "transcription", "annotator"])
+    stretch = {"start": 0.1, "end": 0.2, "channel": 0, "labels": ["Speech"]}
+    rows.writerow(["a.wav", json.dumps([stretch]), TEXTS[0], "1"])
+    rows.writerow(["b.wav", "", TEXTS[1], "1"])
+    rows.writerow(["b.wav", "", "[]", "1"])
+    (tmp_path / "ls/export.csv").write_text(out.getvalue(), encoding="utf-8")
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[1:2], sounds[1:])
+    assert [row["reason"] for row in result.left_out] == ["bad row", "no text"]
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        ({"audio": "a.wav", "text": TEXTS[0],
+          "events": [{"start": 0, "end": 0.2, "labels": ["dog"]}]}, "manifest"),
+        ([{"audio": "a.wav", "text": TEXTS[0], "data": {"k": 1}, "annotations": []}], "manifest"),
+        ({"data": {"path": "a.wav"}, "text": TEXTS[0],
+          "result": [{"word": TEXTS[0], "start": 0, "end": 0.4, "conf": 1}]}, "vosk"),
+    ],
+)  # fmt: skip
+def test_what_is_alike_is_taken_for_what_it_is(tmp_path: Path, document: Any, kind: str) -> None:
+    clips(tmp_path / "x", "a.wav")
+    (tmp_path / "x/a.json").write_text(json.dumps(document), encoding="utf-8")
+    result = run_import(tmp_path / "x")
+    assert (result.imported.sources[0].formats, result.texts) == ((kind,), [TEXTS[0]])
+
+
+def test_tasks_that_nobody_annotated_hide_no_other_texts(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav")
+    export(tmp_path / "ls", task(1, AUDIO.format("a.wav")))
+    (tmp_path / "ls/a.txt").write_text(TEXTS[0], encoding="utf-8")
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:1], sounds)
+    assert [row["detail"] for row in result.left_out] == ["nobody annotated it"]
+
+
+def test_json_min_of_several_annotators_has_a_text_for_each_recording(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav", "c.wav")
+
+    def record(number: int, when: str, text: Any) -> dict[str, Any]:
+        before = {"audio": AUDIO.format(f"{'abc'[number]}.wav"), "text": "By a model."}
+        return before | {
+            "id": number,
+            "transcription": text,
+            "annotation_id": 1,
+            "updated_at": when,
+        }
+
+    export(
+        tmp_path / "ls",
+        record(0, "2026-03-02", TEXTS[0]),
+        record(0, "2026-03-01", "Wrong."),
+        record(1, "2026-03-01", TEXTS[1]),
+        record(2, "2026-03-01", ["One.", "Two."]),
+    )
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[:2], sounds[:2])
+    assert [row["reason"] for row in result.left_out] == ["listed twice", "no text"]
+
+
+def test_a_time_beyond_all_numbers_of_samples_is_behind_the_end(tmp_path: Path) -> None:
+    [(reason, _)] = left_out_of(tmp_path / "ls", *of_stretch(1, 0.0, 1e308, TEXTS[0]))
+    assert reason == "bad times"

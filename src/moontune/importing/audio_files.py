@@ -58,7 +58,7 @@ class AudioFinder:
             return path
         if (path := self._converted(named, folder)) is not None:
             return path
-        if (found := _UPLOADED.fullmatch(named)) and (path := self._by_name(found[1])) is not None:
+        if (found := _UPLOADED.fullmatch(named)) and (path := self._uploaded(found[1])) is not None:
             return path
         raise NotFoundError(f"{named}: no such file")
 
@@ -127,6 +127,24 @@ class AudioFinder:
         if len(found) > 1:
             raise NotFoundError(f"{named}: {len(found)} files have that name")
         return found[0] if found else None
+
+    def _uploaded(self, name: str) -> Path | None:
+        """The file that was given to Label Studio, which writes `my file (1).wav` as
+        `my_file_1.wav`. Raises NotFoundError where several may be."""
+        if (path := self._by_name(name)) is not None:
+            return path
+        found = self._plain_names.get(_same(name), [])
+        if len(found) > 1:
+            raise NotFoundError(f"{name}: {len(found)} files may be that")
+        return found[0] if found else None
+
+    @cached_property
+    def _plain_names(self) -> dict[str, list[Path]]:
+        names: dict[str, list[Path]] = defaultdict(list)
+        for path in (path for files in self._names.values() for path in files):
+            plain = re.sub(r"[^-\w.]", "", path.name.strip().replace(" ", "_"))
+            names[_same(plain)].append(path)
+        return names
 
     @cached_property
     def _names(self) -> dict[str, list[Path]]:

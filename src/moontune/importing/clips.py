@@ -25,6 +25,7 @@ from moontune.importing.values import BAD_TIMES, TOO_LONG, UNREADABLE, SourceRow
 
 LONGEST_S = 60.0  # what `max_duration_s` may be raised to
 _EARLY_S = 0.1  # a stretch may end so much behind its file's end
+_BEYOND_S = 1e9  # behind the end of any recording; a time may be more than samples are counted to
 _LONGEST_PART = 80  # characters of a folder's or file's name
 Placed = tuple[int, Utterance | Dropped]  # with the row's number, which orders them
 
@@ -212,8 +213,10 @@ def _cut(path: Path, channel: int | None, rows: list[Numbered], folder: Path) ->
 
 def _stretch(row: SourceRow) -> tuple[int, int | None]:
     """First and past-the-last sample, as `read_audio` takes them; None: to the end."""
-    start = round((row.offset_s or 0.0) * SAMPLE_RATE_HZ)
-    return start, None if row.duration_s is None else start + round(row.duration_s * SAMPLE_RATE_HZ)
+    start = round(min(row.offset_s or 0.0, _BEYOND_S) * SAMPLE_RATE_HZ)
+    if row.duration_s is None:
+        return start, None
+    return start, start + round(min(row.duration_s, _BEYOND_S) * SAMPLE_RATE_HZ)
 
 
 def _piece(

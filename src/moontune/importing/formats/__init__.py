@@ -7,6 +7,7 @@ In reading order:
     hugging_face  What `datasets` writes and loads: save_to_disk, parquet, a folder with metadata
     kaldi         Kaldi: `wav.scp`, `text`, and where they are there `segments` and `utt2spk`
     manifest      A manifest: moontune's own, NeMo's, and a folder that `moontune import` made
+    label_studio_tasks  What Label Studio's tasks say, and of which audio
     label_studio  Label Studio: tasks with their audio, and what annotators wrote of it
     lhotse        Lhotse: cuts, or recordings and supervisions, as JSON lines
     prompts       VoxForge, LibriSpeech and lists: a line for each clip, its name and what is said

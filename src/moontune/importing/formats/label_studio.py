@@ -9,23 +9,23 @@ of texts and one of stretches in their order.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from moontune.data.rows.fields import FIELD_NAMES
-from moontune.importing.audio_files import is_audio
+from moontune.importing.audio_files import NotFoundError
+from moontune.importing.formats.label_studio_tasks import NOBODY, Said, Task, names_text, tasks_of
 from moontune.importing.tables.table_rows import file_row
-from moontune.importing.timed.captions import tidy
+from moontune.importing.timed.joining import SLACK_S
 from moontune.importing.timed.recognisers.documents import MOST_BYTES, document_of
 from moontune.importing.values import (
+    ANOTHER_TEXT,
     BAD_TIMES,
     NO_AUDIO,
-    NO_TEXT,
+    OVERLAPPING,
+    TWICE,
     DamagedSourceError,
     Format,
     Found,
@@ -37,31 +37,21 @@ from moontune.importing.values import (
 from moontune.system.formatting import counted
 
 _HEAD_BYTES = 2**16
-_SIGN = re.compile(rb'"(?:annotations|completions|result)"\s*:\s*\[|"labels"\s*:\s*\[\s*"')
-_LACKING = (LookupError, TypeError, ValueError, AttributeError)  # as values of JSON raise them
+_SIGN = re.compile(
+    rb'"(?:annotations|completions|predictions|result)"\s*:\s*\[|"labels"\s*:\s*\[\s*"'
+    rb'|"(?:annotation_id|lead_time)"\s*:'
+)
 _OF_SOUND = re.compile(r"(?i)speech|voice|noise|music|silence|pause|laugh\w*|background|segment")
+_Files = Mapping[Path, Sequence[Task]]
 
 
 @dataclass(frozen=True)
-class _Said:
-    """A text, and which stretch of the audio it is of; all of it where no times are told."""
+class _Taken:
+    """What was taken for what, of all the tasks."""
 
-    text: str
-    field: str  # its name in the annotation
-    start_s: float | None = None
-    end_s: float | None = None
-    label: str | None = None
-    channel: int | None = None
-
-
-@dataclass(frozen=True)
-class _Task:
-    where: str
-    audio: str  # as it is named; "" where none is
-    speaker: str | None
-    said: tuple[_Said, ...]
-    lacking: str = ""  # why nothing is
-    several: bool = False  # annotators wrote of it
+    field: str  # of texts
+    speakers: frozenset[str]  # labels that are
+    channels: bool  # of the audio are told apart
 
 
 def _file(place: Place) -> Recognised | None:
@@ -70,217 +60,163 @@ def _file(place: Place) -> Recognised | None:
 
 
 def _folder(place: Place) -> Recognised | None:
-    found: dict[Path, list[_Task]] = {}
+    found: dict[Path, list[Task]] = {}
     for file in sorted(place.path.iterdir()):
         if file.suffix.lower() == ".json" and (tasks := _tasks_of(file, place)):
             found[file] = tasks
-    return _recognised(place, found) if found else None
+    if not found:
+        return None
+    written = any(task.lacking != NOBODY for tasks in found.values() for task in tasks)
+    return replace(_recognised(place, found), whole=written)  # else other files may say it
 
 
-def _recognised(place: Place, files: dict[Path, list[_Task]]) -> Recognised:
-    said = [one for tasks in files.values() for task in tasks for one in task.said]
-    fields = Counter(one.field for one in said if one.text)
-    field = max(fields, key=lambda name: (_names_text(name), fields[name]), default="")
-    labels = {one.label for one in said if one.field == field and one.text and one.label}
-    labels = {label for label in labels if not _OF_SOUND.fullmatch(label)}
-    told = [f"tasks: {', '.join(file.name for file in files)}"]
-    if len(fields) > 1:
-        others = ", ".join(sorted(fields.keys() - {field}))
-        told.append(f'text: "{field}", not {others}')
-    speakers = labels if len(labels) > 1 else set()
-    if speakers:
-        told.append(f"speaker: labels, {', '.join(sorted(speakers)[:8])}")
-    if several := sum(task.several for tasks in files.values() for task in tasks):
-        told.append(f"annotated twice: {counted(several, 'task')}, the ground truth or the latest")
-    parts = [partial(_rows, place, f, tasks, field, speakers) for f, tasks in files.items()]
-    return Recognised("label-studio", place.path, tuple(parts), tuple(told), of_one=bool(speakers))
-
-
-def _names_text(field: str) -> bool:
-    return field.lower() in FIELD_NAMES["text"]
-
-
-def _rows(
-    place: Place, file: Path, tasks: Sequence[_Task], field: str, speakers: set[str]
-) -> Iterator[Found]:
-    for task in tasks:
-        if not task.audio:
-            yield left_out(task.where, task.where, NO_AUDIO, "the task names no audio file")
-            continue
-        said = [one for one in task.said if one.field in (field, "")]
-        if not said:
-            detail = task.lacking or "nobody wrote a text"
-            yield left_out(task.where, task.audio, NO_TEXT, detail)
-        several = len({one.channel for one in said}) > 1
-        for one in said:
-            yield _row(place, file, task, one if several else replace(one, channel=None), speakers)
-
-
-def _row(place: Place, file: Path, task: _Task, said: _Said, speakers: set[str]) -> Found:
-    offset, seconds = said.start_s, None
-    if said.start_s is not None and said.end_s is not None:
-        seconds = said.end_s - said.start_s
-        if said.start_s < 0 or seconds <= 0:
-            detail = f"ends at {said.end_s:g} s and begins at {said.start_s:g} s"
-            return left_out(task.where, task.audio, BAD_TIMES, detail)
-    who = said.label if said.label in speakers else task.speaker
-    return file_row(
-        place, file.parent, task.audio, said.text, task.where,
-        lambda path, name: SourceRow(
-            task.where, said.text, path, name, offset, seconds, said.channel, who
-        ),
-    )  # fmt: skip
-
-
-def _tasks_of(file: Path, place: Place) -> list[_Task]:
+def _tasks_of(file: Path, place: Place) -> list[Task]:
     """The tasks of a file; none where it is something else."""
     try:
         with open(file, "rb") as stream:
             head = stream.read(_HEAD_BYTES)
         if _SIGN.search(head) is None or file.stat().st_size > MOST_BYTES:
             return []
-        document = document_of(file)
+        return tasks_of(document_of(file), place.name_of(file))
     except (OSError, DamagedSourceError):
         return []
-    values = document if isinstance(document, list) else [document]
-    if not values or not all(isinstance(value, dict) for value in values):
-        return []
-    if not any(map(_is_task, values)):
-        return []
-    name = place.name_of(file)
-    return [_task(value, f"{name}:task {value.get('id', i)}") for i, value in enumerate(values, 1)]
 
 
-def _is_task(value: dict[str, Any]) -> bool:
-    if _is_min(value):
-        return True
-    data = value["task"].get("data") if isinstance(value.get("task"), dict) else value.get("data")
-    of_annotators = any(
-        isinstance(value.get(name), list) for name in ("annotations", "completions", "result")
-    )
-    return isinstance(data, dict) and of_annotators and bool(_audio(data))
+def _recognised(place: Place, found: _Files) -> Recognised:
+    files = _one_of_each(found)
+    said = [one for tasks in files.values() for task in tasks for one in task.said]
+    fields = Counter(one.field for one in said if one.text)
+    field = max(fields, key=lambda name: (names_text(name), fields[name]), default="")
+    of_field = [one for one in said if one.field == field and one.text]
+    labels = {one.label for one in of_field if one.label and not _OF_SOUND.fullmatch(one.label)}
+    told = [f"tasks: {', '.join(file.name for file in files)}"]
+    others = ", ".join(sorted(fields.keys() - {field}))
+    if others or (field and not names_text(field)):
+        told.append(f'text: "{field}"' + (f", not {others}" if others else ""))
+    if joined := sum(one.entries > 1 for one in of_field):
+        told.append(f"joined: {counted(joined, 'text')} of several entries")
+    speakers = labels if len(labels) > 1 else set()
+    if speakers:
+        told.append(f"speaker: labels, {', '.join(sorted(speakers)[:8])}")
+    if several := sum(task.several for tasks in files.values() for task in tasks):
+        told.append(f"annotated twice: {counted(several, 'task')}, the ground truth or the latest")
+    taken = _Taken(field, frozenset(speakers), any(one.channel for one in said))
+    clashing = _clashing(place, files)
+    parts = [partial(_rows, place, f, tasks, taken, clashing) for f, tasks in files.items()]
+    return Recognised("label-studio", place.path, tuple(parts), tuple(told), of_one=bool(speakers))
 
 
-def _is_min(value: dict[str, Any]) -> bool:
-    """Whether it is a task as JSON_MIN has it, with stretches."""
-    return bool(_audio(value)) and any(map(_are_stretches, value.values()))
+def _one_of_each(files: _Files) -> dict[Path, list[Task]]:
+    """The tasks, where one is there again, as in an older export or of another annotator in
+    JSON_MIN, with one that counts."""
+    best: dict[tuple[str, str], Task] = {}
+    for task in (task for tasks in files.values() for task in tasks):
+        if task.number and any(one.text for one in task.said):
+            first = best.setdefault(_key(task), task)
+            if task.rank > first.rank:
+                best[_key(task)] = task
+
+    def counts(task: Task) -> Task:
+        other = best.get(_key(task), task)
+        if other is task or not task.said:
+            return task
+        detail = f"as {other.where}, which is the ground truth or no older"
+        return replace(task, said=(), lacking=detail, reason=TWICE, several=False)
+
+    return {file: [*map(counts, tasks)] for file, tasks in files.items()}
 
 
-def _are_stretches(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(one, dict) and {"start", "end", "labels"} <= one.keys() for one in value)
-    )
+def _key(task: Task) -> tuple[str, str]:
+    return task.number, task.audio.lstrip("/")
 
 
-def _task(value: dict[str, Any], where: str) -> _Task:
-    if _is_min(value):
-        return _min_task(value, where)
-    if isinstance(value.get("task"), dict):  # an annotation of a target storage
-        value = value["task"] | {"annotations": [value]}
-    data = value["data"] if isinstance(value.get("data"), dict) else {}
-    made = [one for one in _annotations(value) if not one.get("was_cancelled")]
-    audio, speaker = _audio(data), _speaker(data)
-    if not made:
-        return _Task(where, audio, speaker, (), "nobody annotated it")
-    chosen = max(made, key=lambda one: (bool(one.get("ground_truth")), _when(one)))
-    try:
-        said = tuple(_said(chosen["result"]))
-        return _Task(where, audio, speaker, said, several=len(made) > 1)
-    except _LACKING as error:
-        return _Task(where, audio, speaker, (), f"{type(error).__name__}: {error}"[:200])
-
-
-def _annotations(value: dict[str, Any]) -> list[dict[str, Any]]:
-    found = value.get("annotations") or value.get("completions") or []
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def _when(annotation: dict[str, Any]) -> str:
-    """When it was last changed, so that the later one is greater."""
-    return str(annotation.get("updated_at") or annotation.get("created_at") or "")
-
-
-def _said(result: Sequence[dict[str, Any]]) -> Iterator[_Said]:
-    """The texts of an annotation, and its stretches that have none."""
-    stretches: dict[str, _Said] = {}
-    for one in result:
-        value, place = one.get("value") or {}, str(one.get("id"))
-        if {"start", "end"} <= value.keys():
-            known = stretches.get(place, _Said("", ""))
-            label = next(iter(value.get("labels") or ()), known.label)
-            channel = value.get("channel", known.channel)
-            stretches[place] = _Said(
-                "", "", float(value["start"]), float(value["end"]),
-                None if label is None else str(label), channel,
-            )  # fmt: skip
-    with_text = set()
-    for one in result:
-        value, place = one.get("value") or {}, str(one.get("id"))
-        if one.get("type") != "textarea" or "text" not in value:
+def _clashing(place: Place, files: _Files) -> dict[str, str]:
+    """Names of audio, as tasks have it, that lead to one file though they are of several, as two
+    uploads of the same name do; each with why it is not used."""
+    named: dict[Path, set[str]] = defaultdict(set)
+    folders = {(one.audio, f.parent) for f, tasks in files.items() for one in tasks if one.said}
+    for audio, folder in folders:
+        try:
+            named[place.finder.find(audio, folder)].add(audio.lstrip("/"))
+        except NotFoundError:
             continue
-        texts = value["text"] if isinstance(value["text"], list) else [value["text"]]
-        stretch = stretches.get(place, _Said("", ""))
-        with_text.add(place)
-        yield replace(stretch, text=tidy(" ".join(map(str, texts))), field=str(one["from_name"]))
-    yield from (stretch for place, stretch in stretches.items() if place not in with_text)
+    return {
+        audio: f"{', '.join(sorted(names)[:3])} would all be {place.name_of(path)}"
+        for path, names in named.items()
+        for audio in names
+        if len(names) > 1
+    }
 
 
-def _min_task(value: dict[str, Any], where: str) -> _Task:
-    """A task of JSON_MIN: texts and stretches in the same order."""
-    audio, speaker = _audio(value), _speaker(value)
-    stretches = next(filter(_are_stretches, value.values()))
-    names = [name for name in (*FIELD_NAMES["text"], *value) if _texts(value, name, audio)]
-    texts = _texts(value, names[0], audio) if names else []
-    if len(texts) != len(stretches):
-        lacking = f"{len(stretches)} stretches have {len(texts)} texts; export as JSON"
-        return _Task(where, audio, speaker, (), lacking)
-    pairs = zip(stretches, texts, strict=True)
-    said = (_said([_region(one), _written(text, names[0])]) for one, text in pairs)
-    return _Task(where, audio, speaker, tuple(one for some in said for one in some))
+def _rows(
+    place: Place, file: Path, tasks: Sequence[Task], taken: _Taken, clashing: Mapping[str, str]
+) -> Iterator[Found]:
+    for task in tasks:
+        if not task.audio:
+            yield left_out(task.where, task.where, NO_AUDIO, "the task names no audio file")
+            continue
+        said = [one for one in task.said if one.field in (taken.field, "")]
+        if not said:
+            detail = task.lacking or "nobody wrote a text"
+            yield left_out(task.where, task.audio, task.reason, detail)
+        elif (detail := clashing.get(task.audio.lstrip("/"))) is not None:
+            yield left_out(task.where, task.audio, NO_AUDIO, detail)
+        else:
+            kept = said if taken.channels else [replace(one, channel=None) for one in said]
+            yield from (_row(place, file, task, one, taken) for one in _alone(kept))
 
 
-def _region(stretch: dict[str, Any]) -> dict[str, Any]:
-    return {"id": "1", "value": stretch}
+def _alone(said: Sequence[Said]) -> list[Said]:
+    """The same, with a reason where several texts are of all of the audio, or said at once."""
+    found = [*said]
+    wholes = [i for i, one in enumerate(found) if one.text and one.start_s is None]
+    wholes = [i for i in wholes if found[i].lacking is None]
+    if len({found[i].text for i in wholes}) > 1:
+        detail = f"{len(wholes)} texts are of all of the recording"
+        for i in wholes:
+            found[i] = replace(found[i], lacking=(ANOTHER_TEXT, detail))
+    last: dict[int | None, int] = {}  # of a channel, the one that ends last
+    timed = [i for i, one in enumerate(found) if _is_timed(one)]
+    for i in sorted(timed, key=lambda i: _span(found[i])):
+        one, at = found[i], last.get(found[i].channel)
+        if at is not None and (*_span(one), one.text) != (*_span(found[at]), found[at].text):
+            before = found[at]
+            if _span(one)[0] < _span(before)[1] - SLACK_S:
+                found[i], found[at] = _said_while(one, before), _said_while(before, one)
+        if at is None or _span(one)[1] >= _span(found[at])[1]:
+            last[one.channel] = i
+    return found
 
 
-def _written(text: str, field: str) -> dict[str, Any]:
-    return {"id": "1", "type": "textarea", "from_name": field, "value": {"text": [text]}}
+def _is_timed(one: Said) -> bool:
+    return bool(one.text) and one.start_s is not None and one.end_s is not None
 
 
-def _texts(value: dict[str, Any], name: str, audio: str) -> list[str]:
-    """What a field of JSON_MIN says, a text a stretch; nothing for other fields."""
-    if name in ("created_at", "updated_at", *FIELD_NAMES["audio_filepath"]):
-        return []
-    found = value.get(name)
-    texts = found if isinstance(found, list) else [found]
-    strings = [text for text in texts if isinstance(text, str)]
-    return strings if len(strings) == len(texts) and strings != [audio] else []
+def _span(one: Said) -> tuple[float, float]:
+    return one.start_s or 0.0, one.end_s or 0.0
 
 
-def _audio(data: dict[str, Any]) -> str:
-    """The audio that a task names: its file's name on the server, or where it was mounted."""
-    first = [data[name] for name in FIELD_NAMES["audio_filepath"] if name in data]
-    for value in (*first, *data.values()):
-        if isinstance(value, str) and (named := _path(value)):
-            return named
-    return ""
+def _said_while(one: Said, other: Said) -> Said:
+    start, end = _span(other)
+    return replace(one, lacking=(OVERLAPPING, f"another is said at {start:g}-{end:g} s"))
 
 
-def _path(value: str) -> str:
-    """An audio file's path out of a path or an address; "" for what is none."""
-    address = urlsplit(value.strip())
-    mounted = parse_qs(address.query).get("d", [""])[0]  # /data/local-files/?d=folder/a.wav
-    for path in (mounted, address.path if address.scheme else value.strip()):
-        if "\n" not in path and is_audio(Path(path)):
-            return path
-    return ""
-
-
-def _speaker(data: dict[str, Any]) -> str | None:
-    found = (data[name] for name in FIELD_NAMES["speaker"] if data.get(name) not in (None, ""))
-    return next((str(one) for one in found if isinstance(one, str | int)), None)
+def _row(place: Place, file: Path, task: Task, said: Said, taken: _Taken) -> Found:
+    if said.lacking is not None:
+        return left_out(task.where, task.audio, *said.lacking)
+    offset, seconds = said.start_s, None
+    if said.start_s is not None and said.end_s is not None:
+        seconds = said.end_s - said.start_s
+        if said.start_s < 0 or seconds <= 0:
+            detail = f"ends at {said.end_s:g} s and begins at {said.start_s:g} s"
+            return left_out(task.where, task.audio, BAD_TIMES, detail)
+    who = said.label if said.label in taken.speakers else task.speaker
+    return file_row(
+        place, file.parent, task.audio, said.text, task.where,
+        lambda path, name: SourceRow(
+            task.where, said.text, path, name, offset, seconds, said.channel, who
+        ),
+    )  # fmt: skip
 
 
 FORMAT = Format(

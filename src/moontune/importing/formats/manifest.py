@@ -31,6 +31,10 @@ NAME = "manifest.jsonl"
 _HEAD_BYTES = 4096
 _AUDIO = re.compile(rf'"(?:{"|".join(FIELD_NAMES["audio_filepath"])})"\s*:'.encode())
 
+_OF_TASKS = re.compile(rb'"(?:annotations|completions|predictions)"\s*:\s*\[')  # Label Studio's
+_DATA = re.compile(rb'"data"\s*:\s*\{')
+_TEXT = re.compile(rf'"(?:{"|".join(FIELD_NAMES["text"])})"\s*:\s*"'.encode())
+
 
 def is_manifest(path: Path) -> bool:
     """Whether a file's first line is a manifest's row; of an array, whether it begins as one."""
@@ -41,7 +45,8 @@ def is_manifest(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \r\n\t")
-            return head.startswith(b"[") and _AUDIO.search(head) is not None
+            tasks = _OF_TASKS.search(head) and _DATA.search(head) and not _TEXT.search(head)
+            return head.startswith(b"[") and _AUDIO.search(head) is not None and not tasks
     except OSError:
         return False
 

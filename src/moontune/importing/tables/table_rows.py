@@ -12,7 +12,7 @@ from moontune.importing.audio_files import NotFoundError, is_audio
 from moontune.importing.tables.beyond import Places
 from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.stretches import reason_of, stretch_of
-from moontune.importing.tables.texts import out_of_list
+from moontune.importing.tables.texts import is_list_of_stretches, out_of_list
 from moontune.importing.values import (
     ANOTHER_TEXT,
     BAD_ROW,
@@ -24,6 +24,8 @@ from moontune.importing.values import (
     SourceRow,
     left_out,
 )
+
+_OF_LABEL_STUDIO = frozenset(("annotator", "annotation_id", "completion_id", "lead_time"))
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ def _row(
         offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
         return left_out(where, named, reason_of(error), str(error))
+    if not _OF_LABEL_STUDIO.isdisjoint(columns.heads) and any(
+        is_list_of_stretches(cell(at)) for at in range(len(columns.heads))
+    ):
+        detail = "the text is of stretches of the audio; export it as JSON"
+        return left_out(where, named, BAD_ROW, detail)
     try:
         text = out_of_list(text)
     except ValueError as error:

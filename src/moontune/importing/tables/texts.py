@@ -27,11 +27,13 @@ def out_of_list(cell: str) -> str:
 
     Raises ValueError for a list of several: those are of parts, and a table does not tell of which.
     """
+    if cell == "[]":
+        return ""
     if not (cell.startswith('["') and cell.endswith('"]')):
         return cell
     try:
         texts = json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
     if not all(isinstance(text, str) for text in texts):
         return cell
@@ -40,6 +42,18 @@ def out_of_list(cell: str) -> str:
     raise ValueError(
         f"has {len(texts)} texts in a list; export it as JSON, which says of which part"
     )
+
+
+def is_list_of_stretches(cell: str) -> bool:
+    """Whether a cell has stretches with labels, as Label Studio's CSV has them: the text of its row
+    is then of those, and not of all of the audio."""
+    if not (cell.startswith("[{") and cell.endswith("}]")):
+        return False
+    try:
+        parts = json.loads(cell)
+    except (ValueError, RecursionError):
+        return False
+    return all(isinstance(one, dict) and {"start", "end", "labels"} <= one.keys() for one in parts)
 
 
 def _words(cell: str) -> set[str]:
