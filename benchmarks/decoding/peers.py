@@ -62,8 +62,9 @@ def of_folds(folds: list[Path]) -> tuple[list[dict[str, Any]], dict[str, list[st
     texts = {"greedy": [clip["hypothesis"] for clip in clips]}
     if all("consensus" in clip for clip in clips):
         texts["consensus"] = [clip["consensus"]["hypothesis"] for clip in clips]
-    if all(clip["id"] in with_text for clip in clips):
-        texts["with text"] = [with_text[clip["id"]] for clip in clips]
+    if with_text and "consensus" in texts:  # a fold whose clips weigh the text nothing has none
+        both = zip(clips, texts["consensus"], strict=True)
+        texts["with text"] = [with_text.get(clip["id"], text) for clip, text in both]
     return clips, texts
 
 
