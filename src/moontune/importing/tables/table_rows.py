@@ -25,8 +25,6 @@ from moontune.importing.values import (
     left_out,
 )
 
-_OF_LABEL_STUDIO = frozenset(("annotator", "annotation_id", "completion_id", "lead_time"))
-
 
 @dataclass(frozen=True)
 class Table:
@@ -99,9 +97,7 @@ def _row(
         offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
         return left_out(where, named, reason_of(error), str(error))
-    if not _OF_LABEL_STUDIO.isdisjoint(columns.heads) and any(
-        is_list_of_stretches(cell(at)) for at in range(len(columns.heads))
-    ):
+    if any(map(is_list_of_stretches, filter(None, cells))):
         detail = "the text is of stretches of the audio; export it as JSON"
         return left_out(where, named, BAD_ROW, detail)
     try:
