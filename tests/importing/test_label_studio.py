@@ -415,6 +415,15 @@ def test_a_text_of_stretches_in_a_table_is_not_of_all_of_the_audio(tmp_path: Pat
     assert [row["reason"] for row in result.left_out] == ["bad row", "no text"]
 
 
+def test_noises_beside_a_text_in_another_table_are_no_stretches_of_it(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "t", "a.wav")
+    out = io.StringIO()
+    noise = json.dumps([{"start": 0.1, "end": 0.2, "labels": ["dog"]}])
+    csv.writer(out).writerows([["audio", "events", "text"], ["a.wav", noise, TEXTS[0]]])
+    (tmp_path / "t/table.csv").write_text(out.getvalue(), encoding="utf-8")
+    run_import(tmp_path / "t").holds(TEXTS[:1], sounds)
+
+
 @pytest.mark.parametrize(
     ("document", "kind"),
     [

@@ -18,6 +18,8 @@ NO_AUDIO, NO_TEXT, BAD_TIMES = "no audio", "no text", "bad times"  # reasons, as
 TWICE, BAD_ROW, OVERLAPPING = "listed twice", "bad row", "overlapping"
 TOO_LONG, UNREADABLE, ANOTHER_TEXT = "too long", "unreadable", "another text"
 HIDDEN = "hidden row"
+# What values of JSON raise that are of another shape than the one that is read.
+MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 class DamagedSourceError(UserError):

@@ -15,14 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from moontune.data.rows.fields import FIELD_NAMES, channel_of
 from moontune.importing.audio_files import is_audio
+from moontune.importing.tables.texts import OF_LABEL_STUDIO
 from moontune.importing.timed.captions import tidy
-from moontune.importing.values import BAD_ROW, NO_TEXT
+from moontune.importing.values import BAD_ROW, MISSHAPEN, NO_TEXT
 
 NOBODY = "nobody annotated it"
-_LACKING = (LookupError, TypeError, ValueError, AttributeError, OverflowError)  # as JSON raises
 # What values have that are of a part of something else: of a text, a time series, a picture.
 _ELSEWHERE = {"startOffset", "endOffset", "globalOffsets", "instant", "x", "sequence", "ranges"}
-_OF_MIN = {"annotator", "annotation_id", "completion_id", "lead_time"}  # what JSON_MIN adds
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _task(value: dict[str, Any], where: str) -> Task:
     try:
         audio, problem = _audio(data, _objects(chosen["result"]))
         said = () if problem else tuple(_said(chosen["result"]))
-    except _LACKING as error:
+    except MISSHAPEN as error:
         return Task(where, audio, speaker, (), f"{type(error).__name__}: {error}"[:200])
     several, rank = len(kept) > 1, _rank(chosen)
     return Task(
@@ -206,7 +205,7 @@ def _seconds(value: Any) -> float:
 
 def _is_min(value: dict[str, Any]) -> bool:
     """Whether it is a task as JSON_MIN has it, with stretches."""
-    of_min = not _OF_MIN.isdisjoint(value)
+    of_min = not OF_LABEL_STUDIO.isdisjoint(value)
     return of_min and bool(_audios(value)) and any(map(_are_stretches, value.values()))
 
 
@@ -244,7 +243,7 @@ def _min_task(value: dict[str, Any], where: str) -> Task:
             for stretch, text in pairs
             for one in _said([{"id": "1", "value": stretch}, _written(text, fitting[0])])
         )
-    except _LACKING as error:
+    except MISSHAPEN as error:
         return Task(where, audio, speaker, (), f"{type(error).__name__}: {error}"[:200])
     return Task(where, audio, speaker, said, number=_number(value), rank=_rank(value))
 

@@ -24,6 +24,7 @@ from moontune.importing.tables.json_lines import (
 from moontune.importing.values import (
     BAD_ROW,
     BAD_TIMES,
+    MISSHAPEN,
     NO_AUDIO,
     NO_TEXT,
     Format,
@@ -34,7 +35,6 @@ from moontune.importing.values import (
     left_out,
 )
 
-_LACKING = (LookupError, TypeError, ValueError, AttributeError)  # as values of JSON raise them
 _WHOLE_S = 0.01  # a supervision so near to all of its recording is all of it
 
 
@@ -100,7 +100,7 @@ def _cuts(place: Place, file: Path) -> Iterator[Found]:
             yield from _of_cut(value, place, file.parent, where)
         except NotFoundError as error:
             yield left_out(where, name, NO_AUDIO, str(error))
-        except _LACKING as error:
+        except MISSHAPEN as error:
             yield left_out(where, name, BAD_ROW, f"{type(error).__name__}: {error}"[:200])
 
 
@@ -126,7 +126,7 @@ def _supervisions(place: Place, recordings: list[Path], file: Path) -> Iterator[
             yield _row(row, _Recording.of(told, place, source.parent), 0.0, where)
         except NotFoundError as error:
             yield left_out(where, name, NO_AUDIO, str(error))
-        except _LACKING as error:
+        except MISSHAPEN as error:
             yield left_out(where, name, BAD_ROW, f"{type(error).__name__}: {error}"[:200])
 
 

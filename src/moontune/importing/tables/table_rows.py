@@ -12,7 +12,7 @@ from moontune.importing.audio_files import NotFoundError, is_audio
 from moontune.importing.tables.beyond import Places
 from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.stretches import reason_of, stretch_of
-from moontune.importing.tables.texts import is_list_of_stretches, out_of_list
+from moontune.importing.tables.texts import OF_LABEL_STUDIO, is_list_of_stretches, out_of_list
 from moontune.importing.values import (
     ANOTHER_TEXT,
     BAD_ROW,
@@ -97,7 +97,9 @@ def _row(
         offset, seconds, channel = stretch_of(lambda name: cell(getattr(columns, name)))
     except ValueError as error:
         return left_out(where, named, reason_of(error), str(error))
-    if any(map(is_list_of_stretches, filter(None, cells))):
+    if not OF_LABEL_STUDIO.isdisjoint(columns.heads) and any(
+        map(is_list_of_stretches, filter(None, cells))
+    ):  # in another's table they may be noises beside a text of all of it
         detail = "the text is of stretches of the audio; export it as JSON"
         return left_out(where, named, BAD_ROW, detail)
     try:

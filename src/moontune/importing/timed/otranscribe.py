@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from moontune.importing.text_files import read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
-from moontune.importing.values import BAD_TIMES, DamagedSourceError, Place, left_out
+from moontune.importing.values import BAD_TIMES, MISSHAPEN, DamagedSourceError, Place, left_out
 
 _BREAKS = ("p", "br", "div", "li")
 _REMEDY = "set some in oTranscribe, or export it as text and import text and audio"
@@ -55,7 +55,7 @@ def read_otranscribe(path: Path, place: Place) -> list[Captioned]:
         parser = _Text()
         parser.feed(text)
         parser.close()
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+    except (*MISSHAPEN, RecursionError) as error:
         raise DamagedSourceError(
             f"{path}: cannot be read as oTranscribe's ({type(error).__name__}); save it there again"
         ) from None

@@ -19,7 +19,14 @@ from moontune.data.manifest import Dropped
 from moontune.data.rows.fields import FIELD_NAMES
 from moontune.importing.text_files import read_text
 from moontune.importing.timed.captions import Caption, Captioned, tidy
-from moontune.importing.values import BAD_ROW, BAD_TIMES, DamagedSourceError, Place, left_out
+from moontune.importing.values import (
+    BAD_ROW,
+    BAD_TIMES,
+    MISSHAPEN,
+    DamagedSourceError,
+    Place,
+    left_out,
+)
 
 MOST_BYTES = 200_000_000
 _JSON = json.JSONDecoder()
@@ -86,7 +93,7 @@ def parts_of(service: Service, document: Any) -> list[Any] | None:
     """A document's parts; None where it is of another shape than the service's."""
     try:
         return service.parts(document)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+    except (*MISSHAPEN, RecursionError):
         return None
 
 
@@ -99,7 +106,7 @@ def read_document(service: Service, path: Path, place: Place) -> list[Captioned]
         where = f"{place.name_of(path)}:segment {number}"
         try:
             segments.append((where, _checked(service.segment(part))))
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        except MISSHAPEN as error:
             kind = BAD_TIMES if isinstance(error, ValueError | OverflowError) else BAD_ROW
             left.append(left_out(where, where, kind, f"{type(error).__name__}: {error}"[:200]))
     several = len({segment.channel for _, segment in segments}) > 1
