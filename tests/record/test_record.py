@@ -115,6 +115,30 @@ def test_record_and_keep_by_keyboard(tmp_path: Path, opened) -> None:
     assert browser.complaints() == []
 
 
+LATE = """const ask = window.fetch; window.fetch = async (...given) => {
+  const answer = await ask(...given);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  return answer;
+}"""
+
+
+def test_who_goes_on_before_a_take_is_kept_is_not_taken_further(tmp_path: Path, opened) -> None:
+    folder, browser = tmp_path / "mine", opened()
+    browser.open(page_of(folder))
+    ready(browser)
+    say(browser)
+    browser.value(LATE)
+    browser.press("Enter")
+    browser.press("ArrowRight")
+    assert browser.value(text("aloud")) == SENTENCES[1]
+    browser.until(f"{text('line')}.startsWith('1 of 3 sentences, ')")
+    assert browser.value(text("aloud")) == SENTENCES[1]
+    assert texts(folder) == [SENTENCES[0]]
+    browser.press(" ")
+    browser.until(f"{text('record-label')} == 'Stop'")
+    assert browser.complaints() == []
+
+
 def test_go_back_and_hear_redo_delete_and_go_on_another_day(tmp_path: Path, opened) -> None:
     folder, browser = tmp_path / "mine", opened()
     address = page_of(folder)

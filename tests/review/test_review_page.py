@@ -287,6 +287,33 @@ def test_an_edit_is_not_lost_on_the_way_to_another_clip(opened: Opened, browser:
     assert browser.complaints() == []
 
 
+# Answers come late, as from a phone's network: what was typed is compared a moment after it.
+LATE = """const ask = window.fetch; window.fetch = async (path, how) => {
+  const answer = await ask(path, how);
+  if (path === "/review/clip") await new Promise((resolve) => setTimeout(resolve, 800));
+  return answer;
+}"""
+
+
+def test_a_clip_that_is_split_just_after_typing_is_not_asked_for_any_more(
+    opened: Opened, browser: Chromium
+) -> None:
+    opened.heard()
+    browser.open(f"http://127.0.0.1:{served(opened).port}/")
+    on(browser, TEXTS[3])
+    browser.value(LATE)
+    browser.value("document.getElementById('seek').value = 0.6")
+    browser.value("document.getElementById('seek').dispatchEvent(new Event('input'))")
+    press(browser, "e")
+    type_at_the_end(browser, " and new")
+    browser.value("document.activeElement.setSelectionRange(3, 3)")
+    press(browser, "Escape")
+    press(browser, "s")
+    on(browser, TEXTS[3][:3])
+    assert browser.value(SAID).startswith("Split in two at ")
+    assert browser.complaints() == []
+
+
 # Keys of Ukrainian, Arabic and Korean keyboards, and of a Vietnamese one, which has letters in
 # place of digits.
 @pytest.mark.parametrize("place", ["Digit1", "KeyT"])

@@ -419,6 +419,26 @@ def test_speak_mend_and_keep_in_a_browser(page: Page, browser: Chromium) -> None
     )
 
 
+# A browser that asks whether the page may listen, and how often it was asked.
+ASKED = """window.asked = 0; const devices = navigator.mediaDevices, open = devices.getUserMedia;
+devices.getUserMedia = async (what) => {
+  window.asked += 1;
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return open.call(devices, what);
+}"""
+
+
+def test_a_second_click_while_the_browser_asks_opens_no_second_microphone(
+    page: Page, browser: Chromium
+) -> None:
+    browser.open(f"http://127.0.0.1:{page.port}/")
+    browser.value(ASKED)
+    for _ in range(2):
+        browser.value("document.getElementById('record').click()")
+    browser.until("document.body.classList.contains('recording')")
+    assert browser.value("window.asked") == 1
+
+
 def test_kept_clips_in_a_browser(page: Page, browser: Chromium) -> None:
     for text in ("one", "two <i>", "three"):
         page.keep(id=page.hear(wav(1.0))[1]["id"], text=text, speaker="Anna")

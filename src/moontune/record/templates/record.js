@@ -177,7 +177,7 @@ async function keep() {
     take(await takes.keep(made, kept[here]?.key));
     pending.delete(here);
     busy = false;
-    skip();
+    if (place === here) skip(); else draw();  // whoever went on meanwhile is where they want to be
   } catch (error) {
     busy = false;
     say(`Not kept: ${error.message}. The take is still here; press Enter to try again.`, true);

@@ -5,6 +5,7 @@ import { inUse, list, mark, wanted, whenChosen, whenFiltered } from "/review_lis
 
 const MODELS = meta("models").split(" "), REMEMBERED = 4, NUMBERED = 9;
 let clip = null, compared = null, saved = "", caret = null, figures = null, busy = false, queue = Promise.resolve();
+let waiting;  // for an end of the typing
 const player = new Audio(), sounds = new Map();  // by clip, the newest last
 
 const body = (more = {}) => JSON.stringify({ ...wanted(), key: clip ? clip.key : "", ...more });
@@ -55,6 +56,7 @@ async function show(found, said = "") {
   at("stage").hidden = !found.clip;
   at("done").hidden = Boolean(found.clip);
   player.pause();
+  clearTimeout(waiting);
   clip = found.clip;
   say(said);
   if (!clip) {
@@ -356,10 +358,9 @@ at("text").addEventListener("keydown", (event) => {
     at("stage").focus({ preventScroll: true });
   }
 });
-let waiting;
 at("text").addEventListener("input", () => {
   clearTimeout(waiting);
-  waiting = setTimeout(() => { if (clip) compare().catch((error) => say(error.message, true)); }, 250);
+  waiting = setTimeout(() => doing(async () => { if (clip) await compare(); }), 250);
 });
 at("text").addEventListener("blur", (event) => {
   caret = at("text").selectionStart;
@@ -402,7 +403,7 @@ async function watch() {
   try {
     const found = await ask("/review/progress", body()), before = figures ? figures.heard : 0;
     counts(found.figures);
-    if (clip && (found.models > compared.heard.length || (found.fault && !compared.fault))) await compare();
+    await doing(async () => { if (clip && (found.models > compared.heard.length || (found.fault && !compared.fault))) await compare(); });
     if (found.figures.heard !== before && !inUse() && !busy) await list(clip ? clip.key : "");
     ended = found.figures.error !== "" || found.figures.heard >= found.figures.clips;
   } catch { /* asked again */ }

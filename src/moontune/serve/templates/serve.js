@@ -3,7 +3,7 @@ import { RATE, listen, peakOf, wav } from "/microphone.js";
 import { apart, ask, at, made, meta, said } from "/request.js";
 
 const MOST_SECONDS = Number(meta("seconds")), UNSURE = 0.5;
-let recording = null, number = 0;
+let recording = null, starting = false, number = 0;
 
 const say = (text, bad = false) => {
   at("status").textContent = text;
@@ -159,7 +159,9 @@ if (prompts.length) {
 kept();
 
 async function start() {
+  if (starting) return;  // the browser asks for the microphone
   let stop;
+  starting = true;
   try {
     stop = await listen((block, length) => {
       at("level").firstElementChild.style.transform = `scaleX(${Math.min(1, 1.6 * Math.sqrt(peakOf(block)))})`;
@@ -168,6 +170,8 @@ async function start() {
     });
   } catch (error) {
     return say(`No microphone: ${error.message}. Allow it for this page, or drop a file.`, true);
+  } finally {
+    starting = false;
   }
   recording = { stop, prompt: prompted() };
   lit(true);

@@ -2,7 +2,7 @@
 import { ask, at } from "/request.js";
 
 const EVERY_MS = 1000;
-let place = null;
+let place = null, next;
 
 const part = (name, text, kind = "") => Object.assign(document.createElement(name), { textContent: text, className: kind });
 
@@ -27,11 +27,18 @@ export function offerTraining() {
 }
 
 async function watch(path) {
+  clearTimeout(next);
   try {
     draw(await ask(path, "{}"));
   } catch (error) {
     place.says.replaceChildren(part("p", error.message, "worse"));
+    if (error.status === 0) soon();  // no answer: it may come back
   }
+}
+
+function soon() {
+  clearTimeout(next);
+  next = setTimeout(() => watch("/training"), EVERY_MS);
 }
 
 function draw(found) {
@@ -39,8 +46,7 @@ function draw(found) {
   place.stop.hidden = !found.running;
   if (found.running) {
     place.says.replaceChildren(part("p", found.stage || "Starting…"), part("p", found.line || "", "note"));
-    setTimeout(() => watch("/training"), EVERY_MS);
-    return;
+    return soon();
   }
   const lines = found.says.map((text) => part("p", text, found.failed ? "worse" : ""));
   const commands = found.commands.map((text) => part("pre", text));
