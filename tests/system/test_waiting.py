@@ -304,6 +304,24 @@ def test_the_watch_goes_on_where_no_more_threads_may_be_started(started, monkeyp
     watch.stop()
 
 
+def test_no_crowd_comes_where_there_is_no_room_for_its_threads(monkeypatch) -> None:
+    """libgomp would end the process."""
+    start, begun = threading.Thread.start, []
+
+    def start_a_few(thread: threading.Thread) -> None:
+        if len(begun) == 3:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(waiting, "allowed_processors", lambda: 8)
+    monkeypatch.setattr(threading.Thread, "start", start_a_few)
+    with pytest.raises(RuntimeError):
+        waiting.Crowd("libgomp, which is not called")
+    assert len(begun) == 3
+    assert not any(thread.is_alive() for thread in begun)
+
+
 @with_libgomp
 def test_the_watch_ends_with_the_program() -> None:
     env = {k: v for k, v in os.environ.items() if k not in ASKED}

@@ -154,10 +154,12 @@ class _Watch(threading.Thread):
 
 
 class Crowd:
-    """More OpenMP threads than there are processors, all asleep, until they `leave`."""
+    """More OpenMP threads than there are processors, all asleep, until they `leave`. Raises
+    RuntimeError where no more threads may be started."""
 
     def __init__(self, libgomp: Any) -> None:
-        self._libgomp = libgomp
+        self._libgomp, self._count = libgomp, allowed_processors() + 1
+        _start_and_end(self._count)
         self._there, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._stay, name="moontune-crowd", daemon=True)
         self._thread.start()
@@ -168,8 +170,7 @@ class Crowd:
         one: its number of threads is the whole process's, so that a thread that first computes in
         that moment would keep the crowd's. A function without effect is all that the team does."""
         try:
-            count = allowed_processors() + 1
-            self._libgomp.GOMP_parallel(self._libgomp.omp_get_thread_num, None, count, 0)
+            self._libgomp.GOMP_parallel(self._libgomp.omp_get_thread_num, None, self._count, 0)
         finally:
             self._there.set()
         self._over.wait()
@@ -177,3 +178,19 @@ class Crowd:
     def leave(self) -> None:
         self._over.set()
         self._thread.join()
+
+
+def _start_and_end(count: int) -> None:
+    """So many threads at a time: where the system or a container has no room for them (`ulimit -u`,
+    `pids.max`), libgomp would end the process, and Python raises RuntimeError."""
+    over = threading.Event()
+    threads = [threading.Thread(target=over.wait, daemon=True) for _ in range(count)]
+    started: list[threading.Thread] = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
