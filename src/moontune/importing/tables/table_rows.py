@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from moontune.data.rows.empty_texts import SPELLINGS, empty_spellings, in_words
+from moontune.data.rows.label_studio import OF_LABEL_STUDIO
 from moontune.importing.audio_files import NotFoundError, is_audio
 from moontune.importing.tables.beyond import Places
 from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.stretches import reason_of, stretch_of
-from moontune.importing.tables.texts import OF_LABEL_STUDIO, is_list_of_stretches, out_of_list
+from moontune.importing.tables.texts import is_list_of_stretches, out_of_list
 from moontune.importing.values import (
     ANOTHER_TEXT,
     BAD_ROW,

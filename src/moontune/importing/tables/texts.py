@@ -11,8 +11,6 @@ _CORRECTED = re.compile(
     r"(?:corrected|manual|human|gold|verified|approved)(_(?:text|transcript\w*|sentence|reference))?"
 )
 _OF_A_MODEL = re.compile(r"(?:^|_)(?:asr|stt|hyp\w*|pred\w*|auto\w*|machine|whisper|draft)(?:_|$)")
-# Columns that Label Studio's exports have and others have not.
-OF_LABEL_STUDIO = frozenset(("annotator", "annotation_id", "completion_id", "lead_time"))
 _WORD = re.compile(r"[^\W\u3040-\u9fff]+|\w")  # or a character of scripts without spaces
 _MOST = 0.6  # of the cells
 _SHARED = 0.5  # of the pairs
