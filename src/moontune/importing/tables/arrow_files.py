@@ -189,12 +189,12 @@ def _refuse_stretches(schema: Any, source: Path) -> None:
 
     for one in schema if not OF_LABEL_STUDIO.isdisjoint(schema.names) else ():
         item = one.type.value_type if pa.types.is_list(one.type) else None
-        if item is not None and pa.types.is_struct(item):
-            if {"start", "end", "labels"} <= {part.name for part in item}:
-                raise DamagedSourceError(
-                    f'{source}: has texts of stretches of the audio (column "{one.name}"); export '
-                    "them from Label Studio as JSON, and name that"
-                )
+        named = {p.name for p in item} if item is not None and pa.types.is_struct(item) else set()
+        if {"start", "end", "labels"} <= named:
+            raise DamagedSourceError(
+                f'{source}: has texts of stretches of the audio (column "{one.name}"); export '
+                "them from Label Studio as JSON, and name that"
+            )
 
 
 def _sample(
