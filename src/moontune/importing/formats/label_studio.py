@@ -126,16 +126,23 @@ def _recognised(place: Place, found: _Files) -> Recognised:
 
 def _one_of_each(files: _Files) -> dict[Path, list[Task]]:
     """The tasks, where one is there again, as in an older export or of another annotator in
-    JSON_MIN, with one that counts."""
+    JSON_MIN, with one that counts; none where it is not told which that is."""
     best: dict[tuple[str, str], Task] = {}
+    equal: set[tuple[str, str]] = set()  # keys of the best that say different things
     for task in (task for tasks in files.values() for task in tasks):
         if task.number and any(one.text for one in task.said):
             first = best.setdefault(_key(task), task)
             if task.rank > first.rank:
                 best[_key(task)] = task
+                equal.discard(_key(task))
+            elif task.rank == first.rank and task.said != first.said:
+                equal.add(_key(task))
 
     def counts(task: Task) -> Task:
         other = best.get(_key(task), task)
+        if _key(task) in equal and task.said:
+            detail = f"{task.audio} has several texts of the same day, or of none; keep one of them"
+            return replace(task, said=(), lacking=detail, reason=ANOTHER_TEXT, several=False)
         if other is task or not task.said:
             return task
         detail = f"as {other.where}, which is the ground truth or no older"
