@@ -33,7 +33,7 @@ _BY_SUFFIX = {
     ".antx": ("an annotation of Annotation Pro", "export it there as .TextGrid"),
     ".aup3": ("a project of Audacity", "export its audio, and its labels as .txt"),
     **dict.fromkeys((".fcpxml", ".prproj"), ("a project of a video program", _SRT)),
-    **dict.fromkeys((".srv1", ".srv2", ".srv3", ".json3"), ("YouTube's own subtitles", _SRT)),
+    **dict.fromkeys((".srv1", ".srv2", ".srv3"), ("YouTube's own subtitles", _SRT)),
     **dict.fromkeys((".ark", ".scp"), ("a part of a Kaldi folder", "name the folder")),
     ".pdf": ("a PDF", _TEXT),
     **dict.fromkeys((".doc", ".rtf", ".odt", ".pages"), ("a text of a writing program", _TEXT)),
