@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from moontune.importing.timed.captions import TimedKind
-from moontune.importing.timed.recognisers import podcast, vosk, whisper_json, youtube
+from moontune.importing.timed.recognisers import podcast, sonix, vosk, whisper_json, youtube
 from moontune.importing.timed.recognisers.documents import (
     MOST_BYTES,
     Service,
@@ -45,6 +45,7 @@ SERVICES: tuple[Service, ...] = (
     soniox.SERVICE,
     watson.SERVICE,
     vosk.SERVICE,
+    sonix.SERVICE,
     podcast.SERVICE,
     youtube.SERVICE,
 )
