@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from imports import TEXTS, Result, clips, run_import
 
+from moontune.config.schema import DataConfig, OutputConfig, RunConfig
 from moontune.data.manifest import read_manifest
 from moontune.errors import UserError
 from moontune.importing.formats.manifest import is_manifest
+from moontune.importing.on_the_way import with_imported
 
 
 def stretched(audio: str, number: int = 1, name: str = "labels", **more: Any) -> dict[str, Any]:
@@ -226,3 +228,15 @@ def test_json_in_a_cell_is_no_text(tmp_path: Path, cell: str) -> None:
 
 def test_what_only_begins_as_json_is_a_text(tmp_path: Path) -> None:
     assert imported(tmp_path / "t", row("{noise} Hello.", FIRST)).texts[0] == "{noise} Hello."
+
+
+def test_a_run_imports_them_and_takes_them_for_no_manifest(tmp_path: Path) -> None:
+    clips(tmp_path / "ls", "a.wav")
+    file = lines(tmp_path / "ls/p.jsonl", stretched("a.wav"))
+    data = DataConfig(manifest=(file,))
+    config = RunConfig(data=data, output=OutputConfig(output_dir=tmp_path / "outputs"))
+    [made] = with_imported(config, lambda text: None).data.manifest or ()
+    assert [(u.text, u.offset) for u in read_manifest(made)[0]] == [
+        (TEXTS[0], 0.0),
+        (TEXTS[1], 0.2),
+    ]
