@@ -477,3 +477,23 @@ def test_json_min_of_several_annotators_has_a_text_for_each_recording(tmp_path: 
 def test_a_time_beyond_all_numbers_of_samples_is_behind_the_end(tmp_path: Path) -> None:
     [(reason, _)] = left_out_of(tmp_path / "ls", *of_stretch(1, 0.0, 1e308, TEXTS[0]))
     assert reason == "bad times"
+
+
+@pytest.mark.parametrize("when", [None, "2026-03-01"])
+def test_json_min_of_annotators_of_whom_none_is_the_latest_has_no_text(
+    tmp_path: Path, when: str | None
+) -> None:
+    sounds = clips(tmp_path / "ls", "a.wav", "b.wav")
+    export(
+        tmp_path / "ls",
+        *(
+            {"audio": AUDIO.format(f"{name}.wav"), "id": name, "transcription": text,
+             "annotation_id": i, "updated_at": when}
+            for i, (name, text) in enumerate(
+                [("a", TEXTS[0]), ("a", "Wrong."), ("b", TEXTS[1]), ("b", TEXTS[1])]
+            )
+        ),
+    )  # fmt: skip
+    result = run_import(tmp_path / "ls")
+    result.holds(TEXTS[1:2], sounds[1:])
+    assert [row["reason"] for row in result.left_out] == ["another text"] * 2 + ["listed twice"]

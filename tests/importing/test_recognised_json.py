@@ -274,6 +274,15 @@ def call_analytics() -> dict[str, Any]:
     return {"JobStatus": "COMPLETED", "Channel": "VOICE", "Transcript": turns}
 
 
+def sonix() -> dict[str, Any]:
+    turns = []
+    for who, part in spoken():
+        words = [{"text": f" {w}", "start_time": s, "end_time": e} for s, e, w in part]
+        times = {"start_time": part[0][0], "end_time": part[-1][1]}
+        turns.append({"speaker": f"Speaker {who}", **times, "words": words})
+    return {"name": "talk", "transcript": turns}
+
+
 NUMBERED, LETTERED = ("Speaker 0", "Speaker 1"), ("Speaker A", "Speaker B")
 FROM_ONE, NOBODY = ("Speaker 1", "Speaker 2"), (None, None)
 OF_AWS = ("spk_0", "spk_1")
@@ -302,6 +311,7 @@ SOURCES: dict[str, tuple[str, Any, tuple[str | None, str | None]]] = {
     "soniox": ("soniox", soniox("v1"), FROM_ONE),
     "soniox of old": ("soniox", soniox("old"), FROM_ONE),
     "watson": ("watson", watson(), NUMBERED),
+    "sonix": ("sonix", sonix(), NUMBERED),
     "call analytics": ("aws-call-analytics", call_analytics(), ("AGENT", "CUSTOMER")),
 }
 
@@ -550,6 +560,7 @@ def test_a_first_part_without_speech_does_not_hide_the_others(tmp_path: Path, na
         json.dumps({"results": [{"final": True, "alternatives": [{"transcript": "no times"}]}]}),
         json.dumps({"Transcript": [{"Content": "no times"}]}),
         json.dumps({"tokens": [{"text": "no times"}]}),
+        json.dumps({"transcript": [{"words": [{"text": "no times"}]}]}),
         json.dumps(vosk()[0]) + json.dumps(vosk()[1])[:-9],
         "[" * 5_000,
     ],
@@ -612,3 +623,24 @@ def test_a_long_phrase_of_azures_has_its_words_as_they_are_written(tmp_path: Pat
     result = run_import(tmp_path / "in", output=tmp_path / "out", max_clip_s=5)
     assert tuple(result.texts) == WHOLE
     cut_as_wanted(result, samples)
+
+
+def test_a_turn_of_sonix_is_cut_at_its_words_and_one_that_is_odd_is_left_out(
+    tmp_path: Path,
+) -> None:
+    """Of all that one speaker says; its marks may be words, a sign is one."""
+    samples = recording(tmp_path / "in")
+    words: list[dict[str, Any]] = []
+    for s, e, word in (row for _, part in spoken() for row in part):
+        text, mark = split_mark(word)
+        words.append({"text": text.replace("to", "&"), "start_time": s, "end_time": e})
+        if mark:
+            words.append({"text": mark, "start_time": e, "end_time": e})
+    odd = [{"speaker": "Ann", "words": [{"text": "When?"}]}, {"speaker": "Ann", "words": []}]
+    turn = {"speaker": "Ann", "words": words}
+    (tmp_path / "in/talk.json").write_text(json.dumps({"transcript": [turn, *odd]}))
+    result = run_import(tmp_path / "in", output=tmp_path / "out", max_clip_s=5)
+    assert result.texts == [text.replace(" to ", " & ") for text in WHOLE]
+    cut_as_wanted(result, samples)
+    assert {u.speaker for u in result.rows} == {"Ann"}
+    assert [reason for _, reason in result.reasons] == ["bad row", "bad times"]

@@ -396,6 +396,36 @@ def test_excel_versions_of_one_text_beside_a_cell_of_audio_are_left_out(tmp_path
     assert "left out: 2 rows beside merged cells of audio" in result.told[1]
 
 
+def hide(path: Path, row: int) -> None:
+    book = openpyxl.load_workbook(path)
+    book["Tabelle1"].row_dimensions[row].hidden = True
+    book.save(path)
+
+
+@pytest.mark.parametrize("hidden", [2, 3, 4])
+def test_excel_a_text_of_which_a_row_is_hidden_is_not_of_all_of_the_recording(
+    tmp_path: Path, hidden: int
+) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [(NAMES[0], "a", TEXTS[0]), (None, "a", TEXTS[1]), (None, "a", TEXTS[2]),
+            (NAMES[1], "a", "Another.")]  # fmt: skip
+    path = merged_audio(tmp_path, rows, "A2:A4")
+    hide(path, hidden)
+    result = run_import(path, output=tmp_path / "out")
+    result.holds(["Another."], sounds[1:2])
+    assert sorted(reason for _, reason in result.reasons) == ["bad row", "bad row", "hidden row"]
+    assert "left out: 2 rows beside merged cells of audio of which another row is" in result.told[1]
+
+
+def test_excel_a_hidden_row_that_says_nothing_more_leaves_the_text_whole(tmp_path: Path) -> None:
+    sounds = clips(tmp_path, *NAMES)
+    rows = [(NAMES[0], "a", TEXTS[0]), (None, "a", TEXTS[0]), (NAMES[2], "a", TEXTS[2])]
+    path = merged_audio(tmp_path, rows, "A2:A3")
+    hide(path, 3)
+    result = run_import(path, output=tmp_path / "out")
+    result.holds((TEXTS[0], TEXTS[2]), [sounds[0], sounds[2]])
+
+
 def test_excel_a_merged_text_beside_a_merged_cell_of_audio_is_one_text(tmp_path: Path) -> None:
     """Of which the speaker, or a note, is in rows of its own."""
     sounds = clips(tmp_path, *NAMES)

@@ -756,3 +756,37 @@ def test_a_number_that_is_said_is_no_length_of_a_label(tmp_path: Path) -> None:
     (tmp_path / "in/talk.txt").write_text("0.5\t1.5\t1\tpear\n1.6\t2.6\t5\tapples\n")
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert result.texts == ["1 pear", "5 apples"]
+
+
+def test_what_teams_writes_of_a_meeting_beside_its_text_is_no_text(tmp_path: Path) -> None:
+    """Microsoft Graph's `content` and `metadataContent`, both WebVTT."""
+    cues = [f"{clock(s, '.')} --> {clock(e, '.')}\n" for s, e in WANTED]
+    told = {"startDateTime": "2023-03-08T08:22:30.0+00:00", "spokenLanguage": "en-us"}
+    written = {
+        "voices": [f"<v User Name>{text}</v>" for text in WHOLE],
+        "json": [
+            json.dumps(told | {"speakerName": "User Name", "spokenText": text}) for text in WHOLE
+        ],
+    }
+    for kind, texts in written.items():
+        samples = recording(tmp_path / kind)
+        before = "-00:00:01.500 --> 00:00:00.400\nBefore the recording.\n\n"
+        content = "\n\n".join(cue + text for cue, text in zip(cues, texts, strict=True))
+        (tmp_path / kind / "talk.vtt").write_text(f"WEBVTT\n\n{before}{content}\n")
+        result = run_import(tmp_path / kind, output=tmp_path / f"{kind}-out")
+        assert tuple(result.texts) == WHOLE
+        assert {u.speaker for u in result.rows} == {"User Name"}
+        cut_as_wanted(result, samples)
+        assert result.reasons == [("talk.vtt:3", "bad times")]
+
+
+@pytest.mark.parametrize("data", ['{"title": "Chapter 1"}', '{"spokenText": ["a"]}', '{"cut": "o'])
+def test_data_in_a_caption_is_no_text(tmp_path: Path, data: str) -> None:
+    recording(tmp_path / "in")
+    times = [f"{clock(s, '.')} --> {clock(e, '.')}" for s, e in WANTED[:2]]
+    (tmp_path / "in/talk.vtt").write_text(
+        f"WEBVTT\n\n{times[0]}\n{data}\n\n{times[1]}\n{WHOLE[1]}\n"
+    )
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [WHOLE[1]]
+    assert result.reasons == [("talk.vtt:3", "bad row")]

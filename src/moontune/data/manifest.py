@@ -17,6 +17,7 @@ from typing import Any
 from moontune.data.audio import AudioPart
 from moontune.data.rows.empty_texts import SPELLINGS
 from moontune.data.rows.fields import audio_of, channel_of, name_of, stretch_of, text_of
+from moontune.data.rows.label_studio import refuse_stretches
 from moontune.data.rows.sessions import recorded_of
 from moontune.errors import UserError
 from moontune.system.file_kinds import binary_kind, text_kind
@@ -103,6 +104,7 @@ def _parse(row: Any, base: str, where: str, *, as_found: bool = False) -> Uttera
     path was looked for when it was written."""
     if not isinstance(row, dict):
         raise _NoObjectError(f"expected a JSON object, found {type(row).__name__}")
+    refuse_stretches(row)
     audio, text, target = audio_of(row), text_of(row, "text") or "", text_of(row, "target")
     if len(text) > _LONGEST_TEXT:
         raise ValueError(

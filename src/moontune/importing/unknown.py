@@ -33,7 +33,7 @@ _BY_SUFFIX = {
     ".antx": ("an annotation of Annotation Pro", "export it there as .TextGrid"),
     ".aup3": ("a project of Audacity", "export its audio, and its labels as .txt"),
     **dict.fromkeys((".fcpxml", ".prproj"), ("a project of a video program", _SRT)),
-    **dict.fromkeys((".srv1", ".srv2", ".srv3", ".json3"), ("YouTube's own subtitles", _SRT)),
+    **dict.fromkeys((".srv1", ".srv2", ".srv3"), ("YouTube's own subtitles", _SRT)),
     **dict.fromkeys((".ark", ".scp"), ("a part of a Kaldi folder", "name the folder")),
     ".pdf": ("a PDF", _TEXT),
     **dict.fromkeys((".doc", ".rtf", ".odt", ".pages"), ("a text of a writing program", _TEXT)),
@@ -50,6 +50,7 @@ _BY_BEGINNING = (
     (b"7z\xbc\xaf", ("an archive that is not opened", _UNPACK)),
     (b"Rar!", ("an archive that is not opened", _UNPACK)),
 )
+_OF_TASKS = {"annotations", "completions", "predictions", "result"}  # beside a task's data
 _ROOT = re.compile(r"<(?![?!])(?:[\w.-]+:)?([\w.-]+)")
 _TIMES = re.compile(r"\d:\d\d")
 
@@ -100,14 +101,32 @@ def _json_in_words(path: Path) -> str:
         return "is JSON that is nested too deep; write it again"
     except ValueError as error:
         if lines > 1 and (first := _first_line(content)) is not None:
+            if (tasks := _tasks_in_words(first)) is not None:
+                return tasks
             return f"is JSON lines {_names(first)}; a manifest's need audio_filepath and text"
         return f"is no whole JSON ({error}); write it again"
     if isinstance(value, list):
         value = next((one for one in value if isinstance(one, dict)), {})
+    if (tasks := _tasks_in_words(value)) is not None:
+        return tasks
     state = value.get("status") if isinstance(value, dict) else None
     if state in ("queued", "processing", "error", "FAILED", "IN_PROGRESS"):
         return f"says that its transcript is {state!r}; get the finished one"
     return f"is JSON of no shape that is read {_names(value)}: {_SRT}"
+
+
+def _tasks_in_words(value: Any) -> str | None:
+    """What is wrong with a task of Label Studio's that is not read; None of anything else."""
+    value = value if isinstance(value, dict) else {}
+    task = value["task"] if isinstance(value.get("task"), dict) else value
+    data = task.get("data")
+    if not isinstance(data, dict) or not _OF_TASKS & {*value, *task}:
+        return None
+    named = next((f"{name}: {found}" for name, found in data.items() if found), "nothing")
+    return (
+        f"looks like Label Studio's tasks, whose data names no audio by its suffix ({named[:80]}); "
+        "write the files' names there, such as a.wav"
+    )
 
 
 def _first_line(content: str) -> dict[str, Any] | None:

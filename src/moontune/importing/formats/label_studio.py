@@ -14,14 +14,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from moontune.importing.audio_files import NotFoundError
 from moontune.importing.formats.label_studio_tasks import NOBODY, Said, Task, names_text, tasks_of
+from moontune.importing.tables.json_lines import SUFFIXES, head_of, is_json_lines, json_objects
 from moontune.importing.tables.table_rows import file_row
 from moontune.importing.timed.joining import SLACK_S
 from moontune.importing.timed.recognisers.documents import MOST_BYTES, document_of
 from moontune.importing.values import (
     ANOTHER_TEXT,
+    BAD_ROW,
     BAD_TIMES,
     NO_AUDIO,
     OVERLAPPING,
@@ -55,14 +58,14 @@ class _Taken:
 
 
 def _file(place: Place) -> Recognised | None:
-    tasks = _tasks_of(place.path, place)
+    tasks = _tasks_of(place.path, place.name_of(place.path))
     return _recognised(place, {place.path: tasks}) if tasks else None
 
 
 def _folder(place: Place) -> Recognised | None:
     found: dict[Path, list[Task]] = {}
     for file in sorted(place.path.iterdir()):
-        if file.suffix.lower() == ".json" and (tasks := _tasks_of(file, place)):
+        if is_json_lines(file) and (tasks := _tasks_of(file, place.name_of(file))):
             found[file] = tasks
     if not found:
         return None
@@ -70,16 +73,31 @@ def _folder(place: Place) -> Recognised | None:
     return replace(_recognised(place, found), whole=written)  # else other files may say it
 
 
-def _tasks_of(file: Path, place: Place) -> list[Task]:
+def has_tasks(file: Path) -> bool:
+    """Whether a file has Label Studio's tasks."""
+    return bool(_tasks_of(file, file.name))
+
+
+def _tasks_of(file: Path, name: str) -> list[Task]:
     """The tasks of a file; none where it is something else."""
     try:
-        with open(file, "rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-        if _SIGN.search(head) is None or file.stat().st_size > MOST_BYTES:
+        if _SIGN.search(head_of(file, _HEAD_BYTES)) is None or file.stat().st_size > MOST_BYTES:
             return []
-        return tasks_of(document_of(file), place.name_of(file))
+        return tasks_of(_document(file), name)
     except (OSError, DamagedSourceError):
         return []
+
+
+def _document(file: Path) -> Any:
+    """What a file holds; where that is no whole JSON, its lines, None for those that are damaged.
+    Raises DamagedSourceError."""
+    try:
+        return document_of(file)
+    except DamagedSourceError:
+        lines = [found for _, found in json_objects(file)]
+        if 2 * lines.count(None) > len(lines):
+            raise
+        return lines
 
 
 def _recognised(place: Place, found: _Files) -> Recognised:
@@ -108,16 +126,23 @@ def _recognised(place: Place, found: _Files) -> Recognised:
 
 def _one_of_each(files: _Files) -> dict[Path, list[Task]]:
     """The tasks, where one is there again, as in an older export or of another annotator in
-    JSON_MIN, with one that counts."""
+    JSON_MIN, with one that counts; none where it is not told which that is."""
     best: dict[tuple[str, str], Task] = {}
+    equal: set[tuple[str, str]] = set()  # keys of the best that say different things
     for task in (task for tasks in files.values() for task in tasks):
         if task.number and any(one.text for one in task.said):
             first = best.setdefault(_key(task), task)
             if task.rank > first.rank:
                 best[_key(task)] = task
+                equal.discard(_key(task))
+            elif task.rank == first.rank and task.said != first.said:
+                equal.add(_key(task))
 
     def counts(task: Task) -> Task:
         other = best.get(_key(task), task)
+        if _key(task) in equal and task.said:
+            detail = f"{task.audio} has several texts of the same day, or of none; keep one of them"
+            return replace(task, said=(), lacking=detail, reason=ANOTHER_TEXT, several=False)
         if other is task or not task.said:
             return task
         detail = f"as {other.where}, which is the ground truth or no older"
@@ -152,6 +177,9 @@ def _rows(
     place: Place, file: Path, tasks: Sequence[Task], taken: _Taken, clashing: Mapping[str, str]
 ) -> Iterator[Found]:
     for task in tasks:
+        if task.reason == BAD_ROW:
+            yield left_out(task.where, task.where, BAD_ROW, task.lacking)
+            continue
         if not task.audio:
             yield left_out(task.where, task.where, NO_AUDIO, "the task names no audio file")
             continue
@@ -221,5 +249,5 @@ def _row(place: Place, file: Path, task: Task, said: Said, taken: _Taken) -> Fou
 
 FORMAT = Format(
     "label-studio", "Label Studio", "JSON of tasks with `data` and `annotations`",
-    _folder, _file, (".json",),
+    _folder, _file, SUFFIXES,
 )  # fmt: skip

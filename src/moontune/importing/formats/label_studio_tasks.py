@@ -14,14 +14,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from moontune.data.rows.fields import FIELD_NAMES, channel_of
+from moontune.data.rows.label_studio import OF_ELSE, are_stretches, has_stretches
 from moontune.importing.audio_files import is_audio
-from moontune.importing.tables.texts import OF_LABEL_STUDIO
 from moontune.importing.timed.captions import tidy
 from moontune.importing.values import BAD_ROW, MISSHAPEN, NO_TEXT
 
 NOBODY = "nobody annotated it"
-# What values have that are of a part of something else: of a text, a time series, a picture.
-_ELSEWHERE = {"startOffset", "endOffset", "globalOffsets", "instant", "x", "sequence", "ranges"}
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,29 @@ class Task:
 
 
 def tasks_of(document: Any, name: str) -> list[Task]:
-    """The tasks of a document; none where it is something else."""
+    """The tasks of a document, of which None is a damaged line; none where it is something else."""
     values = document if isinstance(document, list) else [document]
-    if not values or not all(isinstance(value, dict) for value in values):
+    there = [value for value in values if isinstance(value, dict)]
+    if not there or not all(isinstance(value, dict | None) for value in values):
         return []
-    if any(map(_is_min, values)):
+    if any(map(_is_min, there)):
         make = _min_task
-    elif _are_of_several(values):
+    elif _are_of_several(there):
         make = _min_whole
-    elif any(map(_is_task, values)):
+    elif any(map(_is_task, there)):
         make = _task
     else:
         return []
-    return [make(value, f"{name}:task {_number(value) or i}") for i, value in enumerate(values, 1)]
+    return [
+        make(value, f"{name}:task {_number(value) or i}") if value is not None else _broken(name, i)
+        for i, value in enumerate(values, 1)
+    ]
+
+
+def _broken(name: str, number: int) -> Task:
+    """A line that is damaged, as where a file was cut off."""
+    detail = "is no JSON object; export it again"
+    return Task(f"{name}:task {number}", "", None, (), detail, BAD_ROW)
 
 
 def names_text(field: str) -> bool:
@@ -175,7 +183,7 @@ def _stretches(result: Sequence[dict[str, Any]]) -> tuple[dict[str, Said], set[s
         place, has_times = str(one.get("id")), {"start", "end"} <= value.keys()
         of_a_text = has_times and one.get("type") != "textarea" and "text" in value
         of_another = has_times and heard and str(one.get("to_name")) not in heard
-        if of_a_text or of_another or value.keys() & _ELSEWHERE:
+        if of_a_text or of_another or value.keys() & OF_ELSE:
             elsewhere.add(place)
         elif has_times:
             objects |= {str(one["to_name"])} if "to_name" in one else set()
@@ -205,25 +213,14 @@ def _seconds(value: Any) -> float:
 
 def _is_min(value: dict[str, Any]) -> bool:
     """Whether it is a task as JSON_MIN has it, with stretches."""
-    of_min = not OF_LABEL_STUDIO.isdisjoint(value)
-    return of_min and bool(_audios(value)) and any(map(_are_stretches, value.values()))
-
-
-def _are_stretches(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_stretch, value))
-
-
-def _is_stretch(value: Any) -> bool:
-    """Whether it is of audio: that of a text has the text, or letters of it."""
-    named = isinstance(value, dict) and {"start", "end", "labels"} <= value.keys()
-    return named and not value.keys() & {*_ELSEWHERE, "text"}
+    return has_stretches(value) and bool(_audios(value))
 
 
 def _min_task(value: dict[str, Any], where: str) -> Task:
     """A task of JSON_MIN: texts and stretches in the same order. A record is one annotation."""
     audio, problem = _audio(value)
     speaker = _speaker(value)
-    stretches = next(filter(_are_stretches, value.values()), [])
+    stretches = next(filter(are_stretches, value.values()), [])
     names = [name for name in _by_annotators(value) if names_text(name)]
     fitting = [name for name in names if len(_texts(value[name])) == len(stretches)]
     if not stretches:

@@ -13,6 +13,7 @@ from moontune.data.rows.empty_texts import empty_spellings, in_words
 from moontune.data.rows.fields import FIELD_NAMES
 from moontune.errors import UserError
 from moontune.importing.audio_files import NotFoundError
+from moontune.importing.formats.label_studio import has_tasks
 from moontune.importing.tables.json_lines import SUFFIXES, first_object, is_json_lines
 from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.values import (
@@ -37,7 +38,10 @@ _TEXT = re.compile(rf'"(?:{"|".join(FIELD_NAMES["text"])})"\s*:\s*"'.encode())
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a file's first line is a manifest's row; of an array, whether it begins as one."""
+    """Whether a file's first line is a manifest's row; of an array, whether it begins as one. What
+    Label Studio wrote is none: its texts may be of stretches, or one recording's by several."""
+    if has_tasks(path):
+        return False
     if (row := first_object(path)) is not None:
         names = {*FIELD_NAMES["audio_filepath"]}
         text = {*FIELD_NAMES["text"]}

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from moontune.importing.audio_files import is_hidden
+from moontune.importing.tables.annotators import of_annotators
 from moontune.importing.tables.columns import (
     Columns,
     above_head,
@@ -91,12 +92,19 @@ def _tables(place: Place) -> list[_Chosen]:
         texts = [text for row in body if (text := _cell(row, columns.text))]
         quoted = stand_quoted(texts, decoded.text, dialect)
         name = place.name_of(place.path)
-        table = Table(name, place.path.parent, records, dialect.delimiter, quoted)
+        one_each = of_annotators(records, columns, place)
+        table = Table(
+            name, place.path.parent, records, dialect.delimiter, quoted,
+            left_out=one_each.left_out,
+        )  # fmt: skip
         sure = any(looks_like_audio(_cell(row, columns.audio)) for row in sample)
         if not sure and suffix not in _TABLES:
             continue
         if best is None or (not sure, rank) < best[0]:
-            best = (not sure, rank), _Chosen(table, columns, (*columns.in_words, *words))
+            best = (
+                (not sure, rank),
+                _Chosen(table, columns, (*columns.in_words, *words, *one_each.told)),
+            )
     return [best[1]] if best else []
 
 
@@ -115,12 +123,13 @@ def _sheets(place: Place) -> list[_Chosen]:
             name = f"{place.name_of(place.path)}[{sheet.title}]"
             told = (f'sheet: "{sheet.title}"', *columns.in_words, *passed_over)
             as_one = joined(records, sheet.merged, columns, sheet.hidden)
+            one_each = of_annotators(as_one.records, columns, place, sheet.hidden)
             table = Table(
                 name, place.path.parent, as_one.records,
-                hidden=sheet.hidden, several=as_one.several,
+                hidden=sheet.hidden, left_out={**one_each.left_out, **as_one.left_out},
             )  # fmt: skip
             shown = _how_shown(sheet, records[columns.has_head :])
-            chosen.append(_Chosen(table, columns, (*told, *shown, *as_one.told)))
+            chosen.append(_Chosen(table, columns, (*told, *shown, *as_one.told, *one_each.told)))
     return chosen
 
 

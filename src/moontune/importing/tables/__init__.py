@@ -8,6 +8,7 @@ In reading order:
     beyond       Cells beyond the last column: a note, or the rest of a text
     table_rows   The rows of a table as what its source says of utterances
     delimited    CSV, TSV and the like: delimiter and quotes found by what makes a table of the text
+    annotators   Rows of one recording by several annotators
     merged       Rows of one recording: a cell of audio that is merged over several rows of Excel
     spreadsheet  Sheets of an Excel file (.xlsx) as rows of cells
     json_lines   Files of JSON objects, one a line, gzipped or not

@@ -37,6 +37,21 @@ def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
         raise DamagedSourceError(f"{path}: cannot be read ({why(error)})") from None
 
 
+def head_of(path: Path, size: int) -> bytes:
+    """The first bytes of what a file holds, gzipped or not. Raises OSError; nothing where gzip's
+    are damaged."""
+    with open(path, "rb") as file:
+        packed = file.read(2) == _GZIP
+        file.seek(0)
+        if not packed:
+            return file.read(size)
+        try:
+            with gzip.GzipFile(fileobj=file) as stream:
+                return stream.read(size)
+        except (EOFError, zlib.error):
+            return b""
+
+
 def first_object(path: Path) -> dict[str, Any] | None:
     """The first line's object; None where it is none, or nothing can be read."""
     try:

@@ -1,23 +1,29 @@
 """Rows of one recording: a cell of audio that is merged over several rows of Excel.
 
 Who merges it writes in each row a part of what is said in the recording, so the texts are joined.
-Where they are alike they may be several people's versions of one text, and none is taken.
+Where they are alike they may be several people's versions of one text, and where one of the rows is
+hidden its part of what is said is missing: none is taken then.
 """
 
 from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from moontune.data.rows.empty_texts import SPELLINGS
 from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.delimited import Records
+from moontune.importing.values import ANOTHER_TEXT, BAD_ROW
 from moontune.languages.words import joined_lines, written_words
 from moontune.system.formatting import counted
 
 _ALIKE = 0.6  # of the words of two texts
+_VERSIONS = "is one of several rows of a merged cell of audio, whose texts are alike"
+_PARTIAL = (
+    "another row of its merged cell of audio is hidden, so that a part of the text is missing"
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Joined:
     """A sheet's rows, those of one recording as one."""
 
     records: Records
-    several: frozenset[int] = frozenset()  # rows whose texts may be versions of one
+    left_out: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # lines: reason, detail
     told: tuple[str, ...] = ()
 
 
@@ -49,16 +55,23 @@ def joined(
         for row in range(cell.first, cell.last + 1)
     }
     rows: list[tuple[int, Sequence[Cell]]] = []
-    several: set[int] = set()
+    alike: dict[int, tuple[str, str]] = {}
+    partial: dict[int, tuple[str, str]] = {}  # of which a row is hidden
     done = 0
     for number, group in itertools.groupby(records, lambda record: of_row.get(record[0])):
         there = [*group]
         said = [r for r in there if r[0] not in hidden and _text(r[1], columns)]
         texts = {_text(cells, columns) for _, cells in said}  # one may be a merged cell too
-        if number is None or len(texts) < 2 or any(_is_timed(cells, columns) for _, cells in said):
+        unseen = {_text(cells, columns) for line, cells in there if line in hidden} - {"", *texts}
+        if number is None or any(_is_timed(cells, columns) for _, cells in said):
+            rows += there
+        elif unseen:
+            partial |= {line: (BAD_ROW, _PARTIAL) for line, _ in said}
+            rows += there
+        elif len(texts) < 2:
             rows += there
         elif _alike([_text(cells, columns) for _, cells in said]):
-            several.update(line for line, _ in said)
+            alike |= {line: (ANOTHER_TEXT, _VERSIONS) for line, _ in said}
             rows += there
         else:
             rows += [r for r in there if r[0] in hidden]
@@ -67,13 +80,18 @@ def joined(
     told = []
     if done:
         told.append(f"joined: the texts beside {counted(done, 'merged cell')} of audio")
-    if several:
+    if alike:
         remedy = "keep one row of each recording, or split the cell and name the audio in each"
         told.append(
-            f"left out: {counted(len(several), 'row')} beside merged cells of audio, whose texts "
+            f"left out: {counted(len(alike), 'row')} beside merged cells of audio, whose texts "
             f"are alike, {remedy}"
         )
-    return Joined(rows, frozenset(several), tuple(told))
+    if partial:
+        told.append(
+            f"left out: {counted(len(partial), 'row')} beside merged cells of audio of which "
+            "another row is hidden, show it in Excel or delete it"
+        )
+    return Joined(rows, alike | partial, tuple(told))
 
 
 def _text(cells: Sequence[Cell], columns: Columns) -> str:

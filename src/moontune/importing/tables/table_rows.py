@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from moontune.data.rows.empty_texts import SPELLINGS, empty_spellings, in_words
+from moontune.data.rows.label_studio import OF_LABEL_STUDIO
 from moontune.importing.audio_files import NotFoundError, is_audio
 from moontune.importing.tables.beyond import Places
 from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.stretches import reason_of, stretch_of
-from moontune.importing.tables.texts import OF_LABEL_STUDIO, is_list_of_stretches, out_of_list
+from moontune.importing.tables.texts import is_list_of_stretches, out_of_list
 from moontune.importing.values import (
-    ANOTHER_TEXT,
     BAD_ROW,
     HIDDEN,
     NO_AUDIO,
@@ -36,7 +36,7 @@ class Table:
     delimiter: str = ", "
     quoted: bool = False  # texts with a delimiter in them stand between quotes
     hidden: frozenset[int] = frozenset()  # rows that are not shown
-    several: frozenset[int] = frozenset()  # rows that have one recording, and texts that are alike
+    left_out: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # reason and detail
 
 
 def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
@@ -53,9 +53,8 @@ def rows_of(table: Table, columns: Columns, place: Place) -> Iterator[Found]:
         if any(cells) and line in table.hidden:
             named = cells[columns.audio] if columns.audio < len(cells) else None
             yield left_out(where, named or where, HIDDEN, "is not shown in Excel")
-        elif line in table.several:
-            detail = "is one of several rows of a merged cell of audio, whose texts are alike"
-            yield left_out(where, cells[columns.audio] or where, ANOTHER_TEXT, detail)
+        elif line in table.left_out:
+            yield left_out(where, cell_at(cells, columns.audio) or where, *table.left_out[line])
         elif any(cells):
             if len(cells) > len(columns.heads) and behind.are_a_note(cells):
                 cells = cells[: len(columns.heads)]

@@ -11,8 +11,6 @@ _CORRECTED = re.compile(
     r"(?:corrected|manual|human|gold|verified|approved)(_(?:text|transcript\w*|sentence|reference))?"
 )
 _OF_A_MODEL = re.compile(r"(?:^|_)(?:asr|stt|hyp\w*|pred\w*|auto\w*|machine|whisper|draft)(?:_|$)")
-# Columns that Label Studio's exports have and others have not.
-OF_LABEL_STUDIO = frozenset(("annotator", "annotation_id", "completion_id", "lead_time"))
 _WORD = re.compile(r"[^\W\u3040-\u9fff]+|\w")  # or a character of scripts without spaces
 _MOST = 0.6  # of the cells
 _SHARED = 0.5  # of the pairs
@@ -27,18 +25,19 @@ def say_the_same(pairs: Collection[tuple[str, str]]) -> bool:
 def out_of_list(cell: str) -> str:
     """A text; of a list of one as JSON writes it, as Label Studio's CSV has it, the one in it.
 
-    Raises ValueError for a list of several: those are of parts, and a table does not tell of which.
+    Raises ValueError for a list of several: those are of parts, and a table does not tell of which;
+    and for other JSON.
     """
     if cell == "[]":
         return ""
-    if not (cell.startswith('["') and cell.endswith('"]')):
+    if not cell.startswith(('["', "[{", "{")):
         return cell
     try:
         texts = json.loads(cell)
     except (ValueError, RecursionError):
         return cell
-    if not all(isinstance(text, str) for text in texts):
-        return cell
+    if not (isinstance(texts, list) and all(isinstance(text, str) for text in texts)):
+        raise ValueError("is JSON, and no text that is said; export it as JSON, or write the text")
     if len(texts) == 1:
         return texts[0]
     raise ValueError(

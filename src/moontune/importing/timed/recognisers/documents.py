@@ -65,6 +65,7 @@ class Service:
     title: str
     parts: Callable[[Any], list[Any] | None]  # of a document; None: it is of another shape
     segment: Callable[[Any], Segment]  # of a part; raises what JSON of another shape raises
+    suffixes: tuple[str, ...] = (".json",)  # the usual one last
 
 
 def document_of(path: Path) -> Any:

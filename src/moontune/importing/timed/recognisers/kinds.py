@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from moontune.importing.timed.captions import TimedKind
-from moontune.importing.timed.recognisers import vosk, whisper_json
+from moontune.importing.timed.recognisers import podcast, sonix, vosk, whisper_json, youtube
 from moontune.importing.timed.recognisers.documents import (
     MOST_BYTES,
     Service,
@@ -45,6 +45,9 @@ SERVICES: tuple[Service, ...] = (
     soniox.SERVICE,
     watson.SERVICE,
     vosk.SERVICE,
+    sonix.SERVICE,
+    podcast.SERVICE,
+    youtube.SERVICE,
 )
 
 
@@ -72,7 +75,7 @@ def _is_of(service: Service, path: Path) -> bool:
 
 def _kind(service: Service) -> TimedKind:
     read, is_one = partial(read_document, service), partial(_is_of, service)
-    return TimedKind(service.name, service.title, (".json",), read, is_one)
+    return TimedKind(service.name, service.title, service.suffixes, read, is_one)
 
 
 WHISPER, *OF_SERVICES = map(_kind, SERVICES)

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import html
 import itertools
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
+from moontune.data.manifest import Dropped
 from moontune.importing.text_files import read_text
 from moontune.importing.timed.captions import Caption, Captioned, TimedKind, tidy
 from moontune.importing.timed.subtitles.bilingual import in_one_script
-from moontune.importing.values import BAD_ROW, DamagedSourceError, Place, left_out
+from moontune.importing.values import BAD_ROW, BAD_TIMES, DamagedSourceError, Place, left_out
 from moontune.languages.words import joined_lines
 
 _ARROW = re.compile(r"^\s*[\d:.,]+\s*-->\s*[\d:.,]+")
+_BEFORE = re.compile(r"^\s*(?:-[\d:.,]+\s*-->\s*-?|[\d:.,]+\s*-->\s*-)[\d:.,]+")
+_JSON = re.compile(r'\s*\{\s*"')
 _STYLES = re.compile(r"\{\\[^{}]*\}")  # {\an8}, of SubStation
 _VOICE = re.compile(r"<v(?:\.[^\s>]+)*\s+([^>]+)>")
 _FEWEST, _ROLLING = 4, 0.4  # cues, and the share of them that begin with the last one's end
@@ -49,30 +53,63 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
     name = place.name_of(path)
     lines = [n for n, line in enumerate(text.split("\n"), start=1) if _ARROW.match(line)]
     captions: list[Caption] = []
-    written = [_lines(cue.text) for cue in parsed.captions]
+    left = _before_begin(text, name, added)
+    cues = [_spoken(cue.text) for cue in parsed.captions]
+    written = [_lines(spoken or "") for spoken, _ in cues]
     said = _unrolled(written)
     wheres = iter(lines)
-    for cue, words, of_cue in zip(parsed.captions, said, written, strict=True):
+    for cue, (spoken, who), words, of_cue in zip(parsed.captions, cues, said, written, strict=True):
         start, end = (_seconds(str(stamp)) for stamp in (cue.start, cue.end))
         where = f"{name}:{next(wheres, added) - added}"
-        if words is not None:
+        if spoken is None:
+            left.append(left_out(where, cue.text[:60], BAD_ROW, "is JSON, and no text"))
+        elif words is not None:
             whole = tuple(of_cue) if words == joined_lines(of_cue) else ()
-            captions.append(Caption(where, start, end, words, _voice(cue.raw_text), lines=whole))
+            named = who or _voice(cue.raw_text)
+            captions.append(Caption(where, start, end, words, named, lines=whole))
         elif captions and 0 <= start - captions[-1].end_s < _SHOWN_ON_S:
             captions[-1] = replace(captions[-1], end_s=max(end, captions[-1].end_s))
     lost = len(lines) - len(parsed.captions)
-    left = (left_out(name, name, BAD_ROW, f"{lost} captions are not written as such"),) * (lost > 0)
+    if lost > 0:
+        left.append(left_out(name, name, BAD_ROW, f"{lost} captions are not written as such"))
     if added and not lines and text.strip() != _HEAD.strip():
         detail = (
             "has no line such as 00:00:01,000 --> 00:00:02,000, as SRT has; give it the suffix of "
             "what it is, or export it again"
         )
-        left = (left_out(name, name, BAD_ROW, detail),)
+        left = [left_out(name, name, BAD_ROW, detail)]
     try:
         captions, in_script = in_one_script(captions, place.language)
     except ValueError as error:
         raise DamagedSourceError(f"{path}: {error}") from None
     return Captioned(tuple(captions), left_out=(*left, *in_script.left_out), told=in_script.told)
+
+
+def _before_begin(text: str, name: str, added: int) -> list[Dropped]:
+    """Captions with a time before the recording, as Teams writes those of a meeting that had begun;
+    webvtt-py passes them over."""
+    lines = enumerate(text.split("\n"), start=1)
+    detail = "begins before the recording does"
+    return [
+        left_out(f"{name}:{n - added}", line.strip()[:60], BAD_TIMES, detail)
+        for n, line in lines
+        if _BEFORE.match(line)
+    ]
+
+
+def _spoken(text: str) -> tuple[str | None, str | None]:
+    """What is said in a cue, and by whom if it is JSON as Microsoft Graph writes a meeting's
+    (https://learn.microsoft.com/graph/api/calltranscript-get, metadataContent); None in other
+    JSON."""
+    if not _JSON.match(text):
+        return text, None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None, None
+    said, who = found.get("spokenText"), found.get("speakerName")
+    named = who.strip() if isinstance(who, str) else ""
+    return said if isinstance(said, str) else None, named or None
 
 
 def _seconds(stamp: str) -> float:
