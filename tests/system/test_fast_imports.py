@@ -31,6 +31,50 @@ def test_transformers_come_without_libraries_of_other_models_which_can_be_had_la
     assert done.stdout.strip() in ("[] True True", without), done.stderr
 
 
+UNCOMPILED = """
+import sys
+from moontune.system.fast_imports import import_transformers
+import_transformers()
+import torch
+from moontune.config.schema import LoraConfig
+from moontune.models.adapter import attach_lora
+from moontune.models.base_model import load_base
+base = load_base(sys.argv[1], None, "cpu")
+with torch.no_grad():
+    base.net.generate(torch.zeros(1, 16_000), max_new_tokens=2)
+model = attach_lora(base, LoraConfig(), 1)
+optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+for p in optimizer.param_groups[0]["params"]:
+    p.grad = torch.ones_like(p)
+optimizer.step()
+optimizer.zero_grad()
+def is_loaded():
+    return "torch._dynamo.convert_frame" in sys.modules
+print(is_loaded())
+with torch._dynamo.disable():  # a block, and a decorator that is made first
+    doubled = torch.compiler.disable(recursive=False)(lambda x: 2 * x)
+print(is_loaded(), doubled(3), hasattr(torch._dynamo, "__wrapped__"))
+seen = []
+def backend(graph, inputs):
+    seen.append(graph)
+    return graph.forward
+print(torch.compile(lambda x: x + 1, backend=backend)(torch.ones(2)).tolist(), len(seen))
+print(is_loaded(), torch._dynamo.disable.__module__, hasattr(torch._dynamo, "no such thing"))
+"""
+
+
+def test_the_compiler_comes_once_something_is_compiled(tiny_model):
+    code = [sys.executable, "-c", UNCOMPILED, str(tiny_model)]
+    done = subprocess.run(code, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "False",
+        "False 6 False",
+        "[2.0, 2.0] 1",
+        "True torch._dynamo.decorators False",
+    ]
+
+
 def test_what_is_loaded_already_is_not_hidden():
     with hidden(["json", "moontune_is_not_one"]):
         import json
