@@ -25,7 +25,7 @@ export async function openMicrophone(heard, gone) {
   };
   source.connect(node);
   return {
-    wake: () => context.resume(),
+    wake: () => context.resume().catch(() => {}),  // it was closed meanwhile
     awake: () => context.state === "running",
     ended: () => stream.getTracks().every((track) => track.readyState === "ended"),
     begin() { blocks = []; length = 0; },
