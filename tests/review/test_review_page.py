@@ -88,8 +88,8 @@ def test_a_part_of_a_file_is_played_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_only_its_own_page_may_ask(opened: Opened, path: str) -> None:
     page = served(opened)
-    given = {"key": opened.keys[0], "text": "theirs", "reason": "", "at": "0.5", "first": ""}
-    more = {"second": "", "filter": "all", "search": "", "start": "", "to": "open"}
+    given = {"key": opened.keys[0], "text": TEXTS[0], "reason": "", "at": "0.5", "first": ""}
+    more = {"second": "", "filter": "all", "search": "", "start": "", "to": "open", "steps": "0"}
     body = json.dumps(given | more).encode()
     for headers, expected in (
         ({"Origin": "http://evil.example"}, 403),
@@ -117,7 +117,8 @@ def test_what_is_not_understood_changes_nothing(opened: Opened) -> None:
     page = served(opened)
     for path, asked, expected in (
         ("keep", b"[]", 400),
-        ("keep", b'{"key": "gone"}', 410),
+        ("keep", b'{"key": "gone", "text": ""}', 410),
+        ("keep", b'{"key": "%s", "text": "x"}' % opened.keys[0].encode(), 410),  # as none saw it
         ("correct", json.dumps({"key": opened.keys[0], "text": " "}).encode(), 422),
         ("correct", json.dumps({"key": opened.keys[0], "text": "x" * 30_000}).encode(), 413),
         ("split", b'{"key": "%s", "at": "x", "first": "", "second": ""}', 410),
@@ -299,6 +300,7 @@ def test_a_clip_that_is_split_just_after_typing_is_not_asked_for_any_more(
     opened: Opened, browser: Chromium
 ) -> None:
     opened.heard()
+    browser.before("localStorage.setItem('by-itself', 'off')")  # nothing moves the sound
     browser.open(f"http://127.0.0.1:{served(opened).port}/")
     on(browser, TEXTS[3])
     browser.value(LATE)

@@ -107,6 +107,14 @@ class Chromium:
             name = "Input.dispatchKeyEvent"
             self.call(name, type=kind, key=key, windowsVirtualKeyCode=code, **given)
 
+    def click(self, selector: str, count: int = 1) -> None:
+        """A click of the mouse; the second of a double one has `count` 2."""
+        at = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        box = self.value(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({at})")
+        given = {"x": box[0], "y": box[1], "button": "left", "clickCount": count}
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, **given)
+
     def size(self, width: int, height: int = 800) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -123,6 +131,10 @@ class Chromium:
         )
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def before(self, script: str) -> None:
+        """Have a script run before those of each page that is opened."""
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=script)
 
     def complaints(self) -> list[str]:
         """Console errors, exceptions, violated policies and failed requests since `open`."""

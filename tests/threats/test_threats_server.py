@@ -290,7 +290,7 @@ def test_a_clip_is_kept_once_however_often_it_is_asked_for(page: Page) -> None:
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(page.keep, id=key, text="a", speaker="") for _ in range(8)]
         answers = sorted(f.result()[0] for f in asked)
-    assert answers == [200] + [410] * 7
+    assert answers == [200] * 8  # whose answer was lost asks again
     assert len(CorrectedClips(page.folder)) == 1
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bad_network import BAD_NETWORK
 from chromium import Chromium, find_chromium
 from running import started
 from serve_client import Page
@@ -47,6 +48,12 @@ STAND_IN = """
     shutil.copytree("finished", f"{where}/{name}")
     pathlib.Path("words").write_text("\\n".join(words))
 """
+
+STOPPED_AGAIN = """def stopped(*_):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    print("saving", flush=True)
+    while not pathlib.Path("saved").exists():
+        time.sleep(0.01)"""
 
 
 @pytest.fixture
@@ -156,6 +163,45 @@ def test_from_the_page(page: Page, tmp_path: Path) -> None:
         browser.until(f"{says}.includes('The whole report: outputs/page-')")
         browser.until("!document.getElementById('train-now').disabled")
         assert not browser.complaints()
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="no Chromium")
+def test_one_that_another_tab_started_is_watched_and_late_answers_say_nothing(
+    page: Page, job: TrainingJob, tmp_path: Path
+) -> None:
+    with Chromium(str(find_chromium()), tmp_path / "profile") as browser:
+        browser.before(BAD_NETWORK)
+        browser.open(f"http://127.0.0.1:{page.port}/")
+        browser.until("document.getElementById('train-now')?.offsetParent != null")
+        browser.until("window.sent.includes('/training')")
+        job.start()
+        browser.value("document.getElementById('train-now').focus()")
+        browser.value("document.getElementById('train-now').click()")
+        says = "document.getElementById('training').textContent"
+        browser.until(f"{says}.includes('Step 6 of 10: train the adapter')")
+        assert browser.value("document.activeElement.id") == "train-stop"
+        browser.value("window.late['/training'] = 1500; window.sent.length = 0")
+        browser.until("window.sent.includes('/training')")  # it says that one is running
+        browser.value("document.getElementById('train-stop').click()")
+        browser.until("window.sent.includes('/training/stop')")
+        browser.value("window.late['/training'] = 0")
+        browser.until(f"{says}.includes('stopped; go on with')")
+        time.sleep(1.6)
+        assert "stopped; go on with" in browser.value(says)
+
+
+def test_a_second_stop_does_not_end_it_unsaved(job: TrainingJob) -> None:
+    script = Path("stand_in.py")
+    script.write_text(script.read_text().replace("def stopped(*_):", STOPPED_AGAIN))
+    job.start()
+    until(job, running=True, line="5/10 loss 1.5")
+    job.stop()
+    until(job, running=True, line="saving")
+    job.stop()
+    time.sleep(0.3)
+    Path("saved").touch()
+    state = until(job, running=False)
+    assert state["says"] == ["stopped; go on with: moontune run --resume"]
 
 
 def test_after_a_run_the_new_clips_count(finished_run) -> None:

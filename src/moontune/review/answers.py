@@ -29,12 +29,12 @@ _FIELDS = {  # what each request says
     "/review/list": ("filter", "search", "key", "start"),
     "/review/step": ("filter", "search", "key", "to"),
     "/review/clip": ("filter", "search", "key"),
-    "/review/keep": ("key",),
+    "/review/keep": ("key", "text"),  # the text that was seen
     "/review/correct": ("key", "text"),
     "/review/edit": ("key", "text"),
     "/review/drop": ("key", "reason"),
     "/review/split": ("key", "at", "first", "second"),
-    "/review/undo": (),
+    "/review/undo": ("steps",),  # that were seen
     "/review/differences": ("key", "text"),
     "/review/progress": ("key",),
     "/review/sound": ("key",),
@@ -215,7 +215,13 @@ def _decided(desk: Desk, said: str) -> dict[str, Any]:
 
 
 def _keep(desk: Desk, given: dict[str, str]) -> dict[str, Any]:
-    desk.review.decide(given["key"], "keep", given.get("text"))
+    """Keep a clip as it was seen. Raises GoneError where another page changed its text."""
+    desk.review.keep_seen(given["key"], given["text"])
+    return _decided(desk, "Kept")
+
+
+def _correct(desk: Desk, given: dict[str, str]) -> dict[str, Any]:
+    desk.review.decide(given["key"], "keep", given["text"])
     return _decided(desk, "Kept")
 
 
@@ -246,7 +252,13 @@ def _split(desk: Desk, given: dict[str, str]) -> dict[str, Any]:
 
 
 def _undo(desk: Desk, given: dict[str, str]) -> dict[str, Any]:
-    key = desk.review.undo()
+    """The last step taken back, where it is the last that was seen: another page may have gone on,
+    or the answer to the same request was lost."""
+    with desk.review.lock:
+        if given["steps"] != str(desk.review.steps):
+            said = "Not undone: something else was done meanwhile; U undoes the last that is now"
+            return {"key": None, "said": said, **_figures(desk)}
+        key = desk.review.undo()
     if key is None:
         return {"key": None, "said": "Nothing to undo", **_figures(desk)}
     left = counted(desk.review.steps, "step") if desk.review.steps else "nothing"
@@ -270,7 +282,7 @@ _ANSWERS: dict[str, Callable[[Desk, dict[str, str]], dict[str, Any]]] = {
     "/review/step": _step,
     "/review/clip": _clip,
     "/review/keep": _keep,
-    "/review/correct": _keep,
+    "/review/correct": _correct,
     "/review/edit": _edit,
     "/review/drop": _drop,
     "/review/split": _split,

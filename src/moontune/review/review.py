@@ -136,6 +136,14 @@ class Review:
             new = None if text == clip.text else text
             self._add(key, Decision(action, new, checked_reason(reason)))
 
+    def keep_seen(self, key: str, text: str) -> None:
+        """Keep a clip whose text is this one. Raises UserError as `decide` does, and GoneError
+        where it is another by now."""
+        with self.lock:
+            if key in self._clips and self.text(key) != text:
+                raise GoneError
+            self.decide(key, "keep")
+
     def split(self, key: str, at_s: float, seconds: float, texts: tuple[str, str]) -> None:
         """Cut a clip of so many seconds in two. Raises UserError as `decide` does."""
         with self.lock:

@@ -5,6 +5,7 @@ The application; the models are handed in.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 from collections import OrderedDict
@@ -19,7 +20,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from moontune.data.audio import SAMPLE_RATE_HZ
-from moontune.errors import UserError
 from moontune.evaluation.word_diff import diff_words
 from moontune.languages.words import gaps_before
 from moontune.serve.counts import Hypothesis, difference, sentence, with_confidences
@@ -62,7 +62,9 @@ class _State:
     clips: OrderedDict[str, tuple[np.ndarray, list[Hypothesis]]] = field(
         default_factory=OrderedDict
     )
-    kept: list[tuple[str, list[Hypothesis]]] = field(default_factory=list)  # since the start
+    # Since the start, by key.
+    kept: dict[str, tuple[str, list[Hypothesis]]] = field(default_factory=dict)
+    keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -95,7 +97,7 @@ def application(
 
     return page_application(
         (_HERE, "serve.html.j2"),
-        {"text": text, "folder": str(corrected.folder), "seconds": limits.seconds},
+        {"text": text, "folder": str(corrected.folder), "limits": limits},
         _FILES,
         {
             "/transcribe": transcribe,
@@ -154,20 +156,20 @@ async def _keep(
     request: Request, state: _State, corrected: CorrectedClips, limits: Limits
 ) -> dict[str, Any]:
     key, text, speaker = await words(request, limits.patience_s, "id", "text", "speaker")
-    if key not in state.clips:
-        raise Refused(410, "this clip is not remembered any more; send it again")
-    # At once: a clip is kept once, also when that is asked for twice.
-    samples, hypotheses = state.clips.pop(key)
-    try:
-        count = await run_in_threadpool(
-            corrected.add, samples, text, speaker, heard=hypotheses[-1].text
-        )
-    except UserError:
-        state.clips[key] = samples, hypotheses
-        raise
-    state.kept.append((text, hypotheses))
+    async with state.keeping:  # once, also when that is asked for twice: an answer may be lost
+        if key in state.kept and state.kept[key][0] != text:
+            raise Refused(409, "this clip is kept already; mend it in the list below")
+        if key not in state.kept:
+            if key not in state.clips:
+                raise Refused(410, "this clip is not remembered any more; send it again")
+            samples, hypotheses = state.clips[key]
+            await run_in_threadpool(
+                corrected.add, samples, text, speaker, heard=hypotheses[-1].text
+            )
+            state.clips.pop(key, None)  # or it was forgotten meanwhile
+            state.kept[key] = text, hypotheses
+    kept = list(state.kept.values())
     return {
-        "count": count,
-        "errors": sentence(state.kept[-1:]),
-        "since_start": sentence(state.kept) if len(state.kept) > 1 else "",
+        "errors": sentence([state.kept[key]]),
+        "since_start": sentence(kept) if len(kept) > 1 else "",
     }

@@ -20,7 +20,7 @@ _FIELDS = {  # what each request says
     "/kept/change": ("key", "text", "speaker"),
     "/kept/delete": ("key",),
     "/kept/restore": ("key",),
-    "/kept/erase": (),
+    "/kept/erase": ("key",),  # of the last deleted one that was seen
 }
 KEPT_PATHS = tuple(_FIELDS)
 
@@ -51,7 +51,7 @@ def _changed_list(
         case "/kept/restore":
             corrected.restore(*given)
         case "/kept/erase":
-            corrected.erase()
+            corrected.erase(*given)
     kept = corrected.listed()
     count, seconds = len(kept.clips), kept.seconds
     return {

@@ -131,7 +131,8 @@ def _code_page(code: AccessCode) -> Starlette:
         return response
 
     async def nothing(request: Request) -> Response:
-        text = "load this page again, and give the code that the terminal shows"
+        code = "give the code that the terminal shows"
+        text = f"open this address in another tab, {code}, and go on here"
         return as_json({"error": text}, 403)
 
     page = (_HERE, "code.html.j2")

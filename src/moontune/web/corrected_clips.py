@@ -218,19 +218,28 @@ class CorrectedClips:
                 self._write(lines)
             self._write_bin([d for d in deleted if d is not found[-1]])
 
-    def erase(self) -> int:
+    def erase(self, last: str | None = None) -> int:
         """Remove what was deleted for good, with its audio where that lies in this folder and no
-        row names it; returns how many files."""
+        row names it; returns how many files. `last` is the key of the one that was deleted last:
+        what was deleted after it stays. Raises UserError if that is gone."""
         with self._changing() as lines:
-            rows = [self._clip(line) for line in lines]
-            used = {clip.utterance.audio_filepath for clip in rows if clip is not None}
+            bin_ = self._deleted()
+            keys = [_key(deleted.line) for deleted in bin_]
+            if last is not None and last not in keys:
+                raise GoneError
+            end = len(keys) if last is None else len(keys) - keys[::-1].index(last)
+            left = [self._clip(line) for line in [*lines, *(d.line for d in bin_[end:])]]
+            used = {clip.utterance.audio_filepath for clip in left if clip is not None}
             count = 0
-            for deleted in self._deleted():
+            for deleted in bin_[:end]:
                 clip = self._clip(deleted.line)
                 if clip is not None and self._is_own(clip.utterance.audio_filepath, used):
                     clip.utterance.audio_filepath.unlink()
                     count += 1
-            self._bin.unlink(missing_ok=True)
+            if bin_[end:]:
+                self._write_bin(bin_[end:])
+            else:
+                self._bin.unlink(missing_ok=True)
         return count
 
     def _is_own(self, audio: Path, used: set[Path]) -> bool:

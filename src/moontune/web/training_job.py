@@ -38,6 +38,7 @@ class _Job:
     stage: str = ""
     line: str = ""  # the last that it printed
     mistake: str = ""  # the last on its standard error
+    stopping: bool = False  # a second signal would end it at once, unsaved
     readers: list[threading.Thread] = field(default_factory=list)
 
 
@@ -78,8 +79,10 @@ class TrainingJob:
     def stop(self) -> None:
         """Have it finish its update and save; nothing where none is running."""
         with self._lock:
-            if self._job is not None and self._job.process.poll() is None:
-                self._job.process.send_signal(signal.SIGINT)
+            job = self._job
+            if job is not None and job.process.poll() is None and not job.stopping:
+                job.stopping = True
+                job.process.send_signal(signal.SIGINT)
 
     def end(self, tell: Callable[[str], None]) -> None:
         """Stop the one that runs and wait until it is saved; `tell` gets how it is gone on with."""

@@ -2,7 +2,7 @@
 // yet stays here, also where keeping it failed.
 import { RATE, openMicrophone, peakOf, wav } from "/microphone.js";
 import { keyOf } from "/keys.js";
-import { at, meta } from "/request.js";
+import { at, copy, inTurn, meta } from "/request.js";
 import { offerTraining } from "/training.js";
 import * as takes from "/takes.js";
 
@@ -10,7 +10,9 @@ const MOST_SECONDS = Number(meta("seconds")), HEARD = 0.02, LOUD = 0.99;
 const items = [...document.querySelectorAll("#sentences li")];
 const sentences = items.map((item) => item.textContent.trim());
 const pending = new Map();  // takes that are not kept yet, by the sentence's place
-let kept = {}, place = 0, microphone = null, opening = null, recording = false, busy = false, deleted = null, peak = 0;
+const busy = new Set();  // places whose take is on its way
+const turn = inTurn();
+let kept = {}, known = false, place = 0, microphone = null, opening = null, starting = false, recording = false, deleted = null, peak = 0;
 
 const say = (text, bad = false) => {
   at("status").textContent = text;
@@ -36,7 +38,7 @@ function draw() {
   at("record").hidden = Boolean(take || there) && !recording;
   at("cancel").hidden = !recording;
   at("keep").hidden = !take || recording;
-  at("keep").disabled = busy;
+  at("keep").disabled = busy.has(place);
   at("keep").classList.toggle("main", !take?.warnings?.length);
   at("keep-label").textContent = take?.warnings?.length ? "Keep it anyway" : "Keep";
   at("play").hidden = at("redo").hidden = !(take || there) || recording;
@@ -64,6 +66,7 @@ function drawWarnings(lines) {
 }
 
 function take(found) {
+  known = true;
   kept = Object.fromEntries(Object.entries(found.takes));
   at("line").textContent = found.line;
   at("bar").style.transform = `scaleX(${Object.keys(kept).length / sentences.length})`;
@@ -103,15 +106,22 @@ function hears(block, length) {
   peak = Math.max(peakOf(block), peak * 0.9);
   at("level").firstElementChild.style.transform = `scaleX(${fullness(peak)})`;
   at("level").classList.toggle("loud", peak >= LOUD);
-  if (peak >= HEARD) tellMicrophone("The microphone hears you.");
+  if (peak >= HEARD && !microphone?.ended()) tellMicrophone("The microphone hears you.");
   if (!recording) return;
   at("clock").textContent = clock(length / RATE);
   if (length >= MOST_SECONDS * RATE) stop();
 }
 
+// Unplugged: what was said until then is there.
+function gone() {
+  if (recording) stop();
+  tellMicrophone("The microphone is gone. Plug one in, and press Space.", true);
+}
+
 async function open() {
   if (microphone && !microphone.ended()) return microphone.wake();
-  opening ??= openMicrophone(hears);
+  if (!opening) microphone?.close();
+  opening ??= openMicrophone(hears, gone);
   try {
     microphone = await opening;
     tellMicrophone(microphone.awake() ? "The microphone is open; say something and look at the bar." : "Press a key, and the microphone wakes.");
@@ -124,11 +134,15 @@ async function open() {
 }
 
 async function start() {
-  if (recording || busy) return;
+  const here = place;
+  if (recording || starting) return;
+  if (busy.has(here)) return say("The take is on its way still; a moment.");
   silence();
+  starting = true;
   await open();
   await microphone?.wake();
-  if (!microphone) return;
+  starting = false;
+  if (!microphone || place !== here) return;  // or the sentence is another by now
   deleted = null;
   recording = true;
   microphone.begin();
@@ -143,54 +157,66 @@ function ended() {
 }
 
 async function stop() {
-  const samples = ended(), here = place;
+  const samples = ended().subarray(0, Math.floor(MOST_SECONDS * RATE)), here = place;
+  const sayHere = (...said) => { if (place === here) say(...said); };
   if (!samples.length) {
     say("Nothing came from the microphone; record it again.", true);
     return draw();
   }
   const made = { text: sentences[here], speaker: at("speaker").value, wav: wav(samples), warnings: null };
   pending.set(here, made);
-  busy = true;
+  busy.add(here);
   say("Listening to it…");
   draw();
   try {
     made.warnings = await takes.warnings(made);
-    say(made.warnings.length ? "" : `Sounds good: ${(samples.length / RATE).toFixed(1)} s.`);
+    sayHere(made.warnings.length ? "" : `Sounds good: ${(samples.length / RATE).toFixed(1)} s.`);
   } catch (error) {
-    say(`It could not be looked at (${error.message}). It is still here, and can be kept.`, true);
+    sayHere(`It could not be looked at (${error.message}). It is still here, and can be kept.`, true);
   }
-  busy = false;
+  busy.delete(here);
   draw();
 }
 
-// Takes.
+// Takes. What changes them is asked one after the other.
 
 async function keep() {
   const made = pending.get(place), here = place;
   if (!made) return place in kept ? skip() : undefined;
-  if (busy) return;
-  busy = true;
+  if (busy.has(here)) return;
+  busy.add(here);
   silence();
+  say("Keeping it…");
   draw();
   made.speaker = at("speaker").value;
   try {
-    take(await takes.keep(made, kept[here]?.key));
+    await turn(async () => {
+      if (!known) take(await takes.state());  // an answer that was lost may have said that it is kept
+      take(await takes.keep(made, kept[here]?.key));
+    });
     pending.delete(here);
-    busy = false;
+    busy.delete(here);
     if (place === here) skip(); else draw();  // whoever went on meanwhile is where they want to be
   } catch (error) {
-    busy = false;
-    say(`Not kept: ${error.message}. The take is still here; press Enter to try again.`, true);
+    known &&= error.status !== 0;
+    busy.delete(here);
+    const what = place === here ? "The take is still here; press Enter to try again." : `The take of sentence ${here + 1} is still there.`;
+    say(`Not kept: ${error.message}. ${what}`, true);
     if (error.status === 410) await refresh();
     draw();
   }
 }
 
+// `work` gives the folder's state, or nothing where there is nothing to do any more.
 async function changed(work) {
   try {
-    take(await work());
-    return true;
+    return await turn(async () => {
+      const found = await work();
+      if (found) take(found);
+      return Boolean(found);
+    });
   } catch (error) {
+    known &&= error.status !== 0;
     say(error.message, true);
     if (error.status === 410) await refresh();
     return false;
@@ -204,25 +230,34 @@ async function remove() {
   const there = kept[place], here = place;
   if (!there || pending.has(place)) return;
   silence();
-  if (!await changed(() => takes.remove(there.key))) return;
+  if (!await changed(async () => {
+    const found = known ? null : await takes.state();  // an answer that was lost may have said that it is deleted
+    if (found?.deleted.includes(there.key)) return found;
+    return kept[here]?.key === there.key && takes.remove(there.key);
+  })) return;
   deleted = { key: there.key, place: here };
-  say("Deleted.");
+  if (place === here) say("Deleted.");
   draw();
 }
 
 async function undo() {
   if (deleted?.place !== place) return;
-  const { key } = deleted;
-  if (!await changed(() => takes.restore(key))) return;
-  deleted = null;
-  say("It is back.");
+  const one = deleted;
+  if (!await changed(async () => {
+    const found = deleted === one && await takes.restore(one.key);
+    if (found) deleted = null;
+    return found;
+  })) return;
+  if (place === one.place) say("It is back.");
   draw();
 }
 
+let asked = 0;  // for sounds
 const player = new Audio();
 player.addEventListener("ended", silence);
 
 function silence() {
+  asked += 1;
   player.pause();
   at("play-label").textContent = "Play";
 }
@@ -231,13 +266,17 @@ async function play() {
   if (!player.paused) return silence();
   const made = pending.get(place), there = kept[place];
   if (!made && !there) return;
+  silence();
+  const mine = asked;
   try {
     const blob = made ? made.wav : await takes.heard(there.key);
+    if (mine !== asked) return;  // it came late: another sentence is there, or one is recorded
     URL.revokeObjectURL(player.src);
     player.src = URL.createObjectURL(blob);
     at("play-label").textContent = "Pause";
     await player.play();
   } catch (error) {
+    if (mine !== asked) return;
     silence();
     say(error.message, true);
   }
@@ -283,10 +322,7 @@ at("who").addEventListener("submit", (event) => {
 });
 at("speaker").value = meta("speaker") || localStorage.getItem("speaker") || "";
 at("speaker").addEventListener("input", () => localStorage.setItem("speaker", at("speaker").value));
-at("copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(at("command").textContent);
-  at("copy").textContent = "Copied";
-});
+at("copy").addEventListener("click", copy);
 addEventListener("beforeunload", (event) => { if (pending.size || recording) { event.preventDefault(); event.returnValue = true; } });
 for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => microphone?.wake());
 
@@ -295,7 +331,7 @@ open();
 try {
   const found = await takes.state();
   take(found);
-  place = found.next ?? 0;
+  if (!place && !recording && !starting && !pending.size) place = found.next ?? 0;  // nobody has begun
   draw();
   if (found.next === null) say("Every sentence has a take.");
 } catch (error) {

@@ -1,10 +1,10 @@
 import { keyOf } from "/keys.js";
 import { apart, ask, at, meta, said, sound } from "/request.js";
 import { offerTraining } from "/training.js";
-import { inUse, list, mark, wanted, whenChosen, whenFiltered } from "/review_list.js";
+import { inUse, list, listAgain, mark, wanted, whenChosen, whenFiltered } from "/review_list.js";
 
 const MODELS = meta("models").split(" "), REMEMBERED = 4, NUMBERED = 9;
-let clip = null, compared = null, saved = "", caret = null, figures = null, busy = false, queue = Promise.resolve();
+let clip = null, compared = null, saved = "", caret = null, figures = null, busy = false, queue = Promise.resolve(), asked = 0, going = 0, undoing = false;
 let waiting;  // for an end of the typing
 const player = new Audio(), sounds = new Map();  // by clip, the newest last
 
@@ -28,15 +28,33 @@ function doing(work, ofClip = true) {
       await work();
     } catch (error) {
       say(error.message, true);
-      if (error.status === 410) await step("open").catch((again) => say(again.message, true));
+      if (error.status === 410) await anew(error.message).catch((again) => say(again.message, true));
     }
     busy = false;
   });
   return queue;
 }
 
+// What ends at another clip. On the way there nothing is written, and no key is for the clip that is left.
+function leaving(work, ofClip = true) {
+  going += 1;
+  return doing(async () => {
+    at("text").readOnly = true;
+    await work();
+  }, ofClip).then(() => { at("text").readOnly = (going -= 1) > 0; });
+}
+
+// The clip as it is now, or the next where it is gone; what was written is told, so that it can be written again.
+async function anew(why) {
+  const mine = isChanged() ? ` You had written: ${apart(at("text").value)}` : "";
+  const found = await ask("/review/clip", body()).catch(() => ask("/review/step", body({ to: "open" })));
+  await show(found);
+  say(why + mine, true);
+}
+
 function counts(found) {
   figures = found;
+  asked += 1;
   const n = (v) => v.toLocaleString("en"), of = found.clips ? found.reviewed / found.clips : 0;
   const parts = [`Reviewed ${n(found.reviewed)} of ${n(found.clips)}`, `${found.reviewed_minutes.toFixed(1)} of ${found.minutes.toFixed(1)} minutes`];
   at("figures").textContent = [...parts, `${n(found.changed)} changed`, `${n(found.dropped)} dropped`].join(" · ");
@@ -61,7 +79,7 @@ async function show(found, said = "") {
   say(said);
   if (!clip) {
     at("done").focus({ preventScroll: true });
-    return list("");
+    return void listed();
   }
   saved = clip.text;
   caret = null;
@@ -71,9 +89,12 @@ async function show(found, said = "") {
   told();
   draw(clip);
   if (!document.activeElement || !at("side").contains(document.activeElement)) at("stage").focus({ preventScroll: true });
-  await Promise.all([load(clip.key), list(clip.key)]);
-  if (found.following) fetched(found.following);
+  load(clip.key).then(() => { if (found.following) fetched(found.following).catch(() => {}); });
+  listed();
 }
+
+// Without the list a clip can be worked on all the same.
+const listed = () => list(clip ? clip.key : "").catch((error) => say(error.message, true));
 
 const STATES = { kept: "kept", dropped: "dropped", open: "to review" };
 function told() {
@@ -152,6 +173,7 @@ async function take([text, kind, first, end, before, after], found) {
 
 async function write(text) {
   at("text").value = text;
+  caret = null;  // it was in another text
   at("stage").focus({ preventScroll: true });
   if (await save()) say("Taken. Enter keeps it.");
 }
@@ -161,12 +183,15 @@ async function save() {
   if (!isChanged()) return false;
   const sent = at("text").value, found = await ask("/review/edit", body({ text: sent }));
   saved = found.compared.text;
-  if (at("text").value === sent) at("text").value = saved;  // or it was typed on meanwhile
+  if (at("text").value === sent) {  // or it was typed on meanwhile
+    at("text").value = saved;
+    if (caret !== null) caret = plain(sent.slice(0, caret)).length;
+  }
   Object.assign(clip, { text: saved, state: "open", changed: clip.part || saved !== clip.original, draft: false });
   told();
   draw(found.compared);
   counts(found.figures);
-  if (!inUse()) await list(clip.key);
+  if (!inUse()) await listAgain().catch((error) => say(error.message, true));
   return true;
 }
 
@@ -179,8 +204,9 @@ async function compare() {
 const step = async (to, said) => show(await ask("/review/step", body({ to })), said);
 
 async function keep() {
-  const found = isChanged() ? await ask("/review/correct", body({ text: at("text").value })) : await ask("/review/keep", body());
-  saved = plain(at("text").value);
+  const text = at("text").value;
+  const found = await ask(isChanged() ? "/review/correct" : "/review/keep", body({ text: isChanged() ? text : saved }));
+  saved = plain(text);
   await onwards(found);
 }
 
@@ -194,9 +220,17 @@ async function onwards(found) {
 
 async function undo() {
   await save();
-  const found = await ask("/review/undo", "{}");
+  const found = await ask("/review/undo", JSON.stringify({ steps: String(figures.steps) }));
+  counts(found.figures);
   if (found.key) await show(await ask("/review/clip", body({ key: found.key })), `${found.said}.`);
   else say(`${found.said}.`);
+}
+
+// A step at a time: a second press while the first is on its way would undo what nobody saw.
+function undoSeen() {
+  if (undoing) return;
+  undoing = true;
+  leaving(undo, false).then(() => { undoing = false; });
 }
 
 // Between two words, where the share of the text is nearest that of the sound.
@@ -212,10 +246,14 @@ function wordsEnd(text, share) {
 }
 
 // At the caret, or else where the sound stands.
-async function split() {
+function split() {
   const text = at("text").value, share = player.duration ? player.currentTime / player.duration : 0;
   const place = caret ?? wordsEnd(text, share);
   const parts = { first: text.slice(0, place), second: text.slice(place), at: String(player.currentTime) };
+  leaving(() => splitAt(parts, text));  // there, however long what was asked before takes
+}
+
+async function splitAt(parts, text) {
   const found = await ask("/review/split", body(parts));
   saved = plain(text);
   const told = `${found.said} at ${Number(parts.at).toFixed(2)} s; this is the first part, the second comes next.`;
@@ -237,12 +275,15 @@ async function load(key) {
   let blob;
   if (player.src) URL.revokeObjectURL(player.src);
   player.removeAttribute("src");
+  player.load();  // or it still holds the sound of the clip before
   at("play").disabled = at("split").disabled = at("seek").disabled = true;
   drawWave(new Int16Array(0));
   try {
     blob = await fetched(key);
   } catch (error) {
-    return say(`No sound: ${error.message}`, true);
+    if (!clip || clip.key !== key) return;
+    at("play").disabled = false;  // asks again
+    return say(`No sound: ${error.message}. Play asks for it again.`, true);
   }
   if (!clip || clip.key !== key) return;
   player.src = URL.createObjectURL(blob);
@@ -291,6 +332,7 @@ function playing() {
 
 function toggle() {
   if (at("play").disabled) return;
+  if (!player.src) return load(clip.key);
   if (player.paused) player.play().catch((error) => say(`It cannot be played: ${error.message}`, true));
   else player.pause();
 }
@@ -317,18 +359,20 @@ function askWhy() {
 }
 
 const ACTS = {
-  Enter: () => doing(keep),
+  Enter: () => leaving(keep),
   e: () => { at("text").focus(); },
   t: () => { if (!at("take").hidden) at("take").click(); },
-  s: () => { if (!at("split").disabled) doing(split); },
+  s: () => { if (!at("split").disabled) split(); },
   d: askWhy,
-  u: () => doing(undo, false),
-  ArrowLeft: () => doing(async () => { await save(); await move("previous"); }, false),
-  ArrowRight: () => doing(async () => { await save(); await move("next"); }, false),
+  u: undoSeen,
+  ArrowLeft: () => leaving(async () => { await save(); await move("previous"); }, false),
+  ArrowRight: () => leaving(async () => { await save(); await move("next"); }, false),
   " ": toggle,
   ",": () => seek(player.currentTime - 0.1),
   ".": () => seek(player.currentTime + 0.1),
 };
+
+const WHILE_GOING = ["u", "ArrowLeft", "ArrowRight"];  // are of no clip
 
 async function move(to) {
   const found = await ask("/review/step", body({ to }));
@@ -341,8 +385,8 @@ document.addEventListener("keydown", (event) => {
   const on = event.target, key = keyOf(event);
   if (on.matches("textarea, input:not([type=checkbox])")) return;
   if (on.matches("button, summary, input") && (key === " " || key === "Enter")) return;  // its own
-  if (!clip && !["u", "ArrowLeft", "ArrowRight"].includes(key)) return;
-  if (event.repeat && !",.".includes(key)) return event.preventDefault();
+  if (!clip && !WHILE_GOING.includes(key)) return;
+  if ((event.repeat && !",.".includes(key)) || (going && !WHILE_GOING.includes(key))) return event.preventDefault();
   const act = ACTS[key] || (key >= "1" && key <= "9" && (() => at("lines").querySelector(`[data-number="${key}"]`)?.click()));
   if (!act) return;
   event.preventDefault();
@@ -353,7 +397,7 @@ at("text").addEventListener("keydown", (event) => {
   if (event.isComposing) return;
   if (event.key === "Enter") {
     event.preventDefault();
-    if (!event.repeat) doing(async () => { at("stage").focus({ preventScroll: true }); await keep(); });
+    if (!event.repeat) leaving(async () => { at("stage").focus({ preventScroll: true }); await keep(); });
   } else if (event.key === "Escape") {
     at("stage").focus({ preventScroll: true });
   }
@@ -368,7 +412,7 @@ at("text").addEventListener("blur", (event) => {
   if (next && next.matches("#keep, #split, .piece")) return;  // they save it themselves
   doing(save);
 });
-at("drop").addEventListener("submit", (event) => { event.preventDefault(); doing(drop); });
+at("drop").addEventListener("submit", (event) => { event.preventDefault(); leaving(drop); });
 at("drop-cancel").addEventListener("click", () => { at("drop").hidden = true; at("stage").focus({ preventScroll: true }); });
 at("reason").addEventListener("keydown", (event) => { if (event.key === "Escape") at("drop-cancel").click(); });
 at("search").addEventListener("keydown", (event) => { if (event.key === "Escape" || event.key === "Enter") at("stage").focus({ preventScroll: true }); });
@@ -384,27 +428,30 @@ byClick("play", toggle);
 byClick("previous", ACTS.ArrowLeft);
 byClick("next", ACTS.ArrowRight);
 at("take").addEventListener("click", () => doing(() => write(compared.heard.map((h) => h.text).pop())));
-at("again").addEventListener("click", () => doing(() => step("next")));
+at("again").addEventListener("click", () => leaving(() => step("next")));
 at("by-itself").checked = localStorage.getItem("by-itself") !== "off";
 at("by-itself").addEventListener("change", () => localStorage.setItem("by-itself", at("by-itself").checked ? "on" : "off"));
 
-whenChosen((key) => doing(async () => { await save(); await show(await ask("/review/clip", body({ key }))); }, false));
-whenFiltered(() => list(clip ? clip.key : "").catch((error) => say(error.message, true)));
+whenChosen((key) => leaving(async () => { await save(); await show(await ask("/review/clip", body({ key }))); }, false));
+whenFiltered((start) => list(clip ? clip.key : "", start).catch((error) => say(error.message, true)));
 
-window.addEventListener("pagehide", () => {
+// A phone takes a page that is hidden away without another word.
+function away() {
   if (!isChanged()) return;
   const headers = { "X-Moontune": meta("token") };
-  fetch("/review/edit", { method: "POST", keepalive: true, headers, body: body({ text: at("text").value }) });
-});
+  fetch("/review/edit", { method: "POST", keepalive: true, headers, body: body({ text: at("text").value }) }).catch(() => {});
+}
+window.addEventListener("pagehide", away);
+document.addEventListener("visibilitychange", () => { if (document.hidden) away(); });
 
 // While models listen: how far they are, what they heard in this clip, and the order of what is ahead.
 async function watch() {
   let ended = false;
   try {
-    const found = await ask("/review/progress", body()), before = figures ? figures.heard : 0;
-    counts(found.figures);
+    const then = asked, found = await ask("/review/progress", body()), before = figures ? figures.heard : 0;
+    if (then === asked) counts(found.figures);  // or what was done meanwhile counts
     await doing(async () => { if (clip && (found.models > compared.heard.length || (found.fault && !compared.fault))) await compare(); });
-    if (found.figures.heard !== before && !inUse() && !busy) await list(clip ? clip.key : "");
+    if (found.figures.heard !== before && !inUse() && !busy) await listAgain();
     ended = found.figures.error !== "" || found.figures.heard >= found.figures.clips;
   } catch { /* asked again */ }
   setTimeout(watch, ended ? 5000 : 1500);

@@ -2,7 +2,7 @@
 import { ask, at, said } from "/request.js";
 
 const MARKS = { kept: "✓", dropped: "×", open: "" };
-let chosen = "all", shown = null, onChoose = () => {}, key = "";
+let chosen = "all", shown = null, onChoose = () => {}, key = "", asked = 0;
 
 export const wanted = () => ({ filter: chosen, search: at("search").value });
 export const whenChosen = (listener) => { onChoose = listener; };
@@ -11,11 +11,14 @@ export const whenChosen = (listener) => { onChoose = listener; };
 export const inUse = () => at("list").matches(":hover") || at("list").contains(document.activeElement);
 
 export async function list(current, start = "") {
+  const mine = ++asked;
   key = current;
   const found = await ask("/review/list", JSON.stringify({ ...wanted(), key, start: String(start) }));
-  if (key === current) draw(found);
-  return found;
+  if (mine === asked) draw(found);  // or another list was asked for meanwhile
 }
+
+// The part that is shown, as it is now.
+export const listAgain = () => list(key, shown ? shown.start : "");
 
 function draw(found) {
   shown = found;
@@ -71,8 +74,8 @@ export function whenFiltered(listener) {
     });
   }
   let waiting;
-  at("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(listener, 200); });
+  at("search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(listener, 200, ""); });
+  at("earlier").addEventListener("click", () => listener(Math.max(0, shown.start - 1)));
+  at("later").addEventListener("click", () => listener(shown.start + shown.clips.length));
 }
 
-at("earlier").addEventListener("click", () => list(key, Math.max(0, shown.start - 1)));
-at("later").addEventListener("click", () => list(key, shown.start + shown.clips.length));

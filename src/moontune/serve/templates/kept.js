@@ -1,8 +1,9 @@
 // The list of what is kept: heard, mended, deleted, put back. The server's list is what counts.
-import { apart, ask, at, made, sound } from "/request.js";
+import { apart, ask, at, copy, inTurn, made, onSubmit, sound } from "/request.js";
 import { offerTraining } from "/training.js";
 
 const FIRST = 20;  // shown at once
+const turn = inTurn();
 let showAll = false, editing = false, last = null, listeners = [];
 
 const say = (text, bad = false) => {
@@ -15,16 +16,25 @@ export const onKept = (listener) => { listeners.push(listener); };
 // A change, and then the list as it is; what fails is said, and the list is asked for again.
 export async function kept(path = "/kept", body = {}) {
   try {
-    draw(await ask(path, JSON.stringify(body)));
+    await turn(async () => draw(await ask(path, JSON.stringify(body))));
     return true;
   } catch (error) {
+    if (error.status === 410 && path !== "/kept") await kept();
     say(error.message, true);
-    if (error.status === 410 && path !== "/kept") draw(await ask("/kept", "{}"));
     return false;
   }
 }
 
+// A button's work, once until it is done.
+async function once(button, work) {
+  button.disabled = true;
+  await work();
+  button.disabled = false;
+}
+
 function draw(found) {
+  const places = [...document.querySelectorAll("#kept li")];
+  const held = places.findIndex((item) => item.contains(document.activeElement));
   last = found;
   at("total").textContent = found.clips.length ? found.total : "";
   at("advice").textContent = found.advice;
@@ -42,6 +52,9 @@ function draw(found) {
   const lost = found.unreadable;
   say(lost ? `${lost} ${lost === 1 ? "row" : "rows"} of the manifest cannot be read, and stay as they are.` : "");
   for (const listener of listeners) listener(found.clips);
+  if (held < 0 || document.activeElement !== document.body) return;  // where one was with keys, one is again
+  const now = document.querySelectorAll("#kept li");
+  now[Math.min(held, now.length - 1)]?.querySelector("button:not([hidden], :disabled)")?.focus({ preventScroll: true });
 }
 
 function row(clip, gone = false) {
@@ -54,11 +67,11 @@ function row(clip, gone = false) {
   button("restore").hidden = !gone;
   button("play").addEventListener("click", () => play(clip, button("play")));
   button("edit").addEventListener("click", () => edit(clip, item));
-  button("restore").addEventListener("click", () => kept("/kept/restore", { key: clip.key }));
-  button("delete").addEventListener("click", async () => {
+  button("restore").addEventListener("click", () => once(button("restore"), () => kept("/kept/restore", { key: clip.key })));
+  button("delete").addEventListener("click", () => once(button("delete"), async () => {
     const place = [...at("list").children].indexOf(item);
-    if (await kept("/kept/delete", { key: clip.key })) offerUndo(clip, place);
-  });
+    if (await kept("/kept/delete", { key: clip.key }) && !editing) offerUndo(clip, place);
+  }));
   return item;
 }
 
@@ -79,7 +92,9 @@ async function play(clip, button) {
     const audio = document.createElement("audio");
     audio.controls = true;
     audio.src = URL.createObjectURL(await sound("/kept/sound", JSON.stringify({ key: clip.key })));
+    if (!button.isConnected) return;  // the list is another by now, and nothing there would stop it
     button.replaceWith(audio);
+    audio.focus({ preventScroll: true });
     audio.play().catch(() => {});  // a browser may want another click
   } catch (error) {
     say(error.message, true);
@@ -89,7 +104,7 @@ async function play(clip, button) {
 
 function edit(clip, item) {
   const form = made("edit");
-  form.text.value = clip.text;
+  write(form, clip.text);
   form.speaker.value = clip.speaker;
   item.replaceChildren(form);
   submittedByEnter(form);
@@ -97,12 +112,10 @@ function edit(clip, item) {
   editing = true;
   for (const button of at("list").querySelectorAll(".edit, .delete")) button.disabled = true;
   form.querySelector(".cancel").addEventListener("click", () => { editing = false; draw(last); });
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
+  onSubmit(form, async () => {
+    const mine = { key: clip.key, text: form.text.value, speaker: form.speaker.value };
     try {
-      const found = await ask("/kept/change", JSON.stringify({ key: clip.key, text: form.text.value, speaker: form.speaker.value }));
-      editing = false;
-      draw(found);
+      await turn(() => saved(mine));
       say("Saved.");
     } catch (error) {
       form.querySelector(".told").className = "note told worse";
@@ -111,18 +124,39 @@ function edit(clip, item) {
   });
 }
 
+const plain = (text) => text.split(/\s+/).filter(Boolean).join(" ");
+
+// Where the row is another by now it may be this very change, whose answer was lost.
+async function saved(mine) {
+  let found;
+  try {
+    found = await ask("/kept/change", JSON.stringify(mine));
+  } catch (error) {
+    if (error.status !== 410) throw error;
+    found = await ask("/kept", "{}");
+    const there = found.clips.some((clip) => clip.text === plain(mine.text) && clip.speaker === plain(mine.speaker));
+    if (!there) { draw(found); throw error; }
+  }
+  editing = false;
+  draw(found);
+}
+
+// A text to be mended, with the caret at its end; what it was is its default.
+export function write(form, text) {
+  form.text.defaultValue = text;
+  form.text.setSelectionRange(text.length, text.length);
+}
+
 // A text is one line: Enter ends it.
 export function submittedByEnter(form) {
   form.text.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
-    form.requestSubmit();
+    if (!event.repeat) form.requestSubmit();
   });
 }
 
 at("all").addEventListener("click", () => { showAll = true; draw(last); });
-at("erase").addEventListener("click", async () => { if (await kept("/kept/erase")) say("Erased."); });
-at("copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(at("command").textContent);
-  at("copy").textContent = "Copied";
-});
+// What is shown there, and nothing that was deleted elsewhere meanwhile.
+at("erase").addEventListener("click", async () => { if (await kept("/kept/erase", { key: last.deleted[0].key })) say("Erased."); });
+at("copy").addEventListener("click", copy);

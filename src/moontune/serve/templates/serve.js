@@ -1,9 +1,11 @@
-import { kept, onKept, submittedByEnter } from "/kept.js";
+import { kept, onKept, submittedByEnter, write } from "/kept.js";
 import { RATE, listen, peakOf, wav } from "/microphone.js";
-import { apart, ask, at, made, meta, said } from "/request.js";
+import { apart, ask, at, inTurn, made, meta, onSubmit, said } from "/request.js";
 
-const MOST_SECONDS = Number(meta("seconds")), UNSURE = 0.5;
-let recording = null, starting = false, number = 0;
+const MOST_SECONDS = Number(meta("seconds")), MEGABYTES = Number(meta("megabytes")), HEARING_S = 3600, UNSURE = 0.5;
+const NO_USE = [413, 415];  // to send it again
+const hearing = [];  // names
+let recording = null, starting = false, number = 0, notice = "";
 
 const say = (text, bad = false) => {
   at("status").textContent = text;
@@ -21,22 +23,45 @@ async function decoded(blob) {
   return wav(mono);
 }
 
-async function hear(blob, name, prompted = "") {
-  say(`Listening to ${apart(name)}…`);
+// Its transcripts, and the sound that they are of.
+async function transcribed(blob) {
+  const refused = (status, text) => Object.assign(new Error(text), { status });
+  if (blob.size > 1e6 * MEGABYTES) throw refused(413, `more than ${MEGABYTES} MB; send less`);
+  await blob.slice(0, 1).arrayBuffer().catch(() => { throw refused(415, "it cannot be read; is it a folder, or gone?"); });
   try {
-    let found;
-    try {
-      found = await ask("/transcribe", blob);
-    } catch (error) {
-      if (error.status !== 415) throw error;
-      try { blob = await decoded(blob); } catch { throw error; }
-      found = await ask("/transcribe", blob);
-    }
-    show(found, blob, name, prompted);
-    say("");
+    return { found: await ask("/transcribe", blob, HEARING_S), blob };
   } catch (error) {
-    say(`${apart(name)}: ${error.message}`, true);
+    if (error.status !== 415) throw error;
+    try { blob = await decoded(blob); } catch { throw error; }
+    return { found: await ask("/transcribe", blob, HEARING_S), blob };
   }
+}
+
+async function hear(sound, name, prompted = "") {
+  hearing.push(name);
+  tellHearing();
+  try {
+    const { found, blob } = await transcribed(sound);
+    show(found, blob, name, prompted);
+  } catch (error) {
+    unheard(sound, name, prompted, error);
+  }
+  hearing.splice(hearing.indexOf(name), 1);
+  tellHearing();
+}
+
+function tellHearing() {
+  say(hearing.length ? `Listening to ${hearing.map(apart).join(", ")}…` : notice, !hearing.length && notice !== "");
+}
+
+// What was said is not lost with a network: it stays until it is heard, or dismissed.
+function unheard(blob, name, prompted, error) {
+  const item = made("unheard-row"), again = item.querySelector(".again");
+  item.querySelector(".note").textContent = `${apart(name)}: ${error.message}`;
+  again.hidden = NO_USE.includes(error.status);
+  again.addEventListener("click", () => { item.remove(); hear(blob, name, prompted); });
+  item.querySelector(".forget").addEventListener("click", () => { item.remove(); at("record").focus({ preventScroll: true }); });
+  at("unheard").append(item);
 }
 
 // A word that is more likely wrong than right, by the model's own beams.
@@ -80,37 +105,56 @@ function show(found, blob, name, prompted) {
     clip.querySelector(".sure").textContent = `Dotted: less than half sure (${basis.join("; ")}).`;
   }
   const form = clip.querySelector("form"), told = form.querySelector(".told");
-  form.text.value = prompted || found.models.map((m) => m.text).filter(Boolean).pop() || "";
+  write(form, prompted || found.models.map((m) => m.text).filter(Boolean).pop() || "");
   form.speaker.value = localStorage.getItem("speaker") || "";
   if (prompted) told.textContent = "This is the sentence you were given; mend it if you said it otherwise.";
   submittedByEnter(form);
-  form.querySelector(".discard").addEventListener("click", () => { clip.remove(); emptied(); });
-  form.addEventListener("submit", (event) => { event.preventDefault(); keep(found.id, clip, form, prompted); });
+  form.querySelector(".discard").addEventListener("click", () => {
+    clip.remove();
+    emptied();
+    at("record").focus({ preventScroll: true });
+  });
+  const heard = { id: found.id, blob };
+  onSubmit(form, () => keep(heard, clip, form, prompted));
+  const inHand = document.activeElement.closest(".heard");  // nothing comes between a hand and what it is about to press
   at("clips").hidden = false;
-  at("score").after(clip);
-  if (!recording) form.text.focus({ preventScroll: true });
+  (inHand ? [...document.querySelectorAll(".heard")].pop() : at("score")).after(clip);
+  if (!recording && !document.activeElement.matches("textarea, input")) form.text.focus({ preventScroll: true });
 }
 
 function emptied() { at("clips").hidden = !document.querySelector(".heard"); }
 
-async function keep(id, clip, form, prompted) {
-  const told = form.querySelector(".told");
-  for (const button of form.querySelectorAll("button")) button.disabled = true;
+// A server of another start, or one that heard many since, has forgotten it: it is sent again.
+async function answer(heard, form) {
+  const asked = () => ask("/keep", JSON.stringify({ id: heard.id, text: form.text.value, speaker: form.speaker.value }));
   try {
-    const answer = await ask("/keep", JSON.stringify({ id, text: form.text.value, speaker: form.speaker.value }));
+    return await asked();
+  } catch (error) {
+    if (error.status !== 410) throw error;
+    heard.id = (await ask("/transcribe", heard.blob, HEARING_S)).id;
+    return asked();
+  }
+}
+
+async function keep(heard, clip, form, prompted) {
+  const told = form.querySelector(".told");
+  told.className = "note told";
+  told.textContent = "Keeping it…";
+  try {
+    const { errors, since_start } = await answer(heard, form);
     localStorage.setItem("speaker", form.speaker.value);
     told.className = "note told better";
-    told.textContent = `Kept. ${answer.errors}.`;
-    at("score").textContent = answer.since_start && `Kept since the start: ${answer.since_start}.`;
+    told.textContent = `Kept. ${errors}.`;
+    at("score").textContent = since_start && `Kept since the start: ${since_start}.`;
     for (const part of form.querySelectorAll("label, button")) part.hidden = true;
     clip.classList.add("done");
-    at("record").focus({ preventScroll: true });
+    const on = document.activeElement;
+    if (on === document.body || clip.contains(on)) at("record").focus({ preventScroll: true });
     readNow.add(plain(prompted));
     await kept();
   } catch (error) {
     told.className = "note told worse";
     told.textContent = error.message;
-    for (const button of form.querySelectorAll("button")) button.disabled = false;
   }
 }
 
@@ -122,7 +166,9 @@ let place = 0, done = new Set(), reading = localStorage.getItem("prompts") !== "
 
 const prompted = () => (reading && prompts.length ? prompts[place] : "");
 
+// While one is being read it stays.
 function nextPrompt(from) {
+  if (recording) return;
   const unread = (i) => !done.has(plain(prompts[i % prompts.length]));
   let next = from;
   while (next < from + prompts.length && !unread(next)) next += 1;
@@ -167,6 +213,10 @@ async function start() {
       at("level").firstElementChild.style.transform = `scaleX(${Math.min(1, 1.6 * Math.sqrt(peakOf(block)))})`;
       at("clock").textContent = minutes(length / RATE);
       if (length >= MOST_SECONDS * RATE && recording) finish();
+    }, () => {
+      if (!recording) return;
+      notice = "The microphone is gone; what was said until then is below.";
+      finish();
     });
   } catch (error) {
     return say(`No microphone: ${error.message}. Allow it for this page, or drop a file.`, true);
@@ -175,26 +225,31 @@ async function start() {
   }
   recording = { stop, prompt: prompted() };
   lit(true);
-  say("");
+  notice = "";
+  tellHearing();
 }
 
 function lit(on) {
   document.body.classList.toggle("recording", on);
   at("record-label").textContent = on ? "Stop" : "Record";
   at("level").hidden = at("clock").hidden = !on;
+  for (const button of document.querySelectorAll("#prompt button, #prompt-on")) button.disabled = on;
+  if (prompts.length && !on) nextPrompt(place);
 }
 
-async function finish() {
+function finish() {
   const { stop, prompt } = recording;
   recording = null;
   lit(false);
-  const samples = await stop();
+  const samples = stop().subarray(0, Math.floor(MOST_SECONDS * RATE));
   number += 1;
   if (samples.length) hear(wav(samples), `Recording ${number}`, prompt);
+  else say("Nothing came from the microphone; record it again.", true);
 }
 
 at("record").addEventListener("click", () => (recording ? finish() : start()));
-const each = async (files) => { for (const file of files) await hear(file, file.name); };
+const turn = inTurn();
+const each = (files) => { for (const file of files) turn(() => hear(file, file.name)); };
 at("file").addEventListener("change", (event) => {
   const files = [...event.target.files];
   event.target.value = "";
@@ -212,3 +267,8 @@ document.addEventListener("drop", (event) => {
   document.body.classList.remove("dropping");
   each([...event.dataTransfer.files]);
 });
+
+// What leaving the page would lose.
+const isLost = () => recording || hearing.length || at("unheard").querySelector(".again:not([hidden])") ||
+  [...document.querySelectorAll(".heard:not(.done) textarea, #list textarea")].some((text) => text.value !== text.defaultValue);
+addEventListener("beforeunload", (event) => { if (isLost()) { event.preventDefault(); event.returnValue = true; } });

@@ -1,8 +1,7 @@
 // Asks for the code that the terminal shows; who gave it finds the page itself at this address.
-import { ask, at } from "/request.js";
+import { ask, at, onSubmit } from "/request.js";
 
-at("enter").addEventListener("submit", async (event) => {
-  event.preventDefault();
+onSubmit(at("enter"), async () => {
   try {
     await ask("/code", JSON.stringify({ code: at("code").value }));
     location.reload();

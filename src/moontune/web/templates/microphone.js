@@ -5,13 +5,18 @@ export const RATE = 16000;
 const INSECURE = "browsers give it to secure addresses only, https:// or localhost, and this is none. " +
   "Start moontune with --host 0.0.0.0 and open the https:// address that it shows";
 
-// Open until `close`; `heard(block, length)` is told each block, and the length of what is taken so far. Between
-// `begin` and `taken`, which gives them, samples are taken.
-export async function openMicrophone(heard) {
+// Open until `close`; `heard(block, length)` is told each block, and the length of what is taken so far; `gone` that it
+// was unplugged. Between `begin` and `taken`, which gives them, samples are taken.
+export async function openMicrophone(heard, gone) {
   if (!navigator.mediaDevices) throw new Error(INSECURE);
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   const context = new AudioContext({ sampleRate: RATE });
-  await context.audioWorklet.addModule("/recorder.js");
+  const close = () => {
+    stream.getTracks().forEach((track) => track.stop());
+    return context.close().catch(() => {});  // it is closed
+  };
+  await context.audioWorklet.addModule("/recorder.js").catch((error) => { close(); throw error; });
+  stream.getTracks().forEach((track) => track.addEventListener("ended", gone));
   const source = context.createMediaStreamSource(stream), node = new AudioWorkletNode(context, "recorder");
   let blocks = null, length = 0;
   node.port.onmessage = ({ data }) => {
@@ -20,7 +25,7 @@ export async function openMicrophone(heard) {
   };
   source.connect(node);
   return {
-    wake: () => context.resume(),
+    wake: () => context.resume().catch(() => {}),  // it was closed meanwhile
     awake: () => context.state === "running",
     ended: () => stream.getTracks().every((track) => track.readyState === "ended"),
     begin() { blocks = []; length = 0; },
@@ -32,20 +37,18 @@ export async function openMicrophone(heard) {
       length = 0;
       return samples;
     },
-    async close() {
-      stream.getTracks().forEach((track) => track.stop());
-      await context.close();
-    },
+    close,
   };
 }
 
-// Listens until `stop`, which gives all samples.
-export async function listen(heard) {
-  const microphone = await openMicrophone(heard);
+// Listens until `stop`, which gives all samples, and none that come while it closes.
+export async function listen(heard, gone) {
+  const microphone = await openMicrophone(heard, gone);
   microphone.begin();
-  return async function stop() {
-    await microphone.close();
-    return microphone.taken();
+  return function stop() {
+    const samples = microphone.taken();
+    microphone.close();
+    return samples;
   };
 }
 

@@ -2,7 +2,7 @@
 import { ask, at } from "/request.js";
 
 const EVERY_MS = 1000;
-let place = null, next;
+let place = null, next, asked = 0;
 
 const part = (name, text, kind = "") => Object.assign(document.createElement(name), { textContent: text, className: kind });
 
@@ -26,14 +26,21 @@ export function offerTraining() {
   watch("/training");
 }
 
+// An answer that comes after a later question says nothing.
 async function watch(path) {
+  const mine = ++asked;
   clearTimeout(next);
+  let found;
   try {
-    draw(await ask(path, "{}"));
+    found = await ask(path, "{}");
   } catch (error) {
+    if (mine !== asked) return;
     place.says.replaceChildren(part("p", error.message, "worse"));
-    if (error.status === 0) soon();  // no answer: it may come back
+    if (error.status === 0) return soon();  // no answer: it may come back
+    found = path === "/training" ? null : await ask("/training", "{}").catch(() => null);  // one runs already
+    if (!found?.running) return;
   }
+  if (mine === asked) draw(found);
 }
 
 function soon() {
@@ -42,8 +49,10 @@ function soon() {
 }
 
 function draw(found) {
+  const held = [place.start, place.stop].includes(document.activeElement);
   place.start.disabled = found.running;
   place.stop.hidden = !found.running;
+  if (held) (found.running ? place.stop : place.start).focus({ preventScroll: true });
   if (found.running) {
     place.says.replaceChildren(part("p", found.stage || "Starting…"), part("p", found.line || "", "note"));
     return soon();
