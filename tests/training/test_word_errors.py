@@ -187,7 +187,7 @@ def test_settings_of_the_stage_follow_from_those_of_the_training() -> None:
     stage = settings_of_stage(usual)
     assert (stage.updates, stage.warmup, stage.validation_every) == (60, 6, 60)
     assert stage.peak_lr == pytest.approx(1e-4)
-    assert (stage.wise_ft, stage.early_stop_patience) == (1.0, 0)
+    assert (stage.wise_ft, stage.early_stop_patience) == (usual.wise_ft, 0)
 
 
 STAGE = TrainConfig(max_steps=12, lr=1e-2, mwer_steps=10, grad_accum=4)

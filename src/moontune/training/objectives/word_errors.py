@@ -34,7 +34,7 @@ _RATE = 0.5  # of the usual peak rate
 def settings_of_stage(config: TrainConfig) -> TrainConfig:
     """Settings of the stage on word errors that follows on a training by `config`.
 
-    What it begins with lies where the training's share of the way led, so all of its own way is
+    Of its own way, too, that begins where the training's share led, only that share (`wise_ft`) is
     gone. It is measured before its first and after its last update.
     """
     return replace(
@@ -45,7 +45,6 @@ def settings_of_stage(config: TrainConfig) -> TrainConfig:
         eval_every_steps=config.mwer_steps,
         early_stop_patience=0,
         ema_decay=0.95,
-        wise_ft=1.0,
         token_dropout=0.0,
     )
 
