@@ -235,8 +235,9 @@ def test_a_run_imports_them_and_takes_them_for_no_manifest(tmp_path: Path) -> No
     file = lines(tmp_path / "ls/p.jsonl", stretched("a.wav"))
     data = DataConfig(manifest=(file,))
     config = RunConfig(data=data, output=OutputConfig(output_dir=tmp_path / "outputs"))
-    [made] = with_imported(config, lambda text: None).data.manifest or ()
-    assert [(u.text, u.offset) for u in read_manifest(made)[0]] == [
+    made = with_imported(config, lambda text: None).data.manifest or ()
+    assert len(made) == 1
+    assert [(u.text, u.offset) for u in read_manifest(made[0])[0]] == [
         (TEXTS[0], 0.0),
         (TEXTS[1], 0.2),
     ]
