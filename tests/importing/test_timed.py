@@ -790,3 +790,20 @@ def test_data_in_a_caption_is_no_text(tmp_path: Path, data: str) -> None:
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert result.texts == [WHOLE[1]]
     assert result.reasons == [("talk.vtt:3", "bad row")]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"Oh, well" she said.', '{"cold"} is a set.', '{"a": 1} is an object.']
+)
+def test_a_caption_that_only_begins_as_data_is_a_text(tmp_path: Path, text: str) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.srt").write_text(srt((*WANTED[0], text), (*WANTED[1], WHOLE[1])))
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [text, WHOLE[1]]
+
+
+def test_beside_data_what_begins_as_data_is_no_text(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    cut = '{"spok'
+    cues = ((*WANTED[0], json.dumps({"spokenText": WHOLE[0]})), (*WANTED[1], cut))
+    (tmp_path / "in/talk.vtt").write_text(vtt(*cues))
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [WHOLE[0]]
