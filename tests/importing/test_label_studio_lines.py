@@ -136,6 +136,46 @@ def test_noises_beside_a_text_of_all_are_a_manifests(tmp_path: Path) -> None:
     run_import(tmp_path / "m").holds(TEXTS[:1], sounds)
 
 
+def a_row(audio: str, text: str, **more: Any) -> dict[str, Any]:
+    """A row of a manifest that another program wrote."""
+    return {"audio": audio, "text": text} | more
+
+
+@pytest.mark.parametrize("name", ["m.jsonl", "m.json"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"data": {"path": "a.wav"}, "annotations": []},
+        {"data": {"path": "a.wav"}, "annotations": [{"id": 1, "result": []}]},
+        {"task": {"data": {"path": "a.wav"}}, "result": []},
+        {"id": 7, "annotation_id": 1},  # of a session
+    ],
+)
+def test_rows_of_a_manifest_are_no_tasks(tmp_path: Path, name: str, more: dict[str, Any]) -> None:
+    sounds = clips(tmp_path / "m", "a.wav", "b.wav")
+    rows = [a_row("a.wav", TEXTS[0], **more), a_row("b.wav", TEXTS[1], **more)]
+    result = run_import(lines(tmp_path / "m" / name, *rows), output=tmp_path / "out")
+    result.holds(TEXTS[:2], sounds)
+    assert result.imported.sources[0].formats == ("manifest",)
+
+
+def test_parts_of_a_recording_are_a_manifests(tmp_path: Path) -> None:
+    [a] = clips(tmp_path / "m", "a.wav")
+    parts = [
+        {"audio": "a.wav", "id": 1, "annotation_id": i, "start": 0.2 * i, "duration": 0.2,
+         "text": TEXTS[i]} for i in range(2)
+    ]  # fmt: skip
+    file = lines(tmp_path / "m/p.jsonl", *parts)
+    run_import(file, output=tmp_path / "out").holds(TEXTS[:2], [a[:3200], a[3200:]])
+
+
+def test_a_manifest_is_taken_before_tasks_beside_it(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "m", "a.wav", "b.wav")
+    lines(tmp_path / "m/export.jsonl", task(1, "a.wav", "Not yet."))
+    lines(tmp_path / "m/train.jsonl", a_row("a.wav", TEXTS[0]), a_row("b.wav", TEXTS[1]))
+    run_import(tmp_path / "m").holds(TEXTS[:2], sounds)
+
+
 HEAD = ("audio", "id", "transcription", "annotator", "annotation_id", "updated_at")
 FIRST, LATER = "2026-03-01T10:00:00.5Z", "2026-03-02T10:00:00Z"
 

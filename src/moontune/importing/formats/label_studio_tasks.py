@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from moontune.data.rows.fields import FIELD_NAMES, channel_of
-from moontune.data.rows.label_studio import OF_ELSE, are_stretches, has_stretches
+from moontune.data.rows.fields import FIELD_NAMES, MILLISECONDS, channel_of, is_row
+from moontune.data.rows.label_studio import OF_ELSE, OF_LABEL_STUDIO, are_stretches, has_stretches
 from moontune.importing.audio_files import is_audio
 from moontune.importing.timed.captions import tidy
 from moontune.importing.values import BAD_ROW, MISSHAPEN, NO_TEXT
 
 NOBODY = "nobody annotated it"
+_TIMES = (FIELD_NAMES["offset"], MILLISECONDS["offset"])  # of a part of a recording
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,14 @@ def _number(value: dict[str, Any]) -> str:
     return str(number) if isinstance(number, str | int) else ""
 
 
+def may_be_first(value: dict[str, Any]) -> bool:
+    """Whether a file's first line may be of Label Studio, of which others follow."""
+    return not OF_LABEL_STUDIO.isdisjoint(value) or not is_row(value)
+
+
 def _is_task(value: dict[str, Any]) -> bool:
+    if is_row(value):  # a manifest's, whatever else it has
+        return False
     if isinstance(value.get("task"), dict):  # an annotation of a target storage
         data, made = value["task"].get("data"), [value]
     else:
@@ -247,10 +255,20 @@ def _min_task(value: dict[str, Any], where: str) -> Task:
 
 def _are_of_several(values: Sequence[dict[str, Any]]) -> bool:
     """Whether they are of JSON_MIN, without stretches, and a task is there once an annotator; else
-    a manifest says as much."""
+    a manifest says as much, and of parts of recordings more."""
     if not all("annotation_id" in value and "id" in value and _audios(value) for value in values):
         return False
-    return len({_number(value) for value in values}) < len(values)
+    if any(map(_is_part, values)) or not any(map(_has_text, values)):
+        return False
+    return len({(_number(value), _audio(value)) for value in values}) < len(values)
+
+
+def _is_part(value: dict[str, Any]) -> bool:
+    return any(name in value for names in _TIMES for name in names)
+
+
+def _has_text(value: dict[str, Any]) -> bool:
+    return any(map(names_text, _by_annotators(value)))
 
 
 def _min_whole(value: dict[str, Any], where: str) -> Task:
