@@ -213,7 +213,9 @@ def test_of_several_annotators_the_latest_text_is_taken(tmp_path: Path, suffix: 
     result = run_import(tmp_path / "t")
     result.holds(TEXTS[:2], sounds)
     assert sorted(reason for _, reason in result.reasons) == ["listed twice", "no text"]
-    assert "annotated twice: 1 recording, the latest text is taken" in result.told[1]
+    told = 'annotated twice: 1 recording, the latest text is taken, by "updated_at"'
+    assert told in result.told[1]
+    assert 'not used: "annotator", "annotation_id"' in result.told[1]
 
 
 def test_the_ground_truth_is_taken_before_the_latest(tmp_path: Path) -> None:
@@ -239,6 +241,13 @@ def test_where_it_is_not_told_which_text_counts_none_is_taken(
     assert result.texts == [TEXTS[2]]
     assert result.reasons == [("export.csv:2", "another text"), ("export.csv:3", "another text")]
     assert "left out: 2 rows of recordings with several texts, keep one of each" in result.told[1]
+
+
+def test_rows_of_audio_that_is_not_there_say_so(tmp_path: Path) -> None:
+    gone = (row("a", FIRST, audio="x.wav"), row("b", LATER, audio="x.wav"))
+    result = imported(tmp_path / "t", *gone)
+    assert [reason for _, reason in result.reasons] == ["no audio", "no audio"]
+    assert "annotated twice" not in result.told[1]
 
 
 def test_annotators_who_agree_are_one(tmp_path: Path) -> None:
