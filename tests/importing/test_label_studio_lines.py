@@ -250,6 +250,17 @@ def test_rows_of_audio_that_is_not_there_say_so(tmp_path: Path) -> None:
     assert "annotated twice" not in result.told[1]
 
 
+def test_of_another_programs_annotators_both_texts_are_taken_and_told(tmp_path: Path) -> None:
+    rows = [("a.wav", text, name, day) for text, name, day in
+            ((TEXTS[0], "ann", FIRST), (TEXTS[0].lower(), "bob", LATER))]  # fmt: skip
+    clips(tmp_path / "t", "a.wav")
+    with open(tmp_path / "t/x.csv", "w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows([("path", "text", "annotator", "updated_at"), *rows])
+    result = run_import(tmp_path / "t")
+    assert result.texts == [TEXTS[0], TEXTS[0].lower()]
+    assert any(line.startswith("1 clip has several texts") for line in result.told)
+
+
 def test_annotators_who_agree_are_one(tmp_path: Path) -> None:
     result = imported(tmp_path / "t", row(TEXTS[0], ""), row(TEXTS[0], ""))
     assert result.texts == [TEXTS[0], TEXTS[2]]

@@ -22,7 +22,7 @@ from moontune.system.formatting import counted
 
 _STRETCH = ("offset", "end", "duration", "offset_ms", "end_ms", "duration_ms", "channel")
 _WHEN = ("updated_at", "created_at")
-_DECIDING = ("ground_truth", *_WHEN)
+_OF_ITS_CSV = OF_LABEL_STUDIO - {"annotator"}  # which others' tables have too
 _DAY = re.compile(r"\d{4}-\d\d-\d\d.*")  # of which the later one is greater
 _MOST_NAMED = 4  # rows
 _TRUE = ("true", "1", "yes")
@@ -57,7 +57,7 @@ def of_annotators(
     """Which rows of a table, from its head on, are of a recording that another row tells better, or
     as well; of no table but Label Studio's. `place` is the table's file, and rows that are `hidden`
     are passed over."""
-    if not columns.has_head or OF_LABEL_STUDIO.isdisjoint(columns.heads):
+    if not columns.has_head or _OF_ITS_CSV.isdisjoint(columns.heads):
         return Annotated()
     groups: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
     for line, cells in records[1:]:
@@ -82,7 +82,7 @@ def of_annotators(
             left |= {row.line: (ANOTHER_TEXT, detail) for row in rows}
             open_rows += len(rows)
     told = []
-    decided_by = tuple(name for name in _DECIDING if earlier and name in columns.heads)
+    decided_by = _deciding(columns) if earlier else ()
     if earlier:
         by = " and ".join(f'"{name}"' for name in decided_by)
         text = f"the latest text is taken, by {by}"
@@ -93,6 +93,12 @@ def of_annotators(
             "each"
         )
     return Annotated(left, tuple(told), decided_by)
+
+
+def _deciding(columns: Columns) -> tuple[str, ...]:
+    """Heads of the columns that tell which row counts."""
+    days = [name for name in _WHEN if name in columns.heads]
+    return tuple(name for name in ("ground_truth", *days[:1]) if name in columns.heads)
 
 
 def _row(line: int, cells: Sequence[Cell], columns: Columns, place: Place) -> _Row | None:
