@@ -129,11 +129,33 @@ def test_tasks_whose_audio_has_no_suffix_say_so(tmp_path: Path, suffix: str) -> 
         run_import(file, output=tmp_path / "out")
 
 
-def test_noises_beside_a_text_of_all_are_a_manifests(tmp_path: Path) -> None:
+def test_tasks_of_which_most_lines_are_damaged_do_not_lack_audio(tmp_path: Path) -> None:
+    file = lines(tmp_path / "p.jsonl", task(1, "a.wav", TEXTS[0]))
+    file.write_text(file.read_text() + '{"x\n{"y\n')
+    with pytest.raises(UserError, match="is JSON lines") as told:
+        run_import(file, output=tmp_path / "out")
+    assert "names no audio" not in str(told.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"annotator": "ann"}, {"id": 1, "annotator": "ann"}])
+def test_noises_beside_a_text_of_all_are_a_manifests(tmp_path: Path, more: dict[str, Any]) -> None:
     sounds = clips(tmp_path / "m", "a.wav")
-    noises = [{"start": 0, "end": 0.2, "labels": ["dog"]}]
-    lines(tmp_path / "m/p.jsonl", {"audio": "a.wav", "text": TEXTS[0], "events": noises})
+    noises = [{"start": 0.0, "end": 0.2, "labels": ["dog"]}]
+    row = {"audio": "a.wav", "text": TEXTS[0], **more, "events": noises}
+    lines(tmp_path / "m/p.jsonl", row)
     run_import(tmp_path / "m").holds(TEXTS[:1], sounds)
+    (tmp_path / "p").mkdir()
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "p/p.parquet")
+    (tmp_path / "m/a.wav").rename(tmp_path / "p/a.wav")
+    run_import(tmp_path / "p").holds(TEXTS[:1], sounds)
+
+
+def test_labels_of_words_in_a_parquet_file_are_no_stretches_with_texts(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "p", "a.wav")
+    said = [{"start": 0.0, "end": 0.2, "text": "The", "labels": ["word"]}]
+    row = {"audio": "a.wav", "id": 1, "text": TEXTS[0], "annotator": "ann", "words": said}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "p/p.parquet")
+    run_import(tmp_path / "p").holds(TEXTS[:1], sounds)
 
 
 def a_row(audio: str, text: str, **more: Any) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from moontune.data.rows.fields import is_row
+from moontune.data.rows.label_studio import names_text
 from moontune.importing.audio_files import NotFoundError
 from moontune.importing.formats.label_studio_tasks import (
     NOBODY,
     Said,
     Task,
     may_be_first,
-    names_text,
     tasks_of,
 )
 from moontune.importing.tables.json_lines import (

@@ -14,7 +14,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from moontune.data.rows.fields import FIELD_NAMES, MILLISECONDS, channel_of, is_row
-from moontune.data.rows.label_studio import OF_ELSE, OF_LABEL_STUDIO, are_stretches, has_stretches
+from moontune.data.rows.label_studio import (
+    OF_ELSE,
+    OF_LABEL_STUDIO,
+    are_stretches,
+    by_annotators,
+    has_stretches,
+    names_text,
+)
 from moontune.importing.audio_files import is_audio
 from moontune.importing.timed.captions import tidy
 from moontune.importing.values import BAD_ROW, MISSHAPEN, NO_TEXT
@@ -76,11 +83,6 @@ def _broken(name: str, number: int) -> Task:
     """A line that is damaged, as where a file was cut off."""
     detail = "is no JSON object; export it again"
     return Task(f"{name}:task {number}", "", None, (), detail, BAD_ROW)
-
-
-def names_text(field: str) -> bool:
-    """Whether a field's name says that it is what is said."""
-    return field.lower() in FIELD_NAMES["text"]
 
 
 def _number(value: dict[str, Any]) -> str:
@@ -229,7 +231,7 @@ def _min_task(value: dict[str, Any], where: str) -> Task:
     audio, problem = _audio(value)
     speaker = _speaker(value)
     stretches = next(filter(are_stretches, value.values()), [])
-    names = [name for name in _by_annotators(value) if names_text(name)]
+    names = [name for name in by_annotators(value) if names_text(name)]
     fitting = [name for name in names if len(_texts(value[name])) == len(stretches)]
     if not stretches:
         problem = problem or "has no stretches, as others have; export as JSON"
@@ -268,13 +270,13 @@ def _is_part(value: dict[str, Any]) -> bool:
 
 
 def _has_text(value: dict[str, Any]) -> bool:
-    return any(map(names_text, _by_annotators(value)))
+    return any(map(names_text, by_annotators(value)))
 
 
 def _min_whole(value: dict[str, Any], where: str) -> Task:
     """A record of JSON_MIN whose text is of all of the audio."""
     audio, problem = _audio(value)
-    names = [name for name in _by_annotators(value) if names_text(name) and value[name]]
+    names = [name for name in by_annotators(value) if names_text(name) and value[name]]
     texts = {name: _texts(value[name]) for name in names}
     if [len(found) for found in texts.values()] != [1]:
         have = f"has {sum(map(len, texts.values()))} texts in {', '.join(names) or 'no field'}"
@@ -282,12 +284,6 @@ def _min_whole(value: dict[str, Any], where: str) -> Task:
     said = () if problem else (Said(tidy(texts[names[0]][0]), names[0]),)
     number, rank = _number(value), _rank(value)
     return Task(where, audio, _speaker(value), said, problem, number=number, rank=rank)
-
-
-def _by_annotators(value: dict[str, Any]) -> list[str]:
-    """A record's fields behind `id`; before it stands what the task had, as a model's text."""
-    names = [*value]
-    return names[names.index("id") + 1 :] if "id" in names else []
 
 
 def _written(text: str, field: str) -> dict[str, Any]:

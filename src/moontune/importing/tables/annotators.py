@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moontune.data.rows.empty_texts import SPELLINGS
-from moontune.data.rows.label_studio import OF_LABEL_STUDIO
+from moontune.data.rows.label_studio import OF_ITS_OWN
 from moontune.importing.audio_files import NotFoundError
 from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.delimited import Records
@@ -22,7 +22,6 @@ from moontune.system.formatting import counted
 
 _STRETCH = ("offset", "end", "duration", "offset_ms", "end_ms", "duration_ms", "channel")
 _WHEN = ("updated_at", "created_at")
-_OF_ITS_CSV = OF_LABEL_STUDIO - {"annotator"}  # which others' tables have too
 _DAY = re.compile(r"\d{4}-\d\d-\d\d.*")  # of which the later one is greater
 _MOST_NAMED = 4  # rows
 _TRUE = ("true", "1", "yes")
@@ -57,7 +56,7 @@ def of_annotators(
     """Which rows of a table, from its head on, are of a recording that another row tells better, or
     as well; of no table but Label Studio's. `place` is the table's file, and rows that are `hidden`
     are passed over."""
-    if not columns.has_head or _OF_ITS_CSV.isdisjoint(columns.heads):
+    if not columns.has_head or OF_ITS_OWN.isdisjoint(columns.heads):
         return Annotated()
     groups: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
     for line, cells in records[1:]:
