@@ -807,3 +807,23 @@ def test_beside_data_what_begins_as_data_is_no_text(tmp_path: Path) -> None:
     cues = ((*WANTED[0], json.dumps({"spokenText": WHOLE[0]})), (*WANTED[1], cut))
     (tmp_path / "in/talk.vtt").write_text(vtt(*cues))
     assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [WHOLE[0]]
+
+
+def test_numbers_of_captions_without_empty_lines_between_are_not_said(tmp_path: Path) -> None:
+    samples = recording(tmp_path / "in")
+    cues = zip(WANTED, WHOLE, strict=True)
+    content = srt(*((s, e, text) for (s, e), text in cues)).replace("\n\n", "\n")
+    before = "0\n-00:00:01,500 --> 00:00:00,400\nBefore the recording.\n"
+    (tmp_path / "in/talk.srt").write_text(before + content)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    assert result.reasons == [("talk.srt:2", "bad times")]
+
+
+def test_times_before_the_begin_in_a_remark_are_no_caption(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    note = "NOTE\n-00:00:01.500 --> 00:00:00.400 was cut\n\n"
+    content = vtt((*WANTED[0], WHOLE[0])).replace("NOTE nothing\n\n", note)
+    (tmp_path / "in/talk.vtt").write_text(content)
+    assert not run_import(tmp_path / "in", output=tmp_path / "out").left_out

@@ -34,6 +34,9 @@ def read_srt(path: Path, place: Place) -> list[Captioned]:
     """The captions of an SRT. Raises DamagedSourceError."""
     lines = read_text(path).text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     lines = [line.replace(",", ".") if _ARROW.match(line) else line for line in lines]
+    for at, (line, following) in enumerate(itertools.pairwise(lines)):
+        if line.strip().isdecimal() and (_ARROW.match(following) or _BEFORE.match(following)):
+            lines[at] = ""  # a number, which is of the text above where no empty line is between
     return [_captions(path, place, _HEAD + "\n".join(lines), added=_HEAD.count("\n"))]
 
 
@@ -91,12 +94,11 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
 def _before_begin(text: str, name: str, added: int) -> list[Dropped]:
     """Captions with a time before the recording, as Teams writes those of a meeting that had begun;
     webvtt-py passes them over."""
-    lines = enumerate(text.split("\n"), start=1)
     detail = "begins before the recording does"
     return [
         left_out(f"{name}:{n - added}", line.strip()[:60], BAD_TIMES, detail)
-        for n, line in lines
-        if _BEFORE.match(line)
+        for n, (above, line) in enumerate(itertools.pairwise(text.split("\n")), start=2)
+        if _BEFORE.match(line) and not (_ARROW.match(above) or above.startswith("NOTE"))
     ]
 
 
