@@ -443,9 +443,12 @@ def test_excel_a_text_of_which_a_row_is_hidden_is_not_of_all_of_the_recording(
     assert "left out: 2 rows beside merged cells of audio of which another row is" in result.told[1]
 
 
-def test_excel_a_hidden_row_that_says_nothing_more_leaves_the_text_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [TEXTS[0], "-", "?", None])
+def test_excel_a_hidden_row_that_says_nothing_more_leaves_the_text_whole(
+    tmp_path: Path, more: str | None
+) -> None:
     sounds = clips(tmp_path, *NAMES)
-    rows = [(NAMES[0], "a", TEXTS[0]), (None, "a", TEXTS[0]), (NAMES[2], "a", TEXTS[2])]
+    rows = [(NAMES[0], "a", TEXTS[0]), (None, "a", more), (NAMES[2], "a", TEXTS[2])]
     path = merged_audio(tmp_path, rows, "A2:A3")
     hide(path, 3)
     result = run_import(path, output=tmp_path / "out")
