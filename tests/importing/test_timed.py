@@ -821,6 +821,14 @@ def test_numbers_of_captions_without_empty_lines_between_are_not_said(tmp_path: 
     assert result.reasons == [("talk.srt:2", "bad times")]
 
 
+def test_numbers_that_are_said_are_texts(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    cues = zip(WANTED[:2], ("Three.", "2"), strict=True)
+    lines = (f"{clock(s)} --> {clock(e)}\n{text}\n" for (s, e), text in cues)
+    (tmp_path / "in/talk.srt").write_text("".join(lines) + "00:59:00,000 --> 00:59:01,000\nx\n")
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == ["Three.", "2"]
+
+
 def test_times_before_the_begin_in_a_remark_are_no_caption(tmp_path: Path) -> None:
     recording(tmp_path / "in")
     note = "NOTE\n-00:00:01.500 --> 00:00:00.400 was cut\n\n"

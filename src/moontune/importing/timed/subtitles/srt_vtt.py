@@ -7,7 +7,7 @@ import html
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,17 @@ def read_srt(path: Path, place: Place) -> list[Captioned]:
     """The captions of an SRT. Raises DamagedSourceError."""
     lines = read_text(path).text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     lines = [line.replace(",", ".") if _ARROW.match(line) else line for line in lines]
-    for at, (line, following) in enumerate(itertools.pairwise(lines)):
-        if line.strip().isdecimal() and (_ARROW.match(following) or _BEFORE.match(following)):
-            lines[at] = ""  # a number, which is of the text above where no empty line is between
+    if next(filter(str.strip, lines), "").strip("\ufeff ").isdecimal():
+        lines = [*_without_numbers(lines)]
     return [_captions(path, place, _HEAD + "\n".join(lines), added=_HEAD.count("\n"))]
+
+
+def _without_numbers(lines: Sequence[str]) -> Iterator[str]:
+    """Lines with nothing in place of captions' numbers, which would be of the text above where no
+    empty line is between."""
+    for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):
+        is_before_times = _ARROW.match(following) or _BEFORE.match(following)
+        yield "" if is_before_times and line.strip("\ufeff ").isdecimal() else line
 
 
 def read_vtt(path: Path, place: Place) -> list[Captioned]:
