@@ -129,11 +129,73 @@ def test_tasks_whose_audio_has_no_suffix_say_so(tmp_path: Path, suffix: str) -> 
         run_import(file, output=tmp_path / "out")
 
 
-def test_noises_beside_a_text_of_all_are_a_manifests(tmp_path: Path) -> None:
+def test_tasks_of_which_most_lines_are_damaged_do_not_lack_audio(tmp_path: Path) -> None:
+    file = lines(tmp_path / "p.jsonl", task(1, "a.wav", TEXTS[0]))
+    file.write_text(file.read_text() + '{"x\n{"y\n')
+    with pytest.raises(UserError, match="is JSON lines") as told:
+        run_import(file, output=tmp_path / "out")
+    assert "names no audio" not in str(told.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"annotator": "ann"}, {"id": 1, "annotator": "ann"}])
+def test_noises_beside_a_text_of_all_are_a_manifests(tmp_path: Path, more: dict[str, Any]) -> None:
     sounds = clips(tmp_path / "m", "a.wav")
-    noises = [{"start": 0, "end": 0.2, "labels": ["dog"]}]
-    lines(tmp_path / "m/p.jsonl", {"audio": "a.wav", "text": TEXTS[0], "events": noises})
+    noises = [{"start": 0.0, "end": 0.2, "labels": ["dog"]}]
+    row = {"audio": "a.wav", "text": TEXTS[0], **more, "events": noises}
+    lines(tmp_path / "m/p.jsonl", row)
     run_import(tmp_path / "m").holds(TEXTS[:1], sounds)
+    (tmp_path / "p").mkdir()
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "p/p.parquet")
+    (tmp_path / "m/a.wav").rename(tmp_path / "p/a.wav")
+    run_import(tmp_path / "p").holds(TEXTS[:1], sounds)
+
+
+def test_labels_of_words_in_a_parquet_file_are_no_stretches_with_texts(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "p", "a.wav")
+    said = [{"start": 0.0, "end": 0.2, "text": "The", "labels": ["word"]}]
+    row = {"audio": "a.wav", "id": 1, "text": TEXTS[0], "annotator": "ann", "words": said}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "p/p.parquet")
+    run_import(tmp_path / "p").holds(TEXTS[:1], sounds)
+
+
+def a_row(audio: str, text: str, **more: Any) -> dict[str, Any]:
+    """A row of a manifest that another program wrote."""
+    return {"audio": audio, "text": text} | more
+
+
+@pytest.mark.parametrize("name", ["m.jsonl", "m.json"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"data": {"path": "a.wav"}, "annotations": []},
+        {"data": {"path": "a.wav"}, "annotations": [{"id": 1, "result": []}]},
+        {"task": {"data": {"path": "a.wav"}}, "result": []},
+        {"id": 7, "annotation_id": 1},  # of a session
+    ],
+)
+def test_rows_of_a_manifest_are_no_tasks(tmp_path: Path, name: str, more: dict[str, Any]) -> None:
+    sounds = clips(tmp_path / "m", "a.wav", "b.wav")
+    rows = [a_row("a.wav", TEXTS[0], **more), a_row("b.wav", TEXTS[1], **more)]
+    result = run_import(lines(tmp_path / "m" / name, *rows), output=tmp_path / "out")
+    result.holds(TEXTS[:2], sounds)
+    assert result.imported.sources[0].formats == ("manifest",)
+
+
+def test_parts_of_a_recording_are_a_manifests(tmp_path: Path) -> None:
+    [a] = clips(tmp_path / "m", "a.wav")
+    parts = [
+        {"audio": "a.wav", "id": 1, "annotation_id": i, "start": 0.2 * i, "duration": 0.2,
+         "text": TEXTS[i]} for i in range(2)
+    ]  # fmt: skip
+    file = lines(tmp_path / "m/p.jsonl", *parts)
+    run_import(file, output=tmp_path / "out").holds(TEXTS[:2], [a[:3200], a[3200:]])
+
+
+def test_a_manifest_is_taken_before_tasks_beside_it(tmp_path: Path) -> None:
+    sounds = clips(tmp_path / "m", "a.wav", "b.wav")
+    lines(tmp_path / "m/export.jsonl", task(1, "a.wav", "Not yet."))
+    lines(tmp_path / "m/train.jsonl", a_row("a.wav", TEXTS[0]), a_row("b.wav", TEXTS[1]))
+    run_import(tmp_path / "m").holds(TEXTS[:2], sounds)
 
 
 HEAD = ("audio", "id", "transcription", "annotator", "annotation_id", "updated_at")
@@ -173,7 +235,9 @@ def test_of_several_annotators_the_latest_text_is_taken(tmp_path: Path, suffix: 
     result = run_import(tmp_path / "t")
     result.holds(TEXTS[:2], sounds)
     assert sorted(reason for _, reason in result.reasons) == ["listed twice", "no text"]
-    assert "annotated twice: 1 recording, the latest text is taken" in result.told[1]
+    told = 'annotated twice: 1 recording, the latest text is taken, by "updated_at"'
+    assert told in result.told[1]
+    assert 'not used: "annotator", "annotation_id"' in result.told[1]
 
 
 def test_the_ground_truth_is_taken_before_the_latest(tmp_path: Path) -> None:
@@ -199,6 +263,24 @@ def test_where_it_is_not_told_which_text_counts_none_is_taken(
     assert result.texts == [TEXTS[2]]
     assert result.reasons == [("export.csv:2", "another text"), ("export.csv:3", "another text")]
     assert "left out: 2 rows of recordings with several texts, keep one of each" in result.told[1]
+
+
+def test_rows_of_audio_that_is_not_there_say_so(tmp_path: Path) -> None:
+    gone = (row("a", FIRST, audio="x.wav"), row("b", LATER, audio="x.wav"))
+    result = imported(tmp_path / "t", *gone)
+    assert [reason for _, reason in result.reasons] == ["no audio", "no audio"]
+    assert "annotated twice" not in result.told[1]
+
+
+def test_of_another_programs_annotators_both_texts_are_taken_and_told(tmp_path: Path) -> None:
+    rows = [("a.wav", text, name, day) for text, name, day in
+            ((TEXTS[0], "ann", FIRST), (TEXTS[0].lower(), "bob", LATER))]  # fmt: skip
+    clips(tmp_path / "t", "a.wav")
+    with open(tmp_path / "t/x.csv", "w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows([("path", "text", "annotator", "updated_at"), *rows])
+    result = run_import(tmp_path / "t")
+    assert result.texts == [TEXTS[0], TEXTS[0].lower()]
+    assert any(line.startswith("1 clip has several texts") for line in result.told)
 
 
 def test_annotators_who_agree_are_one(tmp_path: Path) -> None:

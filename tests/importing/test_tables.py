@@ -57,6 +57,23 @@ def test_columns_are_found(tmp_path: Path, content: str) -> None:
     assert any("audio: " in line for line in result.told)
 
 
+def test_a_recording_with_several_texts_is_told(tmp_path: Path) -> None:
+    clips(tmp_path / "t", *NAMES)
+    (tmp_path / "t/t.csv").write_text(
+        f"path,text,start,end\na.wav,{TEXTS[0]},,\nb.wav,{TEXTS[1]},0,0.2\nb.wav,{TEXTS[2]},0.2,0.4\n"
+    )
+    assert not any("several texts" in line for line in run_import(tmp_path / "t").told)
+    (tmp_path / "t/u.csv").write_text(f"path,text\na.wav,The red goat.\na.wav,{TEXTS[0]}\n")
+    result = run_import(tmp_path / "t/u.csv", tmp_path / "t/t.csv", output=tmp_path / "out")
+    assert result.texts == ["The red goat.", *TEXTS]
+    line = (
+        "1 clip has several texts, as u.csv:2 and u.csv:3 say, and all are taken; of versions of "
+        "one text keep one"
+    )
+    assert line in result.told
+    assert line in result.imported.sources[-1].taken_for  # for a run that imports on its way
+
+
 def test_a_text_file_may_be_a_table(tmp_path: Path) -> None:
     sounds = clips(tmp_path / "t", *NAMES)
     (tmp_path / "t/prompts.txt").write_text(
@@ -396,6 +413,15 @@ def test_excel_versions_of_one_text_beside_a_cell_of_audio_are_left_out(tmp_path
     assert "left out: 2 rows beside merged cells of audio" in result.told[1]
 
 
+def test_excel_rows_beside_a_cell_of_audio_are_told_once_of_annotators_too(tmp_path: Path) -> None:
+    clips(tmp_path, *NAMES)
+    rows = [(NAMES[0], "a", TEXTS[0]), (None, "b", TEXTS[0].lower()), (NAMES[2], "a", TEXTS[2])]
+    book = openpyxl.load_workbook(merged_audio(tmp_path, rows, "A2:A3"))
+    book["Tabelle1"]["B1"] = "annotator"
+    book.save(tmp_path / "t.xlsx")
+    assert run_import(tmp_path / "t.xlsx", output=tmp_path / "out").told[1].count("left out") == 1
+
+
 def hide(path: Path, row: int) -> None:
     book = openpyxl.load_workbook(path)
     book["Tabelle1"].row_dimensions[row].hidden = True
@@ -417,9 +443,12 @@ def test_excel_a_text_of_which_a_row_is_hidden_is_not_of_all_of_the_recording(
     assert "left out: 2 rows beside merged cells of audio of which another row is" in result.told[1]
 
 
-def test_excel_a_hidden_row_that_says_nothing_more_leaves_the_text_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [TEXTS[0], "-", "?", None])
+def test_excel_a_hidden_row_that_says_nothing_more_leaves_the_text_whole(
+    tmp_path: Path, more: str | None
+) -> None:
     sounds = clips(tmp_path, *NAMES)
-    rows = [(NAMES[0], "a", TEXTS[0]), (None, "a", TEXTS[0]), (NAMES[2], "a", TEXTS[2])]
+    rows = [(NAMES[0], "a", TEXTS[0]), (None, "a", more), (NAMES[2], "a", TEXTS[2])]
     path = merged_audio(tmp_path, rows, "A2:A3")
     hide(path, 3)
     result = run_import(path, output=tmp_path / "out")

@@ -790,3 +790,48 @@ def test_data_in_a_caption_is_no_text(tmp_path: Path, data: str) -> None:
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert result.texts == [WHOLE[1]]
     assert result.reasons == [("talk.vtt:3", "bad row")]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"Oh, well" she said.', '{"cold"} is a set.', '{"a": 1} is an object.']
+)
+def test_a_caption_that_only_begins_as_data_is_a_text(tmp_path: Path, text: str) -> None:
+    recording(tmp_path / "in")
+    (tmp_path / "in/talk.srt").write_text(srt((*WANTED[0], text), (*WANTED[1], WHOLE[1])))
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [text, WHOLE[1]]
+
+
+def test_beside_data_what_begins_as_data_is_no_text(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    cut = '{"spok'
+    cues = ((*WANTED[0], json.dumps({"spokenText": WHOLE[0]})), (*WANTED[1], cut))
+    (tmp_path / "in/talk.vtt").write_text(vtt(*cues))
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == [WHOLE[0]]
+
+
+def test_numbers_of_captions_without_empty_lines_between_are_not_said(tmp_path: Path) -> None:
+    samples = recording(tmp_path / "in")
+    cues = zip(WANTED, WHOLE, strict=True)
+    content = srt(*((s, e, text) for (s, e), text in cues)).replace("\n\n", "\n")
+    before = "0\n-00:00:01,500 --> 00:00:00,400\nBefore the recording.\n"
+    (tmp_path / "in/talk.srt").write_text(before + content)
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert tuple(result.texts) == WHOLE
+    cut_as_wanted(result, samples)
+    assert result.reasons == [("talk.srt:2", "bad times")]
+
+
+def test_numbers_that_are_said_are_texts(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    cues = zip(WANTED[:2], ("Three.", "2"), strict=True)
+    lines = (f"{clock(s)} --> {clock(e)}\n{text}\n" for (s, e), text in cues)
+    (tmp_path / "in/talk.srt").write_text("".join(lines) + "00:59:00,000 --> 00:59:01,000\nx\n")
+    assert run_import(tmp_path / "in", output=tmp_path / "out").texts == ["Three.", "2"]
+
+
+def test_times_before_the_begin_in_a_remark_are_no_caption(tmp_path: Path) -> None:
+    recording(tmp_path / "in")
+    note = "NOTE\n-00:00:01.500 --> 00:00:00.400 was cut\n\n"
+    content = vtt((*WANTED[0], WHOLE[0])).replace("NOTE nothing\n\n", note)
+    (tmp_path / "in/talk.vtt").write_text(content)
+    assert not run_import(tmp_path / "in", output=tmp_path / "out").left_out

@@ -17,5 +17,6 @@ In reading order:
     text_files   Text files of any encoding as text
     old_latin    Which old encoding a text in Latin letters is in
     unpacking    Archives unpacked into a folder of their own: nothing outside of it, no bombs
+    named_clips  Clips that are named more than once: with the same text, or with others
     clips        Rows' audio as clips of a data set: FLAC files, or stretches of the user's files
 """

@@ -18,6 +18,7 @@ from moontune.errors import UserError
 from moontune.importing.audio_files import AudioFinder, is_audio
 from moontune.importing.clips import Names, Numbered, Placed, copied, linked, to_copy, whole
 from moontune.importing.formats import pairs
+from moontune.importing.named_clips import NamedClips
 from moontune.importing.recognise import format_named, recognise, summary_of
 from moontune.importing.text_files import old_encodings
 from moontune.importing.timed.beside import KINDS, MANY, is_script, kind_of
@@ -36,7 +37,7 @@ from moontune.importing.values import (
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, current
 from moontune.models.locate import run_flags
-from moontune.system.files import read_json, real_path, remove_folder, write_json, write_jsonl
+from moontune.system.files import read_json, remove_folder, write_json, write_jsonl
 from moontune.system.formatting import agreeing, counted
 from moontune.system.progress import Progress, no_progress
 
@@ -198,7 +199,7 @@ class _Made:
         self._sources: list[ImportedSource] = []
         self._only = None if request.format is None else format_named(request.format)
         self._of_one: set[str] = set()  # ids of clips whose speakers are named for one recording
-        self._seen: dict[object, str] = {}  # clips of the user's files, and where they were named
+        self._named_clips = NamedClips()
 
     def add(self, source: Path, script: Path | None = None) -> None:
         """The rows of one source, or of a recording and its script. Raises UserError."""
@@ -337,11 +338,8 @@ class _Made:
         if len(text) > _LONGEST_TEXT:
             detail = f"text has {len(text)} characters, at most {_LONGEST_TEXT}"
             return number, left_out(row.where, row.name, BAD_ROW, detail)
-        if isinstance(row.audio, Path):
-            key = (real_path(row.audio), row.offset_s, row.duration_s, row.channel, text)
-            if key in self._seen:
-                return number, left_out(row.where, row.name, TWICE, f"as {self._seen[key]}")
-            self._seen[key] = row.where
+        if (known := self._named_clips.before(row, text)) is not None:
+            return number, left_out(row.where, row.name, TWICE, f"as {known}")
         return Numbered(number, replace(row, text=text), self._names.new(row.name))
 
     def finish(self) -> Imported:
@@ -350,7 +348,8 @@ class _Made:
             raise UserError(self._nothing())
         self._taken, numbered = without_numbered(self._taken, self._of_one)
         self._taken, alike = spelt_alike(self._taken)
-        for line in filter(None, (numbered, alike)):
+        several = self._named_clips.in_words(u.where for u in self._taken)
+        for line in filter(None, (numbered, alike, several)):
             self._tell(line)
             *rest, last = self._sources  # kept in the record, for a run that imports on its way
             self._sources = [*rest, replace(last, taken_for=(*last.taken_for, line))]

@@ -122,6 +122,8 @@ def _tasks_in_words(value: Any) -> str | None:
     data = task.get("data")
     if not isinstance(data, dict) or not _OF_TASKS & {*value, *task}:
         return None
+    if any(isinstance(found, str) and is_audio(Path(found)) for found in data.values()):
+        return None  # what else is wrong is told
     named = next((f"{name}: {found}" for name, found in data.items() if found), "nothing")
     return (
         f"looks like Label Studio's tasks, whose data names no audio by its suffix ({named[:80]}); "

@@ -5,6 +5,7 @@ Each of the functions raises ValueError with what is wrong.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from moontune.system.files import is_address
@@ -43,6 +44,12 @@ def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
         if value is not None and value == value:
             return value
     return None
+
+
+def is_row(row: Mapping[str, Any]) -> bool:
+    """Whether an object names its audio, and a text or a length, as a manifest's row does."""
+    names = {*FIELD_NAMES["text"], "duration"}
+    return not row.keys().isdisjoint(FIELD_NAMES["audio_filepath"]) and bool(names & row.keys())
 
 
 def text_of(row: dict[str, Any], field: str) -> str | None:

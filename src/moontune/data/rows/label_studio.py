@@ -6,11 +6,14 @@ under whatever name its labels have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+from moontune.data.rows.fields import FIELD_NAMES
 
 # Columns that Label Studio's exports have and others have not.
 OF_LABEL_STUDIO = frozenset(("annotator", "annotation_id", "completion_id", "lead_time"))
+OF_ITS_OWN = OF_LABEL_STUDIO - {"annotator"}  # which others have too
 # What values have that are of a part of something else: of a text, a time series, a picture.
 OF_ELSE = frozenset(
     ("startOffset", "endOffset", "globalOffsets", "instant", "x", "sequence", "ranges")
@@ -28,9 +31,28 @@ def _is_stretch(value: Any) -> bool:
     return named and not value.keys() & {*OF_ELSE, "text"}
 
 
+def names_text(field: str) -> bool:
+    """Whether a field's name says that it is what is said."""
+    return field.lower() in FIELD_NAMES["text"]
+
+
+def by_annotators(fields: Iterable[str]) -> list[str]:
+    """A record's fields behind `id`; before it stands what the task had, as a model's text."""
+    names = [*fields]
+    return names[names.index("id") + 1 :] if "id" in names else []
+
+
+def may_be_of_stretches(fields: Collection[str]) -> bool:
+    """Whether the text of a record with stretches may be of them, by its fields: where it has
+    nothing of Label Studio but an annotator, it is of all of the audio unless it is behind `id`."""
+    if not OF_ITS_OWN.isdisjoint(fields):
+        return True
+    return "annotator" in fields and any(map(names_text, by_annotators(fields)))
+
+
 def has_stretches(row: Mapping[str, Any]) -> bool:
     """Whether a row is such a record: in others' rows they may be noises beside a text of all."""
-    return not OF_LABEL_STUDIO.isdisjoint(row) and any(map(are_stretches, row.values()))
+    return may_be_of_stretches(row) and any(map(are_stretches, row.values()))
 
 
 def refuse_stretches(row: Mapping[str, Any]) -> None:

@@ -83,7 +83,7 @@ def _audiofolder(place: Place) -> Recognised | None:
             continue
         table = Table(place.name_of(file), place.path, records)
         rows = partial(rows_of, table, columns, place)
-        return Recognised("audiofolder", place.path, (rows,), columns.in_words)
+        return Recognised("audiofolder", place.path, (rows,), columns.in_words())
     return None
 
 

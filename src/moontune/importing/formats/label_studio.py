@@ -16,9 +16,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from moontune.data.rows.fields import is_row
+from moontune.data.rows.label_studio import names_text
 from moontune.importing.audio_files import NotFoundError
-from moontune.importing.formats.label_studio_tasks import NOBODY, Said, Task, names_text, tasks_of
-from moontune.importing.tables.json_lines import SUFFIXES, head_of, is_json_lines, json_objects
+from moontune.importing.formats.label_studio_tasks import (
+    NOBODY,
+    Said,
+    Task,
+    may_be_first,
+    tasks_of,
+)
+from moontune.importing.tables.json_lines import (
+    SUFFIXES,
+    first_object,
+    head_of,
+    is_json_lines,
+    json_objects,
+)
 from moontune.importing.tables.table_rows import file_row
 from moontune.importing.timed.joining import SLACK_S
 from moontune.importing.timed.recognisers.documents import MOST_BYTES, document_of
@@ -64,13 +78,25 @@ def _file(place: Place) -> Recognised | None:
 
 def _folder(place: Place) -> Recognised | None:
     found: dict[Path, list[Task]] = {}
-    for file in sorted(place.path.iterdir()):
-        if is_json_lines(file) and (tasks := _tasks_of(file, place.name_of(file))):
+    others: list[Path] = []
+    for file in filter(is_json_lines, sorted(place.path.iterdir())):
+        if tasks := _tasks_of(file, place.name_of(file)):
             found[file] = tasks
-    if not found:
+        else:
+            others.append(file)
+    if not found or (all(map(_is_lines, found)) and any(map(_is_manifest, others))):
         return None
     written = any(task.lacking != NOBODY for tasks in found.values() for task in tasks)
     return replace(_recognised(place, found), whole=written)  # else other files may say it
+
+
+def _is_lines(file: Path) -> bool:
+    return file.suffix.lower() != ".json"
+
+
+def _is_manifest(file: Path) -> bool:
+    """Whether a file has a manifest's rows, which are taken before tasks a line each."""
+    return _is_lines(file) and (row := first_object(file)) is not None and is_row(row)
 
 
 def has_tasks(file: Path) -> bool:
@@ -81,7 +107,11 @@ def has_tasks(file: Path) -> bool:
 def _tasks_of(file: Path, name: str) -> list[Task]:
     """The tasks of a file; none where it is something else."""
     try:
-        if _SIGN.search(head_of(file, _HEAD_BYTES)) is None or file.stat().st_size > MOST_BYTES:
+        head = head_of(file, _HEAD_BYTES)
+        if _SIGN.search(head) is None or file.stat().st_size > MOST_BYTES:
+            return []
+        first = first_object(file) if head.startswith(b"{") else None
+        if first is not None and not may_be_first(first):  # a manifest's, which may be long
             return []
         return tasks_of(_document(file), name)
     except (OSError, DamagedSourceError):

@@ -13,13 +13,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from moontune.data.rows.fields import FIELD_NAMES, channel_of
-from moontune.data.rows.label_studio import OF_ELSE, are_stretches, has_stretches
+from moontune.data.rows.fields import FIELD_NAMES, MILLISECONDS, channel_of, is_row
+from moontune.data.rows.label_studio import (
+    OF_ELSE,
+    OF_LABEL_STUDIO,
+    are_stretches,
+    by_annotators,
+    has_stretches,
+    names_text,
+)
 from moontune.importing.audio_files import is_audio
 from moontune.importing.timed.captions import tidy
 from moontune.importing.values import BAD_ROW, MISSHAPEN, NO_TEXT
 
 NOBODY = "nobody annotated it"
+_TIMES = (FIELD_NAMES["offset"], MILLISECONDS["offset"])  # of a part of a recording
 
 
 @dataclass(frozen=True)
@@ -77,18 +85,20 @@ def _broken(name: str, number: int) -> Task:
     return Task(f"{name}:task {number}", "", None, (), detail, BAD_ROW)
 
 
-def names_text(field: str) -> bool:
-    """Whether a field's name says that it is what is said."""
-    return field.lower() in FIELD_NAMES["text"]
-
-
 def _number(value: dict[str, Any]) -> str:
     task = value.get("task")
     number = task.get("id") if isinstance(task, dict) else value.get("id")
     return str(number) if isinstance(number, str | int) else ""
 
 
+def may_be_first(value: dict[str, Any]) -> bool:
+    """Whether a file's first line may be of Label Studio, of which others follow."""
+    return not OF_LABEL_STUDIO.isdisjoint(value) or not is_row(value)
+
+
 def _is_task(value: dict[str, Any]) -> bool:
+    if is_row(value):  # a manifest's, whatever else it has
+        return False
     if isinstance(value.get("task"), dict):  # an annotation of a target storage
         data, made = value["task"].get("data"), [value]
     else:
@@ -221,7 +231,7 @@ def _min_task(value: dict[str, Any], where: str) -> Task:
     audio, problem = _audio(value)
     speaker = _speaker(value)
     stretches = next(filter(are_stretches, value.values()), [])
-    names = [name for name in _by_annotators(value) if names_text(name)]
+    names = [name for name in by_annotators(value) if names_text(name)]
     fitting = [name for name in names if len(_texts(value[name])) == len(stretches)]
     if not stretches:
         problem = problem or "has no stretches, as others have; export as JSON"
@@ -247,16 +257,26 @@ def _min_task(value: dict[str, Any], where: str) -> Task:
 
 def _are_of_several(values: Sequence[dict[str, Any]]) -> bool:
     """Whether they are of JSON_MIN, without stretches, and a task is there once an annotator; else
-    a manifest says as much."""
+    a manifest says as much, and of parts of recordings more."""
     if not all("annotation_id" in value and "id" in value and _audios(value) for value in values):
         return False
-    return len({_number(value) for value in values}) < len(values)
+    if any(map(_is_part, values)) or not any(map(_has_text, values)):
+        return False
+    return len({(_number(value), _audio(value)) for value in values}) < len(values)
+
+
+def _is_part(value: dict[str, Any]) -> bool:
+    return any(name in value for names in _TIMES for name in names)
+
+
+def _has_text(value: dict[str, Any]) -> bool:
+    return any(map(names_text, by_annotators(value)))
 
 
 def _min_whole(value: dict[str, Any], where: str) -> Task:
     """A record of JSON_MIN whose text is of all of the audio."""
     audio, problem = _audio(value)
-    names = [name for name in _by_annotators(value) if names_text(name) and value[name]]
+    names = [name for name in by_annotators(value) if names_text(name) and value[name]]
     texts = {name: _texts(value[name]) for name in names}
     if [len(found) for found in texts.values()] != [1]:
         have = f"has {sum(map(len, texts.values()))} texts in {', '.join(names) or 'no field'}"
@@ -264,12 +284,6 @@ def _min_whole(value: dict[str, Any], where: str) -> Task:
     said = () if problem else (Said(tidy(texts[names[0]][0]), names[0]),)
     number, rank = _number(value), _rank(value)
     return Task(where, audio, _speaker(value), said, problem, number=number, rank=rank)
-
-
-def _by_annotators(value: dict[str, Any]) -> list[str]:
-    """A record's fields behind `id`; before it stands what the task had, as a model's text."""
-    names = [*value]
-    return names[names.index("id") + 1 :] if "id" in names else []
 
 
 def _written(text: str, field: str) -> dict[str, Any]:

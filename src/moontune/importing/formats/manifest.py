@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moontune.data.manifest import Utterance, read_manifest
 from moontune.data.rows.empty_texts import empty_spellings, in_words
-from moontune.data.rows.fields import FIELD_NAMES
+from moontune.data.rows.fields import FIELD_NAMES, is_row
 from moontune.errors import UserError
 from moontune.importing.audio_files import NotFoundError
 from moontune.importing.formats.label_studio import has_tasks
@@ -43,9 +43,7 @@ def is_manifest(path: Path) -> bool:
     if has_tasks(path):
         return False
     if (row := first_object(path)) is not None:
-        names = {*FIELD_NAMES["audio_filepath"]}
-        text = {*FIELD_NAMES["text"]}
-        return bool(names & row.keys() and (text & row.keys() or "duration" in row))
+        return is_row(row)
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \r\n\t")

@@ -101,10 +101,8 @@ def _tables(place: Place) -> list[_Chosen]:
         if not sure and suffix not in _TABLES:
             continue
         if best is None or (not sure, rank) < best[0]:
-            best = (
-                (not sure, rank),
-                _Chosen(table, columns, (*columns.in_words, *words, *one_each.told)),
-            )
+            told = (*columns.in_words(one_each.decided_by), *words, *one_each.told)
+            best = (not sure, rank), _Chosen(table, columns, told)
     return [best[1]] if best else []
 
 
@@ -121,9 +119,11 @@ def _sheets(place: Place) -> list[_Chosen]:
         columns = choose_columns(sample, place.finder, place.path.parent)
         if columns is not None:
             name = f"{place.name_of(place.path)}[{sheet.title}]"
-            told = (f'sheet: "{sheet.title}"', *columns.in_words, *passed_over)
             as_one = joined(records, sheet.merged, columns, sheet.hidden)
-            one_each = of_annotators(as_one.records, columns, place, sheet.hidden)
+            passed = {*sheet.hidden, *as_one.left_out}
+            one_each = of_annotators(as_one.records, columns, place, passed)
+            words = columns.in_words(one_each.decided_by)
+            told = (f'sheet: "{sheet.title}"', *words, *passed_over)
             table = Table(
                 name, place.path.parent, as_one.records,
                 hidden=sheet.hidden, left_out={**one_each.left_out, **as_one.left_out},

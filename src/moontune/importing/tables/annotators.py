@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moontune.data.rows.empty_texts import SPELLINGS
-from moontune.data.rows.label_studio import OF_LABEL_STUDIO
+from moontune.data.rows.label_studio import OF_ITS_OWN
 from moontune.importing.audio_files import NotFoundError
 from moontune.importing.tables.columns import Cell, Columns, cell_at
 from moontune.importing.tables.delimited import Records
@@ -33,11 +33,13 @@ class Annotated:
 
     left_out: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    decided_by: tuple[str, ...] = ()  # heads of columns that say which row counts
 
 
 @dataclass(frozen=True)
 class _Row:
     line: int
+    file: Path  # which two uploads of one name may be
     text: str
     task: tuple[str, str]  # its id, and how it names its audio
     is_true: bool
@@ -52,15 +54,16 @@ def of_annotators(
     records: Records, columns: Columns, place: Place, hidden: Collection[int] = frozenset()
 ) -> Annotated:
     """Which rows of a table, from its head on, are of a recording that another row tells better, or
-    as well; of no table but Label Studio's. `place` is the table's file."""
-    if not columns.has_head or OF_LABEL_STUDIO.isdisjoint(columns.heads):
+    as well; of no table but Label Studio's. `place` is the table's file, and rows that are `hidden`
+    are passed over."""
+    if not columns.has_head or OF_ITS_OWN.isdisjoint(columns.heads):
         return Annotated()
     groups: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
     for line, cells in records[1:]:
-        row = _row(line, cells, columns)
-        if row is not None and line not in hidden:
+        row = None if line in hidden else _row(line, cells, columns, place)
+        if row is not None:
             stretch = (cell_at(cells, getattr(columns, name)) for name in _STRETCH)
-            groups[(_file_of(row, place), *stretch)].append(row)
+            groups[(row.file, *stretch)].append(row)
     left: dict[int, tuple[str, str]] = {}
     earlier = open_rows = 0
     for rows in groups.values():
@@ -78,37 +81,45 @@ def of_annotators(
             left |= {row.line: (ANOTHER_TEXT, detail) for row in rows}
             open_rows += len(rows)
     told = []
+    decided_by = _deciding(columns) if earlier else ()
     if earlier:
-        told.append(f"annotated twice: {counted(earlier, 'recording')}, the latest text is taken")
+        by = " and ".join(f'"{name}"' for name in decided_by)
+        text = f"the latest text is taken, by {by}"
+        told.append(f"annotated twice: {counted(earlier, 'recording')}, {text}")
     if open_rows:
         told.append(
             f"left out: {counted(open_rows, 'row')} of recordings with several texts, keep one of "
             "each"
         )
-    return Annotated(left, tuple(told))
+    return Annotated(left, tuple(told), decided_by)
 
 
-def _row(line: int, cells: Sequence[Cell], columns: Columns) -> _Row | None:
-    """None of a row without a text."""
+def _deciding(columns: Columns) -> tuple[str, ...]:
+    """Heads of the columns that tell which row counts."""
+    days = [name for name in _WHEN if name in columns.heads]
+    return tuple(name for name in ("ground_truth", *days[:1]) if name in columns.heads)
+
+
+def _row(line: int, cells: Sequence[Cell], columns: Columns, place: Place) -> _Row | None:
+    """None of a row without a text, or without audio that is there."""
     texts = (cell_at(cells, at) for at in (columns.text, columns.text_else))
     text = next((text for text in texts if text and text not in (*SPELLINGS, "[]")), "")
+    audio = cell_at(cells, columns.audio)
+    if not text:
+        return None
+    try:
+        file = place.finder.find(audio, place.path.parent)
+    except NotFoundError:
+        return None
     when = next(filter(None, (_named(name, cells, columns) for name in _WHEN)), "")
     is_true = _named("ground_truth", cells, columns).lower() in _TRUE
-    task = _named("id", cells, columns), cell_at(cells, columns.audio).lstrip("/")
-    return _Row(line, " ".join(text.split()), task, is_true, when) if text else None
+    task = _named("id", cells, columns), audio.lstrip("/")
+    return _Row(line, file, " ".join(text.split()), task, is_true, when)
 
 
 def _named(name: str, cells: Sequence[Cell], columns: Columns) -> str:
     """What stands in a column of this very name."""
     return cell_at(cells, columns.heads.index(name)) if name in columns.heads else ""
-
-
-def _file_of(row: _Row, place: Place) -> Path | str:
-    """The file that a row is of, which two uploads of one name may be; its name where none is."""
-    try:
-        return place.finder.find(row.task[1], place.path.parent)
-    except NotFoundError:
-        return row.task[1]
 
 
 def _is_the_one(best: _Row, rows: Sequence[_Row]) -> bool:

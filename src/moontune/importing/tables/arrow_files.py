@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.data.rows.empty_texts import NEVER_WORDS, in_words
-from moontune.data.rows.label_studio import OF_LABEL_STUDIO
+from moontune.data.rows.label_studio import OF_ELSE, may_be_of_stretches
 from moontune.importing.tables.columns import TOLD, Columns, choose_columns
 from moontune.importing.tables.stretches import reason_of, stretch_of
 from moontune.importing.tables.table_rows import file_row
@@ -187,10 +187,10 @@ def _refuse_stretches(schema: Any, source: Path) -> None:
     """Raises DamagedSourceError where texts are of stretches of the audio, as Label Studio's."""
     import pyarrow as pa
 
-    for one in schema if not OF_LABEL_STUDIO.isdisjoint(schema.names) else ():
+    for one in schema if may_be_of_stretches(schema.names) else ():
         item = one.type.value_type if pa.types.is_list(one.type) else None
         named = {p.name for p in item} if item is not None and pa.types.is_struct(item) else set()
-        if {"start", "end", "labels"} <= named:
+        if {"start", "end", "labels"} <= named and not named & {*OF_ELSE, "text"}:
             raise DamagedSourceError(
                 f'{source}: has texts of stretches of the audio (column "{one.name}"); export '
                 "them from Label Studio as JSON, and name that"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -91,16 +91,17 @@ class Columns:
     id: int | None = None
     sessions: tuple[tuple[str, int], ...] = ()  # names of SESSION_FIELDS
 
-    @property
-    def in_words(self) -> tuple[str, ...]:
-        """`audio: "Datei"`, `text: "Satz"`, `not used: "Alter"`: what was taken for what."""
+    def in_words(self, used: Collection[str] = ()) -> tuple[str, ...]:
+        """`audio: "Datei"`, `text: "Satz"`, `not used: "Alter"`: what was taken for what. What
+        heads are `used` for beside that is told elsewhere."""
         places = [(name, getattr(self, name)) for name in ("audio", "text", *TOLD)]
         taken = [*((n, p) for n, p in places if p is not None), *self.sessions]
         said = [f'{name}: "{self.heads[place]}"' for name, place in taken]
         if self.text_else is not None:
             said[1] += f', else "{self.heads[self.text_else]}"'
         known = {self.text_else, *(place for _, place in taken)}
-        left = [f'"{head}"' for place, head in enumerate(self.heads) if place not in known]
+        rest = [head for place, head in enumerate(self.heads) if place not in known]
+        left = [f'"{head}"' for head in rest if head not in used]
         return (*said, *([f"not used: {', '.join(left)}"] if left else []))
 
 

@@ -62,10 +62,10 @@ def joined(
         there = [*group]
         said = [r for r in there if r[0] not in hidden and _text(r[1], columns)]
         texts = {_text(cells, columns) for _, cells in said}  # one may be a merged cell too
-        unseen = {_text(cells, columns) for line, cells in there if line in hidden} - {"", *texts}
+        unseen = {_text(cells, columns) for line, cells in there if line in hidden} - texts
         if number is None or any(_is_timed(cells, columns) for _, cells in said):
             rows += there
-        elif unseen:
+        elif any(map(_bare, unseen)):  # and not a mark where there is no text
             partial |= {line: (BAD_ROW, _PARTIAL) for line, _ in said}
             rows += there
         elif len(texts) < 2:

@@ -7,8 +7,10 @@ import html
 import itertools
 import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from moontune.data.manifest import Dropped
 from moontune.importing.text_files import read_text
@@ -19,7 +21,8 @@ from moontune.languages.words import joined_lines
 
 _ARROW = re.compile(r"^\s*[\d:.,]+\s*-->\s*[\d:.,]+")
 _BEFORE = re.compile(r"^\s*(?:-[\d:.,]+\s*-->\s*-?|[\d:.,]+\s*-->\s*-)[\d:.,]+")
-_JSON = re.compile(r'\s*\{\s*"')
+_BRACE = re.compile(r'\s*\{\s*"')
+_KEY = re.compile(r'\s*\{\s*"[^"]*"\s*:')
 _STYLES = re.compile(r"\{\\[^{}]*\}")  # {\an8}, of SubStation
 _VOICE = re.compile(r"<v(?:\.[^\s>]+)*\s+([^>]+)>")
 _FEWEST, _ROLLING = 4, 0.4  # cues, and the share of them that begin with the last one's end
@@ -31,7 +34,17 @@ def read_srt(path: Path, place: Place) -> list[Captioned]:
     """The captions of an SRT. Raises DamagedSourceError."""
     lines = read_text(path).text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     lines = [line.replace(",", ".") if _ARROW.match(line) else line for line in lines]
+    if next(filter(str.strip, lines), "").strip("\ufeff ").isdecimal():
+        lines = [*_without_numbers(lines)]
     return [_captions(path, place, _HEAD + "\n".join(lines), added=_HEAD.count("\n"))]
+
+
+def _without_numbers(lines: Sequence[str]) -> Iterator[str]:
+    """Lines with nothing in place of captions' numbers, which would be of the text above where no
+    empty line is between."""
+    for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):
+        is_before_times = _ARROW.match(following) or _BEFORE.match(following)
+        yield "" if is_before_times and line.strip("\ufeff ").isdecimal() else line
 
 
 def read_vtt(path: Path, place: Place) -> list[Captioned]:
@@ -54,7 +67,7 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
     lines = [n for n, line in enumerate(text.split("\n"), start=1) if _ARROW.match(line)]
     captions: list[Caption] = []
     left = _before_begin(text, name, added)
-    cues = [_spoken(cue.text) for cue in parsed.captions]
+    cues = _spoken([cue.text for cue in parsed.captions])
     written = [_lines(spoken or "") for spoken, _ in cues]
     said = _unrolled(written)
     wheres = iter(lines)
@@ -88,25 +101,41 @@ def _captions(path: Path, place: Place, text: str, *, added: int) -> Captioned:
 def _before_begin(text: str, name: str, added: int) -> list[Dropped]:
     """Captions with a time before the recording, as Teams writes those of a meeting that had begun;
     webvtt-py passes them over."""
-    lines = enumerate(text.split("\n"), start=1)
     detail = "begins before the recording does"
     return [
         left_out(f"{name}:{n - added}", line.strip()[:60], BAD_TIMES, detail)
-        for n, line in lines
-        if _BEFORE.match(line)
+        for n, (above, line) in enumerate(itertools.pairwise(text.split("\n")), start=2)
+        if _BEFORE.match(line) and not (_ARROW.match(above) or above.startswith("NOTE"))
     ]
 
 
-def _spoken(text: str) -> tuple[str | None, str | None]:
-    """What is said in a cue, and by whom if it is JSON as Microsoft Graph writes a meeting's
-    (https://learn.microsoft.com/graph/api/calltranscript-get, metadataContent); None in other
-    JSON."""
-    if not _JSON.match(text):
-        return text, None
+def _spoken(texts: Sequence[str]) -> list[tuple[str | None, str | None]]:
+    """What is said in each cue, and by whom if it is JSON as Microsoft Graph writes a meeting's
+    (https://learn.microsoft.com/graph/api/calltranscript-get, metadataContent); None in other JSON,
+    and in what may be a part of some."""
+    found = [_object(text) for text in texts]
+    of_json = any(found)
+    return [
+        _said(one) if one or (of_json and _BRACE.match(text)) or one is None else (text, None)
+        for text, one in zip(texts, found, strict=True)
+    ]
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """What JSON holds; None where it is damaged, nothing of a text, which may begin so."""
+    if not _BRACE.match(text):
+        return {}
     try:
-        found = json.loads(text)
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        spoken_of = error.msg == "Extra data" or not _KEY.match(text)
+        return {} if spoken_of else None
     except (ValueError, RecursionError):
-        return None, None
+        return None
+
+
+def _said(found: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    found = found or {}
     said, who = found.get("spokenText"), found.get("speakerName")
     named = who.strip() if isinstance(who, str) else ""
     return said if isinstance(said, str) else None, named or None
