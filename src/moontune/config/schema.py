@@ -191,7 +191,8 @@ class TrainConfig:
     mwer_steps: Annotated[int, Range((0, 100_000), "it counts optimizer updates")] = 0
     """Updates on word errors that follow (minimum word error rate training): of the transcripts
     that the model finds likeliest, those with fewer wrong words get likelier. Each takes three to
-    five times as long as the others, and speech unlike the own recordings may suffer. 0: none."""
+    five times as long as the others. They took errors off a strong accent, and added some to acted
+    speech (docs/experiments.md). 0: none."""
     max_skipped_updates: Annotated[int, Range((0, 10_000), "it counts updates")] = 5
     """So many updates with a non-finite loss or gradient are borne; one more ends the training."""
 
