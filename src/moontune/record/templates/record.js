@@ -139,9 +139,12 @@ async function start() {
   if (busy.has(here)) return say("The take is on its way still; a moment.");
   silence();
   starting = true;
-  await open();
-  await microphone?.wake();
-  starting = false;
+  try {
+    await open();
+    await microphone?.wake();
+  } finally {
+    starting = false;
+  }
   if (!microphone || place !== here) return;  // or the sentence is another by now
   deleted = null;
   recording = true;
