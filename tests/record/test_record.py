@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from bad_network import BAD_NETWORK, late
 from builders import noise
-from chromium import Chromium, find_chromium
+from chromium import Chromium, fake_microphone, find_chromium
 from running import started
 
 from moontune.cli.dispatch import main
@@ -44,11 +45,9 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Chromium]]:
     speech = tmp_path / "speech.wav"
     silence = np.zeros(8_000, np.float32)
     soundfile.write(speech, np.concatenate([silence, 4 * noise(1, 1.0)]), 16_000)
-    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    fake += [f"--use-file-for-fake-audio-capture={speech}"]
     with contextlib.ExitStack() as held:
         yield lambda *more: held.enter_context(
-            Chromium(program, tmp_path / "profile", *fake, *more)
+            Chromium(program, tmp_path / "profile", *fake_microphone(speech), *more)
         )
 
 
@@ -116,19 +115,13 @@ def test_record_and_keep_by_keyboard(tmp_path: Path, opened) -> None:
     assert browser.complaints() == []
 
 
-LATE = """const ask = window.fetch; window.fetch = async (...given) => {
-  const answer = await ask(...given);
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  return answer;
-}"""
-
-
 def test_who_goes_on_before_a_take_is_kept_is_not_taken_further(tmp_path: Path, opened) -> None:
     folder, browser = tmp_path / "mine", opened()
     browser.open(page_of(folder))
     ready(browser)
     say(browser)
-    browser.value(LATE)
+    browser.value(BAD_NETWORK)
+    late(browser, "/take/keep", "500")
     browser.press("Enter")
     browser.press("ArrowRight")
     assert browser.value(text("aloud")) == SENTENCES[1]

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bad_network import BAD_NETWORK
+from bad_network import BAD_NETWORK, late, lose
 from builders import noise
-from chromium import Chromium, find_chromium
+from chromium import Chromium, fake_microphone, find_chromium
 from running import started
 
 from moontune.record.app import Recording, application
@@ -46,12 +46,12 @@ def show(tmp_path: Path, folder: Path) -> Iterator[Callable[..., Chromium]]:
         pytest.skip("no chromium on this machine (apt-get install chromium)")
     speech = tmp_path / "speech.wav"
     soundfile.write(speech, np.tile(4 * noise(1, 1.0), 2), 16_000)
-    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    fake += [f"--use-file-for-fake-audio-capture={speech}"]
     with contextlib.ExitStack() as held:
 
         def show(before: str = "", limits: Limits = Limits()) -> Chromium:  # noqa: B008
-            browser = held.enter_context(Chromium(program, tmp_path / "profile", *fake))
+            browser = held.enter_context(
+                Chromium(program, tmp_path / "profile", *fake_microphone(speech))
+            )
             recording = Recording(SENTENCES, CorrectedClips(folder), "Anna")
             browser.before(BAD_NETWORK + HELD + before)
             port = started(application(recording, limits, ["127.0.0.1"]))
@@ -60,14 +60,6 @@ def show(tmp_path: Path, folder: Path) -> Iterator[Callable[..., Chromium]]:
             return browser
 
         yield show
-
-
-def late(browser: Chromium, path: str, milliseconds: str) -> None:
-    browser.value(f"window.late['{path}'] = {milliseconds}; 0")
-
-
-def lose(browser: Chromium, path: str) -> None:
-    browser.value(f"window.lost['{path}'] = 1; 0")
 
 
 def record(browser: Chromium) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from bad_network import BAD_NETWORK, late
 from chromium import Chromium, find_chromium
 from review_desk import Opened, Told, asker, data_of, rows_of, served, until, write_set
 
@@ -288,14 +289,6 @@ def test_an_edit_is_not_lost_on_the_way_to_another_clip(opened: Opened, browser:
     assert browser.complaints() == []
 
 
-# Answers come late, as from a phone's network: what was typed is compared a moment after it.
-LATE = """const ask = window.fetch; window.fetch = async (path, how) => {
-  const answer = await ask(path, how);
-  if (path === "/review/clip") await new Promise((resolve) => setTimeout(resolve, 800));
-  return answer;
-}"""
-
-
 def test_a_clip_that_is_split_just_after_typing_is_not_asked_for_any_more(
     opened: Opened, browser: Chromium
 ) -> None:
@@ -303,7 +296,8 @@ def test_a_clip_that_is_split_just_after_typing_is_not_asked_for_any_more(
     browser.before("localStorage.setItem('by-itself', 'off')")  # nothing moves the sound
     browser.open(f"http://127.0.0.1:{served(opened).port}/")
     on(browser, TEXTS[3])
-    browser.value(LATE)
+    browser.value(BAD_NETWORK)
+    late(browser, "/review/clip", "800")  # what was typed is compared before
     browser.value("document.getElementById('seek').value = 0.6")
     browser.value("document.getElementById('seek').dispatchEvent(new Event('input'))")
     press(browser, "e")

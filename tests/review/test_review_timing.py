@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bad_network import BAD_NETWORK, IMPATIENT, NEVER
+from bad_network import BAD_NETWORK, IMPATIENT, NEVER, late, lose
 from chromium import Chromium, find_chromium
 from review_desk import Opened, Told, data_of, rows_of, served, write_set
 
@@ -47,14 +47,6 @@ def on(browser: Chromium, text: str) -> None:
     browser.until(f"{TEXT} == {json.dumps(text)} && {PLAYABLE}")
 
 
-def late(browser: Chromium, path: str, milliseconds: str) -> None:
-    browser.value(f"window.late['/review/{path}'] = {milliseconds}; 0")
-
-
-def lose(browser: Chromium, path: str) -> None:
-    browser.value(f"window.lost['/review/{path}'] = 1; 0")
-
-
 def write(browser: Chromium, text: str) -> None:
     browser.press("e")
     browser.value("document.activeElement.setSelectionRange(1e6, 1e6)")
@@ -63,7 +55,7 @@ def write(browser: Chromium, text: str) -> None:
 
 def test_an_older_search_does_not_come_over_a_newer_one(opened: Opened, show) -> None:
     browser = show(opened)
-    late(browser, "list", "(sent) => JSON.parse(sent).search === 's' ? 1200 : 0")
+    late(browser, "/review/list", "(sent) => JSON.parse(sent).search === 's' ? 1200 : 0")
     browser.value("document.getElementById('search').focus()")
     for text in ("s", "even"):
         browser.call("Input.insertText", text=text)
@@ -90,7 +82,7 @@ def test_the_list_stays_where_it_was_turned_to(tmp_path: Path, show) -> None:
         browser.until("document.getElementById('heard').textContent == ''")
         time.sleep(0.3)
         assert browser.value(window).startswith("201")
-        lose(browser, "list")
+        lose(browser, "/review/list")
         browser.value("document.getElementById('earlier').click()")
         browser.until(f"{SAID}.includes('does not answer')")
         assert browser.complaints() == []
@@ -98,7 +90,11 @@ def test_the_list_stays_where_it_was_turned_to(tmp_path: Path, show) -> None:
 
 def test_a_clip_is_kept_whose_sound_does_not_come(opened: Opened, show) -> None:
     browser = show(opened)
-    late(browser, "sound", f"(sent) => sent.includes({json.dumps(opened.keys[2])}) ? {NEVER} : 0")
+    late(
+        browser,
+        "/review/sound",
+        f"(sent) => sent.includes({json.dumps(opened.keys[2])}) ? {NEVER} : 0",
+    )
     browser.press("ArrowRight")
     browser.press("ArrowRight")
     browser.until(f"{TEXT} == {json.dumps(TEXTS[2])}")
@@ -113,7 +109,7 @@ def test_a_sound_that_failed_is_told_of_its_clip_alone_and_asked_for_again(
     opened: Opened, show
 ) -> None:
     browser = show(opened)
-    late(browser, "sound", "600")
+    late(browser, "/review/sound", "600")
     browser.value("window.lost['/review/sound'] = 9")
     choose = "document.querySelectorAll('#list button')[{}].click()".format
     browser.value(choose(3))
@@ -134,10 +130,10 @@ def test_a_sound_that_failed_is_told_of_its_clip_alone_and_asked_for_again(
 def test_an_answer_that_never_comes_is_told_and_done_again(opened: Opened, show) -> None:
     browser = show(opened)
     browser.value(IMPATIENT)
-    late(browser, "step", NEVER)
+    late(browser, "/review/step", NEVER)
     browser.press("Enter")
     browser.until(f"{SAID}.includes('does not answer')")
-    late(browser, "step", "0")
+    late(browser, "/review/step", "0")
     browser.press("Enter")
     on(browser, TEXTS[1])
     assert opened.review.figures().reviewed == 1
@@ -145,7 +141,7 @@ def test_an_answer_that_never_comes_is_told_and_done_again(opened: Opened, show)
 
 def test_nothing_is_written_into_a_clip_that_is_being_left(opened: Opened, show) -> None:
     browser = show(opened)
-    late(browser, "correct", "900")
+    late(browser, "/review/correct", "900")
     write(browser, " now")
     browser.press("Enter")
     browser.press("d")  # is of no clip
@@ -169,7 +165,7 @@ def test_a_clip_is_split_where_it_was_when_that_was_asked(opened: Opened, show) 
     seek = "document.getElementById('seek').value = {}; "
     seek += "document.getElementById('seek').dispatchEvent(new Event('input'))"
     browser.value(seek.format(0.4))
-    late(browser, "edit", "900")
+    late(browser, "/review/edit", "900")
     write(browser, "  now")
     browser.value("document.activeElement.setSelectionRange(8, 8)")
     browser.press("Escape")
@@ -192,7 +188,7 @@ def test_one_press_of_undo_undoes_one_step(opened: Opened, show) -> None:
     on(browser, TEXTS[2])
     time.sleep(0.3)
     assert opened.review.steps == 2
-    lose(browser, "undo")
+    lose(browser, "/review/undo")
     browser.press("u")
     browser.until(f"{SAID}.includes('does not answer')")
     browser.press("u")  # it was done
@@ -220,7 +216,7 @@ def test_a_text_that_another_tab_changed_is_not_kept_unseen(opened: Opened, show
 
 def test_figures_of_before_do_not_come_over_those_of_now(opened: Opened, show) -> None:
     browser = show(opened)
-    late(browser, "progress", "1000")
+    late(browser, "/review/progress", "1000")
     browser.value("window.sent.length = 0")
     browser.until("window.sent.includes('/review/progress')", 10)
     browser.press("Enter")

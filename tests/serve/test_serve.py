@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from builders import noise, wav
-from chromium import Chromium, find_chromium
+from chromium import Chromium, fake_microphone, find_chromium
 from running import started
 from serve_client import Page
 
@@ -385,9 +385,7 @@ def browser(tmp_path: Path) -> Iterator[Chromium]:
         pytest.skip("no chromium on this machine (apt-get install chromium)")
     speech = tmp_path / "speech.wav"
     soundfile.write(speech, noise(1, 2.0), 16_000)
-    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    fake += [f"--use-file-for-fake-audio-capture={speech}"]
-    with Chromium(program, tmp_path / "profile", *fake) as tab:
+    with Chromium(program, tmp_path / "profile", *fake_microphone(speech)) as tab:
         yield tab
 
 

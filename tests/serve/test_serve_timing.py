@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from bad_network import BAD_NETWORK
+from bad_network import BAD_NETWORK, late, lose
 from builders import noise, wav
-from chromium import Chromium, find_chromium
+from chromium import Chromium, fake_microphone, find_chromium
 from running import started
 from serve_client import Page
 
@@ -54,9 +54,7 @@ def show(tmp_path: Path) -> Iterator[Callable[[Page], Chromium]]:
         pytest.skip("no chromium on this machine (apt-get install chromium)")
     speech = tmp_path / "speech.wav"
     soundfile.write(speech, noise(1, 2.0), 16_000)
-    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    fake += [f"--use-file-for-fake-audio-capture={speech}"]
-    with Chromium(program, tmp_path / "profile", *fake) as browser:
+    with Chromium(program, tmp_path / "profile", *fake_microphone(speech)) as browser:
 
         def show(page: Page) -> Chromium:
             browser.size(1000)
@@ -66,14 +64,6 @@ def show(tmp_path: Path) -> Iterator[Callable[[Page], Chromium]]:
             return browser
 
         yield show
-
-
-def late(browser: Chromium, path: str, milliseconds: str) -> None:
-    browser.value(f"window.late['{path}'] = {milliseconds}; 0")
-
-
-def lose(browser: Chromium, path: str) -> None:
-    browser.value(f"window.lost['{path}'] = 1; 0")
 
 
 def drop(browser: Chromium, *files: tuple[str, bytes]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chromium import Chromium
+
 # `late` has milliseconds by address, or a function from what is sent to them; `lost` how many
 # answers do not come, although the server gave them; `sent` is what was asked so far.
 BAD_NETWORK = """{
@@ -24,3 +26,13 @@ NEVER = "1e9"
 IMPATIENT = (
     "{ const of = AbortSignal.timeout; AbortSignal.timeout = () => of.call(AbortSignal, 700); 0 }"
 )
+
+
+def late(browser: Chromium, path: str, milliseconds: str) -> None:
+    """Answers to an address come so much later."""
+    browser.value(f"window.late['{path}'] = {milliseconds}; 0")
+
+
+def lose(browser: Chromium, path: str) -> None:
+    """The next answer to an address does not come."""
+    browser.value(f"window.lost['{path}'] = 1; 0")

@@ -31,6 +31,15 @@ def find_chromium() -> str | None:
     return next((path for path in map(shutil.which, names) if path), None)
 
 
+def fake_microphone(sound: Path) -> list[str]:
+    """Flags for a browser whose microphone hears a WAV file, again and again."""
+    return [
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={sound}",
+    ]
+
+
 class Chromium:
     """One tab. Use as a context manager; `call` sends a DevTools command and waits for it."""
 
