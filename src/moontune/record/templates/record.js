@@ -139,12 +139,9 @@ async function start() {
   if (busy.has(here)) return say("The take is on its way still; a moment.");
   silence();
   starting = true;
-  try {
-    await open();
-    await microphone?.wake();
-  } finally {
-    starting = false;
-  }
+  await open();
+  await microphone?.wake();
+  starting = false;
   if (!microphone || place !== here) return;  // or the sentence is another by now
   deleted = null;
   recording = true;
