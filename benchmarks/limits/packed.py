@@ -59,14 +59,18 @@ class Scopes:
             half(forward.PackedForward, "encode", ENCODER)
             half(forward.PackedForward, "cross_keys", FRAMES)
             half(forward.PackedForward, "token_losses", DECODER)
-            half(transcriber, "greedy", WRITER)
+            half(forward.PackedForward, "forced", DECODER)
+            half(greedy.Writing, "_next", WRITER)
+            half(greedy.Writing, "add", WRITER)
+            half(greedy._Group, "leave", WRITER)
             count(front_end.FrontEnd, "__call__", part(*FRONT_END))
             for owner in (layers.EncoderLayer, layers.DecoderLayer, layers.Mlp, layers.Norm):
                 count(owner, "__call__", kind(BETWEEN))
             attention = "self_attention cross_attention windowed_attention"
             count(layers, attention, kind(ATTENTION))
             count(greedy, "rotate frame_keys hidden_frames _attend_one", kind(ATTENTION))
-            count(greedy._Layer, "keep", kind(ATTENTION))
+            count(greedy._Layer, "remember some", kind(ATTENTION))
+            count(greedy._Group, "look", kind(ATTENTION))
             count(lora_linear.FusedLoraLinear, "__call__", self._of_linear)
             for function in (lora_linear._Linear, lora_linear._BlockLinear):
                 patch(function, "forward", self._product)
@@ -74,6 +78,7 @@ class Scopes:
             count(lora_linear, "_with_loras", lambda *_: (self._ledger.part[0], ADAPTERS))
             count(head.Head, "__call__", part(VOCABULARY, "logits to choose from"))
             count(head_loss.HeadLoss, "forward", part(VOCABULARY, "losses and their gradient"))
+            count(forward, "losses_and_likeliest", part(VOCABULARY, "losses and their gradient"))
             count(losses.LossComputer, "labels", part("data", "labels as tokens"))
             count(feature_cache.FeatureCache, "__call__", part("data", "features that are kept"))
             count(torch.Tensor, "backward", part("backward", "the engine, and sums of gradients"))

@@ -163,6 +163,9 @@ def wrong_mask(monkeypatch) -> None:
 
 
 def endless(monkeypatch) -> None:
+    """EOS is a word like others."""
+    at_cap = property(lambda clip: len(clip.tokens) == clip.cap)
+    monkeypatch.setattr("moontune.models.packed.greedy._Clip.ended", at_cap)
     monkeypatch.setattr("moontune.models.packed.greedy.until_end", lambda tokens, eos: tokens)
 
 

@@ -105,7 +105,7 @@ def test_the_greedy_transcript_that_another_stands_for_is_kept(monkeypatch, tiny
     """It counts where it is asked whether the model still writes speech, and is counted."""
     loop = Transcript("ha ha ha ha ha", [5, 6], True)
     mended = Transcript("What?", [7, 2], False, greedy=loop)
-    monkeypatch.setattr(Transcriber, "greedy", lambda *_: [mended] * 4)
+    monkeypatch.setattr(Transcriber, "of_tokens", lambda _, tokens, *__: [mended] * len(tokens))
     clips = [Utterance(f"c{i}", Path("x.wav"), "What?", 1.0, "s", "What?") for i in range(4)]
     done = evaluate(tiny_base, clips, lambda u: noise(1, 1.0), cap=TokenCap(6.5, 8))
     rows: list[Any] = [p.row() for p in done.predictions]

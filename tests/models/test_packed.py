@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from moontune.models.packed.attention import (
 )
 from moontune.models.packed.forward import PackedForward
 from moontune.models.packed.front_end import FrontEnd
-from moontune.models.packed.layout import Layout, pack
+from moontune.models.packed.layout import CrossKeys, Layout, pack
 from moontune.models.packed.lora_linear import dropout_mask, dropped
 from moontune.models.packed.rotary import Rotary
 from moontune.models.transcriber import Transcriber, load_audio
@@ -336,6 +337,64 @@ def test_batched_greedy_equals_generate_on_each_clip_alone(
             for c, cap in zip(clips, caps, strict=True)
         ]
     assert ours == theirs
+
+
+def test_clips_that_come_later_and_begin_behind_a_text_are_written_as_alone(fresh_base) -> None:
+    """However much of a text is what the model writes, and whoever else is on the way."""
+    net: Any = fresh_base.net
+    with torch.no_grad():
+        for layer in net.model.decoder.layers:  # so that it matters what is looked at
+            for attention in (layer.self_attn, layer.encoder_attn):
+                for name in TARGETS[:4]:
+                    getattr(attention, name).weight.mul_(6.0)
+    clips = [noise(i, s) for i, s in enumerate((1.5, 0.6, 2.2, 1.0, 1.1, 0.7, 1.9))]
+    caps = [9, 4, 12, 1, 30, 17, 12]
+    late = net.generate(wave(clips[5]), max_new_tokens=12)[0, -1]
+    net.config.eos_token_id = net.generation_config.eos_token_id = end = int(late)
+    alone = [_surely_written(net, clip, cap) for clip, cap in zip(clips, caps, strict=True)]
+    assert {ids[-1] == end for ids in alone} == {True, False}
+    other = [[(i + 1) % 50 + 3 for i in ids] for ids in alone]
+    texts = [
+        [*alone[0][:3], *other[0]],
+        [*alone[1][:2], *other[1][2:]],
+        [*alone[2][:6], *other[2]],
+        [end],
+        [*alone[4][:12], *other[4]],
+        alone[5],
+        [*alone[6], *other[6], end],
+    ]
+    packed = packed_forward(net, merged=True)
+    writing = greedy.Writing(packed)
+    found: dict[int, list[int]] = {}
+    heard: dict[int, torch.Tensor] = {}
+    with torch.no_grad():
+        for some, frames in (([4, 0, 2], 60), ([1, 3], 60), ([5, 6], 0)):
+            keys = packed.cross_keys(packed.encode(pack([packed.features(clips[i]) for i in some])))
+            some_texts = [texts[i] for i in some]
+            forced = packed.forced(keys, some_texts)
+            assert forced.losses == pytest.approx(packed.losses(keys, some_texts))
+            writing.add(some, keys, [caps[i] for i in some], forced)
+            heard |= zip(some, _clips(keys), strict=True)
+            for left in writing.until(frames):
+                found |= zip(left.clips, left.tokens, strict=True)
+                for i, rows in zip(left.clips, _clips(left.cross_keys), strict=True):
+                    assert torch.equal(rows, heard[i])
+    assert [found[i] for i in range(len(clips))] == alone
+
+
+def _surely_written(net: Any, clip: np.ndarray, cap: int) -> list[int]:
+    """Transformers' own greedy transcript, which no rounding decides."""
+    done = net.generate(
+        wave(clip), max_new_tokens=cap, return_dict_in_generate=True, output_logits=True
+    )
+    first, second = torch.stack(done.logits).topk(2).values.unbind(-1)
+    assert float((first - second).min()) > 1e-4, "a near tie"
+    return done.sequences[0, 1:].tolist()
+
+
+def _clips(keys: CrossKeys) -> Sequence[torch.Tensor]:
+    """What the last layer attends to, a clip at a time."""
+    return keys.layers[-1][: keys.layout.count].split(list(keys.layout.lengths))
 
 
 @torch.no_grad()

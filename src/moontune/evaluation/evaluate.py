@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from moontune.config.schema import Decoding, TokenCap
+from moontune.data.audio import SAMPLE_RATE_HZ
 from moontune.data.manifest import Utterance, manifest_hash
 from moontune.data.normalizer import normalize, normalizer_name
 from moontune.evaluation.degeneration import looped_row
@@ -32,6 +33,8 @@ from moontune.evaluation.typography import reference_in_style_of
 from moontune.languages.table import current
 from moontune.models.base_model import Base, target_ids
 from moontune.models.consensus import BEAMS, Beams
+from moontune.models.decoding import Transcript
+from moontune.models.packed.greedy import Writing, Written
 from moontune.models.packed.layout import some_of
 from moontune.models.transcriber import LoadAudio, Transcriber, seconds_of, shared_batches
 from moontune.system.distributed import SINGLE, ProcessGroup
@@ -41,6 +44,10 @@ if TYPE_CHECKING:
 
 Step = Callable[[int, int], None]
 _DIGITS = 5  # of a confidence
+# Seconds of clips that are encoded together, and how many times as much is written at once; both
+# bound the memory.
+_TOGETHER_S = {"cpu": 40.0, "cuda": 160.0, "mps": 160.0}
+_AT_ONCE = 4
 _METHODS: dict[Decoding, str] = {
     "greedy": "greedy",
     "consensus": "greedy, and consensus",
@@ -128,15 +135,12 @@ def evaluate(
     processes of `group` share the batches, and every one of them returns the whole.
     """
     base.net.eval()
-    transcriber = Transcriber(base, decoding)
-    found: list[tuple[int, Prediction, bytes]] = []
-    mine = shared_batches(utterances, group)
-    for indices in mine:
-        part = [utterances[i] for i in indices]
-        clips = [load_audio(u) for u in part]
-        heard = [hashlib.sha256(clip.tobytes()).digest() for clip in clips]
-        predictions = _predict(base, transcriber, part, clips, cap, decoding)
-        found += zip(indices, predictions, heard, strict=True)
+    judging = _Judging(base, decoding, cap)
+    mine = shared_batches(utterances, group, judging.together_s)
+    found: list[_Judged] = []
+    batches = ([(i, utterances[i]) for i in indices] for indices in mine)
+    for judged in judging(batches, load_audio):
+        found += judged
         if step:
             step(len(found), sum(map(len, mine)))
     found = sorted(group.gather(found), key=lambda f: f[0])
@@ -144,57 +148,98 @@ def evaluate(
     return _summarize([p for _, p, _ in found], utterances, audio, (cap, decoding))
 
 
-def _predict(
-    base: Base,
-    transcriber: Transcriber,
-    utterances: Sequence[Utterance],
-    clips: Sequence[np.ndarray],
-    cap: TokenCap,
-    decoding: Decoding,
-) -> list[Prediction]:
-    packed = transcriber.packed
-    cross_keys = transcriber.encode(clips)
-    durations = seconds_of(clips)
-    written = transcriber.greedy(cross_keys, durations, cap)
-    searched: list[Beams | None] = [None for _ in clips]
-    if decoding != "greedy":
-        searched[:] = transcriber.searched(clips, cross_keys, cap)
+_Judged = tuple[int, Prediction, bytes]  # the clip's place, and a digest of what was heard
 
-    own = [reference_in_style_of(u.label, w.text) for u, w in zip(utterances, written, strict=True)]
-    other = [i for i, u in enumerate(utterances) if own[i] != u.label]
-    labels, own_labels = (
-        [target_ids(base.tokenizer, text, packed.eos) for text in texts]
-        for texts in ([u.label for u in utterances], [own[i] for i in other])
-    )
-    losses = packed.losses(cross_keys, labels)
-    loss_words = list(losses)
-    if other:
-        own_losses = packed.losses(some_of(cross_keys, other), own_labels)
-        for i, loss in zip(other, own_losses, strict=True):
-            loss_words[i] = min(losses[i], loss)
-    return [
-        Prediction(
+
+@dataclass(frozen=True)
+class _Heard:
+    """A clip whose transcript is on its way."""
+
+    utterance: Utterance
+    digest: bytes
+    seconds: float
+    labels: list[int]
+    loss: float
+    searched: Beams | None  # where a consensus was asked for
+
+
+class _Judging:
+    """Losses and transcripts of clips, of some more while others are still being written."""
+
+    def __init__(self, base: Base, decoding: Decoding, cap: TokenCap) -> None:
+        self._base, self._decoding, self._cap = base, decoding, cap
+        self._transcriber = Transcriber(base, decoding)
+        self._packed = self._transcriber.packed
+        self._writing = Writing(self._packed)
+        self._heard: dict[int, _Heard] = {}
+        self.together_s = _TOGETHER_S[self._packed.device.type]
+
+    def __call__(
+        self, batches: Iterable[Sequence[tuple[int, Utterance]]], load_audio: LoadAudio
+    ) -> Iterator[list[_Judged]]:
+        most = int(_AT_ONCE * self.together_s * SAMPLE_RATE_HZ) // self._packed.times.hop
+        for batch in batches:
+            clips = [load_audio(u) for _, u in batch]
+            room = most - sum(len(clip) // self._packed.times.hop for clip in clips)
+            yield from map(self._judged, self._writing.until(max(0, room)))
+            self._hear(batch, clips)
+        yield from map(self._judged, self._writing.until(0))
+
+    def _hear(self, batch: Sequence[tuple[int, Utterance]], clips: Sequence[np.ndarray]) -> None:
+        """Begin to write a batch."""
+        keys, durations = self._transcriber.encode(clips), seconds_of(clips)
+        labels = [self._label(u.label) for _, u in batch]
+        searched: list[Beams | None] = [None for _ in clips]
+        if self._decoding != "greedy":
+            searched[:] = self._transcriber.searched(clips, keys, self._cap)
+        forced = self._packed.forced(keys, labels)
+        for of_clip in zip(batch, clips, durations, labels, forced.losses, searched, strict=True):
+            (i, utterance), clip, *rest = of_clip
+            self._heard[i] = _Heard(utterance, hashlib.sha256(clip.tobytes()).digest(), *rest)
+        caps = list(map(self._cap, durations))
+        self._writing.add([i for i, _ in batch], keys, caps, forced)
+
+    def _judged(self, written: Written) -> list[_Judged]:
+        heard = [self._heard.pop(i) for i in written.clips]
+        keys, durations = written.cross_keys, [one.seconds for one in heard]
+        transcripts = self._transcriber.of_tokens(written.tokens, keys, durations, self._cap)
+        both = zip(heard, transcripts, strict=True)
+        own = [reference_in_style_of(one.utterance.label, t.text) for one, t in both]
+        other = [i for i, one in enumerate(heard) if own[i] != one.utterance.label]
+        loss_words = [one.loss for one in heard]
+        if other:
+            own_labels = [self._label(own[i]) for i in other]
+            own_losses = self._packed.losses(some_of(keys, other), own_labels)
+            for i, loss in zip(other, own_losses, strict=True):
+                loss_words[i] = min(loss_words[i], loss)
+        found = map(self._prediction, heard, transcripts, loss_words)
+        return list(zip(written.clips, found, [one.digest for one in heard], strict=True))
+
+    def _label(self, text: str) -> list[int]:
+        return target_ids(self._base.tokenizer, text, self._packed.eos)
+
+    def _prediction(self, heard: _Heard, written: Transcript, loss_words: float) -> Prediction:
+        u = heard.utterance
+        return Prediction(
             id=u.id,
             speaker=u.speaker,
-            duration=round(durations[i], 3),
+            duration=round(heard.seconds, 3),
             reference=u.text,
             target=u.label,
-            hypothesis=written[i].text,
+            hypothesis=written.text,
             normalized_reference=normalize(u.text),
-            normalized_hypothesis=normalize(written[i].text),
-            tokens=written[i].tokens,
-            truncated=written[i].truncated,
-            loss=losses[i],
-            loss_words=loss_words[i],
-            target_tokens=len(labels[i]),
-            edits=word_edits(u.text, written[i].text),
-            characters=character_edits(u.text, written[i].text),
+            normalized_hypothesis=normalize(written.text),
+            tokens=written.tokens,
+            truncated=written.truncated,
+            loss=heard.loss,
+            loss_words=loss_words,
+            target_tokens=len(heard.labels),
+            edits=word_edits(u.text, written.text),
+            characters=character_edits(u.text, written.text),
             group=u.group,
-            looped=cast("LoopedTranscript | None", looped_row(written[i])),
-            **_consensus(u.text, searched[i], transcriber),
+            looped=cast("LoopedTranscript | None", looped_row(written)),
+            **_consensus(u.text, heard.searched, self._transcriber),
         )
-        for i, u in enumerate(utterances)
-    ]
 
 
 def _consensus(reference: str, searched: Beams | None, transcriber: Transcriber) -> dict[str, Any]:

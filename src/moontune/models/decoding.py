@@ -15,7 +15,7 @@ from moontune.config.schema import TokenCap
 _REPEATED = re.compile(r"(.{1,60}?)\1{3,}", re.DOTALL)
 _FILLS = 0.5
 BATCH = 32  # clips decoded together; no figure depends on it
-_BATCH_S = 160.0  # and seconds of them, which bounds the memory
+BATCH_S = 160.0  # and seconds of them, which bounds the memory
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,13 @@ def whole_characters(text: str) -> str:
     return text.rstrip("\ufffd").strip()
 
 
-def length_batches(lengths_s: Sequence[float]) -> Iterator[list[int]]:
-    """Indices of clips of like length together, so that they end at about the same token."""
+def length_batches(lengths_s: Sequence[float], most_s: float = BATCH_S) -> Iterator[list[int]]:
+    """Indices of clips of like length together, so that they end at about the same token; at most
+    so many seconds, or one clip."""
     order = sorted(range(len(lengths_s)), key=lengths_s.__getitem__)
     waiting: list[int] = []
     for i in order:
-        if waiting and (len(waiting) == BATCH or (len(waiting) + 1) * lengths_s[i] > _BATCH_S):
+        if waiting and (len(waiting) == BATCH or (len(waiting) + 1) * lengths_s[i] > most_s):
             yield waiting
             waiting = []
         waiting.append(i)

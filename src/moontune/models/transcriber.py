@@ -23,6 +23,7 @@ from moontune.models.confidence.agreement import evidence
 from moontune.models.confidence.calibration import Calibration, default_confidence
 from moontune.models.consensus import BEAMS, Beams, agreed
 from moontune.models.decoding import (
+    BATCH_S,
     TimedWord,
     Transcript,
     endless,
@@ -82,8 +83,18 @@ class Transcriber:
         self, cross_keys: CrossKeys, durations_s: Sequence[float], cap: TokenCap
     ) -> list[Transcript]:
         """Greedy transcripts of encoded clips, each under its own token cap."""
-        caps = [cap(seconds) for seconds in durations_s]
-        found = [self._transcript(ids) for ids in greedy(self.packed, cross_keys, caps)]
+        tokens = greedy(self.packed, cross_keys, [cap(seconds) for seconds in durations_s])
+        return self.of_tokens(tokens, cross_keys, durations_s, cap)
+
+    def of_tokens(
+        self,
+        tokens: Sequence[list[int]],
+        cross_keys: CrossKeys,
+        durations_s: Sequence[float],
+        cap: TokenCap,
+    ) -> list[Transcript]:
+        """Greedy transcripts of encoded clips, of which these tokens are written."""
+        found = list(map(self._transcript, tokens))
         return self._mended(found, cross_keys, durations_s, cap) if self._mends_loops else found
 
     def _mended(
@@ -315,13 +326,16 @@ def transcripts_by_bonus(
     return [[of_clip[i] for of_clip in ordered] for i in range(1 + len(bonuses))]
 
 
-def shared_batches(utterances: Sequence[Utterance], group: ProcessGroup) -> list[list[int]]:
-    """This process's batches. Whole ones, so that every figure is that of one process to the bit.
+def shared_batches(
+    utterances: Sequence[Utterance], group: ProcessGroup, most_s: float = BATCH_S
+) -> list[list[int]]:
+    """This process's batches of at most so many seconds. Whole ones, so that every figure is that
+    of one process to float32 rounding.
 
     Few clips are few batches, and may leave a process without work; it is seconds then.
     """
     return group.shard(
-        list(length_batches([u.duration_or_1s for u in utterances])),
+        list(length_batches([u.duration_or_1s for u in utterances], most_s)),
         lambda indices: sum(utterances[i].duration_or_1s for i in indices),
     )
 

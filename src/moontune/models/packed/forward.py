@@ -9,19 +9,38 @@ transformers' own forward.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
 
 from moontune.models.packed.head import Head
-from moontune.models.packed.head_loss import HeadLoss
+from moontune.models.packed.head_loss import HeadLoss, losses_and_likeliest
 from moontune.models.packed.layout import CrossKeys, Layout, PackedClips
 from moontune.models.packed.lora_linear import padded_row_count
+from moontune.models.packed.rotary import rotate
 
 if TYPE_CHECKING:
     from moontune.models.architectures.interface import Parts
+
+
+@dataclass(frozen=True)
+class Forced:
+    """What a decoder thinks at every place of clips' texts, being fed what stands before it."""
+
+    labels: Sequence[Sequence[int]]
+    token_losses: torch.Tensor  # nats, (sum of labels' lengths,)
+    likeliest: list[list[int]]  # what it would have written there
+    past: list[tuple[torch.Tensor, torch.Tensor]]  # keys and values by layer, (rows, width) each
+    layout: Layout  # of the rows
+
+    @property
+    def losses(self) -> list[float]:
+        """Summed cross-entropy of each clip's tokens in nats."""
+        return summed(self.token_losses, self.labels)
 
 
 class PackedForward:
@@ -68,16 +87,45 @@ class PackedForward:
         labels: as many tokens, in which some may be wrong.
         """
         layout = self.layout_of([len(ids) for ids in labels])
-        filler = [self.start] * (layout.rows - layout.count)
-        fed = [i for ids in written or labels for i in (self.start, *ids[:-1])] + filler
-        targets = [i for ids in labels for i in ids] + filler
-        rotations = self.rotary.rotations(layout)
-        x = self.embedding[torch.tensor(fed, device=self.device)]
-        for layer, kv in zip(self.decoder, cross_keys.layers, strict=True):
-            x = layer(x, layout, rotations, kv, cross_keys.layout)
-        right = torch.tensor(targets, device=self.device)
-        out: Any = HeadLoss.apply(self.decoder_norm(x), self.head, right)
+        hidden = self._decoded(cross_keys, layout, written or labels, lambda _: None)
+        out: Any = HeadLoss.apply(hidden, self.head, self._targets(layout, labels))
         return out[: layout.count]
+
+    @torch.no_grad()
+    def forced(self, cross_keys: CrossKeys, labels: Sequence[Sequence[int]]) -> Forced:
+        """What the decoder thinks at every place of texts that it is fed."""
+        layout = self.layout_of([len(ids) for ids in labels])
+        seen: list[torch.Tensor] = []
+        hidden = self._decoded(cross_keys, layout, labels, seen.append)
+        losses, likeliest = losses_and_likeliest(hidden, self.head, self._targets(layout, labels))
+        real = Layout(layout.lengths, layout.device)
+        cos, sin = self.rotary.rotations(real)
+        past = []
+        for qkv in seen:
+            _, k, v = qkv[: layout.count].float().chunk(3, dim=-1)
+            past.append((rotate(k, (cos, sin), self.heads), v))
+        found = likeliest[: layout.count].cpu().split(list(layout.lengths))
+        return Forced(labels, losses[: layout.count], [part.tolist() for part in found], past, real)
+
+    def _decoded(
+        self,
+        cross_keys: CrossKeys,
+        layout: Layout,
+        fed: Sequence[Sequence[int]],
+        keep: Callable[[torch.Tensor], object],
+    ) -> torch.Tensor:
+        """What the head sees after the start token and the texts but their last tokens."""
+        tokens = [i for ids in fed for i in (self.start, *ids[:-1])]
+        tokens += [self.start] * (layout.rows - layout.count)
+        rotations = self.rotary.rotations(layout)
+        x = self.embedding[torch.tensor(tokens, device=self.device)]
+        for layer, kv in zip(self.decoder, cross_keys.layers, strict=True):
+            x = layer(x, layout, rotations, kv, cross_keys.layout, keep)
+        return self.decoder_norm(x)
+
+    def _targets(self, layout: Layout, labels: Sequence[Sequence[int]]) -> torch.Tensor:
+        filler = [self.start] * (layout.rows - layout.count)
+        return torch.tensor([*itertools.chain(*labels), *filler], device=self.device)
 
     def layout_of(self, lengths: Sequence[int]) -> Layout:
         """Where clips of so many rows lie, with the filler that the products want."""
@@ -92,5 +140,10 @@ class PackedForward:
 
     def losses(self, cross_keys: CrossKeys, labels: Sequence[Sequence[int]]) -> list[float]:
         """Summed cross-entropy of each clip's target tokens in nats."""
-        found = self.token_losses(cross_keys, labels).cpu().double()  # Apple's GPU has no float64
-        return [float(part.sum()) for part in found.split([len(ids) for ids in labels])]
+        return summed(self.token_losses(cross_keys, labels), labels)
+
+
+def summed(losses: torch.Tensor, labels: Sequence[Sequence[int]]) -> list[float]:
+    """The sum of each clip's losses of tokens, (sum of labels' lengths,)."""
+    found = losses.cpu().double()  # Apple's GPU has no float64
+    return [float(part.sum()) for part in found.split([len(ids) for ids in labels])]

@@ -37,7 +37,9 @@ class SelfAttention:
         self._heads, self._causal = heads, causal
 
     def __call__(self, x: torch.Tensor, layout: Layout, rotations: Any) -> torch.Tensor:
-        qkv = self.qkv(x)
+        return self.attended(self.qkv(x), layout, rotations)
+
+    def attended(self, qkv: torch.Tensor, layout: Layout, rotations: Any) -> torch.Tensor:
         return self.out(self_attention(qkv, rotations, layout, self._heads, causal=self._causal))
 
 
@@ -104,8 +106,18 @@ class DecoderLayer:
         self.mlp = Mlp(layer.mlp, fuse, gated=True)
 
     def __call__(
-        self, x: torch.Tensor, layout: Layout, rotations: Any, kv: torch.Tensor, frames: Layout
+        self,
+        x: torch.Tensor,
+        layout: Layout,
+        rotations: Any,
+        kv: torch.Tensor,
+        frames: Layout,
+        keep: Callable[[torch.Tensor], object] = lambda _: None,
     ) -> torch.Tensor:
-        x = x + self.attention(self.norms[0](x), layout, rotations)
+        """`keep` gets the queries, keys and values of self-attention, (rows, 3 * width), as they
+        are before they are rotated."""
+        qkv = self.attention.qkv(self.norms[0](x))
+        keep(qkv)
+        x = x + self.attention.attended(qkv, layout, rotations)
         x = x + self.cross(self.norms[1](x), layout, kv, frames)
         return x + self.mlp(self.norms[2](x))

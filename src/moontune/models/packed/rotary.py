@@ -40,10 +40,11 @@ class Rotary:
             torch.cat([self._sin[:n] for n in lengths])[:, None],
         )
 
-    def rotations_at(self, place: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same for one place, (1, 1, head_dim / 2)."""
-        self._grow(place + 1)
-        return self._cos[place][None, None], self._sin[place][None, None]
+    def rotations_at(self, *places: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same for some places, (places, 1, head_dim / 2) each."""
+        self._grow(max(places) + 1)
+        at = torch.tensor(places, device=self._cos.device)
+        return self._cos[at][:, None], self._sin[at][:, None]
 
 
 def rotate(
