@@ -145,5 +145,5 @@ class PackedForward:
 
 def summed(losses: torch.Tensor, labels: Sequence[Sequence[int]]) -> list[float]:
     """The sum of each clip's losses of tokens, (sum of labels' lengths,)."""
-    found = losses.cpu().double()  # Apple's GPU has no float64
+    found = losses.detach().cpu().double()  # Apple's GPU has no float64
     return [float(part.sum()) for part in found.split([len(ids) for ids in labels])]
