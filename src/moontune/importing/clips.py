@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -84,8 +85,13 @@ class Names:
 
 
 def _plain(part: str) -> str:
-    part = re.sub(r"[^\w.\-]+", "_", part).strip("._ ")
-    return part[:_LONGEST_PART]
+    """Letters with their marks, also of file systems that write accents apart, figures, `.`, `-`
+    and `_`."""
+    whole = unicodedata.normalize("NFC", part)
+    kept = (
+        c if re.match(r"[\w.-]", c) or unicodedata.category(c)[0] == "M" else " " for c in whole
+    )
+    return re.sub(" +", "_", "".join(kept)).strip("._ ")[:_LONGEST_PART]
 
 
 def to_copy(rows: Sequence[Numbered]) -> list[Numbered]:
