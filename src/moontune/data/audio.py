@@ -109,16 +109,18 @@ def read_audio(
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
-def audio_blocks(source: Path | BinaryIO, channel: int | None = None) -> Iterator[np.ndarray]:
+def audio_blocks(
+    source: Path | BinaryIO, channel: int | None = None, hear: Hear | None = None
+) -> Iterator[np.ndarray]:
     """Blocks of at most 10 s, each (samples,), of a file or of an open one that can seek.
 
-    Channels are averaged, or one of them (from 0) is taken, and rates resampled as `read_audio`
-    does; put end to end, the blocks are what it returns, to rounding. Raises AudioError if the
-    audio cannot be used, at the block that cannot.
+    Channels are averaged, or one of them (from 0) is taken, rates resampled, and `hear` called as
+    `read_audio` does; put end to end, the blocks are what it returns, to rounding. Raises
+    AudioError if the audio cannot be used, at the block that cannot.
     """
     with open_audio(source) as file, errors_as_audio_error():
         resampler = _resampler(file.samplerate)
-        for mono in _mono_blocks(file, channel=channel):
+        for mono in _mono_blocks(file, channel=channel, hear=hear):
             yield _contiguous(mono if resampler is None else resampler.resample_chunk(mono))
         if resampler is not None:
             rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
