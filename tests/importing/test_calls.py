@@ -10,6 +10,8 @@ import pytest
 import soundfile
 from imports import Result, run_import, sound
 
+from moontune.errors import UserError
+
 NAMES = ("monday", "friday")
 TURNS = (
     ("Agent", 0.0, 1.0, "Good morning to you."),
@@ -80,3 +82,44 @@ def test_two_people_on_two_channels_are_told_where_their_sound_is_mixed(tmp_path
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     assert not any("two people" in line for line in result.told)
     assert float(np.abs(result.sounds[1]).max()) > 0.2  # not halved by a silent channel
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ("Recording", "Role", "From", "To", "Verbatim"),
+        ("Call recording", "Agent or customer", "From", "To", "What was said"),
+    ],
+)
+def test_a_head_below_a_title_is_found_whatever_its_columns_are_called(
+    tmp_path: Path, head: tuple[str, ...]
+) -> None:
+    calls(tmp_path / "in")
+    table(tmp_path / "in", head, "Quality sample, March", "")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == [text for *_, text in TURNS] * 2
+    assert not result.left_out
+    assert any("passed over: 2 lines above the head" in line for line in result.told)
+    assert any('offset: "From", end: "To"' in line for line in result.told)
+
+
+def test_lines_of_a_table_without_a_head_are_no_title(tmp_path: Path) -> None:
+    calls(tmp_path / "in")
+    lines = ["sales,Ann", "sales,Ann,nothing yet", "monday,Ann,monday.wav,Good morning to you."]
+    (tmp_path / "in/t.csv").write_text("\n".join([*lines, "sales,Bob,friday.wav,It is broken."]))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts == ["Good morning to you.", "It is broken."]
+
+
+def test_what_most_rows_lack_is_told_where_none_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in NAMES:
+        soundfile.write(tmp_path / f"in/{name}.wav", sound(1, 61), 16_000)
+    rows = ["file,text", "gone.wav,Gone.", *(f"{name}.wav,All of a call." for name in NAMES)]
+    (tmp_path / "in/t.csv").write_text("\n".join(rows))
+    with pytest.raises(UserError) as error:
+        run_import(tmp_path / "in", output=tmp_path / "out")
+    said = str(error.value)
+    assert "none of the 3 rows is usable (too long 2, no audio 1): t.csv:3: too long" in said
+    assert "begin and end" in said
+    assert "NAME.txt" in said

@@ -31,6 +31,7 @@ from moontune.data.sound.file_kinds import (
 )
 from moontune.data.sound.stereo import Hear, mono_of
 from moontune.system.files import write_bytes
+from moontune.system.formatting import counted
 
 SAMPLE_RATE_HZ = 16_000
 # The convolutions (127/64, 7/3, 3/2, no padding) need this many samples for one frame.
@@ -283,7 +284,8 @@ def _mono_blocks(
     """
     frames = max(1, min(int(_BLOCK_S * file.samplerate), _BLOCK_VALUES // file.channels))
     if channel is not None and channel >= file.channels:
-        raise AudioError(f"has {file.channels} channels, and channel {channel} (from 0) is asked")
+        has = counted(file.channels, "channel")
+        raise AudioError(f"has {has}, and channel {channel} (from 0) is asked")
     read, left = 0, most
     while left != 0:
         wanted = frames if left is None else min(frames, left)

@@ -27,6 +27,7 @@ from moontune.importing.values import BAD_TIMES, TOO_LONG, UNREADABLE, SourceRow
 
 LONGEST_S = 60.0  # what `max_duration_s` may be raised to
 _EARLY_S = 0.1  # a stretch may end so much behind its file's end
+_TO_BE_CUT = "name begin and end of its parts, or put its text beside it as NAME.txt, which cuts it"
 _BEYOND_S = 1e9  # behind the end of any recording; a time may be more than samples are counted to
 _LONGEST_PART = 80  # characters of a folder's or file's name
 Placed = tuple[int, Utterance | Dropped]  # with the row's number, which orders them
@@ -134,7 +135,8 @@ def _linked(one: Numbered, path: Path, seconds: float) -> Placed:
     row, known = one.row, seconds or float("inf")  # 0: the head does not say
     if not row.is_part:
         if seconds > LONGEST_S:
-            return one.out(TOO_LONG, f"{seconds:.1f} s, at most {LONGEST_S:g} s")
+            detail = f"{seconds:.1f} s, at most {LONGEST_S:g} s; {_TO_BE_CUT}"
+            return one.out(TOO_LONG, detail)
         return one.link(path, round(seconds, 3) or None)
     offset = row.offset_s or 0.0
     length = min(known - offset, row.duration_s if row.duration_s is not None else known)
@@ -183,7 +185,7 @@ def whole(one: Numbered, folder: Path, mixed: Tell = lambda name: None) -> Place
     try:
         samples = read_audio(row.sound, LONGEST_S, channels.hear)
     except TooLongError as error:
-        return one.out(TOO_LONG, str(error))
+        return one.out(TOO_LONG, f"{error}; {_TO_BE_CUT}")
     except AudioError as error:
         source = "" if isinstance(one.row.audio, bytes) else f"{one.row.audio}: "
         return one.out(UNREADABLE, f"{source}{error}")

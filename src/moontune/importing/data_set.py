@@ -394,11 +394,14 @@ class _Made:
             return f"{source.damaged[0]}; nothing could be read before that"
         if not self._left:
             return f"{source.source}: {source.recognised}, and it has no rows; give another"
-        first = self._left[0]
+        reasons = Counter(one.reason for one in self._left)
+        usual = reasons.most_common(1)[0][0]
+        first = next(one for one in self._left if one.reason == usual)
         none = agreeing(
             len(self._left), "the 1 row is not", f"none of the {len(self._left):,} rows is"
         )
+        counts = f" ({by_reason(reasons)})" if len(reasons) > 1 else ""
         return (
-            f"{source.source}: {source.recognised}, and {none} usable: {first.where}: "
+            f"{source.source}: {source.recognised}, and {none} usable{counts}: {first.where}: "
             f"{first.reason}: {first.detail}; mend that and import it again"
         )
