@@ -160,6 +160,13 @@ def speakers_named(texts: Sequence[str]) -> list[tuple[str | None, str]]:
     return found
 
 
+def labels_of_speakers(texts: Sequence[str]) -> list[str]:
+    """What texts have before a colon that is taken for a speaker's name, the commonest first."""
+    names = _names_of_speakers(texts)
+    found = (match.group(1) for text in texts if (match := _NAMED.match(text)))
+    return [name for name, _ in Counter(name for name in found if name in names).most_common()]
+
+
 def _names_of_speakers(texts: Sequence[str]) -> set[str]:
     """What stands before a colon at the beginning of texts and is a name, where that is a habit.
 
