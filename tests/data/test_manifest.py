@@ -111,7 +111,10 @@ def test_nothing_usable_is_a_users_mistake(tmp_path: Path, content: str, what: s
         (b"WEBVTT\n\n00:01.000 --> 00:02.000\nHello there.\n", "subtitles"),
         (b"Hello there and welcome.\nAnd this.\n", "plain text"),
         (b"RIFF\x24\x08\x00\x00WAVEfmt ", "a recording (wav)"),
-        (b"PK\x03\x04\x14\x00\n", "a zip archive, or a table of a spreadsheet (xlsx)"),
+        (
+            b"PK\x03\x04\x14\x00\n",
+            "a zip archive, a Word file or a table of a spreadsheet (docx, xlsx)",
+        ),
         (b"PAR1\x15\x04\x15\n", "a parquet file"),
         (b"\x01\x02\x00\x03\n\n", "a binary file"),
         (b"<!DOCTYPE html>\n<html>\n", "a web page"),
