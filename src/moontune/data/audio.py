@@ -285,7 +285,8 @@ def _mono_blocks(
     frames = max(1, min(int(_BLOCK_S * file.samplerate), _BLOCK_VALUES // file.channels))
     if channel is not None and channel >= file.channels:
         has = counted(file.channels, "channel")
-        raise AudioError(f"has {has}, and channel {channel} (from 0) is asked")
+        which = f"channel {channel} (from 0) is asked; name none for all of its sound"
+        raise AudioError(f"has {has}, and {which}")
     read, left = 0, most
     while left != 0:
         wanted = frames if left is None else min(frames, left)
