@@ -57,8 +57,9 @@ def of(pattern: str, names: str, each: int = 4) -> list[Utterance]:
         ),
         (of("{n}/PTT-20240305-WA0{i}.opus", "Li Bo Anna Zoë"), "folders", "Li Bo Anna Zoë"),
         (
-            of("Li Wei/{i}.wav", "x") + of("Anna B/{i}.wav", "x") + of("Anna K/{i}.wav", "x"),
-            "folders", "Li_Wei Anna_B Anna_K",
+            of("Li Wei/{i}.wav", "x") + of("Anna B/{i}.wav", "x") + of("Anna K/{i}.wav", "x")
+            + of("Bob/{i}.wav", "x"),
+            "folders", "Li_Wei Anna_B Anna_K Bob",
         ),
         (
             of("{n} - PTT-20240305-WA0{i}.opus", "Li Anna Zoë"),
@@ -115,7 +116,10 @@ def test_names_of_people_are_taken(rows: list[Utterance], source: str, names: st
         of("{n}/{i}.wav", "En De Fr"),
         of("{n}/{i}.wav", "Ab Cd Ef Anna"),  # more codes than names
         of("{n}/{i}.wav", "ab cd anna bob cara"),
-        of("Anna/{i}.wav", "x") + of("Anna B/{i}.wav", "x") + of("Bob/{i}.wav", "x"),
+        of("Anna/{i}.wav", "x") + of("Anna B/{i}.wav", "x") + of("{n}/{i}.wav", "Bob Cara"),
+        of("Team {n}/{i}.wav", "A B C"),
+        of("Team {n}/{i}.wav", "A B") + of("Site {n}/{i}.wav", "A B"),
+        of("{n}_{i}.wav", "Team_A Team_B Team_C"),
         of("{n}-20240305-WA0{i}.opus", "PTT AUD VID"),
         of("{n} Recording {i}.m4a", "New Voice Audio"),
         of("{n}/{i}.wav", "kitchen office car"),

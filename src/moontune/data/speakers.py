@@ -13,7 +13,7 @@ Wrong speakers are worse than none, so everything must fit, or nothing is taken:
   times, places, devices, moods, languages. Two letters are one (`Bo`, `Li Wei`) where no more than
   half are so short. A letter and three digits (`p225`) are one where folder and file agree;
 - no two names share their first word: `anna_1` and `anna_2` may be one woman on two days. `Anna B`
-  and `Anna K` are two;
+  and `Anna K` are two, where no more than half of the names are such;
 - the names are not what is said: in less than half of them the name is a word of the texts, or all
   clips have one text;
 - folders of two levels, or folders and file names, that fit but divide the clips in two ways say
@@ -250,10 +250,12 @@ def _differing_names(clips: dict[str, list[Utterance]]) -> bool:
     same: dict[str, list[str]] = defaultdict(list)  # initials by first words
     for words in filter(None, named):
         same[words[0].lower()].append(words[1] if len(words) == 2 and words[1].isupper() else "")
+    shared = [initials for initials in same.values() if len(initials) > 1]
+    if 2 * sum(map(len, shared)) > len(named):  # Team A, Team B, Team C
+        return False
     return all(
-        len(initials) == 1
-        or (len({*initials}) == len(initials) and all(len(one) == 1 for one in initials))
-        for initials in same.values()
+        len({*initials}) == len(initials) and all(len(one) == 1 for one in initials)
+        for initials in shared
     )
 
 
