@@ -99,13 +99,13 @@ _SHORT = 2  # letters of a first name
 _WORD_AND_NUMBER = re.compile(r"([^\W\d_]{3,})\d{1,2}")
 _LETTER_AND_NUMBER = re.compile(r"[pPsSfFmM]\d{3,4}")
 _HEX = re.compile(r"[0-9a-fA-F]{8,}")
-# What recorders and messengers put into a file's name before and between numbers.
+# What recorders and messengers put into a file's name before and between numbers, as they write it:
+# people's own `harbour_clip_001` may be of a subject.
 _OF_RECORDER = (
-    r"(?:new|voice|audio|aud|ptt|vn|vm|msg|message|memo|rec|recording|whatsapp|telegram|signal"
-    r"|clip|take|file|at)"
+    r"(?-i:PTT|Ptt|AUD|AUDIO|Audio|VN|WhatsApp|Telegram|Signal|New|Voice|Recording|Memo|Message|at)"
 )
-_PART = rf"(?:(?:{_OF_RECORDER}|wa)?\d+|{_OF_RECORDER})"
-_REST = rf"{_GAPS}(?:{_PART}{_GAPS})*(?:wa)?\d+(?:[-_]mic\d)?"
+_PART = rf"(?:(?:{_OF_RECORDER}|(?-i:WA))?\d+|{_OF_RECORDER})"
+_REST = rf"{_GAPS}(?:{_PART}{_GAPS})*(?-i:WA)?\d+(?:[-_]mic\d)?"
 _FILE_NAME = re.compile(rf"(?P<name>{_NUMBERED.pattern}|\D.*?){_REST}", re.IGNORECASE)
 _LIBRISPEECH = re.compile(r"(?P<name>\d{1,6})-(?P<chapter>\d{1,6})-\d{4,}")
 _LARGEST_DAY = 31
