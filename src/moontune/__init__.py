@@ -9,8 +9,12 @@ has a line on each.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# onnxruntime's own wheels tell Microsoft what they run on, from the moment they are imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from moontune.api import compare as compare

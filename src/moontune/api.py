@@ -23,6 +23,7 @@ from moontune.languages.table import ENGLISH, language_named, speaking
 from moontune.languages.words import joined_words
 from moontune.models.locate import language_of_base
 from moontune.pipeline.new_run import RunKind, Start, begin_run, layered_settings, resume_run
+from moontune.pipeline.run_folder.creating import new_run_path
 from moontune.pipeline.run_folder.log import RunLog
 from moontune.pipeline.run_folder.opening import single_run
 from moontune.pipeline.run_folder.run_dir import RunDir
@@ -227,6 +228,7 @@ def _begun(
         held=held,
     )
     if not resume:
+        new_run_path(config, overwrite=overwrite)  # raises before hours are imported
         return begin_run(with_imported(config, ui.note), start, overwrite=overwrite)
     if output.run_name is None:
         raise UserError("resume needs the run to go on with; give run_name")

@@ -63,7 +63,7 @@ def test_every_verb_has_help(verb, capsys) -> None:
         (["run", "--resume"], "--run-name NAME"),
         (["run", "--revision", "v1", "--model-id", "bundled", "--source", "silence"], "drop it"),
         (["run", "--source", "librispeech", "--manifest", "m.jsonl"], "exclude each other"),
-        (["run", "--resume", "--run-name", "gone"], "is not a run of moontune"),
+        (["run", "--resume", "--run-name", "gone"], "there is no such folder; if it was moved"),
         (["run", "--resume", "--overwrite", "--run-name", "x"], "exclude each other"),
         (["run", "--smoke"], "not for --source librispeech"),
         (["train"], "usage: moontune train RUN"),

@@ -119,6 +119,15 @@ def test_a_long_text_takes_no_time_with_its_square(part: str) -> None:
     without_annotations([part * 5_000 + "]>)*:"])
 
 
+def test_a_speaker_is_one_in_front_of_capitals_too() -> None:
+    texts = ["Agent: GOOD MORNING TO YOU", "Customer: IT IS BROKEN"] * 3
+    assert without_annotations(texts)[0] == ["GOOD MORNING TO YOU", "IT IS BROKEN"] * 3
+    texts = [text.upper() for text in texts]
+    assert without_annotations(texts)[0] == ["GOOD MORNING TO YOU", "IT IS BROKEN"] * 3
+    texts = ["DANGER: KEEP OUT", "BREAKFAST: HAM AND EGGS", "THE TRAIN: IT IS LATE", "GO HOME"]
+    assert without_annotations(texts) == (texts, {})
+
+
 def test_names_before_a_colon_are_speakers_where_that_is_a_habit() -> None:
     texts = ["JOHN: Hi you", "MARY: no", "Bob Smith: what", "Nobody"]
     found, counts = without_annotations(texts)

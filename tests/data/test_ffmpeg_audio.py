@@ -63,6 +63,24 @@ def test_each_kind_is_decoded_whole_in_blocks_and_in_part(kind: str, tmp_path: P
     assert pitch_hz(part) == pytest.approx(440, abs=3)
 
 
+def test_pauses_that_a_phone_does_not_send_are_silence() -> None:
+    """In AMR a frame of a pause says how it hisses, or nothing at all (types 8 and 15)."""
+    whole = AMR.read_bytes()
+    head, frames, size = whole[:6], whole[6:], 13  # of a frame at 4.75 kbit/s
+    middle = len(frames) // size // 2 * size
+    pause = (b"\x44" + bytes(5) + 7 * b"\x7c") * 10  # 80 frames of 20 ms
+    data = head + frames[:middle] + pause + frames[middle:]
+    samples, tone = read_audio(data), read_audio(whole)
+    assert len(samples) == len(tone) + 80 * 320
+    assert header_duration_s(io.BytesIO(data)) == pytest.approx(len(samples) / 16_000)
+    start = middle // size * 320
+    assert np.abs(samples[start + 1_000 : start + 24_000]).max() < 0.001
+    assert pitch_hz(samples[start + 80 * 320 + 1_600 :]) == pytest.approx(440, abs=3)
+    wide = read_audio(b"#!AMR-WB\n" + (b"\x4c" + bytes(5) + 7 * b"\x7c") * 10)
+    assert len(wide) == 80 * 320
+    assert not wide.any()
+
+
 def test_channels_are_averaged_or_one_is_taken(tmp_path: Path) -> None:
     file = tmp_path / "call.m4a"
     file.write_bytes(encoded("m4a", channels=2))

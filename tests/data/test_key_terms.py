@@ -82,3 +82,24 @@ def test_two_terms_of_one_sound_cannot_be_told_apart(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("T-shirt\nt shirt\n", encoding="utf-8")
     with pytest.raises(UserError, match="t shirt sounds like T-shirt above"):
         read_key_terms(tmp_path / "t.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("names.xlsx", b"PK\x03\x04\x14\x00\xff\x00", "looks like a zip archive, a Word file or a"),
+        ("names.csv", b"term,weight\nDrascula,2\n", "looks like a CSV table (first line: term, w"),
+        ("names.tsv", b"\n\nterm\tweight\nDrascula\t2\n", "looks like a TSV table"),
+        ("names.txt", b"Caf\xe9\n", "is not UTF-8 text; save it as plain text in UTF-8"),
+    ],
+)
+def test_a_table_is_no_list_of_terms(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(told)):
+        read_key_terms(tmp_path / name, "--key-terms")
+
+
+def test_a_list_of_one_column_is_one_whatever_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_text("Drascula\nAnna Ek\n")
+    terms = read_key_terms(tmp_path / "names.csv", "--key-terms")
+    assert [term.text for term in terms] == ["Drascula", "Anna Ek"]

@@ -111,7 +111,10 @@ def test_nothing_usable_is_a_users_mistake(tmp_path: Path, content: str, what: s
         (b"WEBVTT\n\n00:01.000 --> 00:02.000\nHello there.\n", "subtitles"),
         (b"Hello there and welcome.\nAnd this.\n", "plain text"),
         (b"RIFF\x24\x08\x00\x00WAVEfmt ", "a recording (wav)"),
-        (b"PK\x03\x04\x14\x00\n", "a zip archive, or a table of a spreadsheet (xlsx)"),
+        (
+            b"PK\x03\x04\x14\x00\n",
+            "a zip archive, a Word file or a table of a spreadsheet (docx, xlsx)",
+        ),
         (b"PAR1\x15\x04\x15\n", "a parquet file"),
         (b"\x01\x02\x00\x03\n\n", "a binary file"),
         (b"<!DOCTYPE html>\n<html>\n", "a web page"),
@@ -217,7 +220,7 @@ def test_a_stretch_to_the_end_and_a_channel(tmp_path: Path) -> None:
     [
         ({"offset": 9.0, "duration": 1.0}, r"lasts 3.00 s, and the offset is 9 s"),
         ({"offset": 2.0, "duration": 2.0}, r"ends 1.00 s before the row's offset and duration"),
-        ({"channel": 2}, r"has 1 channels, and channel 2"),
+        ({"channel": 2}, r"has 1 channel, and channel 2 .*name none"),
     ],
 )
 def test_a_stretch_that_is_not_there_is_no_audio(tmp_path: Path, row: dict, wrong: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,23 @@ def of(pattern: str, names: str, each: int = 4) -> list[Utterance]:
             of("train/{n}_{i}.wav", "anna bob cara") + of("test/{n}_{i}.wav", "anna"),
             "file names", "anna bob cara",
         ),
+        (of("{n}/PTT-20240305-WA0{i}.opus", "Li Bo Anna Zoë"), "folders", "Li Bo Anna Zoë"),
+        (
+            of("Li Wei/{i}.wav", "x") + of("Anna B/{i}.wav", "x") + of("Anna K/{i}.wav", "x")
+            + of("Bob/{i}.wav", "x"),
+            "folders", "Li_Wei Anna_B Anna_K Bob",
+        ),
+        (
+            of("{n} - PTT-20240305-WA0{i}.opus", "Li Anna Zoë"),
+            "file names", "Li Anna Zoë",
+        ),
+        (of("{n}_-_PTT-20240305-WA0{i}.flac", "Bob Anna Zoë"), "file names", "Bob Anna Zoë"),
+        (
+            of("{n} WhatsApp Ptt 2024-03-05 at 10.15.{i}.ogg", "Bob Anna Zoë"),
+            "file names", "Bob Anna Zoë",
+        ),
+        (of("{n} 00000012-AUDIO-2024-03-05-{i}.opus", "Bo Anna Zoë"), "file names", "Bo Anna Zoë"),
+        (of("{n} Recording {i}.m4a", "Bob Anna Zoë"), "file names", "Bob Anna Zoë"),
         (of("spk{n}-0{i}.wav", "12 13 7"), "file names", "spk12 spk13 spk7"),
         (of("speaker_{n}_0{i}.wav", "1 2 3"), "file names", "speaker_1 speaker_2 speaker_3"),
         (of("{n}_2024-05-01_12-{i}.wav", "anna bob cara"), "file names", "anna bob cara"),
@@ -95,6 +113,16 @@ def test_names_of_people_are_taken(rows: list[Utterance], source: str, names: st
         of("{n}/{i}.wav", "198 199 4077"),
         of("{n}/{i}.wav", "a b c"),
         of("{n}/{i}.wav", "en de fr"),
+        of("{n}/{i}.wav", "En De Fr"),
+        of("{n}/{i}.wav", "Ab Cd Ef Anna"),  # more codes than names
+        of("{n}/{i}.wav", "ab cd anna bob cara"),
+        of("Anna/{i}.wav", "x") + of("Anna B/{i}.wav", "x") + of("{n}/{i}.wav", "Bob Cara"),
+        of("Team {n}/{i}.wav", "A B C"),
+        of("Team {n}/{i}.wav", "A B") + of("Site {n}/{i}.wav", "A B"),
+        of("{n}_{i}.wav", "Team_A Team_B Team_C"),
+        of("{n}_clip_{i}.wav", "harbour weather cargo"),
+        of("{n}-20240305-WA0{i}.opus", "PTT AUD VID"),
+        of("{n} Recording {i}.m4a", "New Voice Audio"),
         of("{n}/{i}.wav", "kitchen office car"),
         of("{n}/{i}.wav", "iphone pixel laptop"),
         of("{n}/{i}.wav", "happy sad angry"),
@@ -131,6 +159,13 @@ def test_names_of_people_are_taken(rows: list[Utterance], source: str, names: st
 )  # fmt: skip
 def test_days_parts_rooms_and_hashes_are_no_speakers(rows: list[Utterance]) -> None:
     assert find_speakers(rows) is None
+
+
+def test_a_name_is_one_however_a_file_system_writes_its_accents() -> None:
+    names = [unicodedata.normalize("NFD", name) for name in ("Zoë", "José", "Çağla")]
+    found = find_speakers(of("{n}/PTT-0{i}.opus", " ".join(names)))
+    assert found is not None
+    assert {u.speaker for u in found.utterances} == {"Zoë", "José", "Çağla"}
 
 
 def test_a_folder_for_what_is_said_is_no_speaker() -> None:

@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from builders import flags
+from imports import clips
 from run_outcome import left
 
 from moontune.cli.dispatch import main
 from moontune.config.schema import DeviceConfig, RunConfig
 from moontune.errors import UserError
 from moontune.pipeline import preflight as room
+from moontune.system.files import write_text
 
 
 @pytest.fixture
@@ -126,3 +128,17 @@ def test_a_disk_that_fills_up_loses_nothing_and_the_run_goes_on_from_there(
     assert "going on after update" in capsys.readouterr().out
     for name, found in left(whole).items():
         assert left(small_disk)[name] == found, name
+
+
+def test_which_disk_is_full_is_told(small_disk, tmp_path, monkeypatch, capsys) -> None:
+    """Of an import and of transcripts too: the work's, the home's or that of the results."""
+    clips(tmp_path / "in", "a.wav", "b.wav")
+    for name in "ab":
+        (tmp_path / f"in/{name}.txt").write_text("The red boat sails home.")
+    (small_disk / "filler").write_bytes(b"x" * (os.statvfs(small_disk).f_bavail * 4096))
+    said = refused(capsys, "import", tmp_path / "in", "--output", small_disk / "data")
+    assert "No space left on device" in said
+    assert f"{small_disk}/" in said
+    with pytest.raises(OSError, match="No space left") as error:
+        write_text(small_disk / "talk.srt", "1\n" * 9_000)
+    assert error.value.filename == str(small_disk / "talk.srt")

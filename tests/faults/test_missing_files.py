@@ -228,3 +228,18 @@ def test_a_search_does_not_do_its_first_stages_again(crossval) -> None:
     beginning = "do outputs/cv again from the beginning, with --overwrite"
     assert RunDir(crossval).remedy("predictions_base.jsonl") == beginning
     assert RunDir(crossval).remedy("manifests/val.jsonl") == beginning
+
+
+@pytest.mark.parametrize("stage", ["labels", "train", "evaluate"])
+def test_a_stage_is_not_given_up_for_recordings_that_are_gone(copy, capsys, stage) -> None:
+    """As of a folder that was moved, or a disk that is not plugged in."""
+    manifest = copy / "manifests/test.jsonl"
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for i, row in enumerate(rows):
+        row["audio_filepath"] = f"/no-such-disk/{i}.wav"
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    record = (copy / "run.json").read_bytes()
+    said = refused([stage, str(copy), "--overwrite"], capsys)
+    assert "/no-such-disk/0.wav: is gone, and so are" in said
+    assert "nothing was changed" in said
+    assert (copy / "run.json").read_bytes() == record

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import unicodedata
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import soundfile
 from imports import TEXTS, clips, run_import, sound, write
 
+from moontune.data.speakers import find_speakers
 from moontune.errors import UserError
 from moontune.pipeline.run_folder.lock import one_at_a_time
 
@@ -451,3 +454,45 @@ def test_a_text_nearby_that_cannot_be_read_is_nobodys_list(tmp_path: Path) -> No
     (tmp_path / "in/notes.lst").write_bytes(b"\x1f\x8bnot gzip")
     result = run_import(tmp_path / "in", output=tmp_path / "out")
     result.holds(TEXTS[:1], sounds)
+
+
+def test_a_class_in_a_zip_of_a_mac_keeps_its_names(tmp_path: Path) -> None:
+    """WhatsApp's clips in a folder for each pupil: letters with accents are two signs there."""
+    names = [unicodedata.normalize("NFD", name) for name in ("Çağla", "José", "Li Wei", "प्रिया")]
+    texts = []
+    with zipfile.ZipFile(tmp_path / "class.zip", "w") as packed:
+        for i, name in enumerate(names * 2):
+            clip = write(tmp_path / "clip.wav", sound(i))
+            packed.write(clip, f"{name}/PTT-20240305-WA{i:04}.wav")
+            texts.append(f"PTT-20240305-WA{i:04}.wav: {TEXTS[i % 3]}\n")
+        packed.writestr("texts.txt", "".join(texts))
+    rows = run_import(tmp_path / "class.zip").rows
+    assert sorted({u.id.split("/")[0] for u in rows}) == ["José", "Li_Wei", "Çağla", "प्रिया"]
+    found = find_speakers(rows)
+    assert found is not None
+    assert {u.speaker for u in found.utterances} == {"Çağla", "José", "Li_Wei", "प्रिया"}
+
+
+def test_a_text_without_a_recording_is_listed_beside_pairs(tmp_path: Path) -> None:
+    clips(tmp_path / "in", "a.wav", "b.wav")
+    for name in ("a", "b", "gone"):
+        (tmp_path / f"in/{name}.txt").write_text(f"{TEXTS[0]}\n")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert len(result.texts) == 2
+    assert result.reasons == [("gone.txt", "no audio")]
+    assert "gone.wav" in result.left_out[0]["detail"]
+
+
+def test_a_head_that_several_texts_have_is_told(tmp_path: Path) -> None:
+    names = [f"{c}.wav" for c in "abcde"]
+    clips(tmp_path / "in", *names)
+    for i, name in enumerate(names):
+        head = "Note of the day\n\n" if i < 3 else "" if i < 4 else "Another head\n"
+        (tmp_path / f"in/{name[0]}.txt").write_text(f"{head}{TEXTS[i % 3]}\n")
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert result.texts[0] == f"Note of the day {TEXTS[0]}"  # it may be read out
+    [line] = [line for line in result.told if "taken for said" in line]
+    assert line.strip().startswith('3 texts have the line "Note of the day"')
+    (tmp_path / "in/a.txt").write_text(TEXTS[0])
+    result = run_import(tmp_path / "in", output=tmp_path / "again")
+    assert not any("taken for said" in line for line in result.told)

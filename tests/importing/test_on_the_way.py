@@ -217,3 +217,16 @@ def test_a_link_that_leads_nowhere_is_passed_over(tmp_path, folder, capsys) -> N
     (folder / "gone.wav").symlink_to(tmp_path / "nowhere")
     words = ["sample", "--manifest", str(folder), "--output-dir", str(tmp_path / "runs")]
     assert main([*words, "--run-name", "r"]) == 0
+
+
+def test_a_name_that_cannot_be_is_told_before_anything_is_imported(
+    tmp_path, folder, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", *flags(MODEL, folder, name="my voice")]) == 2
+    assert "cannot name a folder" in capsys.readouterr().err
+    (tmp_path / "outputs/r").mkdir(parents=True)
+    (tmp_path / "outputs/r/thesis.txt").touch()
+    assert main(["run", *flags(MODEL, folder)]) == 2
+    assert "give another --run-name" in capsys.readouterr().err
+    assert not (tmp_path / "outputs/imported").exists()

@@ -36,7 +36,7 @@ NO_CHANNEL = "channel must be a number from 0 on, left or right: 'agent'"
         "{0}\ta.wav\n{1}\tb.wav\n{2}\tc.wav\n",
         "a.wav|{0}\nb.wav|{1}\nc.wav|{2}\n",
         "nr,what was said,file on disk\n1,{0},a.wav\n2,{1},b.wav\n3,{2},c.wav\n",
-        "file_name,text\n/home/ann/data/clips/a.wav,{0}\nC:\\x\\b.wav,{1}\n~nobody/c.wav,{2}\n",
+        "file_name,text\n/home/ann/data/clips/a.wav,{0}\nC:\\x\\b.wav,{1}\n~nobody-of-here/c.wav,{2}\n",
         'path,text\n"a.wav","{0}"\n"b.wav","{1}"\n"c.wav","{2}"\n\n,\n',
         "clip,transcript\na,{0}\nb,{1}\nc,{2}\n",
         "A.WAV;{0}\r\nB.WAV;{1}\r\nC.WAV;{2}\r\n",

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from builders import SENTENCES, flags, noise
 
+import moontune
 from moontune.cli.dispatch import main
 from moontune.data.audio import write_flac
+from moontune.models import standalone
 
+BY_ITSELF = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("transcribe", sys.argv[1])
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+import onnxruntime
+"""
 NAMES = ("zebulon", "wilhelmina", "thaddeus", "persephone", "ignatius", "marigold")
 
 
@@ -101,3 +112,16 @@ def test_the_committed_report_follows_the_rule() -> None:
     rows = [row for table in named for row in table.splitlines()]
     assert len(rows) > 10
     assert all(re.match(r"\| speaker \d+ \|", row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    "program", ["import moontune, onnxruntime", BY_ITSELF], ids=["own", "export"]
+)
+def test_nothing_is_told_of_the_machine_by_onnxruntime(program: str, tmp_path: Path) -> None:
+    """Its wheels keep an id and what is to be sent in the home, as soon as they are imported."""
+    gone = {"ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "PYTHONPATH"}
+    env = {name: value for name, value in os.environ.items() if name not in gone}
+    words = [sys.executable, "-c", program, standalone.__file__]
+    env |= {"HOME": str(tmp_path), "PYTHONPATH": str(Path(moontune.__file__).parents[1])}
+    subprocess.run(words, env=env, check=True, stdin=subprocess.DEVNULL)
+    assert not [*tmp_path.rglob("*")]

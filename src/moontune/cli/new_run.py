@@ -20,6 +20,7 @@ from moontune.pipeline.new_run import (
     with_file,
     with_preset,
 )
+from moontune.pipeline.run_folder.creating import new_run_path
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.stages import STAGE_NAMES
 from moontune.system.distributed import ProcessGroup
@@ -237,6 +238,7 @@ def _begun(
         needs_model=needs_model,
     )
     if not args.resume:
+        new_run_path(args.settings, overwrite=args.overwrite)  # raises before hours are imported
         settings = with_imported(args.settings, _say)
         return begin_run(settings, start, overwrite=args.overwrite)
     name, folder = args.settings.output.run_name, args.settings.output.output_dir

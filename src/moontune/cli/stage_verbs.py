@@ -21,7 +21,7 @@ from moontune.pipeline.preflight import check_model, check_words
 from moontune.pipeline.run_folder.lock import exclusive_run
 from moontune.pipeline.run_folder.opening import single_run
 from moontune.pipeline.run_folder.run_dir import RunDir
-from moontune.pipeline.runner import refuse_lacking
+from moontune.pipeline.runner import refuse_lacking, refuse_lost_audio
 from moontune.pipeline.stages import STAGE_NAMES, Stage, stage_named, stale_after
 from moontune.system.distributed import ProcessGroup
 
@@ -67,6 +67,8 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     check_words(config)
     refuse_lacking(run, stage)  # before libraries are loaded to look for model and device
     _refuse_done(run, stage, overwrite=args.overwrite)
+    if args.overwrite:
+        refuse_lost_audio(run, stage)
     if stage.name == "train":
         run.refuse_retired()
     if stage.computes:

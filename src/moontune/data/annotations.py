@@ -160,19 +160,28 @@ def speakers_named(texts: Sequence[str]) -> list[tuple[str | None, str]]:
     return found
 
 
+def labels_of_speakers(texts: Sequence[str]) -> list[str]:
+    """What texts have before a colon that is taken for a speaker's name, the commonest first."""
+    names = _names_of_speakers(texts)
+    found = (match.group(1) for text in texts if (match := _NAMED.match(text)))
+    return [name for name, _ in Counter(name for name in found if name in names).most_common()]
+
+
 def _names_of_speakers(texts: Sequence[str]) -> set[str]:
     """What stands before a colon at the beginning of texts and is a name, where that is a habit.
 
-    An ordinary word of the texts is one only if it begins several.
+    An ordinary word of the texts is one only if it begins several, and so is one of a text that is
+    all in capitals.
     """
     starts = Counter(match.group(1) for text in texts if (match := _NAMED.match(text)))
     if not starts:
         return set()
+    spoken = {m.group(1) for text in texts if (m := _NAMED.match(text)) and not _is_all_caps(text)}
     ordinary = {word for text in texts for word in re.findall(r"[a-z]+", text)}
     names = {
         name
         for name, count in starts.items()
-        if _may_name(name) and (count >= _FEW or name.lower() not in ordinary)
+        if _may_name(name) and (count >= _FEW or (name in spoken and name.lower() not in ordinary))
     }
     count = sum(starts[name] for name in names)
     return names if count >= _FEW and count >= _SHARE * len(texts) else set()
@@ -208,10 +217,7 @@ def _clean(text: str, names: set[str], found: set[str]) -> str:
     text = taken(_TURN, SPEAKERS, "", text)
     text = taken(_NUMBERED, SPEAKERS, "", text)
     named = _NAMED.match(text)
-    if named and (
-        (SPEAKERS in found and _may_name(named.group(1)))
-        or (named.group(1) in names and not _is_all_caps(text[named.end() :]))
-    ):
+    if named and ((SPEAKERS in found and _may_name(named.group(1))) or named.group(1) in names):
         text = taken(_NAMED, SPEAKERS, "", text)
     return _tidy(text) if found else text
 

@@ -31,6 +31,7 @@ from moontune.data.sound.file_kinds import (
 )
 from moontune.data.sound.stereo import Hear, mono_of
 from moontune.system.files import write_bytes
+from moontune.system.formatting import counted
 
 SAMPLE_RATE_HZ = 16_000
 # The convolutions (127/64, 7/3, 3/2, no padding) need this many samples for one frame.
@@ -109,16 +110,18 @@ def read_audio(
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
-def audio_blocks(source: Path | BinaryIO, channel: int | None = None) -> Iterator[np.ndarray]:
+def audio_blocks(
+    source: Path | BinaryIO, channel: int | None = None, hear: Hear | None = None
+) -> Iterator[np.ndarray]:
     """Blocks of at most 10 s, each (samples,), of a file or of an open one that can seek.
 
-    Channels are averaged, or one of them (from 0) is taken, and rates resampled as `read_audio`
-    does; put end to end, the blocks are what it returns, to rounding. Raises AudioError if the
-    audio cannot be used, at the block that cannot.
+    Channels are averaged, or one of them (from 0) is taken, rates resampled, and `hear` called as
+    `read_audio` does; put end to end, the blocks are what it returns, to rounding. Raises
+    AudioError if the audio cannot be used, at the block that cannot.
     """
     with open_audio(source) as file, errors_as_audio_error():
         resampler = _resampler(file.samplerate)
-        for mono in _mono_blocks(file, channel=channel):
+        for mono in _mono_blocks(file, channel=channel, hear=hear):
             yield _contiguous(mono if resampler is None else resampler.resample_chunk(mono))
         if resampler is not None:
             rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
@@ -281,7 +284,9 @@ def _mono_blocks(
     """
     frames = max(1, min(int(_BLOCK_S * file.samplerate), _BLOCK_VALUES // file.channels))
     if channel is not None and channel >= file.channels:
-        raise AudioError(f"has {file.channels} channels, and channel {channel} (from 0) is asked")
+        has = counted(file.channels, "channel")
+        which = f"channel {channel} (from 0) is asked; name none for all of its sound"
+        raise AudioError(f"has {has}, and {which}")
     read, left = 0, most
     while left != 0:
         wanted = frames if left is None else min(frames, left)

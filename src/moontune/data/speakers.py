@@ -4,14 +4,16 @@ Wrong speakers are worse than none, so everything must fit, or nothing is taken:
 
 - no row names a speaker by a field;
 - every file lies in a folder at one level below what all have in common, or begins with a name and
-  goes on in numbers alone (`anna_001`, `spk12-0004`, and LibriSpeech's `19-198-0001`);
+  goes on in numbers and words of recorders alone (`anna_001`, `spk12-0004`, `Anna -
+  PTT-20240305-WA0012`, and LibriSpeech's `19-198-0001`);
 - there are three names or more, two clips to a name in the mean, and half of the names have two;
 - every name is a person's as people write it: words, a word for a speaker with a number
   (`speaker_01`), or a word with a number where the words alone already differ (`FCJF0`). A number,
   a date, a hash or a letter or two is none, nor is a word of `_NOT_NAMES`: parts of a corpus,
-  times, places, devices, moods, languages. A letter and three digits (`p225`) are one where folder
-  and file agree;
-- no two names share their first word: `anna_1` and `anna_2` may be one woman on two days;
+  times, places, devices, moods, languages. Two letters are one (`Bo`, `Li Wei`) where no more than
+  half are so short. A letter and three digits (`p225`) are one where folder and file agree;
+- no two names share their first word: `anna_1` and `anna_2` may be one woman on two days. `Anna B`
+  and `Anna K` are two, where no more than half of the names are such;
 - the names are not what is said: in less than half of them the name is a word of the texts, or all
   clips have one text;
 - folders of two levels, or folders and file names, that fit but divide the clips in two ways say
@@ -81,6 +83,7 @@ _NOT_NAMES = frozenset(
     american australian indian irish scottish welsh canadian accent accents accented native
     nonnative dialect language languages lang
     yes no go stop up down on off one two three four five six seven eight nine ten zero none null
+    ptt aud vid img whatsapp telegram signal
     na nan unknown unnamed anonymous anon untitled default empty silence background general common
     positive negative class category label type kind topic news sport sports weather music science
     history business medical legal finance technology travel food
@@ -88,13 +91,21 @@ _NOT_NAMES = frozenset(
 )
 _FOR_SPEAKER = frozenset(_WORDS_FOR_SPEAKER.split())
 _ROLES = "|".join(sorted(_FOR_SPEAKER, key=len, reverse=True))
-_GAP = r"[-_. ]"
+_GAP, _GAPS = r"[-_. ]", r"[-_. ]{1,3}"
 _NUMBERED = re.compile(rf"(?:{_ROLES}){_GAP}?(?:\d{{1,6}}|[a-z])", re.IGNORECASE)
-_WORDS = re.compile(rf"[^\W\d_]{{3,}}(?:{_GAP}[^\W\d_]+){{0,2}}")
+_LETTERS = r"[^\W\d_]"
+_WORDS = re.compile(rf"{_LETTERS}{{2,}}(?:{_GAP}{{1,2}}{_LETTERS}+){{0,3}}")
+_SHORT = 2  # letters of a first name
 _WORD_AND_NUMBER = re.compile(r"([^\W\d_]{3,})\d{1,2}")
 _LETTER_AND_NUMBER = re.compile(r"[pPsSfFmM]\d{3,4}")
 _HEX = re.compile(r"[0-9a-fA-F]{8,}")
-_REST = rf"{_GAP}(?:\d+{_GAP})*\d+(?:[-_]mic\d)?"
+# What recorders and messengers put into a file's name before and between numbers, as they write it:
+# people's own `harbour_clip_001` may be of a subject.
+_OF_RECORDER = (
+    r"(?-i:PTT|Ptt|AUD|AUDIO|Audio|VN|WhatsApp|Telegram|Signal|New|Voice|Recording|Memo|Message|at)"
+)
+_PART = rf"(?:(?:{_OF_RECORDER}|(?-i:WA))?\d+|{_OF_RECORDER})"
+_REST = rf"{_GAPS}(?:{_PART}{_GAPS})*(?-i:WA)?\d+(?:[-_]mic\d)?"
 _FILE_NAME = re.compile(rf"(?P<name>{_NUMBERED.pattern}|\D.*?){_REST}", re.IGNORECASE)
 _LIBRISPEECH = re.compile(r"(?P<name>\d{1,6})-(?P<chapter>\d{1,6})-\d{4,}")
 _LARGEST_DAY = 31
@@ -172,7 +183,7 @@ def _division(names: Sequence[str]) -> list[int]:
 
 def _folders(utterances: Sequence[Utterance]) -> list[list[str]]:
     """The folders that the files lie in, at each level below what all have in common."""
-    parents = [u.audio_filepath.parent for u in utterances]
+    parents = [Path(_composed(u.audio_filepath.parent)) for u in utterances]
     try:
         common = len(Path(os.path.commonpath({str(p) for p in parents})).parts)
     except ValueError:  # two drives
@@ -184,7 +195,7 @@ def _folders(utterances: Sequence[Utterance]) -> list[list[str]]:
 
 def _heads(utterances: Sequence[Utterance]) -> list[str] | None:
     """What the file names begin with before their numbers; None where one has another form."""
-    stems = [u.audio_filepath.stem for u in utterances]
+    stems = [_composed(u.audio_filepath.stem) for u in utterances]
     if all(found := [_LIBRISPEECH.fullmatch(stem) for stem in stems]):
         readers: dict[str, set[str]] = defaultdict(set)
         for match in found:
@@ -232,20 +243,38 @@ def _differing_names(clips: dict[str, list[Utterance]]) -> bool:
             for name, rows in clips.items()
             for u in rows
         )
-    first_words = [_first_word(name) for name in clips]
-    return None not in first_words and len(set(first_words)) == len(first_words)
+    named = [_words_of(name) for name in clips]
+    short = sum(words is not None and len(words[0]) <= _SHORT for words in named)
+    if None in named or 2 * short > len(named):
+        return False
+    same: dict[str, list[str]] = defaultdict(list)  # initials by first words
+    for words in filter(None, named):
+        same[words[0].lower()].append(words[1] if len(words) == 2 and words[1].isupper() else "")
+    shared = [initials for initials in same.values() if len(initials) > 1]
+    if 2 * sum(map(len, shared)) > len(named):  # Team A, Team B, Team C
+        return False
+    return all(
+        len({*initials}) == len(initials) and all(len(one) == 1 for one in initials)
+        for initials in shared
+    )
 
 
-def _first_word(name: str) -> str | None:
-    """The first word of a name, lower case; None if it is none."""
+def _words_of(name: str) -> list[str] | None:
+    """The words of a name; None if it is none. Marks of letters, as Indian scripts have, aside."""
+    name = "".join(c for c in name if unicodedata.category(c)[0] != "M")
     match = _WORD_AND_NUMBER.fullmatch(name)
-    words = [match[1]] if match else re.split(_GAP, name)
+    words = [match[1]] if match else [word for word in re.split(_GAP, name) if word]
     if not match and _WORDS.fullmatch(name) is None:
         return None
-    words = [word.lower() for word in words]
-    if _HEX.fullmatch(name) or not _NOT_NAMES.isdisjoint(words):
+    if len(words[0]) <= _SHORT and not words[0].istitle():
         return None
-    return words[0]
+    lower = [word.lower() for word in words]
+    return None if _HEX.fullmatch(name) or not _NOT_NAMES.isdisjoint(lower) else words
+
+
+def _composed(path: Path | str) -> str:
+    """A path with each letter and its accents as one, which Macs write as two."""
+    return unicodedata.normalize("NFC", str(path))
 
 
 def _said(clips: dict[str, list[Utterance]]) -> bool:

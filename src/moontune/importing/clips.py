@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,12 @@ from moontune.data.audio import (
     write_flac,
 )
 from moontune.data.manifest import Dropped, Utterance
+from moontune.data.sound.stereo import TwoChannels
 from moontune.importing.values import BAD_TIMES, TOO_LONG, UNREADABLE, SourceRow, left_out
 
 LONGEST_S = 60.0  # what `max_duration_s` may be raised to
 _EARLY_S = 0.1  # a stretch may end so much behind its file's end
+_TO_BE_CUT = "name begin and end of its parts, or put its text beside it as NAME.txt, which cuts it"
 _BEYOND_S = 1e9  # behind the end of any recording; a time may be more than samples are counted to
 _LONGEST_PART = 80  # characters of a folder's or file's name
 Placed = tuple[int, Utterance | Dropped]  # with the row's number, which orders them
@@ -84,8 +87,13 @@ class Names:
 
 
 def _plain(part: str) -> str:
-    part = re.sub(r"[^\w.\-]+", "_", part).strip("._ ")
-    return part[:_LONGEST_PART]
+    """Letters with their marks, also of file systems that write accents apart, figures, `.`, `-`
+    and `_`."""
+    whole = unicodedata.normalize("NFC", part)
+    kept = (
+        c if re.match(r"[\w.-]", c) or unicodedata.category(c)[0] == "M" else " " for c in whole
+    )
+    return re.sub(" +", "_", "".join(kept)).strip("._ ")[:_LONGEST_PART]
 
 
 def to_copy(rows: Sequence[Numbered]) -> list[Numbered]:
@@ -127,7 +135,8 @@ def _linked(one: Numbered, path: Path, seconds: float) -> Placed:
     row, known = one.row, seconds or float("inf")  # 0: the head does not say
     if not row.is_part:
         if seconds > LONGEST_S:
-            return one.out(TOO_LONG, f"{seconds:.1f} s, at most {LONGEST_S:g} s")
+            detail = f"{seconds:.1f} s, at most {LONGEST_S:g} s; {_TO_BE_CUT}"
+            return one.out(TOO_LONG, detail)
         return one.link(path, round(seconds, 3) or None)
     offset = row.offset_s or 0.0
     length = min(known - offset, row.duration_s if row.duration_s is not None else known)
@@ -146,30 +155,42 @@ def _outside(offset_s: float, seconds: float | None, there_s: float) -> str | No
     return None
 
 
-def copied(rows: Sequence[Numbered], folder: Path) -> Iterator[Placed]:
+Tell = Callable[[str], object]
+
+
+def copied(
+    rows: Sequence[Numbered], folder: Path, mixed: Tell = lambda name: None
+) -> Iterator[Placed]:
     """Utterances whose audio is written to `folder` as 16 kHz mono FLAC.
 
-    A recording that many stretches are of is decoded once, in blocks.
+    A recording that many stretches are of is decoded once, in blocks. `mixed` is given the name of
+    each that has two people on its two channels, where no row picks one.
     """
     parts: dict[tuple[Path, int | None], list[Numbered]] = defaultdict(list)
     for one in rows:
         if one.row.is_part and isinstance(one.row.audio, Path):
             parts[one.row.audio, one.row.channel].append(one)
         else:
-            yield whole(one, folder)
+            yield whole(one, folder, mixed)
     for (path, channel), stretches in parts.items():
-        yield from _cut(path, channel, stretches, folder)
+        channels = TwoChannels()
+        yield from _cut(path, channel, stretches, folder, channels)
+        if channel is None and channels.two_people:
+            mixed(path.name)
 
 
-def whole(one: Numbered, folder: Path) -> Placed:
-    """The utterance of a whole file, or of bytes, written to `folder`."""
+def whole(one: Numbered, folder: Path, mixed: Tell = lambda name: None) -> Placed:
+    """The utterance of a whole file, or of bytes, written to `folder`; `mixed` as above."""
+    channels, row = TwoChannels(), one.row
     try:
-        samples = read_audio(one.row.sound, LONGEST_S)
+        samples = read_audio(row.sound, LONGEST_S, channels.hear)
     except TooLongError as error:
-        return one.out(TOO_LONG, str(error))
+        return one.out(TOO_LONG, f"{error}; {_TO_BE_CUT}")
     except AudioError as error:
         source = "" if isinstance(one.row.audio, bytes) else f"{one.row.audio}: "
         return one.out(UNREADABLE, f"{source}{error}")
+    if row.channel is None and channels.two_people:
+        mixed(row.audio.name if isinstance(row.audio, Path) else row.name)
     return _written(one, samples, folder)
 
 
@@ -179,11 +200,13 @@ def _written(one: Numbered, samples: np.ndarray, folder: Path) -> Placed:
     return one.copy(path, round(len(samples) / SAMPLE_RATE_HZ, 4))
 
 
-def _cut(path: Path, channel: int | None, rows: list[Numbered], folder: Path) -> Iterator[Placed]:
+def _cut(
+    path: Path, channel: int | None, rows: list[Numbered], folder: Path, channels: TwoChannels
+) -> Iterator[Placed]:
     waiting = sorted(rows, key=lambda one: one.row.offset_s or 0.0)
     held, begin = np.zeros(0, np.float32), 0  # what is still wanted, and its place
     problem: AudioError | None = None
-    blocks = audio_blocks(path, channel)
+    blocks = audio_blocks(path, channel, channels.hear)
     ended = False
     while waiting and not ended:
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from moontune.data.manifest import Dropped, Utterance, write_manifest
-from moontune.data.sources.numbered_speakers import without_numbered
+from moontune.data.sources.numbered_speakers import is_part, without_numbered
 from moontune.data.speakers import spelt_alike
 from moontune.errors import UserError
 from moontune.importing.audio_files import AudioFinder, is_audio
@@ -200,6 +200,7 @@ class _Made:
         self._only = None if request.format is None else format_named(request.format)
         self._of_one: set[str] = set()  # ids of clips whose speakers are named for one recording
         self._named_clips = NamedClips()
+        self._mixed: list[str] = []  # recordings of the source at hand with a person a channel
 
     def add(self, source: Path, script: Path | None = None) -> None:
         """The rows of one source, or of a recording and its script. Raises UserError."""
@@ -220,11 +221,17 @@ class _Made:
         self._tell(f"{source}: taken for {recognised}")
         if taken_for:
             self._tell(f"  {', '.join(taken_for)}")
+        self._mixed = []
         placed = self._placed(source, found, damaged, link=self._request.link and not archive)
         after = [text for one in found for text in one.told_after()]
         after += _remarks({f: told for f, told in encodings.items() if told not in taken_for})
         if encodings and self._request.encoding is None:
             after.append(_HOW_TO_TELL)
+        if self._mixed:
+            after.append(
+                f"two people are mixed in {counted(len(self._mixed), 'stereo recording')}, e.g. "
+                f"{self._mixed[0]}: a column `channel` (left or right) picks one"
+            )
         if after := tuple(dict.fromkeys(after)):
             self._tell(f"  {', '.join(after)}")
             taken_for += after
@@ -288,7 +295,7 @@ class _Made:
             if not isinstance(one, Numbered):
                 placed.append(one)
             elif isinstance(one.row.audio, bytes):  # not kept in memory
-                placed.append(whole(one, self._folder / AUDIO))
+                placed.append(whole(one, self._folder / AUDIO, self._mixed.append))
             else:
                 files.append(one)
         copies = to_copy(files) if link else files
@@ -297,7 +304,7 @@ class _Made:
             self._tell(f"  copied, as it cannot be read from its middle: {whose}")
         held = {one.number for one in copies}
         links = linked(one for one in files if one.number not in held)
-        made = itertools.chain(links, copied(copies, self._folder / AUDIO))
+        made = itertools.chain(links, copied(copies, self._folder / AUDIO, self._mixed.append))
         for done, one in enumerate(made, start=1):
             placed.append(one)
             self._progress(done, len(files), "clips")
@@ -320,7 +327,7 @@ class _Made:
                     break
                 self._number += 1
                 checked = self._checked(self._named(source, row))
-                if of_one and isinstance(checked, Numbered):
+                if isinstance(checked, Numbered) and (of_one or is_part(checked.row.speaker)):
                     self._of_one.add(checked.name)
                 yield checked
 
@@ -387,11 +394,14 @@ class _Made:
             return f"{source.damaged[0]}; nothing could be read before that"
         if not self._left:
             return f"{source.source}: {source.recognised}, and it has no rows; give another"
-        first = self._left[0]
+        reasons = Counter(one.reason for one in self._left)
+        usual = reasons.most_common(1)[0][0]
+        first = next(one for one in self._left if one.reason == usual)
         none = agreeing(
             len(self._left), "the 1 row is not", f"none of the {len(self._left):,} rows is"
         )
+        counts = f" ({by_reason(reasons)})" if len(reasons) > 1 else ""
         return (
-            f"{source.source}: {source.recognised}, and {none} usable: {first.where}: "
+            f"{source.source}: {source.recognised}, and {none} usable{counts}: {first.where}: "
             f"{first.reason}: {first.detail}; mend that and import it again"
         )

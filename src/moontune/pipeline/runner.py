@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from moontune.config.schema import RunConfig
+from moontune.data.splitting import SPLITS
 from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.pipeline.run_folder.run_dir import RunDir
@@ -73,6 +74,20 @@ def refuse_lacking(run: RunDir, stage: Stage) -> None:
     lacking = [n for n in STAGE_NAMES[: STAGE_NAMES.index(stage.name)] if n not in done]
     if lacking:
         raise UserError(f"{run.path}: stage {stage.name} needs `moontune {lacking[0]}` first")
+
+
+def refuse_lost_audio(run: RunDir, stage: Stage) -> None:
+    """Raises UserError where recordings that a stage hears are gone: what is done would be given up
+    for nothing."""
+    if not stage.computes:
+        return
+    used = {u.audio_filepath for name in SPLITS for u in run.utterances(name)}
+    lost = sorted(path for path in used if not path.is_file())
+    if lost:
+        more = f", and so are {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise UserError(
+            f"{lost[0]}: is gone{more}; bring back where it was what was moved; nothing was changed"
+        )
 
 
 def _finish(run: RunDir, config: RunConfig, stage: Stage, facts: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"OggS", "a recording (ogg)"),
     (b"ID3", "a recording (mp3)"),
     (b"\xff\xfb", "a recording (mp3)"),
-    (b"PK\x03\x04", "a zip archive, or a table of a spreadsheet (xlsx)"),
+    (b"PK\x03\x04", "a zip archive, a Word file or a table of a spreadsheet (docx, xlsx)"),
     (b"\xd0\xcf\x11\xe0", "a table of a spreadsheet (xls)"),
     (b"PAR1", "a parquet file"),
     (b"ARROW1", "an arrow file"),

@@ -57,7 +57,7 @@ def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}~", path.parent)
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with naming(path), os.fdopen(handle, "wb") as stream:
             stream.writelines(pieces)
             stream.flush()
             os.fsync(stream.fileno())
@@ -67,6 +67,17 @@ def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -
         Path(temporary).unlink(missing_ok=True)
         raise
     _settle(path.parent)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Failures to write name the file, which the system's own does not: which disk is full?"""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.strerror is not None:
+            error.filename = str(path)
+        raise
 
 
 def _settle(path: Path) -> None:

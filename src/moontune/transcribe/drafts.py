@@ -14,7 +14,7 @@ from moontune.data.manifest import Utterance, each_utterance
 from moontune.data.speakers import find_speakers
 from moontune.errors import UserError
 from moontune.languages.table import current
-from moontune.system.files import json_line, read_jsonl, real_path, write_bytes
+from moontune.system.files import json_line, naming, read_jsonl, real_path, write_bytes
 from moontune.system.formatting import counted, printable
 from moontune.transcribe.long_form import SegmentTranscript
 from moontune.transcribe.need import Draft, Transcribed, ranked
@@ -83,7 +83,7 @@ class DraftWriter:
 
     def _note(self, file: str, rows: Sequence[dict[str, Any]]) -> None:
         """A recording as a line of its own, whatever a kill left of the one before."""
-        with open(self._folder / file, "ab") as stream:
+        with naming(self._folder / file), open(self._folder / file, "ab") as stream:
             stream.write(b"\n" + json_line(rows) + b"\n")
 
     def _free_stem(self, stem: str) -> str:

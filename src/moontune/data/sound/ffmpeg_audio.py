@@ -15,10 +15,11 @@ import numpy as np
 
 from moontune.data.sound.file_kinds import PROTECTED, tag_bytes
 
+_AMR, _AMR_HZ = "amr", 50  # a demuxer, and frames a second
 # Demuxers by the first bytes of a file; `ftyp` comes behind a length.
 _STARTS = (
     (0, b"\x1aE\xdf\xa3", "matroska,webm"),
-    (0, b"#!AMR", "amr"),
+    (0, b"#!AMR", _AMR),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
     (0, b"\xff\xf1", "aac"),
     (0, b"\xff\xf9", "aac"),
@@ -30,6 +31,8 @@ _STARTS = (
 MP3 = "mp3"  # a demuxer; it reads on behind the end of the first of several
 WAV = "wav"  # another; it reads one to its end that claims to hold nothing
 _PROTECTED = ("drms", "enca")  # codecs of Apple's and of common encryption
+# Types of AMR's frames that stand for a pause, which FFmpeg's decoders refuse, and samples each.
+_PAUSES = {"amr_nb": (frozenset((8, 9, 10, 11, 15)), 160), "amr_wb": (frozenset((9, 14, 15)), 320)}
 _FEW_LOST, _MOST_LOST = 8, 0.02  # frames of an mp3 that may be damaged: 0.2 s, or a share
 _CUT_OFF = 0.9  # of what the head claims
 
@@ -70,6 +73,8 @@ class FfmpegFile:
         self.frames = round((seconds or 0.0) * self.samplerate)
         if demuxer == MP3:
             self.frames = 0  # no more than a guess
+        elif demuxer == _AMR:  # by its size, which its pauses hardly add to
+            self.frames = self._packets_in(stream) * self.samplerate // _AMR_HZ
         self._claimed, self._heard = self.frames, 0
         if not self._claimed and not self._container.streams.video and demuxer != MP3:
             self._claimed = round((self._container.duration or 0) / 1e6 * self.samplerate)
@@ -77,6 +82,7 @@ class FfmpegFile:
         self._kind: tuple[str, str, int] | None = None  # of the frames now
         self._planar = self._resampler()
         self._is_mp3 = demuxer == MP3
+        self._codec = self._track.codec_context.codec.canonical_name
         self._decoded: Iterator[np.ndarray] = self._blocks()
         self._left = np.zeros((0, self.channels), np.float32)
 
@@ -85,6 +91,18 @@ class FfmpegFile:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+
+    def _packets_in(self, stream: BinaryIO) -> int:
+        """How many there are, each a frame; the container is opened again."""
+        import av
+
+        with _errors_as_value_error():
+            count = sum(packet.size > 0 for packet in self._container.demux(self._track))
+            self._container.close()
+            stream.seek(0)
+            self._container = av.open(stream, mode="r", format=_AMR)
+        self._track = self._container.streams.audio[0]
+        return count
 
     @property
     def extra_info(self) -> str:
@@ -113,6 +131,11 @@ class FfmpegFile:
             packets = lost = 0
             for packet in self._packets():
                 packets += 1
+                if pause := self._pause_of(packet):
+                    yield from self._resampled(None)
+                    self._kind, self._heard = None, self._heard + pause
+                    yield np.zeros((pause, self.channels), np.float32)
+                    continue
                 frames = self._frames_of(packet)
                 lost += frames is None
                 for frame in frames or ():
@@ -120,6 +143,11 @@ class FfmpegFile:
             yield from self._resampled(None)
         if lost > max(_FEW_LOST, _MOST_LOST * packets):
             raise ValueError(f"{lost} of {packets} frames are damaged")
+
+    def _pause_of(self, packet: Any) -> int:
+        """Samples of silence that a packet stands for: phones send nothing while nobody speaks."""
+        types, samples = _PAUSES.get(self._codec, (frozenset[int](), 0))
+        return samples if packet.size and bytes(packet)[0] >> 3 & 15 in types else 0
 
     def _frames_of(self, packet: Any) -> Sequence[Any] | None:
         """None for the damaged frame of an mp3, which players leave out, as where a stream that was

@@ -11,9 +11,15 @@ from dataclasses import replace
 from moontune.data.manifest import Utterance
 from moontune.system.formatting import counted
 
+# Who has another voice in each call or interview, whatever says so.
+_PARTS = (
+    r"(?:agent|operator|customer|caller|callee|client|patient|interviewee|respondent|guest)"
+    r"(?:[ _-]?\d{1,2})?"
+)
+_PART = re.compile(_PARTS, re.IGNORECASE)
 _NUMBERED = re.compile(
     r"\[?(?:speaker|spkr?|voice|person)[ _-]?(?:\d{1,3}(?:-(?:\d{1,3}|[a-z]))?|[a-z])\]?"
-    r"|[a-z]|unknown|agent|customer",
+    rf"|[a-z]|unknown|{_PARTS}",
     re.IGNORECASE,
 )
 _RECORDING = "recording"  # of SESSION_FIELDS: what `moontune import` writes
@@ -70,8 +76,15 @@ def is_numbered(u: Utterance) -> bool:
     return bool(u.speaker and _recording_of(u) and _NUMBERED.fullmatch(u.speaker))
 
 
+def is_part(name: str | None) -> bool:
+    """Whether a name says no more than who somebody is in a call or an interview."""
+    return bool(name and _PART.fullmatch(name.strip()))
+
+
 def _recording_of(u: Utterance) -> str:
-    return dict(u.recorded).get(_RECORDING, "")
+    """The recording that it is a stretch of; none of a clip that is a file."""
+    own = "" if u.offset is None else u.audio_filepath.stem
+    return dict(u.recorded).get(_RECORDING, own)
 
 
 def _manifest_of(u: Utterance) -> str:

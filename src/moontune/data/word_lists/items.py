@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from moontune.errors import UserError
+from moontune.system.file_kinds import binary_kind, table_kind
 
-_MOST_BYTES = 1_000_000
+_MOST_BYTES, _HEAD_BYTES = 1_000_000, 512
+_TABLES = (".csv", ".tsv")
 
 
 def read_items(file: Path, flag: str, what: str, most_characters: int) -> list[tuple[int, str]]:
@@ -24,8 +26,14 @@ def read_items(file: Path, flag: str, what: str, most_characters: int) -> list[t
     except OSError as error:
         raise UserError(f"{flag} {file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise UserError(f"{flag} {file}: is not UTF-8 text; save it as UTF-8") from None
+        kind = binary_kind(content[:_HEAD_BYTES])
+        looks = "is not UTF-8 text" if kind is None else f"looks like {kind}"
+        raise UserError(f"{flag} {file}: {looks}; save it as plain text in UTF-8") from None
     items = items_of(text)
+    if file.suffix.lower() in _TABLES and items:
+        kind = table_kind(text.strip().splitlines()[0].encode())
+        if kind is not None:
+            raise UserError(f"{flag} {file}: looks like {kind}; give text, one {what} a line")
     for number, item in items:
         if not (len(item) <= most_characters and item.isprintable()):
             raise UserError(

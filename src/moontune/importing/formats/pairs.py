@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from moontune.config.schema import CleanConfig
 from moontune.data.audio import AudioError, header_duration_s
-from moontune.importing.audio_files import files_below, is_audio
+from moontune.importing.audio_files import files_below, is_audio, is_hidden
+from moontune.importing.formats.prompts import is_list
 from moontune.importing.script import passages
 from moontune.importing.script.reading import has_unread_times, script_lines, without_times
 from moontune.importing.tables.table_rows import clip_name
 from moontune.importing.text_files import MARKDOWN, WORD, lines_of, read_text
-from moontune.importing.timed.beside import PLAIN, beside
+from moontune.importing.timed.beside import PLAIN, Beside, beside, is_script, no_recording_of
 from moontune.importing.timed.captions import tidy
 from moontune.importing.timed.labels import has_times
 from moontune.importing.values import (
     BAD_ROW,
+    NO_AUDIO,
     NO_TEXT,
     TOO_LONG,
     Format,
@@ -40,6 +42,8 @@ _UNREAD = (
 )
 _MOST = 0.5  # of the texts must have a recording
 _SAMPLES = re.compile(r"0 (\d{3,9}) (?=\S)")
+_FEWEST_ALIKE, _SHARE_ALIKE = 3, 0.05  # texts of one first or last line
+_SHOWN = 40  # characters of it
 _FIRST_OF_TWO = "_mic1"  # VCTK's microphones
 
 
@@ -62,13 +66,50 @@ class _Times:
         return (f"not said: {times} on lines of {there}",) if self.texts else ()
 
 
+class _Alike:
+    """Lines that several texts begin or end with, which may be heads that nobody reads out."""
+
+    def __init__(self) -> None:
+        self._texts = 0
+        self._lines: Counter[str] = Counter()
+
+    def add(self, lines: Sequence[str]) -> None:
+        """Those of one text."""
+        self._texts += 1
+        if len(lines) > 1:
+            self._lines.update({lines[0].strip(), lines[-1].strip()})
+
+    def in_words(self) -> tuple[str, ...]:
+        """In one line, where there are any."""
+        fewest = max(_FEWEST_ALIKE, _SHARE_ALIKE * self._texts)
+        line, count = next(iter(self._lines.most_common(1)), ("", 0))
+        if count < fewest:
+            return ()
+        short = line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
+        return (
+            f'{count} texts have the line "{short}", which is taken for said; take it out if it is '
+            "none",
+        )
+
+
 def _folder(place: Place) -> Recognised | None:
     there = beside(place.path, place.language)
     if not there.plain:
         return None
-    rest = (partial(there.left_out, place),) if there.teller is None else ()
+    rest = (partial(there.left_out, place), partial(_lost, place, there))
+    rest = rest if there.teller is None else ()
     told = there.told(place.language) if there.teller is None else ()
     return _recognised(place, there.plain, told, rest, whole=False)
+
+
+def _lost(place: Place, there: Beside) -> Iterator[Found]:
+    """Texts without a recording, where most have one; lists of recordings are others' to take."""
+    known = {*(text for _, text in there.plain), *(text for text, _ in there.passed_over)}
+    files = (f for f in sorted(place.path.iterdir()) if f.is_file() and not is_hidden(f.name))
+    texts = [f for f in files if f not in known and is_script(f)]
+    for file in texts if len(texts) <= len(there.plain) else ():
+        if not is_list(place, file):
+            yield left_out(place.name_of(file), file.name, NO_AUDIO, no_recording_of(file))
 
 
 def _recognised(
@@ -79,12 +120,18 @@ def _recognised(
     *,
     whole: bool = True,
 ) -> Recognised:
-    times = _Times()
-    parts = (partial(_rows, place, pairs, times), *rest)
-    return Recognised("pairs", place.path, parts, told, whole, times.in_words)
+    times, alike = _Times(), _Alike()
+    parts = (partial(_rows, place, pairs, times, alike), *rest)
+
+    def told_after() -> tuple[str, ...]:
+        return (*times.in_words(), *alike.in_words())
+
+    return Recognised("pairs", place.path, parts, told, whole, told_after)
 
 
-def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...], times: _Times) -> Iterator[Found]:
+def _rows(
+    place: Place, pairs: tuple[tuple[Path, Path], ...], times: _Times, alike: _Alike
+) -> Iterator[Found]:
     for recording, file in pairs:
         where, name = place.name_of(file), clip_name(place, recording)
         seconds = _seconds(recording)
@@ -108,7 +155,8 @@ def _rows(place: Place, pairs: tuple[tuple[Path, Path], ...], times: _Times) -> 
             detail = f"lasts {seconds:.0f} s, and its text has no times; `moontune import` cuts it"
             yield left_out(where, name, TOO_LONG, detail)
         else:
-            yield SourceRow(where, joined_lines(lines_of(text)), recording, name)
+            alike.add(lines := lines_of(text))
+            yield SourceRow(where, joined_lines(lines), recording, name)
 
 
 def _lines(file: Path, seconds: float, times: _Times) -> list[str]:

@@ -149,6 +149,11 @@ def _list_of(place: Place, file: Path) -> _List | None:
     return found
 
 
+def is_list(place: Place, file: Path) -> bool:
+    """Whether a text is a list of recordings and what is said in each."""
+    return _list_of(place, file) is not None
+
+
 def _nearly_all_named(place: Place, file: Path, some: list[str]) -> _List | None:
     if len(some) < _FEWEST:
         return None

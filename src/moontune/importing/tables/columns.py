@@ -21,13 +21,30 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *FIELD_NAMES["audio_filepath"],
         *("file_name", "filepath", "file_path", "wav_path", "wav_file", "wav_filename", "wav_name"),
         *("audio_file", "audio_filename", "audio_name", "audiofile", "clip", "clip_path"),
-        *("sound", "sound_file", "recording_path", "recording_file", "datei", "dateiname"),
+        *(
+            "sound",
+            "sound_file",
+            "recording",
+            "recording_name",
+            "recording_path",
+            "recording_file",
+            "datei",
+            "dateiname",
+        ),
         *("fichier", "archivo", "fichero", "arquivo"),
     ),
     "text": (
         *FIELD_NAMES["text"],
         *("transcripts", "transcriptions", "sentences", "utterance", "caption", "prompt", "script"),
-        *("words", "raw_text", "normalized_text", "normalized_transcription", "content", "satz"),
+        *(
+            "verbatim",
+            "words",
+            "raw_text",
+            "normalized_text",
+            "normalized_transcription",
+            "content",
+            "satz",
+        ),
         *("texte", "texto", "testo", "phrase", "frase", "transkript", "transcripción"),
     ),
     "speaker": (
@@ -44,6 +61,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "time_in",
         "in_time",
         "beginn",
+        "from",
     ),
     "end": (
         *FIELD_NAMES["end"],
@@ -53,6 +71,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "time_out",
         "out_time",
         "ende",
+        "to",
     ),
     "duration": (*FIELD_NAMES["duration"], "dur", "length"),
     **{f"{field}_ms": names for field, names in MILLISECONDS.items()},
@@ -156,13 +175,22 @@ def choose_columns(
 
 def above_head(rows: Sequence[Sequence[Cell]]) -> int:
     """How many rows stand above the one that names a column of audio and one of text: a title,
-    remarks, Excel's `sep=;`. None where no row does."""
-    for number, row in enumerate(rows[: _MOST_ABOVE + 1]):
+    remarks, Excel's `sep=;`. Where no row does, it is the one before the first that has audio, if
+    that names its columns and those above fewer than half as many."""
+    first = rows[: _MOST_ABOVE + 1]
+    for number, row in enumerate(first):
         if any(map(looks_like_audio, row)):
-            break
+            filled = [_filled(one) for one in first[:number]]
+            is_head = number > 1 and filled[-1] >= 2 and 2 * max(filled[:-1]) < filled[-1]
+            return number - 1 if is_head and 2 * filled[-1] > _filled(row) else 0
         if {"audio", "text"} <= fields_of([cell or "" for cell in row]).keys():
             return number
     return 0
+
+
+def _filled(row: Sequence[Cell]) -> int:
+    """How many cells have something in them."""
+    return sum(bool(cell and cell.strip()) for cell in row)
 
 
 def head_width(rows: Sequence[Sequence[Cell]]) -> int | None:

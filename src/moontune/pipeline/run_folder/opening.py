@@ -19,6 +19,11 @@ FINAL = "final"  # folder of the adapter trained on all clips, in the cross-vali
 def open_run(path: Path) -> RunDir:
     """A run's folder that exists. Raises UserError."""
     path = Path(path)
+    if not path.exists():
+        raise UserError(
+            f"{path}: is not a run of moontune: there is no such folder; if it was moved, give its "
+            "place now (with --resume: --output-dir and --run-name)"
+        )
     if not (path / "run.json").is_file() or not (path / "config.toml").is_file():
         raise UserError(f"{path}: is not a run of moontune; give a folder such as outputs/NAME")
     try:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from moontune.config.schema import PLAN_MINUTES, RunConfig
+from moontune.data.annotations import SPEAKERS, labels_of_speakers
 from moontune.data.cleaning import clean
 from moontune.data.manifest import Utterance, write_manifest
 from moontune.data.splitting import resolved_split
@@ -19,6 +20,8 @@ from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import write_json, write_jsonl
 from moontune.system.formatting import counted
 from moontune.system.progress import Ui
+
+_LABELS_SHOWN = 4  # of speakers, taken out of transcripts
 
 
 def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
@@ -45,7 +48,12 @@ def clean_stage(run: RunDir, config: RunConfig, ui: Ui) -> dict[str, Any]:
             f"least 3 are needed; see {run.manifest('dropped')} for the reasons"
         )
     if cleaned.annotations:
-        listed = ", ".join(f"{kind} in {n}" for kind, n in cleaned.annotations.items())
+        names = labels_of_speakers([u.text for u in sampled])
+        shown = "".join(f', as "{name}:"' for name in names[:_LABELS_SHOWN])
+        listed = ", ".join(
+            f"{kind} in {n}{shown if kind == SPEAKERS else ''}"
+            for kind, n in cleaned.annotations.items()
+        )
         ui.note(f"taken out of transcripts, not being speech: {listed} (--keep-annotations)")
     usable = counted(len(cleaned.utterances), "usable utterance")
     ui.note(f"{usable}, {minutes:.1f} minutes")
