@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,9 @@ from builders import SENTENCES, flags, noise
 
 from moontune.cli.dispatch import main
 from moontune.data.audio import write_flac
+from moontune.models import standalone
 
+STANDALONE = Path(standalone.__file__)  # what an export's transcribe.py is
 NAMES = ("zebulon", "wilhelmina", "thaddeus", "persephone", "ignatius", "marigold")
 
 
@@ -101,3 +106,19 @@ def test_the_committed_report_follows_the_rule() -> None:
     rows = [row for table in named for row in table.splitlines()]
     assert len(rows) > 10
     assert all(re.match(r"\| speaker \d+ \|", row) for row in rows)
+
+
+ALONE = "import runpy; runpy.run_path({!r}); import onnxruntime"
+
+
+@pytest.mark.parametrize("code", ["import moontune, onnxruntime", ALONE.format(str(STANDALONE))])
+def test_onnxruntime_is_imported_without_its_telemetry(code: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    heeded = ("CI", "ORT_", "GITHUB_", "TF_BUILD", "BUILD_", "JENKINS", "TEAMCITY", "XDG_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(heeded)}
+    asked = [sys.executable, "-c", f"{code}; import os; print(os.environ['ORT_DISABLE_TELEMETRY'])"]
+    told = subprocess.run(
+        asked, env=environment | {"HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert told.stdout == "1\n"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]  # nor an id of the machine
