@@ -59,7 +59,7 @@ class OnnxTranscriber:
     """
 
     def __init__(
-        self, folder: Path, *, threads: int | None = None, tokenizer: Path | None = None
+        self, folder: Path | str, *, threads: int | None = None, tokenizer: Path | None = None
     ) -> None:
         """Raises UserError."""
         folder = Path(folder)

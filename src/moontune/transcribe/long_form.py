@@ -66,7 +66,7 @@ def _transcribe(
 ) -> list[list[SegmentTranscript]]:
     """The transcripts of each segment: one, or those of its halves."""
     rows = []
-    outputs = transcribe([_long_enough(part) for part in parts], cap)
+    outputs = transcribe([long_enough(part.samples) for part in parts], cap)
     for part, out in zip(parts, outputs, strict=True):
         halves = part.halves(config) if out.truncated and loops(out.tokens) else None
         if halves is None:
@@ -80,9 +80,10 @@ def _transcribe(
     return rows
 
 
-def _long_enough(segment: Segment) -> np.ndarray:
-    short = SHORTEST_SAMPLES - len(segment.samples)
-    return np.pad(segment.samples, (0, short)) if short > 0 else segment.samples
+def long_enough(samples: np.ndarray) -> np.ndarray:
+    """The samples, with silence behind them where they are less than a frame."""
+    short = SHORTEST_SAMPLES - len(samples)
+    return np.pad(samples, (0, short)) if short > 0 else samples
 
 
 def loops(tokens: Sequence[int]) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moontune.config.schema import Decoding, EvalConfig, TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.config.validation import check_choice
+from moontune.data.audio import SAMPLE_RATE_HZ, checked_samples
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, Language, language_named
 from moontune.models.arrays import Unplain, read_arrays
@@ -35,6 +36,7 @@ from moontune.models.provenance import (
 from moontune.models.standalone import DECODER, ENCODER, graph_file
 from moontune.system.device import choose_device, gpu_in_sight
 from moontune.system.files import user_path
+from moontune.transcribe.long_form import long_enough
 from moontune.transcribe.mending import MendedGreedy
 
 if TYPE_CHECKING:
@@ -69,7 +71,9 @@ class Recognizer:
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
     ) -> list[Transcript]:
         """Their transcripts, in the same order. Clips of like length are transcribed together,
-        which bounds the memory: each takes as much as the longest beside it."""
+        which bounds the memory: each takes as much as the longest beside it. Raises UserError for
+        what is no such clip."""
+        clips = [long_enough(checked_samples(clip)) for clip in clips]
         found: list[tuple[int, Transcript]] = []
         for indices in length_batches([len(clip) / SAMPLE_RATE_HZ for clip in clips]):
             transcripts = self.transcribe([clips[i] for i in indices], cap or self.cap)
@@ -78,7 +82,7 @@ class Recognizer:
 
 
 def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its own name
-    what: str,
+    what: str | Path,
     device: str = "auto",
     model_id: str | None = None,
     revision: str | None = None,
@@ -98,6 +102,10 @@ def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its o
     `key_terms`. A `language_model` has a say in the consensus alone. `language` is the code of
     another one than the run's or the base's own; it holds within `languages.table.speaking`.
     """
+    what = str(what)
+    check_choice(device=device, decoding=decoding)
+    if language is not None:
+        language_named(language)
     how = _Listening(device, decoding, word_times, key_terms, language_model)
     kind = _kind(what)
     if model_id is not None and kind not in ("run", "adapter"):
