@@ -17,7 +17,7 @@ from moontune.config.validation import check_choice, check_values, resolve
 from moontune.errors import UserError
 from moontune.evaluation import comparison
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.predictions import PredictionRow, read_predictions
+from moontune.evaluation.predictions import PredictionRow, read_predictions, told_by_either
 from moontune.importing.on_the_way import with_imported
 from moontune.languages.table import ENGLISH, language_named, speaking
 from moontune.languages.words import joined_words
@@ -172,7 +172,8 @@ def compare(
     the code of the one that is spoken. Raises UserError where the clips are not the same."""
     check_values(seed=seed)
     with speaking(language_named(language)):
-        return comparison.compare(_rows(before), _rows(after), seed)
+        rows = _rows(after)
+        return comparison.compare(told_by_either(_rows(before), rows), rows, seed)
 
 
 def transcribe_recording(recognizer: Recognizer, recording: Path | str | np.ndarray) -> str:
