@@ -128,8 +128,8 @@ def told_by_either(
     told = []
     for row in rows:
         other = of_clip.get(row["id"], row)
-        known = {k: other[k] for k in ("speaker", "duration", "group") if k in other}
-        lacking = {k: value for k, value in known.items() if not row.get(k)}
+        known = {k: v for k, v in other.items() if k in ("speaker", "duration", "group")}
+        lacking = {k: v for k, v in known.items() if not row.get(k)}
         told.append(cast("PredictionRow", {**row, **lacking}))
     return told
 

@@ -55,18 +55,30 @@ def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -
     """The same of a file's pieces, which need not be in memory together."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}~", path.parent)
+    with _named(path):
+        handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}~", path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.writelines(pieces)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o666 & ~UMASK if mode is None else mode)
-        os.replace(temporary, path)
+        with _named(path):
+            os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
     _settle(path.parent)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Within the block, an error of the system is told of this path, not of a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
 
 
 def _settle(path: Path) -> None:
