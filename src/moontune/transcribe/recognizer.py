@@ -24,6 +24,7 @@ from moontune.models.locate import (
     language_of_adapter,
     locate,
     may_be_on_hub,
+    other_language,
     stated_language,
     told_language,
 )
@@ -163,8 +164,7 @@ def stated_language_of_model(
         return language_named(language)
     kind, folder = _kind(what), user_path(what)
     if kind == "onnx":
-        places = (folder, folder.parent) if (folder.parent / "export.json").is_file() else (folder,)
-        code = next(filter(None, map(told_language, places)), None)
+        code = told_language(folder)
     elif kind == "model":
         code = stated_language(what, ask_hub=ask_hub)
     elif kind == "adapter" and model_id is not None:
@@ -174,6 +174,17 @@ def stated_language_of_model(
         base, revision = (parts.base, parts.revision) if model_id is None else (model_id, None)
         code = parts.language or stated_language(base, revision, ask_hub=ask_hub)
     return None if code is None else Language(code)
+
+
+def unlike_own_language(what: str, model_id: str | None, language: Language) -> str | None:
+    """A line where a model, by its name or by what it says of itself, hears another language than
+    the one asked for. Raises UserError."""
+    if line := other_language(what, language.code):
+        return line
+    own = stated_language_of_model(what, model_id, ask_hub=False)
+    if own in (None, language):
+        return None
+    return f"{what} hears {own.name}, and {language.name} is asked for"
 
 
 def is_onnx_pair(what: str) -> bool:
