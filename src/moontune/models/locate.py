@@ -71,7 +71,7 @@ def locate(model_id: str, revision: str | None = None) -> Located:
         _refuse_no_model(folder, str(folder))
         return Located(folder, _hub_name(folder), None)
     if not (is_hub_id(model_id) if revision else may_be_on_hub(model_id)):
-        raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
+        raise UserError(f"--model-id {model_id}: no such folder", remedy=OFFLINE_CHOICES)
     return _download(model_id, revision)
 
 
