@@ -404,6 +404,12 @@ def checked_samples(samples: Any) -> np.ndarray:
     return given.astype(np.float32, copy=False)
 
 
+def long_enough(samples: np.ndarray) -> np.ndarray:
+    """The samples, with silence behind them where they are less than a frame."""
+    short = SHORTEST_SAMPLES - len(samples)
+    return np.pad(samples, (0, short)) if short > 0 else samples
+
+
 def write_flac(path: Path, samples: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:
     """Write mono float32 samples as 16-bit FLAC, whole or not at all."""
     import soundfile

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from moontune.config.schema import TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
+from moontune.data.audio import SAMPLE_RATE_HZ, long_enough
 from moontune.models.decoding import TimedWord, Transcribe, length_batches
 from moontune.transcribe.segmentation import Segment, SegmentationConfig, segments
 from moontune.transcribe.word_times import times_in_recording
@@ -78,12 +78,6 @@ def _transcribe(
             of_halves = _transcribe(list(halves), transcribe, cap, config, again=True)
             rows.append([row for of_half in of_halves for row in of_half])
     return rows
-
-
-def long_enough(samples: np.ndarray) -> np.ndarray:
-    """The samples, with silence behind them where they are less than a frame."""
-    short = SHORTEST_SAMPLES - len(samples)
-    return np.pad(samples, (0, short)) if short > 0 else samples
 
 
 def loops(tokens: Sequence[int]) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from moontune.config.schema import Decoding, EvalConfig, TokenCap
 from moontune.config.validation import check_choice
-from moontune.data.audio import SAMPLE_RATE_HZ, checked_samples
+from moontune.data.audio import SAMPLE_RATE_HZ, checked_samples, long_enough
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, Language, language_named
 from moontune.models.arrays import Unplain, read_arrays
@@ -37,7 +37,6 @@ from moontune.models.provenance import (
 from moontune.models.standalone import DECODER, ENCODER, graph_file
 from moontune.system.device import choose_device, gpu_in_sight
 from moontune.system.files import user_path
-from moontune.transcribe.long_form import long_enough
 from moontune.transcribe.mending import MendedGreedy
 
 if TYPE_CHECKING:
