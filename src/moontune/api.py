@@ -24,7 +24,7 @@ from moontune.languages.words import joined_words
 from moontune.models.locate import language_of_base
 from moontune.pipeline.new_run import RunKind, Start, begin_run, layered_settings, resume_run
 from moontune.pipeline.run_folder.log import RunLog
-from moontune.pipeline.run_folder.opening import single_run
+from moontune.pipeline.run_folder.opening import judged_run, single_run
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
@@ -130,10 +130,7 @@ def final(
 
 def open_results(path: Path | str) -> RunResults:
     """The results of a finished run, from its folder."""
-    folder = single_run(Path(path))
-    if "verdict" not in folder.stages():
-        raise UserError(f"{folder.path}: is not finished; go on with run(config, resume=True)")
-    return folder.results()
+    return judged_run(single_run(Path(path))).results()
 
 
 def evaluate(

@@ -15,6 +15,7 @@ import pytest
 from builders import noise
 
 import moontune
+from moontune.cli.dispatch import main
 from moontune.data.audio import write_flac
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/python.md"
@@ -144,6 +145,19 @@ def test_what_is_asked_for_in_other_words_is_refused(tmp_path, tiny_model) -> No
     ):
         with pytest.raises(moontune.UserError, match=says):
             call()
+
+
+def test_a_fold_has_no_results_of_its_own_and_says_where_they_are(
+    finished_crossval, monkeypatch, capsys
+) -> None:
+    """It said to go on with it, which nothing does."""
+    monkeypatch.chdir(finished_crossval)
+    with pytest.raises(moontune.UserError) as raised:
+        moontune.open_results("outputs/cv/fold-1")
+    assert main(["push", "outputs/cv/fold-1", "me/voice", "--dry-run"]) == 2
+    for said in (str(raised.value), capsys.readouterr().err):
+        assert "is a part of outputs/cv and has no verdict of its own; read" in said
+        assert said.strip().endswith("train an adapter to use: moontune final outputs/cv")
 
 
 def test_a_path_may_be_text_by_the_hints_too() -> None:
