@@ -9,12 +9,9 @@ has a line on each.
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
+from os import environ
 from typing import TYPE_CHECKING, Any
-
-# onnxruntime's own wheels tell Microsoft what they run on, from the moment they are imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from moontune.api import compare as compare
@@ -34,6 +31,9 @@ if TYPE_CHECKING:
     from moontune.models.base_model import load_base as load_base
     from moontune.models.onnx import OnnxTranscriber as OnnxTranscriber
     from moontune.transcribe.recognizer import open_recognizer as open_recognizer
+
+# onnxruntime tells Microsoft what it runs, and where, unless this is set when it is imported.
+environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "OnnxTranscriber": "models.onnx",

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from moontune.config.loading import with_settings
 from moontune.config.schema import Decoding, EvalConfig, OutputConfig, RunConfig, TokenCap
-from moontune.config.validation import resolve
+from moontune.config.validation import check_choice, check_values, resolve
 from moontune.errors import UserError
 from moontune.evaluation import comparison
 from moontune.evaluation.measures import Comparison
-from moontune.evaluation.predictions import PredictionRow, read_predictions
+from moontune.evaluation.predictions import PredictionRow, read_predictions, told_by_either
 from moontune.importing.on_the_way import with_imported
 from moontune.languages.table import ENGLISH, language_named, speaking
 from moontune.languages.words import joined_words
@@ -25,7 +25,7 @@ from moontune.models.locate import language_of_base
 from moontune.pipeline.new_run import RunKind, Start, begin_run, layered_settings, resume_run
 from moontune.pipeline.run_folder.creating import new_run_path
 from moontune.pipeline.run_folder.log import RunLog
-from moontune.pipeline.run_folder.opening import single_run
+from moontune.pipeline.run_folder.opening import judged_run, single_run
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.pipeline.runner import run_stage
 from moontune.pipeline.stages import STAGE_NAMES, stage_named
@@ -131,10 +131,7 @@ def final(
 
 def open_results(path: Path | str) -> RunResults:
     """The results of a finished run, from its folder."""
-    folder = single_run(Path(path))
-    if "verdict" not in folder.stages():
-        raise UserError(f"{folder.path}: is not finished; go on with run(config, resume=True)")
-    return folder.results()
+    return judged_run(single_run(Path(path))).results()
 
 
 def evaluate(
@@ -149,11 +146,12 @@ def evaluate(
 
     With `consensus` every prediction also has what beams agree on; the rates stay those of greedy
     transcripts. `language` is a code; default: the base's own. Raises UserError where there are no
-    utterances.
+    utterances, or one's audio cannot be read.
     """
     from moontune.evaluation.evaluate import evaluate as evaluate_clips
     from moontune.models.transcriber import load_audio
 
+    check_choice(decoding=decoding)
     if not utterances:
         raise UserError("there are no utterances to evaluate; give at least one")
     with speaking(language_named(language or language_of_base(base.origin.hub_id, ask_hub=False))):
@@ -169,20 +167,22 @@ def compare(
     language: str = ENGLISH.code,
 ) -> Comparison:
     """Two evaluations, or files of predictions, on the same clips, with intervals; `language` is
-    the code of the one that is spoken."""
+    the code of the one that is spoken. Raises UserError where the clips are not the same."""
+    check_values(seed=seed)
     with speaking(language_named(language)):
-        return comparison.compare(_rows(before), _rows(after), seed)
+        rows = _rows(after)
+        return comparison.compare(told_by_either(_rows(before), rows), rows, seed)
 
 
 def transcribe_recording(recognizer: Recognizer, recording: Path | str | np.ndarray) -> str:
     """The text of a recording of any length: a file, or float32 mono 16 kHz samples, (samples,)."""
     import numpy as np
 
-    from moontune.data.audio import AudioError, audio_blocks
+    from moontune.data.audio import AudioError, audio_blocks, checked_samples
     from moontune.transcribe.long_form import transcribe_long
 
-    if isinstance(recording, np.ndarray):
-        samples = _checked_samples(recording)
+    if not isinstance(recording, Path | str):
+        samples = checked_samples(recording)
     else:
         try:
             samples = np.concatenate(list(audio_blocks(Path(recording))))
@@ -198,19 +198,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def _checked_samples(samples: np.ndarray) -> np.ndarray:
-    """As float32. Raises UserError for what is no mono sound in -1 to 1."""
-    import numpy as np
-
-    if samples.ndim != 1:
-        raise UserError(f"samples of shape {samples.shape}: give mono, (samples,)")
-    if not np.issubdtype(samples.dtype, np.floating):
-        raise UserError(f"samples of type {samples.dtype}: give floats in -1 to 1")
-    if not np.isfinite(samples).all():
-        raise UserError("samples are not all finite; replace NaN and infinity")
-    return samples.astype(np.float32, copy=False)
 
 
 def _begun(
@@ -241,7 +228,11 @@ def _begun(
 
 def _rows(predictions: Evaluation | Path | str) -> list[PredictionRow]:
     if isinstance(predictions, Path | str):
-        return read_predictions(Path(predictions))[0]
+        path = Path(predictions)
+        if path.is_dir():
+            file = path / "predictions_tuned.jsonl"
+            raise UserError(f"{path}: is a folder; give a file of predictions, such as {file}")
+        return read_predictions(path)[0]
     return [p.row() for p in predictions.predictions]
 
 

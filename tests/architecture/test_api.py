@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from builders import noise
 
 import moontune
+from moontune.cli.dispatch import main
 from moontune.data.audio import write_flac
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/python.md"
@@ -103,11 +107,68 @@ def test_mistakes_are_one_line_and_a_run_goes_on(
         (np.zeros((9, 2), np.float32), "give mono"),
         (np.zeros(9, np.int16), "give floats"),
         (np.full(9, np.nan, np.float32), "not all finite"),
+        (np.full(9, 12_000, np.float32), "up to 1.2e.04: give floats in -1 to 1"),
+        (None, "of type NoneType"),
+        (b"RIFF", "of type bytes"),
+        ([[0.1], [0.1, 0.2]], "of type list"),
     ],
 )
-def test_samples_that_are_no_mono_sound_are_refused(samples: np.ndarray, says: str) -> None:
+def test_samples_that_are_no_mono_sound_are_refused(samples: Any, says: str, tiny_model) -> None:
+    """Also of a recogniser that is called: 16 bit were heard wrong, without a word."""
     with pytest.raises(moontune.UserError, match=says):
         moontune.transcribe_recording(None, samples)  # type: ignore[arg-type]
+    with pytest.raises(moontune.UserError, match=says):
+        moontune.open_recognizer(tiny_model, "cpu")([samples])
+
+
+def test_a_recogniser_takes_clips_of_any_length_and_kind_of_float(tiny_model) -> None:
+    heard, clip = moontune.open_recognizer(tiny_model, "cpu"), noise(3, 1.0)
+    none, short, *same = heard([clip[:0], clip[:500], clip, clip.astype(float), clip.tolist()])
+    assert same[0] == same[1] == same[2]
+    assert none.tokens
+    assert short == heard([np.pad(clip[:500], (0, 395))])[0]
+    with pytest.raises(moontune.UserError, match="give mono"):
+        heard(clip)  # type: ignore[arg-type]
+
+
+def test_what_is_asked_for_in_other_words_is_refused(tmp_path, tiny_model) -> None:
+    rows = tmp_path / "predictions.jsonl"
+    rows.write_text(json.dumps({"id": "a", "reference": "a", "hypothesis": "a"}))
+    for call, says in (
+        (lambda: moontune.open_recognizer(tiny_model, decoding="beam"), "decoding = 'beam': give"),  # type: ignore[arg-type]
+        (lambda: moontune.open_recognizer(tiny_model, "gpu"), "device = 'gpu': give one of auto"),
+        (lambda: moontune.open_recognizer(tiny_model, language="xx"), "^--language xx: no code"),
+        (lambda: moontune.evaluate(None, [], decoding="beam"), "decoding = 'beam': give"),  # type: ignore[arg-type]
+        (lambda: moontune.compare(rows, rows, seed=-1), "seed = -1 is outside"),
+        (lambda: moontune.compare(tmp_path, rows), "is a folder; give a file of predictions"),
+        (lambda: moontune.write_manifest(tmp_path, []), "is a folder; give the .jsonl file"),
+    ):
+        with pytest.raises(moontune.UserError, match=says):
+            call()
+
+
+def test_a_fold_has_no_results_of_its_own_and_says_where_they_are(
+    finished_crossval, monkeypatch, capsys
+) -> None:
+    """It said to go on with it, which nothing does."""
+    monkeypatch.chdir(finished_crossval)
+    with pytest.raises(moontune.UserError) as raised:
+        moontune.open_results("outputs/cv/fold-1")
+    assert main(["push", "outputs/cv/fold-1", "me/voice", "--dry-run"]) == 2
+    for said in (str(raised.value), capsys.readouterr().err):
+        assert "is a part of outputs/cv and has no verdict of its own; read" in said
+        assert said.strip().endswith("train an adapter to use: moontune final outputs/cv")
+
+
+def test_a_path_may_be_text_by_the_hints_too() -> None:
+    for name, given in (
+        *(("read_manifest", "path"), ("write_manifest", "path"), ("open_results", "path")),
+        *(("load_adapter", "folder"), ("OnnxTranscriber", "folder"), ("final", "crossval")),
+        *(("transcribe_recording", "recording"), ("open_recognizer", "what")),
+        *(("configure", "file"), ("compare", "before"), ("compare", "after")),
+    ):
+        hint = inspect.signature(getattr(moontune, name)).parameters[given].annotation
+        assert {"Path", "str"} <= {*hint.split(" | ")}, name
 
 
 def test_what_a_callback_is_told_can_be_read() -> None:

@@ -170,6 +170,16 @@ def test_installed_command_answers() -> None:
     assert run.stdout.startswith("moontune 0.")
 
 
+def test_a_working_folder_that_is_gone_is_said(tmp_path) -> None:
+    code = (
+        "import os, sys; from moontune.cli import main; os.mkdir('gone'); os.chdir('gone'); "
+        "os.rmdir('../gone'); sys.exit(main(['score', 'x.jsonl']))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True)
+    assert found.returncode == 2
+    assert found.stderr.decode().startswith("moontune: the folder that this was started in is gone")
+
+
 def test_ctrl_c_while_the_program_loads_is_no_traceback(monkeypatch, capsys) -> None:
     import moontune.cli
 

@@ -50,6 +50,13 @@ def findings(capsys, code: int) -> list[dict[str, str]]:
     return rows
 
 
+def test_where_it_cannot_write_is_said_before_it_looks(alone, tmp_path, capsys) -> None:
+    assert main(["doctor", "--device", "cpu", "--json", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert f"--json {tmp_path}: is a folder; name a file" in said.err
+
+
 def test_a_sound_machine_has_no_failure(alone, capsys) -> None:
     rows = findings(capsys, 0)
     assert {row["state"] for row in rows} <= {"ok", "remark"}

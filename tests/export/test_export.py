@@ -22,9 +22,11 @@ from moontune.config.schema import TokenCap
 from moontune.data.manifest import Utterance, read_run_manifest
 from moontune.errors import UserError
 from moontune.evaluation.measures import Interval
+from moontune.languages.table import ENGLISH
 from moontune.models.adapter import merged, refuse_other_tensors
 from moontune.models.transcriber import Transcriber, load_audio
 from moontune.system.files import read_jsonl, write_json
+from moontune.transcribe.recognizer import stated_language_of_model
 
 CAP = TokenCap(6.5, 8)
 STAGES = ("clean", "split", "labels", "baseline", "train")
@@ -108,6 +110,7 @@ def test_the_card_names_base_data_figures_and_licence(run) -> None:
     assert "license:" not in text
     assert str(base.parent) not in text
     assert "ONNX, 8 bit" in text
+    assert "| `predictions/` |" in text
     [manifest] = facts(run)["data"]["origin"]["manifest"]
     assert str(Path(manifest).parent) not in text
 
@@ -225,8 +228,27 @@ def test_the_program_in_an_export_needs_onnxruntime_numpy_and_soundfile_alone(
         assert done.stdout == heard + "\n" != "\n", folder
 
 
+def test_the_program_in_an_export_goes_on_after_what_it_cannot_read(run, tmp_path) -> None:
+    first = read_run_manifest(run / "manifests/test.jsonl")[0]
+    (tmp_path / "text.wav").write_text("no sound")
+    files = ["none.wav", "text.wav", first.audio_filepath]
+    done = subprocess.run(
+        [sys.executable, run / "export/transcribe.py", *files],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    told = done.stderr.splitlines()
+    assert [line.partition(" (")[0] for line in told] == [f"{f}: cannot be read" for f in files[:2]]
+    assert "none.wav: cannot be read (no such file); give" in told[0]
+    assert len(done.stdout.splitlines()) == 4  # three names, one text
+
+
 def test_transcribe_takes_every_pair_of_an_export_and_no_torch(run, tmp_path) -> None:
     first = read_run_manifest(run / "manifests/test.jsonl")[0]
+    for folder in ("merged", "onnx", "ort"):  # as the export's card says
+        assert stated_language_of_model(str(run / "export" / folder)) == ENGLISH
     code = (
         "import sys\n"
         "from moontune.cli.dispatch import main\n"
@@ -257,7 +279,10 @@ def test_there_already_and_again(copy, capsys) -> None:
     assert "add --overwrite" in capsys.readouterr().err
     assert main(["export", str(copy), "--no-measure", "--overwrite"]) == 0
     assert facts(copy)["spared"] == ["encoder.layers"]
-    assert "not measured" in (copy / "export/README.md").read_text()
+    card = (copy / "export/README.md").read_text()
+    assert "not measured" in card
+    assert "predictions/" not in card
+    assert not (copy / "export/predictions").exists()
 
 
 def refusal(run: Path, capsys, *flags: str) -> str:

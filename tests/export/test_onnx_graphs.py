@@ -213,6 +213,16 @@ def test_codes_are_within_half_a_step_of_each_column() -> None:
     assert (np.abs(back - matrix) <= 0.501 * scale).all()
 
 
+def test_clips_of_any_length_are_taken_and_what_is_no_sound_is_refused(tiny) -> None:
+    heard, clip = OnnxTranscriber(tiny), noise(3, 1.0)
+    none, short, padded = heard([clip[:0], clip[:500], np.pad(clip[:500], (0, 395))], CAP)
+    assert none.tokens
+    assert short == padded
+    for given in (np.zeros(900, np.int16), np.zeros((900, 2), np.float32)):
+        with pytest.raises(UserError, match="samples of"):
+            heard([given], CAP)
+
+
 def test_a_folder_without_graphs_or_tokenizer_is_refused(tiny, tmp_path) -> None:
     with pytest.raises(UserError, match=r"holds no encoder_model\.onnx"):
         OnnxTranscriber(tmp_path)

@@ -464,3 +464,24 @@ def test_days_stay_on_one_side_and_are_what_is_resampled(
     assert "other sessions of the same kind" in (run / "report.html").read_text()
     assert main(["score", "outputs/r", "--json", "score.json"]) == 0
     assert json.loads(Path("score.json").read_text()) == metrics["comparison"]
+
+
+def test_a_run_whose_base_was_moved_says_where_to_name_its_place(
+    finished_run, tiny_model, tmp_path, capsys
+) -> None:
+    """No flag of these verbs names a base."""
+    run = shutil.copytree(finished_run[0] / "outputs/r", tmp_path / "r")
+    settings = (run / "config.toml").read_text()
+    assert str(tiny_model) in settings
+    (run / "config.toml").write_text(settings.replace(str(tiny_model), "/gone/tiny"))
+    done = RunDir(run).stages()
+    for words in (["evaluate", "--overwrite"], ["baseline", "--overwrite"], ["export"]):
+        assert main([words[0], str(run), *words[1:]]) == 2
+        said = capsys.readouterr().err
+        assert "its base is not at /gone/tiny any more; bring it back, or name its place as" in said
+        assert said.endswith(f"model_id in {run / 'config.toml'}\n")
+    assert RunDir(run).stages() == done
+    (run / "config.toml").write_text(settings)
+    assert main(["evaluate", str(run), "--overwrite"]) == 0
+    assert main(["labels", str(run), "--overwrite", "--model-id", "./none"]) == 2
+    assert "--model-id ./none: no such folder" in capsys.readouterr().err

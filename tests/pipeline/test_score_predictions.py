@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import moontune
 from moontune.cli.dispatch import main
 from moontune.errors import UserError
 from moontune.evaluation.predictions import read_predictions
@@ -123,9 +124,31 @@ def test_what_cannot_be_scored_is_said(tmp_path) -> None:
         (ScoreArgs((tmp_path, file)), "folders alone"),
         (ScoreArgs((write(tmp_path / "e.jsonl", ""),)), "is empty"),
         (ScoreArgs((tmp_path / "none",)), r"cannot be read \(No such file or directory\); give"),
+        (ScoreArgs((tmp_path, tmp_path / "no")), r"no: cannot be read \(No such file"),
     ):
         with pytest.raises(UserError, match=says):
             score(args)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_speakers_that_one_file_names_are_resampled(side: str, tmp_path) -> None:
+    """Of another program's texts alone clips were, and their interval was too short."""
+    named = [row | {"duration": 3.0, "group": row["speaker"]} for row in rows("Red boat.")]
+    named[0]["hypothesis"] = "Goat."
+    texts = [{k: row[k] for k in ("id", "reference")} | {"hypothesis": "Red."} for row in named]
+    files = write(tmp_path / "named", *named), write(tmp_path / "texts", *texts)
+    after, before = files if side == "after" else files[::-1]
+    found = score(ScoreArgs((after,), against=(before,))).comparison
+    assert (found.bootstrap.unit, found.bootstrap.units) == ("session", 8)
+    assert (found.speakers, found.seconds) == (8, 36.0)
+    by_python = moontune.compare(before, after)
+    assert by_python.to_json() == found.to_json()
+
+
+def test_references_without_words_are_said_to_give_no_rate(tmp_path, capsys) -> None:
+    file = write(tmp_path / "p.jsonl", {"id": "a", "reference": "...", "hypothesis": "a b"})
+    assert main(["score", str(file)]) == 0
+    assert "no reference holds a word, so there is no rate of errors" in capsys.readouterr().out
 
 
 def test_key_terms_are_counted_in_files_and_against_others(tmp_path, capsys) -> None:

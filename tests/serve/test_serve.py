@@ -265,6 +265,9 @@ def test_clips_are_kept_once_and_with_a_text(page: Page) -> None:
     assert page.keep(id=key, text="a\u202eb", speaker="")[0] == 422
     assert page.keep(id=key, text="x" * 3000, speaker="")[0] == 422
     assert page.keep(id=key, text="x", speaker="y" * 100)[0] == 422
+    for text, speaker in (("null", '"a"'), ('"a b"', "null"), ("7", '"a"'), ('["a"]', '"a"')):
+        asked = f'{{"id": "{key}", "text": {text}, "speaker": {speaker}}}'  # no text is no `None`
+        assert page.ask("POST", "/keep", asked.encode())[0] == 400
     assert not page.folder.exists()
     assert page.keep(id=key, text="right", speaker="")[0] == 200
     assert page.keep(id=key, text="right", speaker="")[0] == 200  # its answer was lost

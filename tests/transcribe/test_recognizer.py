@@ -248,3 +248,21 @@ def test_a_language_that_nothing_tells_is_said_to_be_a_guess(
         assert main(["transcribe", "a.flac", "--model", "mine", *more]) == 0
         error = capsys.readouterr().err
         assert ("note: language: taken for English, as mine names none" in error) == guessed
+
+
+def test_another_language_than_a_models_own_is_told(run, tiny_model, capsys, tmp_path) -> None:
+    write_flac(tmp_path / "a.flac", noise(1, 1.0))
+    (shutil.copytree(tiny_model, tmp_path / "uk") / "README.md").write_text(
+        "---\nlanguage: uk\n---"
+    )
+    for what, asked, says in (
+        (run, "ja", "hears English, and Japanese is asked for"),
+        (run, "en", ""),
+        (run / "lora_adapter", "ja", ""),  # nothing tells its own
+        (tmp_path / "uk", "en", "hears Ukrainian, and English is asked for"),
+        (tmp_path / "uk", "uk", ""),
+    ):
+        words = [str(tmp_path / "a.flac"), "--model", str(what), "--language", asked]
+        assert main(["transcribe", *words]) == 0
+        error = capsys.readouterr().err
+        assert (f"note: {what} {says}" in error) if says else ("is asked for" not in error)

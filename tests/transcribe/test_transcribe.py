@@ -468,6 +468,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_transcribed(
         (["empty"], "empty: holds no audio"),
         (["in/a.wav", "--format", "srt", "--format", "vtt"], "add --output-dir"),
         (["in", "--format", "srt"], "add --output-dir"),
+        (["in", "--format", "srt", "vtt"], "vtt: no such file; as a format it is --format vtt"),
         (["in", "--skip-existing"], "add --output-dir"),
         (["in", "--output-dir", "in/a.wav"], "is a file; name a folder"),
         (["in", "--speech-threshold", "2"], "between 0 and 1"),

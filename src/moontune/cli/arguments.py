@@ -43,12 +43,23 @@ def user_errors_as_exit_code() -> Iterator[Outcome]:
     except OSError as error:
         if error.filename is None and error.strerror is None:
             raise
+        if _folder_is_gone():
+            outcome.mistake("the folder that this was started in is gone; cd to another one")
+            return
         place = f"{error.filename}: " if error.filename else ""
         outcome.mistake(f"{place}{error.strerror}; mend that and try again")
     except KeyboardInterrupt as stop:
         if outcome.group.is_main:
             print(f"moontune: interrupted{printable(str(stop))}", file=sys.stderr)
         outcome.code = 130
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
 
 
 def parse(cls: type[T], argv: Sequence[str], *, prog: str, default: T | None = None) -> T:

@@ -272,6 +272,8 @@ class ConsoleUi:
         minutes = f", {comparison.seconds / 60:.1f} minutes" if comparison.seconds else ""
         self.note(f"{size}{minutes}")
         self.figures(comparison, names)
+        if not comparison.error_rate.measured:
+            self.note(f"no reference holds a {comparison.unit}, so there is no rate of errors")
         self.note("")
         sides = (
             (comparison.edits.before, comparison.truncated.before),

@@ -15,7 +15,7 @@ from moontune.config.schema import RunConfig
 from moontune.config.validation import resolve
 from moontune.errors import UserError
 from moontune.languages.table import speaking
-from moontune.pipeline.base_of_run import of_another_base
+from moontune.pipeline.base_of_run import of_another_base, telling_where_base_was
 from moontune.pipeline.consensus.domain_text import require_beams
 from moontune.pipeline.preflight import check_model, check_words
 from moontune.pipeline.run_folder.lock import exclusive_run
@@ -72,7 +72,9 @@ def _run_and_settings(stage: Stage, argv: list[str], held: ExitStack) -> tuple[R
     if stage.name == "train":
         run.refuse_retired()
     if stage.computes:
-        for text in check_model(config):
+        with telling_where_base_was(run, saved.model.model_id):
+            found = check_model(config)
+        for text in found:
             print(f"remark: {text}")
     if args.overwrite and "train" in (stage.name, *stale_after(stage)):
         run.checkpoint.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from moontune.config.fields import known_keys, ranged
 from moontune.config.schema import (
@@ -148,6 +149,15 @@ def check_values(**values: float) -> None:
         for extra in getattr(known[name][1], "__metadata__", ()):
             if isinstance(extra, Range):
                 _check_range(name, value, extra)
+
+
+def check_choice(**values: str) -> None:
+    """Raises UserError for a value that is none of those of the setting of its name."""
+    known = known_keys()
+    for name, value in values.items():
+        choices = get_args(known[name][1])
+        if value not in choices:
+            raise UserError(f"{name} = {value!r}: give one of {', '.join(choices)}")
 
 
 def remarks(config: RunConfig) -> list[str]:

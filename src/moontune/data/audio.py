@@ -30,6 +30,7 @@ from moontune.data.sound.file_kinds import (
     why_undecodable,
 )
 from moontune.data.sound.stereo import Hear, mono_of
+from moontune.errors import UserError
 from moontune.system.files import write_bytes
 from moontune.system.formatting import counted
 
@@ -386,6 +387,32 @@ def _resampler(rate_hz: int) -> Any:
     import soxr
 
     return soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+
+
+def checked_samples(samples: Any) -> np.ndarray:
+    """Samples of a program, (samples,) float32. Raises UserError for what is no mono sound that is
+    in -1 to 1, or a little beyond."""
+    try:
+        given = np.asarray(samples)
+    except (TypeError, ValueError, RuntimeError):  # rows of unlike length, a GPU's tensor
+        given = np.asarray(None)
+    if not np.issubdtype(given.dtype, np.floating):
+        kind = type(samples).__name__ if given.dtype.kind in "OSU" else given.dtype
+        raise UserError(f"samples of type {kind}: give floats in -1 to 1")
+    if given.ndim != 1:
+        raise UserError(f"samples of shape {given.shape}: give mono, (samples,)")
+    peak = float(np.abs(given).max(initial=0.0))
+    if not np.isfinite(peak):
+        raise UserError("samples are not all finite; replace NaN and infinity")
+    if peak > _LOUDEST:
+        raise UserError(f"samples up to {peak:.3g}: give floats in -1 to 1, 16 bit over 32768")
+    return given.astype(np.float32, copy=False)
+
+
+def long_enough(samples: np.ndarray) -> np.ndarray:
+    """The samples, with silence behind them where they are less than a frame."""
+    short = SHORTEST_SAMPLES - len(samples)
+    return np.pad(samples, (0, short)) if short > 0 else samples
 
 
 def write_flac(path: Path, samples: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> None:

@@ -207,7 +207,7 @@ def _items(first: bytes, rest: Any) -> Iterator[bytes]:
         yield from text.splitlines(keepends=True)
 
 
-def read_manifest(path: Path) -> tuple[list[Utterance], list[Dropped]]:
+def read_manifest(path: Path | str) -> tuple[list[Utterance], list[Dropped]]:
     """Read a JSONL manifest, or a JSON array, gzipped or not; relative audio paths are resolved
     against its folder.
 
@@ -420,13 +420,15 @@ def to_row(
 
 
 def write_manifest(
-    path: Path, utterances: Iterable[Utterance], *, keep_where: bool = False
+    path: Path | str, utterances: Iterable[Utterance], *, keep_where: bool = False
 ) -> None:
-    """Write a manifest beside itself and rename it into place.
+    """Write a manifest beside itself and rename it into place. Raises UserError for a folder.
 
     `keep_where` keeps the place each row came from, for reports of what is dropped later.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give the .jsonl file to write")
     base = real_path(path).parent
     write_jsonl(path, (to_row(u, base, keep_where=keep_where) for u in utterances))
 

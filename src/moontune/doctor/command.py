@@ -13,6 +13,7 @@ from moontune.doctor import environment
 from moontune.doctor.environment import Finding
 from moontune.errors import ACCEPTED, NOT_ACCEPTED, UserError
 from moontune.system.device import DeviceName
+from moontune.system.files import check_output, write_json
 from moontune.system.formatting import counted
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class DoctorArgs:
 
 def doctor(args: DoctorArgs, say: Callable[[str], None]) -> int:
     """Examine everything and say a line or two of each; returns the exit code. Raises UserError."""
+    if args.json is not None:
+        check_output(args.json, "--json")
     found: list[Finding] = []
     for finding in examine(args):
         if not found or finding.group != found[-1].group:
@@ -51,8 +54,6 @@ def doctor(args: DoctorArgs, say: Callable[[str], None]) -> int:
             say(line)
         found.append(finding)
     if args.json is not None:
-        from moontune.system.files import write_json
-
         write_json(args.json, {"findings": [asdict(f) for f in found]})
     counts = {state: sum(f.state == state for f in found) for state in ("ok", "remark", "FAILED")}
     remarks = counted(counts["remark"], "remark")

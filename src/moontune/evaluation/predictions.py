@@ -119,6 +119,21 @@ def read_predictions(
     return rows, differing
 
 
+def told_by_either(
+    rows: Iterable[PredictionRow], others: Iterable[PredictionRow]
+) -> list[PredictionRow]:
+    """The rows, with the speaker, the session and the duration that the other file has of a clip
+    where they have none: what another program writes may be texts alone."""
+    of_clip = {row["id"]: row for row in others}
+    told = []
+    for row in rows:
+        other = of_clip.get(row["id"], row)
+        known = {k: v for k, v in other.items() if k in ("speaker", "duration", "group")}
+        lacking = {k: v for k, v in known.items() if not row.get(k)}
+        told.append(cast("PredictionRow", {**row, **lacking}))
+    return told
+
+
 def run_predictions(path: Path, remedy: str = AGAIN) -> list[PredictionRow]:
     """Rows as a run wrote them. Raises UserError, with `remedy`, if the file is missing or
     damaged."""

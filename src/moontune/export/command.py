@@ -18,7 +18,7 @@ from moontune.config.schema import RunConfig
 from moontune.errors import UserError
 from moontune.languages.table import speaking
 from moontune.models import standalone
-from moontune.pipeline.base_of_run import require_same_weights
+from moontune.pipeline.base_of_run import require_same_weights, telling_where_base_was
 from moontune.pipeline.run_folder.lock import exclusive_run
 from moontune.pipeline.run_folder.opening import adapter_run, evaluated_run, pinned_revision
 from moontune.pipeline.run_folder.run_dir import RunDir
@@ -141,7 +141,8 @@ def _checked(args: ExportArgs, ui: Ui) -> tuple[RunDir, Base, OpenVendor | None]
 
     ui.note("loading the base")
     config = run.config()
-    base = load_base(config.model.model_id, pinned_revision(run, config), "cpu")
+    with telling_where_base_was(run, config.model.model_id):
+        base = load_base(config.model.model_id, pinned_revision(run, config), "cpu")
     require_same_weights(base.origin.sha256, used["sha256"], "evaluate", "bring those back")
     return run, base, vendor
 

@@ -60,8 +60,11 @@ _FILES = """## Files
 | folder | what it is |
 |---|---|
 | `merged/` | the tuned model as `save_pretrained` writes it, the adapter added into the weights |
-{graphs}| `predictions/` | what each product wrote for each test clip |
-{words}"""
+{graphs}{predictions}{words}"""
+
+_PREDICTIONS = """\
+| `predictions/` | what each product wrote for each test clip |
+"""
 
 _TERMS = """\
 | `key_terms.txt` | words to know: `moontune transcribe --model merged` writes them |
@@ -149,7 +152,7 @@ def card(facts: ExportFacts, measured: Measured | None) -> str:
         _products(facts, measured),
     ]
     parts += [
-        *_files(facts),
+        *_files(facts, _PREDICTIONS if measured else ""),
         _USE,
         *([_use_graphs(facts)] if facts.graphs else []),
         _licence(facts),
@@ -157,14 +160,15 @@ def card(facts: ExportFacts, measured: Measured | None) -> str:
     return "\n\n".join(p.strip() for p in parts if p) + "\n"
 
 
-def _files(facts: ExportFacts) -> list[str]:
+def _files(facts: ExportFacts, predictions: str) -> list[str]:
     words = _TERMS * facts.key_terms + _TEXT * facts.domain_text
     if not facts.graphs:
-        return [_FILES.format(graphs="", words=words)]
+        return [_FILES.format(graphs="", predictions=predictions, words=words)]
     listed = ", ".join(facts.spared)
     spared = f"; in {listed} the products are in float32" if listed else ""
     about = _ABOUT_GRAPHS.format(opset=facts.opset, ir_version=facts.ir_version)
-    return [_FILES.format(graphs=_GRAPHS.format(spared=cell(spared)), words=words), about]
+    graphs = _GRAPHS.format(spared=cell(spared))
+    return [_FILES.format(graphs=graphs, predictions=predictions, words=words), about]
 
 
 def _use_graphs(facts: ExportFacts) -> str:

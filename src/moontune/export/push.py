@@ -17,7 +17,7 @@ from moontune.languages.table import speaking
 from moontune.models.locate import is_hub_id
 from moontune.models.provenance import PROVENANCE
 from moontune.pipeline.run_folder.lock import exclusive_run
-from moontune.pipeline.run_folder.opening import adapter_run
+from moontune.pipeline.run_folder.opening import adapter_run, judged_run
 from moontune.pipeline.run_folder.run_dir import RunDir
 from moontune.system.files import new_folder, write_json, write_text
 from moontune.system.hub_client import NoAnswer, patient_hub
@@ -83,9 +83,7 @@ def _card_and_base(run: RunDir, repo: str, licence: str | None, anyway: bool) ->
             )
         known = _licence(run, "final.json", licence)
         return final_card(final, repo, known), final.base.hub_id
-    if "verdict" not in run.stages():
-        raise UserError(f"{run.path}: is not finished; go on with: moontune run --resume")
-    metrics = run.metrics()
+    metrics = judged_run(run).metrics()
     if not metrics.accepted and not anyway:
         raise UserError(f"{run.path}: was not accepted; push it all the same with --anyway")
     known = _licence(run, "metrics.json", licence)

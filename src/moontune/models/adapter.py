@@ -113,7 +113,7 @@ def _public_origin(base: Base) -> dict[str, Any]:
     return origin
 
 
-def load_adapter(base: Base, folder: Path) -> PeftModel:
+def load_adapter(base: Base, folder: Path | str) -> PeftModel:
     """Put a saved adapter on the base, ready to transcribe. Raises UserError if it does not fit."""
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError

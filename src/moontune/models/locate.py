@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ def locate(model_id: str, revision: str | None = None) -> Located:
         _refuse_no_model(folder, str(folder))
         return Located(folder, _hub_name(folder), None)
     if not (is_hub_id(model_id) if revision else may_be_on_hub(model_id)):
-        raise UserError(f"--model-id {model_id}: no such folder; {OFFLINE_CHOICES}")
+        raise UserError(f"--model-id {model_id}: no such folder", remedy=OFFLINE_CHOICES)
     return _download(model_id, revision)
 
 
@@ -163,8 +164,10 @@ def stated_language(
 
 
 def told_language(folder: Path) -> str | None:
-    """The one language that the card or the config of a model names."""
-    for facts in facts_of(folder):
+    """The one language that the card or the config of a model names; of one in an export also the
+    export's card."""
+    export = [folder.parent] if (folder.parent / "export.json").is_file() else []
+    for facts in chain.from_iterable(map(facts_of, [folder, *export])):
         told = facts.get("language")
         one = told[0] if isinstance(told, list) and len(told) == 1 else told
         code = str(one).partition("-")[0].lower()  # of zh-CN

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from moontune.config.schema import TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.data.audio import SAMPLE_RATE_HZ, checked_samples, long_enough
 from moontune.errors import UserError
 from moontune.models.arrays import Arrays
 from moontune.models.decoding import Transcript, whole_characters
@@ -59,7 +59,7 @@ class OnnxTranscriber:
     """
 
     def __init__(
-        self, folder: Path, *, threads: int | None = None, tokenizer: Path | None = None
+        self, folder: Path | str, *, threads: int | None = None, tokenizer: Path | None = None
     ) -> None:
         """Raises UserError."""
         folder = Path(folder)
@@ -92,7 +92,9 @@ class OnnxTranscriber:
         return self._pair.past_shape
 
     def __call__(self, clips: Sequence[np.ndarray], cap: TokenCap) -> list[Transcript]:
-        """Greedy transcripts of float32 mono 16 kHz clips, (samples,) each, under their caps."""
+        """Greedy transcripts of float32 mono 16 kHz clips, (samples,) each, under their caps.
+        Raises UserError for what is no such clip."""
+        clips = [long_enough(checked_samples(clip)) for clip in clips]
         most = [cap(len(clip) / SAMPLE_RATE_HZ) for clip in clips]
         if isinstance(self._pair, Together):
             return list(map(self._transcript, self._pair.write(clips, most)))

@@ -177,6 +177,18 @@ def pieces(file: Path) -> Iterator[np.ndarray]:
             yield at_16_khz(waiting, rate)
 
 
+def readable(file: Path, unread: list[Path]) -> Iterator[np.ndarray]:
+    """Its pieces, as far as it can be read; where that ends early, a line says why."""
+    import soundfile
+
+    try:
+        yield from pieces(file)
+    except (OSError, soundfile.LibsndfileError) as error:
+        why = getattr(error, "error_string", error) if file.is_file() else "no such file"
+        print(f"{file}: cannot be read ({why}); give wav, flac, ogg or mp3", file=sys.stderr)
+        unread.append(file)
+
+
 def _quietest(sound: np.ndarray, rate: int) -> int:
     """The middle of the most quiet fifth of a second in the later half."""
     first, step = _SHORT_S * rate, rate // 20
@@ -218,12 +230,14 @@ def main() -> None:
     flags.add_argument("--model", type=Path, default=default, help="a folder with an ONNX pair")
     args = flags.parse_args()
     transcribed = opened(args.model)
+    unread: list[Path] = []
     for file in args.files:
         if len(args.files) > 1:
             print(f"==> {file} <==")
-        for piece in pieces(file):
+        for piece in readable(file, unread):
             text = transcribed(piece)
             print("".join(c if c.isprintable() else " " for c in text), flush=True)
+    sys.exit(2 if unread else 0)
 
 
 if __name__ == "__main__":

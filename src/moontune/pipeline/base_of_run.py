@@ -3,6 +3,8 @@ of every stage before."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,21 @@ if TYPE_CHECKING:
     from moontune.models.base_model import Base
 
 
+@contextmanager
+def telling_where_base_was(run: RunDir, model_id: str) -> Iterator[None]:
+    """Within the block, that the folder of the run's own base is gone is told with what to do: no
+    flag of what is done to a run names another place."""
+    try:
+        yield
+    except UserError as error:
+        if error.problem != f"--model-id {model_id}: no such folder":
+            raise
+        raise UserError(
+            f"{run.path}: its base is not at {model_id} any more; bring it back, or name its place "
+            f"as model_id in {run.path / 'config.toml'}"
+        ) from None
+
+
 def load_base_for(
     run: RunDir, config: RunConfig, group: ProcessGroup = SINGLE
 ) -> tuple[Base, dict[str, Any]]:
@@ -32,7 +49,8 @@ def load_base_for(
     device = choose_device(config.device.device)
     earlier = group.on_main(lambda: {n: f["base"] for n, f in run.stages().items() if "base" in f})
     revision = group.on_main(lambda: pinned_revision(run, config))
-    base = load_base(config.model.model_id, revision, device.name)
+    with telling_where_base_was(run, config.model.model_id):
+        base = load_base(config.model.model_id, revision, device.name)
     again = f"moontune labels {run.path} --overwrite"
     if group.on_main(lambda: run.kind) == "final":  # its figures are of the cross-validation's base
         again = f"moontune crossval --overwrite --run-name {run.path.resolve().parent.name}"

@@ -146,6 +146,7 @@ def _said_of_it(head: bytes) -> tuple[str, str, str | None]:
     try:
         row = json.loads(head)
         text, speaker, replaces = row["text"], row["speaker"], row["replaces"]
+        "".join([text, speaker, "" if replaces is None else replaces])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Refused(400, "not understood; load the page again") from None
-    return str(text), str(speaker), None if replaces is None else str(replaces)
+    return text, speaker, replaces

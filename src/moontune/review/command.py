@@ -11,7 +11,6 @@ from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError, not_installed
 from moontune.languages.letters import unlike
 from moontune.languages.table import ENGLISH, Language, assumed, speaking
-from moontune.models.locate import other_language
 from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_folder.opening import open_run
 from moontune.review.clips import Row, clips_of
@@ -21,7 +20,7 @@ from moontune.review.listening import Listener, ModelListener
 from moontune.review.order import By
 from moontune.system.device import DeviceName
 from moontune.system.files import user_path
-from moontune.transcribe.recognizer import stated_language_of_model
+from moontune.transcribe.recognizer import stated_language_of_model, unlike_own_language
 from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
 
@@ -90,7 +89,7 @@ def _language(args: ReviewArgs, tell: Callable[[str], None]) -> Language:
     language = stated_language_of_model(what, base, language=args.language)
     if language is None:
         tell(assumed(what))
-    elif wrong := other_language(what, language.code):
+    elif wrong := unlike_own_language(what, base, language):
         tell(wrong)
     return language or ENGLISH
 

@@ -15,7 +15,7 @@ from typing import IO, Protocol
 import numpy as np
 
 from moontune.config.schema import Decoding
-from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES, AudioError, read_audio
+from moontune.data.audio import SAMPLE_RATE_HZ, AudioError, read_audio
 from moontune.data.manifest import Utterance
 from moontune.errors import UserError
 from moontune.languages.words import joined_words
@@ -113,7 +113,7 @@ class ModelListener:
                 raise EndedError
             short = [i for i in indices if lengths[i] <= _LONG_S]
             if short:
-                found = model([_long_enough(clips[i]) for i in short])
+                found = model([clips[i] for i in short])
                 for i, transcript in zip(short, found, strict=True):
                     texts[i] = transcript.text
             for i in set(indices) - set(short):
@@ -123,10 +123,6 @@ class ModelListener:
 
     def end(self) -> None:
         self._ending = True
-
-
-def _long_enough(samples: np.ndarray) -> np.ndarray:
-    return np.pad(samples, (0, max(0, SHORTEST_SAMPLES - len(samples))))
 
 
 def _stamp(what: str) -> int:

@@ -12,14 +12,13 @@ from moontune.config.schema import Decoding, ModelConfig
 from moontune.errors import UserError, not_installed
 from moontune.languages.letters import unlike
 from moontune.languages.table import ENGLISH, assumed, current, speaking
-from moontune.models.locate import other_language
 from moontune.pipeline.earlier_run import may_come_after
 from moontune.pipeline.run_folder.opening import manifests_of_run
 from moontune.system.device import DeviceName
 from moontune.system.files import real_path, user_path
 from moontune.transcribe.own_words.domain_text import AskedText, text_to_use
 from moontune.transcribe.own_words.key_terms import AskedTerms, no_spaces, terms_to_write
-from moontune.transcribe.recognizer import stated_language_of_model
+from moontune.transcribe.recognizer import stated_language_of_model, unlike_own_language
 from moontune.web.corrected_clips import CorrectedClips
 from moontune.web.hosts import check_port
 from moontune.web.next_training import NextTraining, folder_or_id
@@ -88,7 +87,7 @@ def serve(args: ServeArgs, tell: Callable[[str], None]) -> None:
     language = stated_language_of_model(what, base if args.model else None, language=args.language)
     if language is None:
         tell(assumed(what))
-    elif wrong := other_language(what, language.code):
+    elif wrong := unlike_own_language(what, base if args.model else None, language):
         tell(wrong)
     with speaking(language or ENGLISH):
         _serve(args, tell)

@@ -55,28 +55,31 @@ def write_pieces(path: Path, pieces: Iterable[bytes], mode: int | None = None) -
     """The same of a file's pieces, which need not be in memory together."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}~", path.parent)
-    try:
-        with naming(path), os.fdopen(handle, "wb") as stream:
-            stream.writelines(pieces)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~UMASK if mode is None else mode)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with naming(path):
+        handle, temporary = tempfile.mkstemp(_UNFINISHED, f".{path.name}~", path.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.writelines(pieces)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o666 & ~UMASK if mode is None else mode)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
     _settle(path.parent)
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Failures to write name the file, which the system's own does not: which disk is full?"""
+    """Within the block, an error of the system that names no file, as of a full disk, or one that
+    is not finished, is told of this path."""
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.strerror is not None:
-            error.filename = str(path)
+        unfinished = error.filename is None or str(error.filename).endswith(_UNFINISHED)
+        if unfinished and error.strerror is not None:
+            error.filename, error.filename2 = str(path), None
         raise
 
 

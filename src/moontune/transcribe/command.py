@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, get_args
 
 from moontune.config.flag_marks import OneEach, Positional
 from moontune.config.schema import Decoding, ModelConfig, TokenCap
@@ -17,7 +17,6 @@ from moontune.data.word_lists.key_terms import read_key_terms
 from moontune.errors import UserError
 from moontune.languages.table import Language, assumed, current, language_named, speaking
 from moontune.models.key_terms.weighing import KeyTerms
-from moontune.models.locate import other_language
 from moontune.pipeline.run_folder.lock import one_at_a_time
 from moontune.pipeline.run_folder.opening import manifests_of_run
 from moontune.system.device import DeviceName
@@ -31,7 +30,7 @@ from moontune.transcribe.own_words.key_terms import (
     no_spaces,
     terms_to_write,
 )
-from moontune.transcribe.recognizer import base_of, language_of_model
+from moontune.transcribe.recognizer import base_of, language_of_model, unlike_own_language
 from moontune.transcribe.recordings import Recording, find_recordings, passed_over
 from moontune.transcribe.segmentation import SegmentationConfig
 from moontune.transcribe.writers import FolderWriter, Format, StreamWriter, Writer
@@ -198,7 +197,7 @@ def _transcribed(
         )
         stack.enter_context(speaking(_spaced(recognizer, listed.terms).language))
         loaded()
-        for line in filter(None, (text.says, listed.says, *_notes(recognizer, forms))):
+        for line in filter(None, (text.says, listed.says, *_notes(args, recognizer, forms))):
             ui.note(line)
         if args.tokens_per_second is not None:
             cap = TokenCap(args.tokens_per_second, recognizer.cap.margin)
@@ -215,6 +214,9 @@ def _transcribed(
 
 def _recordings(args: TranscribeArgs, complain: Callable[[str], None]) -> list[Recording]:
     """Those that are named. Raises UserError."""
+    for name in args.files:
+        if args.format and name in get_args(Format) and not Path(name).exists():
+            raise UserError(f"{name}: no such file; as a format it is --format {name}")
     found = find_recordings(args.files)
     if (line := passed_over(args.files)) is not None:
         complain(printable(line))
@@ -228,13 +230,14 @@ def _spaced(recognizer: Recognizer, key_terms: KeyTerms | None) -> Recognizer:
     return recognizer
 
 
-def _notes(recognizer: Recognizer, forms: Sequence[Format]) -> Iterator[str]:
+def _notes(args: TranscribeArgs, recognizer: Recognizer, forms: Sequence[Format]) -> Iterator[str]:
     """What to know of who listens, a line each."""
     if recognizer.language_is_assumed:
         yield f"note: {assumed(recognizer.name)}"
-    other = other_language(recognizer.name, recognizer.language.code)
-    if recognizer.kind == "model" and other:
-        yield f"note: {other}"
+    if args.language is not None and (
+        line := unlike_own_language(args.model, args.model_id, recognizer.language)
+    ):
+        yield f"note: {line}"
     if recognizer.note:
         yield f"note: {recognizer.note}"
     sure = recognizer.calibration

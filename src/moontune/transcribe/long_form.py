@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from moontune.config.schema import TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ, SHORTEST_SAMPLES
+from moontune.data.audio import SAMPLE_RATE_HZ, long_enough
 from moontune.models.decoding import TimedWord, Transcribe, length_batches
 from moontune.transcribe.segmentation import Segment, SegmentationConfig, segments
 from moontune.transcribe.word_times import times_in_recording
@@ -66,7 +66,7 @@ def _transcribe(
 ) -> list[list[SegmentTranscript]]:
     """The transcripts of each segment: one, or those of its halves."""
     rows = []
-    outputs = transcribe([_long_enough(part) for part in parts], cap)
+    outputs = transcribe([long_enough(part.samples) for part in parts], cap)
     for part, out in zip(parts, outputs, strict=True):
         halves = part.halves(config) if out.truncated and loops(out.tokens) else None
         if halves is None:
@@ -78,11 +78,6 @@ def _transcribe(
             of_halves = _transcribe(list(halves), transcribe, cap, config, again=True)
             rows.append([row for of_half in of_halves for row in of_half])
     return rows
-
-
-def _long_enough(segment: Segment) -> np.ndarray:
-    short = SHORTEST_SAMPLES - len(segment.samples)
-    return np.pad(segment.samples, (0, short)) if short > 0 else segment.samples
 
 
 def loops(tokens: Sequence[int]) -> bool:

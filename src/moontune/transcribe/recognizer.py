@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moontune.config.schema import Decoding, EvalConfig, TokenCap
-from moontune.data.audio import SAMPLE_RATE_HZ
+from moontune.config.validation import check_choice
+from moontune.data.audio import SAMPLE_RATE_HZ, checked_samples, long_enough
 from moontune.errors import UserError
 from moontune.languages.table import ENGLISH, Language, language_named
 from moontune.models.arrays import Unplain, read_arrays
@@ -23,6 +24,7 @@ from moontune.models.locate import (
     language_of_adapter,
     locate,
     may_be_on_hub,
+    other_language,
     stated_language,
     told_language,
 )
@@ -69,7 +71,9 @@ class Recognizer:
         self, clips: Sequence[np.ndarray], cap: TokenCap | None = None
     ) -> list[Transcript]:
         """Their transcripts, in the same order. Clips of like length are transcribed together,
-        which bounds the memory: each takes as much as the longest beside it."""
+        which bounds the memory: each takes as much as the longest beside it. Raises UserError for
+        what is no such clip."""
+        clips = [long_enough(checked_samples(clip)) for clip in clips]
         found: list[tuple[int, Transcript]] = []
         for indices in length_batches([len(clip) / SAMPLE_RATE_HZ for clip in clips]):
             transcripts = self.transcribe([clips[i] for i in indices], cap or self.cap)
@@ -78,7 +82,7 @@ class Recognizer:
 
 
 def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its own name
-    what: str,
+    what: str | Path,
     device: str = "auto",
     model_id: str | None = None,
     revision: str | None = None,
@@ -98,6 +102,10 @@ def open_recognizer(  # noqa: PLR0913 -- what a caller may choose, each by its o
     `key_terms`. A `language_model` has a say in the consensus alone. `language` is the code of
     another one than the run's or the base's own; it holds within `languages.table.speaking`.
     """
+    what = str(what)
+    check_choice(device=device, decoding=decoding)
+    if language is not None:
+        language_named(language)
     how = _Listening(device, decoding, word_times, key_terms, language_model)
     kind = _kind(what)
     if model_id is not None and kind not in ("run", "adapter"):
@@ -155,8 +163,7 @@ def stated_language_of_model(
         return language_named(language)
     kind, folder = _kind(what), user_path(what)
     if kind == "onnx":
-        places = (folder, folder.parent) if (folder.parent / "export.json").is_file() else (folder,)
-        code = next(filter(None, map(told_language, places)), None)
+        code = told_language(folder)
     elif kind == "model":
         code = stated_language(what, ask_hub=ask_hub)
     elif kind == "adapter" and model_id is not None:
@@ -166,6 +173,17 @@ def stated_language_of_model(
         base, revision = (parts.base, parts.revision) if model_id is None else (model_id, None)
         code = parts.language or stated_language(base, revision, ask_hub=ask_hub)
     return None if code is None else Language(code)
+
+
+def unlike_own_language(what: str, model_id: str | None, language: Language) -> str | None:
+    """A line where a model, by its name or by what it says of itself, hears another language than
+    the one asked for. Raises UserError."""
+    if line := other_language(what, language.code):
+        return line
+    own = stated_language_of_model(what, model_id, ask_hub=False)
+    if own in (None, language):
+        return None
+    return f"{what} hears {own.name}, and {language.name} is asked for"
 
 
 def is_onnx_pair(what: str) -> bool:

@@ -102,8 +102,9 @@ async def words(request: Request, patience_s: float, *names: str) -> list[str]:
     """The named strings of a JSON object in the request's body. Raises Refused."""
     try:
         asked = json.loads(await body(request, _JSON_BYTES, patience_s))
-        given = [str(asked[name]) for name in names]
-        "".join(given).encode()  # half of a surrogate pair is no text, and no answer can hold it
+        given = [asked[name] for name in names]
+        # `null` is no text; nor is half of a surrogate pair, which no answer can hold.
+        "".join(given).encode()
         return given
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Refused(400, "not understood; load the page again") from None

@@ -30,6 +30,7 @@ from moontune.evaluation.error_rates import evaluated_rate, leading_rate
 from moontune.evaluation.key_terms.results import KeyTermResults
 from moontune.evaluation.measures import Comparison
 from moontune.languages.table import speaking
+from moontune.pipeline.base_of_run import telling_where_base_was
 from moontune.pipeline.base_transcripts import BaseCache
 from moontune.pipeline.consensus.domain_text import take_over_weight, weighed_text
 from moontune.pipeline.experiments.crossval.cautions import doubts
@@ -241,7 +242,9 @@ def begin_final(
     check_report_file(collected_report(config, crossval.run.path))
     _check_audio(crossval.run)
     _check_measured(crossval)
-    for text in check_model(config):
+    with telling_where_base_was(crossval.run, config.model.model_id):
+        found = check_model(config)
+    for text in found:
         remark(text)
     if there is not None:
         there.add_command(command)

@@ -18,7 +18,7 @@ from moontune.evaluation.comparison import compare, differing_conditions, why_no
 from moontune.evaluation.domain_text.results import with_domain_text
 from moontune.evaluation.key_terms.figures import TermFigures, term_figures
 from moontune.evaluation.measures import Comparison, Sides, TextUse
-from moontune.evaluation.predictions import PredictionRow, read_predictions
+from moontune.evaluation.predictions import PredictionRow, read_predictions, told_by_either
 from moontune.languages.letters import guessed, looks_like, unlike
 from moontune.languages.table import ENGLISH, Language, language_named, speaking
 from moontune.pipeline.consensus.figures import text_of
@@ -70,6 +70,11 @@ def score(args: ScoreArgs) -> Scorecard:
     if args.against is not None and not args.against:
         raise UserError("--against needs the other model's predictions: --against FILE")
     refuse_counted_twice([*args.predictions])
+    if missing := [path for path in args.predictions if not path.exists()]:
+        told = (
+            "cannot be read (No such file or directory); give a predictions file or a run's folder"
+        )
+        raise UserError(f"{missing[0]}: {told}")
     folders = [path for path in args.predictions if path.is_dir()]
     if folders and (args.against or len(folders) < len(args.predictions)):
         raise UserError("give runs' folders alone, or prediction files with --against FILES")
@@ -93,7 +98,7 @@ def score(args: ScoreArgs) -> Scorecard:
         rows = _pool(after, remarks, remedies)
         if line := unlike(row["reference"] for row in rows):
             remarks.append(line)
-        others = _pool(before, remarks, remedies) if names else rows
+        others = told_by_either(_pool(before, remarks, remedies), rows) if names else rows
         if line := why_no_consensus([*others, *rows]):
             remarks.append(line)
         use = None

@@ -94,6 +94,20 @@ def _folds_beside(run: RunDir) -> list[RunDir]:
     return [RunDir(file.parent) for file in sorted(whole.path.glob("fold-*/run.json"))]
 
 
+def judged_run(run: RunDir) -> RunDir:
+    """The same, which has a verdict. Raises UserError where it has none, or none of its own."""
+    if "verdict" in run.stages():
+        return run
+    whole = run.whole
+    if whole == run:
+        raise UserError(f"{run.path}: is not finished; go on with: {resume_command(run)}")
+    part = f"{run.path}: is a part of {whole.path} and has no verdict of its own; read"
+    if whole.kind == "crossval":
+        used = f"and train an adapter to use: {final_command(whole.path)}"
+        raise UserError(f"{part} {whole / 'report.md'}, {used}")
+    raise UserError(f"{part} {whole / 'report.md'}")
+
+
 def _to_evaluate(run: RunDir) -> str:
     """The command that leads to a run's evaluation."""
     trained = "train" in run.stages()
