@@ -182,11 +182,11 @@ def searched(monkeypatch) -> list[float]:
         found.extend(seconds)
         return [[(heard(self, text), nats) for text, nats in BEAMS] for _ in seconds]
 
-    def greedy(self: Transcriber, keys: object, seconds: Sequence[float], cap: object):
-        return [heard(self, HEARD) for _ in seconds]
+    def greedy(self: Transcriber, tokens: Sequence[object], *_: object):
+        return [heard(self, HEARD) for _ in tokens]
 
     monkeypatch.setattr(Transcriber, "search", beams)
-    monkeypatch.setattr(Transcriber, "greedy", greedy)
+    monkeypatch.setattr(Transcriber, "of_tokens", greedy)
     return found
 
 

@@ -132,10 +132,10 @@ def evaluated(finished_run, tmp_path, monkeypatch) -> RunDir:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished_run[0] / "outputs/r", "outputs/r")
 
-    def heard(self: Transcriber, keys: object, seconds: Sequence[float], cap: object):
-        return [Transcript(HEARD, self._label(HEARD), truncated=False) for _ in seconds]
+    def heard(self: Transcriber, tokens: Sequence[object], *_: object):
+        return [Transcript(HEARD, self._label(HEARD), truncated=False) for _ in tokens]
 
-    monkeypatch.setattr(Transcriber, "greedy", heard)
+    monkeypatch.setattr(Transcriber, "of_tokens", heard)
     Path("terms.txt").write_text("wind | | 5\nHarbour Bridge\n")
     assert main(["baseline", "outputs/r", "--overwrite"]) == 0
     assert main(["evaluate", "outputs/r", "--overwrite", "--key-terms", "terms.txt"]) == 0
