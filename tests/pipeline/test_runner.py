@@ -352,7 +352,8 @@ def test_audio_that_vanished_and_damaged_files_are_one_line(
     assert main(["baseline", "outputs/r", "--overwrite"]) == 2
     assert "/nowhere/audio/" in capsys.readouterr().err
     test.write_text(good)
-    assert main(["baseline", "outputs/r"]) == 0
+    assert "verdict" in RunDir(Path("outputs/r")).stages()  # nothing was given up
+    assert main(["baseline", "outputs/r", "--overwrite"]) == 0
     for name, words, remedy in (
         ("eval_base.json", ["evaluate", "outputs/r"], "moontune baseline outputs/r --overwrite"),
         ("run.json", ["report", "outputs/r"], ""),
