@@ -123,3 +123,25 @@ def test_what_most_rows_lack_is_told_where_none_can_be_used(tmp_path: Path) -> N
     assert "none of the 3 rows is usable (too long 2, no audio 1): t.csv:3: too long" in said
     assert "begin and end" in said
     assert "NAME.txt" in said
+
+
+@pytest.mark.parametrize(
+    ("head", "of_row"),
+    [
+        ("file,text,from,to", "{name}.wav,{text},1,2"),
+        ("file,text,from,to", "{name}.wav,{text},9:00,17:00"),
+        ("id,text,recording", "{name},{text},first session"),
+        ("file,verbatim,what was said", "{name}.wav,yes,{text}"),
+    ],
+)
+def test_names_of_columns_that_say_something_else_too_are_doubted(
+    tmp_path: Path, head: str, of_row: str
+) -> None:
+    """A file that stands in one row is heard as a whole, whatever `from` and `to` mean there."""
+    calls(tmp_path / "in")
+    texts = dict(zip(NAMES, ("Good morning to you.", "Then we send another one."), strict=True))
+    rows = [of_row.format(name=name, text=text) for name, text in texts.items()]
+    (tmp_path / "in/t.csv").write_text("\n".join([head, *rows]))
+    result = run_import(tmp_path / "in", output=tmp_path / "out")
+    assert dict(zip((u.id for u in result.rows), result.texts, strict=True)) == texts
+    assert {u.duration for u in result.rows} == {4.0}

@@ -90,6 +90,11 @@ _MOST_ABOVE = 10  # lines that may stand above a table's head
 _SPELT = 0.9  # of a column's words are single letters
 
 
+# Names that say something else as often; then what the cells are decides.
+_DOUBTED = frozenset(("recording", "recording_name", "verbatim"))
+_SENT = frozenset(("from", "to"))
+
+
 @dataclass(frozen=True)
 class Columns:
     """Places of what a table tells, from 0; None where no column does."""
@@ -145,9 +150,12 @@ def choose_columns(
     body = sample[1:] if has_head else sample
     cells = [[cell for row in body if i < len(row) and (cell := row[i])] for i in range(width)]
     places = fields_of(heads) if has_head else {}
-    audio = _audio_column(places.pop("audio", None), cells, finder, folder)
-    named_text = places.pop("text", None)
     names = [*map(plain, heads)]
+    named_audio, named_text = (
+        None if place is None or names[place] in _DOUBTED else place
+        for place in (places.pop(field, None) for field in ("audio", "text"))
+    )
+    audio = _audio_column(named_audio, cells, finder, folder)
     columns = [
         [(row[i] or "").strip() if i < len(row) else "" for row in body] for i in range(width)
     ]
@@ -161,7 +169,9 @@ def choose_columns(
     rest = {
         name: place
         for name, place in places.items()
-        if place not in (audio, text) and _is_of(name, columns[place], columns[audio])
+        if place not in (audio, text)
+        and _is_of(name, columns[place], columns[audio])
+        and (names[place] not in _SENT or _are_times(name, columns[place], columns[audio]))
     }
     taken = {audio, text, *rest.values()}
     sessions = tuple(
@@ -251,6 +261,11 @@ def _is_of(field: str, cells: Sequence[str], files: Sequence[str]) -> bool:
     one file apart, which are left out then."""
     apart = len({*zip(files, cells, strict=True)}) > len({*files})
     return apart or understood(field, cells)
+
+
+def _are_times(field: str, cells: Sequence[str], files: Sequence[str]) -> bool:
+    """Whether a column is of times, and a file has several: who wrote to whom is no stretch."""
+    return understood(field, cells) and len({*filter(None, files)}) < sum(map(bool, files))
 
 
 def _audio_column(
