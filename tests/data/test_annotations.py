@@ -11,6 +11,7 @@ from moontune.data.annotations import (
     NON_SPEECH,
     SPEAKERS,
     TIMES,
+    speakers_named,
     without_annotations,
 )
 
@@ -133,3 +134,10 @@ def test_names_before_a_colon_are_speakers_where_that_is_a_habit() -> None:
     found, counts = without_annotations(texts)
     assert found == ["Hi you", "no", "what", "Nobody"]
     assert counts == {SPEAKERS: 3}
+
+
+def test_who_speaks_once_in_a_play_in_capitals_is_somebody() -> None:
+    said = ["THE SHIP IS SINKING", "WHERE IS HE", "HOLD ON", "I SEE LAND", "BRING ROPE", "GO BACK"]
+    who = ["KING", "JOHN", "MARY", "JOHN", "MARY", "JOHN"]
+    texts = [f"{name}: {line}" for name, line in zip(who, said, strict=True)]
+    assert speakers_named(texts) == list(zip(who, said, strict=True))

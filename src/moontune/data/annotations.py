@@ -149,7 +149,7 @@ def without_annotations(texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
 def speakers_named(texts: Sequence[str]) -> list[tuple[str | None, str]]:
     """For each text who speaks by the name and colon that it begins with, and the rest of it; None
     and all of it where it names nobody."""
-    names = _names_of_speakers(texts)
+    names = _names_of_speakers(texts, in_capitals=True)
     found: list[tuple[str | None, str]] = []
     for text in texts:
         named = _NAMED.match(text)
@@ -167,21 +167,22 @@ def labels_of_speakers(texts: Sequence[str]) -> list[str]:
     return [name for name, _ in Counter(name for name in found if name in names).most_common()]
 
 
-def _names_of_speakers(texts: Sequence[str]) -> set[str]:
+def _names_of_speakers(texts: Sequence[str], *, in_capitals: bool = False) -> set[str]:
     """What stands before a colon at the beginning of texts and is a name, where that is a habit.
 
-    An ordinary word of the texts is one only if it begins several, and so is one of a text that is
-    all in capitals.
+    An ordinary word of the texts is one only if it begins several, and, but with `in_capitals`,
+    what stands before capitals alone, where ordinary words cannot be told.
     """
     starts = Counter(match.group(1) for text in texts if (match := _NAMED.match(text)))
     if not starts:
         return set()
-    spoken = {m.group(1) for text in texts if (m := _NAMED.match(text)) and not _is_all_caps(text)}
+    named = ((text, match.group(1)) for text in texts if (match := _NAMED.match(text)))
+    told = {name for text, name in named if in_capitals or not _is_all_caps(text)}
     ordinary = {word for text in texts for word in re.findall(r"[a-z]+", text)}
     names = {
         name
         for name, count in starts.items()
-        if _may_name(name) and (count >= _FEW or (name in spoken and name.lower() not in ordinary))
+        if _may_name(name) and (count >= _FEW or (name in told and name.lower() not in ordinary))
     }
     count = sum(starts[name] for name in names)
     return names if count >= _FEW and count >= _SHARE * len(texts) else set()
