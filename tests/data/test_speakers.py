@@ -120,6 +120,7 @@ def test_names_of_people_are_taken(rows: list[Utterance], source: str, names: st
         of("Team {n}/{i}.wav", "A B C"),
         of("Team {n}/{i}.wav", "A B") + of("Site {n}/{i}.wav", "A B"),
         of("{n}_{i}.wav", "Team_A Team_B Team_C"),
+        of("Team {n}/{i}.wav", "A B") + of("{n}/{i}.wav", "Rowers Sailors"),
         of("{n}_clip_{i}.wav", "harbour weather cargo"),
         of("{n}-20240305-WA0{i}.opus", "PTT AUD VID"),
         of("{n} Recording {i}.m4a", "New Voice Audio"),

@@ -46,7 +46,8 @@ _NOT_NAMES = frozenset(
     {_WORDS_FOR_SPEAKER}
     train training dev development val valid validation validated invalidated test testing eval
     evaluation held heldout holdout out split fold part parts subset set sets dataset data corpus
-    batch chunk shard group other misc rest extra more all new old final draft raw clean cleaned
+    batch chunk shard group team site crew squad
+    other misc rest extra more all new old final draft raw clean cleaned
     noisy noise dirty good bad ok fail failed kept keep todo done tmp temp backup copy archive
     original processed normalized normalised augmented aug resampled converted converted export
     exported import imported upload uploads download downloads input inputs output outputs result
